@@ -1,0 +1,76 @@
+//! What each family does to one reading: the values of one modality of one sample.
+
+use super::Family;
+use crate::rng::{Rng, standard_normal};
+use rand::RngExt;
+
+/// Where salt and pepper lie, in standard deviations.
+const EXTREME: f32 = 4.0;
+/// Share of a reading that a burst of NaN covers.
+const BURST: f32 = 0.25;
+
+/// Applies a family that needs nothing but the reading itself.
+pub(super) fn corrupt(reading: &mut [f32], family: Family, strength: f32, random: &mut Rng) {
+    match family {
+        Family::Gaussian => {
+            let noise = standard_normal(random, reading.len());
+            reading.iter_mut().zip(noise).for_each(|(x, z)| *x += strength * z);
+        }
+        Family::SaltAndPepper => {
+            for x in reading {
+                // Both draws in any case, so that severities hit nested sets of values.
+                let (hit, salt) = (random.random::<f32>(), random.random::<bool>());
+                if hit < strength {
+                    *x = if salt { EXTREME } else { -EXTREME };
+                }
+            }
+        }
+        Family::ValueDropout => reading.iter_mut().for_each(|x| {
+            if random.random::<f32>() < strength {
+                *x = 0.0;
+            }
+        }),
+        Family::ScaleDrift => {
+            let factor = if random.random() { strength } else { 1.0 / strength };
+            reading.iter_mut().for_each(|x| *x *= factor);
+        }
+        Family::OffsetDrift => {
+            let offset = if random.random() { strength } else { -strength };
+            reading.iter_mut().for_each(|x| *x += offset);
+        }
+        Family::Dead => replace(reading, strength, 0.0, random),
+        Family::NanBurst => {
+            let hit = random.random::<f32>() < strength;
+            let length = ((reading.len() as f32 * BURST).ceil() as usize).clamp(1, reading.len().max(1));
+            let start = random.random_range(0..=reading.len().saturating_sub(length));
+            if hit {
+                reading.iter_mut().skip(start).take(length).for_each(|x| *x = f32::NAN);
+            }
+        }
+        // These need more than the reading; `apply` calls `replace` and `donor` for them.
+        Family::Stuck | Family::Swapped => {}
+    }
+}
+
+/// With probability `share`, every value becomes `constant`.
+pub(super) fn replace(reading: &mut [f32], share: f32, constant: f32, random: &mut Rng) {
+    if random.random::<f32>() < share {
+        reading.fill(constant);
+    }
+}
+
+/// Where a stuck sensor stays: 0.5 to 3 standard deviations from the mean, on either side.
+pub(super) fn stuck_at(random: &mut Rng) -> f32 {
+    let distance = random.random_range(0.5..3.0);
+    if random.random() { distance } else { -distance }
+}
+
+/// With probability `share`, another of the `rows` (ascending); none if there is no other.
+pub(super) fn donor(row: u32, rows: &[u32], share: f32, random: &mut Rng) -> Option<u32> {
+    if random.random::<f32>() >= share || rows.len() < 2 {
+        return None;
+    }
+    let choice = rows[random.random_range(0..rows.len() - 1)];
+    // The last one stands for the row itself, so that all others are equally likely.
+    if choice == row { rows.last().copied() } else { Some(choice) }
+}

@@ -1,0 +1,65 @@
+//! NaN and infinities in a present modality: a sensor that speaks nonsense counts as one that is silent, or is an error.
+
+use crate::data::{Batch, NonFinite};
+use crate::error::{Error, Result};
+use crate::modality::{Presence, Subset};
+use candle_core::Tensor;
+
+/// A batch without values that are not finite, and what that took.
+#[derive(Debug, Clone)]
+pub struct Screened {
+    /// The samples that are left, each with the modalities whose values are all finite.
+    pub batch: Batch,
+    /// Readings (one modality of one sample) that count as absent because a value in them is not finite.
+    pub non_finite: usize,
+    /// Positions in the batch given, ascending, of samples that are left out because no modality of theirs is finite.
+    pub excluded: Vec<usize>,
+}
+
+/// Looks for NaN and infinities in every reading that the batch says is present.
+///
+/// With [`NonFinite::Absent`] such a reading counts as missing. A sample that has nothing left is no sample any more: it is
+/// left out of the batch and named in [`Screened::excluded`], so that one broken sample does not stop a whole batch; a
+/// batch that would be empty is an error. With [`NonFinite::Error`] the first such reading is an error that names it.
+/// What the batch says is absent is not looked at.
+pub fn screen_non_finite(batch: &Batch, policy: NonFinite) -> Result<Screened> {
+    let mut finite: Vec<u16> = batch.presence.subsets().iter().map(|s| s.bits()).collect();
+    let mut non_finite = 0;
+    for (m, input) in batch.inputs.iter().enumerate() {
+        let Some(input) = input.as_ref().filter(|_| !batch.is_empty()) else { continue };
+        let values = input.flatten_all()?.to_vec1::<f32>()?;
+        let width = values.len() / batch.len();
+        for row in batch.presence.rows_with(m).into_iter().map(|r| r as usize) {
+            if values[row * width..][..width].iter().all(|x| x.is_finite()) {
+                continue;
+            }
+            if policy == NonFinite::Error {
+                let sample = batch.rows[row];
+                return Err(Error::NonFinite(format!("sample {sample}, modality {m} (counted from 0); mend the value, or treat such readings as absent")));
+            }
+            finite[row] &= !(1 << m);
+            non_finite += 1;
+        }
+    }
+    let excluded: Vec<usize> = (0..finite.len()).filter(|&row| finite[row] == 0).collect();
+    if non_finite == 0 {
+        return Ok(Screened { batch: batch.clone(), non_finite, excluded });
+    }
+    if excluded.len() == batch.len() {
+        return Err(Error::NonFinite("every reading of every sample of the batch holds a NaN or an infinity; no sensor is left to predict from".into()));
+    }
+    let presence = Presence::new(finite.into_iter().filter(|&bits| bits != 0).map(Subset::from_bits).collect::<Result<_>>()?);
+    let kept = if excluded.is_empty() { batch.clone() } else { without(batch, &excluded)? };
+    Ok(Screened { batch: kept.with_presence(presence)?, non_finite, excluded })
+}
+
+/// The batch without the samples at these positions.
+fn without(batch: &Batch, excluded: &[usize]) -> Result<Batch> {
+    let kept: Vec<usize> = (0..batch.len()).filter(|row| excluded.binary_search(row).is_err()).collect();
+    let index = Tensor::from_vec(kept.iter().map(|&row| row as u32).collect::<Vec<_>>(), kept.len(), batch.device())?;
+    let select = |input: &Option<Tensor>| input.as_ref().map(|t| t.index_select(&index, 0)).transpose();
+    let inputs = batch.inputs.iter().map(select).collect::<candle_core::Result<_>>()?;
+    let presence = Presence::new(kept.iter().map(|&row| batch.presence.subsets()[row]).collect());
+    let rows = kept.iter().map(|&row| batch.rows[row]).collect();
+    Batch::new(inputs, presence, batch.labels.index_select(&index, 0)?, rows)
+}

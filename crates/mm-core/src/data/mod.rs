@@ -1,0 +1,58 @@
+//! Data: what a data set holds ([`Schema`]), where its samples come from ([`Dataset`]) and what a model sees ([`Batch`]).
+//!
+//! Nothing here asks that inputs are vectors or that a data set fits in memory: a method sees only [`Dataset`] and
+//! [`Batch`]. [`TableDataset`] is the in-memory data set of number tables.
+
+mod batch;
+mod card;
+mod column;
+mod join;
+mod loader;
+mod nearest;
+mod schema;
+mod split;
+mod standardize;
+mod table;
+mod text;
+mod toml_text;
+mod view;
+
+pub use batch::Batch;
+pub use card::{DatasetCard, LoadedData};
+pub use column::Column;
+pub use join::{Join, Joined, ViewReport};
+pub use loader::epoch_batches;
+pub use nearest::nearest;
+pub use schema::{InputKind, InputSpec, Schema, Target};
+pub use split::{Amount, Part, Split, SplitSpec};
+pub use standardize::{Standardizer, ViewStatistics};
+pub use table::TableDataset;
+pub use toml_text::parse_toml;
+pub use view::{NonFinite, ViewSpec};
+
+use crate::error::Result;
+use crate::modality::Subset;
+use candle_core::Device;
+
+/// A source of samples, addressed by row (`0..len`).
+pub trait Dataset: Send + Sync {
+    /// What a sample holds.
+    fn schema(&self) -> &Schema;
+
+    /// How many samples there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Which modalities the sample has. Panics if `row >= len`.
+    fn presence(&self, row: usize) -> Subset;
+
+    /// Class of the sample. Panics if `row >= len`.
+    fn label(&self, row: usize) -> u32;
+
+    /// Puts samples together, in the order given; a row past the end is a typed error.
+    fn batch(&self, rows: &[usize], device: &Device) -> Result<Batch>;
+}

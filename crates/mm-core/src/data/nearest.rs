@@ -1,0 +1,36 @@
+//! "Did you mean ...?": names nearest to one that does not exist.
+
+/// The nearest of `candidates`, if one is near enough to be a slip: at most a third of the letters wrong (rounded up).
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = name.to_lowercase();
+    let distances = candidates.into_iter().map(|c| (edit_distance(&wanted, &c.to_lowercase()), c));
+    let (distance, candidate) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= wanted.chars().count().div_ceil(3)).then_some(candidate)
+}
+
+/// A sentence to add to a message: the nearest name, or what there is (at most eight names).
+pub(super) fn suggestion<'a>(name: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> String {
+    if let Some(near) = nearest(name, candidates.clone()) {
+        return format!("did you mean `{near}`?");
+    }
+    let mut shown: Vec<&str> = candidates.take(9).collect();
+    let more = shown.len() > 8;
+    shown.truncate(8);
+    format!("there are: {}{}", shown.join(", "), if more { ", ..." } else { "" })
+}
+
+/// Levenshtein distance in characters; very long names are compared by their first 64.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

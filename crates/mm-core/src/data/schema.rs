@@ -1,0 +1,108 @@
+//! What a sample of a data set holds.
+
+use crate::error::{Error, Result};
+use crate::modality::Modalities;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+
+/// What a sample holds: its modalities, the form of each, and what is to be predicted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Schema {
+    /// The modalities, in the order used everywhere.
+    pub modalities: Modalities,
+    /// Form of each modality, in the order of `modalities`.
+    pub inputs: Vec<InputSpec>,
+    /// What is to be predicted.
+    pub target: Target,
+}
+
+impl Schema {
+    /// Puts a schema together; one input for each modality, no empty shape, distinct class names.
+    pub fn new(modalities: Modalities, inputs: Vec<InputSpec>, target: Target) -> Result<Self> {
+        let schema = Self { modalities, inputs, target };
+        schema.check()?;
+        Ok(schema)
+    }
+
+    /// Whether the parts fit together.
+    pub fn check(&self) -> Result<()> {
+        if self.inputs.len() != self.modalities.len() {
+            return Err(Error::Data(format!("{} inputs for {} modalities", self.inputs.len(), self.modalities.len())));
+        }
+        for (name, input) in self.modalities.names().iter().zip(&self.inputs) {
+            if input.shape.is_empty() || input.elements() == 0 {
+                return Err(Error::Data(format!("modality `{name}` has the empty shape {:?}", input.shape)));
+            }
+        }
+        let Target::Classes(classes) = &self.target;
+        if classes.is_empty() {
+            return Err(Error::Data("there are no classes to tell apart".into()));
+        }
+        let mut seen = HashSet::new();
+        match classes.iter().find(|name| !seen.insert(*name)) {
+            Some(name) => Err(Error::Data(format!("class `{name}` appears twice"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Form of one modality.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct InputSpec {
+    /// What the numbers are.
+    pub kind: InputKind,
+    /// Shape of one sample, without the batch: `[features]` or `[channels, height, width]`.
+    pub shape: Vec<usize>,
+}
+
+impl InputSpec {
+    /// An input of any kind.
+    pub fn new(kind: InputKind, shape: impl Into<Vec<usize>>) -> Self {
+        Self { kind, shape: shape.into() }
+    }
+
+    /// A vector of so many features.
+    pub fn vector(features: usize) -> Self {
+        Self::new(InputKind::Vector, [features])
+    }
+
+    /// Numbers in one sample (saturating).
+    pub fn elements(&self) -> usize {
+        self.shape.iter().fold(1, |n, &d| n.saturating_mul(d))
+    }
+}
+
+/// What the numbers of an input are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InputKind {
+    /// Features without spatial order; shape `[features]`.
+    Vector,
+    /// An image; shape `[channels, height, width]`.
+    Image,
+}
+
+/// What is to be predicted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Target {
+    /// One class a sample; label `i` is the class with the `i`-th name.
+    Classes(Vec<String>),
+}
+
+impl Target {
+    /// The class names, in label order.
+    pub fn class_names(&self) -> &[String] {
+        match self {
+            Self::Classes(names) => names,
+        }
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.class_names().len()
+    }
+}

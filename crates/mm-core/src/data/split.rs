@@ -1,0 +1,233 @@
+//! Which samples train, which choose the model, which test.
+
+use super::Dataset;
+use crate::error::{Error, Result};
+use crate::rng;
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+/// Rows of each part, ascending; no row is in two parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// Rows to learn from.
+    pub train: Vec<usize>,
+    /// Rows to choose the model and stop by.
+    pub validation: Vec<usize>,
+    /// Rows that nothing is chosen by.
+    pub test: Vec<usize>,
+}
+
+/// A part of a split, as a column of a table names it: `train`, `validation` (or `val`), `test`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// To learn from.
+    Train,
+    /// To choose the model by.
+    Validation,
+    /// To test.
+    Test,
+}
+
+impl std::str::FromStr for Part {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "train" => Ok(Self::Train),
+            "validation" | "val" => Ok(Self::Validation),
+            "test" => Ok(Self::Test),
+            _ => Err(format!("`{text}` is no part; use train, validation or test")),
+        }
+    }
+}
+
+/// How much of each class goes to a part: an integer counts samples, a number with a point is a share of the class.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Amount {
+    /// Samples of each class.
+    PerClass(usize),
+    /// Share of each class, 0.0 to 1.0; at least one sample unless 0.0.
+    Share(f64),
+}
+
+impl Amount {
+    fn of(self, samples: usize) -> usize {
+        match self {
+            Self::PerClass(count) => count,
+            Self::Share(share) if share > 0.0 => ((share * samples as f64).round() as usize).max(1),
+            Self::Share(_) => 0,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Amount;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a number of samples per class (140) or a share of each class (0.7)")
+            }
+            fn visit_u64<E: de::Error>(self, count: u64) -> std::result::Result<Amount, E> {
+                Ok(Amount::PerClass(count as usize))
+            }
+            fn visit_i64<E: de::Error>(self, count: i64) -> std::result::Result<Amount, E> {
+                let count = usize::try_from(count).map_err(|_| E::invalid_value(de::Unexpected::Signed(count), &self))?;
+                Ok(Amount::PerClass(count))
+            }
+            fn visit_f64<E: de::Error>(self, share: f64) -> std::result::Result<Amount, E> {
+                match (0.0..=1.0).contains(&share) {
+                    true => Ok(Amount::Share(share)),
+                    false => Err(E::invalid_value(de::Unexpected::Float(share), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A stratified split: each class is divided in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SplitSpec {
+    /// For training.
+    pub train: Amount,
+    /// For validation.
+    pub validation: Amount,
+    /// For the test.
+    pub test: Amount,
+}
+
+impl Default for SplitSpec {
+    fn default() -> Self {
+        Self { train: Amount::Share(0.7), validation: Amount::Share(0.1), test: Amount::Share(0.2) }
+    }
+}
+
+impl SplitSpec {
+    /// Draws the split. Test rows are drawn first and training rows last, so the same seed gives the same test set
+    /// whatever the training size.
+    pub fn draw(&self, data: &dyn Dataset, seed: u64) -> Result<Split> {
+        let all = [self.train, self.validation, self.test];
+        let shares: f64 = all.iter().map(|a| if let Amount::Share(s) = a { *s } else { 0.0 }).sum();
+        if !(0.0..=1.0 + 1e-9).contains(&shares) {
+            return Err(Error::config("split", format!("the shares sum to {shares}, more than 1")));
+        }
+        let mut split = Split { train: vec![], validation: vec![], test: vec![] };
+        for (class, rows) in shuffled_classes(data, (0..data.len()).collect(), seed, "split") {
+            let [mut train, validation, test] = all.map(|a| a.of(rows.len()));
+            if let Amount::Share(share) = self.train {
+                // What rounding up the others takes comes out of training; shares of 1 leave nothing over.
+                let left = rows.len().saturating_sub(validation.saturating_add(test));
+                train = if shares > 1.0 - 1e-9 { left } else { train.min(left) };
+                train = train.max(usize::from(share > 0.0));
+            }
+            let needed = [train, validation, test].iter().fold(0usize, |sum, n| sum.saturating_add(*n));
+            if needed > rows.len() {
+                return Err(Error::Data(format!(
+                    "class `{}` has {} samples, but the split needs {needed} ({train} train, {validation} validation, {test} test)",
+                    class_name(data, class),
+                    rows.len()
+                )));
+            }
+            split.test.extend(&rows[..test]);
+            split.validation.extend(&rows[test..][..validation]);
+            split.train.extend(&rows[test + validation..][..train]);
+        }
+        split.sorted()
+    }
+
+    /// As [`SplitSpec::draw`], but all samples of a group (a person, a device) go to one part. Sizes are then targets:
+    /// groups are dealt out, largest first, to the part that lacks most; what fits nowhere goes to training.
+    pub fn draw_grouped(&self, data: &dyn Dataset, groups: &[String], seed: u64) -> Result<Split> {
+        if groups.len() != data.len() {
+            return Err(Error::Data(format!("{} groups for {} samples", groups.len(), data.len())));
+        }
+        let classes = data.schema().target.classes();
+        let mut sizes = vec![0; classes];
+        let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (row, group) in groups.iter().enumerate() {
+            sizes[data.label(row) as usize] += 1;
+            members.entry(group).or_default().push(row);
+        }
+        let amounts = [self.test, self.validation, self.train];
+        let targets = amounts.map(|a| sizes.iter().map(|&n| a.of(n) as f64).collect::<Vec<f64>>());
+        let mut lacking = targets.clone();
+        let mut parts = [vec![], vec![], vec![]];
+        let mut order: Vec<Vec<usize>> = members.into_values().collect();
+        order.shuffle(&mut rng::stream(seed, "split groups", &[]));
+        order.sort_by_key(|rows| std::cmp::Reverse(rows.len()));
+        for rows in order {
+            let mut counts: BTreeMap<usize, f64> = BTreeMap::new();
+            rows.iter().for_each(|&row| *counts.entry(data.label(row) as usize).or_default() += 1.0);
+            // How much nearer to its target the part would be, squared and relative to the target.
+            let gain = |part: usize| -> f64 {
+                let wanted = counts.iter().map(|(&class, n)| (n, lacking[part][class], targets[part][class])).filter(|(.., target)| *target > 0.0);
+                wanted.map(|(n, lack, target)| (lack * lack - (lack - n) * (lack - n)) / (target * target)).sum()
+            };
+            let gains = [gain(0), gain(1), gain(2)];
+            let best = (0..3).rev().filter(|p| gains[*p] > 0.0).max_by(|a, b| gains[*a].total_cmp(&gains[*b])).unwrap_or(2);
+            counts.iter().for_each(|(&class, n)| lacking[best][class] -= n);
+            parts[best].extend(rows);
+        }
+        let [test, validation, train] = parts;
+        let split = Split { train, validation, test };
+        for (part, rows, targets) in [("train", &split.train, &targets[2]), ("validation", &split.validation, &targets[1]), ("test", &split.test, &targets[0])] {
+            let found: HashSet<usize> = rows.iter().map(|&row| data.label(row) as usize).collect();
+            if let Some(class) = (0..classes).find(|c| targets[*c] > 0.0 && !found.contains(c)) {
+                let name = class_name(data, class);
+                return Err(Error::Data(format!("class `{name}` is in too few groups: none is left for the {part} part")));
+            }
+        }
+        split.sorted()
+    }
+}
+
+impl Split {
+    /// The split that a column of the data names.
+    pub fn from_parts(parts: &[Part]) -> Result<Self> {
+        let rows = |part| parts.iter().enumerate().filter(|(_, p)| **p == part).map(|(row, _)| row).collect();
+        Self { train: rows(Part::Train), validation: rows(Part::Validation), test: rows(Part::Test) }.sorted()
+    }
+
+    /// The same validation and test rows with only `per_class` training rows of each class, chosen by `seed`; fewer are
+    /// part of more.
+    pub fn with_train_per_class(&self, per_class: usize, data: &dyn Dataset, seed: u64) -> Result<Self> {
+        let mut train = Vec::new();
+        for (class, rows) in shuffled_classes(data, self.train.clone(), seed, "train per class") {
+            if rows.len() < per_class || per_class == 0 {
+                let (name, found) = (class_name(data, class), rows.len());
+                return Err(Error::Data(format!("class `{name}` has {found} training samples; {per_class} per class were asked for")));
+            }
+            train.extend(&rows[..per_class]);
+        }
+        Self { train, ..self.clone() }.sorted()
+    }
+
+    fn sorted(mut self) -> Result<Self> {
+        for (part, rows) in [("train", &mut self.train), ("validation", &mut self.validation), ("test", &mut self.test)] {
+            rows.sort_unstable();
+            if rows.is_empty() && part != "validation" {
+                return Err(Error::Data(format!("the {part} part of the split is empty")));
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn class_name(data: &dyn Dataset, class: usize) -> &str {
+    data.schema().target.class_names().get(class).map_or("?", String::as_str)
+}
+
+/// The rows of each class, in seeded order.
+fn shuffled_classes(data: &dyn Dataset, rows: Vec<usize>, seed: u64, purpose: &str) -> Vec<(usize, Vec<usize>)> {
+    let mut classes = vec![vec![]; data.schema().target.classes()];
+    rows.into_iter().for_each(|row| classes[data.label(row) as usize].push(row));
+    for (class, rows) in (0..).zip(&mut classes) {
+        rows.shuffle(&mut rng::stream(seed, purpose, &[class]));
+    }
+    classes.into_iter().enumerate().collect()
+}

@@ -1,0 +1,153 @@
+//! Standardization: features with mean 0 and standard deviation 1 over the training samples.
+
+use super::{Dataset, InputKind, Schema, TableDataset};
+use crate::error::{Error, Result};
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Means and standard deviations of the training samples; stored with a model as JSON.
+///
+/// Only vectors are standardized; other kinds of input pass as they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standardizer {
+    views: Vec<ViewStatistics>,
+}
+
+/// Statistics of one modality.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViewStatistics {
+    /// Name of the modality.
+    pub modality: String,
+    /// Mean of each feature.
+    pub mean: Vec<f64>,
+    /// Standard deviation of each feature (over n); 1 where a feature is constant.
+    pub std: Vec<f64>,
+}
+
+/// Samples read at a time, so that the data need not fit in memory.
+const CHUNK: usize = 512;
+
+impl Standardizer {
+    /// From the training rows, each modality over the samples that have it; sums in f64.
+    pub fn fit(data: &dyn Dataset, rows: &[usize]) -> Result<Self> {
+        let schema = data.schema();
+        let mut views: Vec<ViewStatistics> = Vec::new();
+        let mut positions = Vec::new();
+        for (m, (name, input)) in schema.modalities.names().iter().zip(&schema.inputs).enumerate() {
+            if input.kind == InputKind::Vector {
+                let zeros = vec![0.0; input.elements()];
+                views.push(ViewStatistics { modality: name.clone(), mean: zeros.clone(), std: zeros });
+                positions.push(m);
+            }
+        }
+        let mut counts = vec![0.0f64; views.len()];
+        each_present(data, rows, &positions, |view, x| {
+            counts[view] += 1.0;
+            views[view].mean.iter_mut().zip(x).for_each(|(mean, &x)| *mean += f64::from(x));
+        })?;
+        for (view, &count) in views.iter_mut().zip(&counts) {
+            if count == 0.0 {
+                return Err(Error::Data(format!("modality `{}` is absent in all {} training samples", view.modality, rows.len())));
+            }
+            view.mean.iter_mut().for_each(|mean| *mean /= count);
+        }
+        each_present(data, rows, &positions, |view, x| {
+            let ViewStatistics { mean, std, .. } = &mut views[view];
+            for ((sum, mean), &x) in std.iter_mut().zip(mean).zip(x) {
+                let distance = f64::from(x) - *mean;
+                *sum += distance * distance;
+            }
+        })?;
+        for (view, &count) in views.iter_mut().zip(&counts) {
+            for (std, mean) in view.std.iter_mut().zip(&view.mean) {
+                *std = (*std / count).sqrt();
+                // A constant feature; its mean is exact only to the rounding of f64.
+                if *std <= 1e-12 * mean.abs() || *std < f64::from(f32::MIN_POSITIVE) {
+                    *std = 1.0;
+                }
+            }
+        }
+        Ok(Self { views })
+    }
+
+    /// The statistics, modality by modality.
+    pub fn views(&self) -> &[ViewStatistics] {
+        &self.views
+    }
+
+    /// Standardizes a whole data set in place.
+    pub fn apply(&self, data: &mut TableDataset) -> Result<()> {
+        self.check(data.schema())?;
+        for m in 0..data.schema().modalities.len() {
+            let Some(view) = self.view(&data.schema().modalities.names()[m]) else { continue };
+            let present: Vec<bool> = data.presences().subsets().iter().map(|s| s.contains(m)).collect();
+            let rows = data.column_mut(m).chunks_exact_mut(view.mean.len());
+            rows.zip(present).filter(|(_, present)| *present).for_each(|(x, _)| view.apply(x));
+        }
+        Ok(())
+    }
+
+    /// Standardizes one modality of some samples: `[batch, features]` in, the same out. Keeps no gradient.
+    pub fn apply_tensor(&self, modality: &str, xs: &Tensor) -> Result<Tensor> {
+        let view = self.view(modality).ok_or_else(|| {
+            let known: Vec<&str> = self.views.iter().map(|v| v.modality.as_str()).collect();
+            Error::Data(format!("the standardizer has no modality `{modality}`; it has: {}", known.join(", ")))
+        })?;
+        let width = view.mean.len();
+        if xs.dims().len() != 2 || xs.dims()[1] != width {
+            return Err(Error::shape(modality, format!("[batch, {width}]"), xs.dims()));
+        }
+        let mut values = xs.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+        values.chunks_exact_mut(width).for_each(|x| view.apply(x));
+        Ok(Tensor::from_vec(values, xs.shape(), xs.device())?)
+    }
+
+    /// Whether it was made for such data: the same vector modalities with the same widths.
+    pub fn check(&self, schema: &Schema) -> Result<()> {
+        for view in &self.views {
+            schema.modalities.index(&view.modality)?;
+            if view.mean.len() != view.std.len() || view.std.iter().any(|s| !(s.is_finite() && *s > 0.0)) {
+                return Err(Error::Data(format!("the statistics of modality `{}` are damaged", view.modality)));
+            }
+        }
+        for (name, input) in schema.modalities.names().iter().zip(&schema.inputs).filter(|(_, i)| i.kind == InputKind::Vector) {
+            match self.view(name) {
+                None => return Err(Error::Data(format!("the standardizer was fitted without modality `{name}`"))),
+                Some(view) if view.mean.len() != input.elements() => {
+                    let (fitted, found) = (view.mean.len(), input.elements());
+                    return Err(Error::Data(format!("modality `{name}` has {found} features, but the standardizer was fitted on {fitted}")));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn view(&self, modality: &str) -> Option<&ViewStatistics> {
+        self.views.iter().find(|v| v.modality == modality)
+    }
+}
+
+impl ViewStatistics {
+    fn apply(&self, xs: &mut [f32]) {
+        for ((x, mean), std) in xs.iter_mut().zip(&self.mean).zip(&self.std) {
+            *x = ((f64::from(*x) - mean) / std) as f32;
+        }
+    }
+}
+
+/// Calls `visit(i, values)` for each row and each of the modalities `positions[i]` that it has, in order.
+fn each_present(data: &dyn Dataset, rows: &[usize], positions: &[usize], mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
+    for chunk in rows.chunks(CHUNK) {
+        let batch = data.batch(chunk, &Device::Cpu)?;
+        for (i, &m) in positions.iter().enumerate() {
+            let Some(input) = &batch.inputs[m] else { continue };
+            let values = input.flatten_all()?.to_vec1::<f32>()?;
+            let samples = values.chunks_exact(values.len() / chunk.len()).zip(batch.presence.subsets());
+            samples.filter(|(_, s)| s.contains(m)).for_each(|(x, _)| visit(i, x));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Encoder for vectors.
+
+use super::Encoder;
+use crate::error::{Error, Result};
+use crate::nn::{BatchNorm, Linear, Mode, batch_norm, linear_no_bias};
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+
+/// Layers of linear, batch normalisation and ReLU: `[batch, inputs]` to `[batch, widths.last()]`.
+///
+/// Parameters of layer `i`: `i.linear.weight`, `i.norm.{weight, bias, running_mean, running_var}`.
+pub struct MlpEncoder {
+    layers: Vec<(Linear, BatchNorm)>,
+    feature_shape: [usize; 1],
+}
+
+impl MlpEncoder {
+    /// Builds the layers.
+    pub fn new(inputs: usize, widths: &[usize], vb: VarBuilder) -> Result<Self> {
+        let (Some(&features), false) = (widths.last(), widths.contains(&0)) else {
+            return Err(Error::config("widths", "an MLP needs at least one layer, and no layer of width 0"));
+        };
+        let mut from = inputs;
+        let mut layers = Vec::with_capacity(widths.len());
+        for (i, &width) in widths.iter().enumerate() {
+            let vb = vb.pp(i);
+            layers.push((linear_no_bias(from, width, vb.pp("linear"))?, batch_norm(width, vb.pp("norm"))?));
+            from = width;
+        }
+        Ok(Self { layers, feature_shape: [features] })
+    }
+}
+
+impl Encoder for MlpEncoder {
+    fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
+        let mut x = input.flatten_from(1)?;
+        for (linear, norm) in &self.layers {
+            x = norm.forward_relu(&linear.forward(&x)?, mode)?;
+        }
+        Ok(x)
+    }
+
+    fn feature_shape(&self) -> &[usize] {
+        &self.feature_shape
+    }
+}

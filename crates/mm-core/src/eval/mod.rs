@@ -1,0 +1,7 @@
+//! Evaluation of every modality combination, and the metrics.
+
+mod evaluate;
+mod metrics;
+
+pub use evaluate::{CombinationEvaluation, Evaluation, default_combinations, evaluate_combinations};
+pub use metrics::{ClassificationMetrics, SpoofMetrics, classification_metrics, confusion_matrix, probabilities, spoof_metrics};

@@ -1,0 +1,14 @@
+//! From the features of the present modalities to a prediction: what the four methods share.
+//!
+//! Absent means absent: the feature of a modality that a sample lacks is exactly zero, its input is never read, and its
+//! encoder does not run. All combinations of a batch share one run of each encoder.
+
+mod combinations;
+mod features;
+mod network;
+mod trunk;
+
+pub use combinations::for_each_combination_sum;
+pub use features::{Encoders, Features};
+pub use network::{Fused, FusionNetwork, NetworkConfig};
+pub use trunk::{MlpTrunk, Trunk, TrunkConfig, pool};

@@ -1,0 +1,124 @@
+//! The shared part behind the concatenation of features.
+
+use crate::error::{Error, Result};
+use crate::nn::{BatchNorm, ConcatLinear, Linear, Mode, batch_norm, concat_linear, linear_no_bias};
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+
+/// The shared part of a network: features of all modalities in, one fused feature out.
+///
+/// Its first layer is linear in the concatenation of the features, so it splits into one part a modality, and the parts
+/// of a batch serve all combinations: `forward(features) == finish(Σ part(m, feature_m))`.
+pub trait Trunk: Send + Sync {
+    /// The share of modality `index` in the first layer, from its feature `[batch, ..]`.
+    fn part(&self, index: usize, feature: &Tensor) -> Result<Tensor>;
+
+    /// Everything behind the sum of the parts: `[batch, ..feature_shape]`.
+    fn finish(&self, sum: &Tensor, mode: Mode) -> Result<Tensor>;
+
+    /// The whole trunk; `None` stands for a modality that no sample has.
+    fn forward(&self, features: &[Option<Tensor>], mode: Mode) -> Result<Tensor> {
+        let mut sum: Option<Tensor> = None;
+        for (m, feature) in features.iter().enumerate() {
+            let Some(feature) = feature else { continue };
+            let part = self.part(m, feature)?;
+            sum = Some(match sum {
+                Some(sum) => (sum + part)?,
+                None => part,
+            });
+        }
+        let sum = sum.ok_or_else(|| Error::Modality("no sample of the batch has any modality".into()))?;
+        self.finish(&sum, mode)
+    }
+
+    /// Shape of one sample's fused feature.
+    fn feature_shape(&self) -> &[usize];
+}
+
+/// A trunk as written in a configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum TrunkConfig {
+    /// Linear, batch normalisation and ReLU per width; image-like features are pooled to vectors first.
+    Mlp {
+        /// Width of each layer.
+        widths: Vec<usize>,
+    },
+}
+
+impl Default for TrunkConfig {
+    fn default() -> Self {
+        Self::Mlp { widths: vec![256, 128] }
+    }
+}
+
+impl TrunkConfig {
+    /// Builds the trunk for features of the given shapes.
+    pub fn build(&self, feature_shapes: &[&[usize]], vb: VarBuilder) -> Result<Box<dyn Trunk>> {
+        match self {
+            Self::Mlp { widths } => {
+                let inputs: Vec<usize> = feature_shapes.iter().map(|shape| shape[0]).collect();
+                Ok(Box::new(MlpTrunk::new(&inputs, widths, vb)?))
+            }
+        }
+    }
+}
+
+/// Mean over height and width of `[batch, channels, height, width]`; a vector stays as it is.
+pub fn pool(feature: &Tensor) -> Result<Tensor> {
+    match feature.rank() {
+        4 => Ok(feature.mean((2, 3))?),
+        _ => Ok(feature.clone()),
+    }
+}
+
+/// Trunk for vectors: parameters of layer `i` are `i.linear.weight` and `i.norm.*`.
+pub struct MlpTrunk {
+    first: ConcatLinear,
+    first_norm: BatchNorm,
+    layers: Vec<(Linear, BatchNorm)>,
+    feature_shape: [usize; 1],
+}
+
+impl MlpTrunk {
+    /// Builds the layers for features of the given widths.
+    pub fn new(inputs: &[usize], widths: &[usize], vb: VarBuilder) -> Result<Self> {
+        let (Some((&first_width, rest)), false) = (widths.split_first(), widths.contains(&0)) else {
+            return Err(Error::config("trunk.widths", "a trunk needs at least one layer, and no layer of width 0"));
+        };
+        let first = concat_linear(inputs, first_width, vb.pp("0.linear"))?;
+        let first_norm = batch_norm(first_width, vb.pp("0.norm"))?;
+        let mut from = first_width;
+        let mut layers = Vec::with_capacity(rest.len());
+        for (i, &width) in rest.iter().enumerate() {
+            let vb = vb.pp(i + 1);
+            layers.push((linear_no_bias(from, width, vb.pp("linear"))?, batch_norm(width, vb.pp("norm"))?));
+            from = width;
+        }
+        Ok(Self { first, first_norm, layers, feature_shape: [from] })
+    }
+}
+
+impl Trunk for MlpTrunk {
+    fn part(&self, index: usize, feature: &Tensor) -> Result<Tensor> {
+        Ok(self.first.part(index, &pool(feature)?)?)
+    }
+
+    fn finish(&self, sum: &Tensor, mode: Mode) -> Result<Tensor> {
+        let mut x = self.first_norm.forward_relu(sum, mode)?;
+        for (linear, norm) in &self.layers {
+            x = norm.forward_relu(&linear.forward(&x)?, mode)?;
+        }
+        Ok(x)
+    }
+
+    fn forward(&self, features: &[Option<Tensor>], mode: Mode) -> Result<Tensor> {
+        let pooled: Vec<Option<Tensor>> = features.iter().map(|f| f.as_ref().map(pool).transpose()).collect::<Result<_>>()?;
+        self.finish(&self.first.forward(&pooled)?, mode)
+    }
+
+    fn feature_shape(&self) -> &[usize] {
+        &self.feature_shape
+    }
+}

@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+pub mod corrupt;
+pub mod data;
+pub mod encoder;
+pub mod eval;
+pub mod fusion;
+pub mod predict;
+pub mod teacher;
+pub mod train;
+pub mod error;
+pub mod loss;
+pub mod missing;
+pub mod modality;
+pub mod nn;
+pub mod optim;
+pub mod rng;
+pub mod weights;
+
+pub use error::{Error, Result};
+pub use modality::{Modalities, Presence, Subset};

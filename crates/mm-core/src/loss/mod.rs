@@ -1,0 +1,9 @@
+//! Losses that more than one method uses.
+
+mod binary;
+mod cross_entropy;
+mod distillation;
+
+pub use binary::binary_cross_entropy_with_logits;
+pub use cross_entropy::{cross_entropy, cross_entropy_per_sample};
+pub use distillation::{entropy_per_sample, softened_kl};

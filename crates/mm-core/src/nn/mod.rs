@@ -1,0 +1,38 @@
+//! Layers with right gradients on every device, and the seeded store of their parameters.
+//!
+//! Layers are made as in candle-nn, from a [`candle_nn::VarBuilder`]; take it from [`Parameters::builder`] and every
+//! initial value is a function of (seed, parameter name), whatever the order of construction.
+
+mod batch_norm;
+mod concat_linear;
+mod cpu;
+mod dropout;
+mod linear;
+mod norm;
+mod parameters;
+mod scatter;
+
+pub use batch_norm::{BatchNorm, batch_norm};
+pub use concat_linear::{ConcatLinear, concat_linear};
+pub use cpu::{contiguous_f32, runs_on_cpu_kernels};
+pub use dropout::dropout;
+pub use linear::{Linear, linear, linear_no_bias};
+pub use norm::{LayerNorm, l2_normalize, layer_norm};
+pub use parameters::{Parameters, is_running_statistic};
+pub use scatter::scatter_rows;
+
+/// Whether a pass is part of training (batch statistics, dropout, sampling) or of prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics, dropout and sampling are on; running statistics are updated.
+    Train,
+    /// Prediction: running statistics, no randomness, and no graph for gradients.
+    Eval,
+}
+
+impl Mode {
+    /// `true` in training.
+    pub fn is_train(self) -> bool {
+        self == Mode::Train
+    }
+}

@@ -1,0 +1,184 @@
+//! Parameters by name: seeded initial values, fixed order, safetensors in and out.
+
+use crate::error::{Error, Result};
+use crate::rng;
+use candle_core::{DType, Device, Shape, Tensor, Var};
+use candle_nn::init::{Init, NormalOrUniform};
+use candle_nn::var_builder::SimpleBackend;
+use rand::RngExt;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+type Variables = BTreeMap<String, Var>;
+
+/// A store of named variables. Clones share the same variables.
+///
+/// ```
+/// use candle_core::Device;
+/// use mm_core::nn::{Parameters, linear};
+/// let parameters = Parameters::new(7, &Device::Cpu);
+/// let layer = linear(3, 2, parameters.builder().pp("head"))?;
+/// assert_eq!(parameters.names(), ["head.bias", "head.weight"]);
+/// # Ok::<(), mm_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Parameters {
+    seed: u64,
+    device: Device,
+    variables: Arc<RwLock<Variables>>,
+}
+
+/// Whether a name belongs to a statistic that is measured, not trained.
+pub fn is_running_statistic(name: &str) -> bool {
+    name.ends_with("running_mean") || name.ends_with("running_var") || name.ends_with("num_batches_tracked")
+}
+
+impl Parameters {
+    /// An empty store; variables made through [`Parameters::builder`] are initialised from `(seed, name)`.
+    pub fn new(seed: u64, device: &Device) -> Self {
+        Self { seed, device: device.clone(), variables: Arc::default() }
+    }
+
+    /// The device of all variables.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// A candle-nn builder whose variables live in this store; an existing name returns the existing variable.
+    pub fn builder(&self) -> candle_nn::VarBuilder<'static> {
+        candle_nn::VarBuilder::from_backend(Box::new(self.clone()), DType::F32, self.device.clone())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Variables> {
+        self.variables.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Variables> {
+        self.variables.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// All names, sorted.
+    pub fn names(&self) -> Vec<String> {
+        self.read().keys().cloned().collect()
+    }
+
+    /// All variables with their names, sorted by name.
+    pub fn variables(&self) -> Vec<(String, Var)> {
+        self.read().iter().map(|(name, var)| (name.clone(), var.clone())).collect()
+    }
+
+    /// The tensor called `name`.
+    pub fn get(&self, name: &str) -> Option<Tensor> {
+        self.read().get(name).map(|var| var.as_tensor().clone())
+    }
+
+    /// How many numbers are trained (running statistics left out) among the names that `keep` accepts.
+    pub fn count(&self, keep: impl Fn(&str) -> bool) -> usize {
+        let variables = self.read();
+        let trained = variables.iter().filter(|(name, _)| !is_running_statistic(name) && keep(name));
+        trained.map(|(_, var)| var.elem_count()).sum()
+    }
+
+    /// A copy of all values, by name; shares nothing with the variables.
+    pub fn snapshot(&self) -> Result<BTreeMap<String, Tensor>> {
+        self.read().iter().map(|(name, var)| Ok((name.clone(), var.as_tensor().copy()?.detach()))).collect()
+    }
+
+    /// Sets every variable from `values`. Missing, unexpected and misshapen tensors are refused, and then nothing changes.
+    pub fn restore(&self, values: &BTreeMap<String, Tensor>, source: &Path) -> Result<()> {
+        let variables = self.read();
+        let missing: Vec<&str> = variables.keys().filter(|n| !values.contains_key(*n)).map(String::as_str).collect();
+        let unexpected: Vec<&str> = values.keys().filter(|n| !variables.contains_key(*n)).map(String::as_str).collect();
+        if !missing.is_empty() || !unexpected.is_empty() {
+            return Err(Error::weights(source, format!("the tensors are not this model's; {}", name_lists(&missing, &unexpected))));
+        }
+        for (name, var) in variables.iter() {
+            let value = &values[name];
+            if value.shape() != var.shape() || value.dtype() != var.dtype() {
+                let problem = format!(
+                    "tensor `{name}`: expected {:?} {:?}, found {:?} {:?}",
+                    var.dtype(),
+                    var.dims(),
+                    value.dtype(),
+                    value.dims()
+                );
+                return Err(Error::weights(source, problem));
+            }
+        }
+        for (name, var) in variables.iter() {
+            var.set(&values[name].to_device(&self.device)?)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the variables that `keep` accepts to a safetensors file, replacing it in one step.
+    pub fn save(&self, path: &Path, keep: impl Fn(&str) -> bool) -> Result<()> {
+        let kept = self.read().iter().filter(|(name, _)| keep(name)).map(|(n, v)| (n.clone(), v.as_tensor().clone())).collect();
+        crate::weights::save(path, &kept, None)
+    }
+
+    /// Reads all variables from a safetensors file written by [`Parameters::save`] with the same architecture.
+    pub fn load(&self, path: &Path) -> Result<()> {
+        self.restore(&crate::weights::load(path, &self.device)?.0, path)
+    }
+}
+
+fn name_lists(missing: &[&str], unexpected: &[&str]) -> String {
+    let list = |what: &str, names: &[&str]| match names.len() {
+        0 => String::new(),
+        n if n > 5 => format!("{what} {n}: {}, ... ", names[..5].join(", ")),
+        n => format!("{what} {n}: {} ", names.join(", ")),
+    };
+    format!("{}{}", list("missing", missing), list("unexpected", unexpected)).trim_end().to_string()
+}
+
+impl SimpleBackend for Parameters {
+    fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        let mut variables = self.write();
+        if let Some(var) = variables.get(name) {
+            if var.shape() != &shape {
+                candle_core::bail!("parameter `{name}` exists with shape {:?}, asked for {shape:?}", var.dims());
+            }
+            return Ok(var.as_tensor().clone());
+        }
+        let values = initial_values(self.seed, name, &shape, init);
+        let var = Var::from_tensor(&Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)?;
+        let tensor = var.as_tensor().clone();
+        variables.insert(name.to_string(), var);
+        Ok(tensor)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        match self.read().get(name) {
+            Some(var) => Ok(var.as_tensor().clone()),
+            None => candle_core::bail!("no parameter is called `{name}`"),
+        }
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.read().contains_key(name)
+    }
+}
+
+fn initial_values(seed: u64, name: &str, shape: &Shape, init: Init) -> Vec<f32> {
+    let count = shape.elem_count();
+    let mut rng = rng::stream(seed, &format!("init:{name}"), &[]);
+    let mut uniform = |low: f64, high: f64| -> Vec<f32> { (0..count).map(|_| (low + (high - low) * rng.random::<f64>()) as f32).collect() };
+    match init {
+        Init::Const(value) => vec![value as f32; count],
+        Init::Uniform { lo, up } => uniform(lo, up),
+        Init::Randn { mean, stdev } => normal(&mut rng, count, mean, stdev),
+        Init::Kaiming { dist, fan, non_linearity } => {
+            let std = non_linearity.gain() / (fan.for_shape(shape).max(1) as f64).sqrt();
+            match dist {
+                NormalOrUniform::Uniform => uniform(-std * 3f64.sqrt(), std * 3f64.sqrt()),
+                NormalOrUniform::Normal => normal(&mut rng, count, 0.0, std),
+            }
+        }
+    }
+}
+
+fn normal(rng: &mut rng::Rng, count: usize, mean: f64, std: f64) -> Vec<f32> {
+    rng::standard_normal(rng, count).into_iter().map(|z| (mean + std * f64::from(z)) as f32).collect()
+}

@@ -1,0 +1,21 @@
+//! Puts the features of the samples that have a modality into the rows of the whole batch.
+
+use candle_core::{Result, Tensor};
+
+/// `output[rows[i]] = input[i]`, zero elsewhere: `[present, ..]` to `[batch, ..]`, rows ascending and distinct.
+///
+/// The gradient is the gather of the same rows; the features of absent samples are exact zeros.
+pub fn scatter_rows(input: &Tensor, rows: &[u32], batch: usize) -> Result<Tensor> {
+    if rows.len() == batch {
+        return Ok(input.clone());
+    }
+    let mut source = vec![rows.len() as u32; batch];
+    for (from, &to) in (0u32..).zip(rows) {
+        source[to as usize] = from;
+    }
+    // A zero row behind the features serves every absent sample.
+    let mut dims = input.dims().to_vec();
+    dims[0] = 1;
+    let padded = Tensor::cat(&[input, &Tensor::zeros(dims, input.dtype(), input.device())?], 0)?;
+    padded.index_select(&Tensor::from_vec(source, batch, input.device())?, 0)
+}

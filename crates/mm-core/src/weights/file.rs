@@ -1,0 +1,82 @@
+//! Writing in one step, reading with every check.
+
+use crate::error::{Error, Result};
+use candle_core::{Device, Tensor, safetensors::Load};
+use safetensors::SafeTensors;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+
+/// Header entry with the checksums (and the caller's text), one JSON object: one entry keeps the bytes reproducible.
+const HEADER_KEY: &str = "mm-core";
+
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    sha256: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+/// Writes `bytes` to a temporary file beside `path` and renames it: `path` holds the old content or the new, never a part.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(folder))?;
+    file.write_all(bytes).map_err(Error::io(path))?;
+    file.as_file().sync_data().map_err(Error::io(path))?;
+    file.persist(path).map_err(|e| Error::io(path)(e.error))?;
+    Ok(())
+}
+
+/// Writes tensors by name, with an optional text of the caller's (such as a configuration) in the header.
+pub fn save(path: &Path, tensors: &BTreeMap<String, Tensor>, text: Option<&str>) -> Result<()> {
+    let cpu: BTreeMap<&str, Tensor> =
+        tensors.iter().map(|(name, t)| Ok((name.as_str(), t.to_device(&Device::Cpu)?.contiguous()?))).collect::<Result<_>>()?;
+    // Serialised once without the header entry to hash exactly the bytes of each tensor.
+    let plain = serialize(path, &cpu, None)?;
+    let views = SafeTensors::deserialize(&plain).map_err(|e| Error::weights(path, e.to_string()))?;
+    let sha256 = views.iter().map(|(name, view)| (name.to_string(), hex(view.data()))).collect();
+    let header = serde_json::to_string(&Header { sha256, text: text.map(String::from) }).map_err(|e| Error::weights(path, e.to_string()))?;
+    write_atomically(path, &serialize(path, &cpu, Some(HashMap::from([(HEADER_KEY.to_string(), header)])))?)
+}
+
+fn serialize(path: &Path, tensors: &BTreeMap<&str, Tensor>, header: Option<HashMap<String, String>>) -> Result<Vec<u8>> {
+    safetensors::serialize(tensors.iter(), header).map_err(|e| Error::weights(path, e.to_string()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Reads all tensors of a file, and the caller's text where there is one.
+///
+/// A file of ours is checked tensor by tensor; a foreign file (no checksums) is read as it is.
+pub fn load(path: &Path, device: &Device) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let problem = |e: &dyn std::fmt::Display| Error::weights(path, format!("not a readable safetensors file: {e}"));
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| problem(&e))?;
+    let views = SafeTensors::deserialize(&bytes).map_err(|e| problem(&e))?;
+    let header: Option<Header> = match metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY)) {
+        Some(text) => Some(serde_json::from_str(text).map_err(|e| Error::weights(path, format!("corrupt header: {e}")))?),
+        None => None,
+    };
+    if let Some(header) = &header {
+        for name in header.sha256.keys() {
+            if views.tensor(name).is_err() {
+                return Err(Error::weights(path, format!("corrupt: tensor `{name}` is gone")));
+            }
+        }
+    }
+    let mut tensors = BTreeMap::new();
+    for (name, view) in views.iter() {
+        if let Some(header) = &header
+            && header.sha256.get(name) != Some(&hex(view.data()))
+        {
+            return Err(Error::weights(path, format!("corrupt: the checksum of tensor `{name}` is wrong")));
+        }
+        tensors.insert(name.to_string(), view.load(device)?);
+    }
+    Ok((tensors, header.and_then(|h| h.text)))
+}

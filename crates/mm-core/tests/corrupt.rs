@@ -1,0 +1,220 @@
+//! How sensors degrade, and the screening of values that are not finite.
+
+use candle_core::{Device, Tensor};
+use mm_core::corrupt::{Corruption, Family, Severity, apply, screen_non_finite};
+use mm_core::data::{Batch, NonFinite};
+use mm_core::{Error, Presence, Result, Subset, rng};
+
+const SAMPLES: usize = 400;
+const WIDTH: usize = 50;
+
+/// Two modalities of standard normal values; every third sample lacks the second one.
+fn batch() -> Batch {
+    let table = |m: u64| {
+        let values = rng::standard_normal(&mut rng::stream(1, "values", &[m]), SAMPLES * WIDTH);
+        Some(Tensor::from_vec(values, (SAMPLES, WIDTH), &Device::Cpu).unwrap())
+    };
+    let subsets = (0..SAMPLES).map(|i| if i % 3 == 0 { Subset::single(0) } else { Subset::full(2) }).collect();
+    let labels = Tensor::zeros(SAMPLES, candle_core::DType::U32, &Device::Cpu).unwrap();
+    Batch::new(vec![table(0), table(1)], Presence::new(subsets), labels, (0..SAMPLES as u64).collect()).unwrap()
+}
+
+fn values(batch: &Batch, m: usize) -> Vec<Vec<f32>> {
+    batch.inputs[m].as_ref().unwrap().to_vec2().unwrap()
+}
+
+fn bits(batch: &Batch, m: usize) -> Vec<Vec<u32>> {
+    values(batch, m).into_iter().map(|row| row.into_iter().map(f32::to_bits).collect()).collect()
+}
+
+fn corrupted(family: Family, severity: u8, m: usize, seed: u64) -> Batch {
+    apply(&batch(), Corruption::new(family, severity).unwrap(), Subset::single(m), seed).unwrap()
+}
+
+/// Share of the rows of a modality that differ from the clean ones.
+fn hit_rows(family: Family, severity: u8) -> f64 {
+    let (clean, new) = (bits(&batch(), 0), bits(&corrupted(family, severity, 0, 5), 0));
+    clean.iter().zip(&new).filter(|(a, b)| a != b).count() as f64 / SAMPLES as f64
+}
+
+#[test]
+fn untouched_modalities_and_absent_readings_stay_bit_for_bit() {
+    let clean = batch();
+    for family in Family::ALL {
+        let new = corrupted(family, 5, 1, 5);
+        assert_eq!(bits(&new, 0), bits(&clean, 0), "{family:?}");
+        assert_ne!(bits(&new, 1), bits(&clean, 1), "{family:?}");
+        for row in (0..SAMPLES).step_by(3) {
+            assert_eq!(bits(&new, 1)[row], bits(&clean, 1)[row], "{family:?}, row {row} lacks the modality");
+        }
+        assert_eq!(new.presence, clean.presence);
+        assert_eq!(new.rows, clean.rows);
+    }
+}
+
+#[test]
+fn the_seed_and_the_sample_decide() {
+    for family in Family::ALL {
+        let (a, b, c) = (corrupted(family, 4, 0, 5), corrupted(family, 4, 0, 5), corrupted(family, 4, 0, 6));
+        assert_eq!(bits(&a, 0), bits(&b, 0), "{family:?}");
+        assert_ne!(bits(&a, 0), bits(&c, 0), "{family:?}");
+        if family == Family::Swapped {
+            continue; // the donor is another sample of the same batch
+        }
+        // The same samples in a smaller batch, in another order.
+        let full = batch();
+        let index = Tensor::new(&[17u32, 4], &Device::Cpu).unwrap();
+        let inputs = full.inputs.iter().map(|t| t.as_ref().map(|t| t.index_select(&index, 0).unwrap())).collect();
+        let two = Batch::new(inputs, Presence::uniform(Subset::full(2), 2), full.labels.index_select(&index, 0).unwrap(), vec![17, 4]).unwrap();
+        let two = apply(&two, Corruption::new(family, 4).unwrap(), Subset::single(0), 5).unwrap();
+        assert_eq!(bits(&two, 0)[0], bits(&a, 0)[17], "{family:?}");
+        assert_eq!(bits(&two, 0)[1], bits(&a, 0)[4], "{family:?}");
+    }
+}
+
+#[test]
+fn a_higher_severity_does_more() {
+    let clean = values(&batch(), 0);
+    for family in Family::ALL {
+        let effect = |severity: u8| -> f64 {
+            let new = values(&corrupted(family, severity, 0, 5), 0);
+            let changes = clean.iter().flatten().zip(new.iter().flatten());
+            changes.map(|(a, b)| if b.is_nan() { 100.0 } else { f64::from(a - b).powi(2) }).sum()
+        };
+        let effects: Vec<f64> = (1..=5).map(effect).collect();
+        assert!(effects[0] > 0.0 && effects.windows(2).all(|w| w[0] < w[1]), "{family:?}: {effects:?}");
+        assert!(family.strengths().windows(2).all(|w| w[0] < w[1]), "{family:?}");
+    }
+}
+
+#[test]
+fn each_family_does_what_the_table_says() {
+    let clean = values(&batch(), 0);
+    for severity in 1..=5u8 {
+        let strength = |family: Family| f64::from(Corruption::new(family, severity).unwrap().strength());
+        let new = |family: Family| values(&corrupted(family, severity, 0, 5), 0);
+        let pairs = |family: Family| -> Vec<(f32, f32)> { clean.iter().flatten().copied().zip(new(family).into_iter().flatten()).collect() };
+        let share = |hits: usize, of: usize| hits as f64 / of as f64;
+
+        let noise: Vec<f64> = pairs(Family::Gaussian).iter().map(|(a, b)| f64::from(b - a)).collect();
+        let std = (noise.iter().map(|n| n * n).sum::<f64>() / noise.len() as f64).sqrt();
+        assert!((std / strength(Family::Gaussian) - 1.0).abs() < 0.02, "std {std}");
+
+        let salt = pairs(Family::SaltAndPepper);
+        let changed: Vec<f32> = salt.iter().filter(|(a, b)| a != b).map(|(_, b)| *b).collect();
+        assert!((share(changed.len(), salt.len()) - strength(Family::SaltAndPepper)).abs() < 0.015);
+        assert!(changed.iter().all(|b| b.abs() == 4.0));
+        let upper = share(changed.iter().filter(|b| **b > 0.0).count(), changed.len());
+        assert!((upper - 0.5).abs() < 0.06, "{upper}");
+
+        let dropped = pairs(Family::ValueDropout);
+        let zeros = dropped.iter().filter(|(a, b)| *b == 0.0 && *a != 0.0).count();
+        assert!((share(zeros, dropped.len()) - strength(Family::ValueDropout)).abs() < 0.015);
+        assert!(dropped.iter().all(|(a, b)| *b == 0.0 || a == b));
+
+        for (a, b) in pairs(Family::ScaleDrift) {
+            let ratio = f64::from(b) / f64::from(a);
+            let s = strength(Family::ScaleDrift);
+            assert!((ratio / s - 1.0).abs() < 1e-5 || (ratio * s - 1.0).abs() < 1e-5, "{ratio}");
+        }
+        for (row, new) in clean.iter().zip(new(Family::OffsetDrift)) {
+            let offset = new[0] - row[0];
+            assert!((f64::from(offset.abs()) - strength(Family::OffsetDrift)).abs() < 1e-5);
+            assert!(row.iter().zip(&new).all(|(a, b)| (b - a - offset).abs() < 1e-5), "one offset for the whole reading");
+        }
+        for family in [Family::Stuck, Family::Dead, Family::NanBurst, Family::Swapped] {
+            let hit = hit_rows(family, severity);
+            assert!((hit - strength(family)).abs() < 0.06, "{family:?} {severity}: {hit}");
+        }
+    }
+}
+
+#[test]
+fn whole_readings_are_replaced_by_what_the_family_says() {
+    let clean = values(&batch(), 0);
+    assert!(values(&corrupted(Family::Dead, 5, 0, 5), 0).iter().flatten().all(|x| *x == 0.0));
+    let stuck = values(&corrupted(Family::Stuck, 5, 0, 5), 0);
+    let constant = stuck[0][0];
+    assert!((0.5..=3.0).contains(&constant.abs()) && stuck.iter().flatten().all(|x| *x == constant), "{constant}");
+    for (row, reading) in values(&corrupted(Family::NanBurst, 5, 0, 5), 0).iter().enumerate() {
+        let nans: Vec<usize> = (0..WIDTH).filter(|&i| reading[i].is_nan()).collect();
+        assert_eq!(nans.len(), WIDTH.div_ceil(4));
+        assert_eq!(nans[nans.len() - 1] - nans[0], nans.len() - 1, "in a row");
+        assert!((0..WIDTH).all(|i| nans.contains(&i) || reading[i] == clean[row][i]));
+    }
+    for (row, reading) in values(&corrupted(Family::Swapped, 5, 0, 5), 0).iter().enumerate() {
+        let donor = clean.iter().position(|c| c == reading);
+        assert!(donor.is_some_and(|d| d != row), "row {row}");
+    }
+}
+
+#[test]
+fn a_swapped_reading_never_comes_from_a_sample_that_lacks_the_modality() {
+    let clean = values(&batch(), 1);
+    let new = values(&corrupted(Family::Swapped, 5, 1, 5), 1);
+    for (row, reading) in new.iter().enumerate().filter(|(row, _)| row % 3 != 0) {
+        let donor = clean.iter().position(|c| c == reading).unwrap();
+        assert!(donor % 3 != 0 && donor != row);
+    }
+}
+
+#[test]
+fn corruptions_are_written_by_name_and_checked() {
+    let read = |text: &str| serde_json::from_str::<Corruption>(text);
+    let corruption = read(r#"{"family": "salt_and_pepper", "severity": 3}"#).unwrap();
+    assert_eq!(corruption, Corruption::new(Family::SaltAndPepper, 3).unwrap());
+    assert_eq!(serde_json::to_string(&corruption).unwrap(), r#"{"family":"salt_and_pepper","severity":3}"#);
+    assert!(read(r#"{"family": "gaussian", "severity": 6}"#).unwrap_err().to_string().contains("1 to 5"));
+    assert!(read(r#"{"family": "gaussian", "severity": 0}"#).is_err());
+    assert_eq!(Severity::all().map(u8::from).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    for family in Family::ALL {
+        assert_eq!(serde_json::to_value(family).unwrap(), family.name());
+    }
+    let past = apply(&batch(), corruption, Subset::single(2), 0);
+    assert!(matches!(past, Err(Error::Modality(_))));
+}
+
+/// Three samples of two modalities with these NaN or infinite readings.
+fn with_bad(bad: &[(usize, usize)]) -> Result<Batch> {
+    let table = |m: usize| {
+        let mut values: Vec<f32> = (0..6).map(|i| i as f32).collect();
+        for (row, _) in bad.iter().filter(|(_, modality)| *modality == m) {
+            values[row * 2 + 1] = if m == 0 { f32::NAN } else { f32::NEG_INFINITY };
+        }
+        Tensor::from_vec(values, (3, 2), &Device::Cpu)
+    };
+    let labels = Tensor::new(&[0u32, 1, 2], &Device::Cpu)?;
+    Batch::new(vec![Some(table(0)?), Some(table(1)?)], Presence::uniform(Subset::full(2), 3), labels, vec![10, 11, 12])
+}
+
+#[test]
+fn readings_that_are_not_finite_count_as_absent() -> Result<()> {
+    let screened = screen_non_finite(&with_bad(&[(0, 0), (2, 1)])?, NonFinite::Absent)?;
+    assert_eq!((screened.non_finite, screened.excluded.len()), (2, 0));
+    assert_eq!(screened.batch.presence.subsets(), [Subset::single(1), Subset::full(2), Subset::single(0)]);
+    let clean = screen_non_finite(&with_bad(&[])?, NonFinite::Absent)?;
+    assert_eq!((clean.non_finite, clean.batch.presence), (0, Presence::uniform(Subset::full(2), 3)));
+    Ok(())
+}
+
+#[test]
+fn a_sample_with_nothing_left_is_left_out_and_named() -> Result<()> {
+    let screened = screen_non_finite(&with_bad(&[(1, 0), (1, 1), (2, 0)])?, NonFinite::Absent)?;
+    assert_eq!((screened.non_finite, screened.excluded.as_slice()), (3, [1].as_slice()));
+    assert_eq!(screened.batch.rows, [10, 12]);
+    assert_eq!(screened.batch.labels.to_vec1::<u32>()?, [0, 2]);
+    assert_eq!(screened.batch.presence.subsets(), [Subset::full(2), Subset::single(1)]);
+    let all: Vec<(usize, usize)> = (0..3).flat_map(|row| [(row, 0), (row, 1)]).collect();
+    assert!(matches!(screen_non_finite(&with_bad(&all)?, NonFinite::Absent), Err(Error::NonFinite(_))));
+    Ok(())
+}
+
+#[test]
+fn the_error_policy_names_sample_and_modality() -> Result<()> {
+    let error = screen_non_finite(&with_bad(&[(2, 1)])?, NonFinite::Error).unwrap_err().to_string();
+    assert!(error.contains("sample 12") && error.contains("modality 1"), "{error}");
+    // What is absent is not looked at.
+    let absent = with_bad(&[(2, 1)])?.with_presence(Presence::uniform(Subset::single(0), 3))?;
+    assert_eq!(screen_non_finite(&absent, NonFinite::Error)?.non_finite, 0);
+    Ok(())
+}

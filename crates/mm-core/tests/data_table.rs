@@ -1,0 +1,249 @@
+//! Data sets in memory: construction, batches, order, splits, standardization; and a foreign data set from files.
+
+use candle_core::{Device, Tensor};
+use mm_core::data::{Amount, Batch, Dataset, DatasetCard, InputKind, InputSpec, Part, Schema, Split, SplitSpec, Standardizer, TableDataset, Target};
+use mm_core::data::{epoch_batches, nearest};
+use mm_core::{Modalities, Presence, Subset};
+use proptest::prelude::*;
+use std::collections::{HashMap, HashSet};
+
+fn schema(classes: usize) -> Schema {
+    let inputs = vec![InputSpec::vector(2), InputSpec::new(InputKind::Image, [1, 1, 3])];
+    let names = (0..classes).map(|c| format!("class-{c}")).collect();
+    Schema::new(Modalities::new(["v", "i"]).unwrap(), inputs, Target::Classes(names)).unwrap()
+}
+
+fn subset(bits: u16) -> Subset {
+    Subset::from_bits(bits).unwrap()
+}
+
+/// Samples of two modalities; sample `i` has values near `i`, and of the second modality only what is odd has it.
+fn table(labels: Vec<u32>, classes: usize) -> TableDataset {
+    let n = labels.len();
+    let v = (0..n).flat_map(|i| [i as f32, 7.0]).collect();
+    let image = (0..n).flat_map(|i| if i % 2 == 1 { [i as f32; 3] } else { [f32::NAN; 3] }).collect();
+    let presence = (0..n).map(|i| subset(if i % 2 == 1 { 0b11 } else { 0b01 })).collect();
+    TableDataset::new(schema(classes), vec![v, image], Presence::new(presence), labels).unwrap()
+}
+
+#[test]
+fn a_batch_holds_what_was_asked_for_and_zeros_where_absent() {
+    let data = table(vec![0, 1, 0, 1, 1], 2);
+    let batch = data.batch(&[3, 0, 3], &Device::Cpu).unwrap();
+    assert_eq!(batch.inputs[0].as_ref().unwrap().to_vec2::<f32>().unwrap(), [[3.0, 7.0], [0.0, 7.0], [3.0, 7.0]]);
+    let image = batch.inputs[1].as_ref().unwrap();
+    assert_eq!(image.dims(), [3, 1, 1, 3]);
+    assert_eq!(image.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [3., 3., 3., 0., 0., 0., 3., 3., 3.]);
+    assert_eq!(batch.labels.to_vec1::<u32>().unwrap(), [1, 0, 1]);
+    assert_eq!(batch.rows, [3, 0, 3]);
+    assert_eq!(batch.presence.subsets().iter().map(|s| s.bits()).collect::<Vec<_>>(), [3, 1, 3]);
+    assert!(data.batch(&[0, 2], &Device::Cpu).unwrap().inputs[1].is_none());
+    assert!(data.batch(&[], &Device::Cpu).unwrap().is_empty());
+    let error = data.batch(&[5], &Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("row 5 was asked for, but there are 5 samples"), "{error}");
+}
+
+#[test]
+fn sensors_of_a_batch_can_only_go_away() {
+    let batch = table(vec![0, 1], 2).batch(&[1, 0], &Device::Cpu).unwrap();
+    let fewer = batch.with_presence(Presence::new(vec![subset(0b10), subset(0b01)])).unwrap();
+    assert_eq!(fewer.presence.subsets()[0].bits(), 0b10);
+    let error = batch.with_presence(Presence::uniform(subset(0b11), 2)).unwrap_err().to_string();
+    assert!(error.contains("sample 1 of the batch"), "{error}");
+    assert!(batch.with_presence(Presence::uniform(subset(0b01), 1)).is_err());
+}
+
+#[test]
+fn parts_that_do_not_fit_together() {
+    let cpu = &Device::Cpu;
+    let labels = || Tensor::new(&[0u32, 1], cpu).unwrap();
+    let input = |n: usize| Some(Tensor::zeros((n, 2), candle_core::DType::F32, cpu).unwrap());
+    let presence = |bits| Presence::uniform(subset(bits), 2);
+    assert!(Batch::new(vec![input(2), None], presence(0b01), labels(), vec![0, 1]).is_ok());
+    for (inputs, presence, rows, expected) in [
+        (vec![input(3)], presence(0b01), vec![0, 1], "input 0"),
+        (vec![None], presence(0b01), vec![0, 1], "has modality 0, but there is no tensor"),
+        (vec![input(2)], presence(0b11), vec![0, 1], "has modality 1, but the batch holds 1"),
+        (vec![input(2)], presence(0b01), vec![0], "with the presence of 2"),
+    ] {
+        let error = Batch::new(inputs, presence, labels(), rows).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error:?} lacks {expected:?}");
+    }
+    let full = || Presence::uniform(subset(0b11), 1);
+    for (columns, labels, expected) in [
+        (vec![vec![0.0; 2]], vec![0], "1 tables for 2 modalities"),
+        (vec![vec![0.0; 3], vec![0.0; 3]], vec![0], "modality `v` has 3 numbers for 1 samples of 2"),
+        (vec![vec![0.0; 2], vec![0.0; 3]], vec![2], "sample 0 has label 2, but there are 2 classes"),
+        (vec![vec![0.0; 2], vec![f32::NAN; 3]], vec![0], "sample 0, modality `i`"),
+    ] {
+        let error = TableDataset::new(schema(2), columns, full(), labels).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error:?} lacks {expected:?}");
+    }
+    let names = Modalities::new(["v"]).unwrap();
+    let classes = |names: &[&str]| Target::Classes(names.iter().map(|n| n.to_string()).collect());
+    for (inputs, target, expected) in [
+        (vec![], classes(&["a"]), "0 inputs for 1 modalities"),
+        (vec![InputSpec::vector(0)], classes(&["a"]), "modality `v` has the empty shape [0]"),
+        (vec![InputSpec::vector(1)], classes(&[]), "no classes"),
+        (vec![InputSpec::vector(1)], classes(&["a", "b", "a"]), "class `a` appears twice"),
+    ] {
+        let error = Schema::new(names.clone(), inputs, target).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error:?} lacks {expected:?}");
+    }
+}
+
+#[test]
+fn splits_say_which_class_is_too_small() {
+    let data = table([vec![0; 10], vec![1; 3]].concat(), 2);
+    let spec = |train, validation, test| SplitSpec { train, validation, test };
+    let count = Amount::PerClass;
+    let error = |spec: SplitSpec| spec.draw(&data, 0).unwrap_err().to_string();
+    assert!(error(spec(count(2), count(1), count(1))).contains("class `class-1` has 3 samples, but the split needs 4 (2 train, 1 validation, 1 test)"));
+    assert!(error(spec(Amount::Share(0.7), Amount::Share(0.3), Amount::Share(0.2))).contains("more than 1"));
+    assert!(error(spec(count(0), count(1), count(1))).contains("the train part of the split is empty"));
+    let split = SplitSpec::default().draw(&data, 0).unwrap();
+    assert_eq!((split.train.len(), split.validation.len(), split.test.len()), (8, 2, 3));
+    let error = split.with_train_per_class(2, &data, 0).unwrap_err().to_string();
+    assert!(error.contains("class `class-1` has 1 training samples; 2 per class were asked for"), "{error}");
+    let groups: Vec<String> = (0..13).map(|i| (i / 10).to_string()).collect();
+    let error = SplitSpec::default().draw_grouped(&data, &groups, 0).unwrap_err().to_string();
+    assert!(error.contains("is in too few groups"), "{error}");
+    assert!(Split::from_parts(&[Part::Train, Part::Train]).unwrap_err().to_string().contains("the test part"));
+}
+
+#[test]
+fn groups_stay_together_and_parts_are_near_their_size() {
+    let data = table((0..600).map(|i| (i % 3) as u32).collect(), 3);
+    let groups: Vec<String> = (0..600).map(|i| format!("person-{}", i * 7 % 83)).collect();
+    let split = SplitSpec::default().draw_grouped(&data, &groups, 1).unwrap();
+    let of = |rows: &[usize]| rows.iter().map(|&r| &groups[r]).collect::<HashSet<_>>();
+    let (train, validation, test) = (of(&split.train), of(&split.validation), of(&split.test));
+    assert!(train.is_disjoint(&test) && train.is_disjoint(&validation) && validation.is_disjoint(&test));
+    assert_eq!(split.train.len() + split.validation.len() + split.test.len(), 600);
+    for (rows, size) in [(&split.train, 140.0), (&split.validation, 20.0), (&split.test, 40.0)] {
+        for class in 0..3 {
+            let n = rows.iter().filter(|r| data.label(**r) == class).count() as f64;
+            assert!((n - size).abs() <= 8.0, "{n} of {size}");
+        }
+    }
+    assert_eq!(SplitSpec::default().draw_grouped(&data, &groups, 1).unwrap(), split);
+}
+
+#[test]
+fn standardization_uses_training_rows_that_have_the_modality() {
+    let data = table(vec![0; 6], 1);
+    let standardizer = Standardizer::fit(&data, &[0, 2, 4]).unwrap();
+    let [view] = standardizer.views() else { panic!("only the vector is standardized") };
+    // Mean and standard deviation of 0, 2, 4; a constant gets 1.
+    assert_eq!((view.mean.as_slice(), view.std.as_slice()), ([2.0, 7.0].as_slice(), [(8f64 / 3.0).sqrt(), 1.0].as_slice()));
+    let mut applied = data.clone();
+    standardizer.apply(&mut applied).unwrap();
+    let rows = data.batch(&[5, 0], &Device::Cpu).unwrap();
+    let same = standardizer.apply_tensor("v", rows.inputs[0].as_ref().unwrap()).unwrap().to_vec2::<f32>().unwrap();
+    assert_eq!(same[0], applied.column(0)[10..]);
+    assert_eq!(same[0][1], 0.0);
+    assert_eq!(applied.column(1)[3..6], [1.0; 3]);
+    let text = serde_json::to_string(&standardizer).unwrap();
+    assert_eq!(serde_json::from_str::<Standardizer>(&text).unwrap(), standardizer);
+}
+
+#[test]
+fn standardization_of_other_data_is_refused() {
+    let vectors = |names: &[&str], width: usize, present: u16| {
+        let inputs = vec![InputSpec::vector(width); names.len()];
+        let schema = Schema::new(Modalities::new(names.iter().copied()).unwrap(), inputs, Target::Classes(vec!["c".into()])).unwrap();
+        TableDataset::new(schema, vec![vec![0.5; 2 * width]; names.len()], Presence::uniform(subset(present), 2), vec![0, 0]).unwrap()
+    };
+    let fitted = Standardizer::fit(&vectors(&["a", "b"], 3, 0b11), &[0, 1]).unwrap();
+    let error = |mut data: TableDataset| fitted.apply(&mut data).unwrap_err().to_string();
+    assert!(error(vectors(&["a", "c"], 3, 0b11)).contains("no modality is called \"b\""));
+    assert!(error(vectors(&["a", "b", "c"], 3, 0b111)).contains("fitted without modality `c`"));
+    assert!(error(vectors(&["a", "b"], 4, 0b11)).contains("modality `a` has 4 features, but the standardizer was fitted on 3"));
+    let xs = Tensor::zeros((2, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
+    assert!(fitted.apply_tensor("a", &xs).unwrap_err().to_string().contains("tensor `a`: expected shape [batch, 3]"));
+    assert!(fitted.apply_tensor("x", &xs).unwrap_err().to_string().contains("the standardizer has no modality `x`; it has: a, b"));
+    let absent = Standardizer::fit(&vectors(&["a", "b"], 3, 0b01), &[0, 1]).unwrap_err().to_string();
+    assert!(absent.contains("modality `b` is absent in all 2 training samples"), "{absent}");
+}
+
+#[test]
+fn near_names() {
+    let known = ["modality", "file", "label"];
+    for (name, expected) in [("modalty", Some("modality")), ("lable", Some("label")), ("File", Some("file")), ("colour", None), ("", None)] {
+        assert_eq!(nearest(name, known), expected, "{name}");
+    }
+}
+
+/// Two files, string labels, 40 samples in another order, cells of whole views empty, a person's samples together.
+#[test]
+fn a_foreign_data_set_from_two_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let kinds = ["oak", "elm", "yew", "fir"];
+    let (mut leaf, mut bark) = (String::from("tree,length,width,kind\n"), String::from("rough,tree,site\n"));
+    for i in 0..40 {
+        let size = if i % 8 == 3 { ",".into() } else { format!("{}.5,{}", i, i * i) };
+        leaf += &format!("t{i},{size},{}\n", kinds[i % 4]);
+        let j = (i * 27 + 5) % 40;
+        bark += &format!("{},t{j},s{}\n", if j % 8 == 6 { String::new() } else { format!("{j}e-1") }, j / 4);
+    }
+    std::fs::write(folder.path().join("leaf.csv"), leaf).unwrap();
+    std::fs::write(folder.path().join("bark.csv"), bark).unwrap();
+    let card = "name = \"trees\"\njoin = \"id\"\nid = \"tree\"\nlabel = \"kind\"\ngroup = \"site\"\n\
+        [split]\ntrain = 0.6\nvalidation = 0.2\ntest = 0.2\n\
+        [[view]]\nmodality = \"leaf\"\nfile = \"leaf.csv\"\n[[view]]\nmodality = \"bark\"\nfile = \"bark.csv\"\n";
+    std::fs::write(folder.path().join("trees.toml"), card).unwrap();
+    let loaded = DatasetCard::from_path(folder.path().join("trees.toml")).unwrap().load_files().unwrap();
+    assert_eq!(loaded.data.len(), 40);
+    assert_eq!(loaded.data.schema().target.class_names(), ["elm", "fir", "oak", "yew"]);
+    assert_eq!(loaded.report.iter().map(|r| r.absent).collect::<Vec<_>>(), [5, 5]);
+    for row in 0..40 {
+        assert_eq!(loaded.data.presence(row).bits(), match row % 8 { 3 => 0b10, 6 => 0b01, _ => 0b11 });
+        assert_eq!(loaded.data.column(1)[row], if row % 8 == 6 { 0.0 } else { format!("{row}e-1").parse().unwrap() });
+    }
+    let split = loaded.split(0).unwrap();
+    assert_eq!((split.train.len(), split.validation.len(), split.test.len()), (24, 8, 8));
+    let site = |rows: &[usize]| rows.iter().map(|r| r / 4).collect::<HashSet<_>>();
+    assert!(site(&split.train).is_disjoint(&site(&split.test)));
+    let mut data = loaded.data.clone();
+    Standardizer::fit(&data, &split.train).unwrap().apply(&mut data).unwrap();
+    // A fixed split in a column instead.
+    let card = card.replace("group = \"site\"\n", "").replace("[split]\ntrain = 0.6\nvalidation = 0.2\ntest = 0.2\n", "part = \"site\"\n");
+    let error = DatasetCard::from_str(&card, folder.path().join("trees.toml")).unwrap().load_files().unwrap_err().to_string();
+    assert!(error.contains("bark.csv:27:3: `s0` is no part; use train, validation or test"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn an_epoch_is_every_row_once(n in 0usize..200, size in 0usize..70, seed in any::<u64>(), epoch in 0u64..5, drop_last in any::<bool>()) {
+        let rows: Vec<usize> = (0..n).map(|i| 3 * i).collect();
+        let batches = epoch_batches(&rows, size, drop_last, seed, epoch);
+        prop_assert_eq!(&batches, &epoch_batches(&rows, size, drop_last, seed, epoch));
+        let size = size.max(1);
+        let mut seen: Vec<usize> = batches.concat();
+        prop_assert_eq!(seen.len(), if drop_last && n >= size { n / size * size } else { n });
+        seen.sort_unstable();
+        seen.dedup();
+        prop_assert_eq!(seen.len(), batches.concat().len());
+        prop_assert!(seen.iter().all(|row| rows.contains(row)));
+        if n > 50 {
+            prop_assert_ne!(epoch_batches(&rows, size, false, seed, epoch), epoch_batches(&rows, size, false, seed, epoch + 1));
+        }
+    }
+
+    #[test]
+    fn splits_are_disjoint_and_the_same_share_of_each_class(
+        labels in prop::collection::vec(0u32..4, 1..200), seed in any::<u64>(), train in 0.1..0.6f64, test in 0.1..0.39f64,
+    ) {
+        let data = table(labels.clone(), 4);
+        let spec = SplitSpec { train: Amount::Share(train), validation: Amount::Share(1.0 - train - test), test: Amount::Share(test) };
+        if let Ok(split) = spec.draw(&data, seed) {
+            let mut all = [split.train.clone(), split.validation.clone(), split.test.clone()].concat();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..labels.len()).collect::<Vec<_>>());
+            let mut counts: HashMap<u32, [f64; 2]> = HashMap::new();
+            labels.iter().for_each(|l| counts.entry(*l).or_default()[0] += 1.0);
+            split.test.iter().for_each(|r| counts.entry(labels[*r]).or_default()[1] += 1.0);
+            prop_assert!(counts.values().all(|[n, t]| (t - test * n).abs() < 1.0));
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Linear layers and batch normalisation on row-major `[rows, features]` matrices.
+//!
+//! Sums run in a fixed order on one thread: the results do not depend on the number of threads.
+
+use crate::error::{Error, Result};
+
+fn check(what: &'static str, expected: usize, found: usize) -> Result<()> {
+    if expected == found { Ok(()) } else { Err(Error::Length { what, expected, found }) }
+}
+
+/// A matrix operand: a row-major slice of `rows * columns` numbers, read transposed if `transposed`.
+#[derive(Clone, Copy)]
+struct Operand<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    transposed: bool,
+}
+
+impl<'a> Operand<'a> {
+    fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self { data, rows, columns, transposed: false }
+    }
+
+    fn t(self) -> Self {
+        Self { transposed: true, ..self }
+    }
+
+    /// (rows, columns, row stride, column stride) as read.
+    fn view(&self) -> (usize, usize, isize, isize) {
+        let width = self.columns as isize;
+        if self.transposed { (self.columns, self.rows, 1, width) } else { (self.rows, self.columns, width, 1) }
+    }
+}
+
+/// `output = a b`, or `output += a b`; `output` is row-major.
+fn matmul(a: Operand, b: Operand, output: &mut [f32], accumulate: bool) -> Result<()> {
+    let (m, k, a_rs, a_cs) = a.view();
+    let (k_b, n, b_rs, b_cs) = b.view();
+    check("left operand", a.rows * a.columns, a.data.len())?;
+    check("right operand", b.rows * b.columns, b.data.len())?;
+    check("inner dimension", k, k_b)?;
+    check("output", m * n, output.len())?;
+    if m == 0 || n == 0 {
+        return Ok(());
+    }
+    // Below this many multiply-adds a second thread costs more than it saves.
+    let threads = rayon::current_num_threads();
+    let parallelism = match threads > 1 && m * n * k > 4_000_000 {
+        true => gemm::Parallelism::Rayon(threads),
+        false => gemm::Parallelism::None,
+    };
+    // SAFETY: the lengths of all three slices were checked against the shapes above, the strides stay inside them, and
+    // `output` is borrowed mutably, so it does not overlap the inputs.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            output.as_mut_ptr(),
+            1,
+            n as isize,
+            accumulate,
+            a.data.as_ptr(),
+            a_cs,
+            a_rs,
+            b.data.as_ptr(),
+            b_cs,
+            b_rs,
+            1.0f32,
+            1.0f32,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+    Ok(())
+}
+
+/// Shape of a linear layer: `output[rows, outputs] = input[rows, inputs] weight[outputs, inputs]ᵀ + bias[outputs]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinearShape {
+    /// Rows (samples).
+    pub rows: usize,
+    /// Width of the input.
+    pub inputs: usize,
+    /// Width of the output.
+    pub outputs: usize,
+}
+
+/// Forward pass of a linear layer. Error against f64 below 1e-6 of the largest output at width 384.
+pub fn linear_forward(shape: LinearShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) -> Result<()> {
+    let LinearShape { rows, inputs, outputs } = shape;
+    if let Some(bias) = bias {
+        check("bias", outputs, bias.len())?;
+        check("output", rows * outputs, output.len())?;
+        for row in output.chunks_exact_mut(outputs.max(1)) {
+            row.copy_from_slice(bias);
+        }
+    }
+    let weight = Operand::new(weight, outputs, inputs);
+    matmul(Operand::new(input, rows, inputs), weight.t(), output, bias.is_some())
+}
+
+/// Gradient of a linear layer with respect to its input: `output_gradient weight`.
+pub fn linear_input_gradient(shape: LinearShape, output_gradient: &[f32], weight: &[f32], input_gradient: &mut [f32]) -> Result<()> {
+    let LinearShape { rows, inputs, outputs } = shape;
+    matmul(Operand::new(output_gradient, rows, outputs), Operand::new(weight, outputs, inputs), input_gradient, false)
+}
+
+/// Gradient of a linear layer with respect to its weight: `output_gradientᵀ input`.
+pub fn linear_weight_gradient(shape: LinearShape, output_gradient: &[f32], input: &[f32], weight_gradient: &mut [f32]) -> Result<()> {
+    let LinearShape { rows, inputs, outputs } = shape;
+    matmul(Operand::new(output_gradient, rows, outputs).t(), Operand::new(input, rows, inputs), weight_gradient, false)
+}
+
+/// Column sums of a `[rows, columns]` matrix: the gradient of a bias.
+pub fn column_sums(input: &[f32], columns: usize, output: &mut [f32]) -> Result<()> {
+    check("output", columns, output.len())?;
+    check("whole rows of the input", 0, input.len() % columns.max(1))?;
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            output.fill(0.0);
+            for row in input.chunks_exact(columns) {
+                for (sum, x) in output.iter_mut().zip(row) {
+                    *sum += x;
+                }
+            }
+        },
+    );
+    Ok(())
+}
+
+/// What the training pass of a batch normalisation leaves for the backward pass and the running statistics.
+#[derive(Debug, Clone, Default)]
+pub struct BatchStatistics {
+    /// Mean of each feature.
+    pub mean: Vec<f32>,
+    /// Biased variance of each feature.
+    pub variance: Vec<f32>,
+    /// `1 / sqrt(variance + eps)`.
+    pub inverse_std: Vec<f32>,
+}
+
+/// Batch normalisation of `[rows, features]` with the statistics of the batch, then ReLU if `relu`.
+///
+/// Two passes over the data; the sums of 64 rows are f32, those of the blocks f64: error against f64 below 1e-6.
+pub fn batch_norm_rows_forward(
+    input: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    eps: f32,
+    relu: bool,
+    output: &mut [f32],
+) -> Result<BatchStatistics> {
+    let features = weight.len();
+    check("bias", features, bias.len())?;
+    check("output", input.len(), output.len())?;
+    if features == 0 || input.is_empty() || !input.len().is_multiple_of(features) {
+        return Err(Error::Length { what: "input (whole rows, at least one)", expected: features, found: input.len() });
+    }
+    let rows = (input.len() / features) as f64;
+    let mut statistics = BatchStatistics::default();
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let zero = vec![0.0f32; features];
+            let mean: Vec<f32> = blocked_sums(input, &zero, |x, _| x).iter().map(|s| (s / rows) as f32).collect();
+            let variance: Vec<f32> =
+                blocked_sums(input, &mean, |x, m| (x - m) * (x - m)).iter().map(|s| (s / rows) as f32).collect();
+            let inverse_std: Vec<f32> = variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
+            let scale: Vec<f32> = weight.iter().zip(&inverse_std).map(|(w, s)| w * s).collect();
+            let shift: Vec<f32> = bias.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+            scale_shift(input, &scale, &shift, relu, output);
+            statistics = BatchStatistics { mean, variance, inverse_std };
+        },
+    );
+    Ok(statistics)
+}
+
+/// `output = input * scale + shift` by feature, then ReLU if `relu`: batch normalisation at inference.
+pub fn scale_shift_rows(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, output: &mut [f32]) -> Result<()> {
+    check("shift", scale.len(), shift.len())?;
+    check("output", input.len(), output.len())?;
+    check("whole rows of the input", 0, input.len() % scale.len().max(1))?;
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || scale_shift(input, scale, shift, relu, output),
+    );
+    Ok(())
+}
+
+#[inline(always)]
+fn scale_shift(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, output: &mut [f32]) {
+    let features = scale.len();
+    for (row, out) in input.chunks_exact(features).zip(output.chunks_exact_mut(features)) {
+        for (((o, x), a), b) in out.iter_mut().zip(row).zip(scale).zip(shift) {
+            let y = x * a + b;
+            // Written so that NaN stays NaN.
+            *o = if relu && y < 0.0 { 0.0 } else { y };
+        }
+    }
+}
+
+/// Sums over rows of `f(x, reference)` by feature: f32 within 64 rows, f64 over the blocks.
+#[inline(always)]
+fn blocked_sums(input: &[f32], reference: &[f32], f: impl Fn(f32, f32) -> f32) -> Vec<f64> {
+    let features = reference.len();
+    let mut total = vec![0.0f64; features];
+    let mut block_sum = vec![0.0f32; features];
+    for block in input.chunks(64 * features) {
+        block_sum.fill(0.0);
+        for row in block.chunks_exact(features) {
+            for ((sum, &x), &m) in block_sum.iter_mut().zip(row).zip(reference) {
+                *sum += f(x, m);
+            }
+        }
+        for (t, &s) in total.iter_mut().zip(&block_sum) {
+            *t += f64::from(s);
+        }
+    }
+    total
+}
+
+/// Gradients of [`batch_norm_rows_forward`].
+#[derive(Debug, Clone)]
+pub struct BatchNormGradients {
+    /// `[rows, features]`.
+    pub input: Vec<f32>,
+    /// `[features]`.
+    pub weight: Vec<f32>,
+    /// `[features]`.
+    pub bias: Vec<f32>,
+}
+
+/// Backward pass of [`batch_norm_rows_forward`]; `output` (its result) is read where `relu` closed.
+pub fn batch_norm_rows_backward(
+    input: &[f32],
+    weight: &[f32],
+    statistics: &BatchStatistics,
+    relu: bool,
+    output: &[f32],
+    output_gradient: &[f32],
+) -> Result<BatchNormGradients> {
+    let features = weight.len();
+    check("statistics", features, statistics.mean.len())?;
+    check("statistics", features, statistics.inverse_std.len())?;
+    check("output", input.len(), output.len())?;
+    check("output gradient", input.len(), output_gradient.len())?;
+    check("whole rows of the input", 0, input.len() % features.max(1))?;
+    let rows = input.len() / features.max(1);
+    let mut gradients = BatchNormGradients { input: vec![0.0; input.len()], weight: vec![0.0; features], bias: vec![0.0; features] };
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let (mean, inverse_std) = (&statistics.mean[..features], &statistics.inverse_std[..features]);
+            let (weight_gradient, bias_gradient) = (&mut gradients.weight[..features], &mut gradients.bias[..features]);
+            for r in 0..rows {
+                let at = r * features..(r + 1) * features;
+                let (x, y, g) = (&input[at.clone()], &output[at.clone()], &output_gradient[at]);
+                for i in 0..features {
+                    let g = if relu && y[i] <= 0.0 { 0.0 } else { g[i] };
+                    bias_gradient[i] += g;
+                    weight_gradient[i] += g * (x[i] - mean[i]) * inverse_std[i];
+                }
+            }
+            // dx = w s (g - mean(g) - x̂ mean(g x̂)), as g a - x b - c with constants by feature.
+            let n = rows as f32;
+            let a: Vec<f32> = weight.iter().zip(inverse_std).map(|(w, s)| w * s).collect();
+            let b: Vec<f32> = (0..features).map(|i| a[i] * weight_gradient[i] * inverse_std[i] / n).collect();
+            let c: Vec<f32> = (0..features).map(|i| a[i] * bias_gradient[i] / n).collect();
+            for r in 0..rows {
+                let at = r * features..(r + 1) * features;
+                let (x, y, g, out) = (&input[at.clone()], &output[at.clone()], &output_gradient[at.clone()], &mut gradients.input[at]);
+                for i in 0..features {
+                    let g = if relu && y[i] <= 0.0 { 0.0 } else { g[i] };
+                    out[i] = g * a[i] - (x[i] - mean[i]) * b[i] - c[i];
+                }
+            }
+        },
+    );
+    Ok(gradients)
+}

@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod avg_pool;
+pub mod batch_norm;
+pub mod conv;
+pub mod dense;
+pub mod error;
+mod layout;
+pub mod max_pool;
+mod microkernel;
+pub mod optimizer;
+pub mod resize;
+mod scratch;
+pub mod simd;
+mod sums;
+mod threads;
+mod window;
+
+pub use error::{Error, Result};
+pub use scratch::release_scratch;
+pub use window::Pool2dShape;

@@ -1,0 +1,109 @@
+//! One pass of an optimizer update over flat buffers.
+
+use crate::error::{Error, Result};
+
+fn check_lengths(parameter: usize, others: &[usize]) -> Result<()> {
+    match others.iter().find(|&&n| n != parameter) {
+        None => Ok(()),
+        Some(&found) => Err(Error::Length { what: "optimizer buffer", expected: parameter, found }),
+    }
+}
+
+/// Settings of stochastic gradient descent with momentum, as PyTorch defines them.
+#[derive(Debug, Clone, Copy)]
+pub struct SgdStep {
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// Momentum factor; 0 is plain SGD.
+    pub momentum: f32,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f32,
+    /// Nesterov momentum.
+    pub nesterov: bool,
+}
+
+/// `v = momentum v + g`, with `g = gradient + weight_decay parameter`: first half of the update, on the velocity.
+pub fn sgd_velocity(step: SgdStep, velocity: &mut [f32], parameter: &[f32], gradient: &[f32]) -> Result<()> {
+    check_lengths(velocity.len(), &[parameter.len(), gradient.len()])?;
+    let SgdStep { momentum, weight_decay, .. } = step;
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((v, p), g) in velocity.iter_mut().zip(parameter).zip(gradient) {
+                *v = momentum * *v + (g + weight_decay * p);
+            }
+        },
+    );
+    Ok(())
+}
+
+/// `p -= learning_rate (v, or g + momentum v with Nesterov)`: second half of the update, on the parameter.
+pub fn sgd_parameter(step: SgdStep, parameter: &mut [f32], velocity: &[f32], gradient: &[f32]) -> Result<()> {
+    check_lengths(parameter.len(), &[velocity.len(), gradient.len()])?;
+    let SgdStep { learning_rate, momentum, weight_decay, nesterov } = step;
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((p, v), g) in parameter.iter_mut().zip(velocity).zip(gradient) {
+                let direction = if nesterov { g + weight_decay * *p + momentum * v } else { *v };
+                *p -= learning_rate * direction;
+            }
+        },
+    );
+    Ok(())
+}
+
+/// Settings of Adam and AdamW at one step.
+#[derive(Debug, Clone, Copy)]
+pub struct AdamStep {
+    /// Learning rate.
+    pub learning_rate: f32,
+    /// Decay of the mean of gradients.
+    pub beta1: f32,
+    /// Decay of the mean of squared gradients.
+    pub beta2: f32,
+    /// Added to the denominator.
+    pub eps: f32,
+    /// `1 - beta1^t`.
+    pub correction1: f32,
+    /// `1 - beta2^t`.
+    pub correction2: f32,
+    /// Weight decay.
+    pub weight_decay: f32,
+    /// Whether the decay acts on the parameter itself (AdamW) or is added to the gradient (Adam).
+    pub decoupled: bool,
+}
+
+/// Updates the running mean of the gradient, or of its square if `second`.
+pub fn adam_moment(step: AdamStep, second: bool, moment: &mut [f32], parameter: &[f32], gradient: &[f32]) -> Result<()> {
+    check_lengths(moment.len(), &[parameter.len(), gradient.len()])?;
+    let decay = if step.decoupled { 0.0 } else { step.weight_decay };
+    let beta = if second { step.beta2 } else { step.beta1 };
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((m, p), g) in moment.iter_mut().zip(parameter).zip(gradient) {
+                let g = g + decay * p;
+                let value = if second { g * g } else { g };
+                *m = beta * *m + (1.0 - beta) * value;
+            }
+        },
+    );
+    Ok(())
+}
+
+/// Updates the parameter from both moments.
+pub fn adam_parameter(step: AdamStep, parameter: &mut [f32], first: &[f32], second: &[f32]) -> Result<()> {
+    check_lengths(parameter.len(), &[first.len(), second.len()])?;
+    let keep = if step.decoupled { 1.0 - step.learning_rate * step.weight_decay } else { 1.0 };
+    let (rate, root) = (step.learning_rate / step.correction1, 1.0 / step.correction2.sqrt());
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((p, m), v) in parameter.iter_mut().zip(first).zip(second) {
+                *p = keep * *p - rate * m / (v.sqrt() * root + step.eps);
+            }
+        },
+    );
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! Working memory that is kept between calls, so that a kernel in steady state allocates nothing.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+static POOL: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
+
+/// A cache-line-aligned buffer borrowed from the pool; goes back when dropped.
+pub(crate) struct Scratch {
+    lines: Vec<Line>,
+    length: usize,
+}
+
+/// A buffer of `length` numbers with unspecified contents.
+pub(crate) fn take(length: usize) -> Scratch {
+    let needed = length.div_ceil(16);
+    let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
+    // The smallest buffer that is large enough, else the largest, which then grows.
+    let fitting = (0..pool.len()).filter(|&i| pool[i].len() >= needed).min_by_key(|&i| pool[i].len());
+    let chosen = fitting.or_else(|| (0..pool.len()).max_by_key(|&i| pool[i].len()));
+    let mut lines = chosen.map(|i| pool.swap_remove(i)).unwrap_or_default();
+    drop(pool);
+    if lines.len() < needed {
+        // Not `resize`: the old contents need no copy.
+        lines = Vec::new();
+        lines.resize(needed, Line([0.0; 16]));
+    }
+    Scratch { lines, length }
+}
+
+/// A buffer of `length` zeros.
+pub(crate) fn take_zeroed(length: usize) -> Scratch {
+    let mut scratch = take(length);
+    scratch.fill(0.0);
+    scratch
+}
+
+/// Frees the working memory that no running kernel holds.
+pub fn release_scratch() {
+    POOL.lock().unwrap_or_else(|e| e.into_inner()).clear();
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `Line` is 16 floats without padding, and `length <= 16 * lines.len()`.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as in `deref`, and `self` is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.length) }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        POOL.lock().unwrap_or_else(|e| e.into_inner()).push(lines);
+    }
+}

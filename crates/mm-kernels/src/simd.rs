@@ -1,0 +1,226 @@
+//! Which vector instructions a kernel uses, chosen when the program runs.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+
+/// A set of vector instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Plain Rust, on any processor.
+    Portable,
+    /// AVX2 and FMA, 8 lanes.
+    Avx2,
+    /// AVX-512F, 16 lanes.
+    Avx512,
+}
+
+thread_local! {
+    static FORCED: Cell<Option<Level>> = const { Cell::new(None) };
+}
+
+impl Level {
+    /// The best level of this processor. The environment variable `MM_KERNELS_SIMD` (`portable`, `avx2`, `avx512`),
+    /// read once, lowers it.
+    pub fn best() -> Self {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let asked = match std::env::var("MM_KERNELS_SIMD").as_deref() {
+                Ok("portable") => Level::Portable,
+                Ok("avx2") => Level::Avx2,
+                _ => Level::Avx512,
+            };
+            asked.min(Self::supported())
+        })
+    }
+
+    fn supported() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return if is_x86_feature_detected!("avx512f") { Level::Avx512 } else { Level::Avx2 };
+        }
+        Level::Portable
+    }
+
+    /// The level kernels called from this thread use: [`best`](Self::best), or what [`with_level`] forces.
+    pub fn current() -> Self {
+        FORCED.get().unwrap_or_else(Self::best)
+    }
+}
+
+/// Runs `f` with the kernels that this thread calls kept at or below `level`: for tests that compare levels.
+pub fn with_level<R>(level: Level, f: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Level>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            FORCED.set(self.0);
+        }
+    }
+    let _restore = Restore(FORCED.replace(Some(level.min(Level::supported()))));
+    f()
+}
+
+/// Runs `f`, compiled for `level`. `f` must be `#[inline(always)]`, or it keeps the baseline instructions.
+#[inline]
+pub(crate) fn vectorize<R>(level: Level, f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        #[target_feature(enable = "avx2,fma,avx512f")]
+        fn avx512<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        match level {
+            // SAFETY: a `Level` above `Portable` is made only where the processor has its features.
+            Level::Avx2 => return unsafe { avx2(f) },
+            // SAFETY: as above.
+            Level::Avx512 => return unsafe { avx512(f) },
+            Level::Portable => {}
+        }
+    }
+    let _ = level;
+    f()
+}
+
+/// A vector of `f32` lanes.
+///
+/// # Safety
+/// `load` reads and `store` writes `LANES` numbers at any alignment. All methods may be called only inside
+/// [`vectorize`] at a level that has the vector's instructions.
+pub(crate) trait Vector: Copy {
+    const LANES: usize;
+    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    unsafe fn splat(x: f32) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    /// `self * b + c`.
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+    /// Zero where a lane is negative; NaN stays NaN.
+    unsafe fn relu(self) -> Self;
+}
+
+/// Eight lanes in plain Rust.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes8([f32; 8]);
+
+impl Lanes8 {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+}
+
+impl Vector for Lanes8 {
+    const LANES: usize = 8;
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller promises `LANES` readable numbers.
+        Self(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller promises `LANES` writable numbers.
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        Self([x; 8])
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+        self.zip(b, |x, y| x * y).zip(c, |x, y| x + y)
+    }
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        self.zip(self, |x, _| if x < 0.0 { 0.0 } else { x })
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_vector {
+    ($type:ty, $lanes:literal, $load:ident, $store:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident) => {
+        // SAFETY (all methods): the trait's contract gives readable or writable memory and the instructions.
+        impl Vector for $type {
+            const LANES: usize = $lanes;
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self {
+                unsafe { x86::$load(from) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut f32) {
+                unsafe { x86::$store(to, self) }
+            }
+            #[inline(always)]
+            unsafe fn splat(x: f32) -> Self {
+                unsafe { x86::$splat(x) }
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                unsafe { x86::$add(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn sub(self, other: Self) -> Self {
+                unsafe { x86::$sub(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn mul(self, other: Self) -> Self {
+                unsafe { x86::$mul(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+                unsafe { x86::$fma(self, b, c) }
+            }
+            #[inline(always)]
+            unsafe fn relu(self) -> Self {
+                // The instruction returns its second operand where one is NaN.
+                unsafe { x86::$max(x86::$splat(0.0), self) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use std::arch::x86_64 as x86;
+
+#[cfg(target_arch = "x86_64")]
+x86_vector!(
+    x86::__m256,
+    8,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_set1_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_fmadd_ps,
+    _mm256_max_ps
+);
+#[cfg(target_arch = "x86_64")]
+x86_vector!(
+    x86::__m512,
+    16,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_set1_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_fmadd_ps,
+    _mm512_max_ps
+);

@@ -1,0 +1,62 @@
+//! Splitting work over rayon's threads. Each task writes its own part and no sum crosses tasks, so the bits of a
+//! result do not depend on the number of threads.
+
+use std::marker::PhantomData;
+
+use rayon::prelude::*;
+
+/// Work (multiply-adds, or numbers moved) below which a second thread costs more than it saves.
+const WORTH_A_THREAD: usize = 100_000;
+
+/// Calls `task(0..tasks)`, over rayon's threads if `work` is large enough.
+pub(crate) fn for_each(tasks: usize, work: usize, task: impl Fn(usize) + Sync + Send) {
+    if tasks <= 1 || work < WORTH_A_THREAD || rayon::current_num_threads() == 1 {
+        (0..tasks).for_each(task);
+    } else {
+        (0..tasks).into_par_iter().with_max_len(1).for_each(task);
+    }
+}
+
+/// A mutable slice whose disjoint parts are written by different tasks.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    start: *mut f32,
+    length: usize,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: access goes through `range` and `pointer`, whose callers promise that tasks touch disjoint parts.
+unsafe impl Send for Shared<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
+        Self { start: slice.as_mut_ptr(), length: slice.len(), borrow: PhantomData }
+    }
+
+    /// Elements `at..at + length`; panics if that is out of bounds.
+    ///
+    /// # Safety
+    /// While the result lives nothing else may touch these elements.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn range(&self, at: usize, length: usize) -> &'a mut [f32] {
+        assert!(at <= self.length && length <= self.length - at, "range inside the shared slice");
+        // SAFETY: in bounds by the assertion; alone by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(at), length) }
+    }
+
+    /// The first element.
+    pub(crate) fn pointer(&self) -> *mut f32 {
+        self.start
+    }
+}
+
+/// Calls `task` with each part, over rayon's threads if `work` is large enough.
+pub(crate) fn for_each_of<T: Send>(parts: Vec<T>, work: usize, task: impl Fn(T) + Sync + Send) {
+    if parts.len() <= 1 || work < WORTH_A_THREAD || rayon::current_num_threads() == 1 {
+        parts.into_iter().for_each(task);
+    } else {
+        parts.into_par_iter().for_each(task);
+    }
+}

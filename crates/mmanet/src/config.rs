@@ -1,0 +1,92 @@
+//! Settings of the method.
+
+use mm_core::fusion::NetworkConfig;
+use mm_core::missing::MissingPattern;
+use mm_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Settings of MMANet; the defaults are those recommended for vectors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MmanetConfig {
+    /// Deployment network; the teacher and the regularization branch have its shape.
+    pub network: NetworkConfig,
+    /// How sensors go missing in training.
+    pub missing: MissingPattern,
+    /// Weight of the margin-aware distillation (30 in the paper's face anti-spoofing, 4 to 10 in segmentation).
+    pub lambda_mad: f64,
+    /// Weight of the modality-aware regularization.
+    pub lambda_mar: f64,
+    /// Epochs of plain training before distillation and regularization begin; mining happens in them.
+    pub begin_epoch: usize,
+    /// How the margin weighs the distillation.
+    pub weighting: Weighting,
+    /// How combinations are ranked when weak ones are mined.
+    pub ranking: Ranking,
+    /// How many of the highest-ranked combinations are weak. Default: 3 for three modalities, else a quarter of all proper
+    /// subsets, at most 16.
+    pub weak_count: Option<usize>,
+    /// Weak combinations by hand, such as `["depth", "depth+ir"]`, instead of mining.
+    pub weak_combinations: Option<Vec<String>>,
+    /// Keep the teacher's outputs per sample. Turn off with augmentation, or when they do not fit in memory.
+    pub cache_teacher: bool,
+}
+
+impl Default for MmanetConfig {
+    fn default() -> Self {
+        Self {
+            network: NetworkConfig::default(),
+            missing: MissingPattern::Uniform,
+            lambda_mad: 10.0,
+            lambda_mar: 0.5,
+            begin_epoch: 5,
+            weighting: Weighting::Sample,
+            ranking: Ranking::PerSample,
+            weak_count: None,
+            weak_combinations: None,
+            cache_teacher: true,
+        }
+    }
+}
+
+impl MmanetConfig {
+    /// Refuses settings that cannot work.
+    pub fn validate(&self) -> Result<()> {
+        for (field, value) in [("lambda_mad", self.lambda_mad), ("lambda_mar", self.lambda_mar)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::config(field, format!("must be a number that is not negative, found {value}")));
+            }
+        }
+        if self.weak_count == Some(0) {
+            return Err(Error::config("weak_count", "must be at least 1; to turn the regularization off set `lambda_mar = 0`"));
+        }
+        if self.lambda_mar > 0.0 && self.weak_combinations.is_none() && self.begin_epoch < 2 {
+            return Err(Error::config("begin_epoch", "mining needs at least 2 epochs of plain training before it"));
+        }
+        Ok(())
+    }
+}
+
+/// Which sample's margin weighs an entry of the similarity difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weighting {
+    /// Row `i` by the margin of sample `i`: the meaning of the paper's text.
+    #[default]
+    Sample,
+    /// Column `j` by the margin of partner `j`: what the published classification code does.
+    Reference,
+}
+
+/// How far a combination's predictions are from those of the full combination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ranking {
+    /// Mean over samples of KL(p_full ‖ p_c): also sees which samples moved.
+    #[default]
+    PerSample,
+    /// KL of the smoothed histograms of predicted classes.
+    Histogram,
+    /// As the published code: KL of the softmax of the histograms.
+    SoftmaxTwice,
+}

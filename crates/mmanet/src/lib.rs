@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod margin;
+mod mining;
+mod method;
+mod weak;
+
+pub use config::{MmanetConfig, Ranking, Weighting};
+pub use margin::margin_aware_distillation;
+pub use method::{Mmanet, MmanetBuilder};
+pub use mining::{MinedCombinations, histogram_distance, per_sample_distance, reference_histogram_distance};
+pub use weak::weak_combination_loss;

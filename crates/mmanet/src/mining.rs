@@ -1,0 +1,165 @@
+//! Mining of weak combinations (Eq. 9-13): whose predictions drift furthest from those of the full combination?
+
+use crate::{MmanetConfig, Ranking};
+use candle_core::Tensor;
+use mm_core::eval::probabilities;
+use mm_core::predict::Predictor;
+use mm_core::train::HeldOut;
+use mm_core::{Error, Modalities, Result, Subset, rng};
+use rand::seq::IteratorRandom;
+use serde::{Deserialize, Serialize};
+
+/// Above this many candidates, a seeded sample of them (and all single modalities) is ranked.
+const CANDIDATE_LIMIT: usize = 64;
+
+/// `KL(a ‖ b)` of two positive distributions, in nats.
+fn divergence(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(p, q)| if *p > 0.0 { p * (p.ln() - q.max(f64::MIN_POSITIVE).ln()) } else { 0.0 }).sum()
+}
+
+/// `KL(q̃_c ‖ q̃_full)` with `q̃ = (q + 1/N) / (1 + K/N)` from counts of predicted classes.
+pub fn histogram_distance(counts: &[f64], full: &[f64]) -> f64 {
+    let smooth = |counts: &[f64]| -> Vec<f64> {
+        let (n, k) = (counts.iter().sum::<f64>().max(1.0), counts.len() as f64);
+        counts.iter().map(|c| (c / n + 1.0 / n) / (1.0 + k / n)).collect()
+    };
+    divergence(&smooth(counts), &smooth(full))
+}
+
+/// `KL(softmax(q_c) ‖ softmax(q_full))` from counts of predicted classes: the published form.
+pub fn reference_histogram_distance(counts: &[f64], full: &[f64]) -> f64 {
+    let softmax = |counts: &[f64]| -> Vec<f64> {
+        let n = counts.iter().sum::<f64>().max(1.0);
+        let exponentials: Vec<f64> = counts.iter().map(|c| (c / n).exp()).collect();
+        let sum: f64 = exponentials.iter().sum();
+        exponentials.iter().map(|e| e / sum).collect()
+    };
+    divergence(&softmax(counts), &softmax(full))
+}
+
+/// Mean over samples of `KL(p_full ‖ p_c)`: probabilities `[samples, classes]`, flattened.
+pub fn per_sample_distance(full: &[f64], combination: &[f64], classes: usize) -> f64 {
+    let rows = full.chunks_exact(classes).zip(combination.chunks_exact(classes));
+    rows.map(|(f, c)| divergence(f, c)).sum::<f64>() / (full.len() / classes).max(1) as f64
+}
+
+/// The candidates with their accumulated distances, and the weak set once it is mined.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MinedCombinations {
+    /// What is ranked.
+    pub candidates: Vec<Subset>,
+    /// Summed over the mining epochs, by the chosen ranking.
+    pub distances: Vec<f64>,
+    /// The same by the other ranking, for the log.
+    pub other_distances: Vec<f64>,
+    /// The weak combinations, weakest first; empty until they are mined.
+    pub weak: Vec<Subset>,
+}
+
+impl MinedCombinations {
+    /// Nothing mined yet; with `weak_combinations` given by hand nothing ever is.
+    pub(crate) fn new(config: &MmanetConfig, modalities: &Modalities, seed: u64) -> Result<Self> {
+        let count = modalities.len();
+        let proper = || Subset::all_non_empty(count).filter(move |s| s.len() < count);
+        let candidates: Vec<Subset> = match (1usize << count) - 2 > CANDIDATE_LIMIT {
+            false => proper().collect(),
+            true => {
+                let mut random = rng::stream(seed, "mining-candidates", &[]);
+                let sampled = proper().filter(|s| s.len() > 1).sample(&mut random, CANDIDATE_LIMIT);
+                (0..count).map(Subset::single).chain(sampled).collect()
+            }
+        };
+        let weak = match &config.weak_combinations {
+            Some(names) => names.iter().map(|name| modalities.parse(name)).collect::<Result<_>>()?,
+            None => Vec::new(),
+        };
+        let zeros = vec![0.0; candidates.len()];
+        Ok(Self { candidates, distances: zeros.clone(), other_distances: zeros, weak })
+    }
+
+    /// Adds the distances of this epoch's predictions on held-out samples.
+    pub(crate) fn accumulate(&mut self, predictor: &dyn Predictor, held_out: &HeldOut, ranking: Ranking) -> Result<()> {
+        let Some(&single) = self.candidates.first() else { return Ok(()) };
+        let modalities = held_out.dataset.schema().modalities.len();
+        debug_assert!(single.is_subset_of(Subset::full(modalities)));
+        let mut subsets = self.candidates.clone();
+        subsets.push(Subset::full(modalities));
+        let mut logits: Vec<Vec<f32>> = vec![Vec::new(); subsets.len()];
+        for batch in held_out.batches() {
+            let batch = batch?;
+            let predictions = predictor.predict_combinations(&batch, &subsets)?;
+            // Only complete samples can be compared with the full combination.
+            let complete: Vec<u32> = (0u32..).zip(batch.presence.subsets()).filter(|(_, s)| s.len() == modalities).map(|(i, _)| i).collect();
+            if complete.is_empty() {
+                continue;
+            }
+            let rows = Tensor::from_slice(&complete, complete.len(), predictions.logits.device())?;
+            for (all, part) in logits.iter_mut().zip(predictions.logits.index_select(&rows, 1)?.to_vec3::<f32>()?) {
+                all.extend(part.into_iter().flatten());
+            }
+        }
+        let classes = held_out.dataset.schema().target.classes();
+        let probabilities: Vec<Vec<f64>> = logits.iter().map(|l| probabilities(l, classes)).collect();
+        let Some((full, rest)) = probabilities.split_last().filter(|(full, _)| !full.is_empty()) else {
+            return Err(Error::Data(
+                "mining weak combinations needs held-out samples with all modalities (a validation split); give one, or name `weak_combinations`".into(),
+            ));
+        };
+        let full_counts = predicted_counts(full, classes);
+        for (i, p) in rest.iter().enumerate() {
+            let by_sample = per_sample_distance(full, p, classes);
+            let counts = predicted_counts(p, classes);
+            let by_histogram = match ranking {
+                Ranking::SoftmaxTwice => reference_histogram_distance(&counts, &full_counts),
+                _ => histogram_distance(&counts, &full_counts),
+            };
+            let (chosen, other) = if ranking == Ranking::PerSample { (by_sample, by_histogram) } else { (by_histogram, by_sample) };
+            self.distances[i] += chosen;
+            self.other_distances[i] += other;
+        }
+        Ok(())
+    }
+
+    /// Settles the weak set: the largest distances, and the single modalities inside the weakest combination.
+    pub(crate) fn settle(&mut self, weak_count: Option<usize>, modalities: usize) {
+        let count = weak_count.unwrap_or(match modalities {
+            3 => 3,
+            _ => ((1usize << modalities) - 2).div_ceil(4).min(16),
+        });
+        self.weak = top(&self.candidates, &self.distances, count);
+        if let Some(&weakest) = self.weak.first() {
+            for single in weakest.indices().map(Subset::single) {
+                if !self.weak.contains(&single) {
+                    self.weak.push(single);
+                }
+            }
+        }
+    }
+
+    /// What the log says: both rankings' first combinations.
+    pub(crate) fn describe(&self, modalities: &Modalities, ranking: Ranking) -> Vec<String> {
+        let list = |subsets: &[Subset]| subsets.iter().map(|s| modalities.format(*s)).collect::<Vec<_>>().join(", ");
+        let other = if ranking == Ranking::PerSample { "histogram" } else { "per_sample" };
+        let others = top(&self.candidates, &self.other_distances, self.weak.len());
+        vec![
+            format!("mined weak combinations (weakest first): {}", list(&self.weak)),
+            format!("the {other} ranking would have given: {}", list(&others)),
+        ]
+    }
+}
+
+fn top(candidates: &[Subset], distances: &[f64], count: usize) -> Vec<Subset> {
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    // Stable: of equal distances the earlier candidate comes first.
+    order.sort_by(|&a, &b| distances[b].total_cmp(&distances[a]));
+    order.into_iter().take(count).map(|i| candidates[i]).collect()
+}
+
+fn predicted_counts(probabilities: &[f64], classes: usize) -> Vec<f64> {
+    let mut counts = vec![0.0; classes];
+    for row in probabilities.chunks_exact(classes) {
+        let best = (1..classes).fold(0, |best, k| if row[k] > row[best] { k } else { best });
+        counts[best] += 1.0;
+    }
+    counts
+}

@@ -1,0 +1,77 @@
+//! A cell: everything that determines one result, and its key.
+
+use super::method::MethodName;
+use crate::dataset::hex;
+use mm_core::train::TrainConfig;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// One (data, run, seed) of a plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CellSpec {
+    /// Hash of `resolved` and the program's version: the folder of the result.
+    pub key: String,
+    /// Name of the plan's data entry.
+    pub data: String,
+    /// Name of the plan's run.
+    pub run: String,
+    /// Only a teacher for other cells, not a row of the report.
+    pub hidden: bool,
+    /// What determines the result.
+    pub resolved: Resolved,
+}
+
+/// Everything that can change a result.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Resolved {
+    /// Hash of the card and its files.
+    pub data_hash: String,
+    /// Where the card is.
+    pub card: String,
+    /// Training samples of each class.
+    pub train_per_class: Option<usize>,
+    /// The method.
+    pub method: MethodName,
+    /// Its settings, as written in the plan.
+    pub options: serde_json::Value,
+    /// Training settings, seed included.
+    pub train: TrainConfig,
+    /// Evaluated combinations; all by default.
+    pub combinations: Option<Vec<String>>,
+    /// Key of the cell that trains the teacher.
+    pub teacher: Option<String>,
+}
+
+impl CellSpec {
+    /// A cell with its key.
+    pub fn new(data: &str, run: &str, resolved: Resolved) -> Self {
+        let mut cell = Self { key: String::new(), data: data.into(), run: run.into(), hidden: false, resolved };
+        cell.key = cell.hash();
+        cell
+    }
+
+    /// Not a row of the report.
+    pub fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    /// Names the teacher's cell.
+    pub fn set_teacher(&mut self, key: String) {
+        self.resolved.teacher = Some(key);
+        self.key = self.hash();
+    }
+
+    fn hash(&self) -> String {
+        // Where the card lies does not matter, what it holds does.
+        let identity = Resolved { card: String::new(), ..self.resolved.clone() };
+        let text = serde_json::to_string(&identity).unwrap_or_default();
+        hex(&Sha256::digest(format!("{}\n{text}", env!("CARGO_PKG_VERSION"))))[..16].to_string()
+    }
+
+    /// Rough cost in seconds of one core, for the order of cells and the estimate of `--dry-run`.
+    pub fn estimated_seconds(&self, train_samples: usize) -> f64 {
+        let sample_epochs = (train_samples * self.resolved.train.epochs) as f64;
+        0.2 + sample_epochs * 2.0e-5 * self.resolved.method.relative_cost()
+    }
+}

@@ -1,0 +1,136 @@
+//! The command: plan, cells, report.
+
+use super::cell::CellSpec;
+use super::plan::Plan;
+use super::schedule::{self, Jobs};
+use crate::dataset::Source;
+use crate::report;
+use crate::result::CellResult;
+use anyhow::{Context, Result};
+use mm_core::data::Dataset;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Arguments of `bench`.
+#[derive(clap::Args)]
+pub struct BenchArguments {
+    /// The plan; without it, the default plan on the built-in data.
+    #[arg(value_name = "PLAN", conflicts_with = "plan_flag")]
+    plan: Option<PathBuf>,
+    /// The plan, as a flag.
+    #[arg(long = "plan", value_name = "PLAN")]
+    plan_flag: Option<PathBuf>,
+    /// Folder of results and report; `target/bench/<plan>` by default.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// One seed and few epochs: does everything work?
+    #[arg(long)]
+    quick: bool,
+    /// Take up finished and interrupted cells (`--resume=false` starts all over).
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    resume: bool,
+    /// Threads of each cell; by default one, with as many cells side by side as there are cores.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Cells side by side; by default the cores over `--threads`.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// List the runs of the plan and stop.
+    #[arg(long)]
+    list: bool,
+    /// List the cells with an estimate of their cost and stop.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs a plan and writes its report.
+pub fn run(arguments: BenchArguments) -> Result<ExitCode> {
+    let path = arguments.plan.as_deref().or(arguments.plan_flag.as_deref());
+    let mut plan = Plan::read(path)?;
+    if arguments.quick {
+        plan.quick();
+    }
+    if arguments.list {
+        for run in &plan.runs {
+            println!("{:24} {}", run.name(), run.method);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cells = plan.cells()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = arguments.threads.max(1);
+    let jobs = arguments.jobs.unwrap_or_else(|| (cores / threads).max(1));
+    let costs = estimates(&cells)?;
+    if arguments.dry_run {
+        print_cells(&cells, &costs, jobs);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let out = arguments.out.clone().unwrap_or_else(|| Path::new("target/bench").join(&plan.name));
+    let folder = out.join("cells");
+    if !arguments.resume && folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
+    }
+    let started = Instant::now();
+    let outcome = schedule::run_all(&cells, &costs, &Jobs { folder: folder.clone(), jobs, threads })?;
+    if outcome.interrupted {
+        eprintln!("interrupted; the same command goes on where this one stopped");
+        return Ok(ExitCode::from(130));
+    }
+    let mut results = Vec::new();
+    for cell in cells.iter().filter(|c| !c.hidden && !outcome.failures.contains_key(&c.key)) {
+        let mut result: CellResult = read_result(&folder, cell)?;
+        (result.data, result.run) = (cell.data.clone(), cell.run.clone());
+        results.push(result);
+    }
+    let failures: Vec<String> = cells
+        .iter()
+        .filter_map(|c| outcome.failures.get(&c.key).map(|why| format!("cell {} / {} / seed {} failed: {why}", c.data, c.run, c.resolved.train.seed)))
+        .collect();
+    for failure in &failures {
+        eprintln!("error: {failure}");
+    }
+    if !results.is_empty() {
+        let paths = report::write(&out, &plan.name, &plan.description, &results, &failures)?;
+        eprintln!("{} of {} cells new in {:.1} s", outcome.finished, cells.len(), started.elapsed().as_secs_f64());
+        println!("{}", paths.html.display());
+    }
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn read_result(folder: &Path, cell: &CellSpec) -> Result<CellResult> {
+    let path = folder.join(&cell.key).join("result.json");
+    let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is corrupt: remove it and run the bench again", path.display()))
+}
+
+/// Estimated seconds by cell key.
+fn estimates(cells: &[CellSpec]) -> Result<BTreeMap<String, f64>> {
+    let mut samples = BTreeMap::new();
+    let mut costs = BTreeMap::new();
+    for cell in cells {
+        let resolved = &cell.resolved;
+        let id = (resolved.card.clone(), resolved.train_per_class);
+        if !samples.contains_key(&id) {
+            let loaded = Source::open(&resolved.card)?.load()?;
+            let data = &loaded.joined.data;
+            let mut split = loaded.split(resolved.train.seed)?;
+            if let Some(per_class) = resolved.train_per_class {
+                split = split.with_train_per_class(per_class, data as &dyn Dataset, resolved.train.seed)?;
+            }
+            samples.insert(id.clone(), split.train.len());
+        }
+        costs.insert(cell.key.clone(), cell.estimated_seconds(samples[&id]));
+    }
+    Ok(costs)
+}
+
+fn print_cells(cells: &[CellSpec], costs: &BTreeMap<String, f64>, jobs: usize) {
+    println!("{:16}  {:24} {:24} {:>6} {:>8}", "key", "data", "run", "seed", "seconds");
+    for cell in cells {
+        println!("{:16}  {:24} {:24} {:>6} {:>8.1}", cell.key, cell.data, cell.run, cell.resolved.train.seed, costs[&cell.key]);
+    }
+    let total: f64 = costs.values().sum();
+    println!("{} cells, about {:.0} s on {jobs} cells side by side", cells.len(), total / jobs as f64);
+}

@@ -1,0 +1,130 @@
+//! The methods and baselines by name.
+
+use super::cell::Resolved;
+use anyhow::{Context, Result, bail};
+use candle_core::Device;
+use mm_baselines::{DistillationConfig, Ensemble, Fusion, FusionConfig};
+use mm_core::data::Schema;
+use mm_core::fusion::{FusionNetwork, NetworkConfig};
+use mm_core::nn::Parameters;
+use mm_core::train::Method;
+use mm_core::{Subset, missing::MissingPattern};
+use mmanet::{Mmanet, MmanetConfig};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+/// A method of the bench.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MethodName {
+    /// Trained on complete samples only.
+    FullOnly,
+    /// Trained with random combinations.
+    ModalityDropout,
+    /// Full-only training, training mean in place of absent sensors.
+    MeanImputation,
+    /// One network for each combination: an upper reference.
+    PerCombination,
+    /// Mean of unimodal predictions.
+    LateFusion,
+    /// Modality dropout with the softened predictions of a full-modality teacher.
+    LogitDistillation,
+    /// The mmanet crate.
+    Mmanet,
+}
+
+impl std::fmt::Display for MethodName {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match serde_json::to_value(self) {
+            Ok(Value::String(name)) => f.write_str(&name),
+            _ => write!(f, "{self:?}"),
+        }
+    }
+}
+
+impl MethodName {
+    /// Training cost against full-only training.
+    pub fn relative_cost(self) -> f64 {
+        match self {
+            Self::PerCombination => 4.0,
+            Self::LateFusion => 3.0,
+            Self::Mmanet => 1.5,
+            _ => 1.0,
+        }
+    }
+}
+
+/// Options of the baselines.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct BaselineOptions {
+    network: NetworkConfig,
+    /// Missing pattern of `modality-dropout` and `logit-distillation`.
+    missing: Option<MissingPattern>,
+    /// Combinations of `per-combination`; all by default.
+    combinations: Option<Vec<String>>,
+    /// Settings of `logit-distillation`.
+    distillation: Option<DistillationConfig>,
+}
+
+fn options<T: DeserializeOwned>(resolved: &Resolved) -> Result<T> {
+    serde_json::from_value(resolved.options.clone()).with_context(|| format!("options of `{}`", resolved.method))
+}
+
+/// Refuses options that the method does not know.
+pub fn check_options(resolved: &Resolved) -> Result<()> {
+    match resolved.method {
+        MethodName::Mmanet => Ok(options::<MmanetConfig>(resolved)?.validate()?),
+        _ => options::<BaselineOptions>(resolved).map(|_| ()),
+    }
+}
+
+/// The cell that trains the teacher this cell needs: full-only training of the same network.
+pub fn teacher_of(resolved: &Resolved) -> Result<Option<Resolved>> {
+    let network = match resolved.method {
+        MethodName::Mmanet | MethodName::LogitDistillation => resolved.options.get("network").cloned(),
+        _ => return Ok(None),
+    };
+    let options = network.map_or_else(|| json!({}), |network| json!({ "network": network }));
+    Ok(Some(Resolved { method: MethodName::FullOnly, options, teacher: None, ..resolved.clone() }))
+}
+
+/// Builds the untrained method. `teacher` holds the parameters of the teacher's cell.
+pub fn build(resolved: &Resolved, schema: &Schema, device: &Device, teacher: Option<&std::path::Path>) -> Result<Box<dyn Method>> {
+    let seed = resolved.train.seed;
+    if resolved.method == MethodName::Mmanet {
+        let config: MmanetConfig = options(resolved)?;
+        let teacher = load_teacher(&config.network, schema, device, teacher)?;
+        return Ok(Box::new(Mmanet::builder(schema.clone()).config(config).seed(seed).device(device).build_with_teacher(teacher)?));
+    }
+    let options: BaselineOptions = options(resolved)?;
+    let network = options.network;
+    let fusion = |config: FusionConfig| FusionConfig { network: network.clone(), missing: options.missing.clone().unwrap_or(config.missing), ..config };
+    Ok(match resolved.method {
+        MethodName::FullOnly => Box::new(Fusion::new(fusion(FusionConfig::full_only()), schema, seed, device)?),
+        MethodName::ModalityDropout => Box::new(Fusion::new(fusion(FusionConfig::modality_dropout()), schema, seed, device)?),
+        MethodName::MeanImputation => Box::new(Fusion::new(fusion(FusionConfig::mean_imputation()), schema, seed, device)?),
+        MethodName::LateFusion => Box::new(Ensemble::late_fusion(&network, schema, seed, device)?),
+        MethodName::PerCombination => {
+            let subsets: Vec<Subset> = match &options.combinations {
+                Some(names) => names.iter().map(|name| schema.modalities.parse(name)).collect::<Result<_, _>>()?,
+                None => Subset::all_non_empty(schema.modalities.len()).collect(),
+            };
+            Box::new(Ensemble::per_combination(&network, schema, &subsets, seed, device)?)
+        }
+        MethodName::LogitDistillation => {
+            let mut config = fusion(FusionConfig::logit_distillation());
+            config.distillation = options.distillation.or(config.distillation);
+            Box::new(Fusion::new(config, schema, seed, device)?.with_teacher(load_teacher(&network, schema, device, teacher)?))
+        }
+        MethodName::Mmanet => bail!("built above"),
+    })
+}
+
+fn load_teacher(network: &NetworkConfig, schema: &Schema, device: &Device, path: Option<&std::path::Path>) -> Result<FusionNetwork> {
+    let path = path.context("the teacher's cell is missing")?;
+    let parameters = Parameters::new(0, device);
+    let teacher = FusionNetwork::new(network, schema, parameters.builder())?;
+    parameters.load(path)?;
+    Ok(teacher)
+}

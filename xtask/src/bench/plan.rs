@@ -1,0 +1,200 @@
+//! A plan: which data, which runs, which seeds. TOML; unknown fields are refused.
+
+use super::cell::{CellSpec, Resolved};
+use super::method::{self, MethodName};
+use crate::dataset::Source;
+use anyhow::{Context, Result, bail};
+use mm_core::data::{Dataset, parse_toml};
+use mm_core::train::TrainConfig;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The plan that runs without `--plan`.
+pub const DEFAULT_PLAN: &str = include_str!("../../../benchmarks/plans/default.toml");
+
+/// A plan as written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Short name: the folder of the results.
+    pub name: String,
+    /// What the plan is for.
+    #[serde(default)]
+    pub description: String,
+    /// Every run is repeated for each seed.
+    pub seeds: Vec<u64>,
+    /// Training settings of all cells.
+    #[serde(default)]
+    train: toml::Table,
+    /// Combinations to evaluate, such as `["rgb", "rgb+depth"]`; all by default.
+    #[serde(default)]
+    combinations: Option<Vec<String>>,
+    /// The data sets, or variants of one.
+    pub data: Vec<DataEntry>,
+    /// The runs.
+    pub runs: Vec<RunEntry>,
+}
+
+/// One data set of a plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataEntry {
+    /// Name in the report.
+    pub name: String,
+    /// A built-in data set or the path of a card, relative to the plan.
+    pub card: String,
+    /// Use only so many training samples of each class.
+    #[serde(default)]
+    pub train_per_class: Option<usize>,
+    /// Training settings for this data.
+    #[serde(default)]
+    train: toml::Table,
+}
+
+/// One run of a plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunEntry {
+    /// Name in the report; the method's by default.
+    #[serde(default)]
+    name: Option<String>,
+    /// The method.
+    pub method: MethodName,
+    /// Settings of the method.
+    #[serde(default)]
+    pub options: toml::Table,
+    /// Training settings for this run.
+    #[serde(default)]
+    train: toml::Table,
+}
+
+impl RunEntry {
+    /// Name in the report.
+    pub fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.method.to_string())
+    }
+}
+
+impl Plan {
+    /// Reads a plan file; without one, the default plan.
+    pub fn read(path: Option<&Path>) -> Result<Self> {
+        let (path, text) = match path {
+            None => (Path::new("default.toml"), DEFAULT_PLAN.to_string()),
+            Some(path) => (path, std::fs::read_to_string(path).with_context(|| format!("reading the plan {}", path.display()))?),
+        };
+        let mut plan: Plan = parse_toml(path, &text)?;
+        plan.check().with_context(|| format!("in the plan {}", path.display()))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for data in &mut plan.data {
+            if data.card != crate::dataset::BUILT_IN {
+                data.card = folder.join(&data.card).to_string_lossy().into_owned();
+            }
+        }
+        Ok(plan)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || self.name.starts_with('.') {
+            bail!("`name = {:?}` must be letters, digits, `-`, `_` or `.`: it becomes a folder", self.name);
+        }
+        if self.seeds.is_empty() || self.data.is_empty() || self.runs.is_empty() {
+            bail!("`seeds`, `[[data]]` and `[[runs]]` must not be empty");
+        }
+        distinct("seeds", self.seeds.iter().map(u64::to_string))?;
+        distinct("name of [[data]]", self.data.iter().map(|d| d.name.clone()))?;
+        distinct("name of [[runs]]", self.runs.iter().map(RunEntry::name))
+    }
+
+    /// One seed and few epochs: does everything work?
+    pub fn quick(&mut self) {
+        self.name = format!("{}-quick", self.name);
+        self.seeds.truncate(1);
+        let quick = toml::Value::Integer(8);
+        self.train.insert("epochs".into(), quick.clone());
+        let entries = self.data.iter_mut().map(|d| &mut d.train).chain(self.runs.iter_mut().map(|r| &mut r.train));
+        entries.filter(|train| train.contains_key("epochs")).for_each(|train| {
+            train.insert("epochs".into(), quick.clone());
+        });
+    }
+
+    /// All cells, teachers before those who need them. A teacher that is also a run of the plan is trained once.
+    pub fn cells(&self) -> Result<Vec<CellSpec>> {
+        let mut cells: Vec<CellSpec> = Vec::new();
+        let mut positions = BTreeMap::new();
+        for data in &self.data {
+            let source = Source::open(&data.card)?;
+            let loaded = source.load()?;
+            let modalities = &loaded.joined.data.schema().modalities;
+            let combinations = match &self.combinations {
+                Some(names) => Some(names.iter().map(|n| Ok(modalities.format(modalities.parse(n)?))).collect::<Result<Vec<_>>>()?),
+                None => None,
+            };
+            let fingerprint = source.fingerprint()?;
+            for run in &self.runs {
+                for &seed in &self.seeds {
+                    let resolved = Resolved {
+                        data_hash: fingerprint.clone(),
+                        card: data.card.clone(),
+                        train_per_class: data.train_per_class,
+                        method: run.method,
+                        options: serde_json::to_value(&run.options)?,
+                        train: self.train_config(data, run, seed)?,
+                        combinations: combinations.clone(),
+                        teacher: None,
+                    };
+                    method::check_options(&resolved).with_context(|| format!("run `{}`", run.name()))?;
+                    let mut cell = CellSpec::new(&data.name, &run.name(), resolved);
+                    if let Some(teacher) = method::teacher_of(&cell.resolved)? {
+                        let teacher = CellSpec::new(&data.name, "teacher", teacher).hidden();
+                        cell.set_teacher(teacher.key.clone());
+                        add(&mut cells, &mut positions, teacher);
+                    }
+                    add(&mut cells, &mut positions, cell);
+                }
+            }
+        }
+        Ok(cells)
+    }
+
+    fn train_config(&self, data: &DataEntry, run: &RunEntry, seed: u64) -> Result<TrainConfig> {
+        let mut merged = self.train.clone();
+        merged.extend(data.train.clone());
+        merged.extend(run.train.clone());
+        if merged.contains_key("seed") {
+            bail!("`train.seed` comes from the plan's `seeds`");
+        }
+        let context = || format!("training settings of run `{}` on `{}`", run.name(), data.name);
+        let text = toml::to_string(&merged).with_context(context)?;
+        let mut config: TrainConfig = parse_toml(Path::new("[train]"), &text).with_context(context)?;
+        config.seed = seed;
+        config.validate().with_context(context)?;
+        Ok(config)
+    }
+}
+
+/// Adds a cell once; a hidden one becomes visible when it is also a run.
+fn add(cells: &mut Vec<CellSpec>, positions: &mut BTreeMap<String, usize>, cell: CellSpec) {
+    match positions.get(&cell.key) {
+        Some(&at) if cells[at].hidden && !cell.hidden => {
+            cells[at] = cell;
+        }
+        // The same settings under two names: both are shown, one is trained.
+        Some(&at) if !cell.hidden && cells[at].run != cell.run => cells.push(cell),
+        Some(_) => {}
+        None => {
+            positions.insert(cell.key.clone(), cells.len());
+            cells.push(cell);
+        }
+    }
+}
+
+fn distinct(what: &str, names: impl Iterator<Item = String>) -> Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if !seen.insert(name.clone()) {
+            bail!("the {what} `{name}` appears twice");
+        }
+    }
+    Ok(())
+}

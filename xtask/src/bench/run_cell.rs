@@ -1,0 +1,178 @@
+//! The child process: trains and evaluates one cell.
+
+use super::cell::CellSpec;
+use super::method;
+use crate::dataset::Source;
+use crate::result::*;
+use anyhow::{Context, Result};
+use candle_core::Device;
+use mm_core::data::Dataset;
+use mm_core::data::Standardizer;
+use mm_core::eval::{Evaluation, default_combinations, evaluate_combinations};
+use mm_core::nn::is_running_statistic;
+use mm_core::predict::Predictor;
+use mm_core::train::{CheckpointConfig, Progress, TrainOutcome, fit};
+use mm_core::weights::write_atomically;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Test samples per batch.
+const EVALUATION_BATCH: usize = 512;
+
+/// Arguments of the hidden `cell` command.
+#[derive(clap::Args)]
+pub struct CellArguments {
+    /// Folder with the cell's `spec.json`; the result goes there too.
+    folder: PathBuf,
+    /// Seconds between checkpoints.
+    #[arg(long, default_value_t = 20.0)]
+    checkpoint_seconds: f64,
+}
+
+/// Trains and evaluates the cell in a folder.
+pub fn run_cell(arguments: &CellArguments) -> Result<()> {
+    let started = Instant::now();
+    let folder = &arguments.folder;
+    let spec_path = folder.join("spec.json");
+    let text = std::fs::read(&spec_path).with_context(|| format!("reading {}", spec_path.display()))?;
+    let spec: CellSpec = serde_json::from_slice(&text).with_context(|| format!("reading {}", spec_path.display()))?;
+    let resolved = &spec.resolved;
+    let device = Device::Cpu;
+
+    let mut loaded = Source::open(&resolved.card)?.load()?;
+    let mut split = loaded.split(resolved.train.seed)?;
+    if let Some(per_class) = resolved.train_per_class {
+        split = split.with_train_per_class(per_class, &loaded.joined.data, resolved.train.seed)?;
+    }
+    let standardizer = Standardizer::fit(&loaded.joined.data, &split.train)?;
+    standardizer.apply(&mut loaded.joined.data)?;
+    let data = &loaded.joined.data;
+    let schema = data.schema().clone();
+
+    let teacher = resolved.teacher.as_ref().map(|key| folder.with_file_name(key).join("model.safetensors"));
+    let mut method = method::build(resolved, &schema, &device, teacher.as_deref())?;
+    let checkpoints = CheckpointConfig {
+        folder: folder.join("checkpoints"),
+        every_seconds: arguments.checkpoint_seconds,
+        fingerprint: spec.key.clone(),
+    };
+    let outcome = fit(&mut *method, data, &split.train, &split.validation, &resolved.train, Some(&checkpoints), &Progress::hidden())?;
+
+    let subsets = match &resolved.combinations {
+        Some(names) => names.iter().map(|n| schema.modalities.parse(n)).collect::<Result<_, _>>()?,
+        None => default_combinations(schema.modalities.len(), resolved.train.seed),
+    };
+    let evaluation_started = Instant::now();
+    let predictor: &dyn Predictor = &*method;
+    let evaluation = evaluate_combinations(predictor, data, &split.test, &subsets, EVALUATION_BATCH, &device)?;
+    let evaluation_seconds = evaluation_started.elapsed().as_secs_f64();
+
+    let parameters = method.parameters();
+    parameters.save(&folder.join("model.safetensors"), |name| method.is_deployed(name))?;
+    write_json(&folder.join("standardizer.json"), &standardizer)?;
+
+    let modalities = &schema.modalities;
+    let combinations: Vec<CombinationResult> = evaluation
+        .combinations
+        .iter()
+        .map(|c| CombinationResult {
+            subset: modalities.format(c.subset),
+            metrics: metrics(&c.metrics, c.spoof.as_ref()),
+            correct: c.correct.iter().map(|x| x.map_or('-', |right| if right { '1' } else { '0' })).collect(),
+            confusion: c.confusion.clone(),
+        })
+        .collect();
+    let full = modalities.format(modalities.full());
+    let cost = Cost {
+        train_seconds: outcome.seconds,
+        evaluation_seconds,
+        total_seconds: started.elapsed().as_secs_f64(),
+        steps: outcome.steps as usize,
+        evaluation_encoder_passes: evaluation.encoder_passes,
+        evaluation_batches: evaluation.batches,
+        trained_parameters: parameters.count(|_| true),
+        deployed_parameters: parameters.names().iter().filter(|n| method.is_deployed(n) && !is_running_statistic(n)).filter_map(|n| parameters.get(n)).map(|t| t.elem_count()).sum(),
+        peak_memory_bytes: peak_memory_bytes(),
+        threads: rayon::current_num_threads(),
+    };
+    let result = CellResult {
+        key: spec.key.clone(),
+        data: spec.data.clone(),
+        run: spec.run.clone(),
+        method: resolved.method.to_string(),
+        seed: resolved.train.seed,
+        modalities: modalities.names().to_vec(),
+        classes: schema.target.class_names().to_vec(),
+        test_samples: split.test.len(),
+        summary: summary(&evaluation, &combinations, &full),
+        combinations,
+        corruptions: Vec::new(),
+        cost,
+        epochs: epochs(&outcome),
+        notes: outcome.notes.clone(),
+        provenance: Provenance {
+            version: crate::result::version(),
+            data_hash: resolved.data_hash.clone(),
+            machine: machine(),
+            finished_at: jiff::Timestamp::now().to_string(),
+        },
+    };
+    write_json(&folder.join("result.json"), &result)?;
+    let _ = std::fs::remove_dir_all(&checkpoints.folder);
+    Ok(())
+}
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    Ok(write_atomically(path, &serde_json::to_vec(value)?)?)
+}
+
+fn metrics(m: &mm_core::eval::ClassificationMetrics, spoof: Option<&mm_core::eval::SpoofMetrics>) -> Metrics {
+    Metrics {
+        samples: m.samples,
+        accuracy: m.accuracy,
+        macro_f1: m.macro_f1,
+        balanced_accuracy: m.balanced_accuracy,
+        nll: m.nll,
+        brier: m.brier,
+        ece: m.ece,
+        spoof: spoof.map(|s| SpoofMetrics { apcer: s.apcer, bpcer: s.bpcer, acer: s.acer }),
+    }
+}
+
+fn summary(evaluation: &Evaluation, combinations: &[CombinationResult], full: &str) -> Summary {
+    let worst = combinations.iter().min_by(|a, b| a.metrics.accuracy.total_cmp(&b.metrics.accuracy));
+    let worst_accuracy = worst.map_or(f64::NAN, |c| c.metrics.accuracy);
+    let full = combinations.iter().find(|c| c.subset == full).map(|c| c.metrics.accuracy);
+    Summary {
+        mean: evaluation.mean_accuracy(),
+        worst: worst_accuracy,
+        worst_subset: worst.map(|c| c.subset.clone()).unwrap_or_default(),
+        full,
+        gap: full.map(|full| full - worst_accuracy),
+    }
+}
+
+fn epochs(outcome: &TrainOutcome) -> Vec<EpochRecord> {
+    let record = |log: &mm_core::train::EpochLog| EpochRecord {
+        epoch: log.epoch,
+        learning_rate: log.learning_rate,
+        losses: log.losses.clone(),
+        validation_accuracy: log.validation_accuracy,
+    };
+    outcome.history.iter().map(record).collect()
+}
+
+/// Peak resident memory of this process, where the system tells.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// Processor, cores and operating system.
+fn machine() -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find(|l| l.starts_with("model name")).and_then(|l| l.split(": ").nth(1)).unwrap_or(std::env::consts::ARCH);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{model}, {cores} cores, {}", std::env::consts::OS)
+}

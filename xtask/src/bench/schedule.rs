@@ -1,0 +1,136 @@
+//! Runs cells in child processes, several side by side, teachers first, the longest first.
+
+use super::cell::CellSpec;
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use mm_core::weights::write_atomically;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+/// Where and how wide.
+pub struct Jobs {
+    /// One folder a cell, named by its key.
+    pub folder: PathBuf,
+    /// Cells side by side.
+    pub jobs: usize,
+    /// Threads of each.
+    pub threads: usize,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub struct Outcome {
+    /// Cells run now.
+    pub finished: usize,
+    /// Why cells failed, by key.
+    pub failures: BTreeMap<String, String>,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<CellSpec>,
+    done: BTreeSet<String>,
+    outcome: Outcome,
+}
+
+impl State {
+    /// The next cell whose teacher is there.
+    fn take(&mut self) -> Option<CellSpec> {
+        let ready = |cell: &CellSpec| cell.resolved.teacher.as_ref().is_none_or(|t| self.done.contains(t) || self.outcome.failures.contains_key(t));
+        let at = self.waiting.iter().position(ready)?;
+        Some(self.waiting.remove(at))
+    }
+}
+
+/// Runs every cell that has no result yet.
+pub fn run_all(cells: &[CellSpec], costs: &BTreeMap<String, f64>, jobs: &Jobs) -> Result<Outcome> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = interrupted.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst)).context("setting the Ctrl-C handler")?;
+
+    let mut state = State::default();
+    let mut seen = BTreeSet::new();
+    for cell in cells {
+        if !seen.insert(cell.key.clone()) {
+            continue;
+        }
+        match jobs.folder.join(&cell.key).join("result.json").exists() {
+            true => _ = state.done.insert(cell.key.clone()),
+            false => state.waiting.push(cell.clone()),
+        }
+    }
+    // Long cells first, but before all the teachers, so that nobody waits for one at the end.
+    let teachers: BTreeSet<String> = cells.iter().filter_map(|c| c.resolved.teacher.clone()).collect();
+    state.waiting.sort_by(|a, b| (teachers.contains(&b.key), costs[&b.key]).partial_cmp(&(teachers.contains(&a.key), costs[&a.key])).unwrap_or(std::cmp::Ordering::Equal));
+
+    let bar = ProgressBar::new((state.waiting.len() + state.done.len()) as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} cells, {eta} left  {msg}")?);
+    bar.set_position(state.done.len() as u64);
+    let shared = (Mutex::new(state), Condvar::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.jobs {
+            scope.spawn(|| work(&shared, jobs, &bar, &interrupted));
+        }
+    });
+    bar.finish_and_clear();
+    let mut outcome = shared.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).outcome;
+    outcome.interrupted = interrupted.load(Ordering::SeqCst);
+    Ok(outcome)
+}
+
+fn work(shared: &(Mutex<State>, Condvar), jobs: &Jobs, bar: &ProgressBar, interrupted: &AtomicBool) {
+    let (state, changed) = shared;
+    loop {
+        let mut guard = state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let cell = loop {
+            if interrupted.load(Ordering::SeqCst) || guard.waiting.is_empty() {
+                changed.notify_all();
+                return;
+            }
+            match guard.take() {
+                Some(cell) => break cell,
+                None => guard = changed.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner()),
+            }
+        };
+        drop(guard);
+        bar.set_message(format!("{} {} seed {}", cell.data, cell.run, cell.resolved.train.seed));
+        let result = run_child(&cell, jobs);
+        let mut guard = state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match result {
+            Ok(()) => {
+                guard.done.insert(cell.key.clone());
+                guard.outcome.finished += 1;
+            }
+            // A cell that Ctrl-C ended did not fail.
+            Err(_) if interrupted.load(Ordering::SeqCst) => {}
+            Err(error) => _ = guard.outcome.failures.insert(cell.key.clone(), format!("{error:#}")),
+        }
+        bar.inc(1);
+        changed.notify_all();
+    }
+}
+
+/// A child that dies takes its cell with it and nothing else.
+fn run_child(cell: &CellSpec, jobs: &Jobs) -> Result<()> {
+    let folder = jobs.folder.join(&cell.key);
+    write_atomically(&folder.join("spec.json"), &serde_json::to_vec_pretty(cell)?)?;
+    let program = std::env::current_exe().context("finding this program")?;
+    let output = Command::new(program)
+        .arg("cell")
+        .arg(&folder)
+        .env("RAYON_NUM_THREADS", jobs.threads.to_string())
+        .stdin(Stdio::null())
+        .output()
+        .context("starting a cell")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let log = String::from_utf8_lossy(&output.stderr);
+    let last = log.lines().filter(|l| !l.trim().is_empty()).next_back().unwrap_or("no message");
+    anyhow::bail!("{} ({last})", output.status)
+}

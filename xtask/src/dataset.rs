@@ -1,0 +1,80 @@
+//! Data sets by name (built in) or by the path of a card.
+
+use anyhow::{Context, Result, bail};
+use mm_core::data::{DatasetCard, LoadedData};
+use mm_core::Error;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::path::Path;
+
+/// Name of the built-in data set.
+pub const BUILT_IN: &str = "multiple-features";
+
+const CARD: &str = include_str!("../../datasets/multiple-features.toml");
+
+macro_rules! files {
+    ($($name:literal),* $(,)?) => { [$(($name, include_bytes!(concat!("../../datasets/", $name)).as_slice())),*] };
+}
+
+/// The built-in files, part of the binary.
+static FILES: [(&str, &[u8]); 6] = files![
+    "multiple-features/mfeat-fac.csv.gz",
+    "multiple-features/mfeat-fou.csv.gz",
+    "multiple-features/mfeat-kar.csv.gz",
+    "multiple-features/mfeat-mor.csv.gz",
+    "multiple-features/mfeat-pix.csv.gz",
+    "multiple-features/mfeat-zer.csv.gz",
+];
+
+/// A card and where its files are.
+pub struct Source {
+    card: DatasetCard,
+    built_in: bool,
+}
+
+impl Source {
+    /// Opens the built-in data set by name, or the card at a path.
+    pub fn open(card: &str) -> Result<Self> {
+        if card == BUILT_IN {
+            return Ok(Self { card: DatasetCard::from_str(CARD, "multiple-features.toml")?, built_in: true });
+        }
+        if !Path::new(card).exists() {
+            bail!("no data set `{card}`: give `{BUILT_IN}` or the path of a card (see docs/src/data-formats.md)");
+        }
+        Ok(Self { card: DatasetCard::from_path(card)?, built_in: false })
+    }
+
+    /// The card.
+    pub fn card(&self) -> &DatasetCard {
+        &self.card
+    }
+
+    fn bytes(&self, file: &str) -> mm_core::Result<Cow<'static, [u8]>> {
+        if self.built_in {
+            let found = FILES.iter().find(|(name, _)| *name == file);
+            return found.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(|| Error::Data(format!("`{file}` is not built in")));
+        }
+        let path = self.card.folder().join(file);
+        std::fs::read(&path).map(Cow::Owned).map_err(Error::io(path))
+    }
+
+    /// Reads the samples.
+    pub fn load(&self) -> Result<LoadedData> {
+        self.card.load(|file| self.bytes(file)).with_context(|| format!("reading the data set `{}`", self.card.name))
+    }
+
+    /// Hash of the card and all its files.
+    pub fn fingerprint(&self) -> Result<String> {
+        let mut hash = Sha256::new();
+        hash.update(serde_json::to_vec(&self.card)?);
+        for view in &self.card.views {
+            hash.update(Sha256::digest(self.bytes(&view.file)?));
+        }
+        Ok(hex(&hash.finalize()))
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,60 @@
+//! The project's own commands. `cargo xtask bench` is the main one.
+
+mod bench;
+mod dataset;
+mod report;
+mod result;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Log format on standard error.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human)]
+    log: LogFormat,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LogFormat {
+    Human,
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train and compare methods on a data set, evaluate every modality combination, write a report.
+    Bench(bench::BenchArguments),
+    /// Run one cell of a bench (called by `bench`).
+    #[command(hide = true)]
+    Cell(bench::CellArguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    init_logging(arguments.log);
+    let outcome = match arguments.command {
+        Command::Bench(arguments) => bench::run(arguments),
+        Command::Cell(arguments) => bench::run_cell(&arguments).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// `RUST_LOG` chooses what is logged; warnings by default.
+fn init_logging(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Human => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
