@@ -56,7 +56,7 @@ const SPECIAL: &[u8] = b",\n\"'=[]{}.-einaf0\r\t#\\\0\xff";
 /// One to three faults: a bit flipped, a byte replaced, a piece cut, doubled or swapped, the end cut off.
 fn damage(bytes: &[u8], rng: &mut rng::Rng) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    for _ in 0..rng.random_range(1..=3) {
+    for _ in 0..[1, 1, 1, 2, 3][rng.random_range(0..5)] {
         if bytes.is_empty() {
             break;
         }
@@ -83,12 +83,12 @@ fn damage(bytes: &[u8], rng: &mut rng::Rng) -> Vec<u8> {
 }
 
 #[test]
-fn two_thousand_damaged_files_neither_panic_nor_hang() {
+fn ten_thousand_damaged_files_neither_panic_nor_hang() {
     let (song, feather) = tables();
     let whole = load(CARD.as_bytes(), &song, &feather).unwrap().data.content_hash().unwrap();
     let started = Instant::now();
     let (mut read, mut refused, mut slowest) = (0, 0, 0.0f64);
-    for case in 0..2000u64 {
+    for case in 0..10_000u64 {
         let mut rng = rng::stream(11, "damage", &[case]);
         let (mut card, mut song, mut feather) = (CARD.as_bytes().to_vec(), song.clone(), feather.clone());
         match case % 4 {
@@ -111,6 +111,7 @@ fn two_thousand_damaged_files_neither_panic_nor_hang() {
             }
             Err(error) => {
                 refused += 1;
+                if std::env::var("SHOW").is_ok() { println!("{}", error); }
                 let message = error.to_string();
                 assert!(message.len() > 10 && message.len() < 2000, "case {case}: {message}");
             }
@@ -118,6 +119,6 @@ fn two_thousand_damaged_files_neither_panic_nor_hang() {
         slowest = slowest.max(begun.elapsed().as_secs_f64());
     }
     println!("{read} read, {refused} refused, slowest {slowest:.4} s, all {:?}", started.elapsed());
-    assert!(refused > 1000 && read > 50, "{refused} refused, {read} read");
+    assert!(refused > 3000 && read > 500, "{refused} refused, {read} read");
     assert!(slowest < 2.0 && started.elapsed().as_secs() < 30);
 }

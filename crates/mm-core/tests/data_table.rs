@@ -213,6 +213,8 @@ fn a_foreign_data_set_from_two_files() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn an_epoch_is_every_row_once(n in 0usize..200, size in 0usize..70, seed in any::<u64>(), epoch in 0u64..5, drop_last in any::<bool>()) {
         let rows: Vec<usize> = (0..n).map(|i| 3 * i).collect();

@@ -105,6 +105,8 @@ fn any_pattern(modalities: usize) -> impl Strategy<Value = MissingPattern> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn never_empty_never_more_and_repeatable(
         (modalities, naturals, pattern) in (1usize..=16).prop_flat_map(|m| {

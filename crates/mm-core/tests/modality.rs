@@ -66,6 +66,8 @@ fn presence_masks() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn print_then_parse_gives_the_same(count in 1usize..=16, bits in 1u16..) {
         let names = Modalities::new((0..count).map(|i| format!("sensor-{i}"))).unwrap();

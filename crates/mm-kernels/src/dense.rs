@@ -3,6 +3,7 @@
 //! Sums run in a fixed order on one thread: the results do not depend on the number of threads.
 
 use crate::error::{Error, Result};
+use multiversion::multiversion;
 
 fn check(what: &'static str, expected: usize, found: usize) -> Result<()> {
     if expected == found { Ok(()) } else { Err(Error::Length { what, expected, found }) }
@@ -119,18 +120,18 @@ pub fn linear_weight_gradient(shape: LinearShape, output_gradient: &[f32], input
 pub fn column_sums(input: &[f32], columns: usize, output: &mut [f32]) -> Result<()> {
     check("output", columns, output.len())?;
     check("whole rows of the input", 0, input.len() % columns.max(1))?;
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            output.fill(0.0);
-            for row in input.chunks_exact(columns) {
-                for (sum, x) in output.iter_mut().zip(row) {
-                    *sum += x;
-                }
-            }
-        },
-    );
+    add_rows(input, output);
     Ok(())
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn add_rows(input: &[f32], output: &mut [f32]) {
+    output.fill(0.0);
+    for row in input.chunks_exact(output.len().max(1)) {
+        for (sum, x) in output.iter_mut().zip(row) {
+            *sum += x;
+        }
+    }
 }
 
 /// What the training pass of a batch normalisation leaves for the backward pass and the running statistics.
@@ -163,20 +164,13 @@ pub fn batch_norm_rows_forward(
     }
     let rows = (input.len() / features) as f64;
     let mut statistics = BatchStatistics::default();
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let zero = vec![0.0f32; features];
-            let mean: Vec<f32> = blocked_sums(input, &zero, |x, _| x).iter().map(|s| (s / rows) as f32).collect();
-            let variance: Vec<f32> =
-                blocked_sums(input, &mean, |x, m| (x - m) * (x - m)).iter().map(|s| (s / rows) as f32).collect();
-            let inverse_std: Vec<f32> = variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
-            let scale: Vec<f32> = weight.iter().zip(&inverse_std).map(|(w, s)| w * s).collect();
-            let shift: Vec<f32> = bias.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
-            scale_shift(input, &scale, &shift, relu, output);
-            statistics = BatchStatistics { mean, variance, inverse_std };
-        },
-    );
+    let mean_of = |sums: Vec<f64>| -> Vec<f32> { sums.into_iter().map(|s| (s / rows) as f32).collect() };
+    statistics.mean = mean_of(row_sums(input, features));
+    statistics.variance = mean_of(row_square_sums(input, &statistics.mean));
+    statistics.inverse_std = statistics.variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
+    let scale: Vec<f32> = weight.iter().zip(&statistics.inverse_std).map(|(w, s)| w * s).collect();
+    let shift: Vec<f32> = bias.iter().zip(&statistics.mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+    scale_shift(input, &scale, &shift, relu, output);
     Ok(statistics)
 }
 
@@ -185,16 +179,13 @@ pub fn scale_shift_rows(input: &[f32], scale: &[f32], shift: &[f32], relu: bool,
     check("shift", scale.len(), shift.len())?;
     check("output", input.len(), output.len())?;
     check("whole rows of the input", 0, input.len() % scale.len().max(1))?;
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || scale_shift(input, scale, shift, relu, output),
-    );
+    scale_shift(input, scale, shift, relu, output);
     Ok(())
 }
 
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
 fn scale_shift(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, output: &mut [f32]) {
-    let features = scale.len();
+    let features = scale.len().max(1);
     for (row, out) in input.chunks_exact(features).zip(output.chunks_exact_mut(features)) {
         for (((o, x), a), b) in out.iter_mut().zip(row).zip(scale).zip(shift) {
             let y = x * a + b;
@@ -204,17 +195,39 @@ fn scale_shift(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, output: 
     }
 }
 
-/// Sums over rows of `f(x, reference)` by feature: f32 within 64 rows, f64 over the blocks.
-#[inline(always)]
-fn blocked_sums(input: &[f32], reference: &[f32], f: impl Fn(f32, f32) -> f32) -> Vec<f64> {
-    let features = reference.len();
+/// Rows whose f32 sums are added up before they join the f64 total.
+const BLOCK: usize = 64;
+
+/// Sum of each feature over the rows.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn row_sums(input: &[f32], features: usize) -> Vec<f64> {
     let mut total = vec![0.0f64; features];
     let mut block_sum = vec![0.0f32; features];
-    for block in input.chunks(64 * features) {
+    for block in input.chunks(BLOCK * features) {
         block_sum.fill(0.0);
         for row in block.chunks_exact(features) {
-            for ((sum, &x), &m) in block_sum.iter_mut().zip(row).zip(reference) {
-                *sum += f(x, m);
+            for (sum, &x) in block_sum.iter_mut().zip(row) {
+                *sum += x;
+            }
+        }
+        for (t, &s) in total.iter_mut().zip(&block_sum) {
+            *t += f64::from(s);
+        }
+    }
+    total
+}
+
+/// Sum over the rows of each feature's squared distance from its mean.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn row_square_sums(input: &[f32], mean: &[f32]) -> Vec<f64> {
+    let features = mean.len();
+    let mut total = vec![0.0f64; features];
+    let mut block_sum = vec![0.0f32; features];
+    for block in input.chunks(BLOCK * features) {
+        block_sum.fill(0.0);
+        for row in block.chunks_exact(features) {
+            for ((sum, &x), &m) in block_sum.iter_mut().zip(row).zip(mean) {
+                *sum += (x - m) * (x - m);
             }
         }
         for (t, &s) in total.iter_mut().zip(&block_sum) {
@@ -252,34 +265,52 @@ pub fn batch_norm_rows_backward(
     check("whole rows of the input", 0, input.len() % features.max(1))?;
     let rows = input.len() / features.max(1);
     let mut gradients = BatchNormGradients { input: vec![0.0; input.len()], weight: vec![0.0; features], bias: vec![0.0; features] };
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let (mean, inverse_std) = (&statistics.mean[..features], &statistics.inverse_std[..features]);
-            let (weight_gradient, bias_gradient) = (&mut gradients.weight[..features], &mut gradients.bias[..features]);
-            for r in 0..rows {
-                let at = r * features..(r + 1) * features;
-                let (x, y, g) = (&input[at.clone()], &output[at.clone()], &output_gradient[at]);
-                for i in 0..features {
-                    let g = if relu && y[i] <= 0.0 { 0.0 } else { g[i] };
-                    bias_gradient[i] += g;
-                    weight_gradient[i] += g * (x[i] - mean[i]) * inverse_std[i];
-                }
-            }
-            // dx = w s (g - mean(g) - x̂ mean(g x̂)), as g a - x b - c with constants by feature.
-            let n = rows as f32;
-            let a: Vec<f32> = weight.iter().zip(inverse_std).map(|(w, s)| w * s).collect();
-            let b: Vec<f32> = (0..features).map(|i| a[i] * weight_gradient[i] * inverse_std[i] / n).collect();
-            let c: Vec<f32> = (0..features).map(|i| a[i] * bias_gradient[i] / n).collect();
-            for r in 0..rows {
-                let at = r * features..(r + 1) * features;
-                let (x, y, g, out) = (&input[at.clone()], &output[at.clone()], &output_gradient[at.clone()], &mut gradients.input[at]);
-                for i in 0..features {
-                    let g = if relu && y[i] <= 0.0 { 0.0 } else { g[i] };
-                    out[i] = g * a[i] - (x[i] - mean[i]) * b[i] - c[i];
-                }
-            }
-        },
-    );
+    let BatchStatistics { mean, inverse_std, .. } = statistics;
+    let open = Open { output, relu };
+    norm_parameter_gradients(input, open, output_gradient, mean, &mut gradients.weight, &mut gradients.bias);
+    gradients.weight.iter_mut().zip(inverse_std).for_each(|(w, s)| *w *= s);
+    // dx = w s (g - mean(g) - x̂ mean(g x̂)), as g a - (x - m) b - c with constants by feature.
+    let n = rows as f32;
+    let a: Vec<f32> = weight.iter().zip(inverse_std).map(|(w, s)| w * s).collect();
+    let b: Vec<f32> = (0..features).map(|i| a[i] * gradients.weight[i] * inverse_std[i] / n).collect();
+    let c: Vec<f32> = (0..features).map(|i| a[i] * gradients.bias[i] / n).collect();
+    norm_input_gradient(input, open, output_gradient, [mean, &a, &b, &c], &mut gradients.input);
     Ok(gradients)
+}
+
+/// Where the ReLU behind the normalisation lets the gradient through.
+#[derive(Clone, Copy)]
+struct Open<'a> {
+    output: &'a [f32],
+    relu: bool,
+}
+
+/// Sums over rows of the gradient (for the bias) and of gradient times centred input (for the weight).
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn norm_parameter_gradients(input: &[f32], open: Open, gradient: &[f32], mean: &[f32], weight: &mut [f32], bias: &mut [f32]) {
+    let features = mean.len().max(1);
+    let rows = input.chunks_exact(features).zip(open.output.chunks_exact(features)).zip(gradient.chunks_exact(features));
+    for ((x, y), g) in rows {
+        let sums = weight.iter_mut().zip(bias.iter_mut());
+        for (((((weight, bias), x), y), g), m) in sums.zip(x).zip(y).zip(g).zip(mean) {
+            let g = if open.relu && *y <= 0.0 { 0.0 } else { *g };
+            *bias += g;
+            *weight += g * (x - m);
+        }
+    }
+}
+
+/// `g a - (x - m) b - c` by feature, from `[m, a, b, c]`.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn norm_input_gradient(input: &[f32], open: Open, gradient: &[f32], constants: [&[f32]; 4], output: &mut [f32]) {
+    let [mean, a, b, c] = constants;
+    let features = mean.len().max(1);
+    let rows = input.chunks_exact(features).zip(open.output.chunks_exact(features)).zip(gradient.chunks_exact(features));
+    for (((x, y), g), out) in rows.zip(output.chunks_exact_mut(features)) {
+        let values = out.iter_mut().zip(x).zip(y).zip(g).zip(mean).zip(a).zip(b).zip(c);
+        for (((((((out, x), y), g), m), a), b), c) in values {
+            let g = if open.relu && *y <= 0.0 { 0.0 } else { *g };
+            *out = g * a - (x - m) * b - c;
+        }
+    }
 }

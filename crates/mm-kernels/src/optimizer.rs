@@ -1,6 +1,7 @@
 //! One pass of an optimizer update over flat buffers.
 
 use crate::error::{Error, Result};
+use multiversion::multiversion;
 
 fn check_lengths(parameter: usize, others: &[usize]) -> Result<()> {
     match others.iter().find(|&&n| n != parameter) {
@@ -26,31 +27,31 @@ pub struct SgdStep {
 pub fn sgd_velocity(step: SgdStep, velocity: &mut [f32], parameter: &[f32], gradient: &[f32]) -> Result<()> {
     check_lengths(velocity.len(), &[parameter.len(), gradient.len()])?;
     let SgdStep { momentum, weight_decay, .. } = step;
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for ((v, p), g) in velocity.iter_mut().zip(parameter).zip(gradient) {
-                *v = momentum * *v + (g + weight_decay * p);
-            }
-        },
-    );
+    velocity_loop(velocity, parameter, gradient, momentum, weight_decay);
     Ok(())
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn velocity_loop(velocity: &mut [f32], parameter: &[f32], gradient: &[f32], momentum: f32, weight_decay: f32) {
+    for ((v, p), g) in velocity.iter_mut().zip(parameter).zip(gradient) {
+        *v = momentum * *v + (g + weight_decay * p);
+    }
 }
 
 /// `p -= learning_rate (v, or g + momentum v with Nesterov)`: second half of the update, on the parameter.
 pub fn sgd_parameter(step: SgdStep, parameter: &mut [f32], velocity: &[f32], gradient: &[f32]) -> Result<()> {
     check_lengths(parameter.len(), &[velocity.len(), gradient.len()])?;
-    let SgdStep { learning_rate, momentum, weight_decay, nesterov } = step;
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for ((p, v), g) in parameter.iter_mut().zip(velocity).zip(gradient) {
-                let direction = if nesterov { g + weight_decay * *p + momentum * v } else { *v };
-                *p -= learning_rate * direction;
-            }
-        },
-    );
+    parameter_loop(step, parameter, velocity, gradient);
     Ok(())
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn parameter_loop(step: SgdStep, parameter: &mut [f32], velocity: &[f32], gradient: &[f32]) {
+    let SgdStep { learning_rate, momentum, weight_decay, nesterov } = step;
+    for ((p, v), g) in parameter.iter_mut().zip(velocity).zip(gradient) {
+        let direction = if nesterov { g + weight_decay * *p + momentum * v } else { *v };
+        *p -= learning_rate * direction;
+    }
 }
 
 /// Settings of Adam and AdamW at one step.
@@ -79,17 +80,17 @@ pub fn adam_moment(step: AdamStep, second: bool, moment: &mut [f32], parameter: 
     check_lengths(moment.len(), &[parameter.len(), gradient.len()])?;
     let decay = if step.decoupled { 0.0 } else { step.weight_decay };
     let beta = if second { step.beta2 } else { step.beta1 };
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for ((m, p), g) in moment.iter_mut().zip(parameter).zip(gradient) {
-                let g = g + decay * p;
-                let value = if second { g * g } else { g };
-                *m = beta * *m + (1.0 - beta) * value;
-            }
-        },
-    );
+    moment_loop(moment, parameter, gradient, second, beta, decay);
     Ok(())
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn moment_loop(moment: &mut [f32], parameter: &[f32], gradient: &[f32], second: bool, beta: f32, decay: f32) {
+    for ((m, p), g) in moment.iter_mut().zip(parameter).zip(gradient) {
+        let g = g + decay * p;
+        let value = if second { g * g } else { g };
+        *m = beta * *m + (1.0 - beta) * value;
+    }
 }
 
 /// Updates the parameter from both moments.
@@ -97,13 +98,13 @@ pub fn adam_parameter(step: AdamStep, parameter: &mut [f32], first: &[f32], seco
     check_lengths(parameter.len(), &[first.len(), second.len()])?;
     let keep = if step.decoupled { 1.0 - step.learning_rate * step.weight_decay } else { 1.0 };
     let (rate, root) = (step.learning_rate / step.correction1, 1.0 / step.correction2.sqrt());
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for ((p, m), v) in parameter.iter_mut().zip(first).zip(second) {
-                *p = keep * *p - rate * m / (v.sqrt() * root + step.eps);
-            }
-        },
-    );
+    adam_loop(parameter, first, second, keep, rate, root, step.eps);
     Ok(())
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+fn adam_loop(parameter: &mut [f32], first: &[f32], second: &[f32], keep: f32, rate: f32, root: f32, eps: f32) {
+    for ((p, m), v) in parameter.iter_mut().zip(first).zip(second) {
+        *p = keep * *p - rate * m / (v.sqrt() * root + eps);
+    }
 }

@@ -46,6 +46,12 @@ impl<'a> Shared<'a> {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), length) }
     }
 
+    /// Elements `at..at + length` as a shared slice.
+    pub(crate) fn part(&self, at: usize, length: usize) -> Self {
+        assert!(at <= self.length && length <= self.length - at, "part inside the shared slice");
+        Self { start: self.start.wrapping_add(at), length, borrow: PhantomData }
+    }
+
     /// The first element.
     pub(crate) fn pointer(&self) -> *mut f32 {
         self.start

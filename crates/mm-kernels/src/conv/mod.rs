@@ -4,12 +4,14 @@
 //! (`[row, column, channel]` with a border of zeros): output channels fill vectors, and the shifted images of the taps
 //! are read in place, so no column matrix is built.
 
+mod choice;
 mod depthwise;
 mod direct;
 mod panels;
 mod shape;
 mod taps;
 mod weight_gradient;
+mod winograd;
 
 pub use depthwise::{depthwise_conv2d_forward, depthwise_conv2d_input_gradient, depthwise_conv2d_weight_gradient};
 pub use shape::Conv2dShape;
@@ -55,7 +57,12 @@ impl<'a> Epilogue<'a> {
 /// It holds for any batch size and image size; kernel, stride, padding, dilation and channels are those it was made for.
 pub struct PreparedWeights {
     shape: Conv2dShape,
-    panels: Scratch,
+    form: Form,
+}
+
+enum Form {
+    Direct(Scratch),
+    Winograd(Scratch),
 }
 
 impl PreparedWeights {
@@ -63,8 +70,12 @@ impl PreparedWeights {
     pub fn new(shape: Conv2dShape, weight: &[f32]) -> Result<Self> {
         let shape = shape.checked()?;
         shape.check_weight(weight)?;
-        let panels = panels::forward(Level::current(), &shape, &taps::forward(&shape).1, weight);
-        Ok(Self { shape, panels })
+        let level = Level::current();
+        let form = match choice::winograd(&shape) {
+            true => Form::Winograd(winograd::weights::forward(level, &shape, weight)),
+            false => Form::Direct(panels::forward(level, &shape, &taps::forward(&shape).1, weight)),
+        };
+        Ok(Self { shape, form })
     }
 
     fn check(&self, shape: &Conv2dShape) -> Result<()> {
@@ -89,10 +100,16 @@ pub fn conv2d_forward_prepared(
     shape.check_output("output", output)?;
     let finish = epilogue.finish(&shape)?;
     weights.check(&shape)?;
-    let (source, taps) = taps::forward(&shape);
-    let target = direct::Target { channels: shape.out_channels, size: (shape.out_height(), shape.out_width()) };
-    let phases = [direct::Phase { taps: &taps, panels: &weights.panels }];
-    direct::run(Level::current(), &source, input, &phases, target, finish, output);
+    let level = Level::current();
+    match &weights.form {
+        Form::Winograd(weights) => winograd::run(level, &shape, input, weights, finish, output),
+        Form::Direct(panels) => {
+            let (source, taps) = taps::forward(&shape);
+            let target = direct::Target { channels: shape.out_channels, size: (shape.out_height(), shape.out_width()) };
+            let phases = [direct::Phase { taps: &taps, panels }];
+            direct::run(level, &source, input, &phases, target, finish, output);
+        }
+    }
     Ok(())
 }
 
@@ -119,11 +136,18 @@ pub fn conv2d_input_gradient(
     shape.check_output("output gradient", output_gradient)?;
     shape.check_weight(weight)?;
     shape.check_input(input_gradient)?;
+    let level = Level::current();
+    if winograd::applies(&shape) && choice::winograd(&winograd::input_gradient_shape(&shape)) {
+        let weights = winograd::weights::input_gradient(level, &shape, weight);
+        let dual = winograd::input_gradient_shape(&shape);
+        winograd::run(level, &dual, output_gradient, &weights, Finish::NOTHING, input_gradient);
+        return Ok(());
+    }
     let (source, phases) = taps::input_gradient(&shape);
     let panels: Vec<Scratch> = phases.iter().map(|taps| panels::input_gradient(&shape, taps, weight)).collect();
     let phases: Vec<_> = phases.iter().zip(&panels).map(|(taps, panels)| direct::Phase { taps, panels }).collect();
     let target = direct::Target { channels: shape.in_channels, size: (shape.height, shape.width) };
-    direct::run(Level::current(), &source, output_gradient, &phases, target, Finish::NOTHING, input_gradient);
+    direct::run(level, &source, output_gradient, &phases, target, Finish::NOTHING, input_gradient);
     Ok(())
 }
 
@@ -161,6 +185,11 @@ pub fn conv2d_weight_gradient(
     shape.check_input(input)?;
     shape.check_output("output gradient", output_gradient)?;
     shape.check_weight(weight_gradient)?;
-    weight_gradient::direct(Level::current(), &shape, input, output_gradient, weight_gradient);
+    let level = Level::current();
+    if choice::winograd_weight_gradient(&shape) {
+        winograd::weight_gradient::run(level, &shape, input, output_gradient, weight_gradient);
+    } else {
+        weight_gradient::direct(level, &shape, input, output_gradient, weight_gradient);
+    }
     Ok(())
 }

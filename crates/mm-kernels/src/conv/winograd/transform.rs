@@ -1,0 +1,166 @@
+//! The six small matrices of F(4x4, 3x3), applied to vectors of channels.
+//!
+//! For an output tile Y (4x4) of an input tile d (6x6) and a kernel g (3x3):
+//! `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`, with points 0, ±1, ±2, ∞ (Lavin and Gray, arXiv:1509.09308). The gradient of g is
+//! `Gᵀ [(A dY Aᵀ) ⊙ (Bᵀ d B)] G`.
+
+use crate::simd::Vector;
+
+/// Products of a tile.
+pub(super) const POSITIONS: usize = 36;
+
+macro_rules! axis_transform {
+    ($(#[$doc:meta])* $name:ident, $from:literal, $to:literal, |$k:ident, $x:ident| $body:block) => {
+        $(#[$doc])*
+        #[inline(always)]
+        unsafe fn $name<V: Vector>($x: [V; $from]) -> [V; $to] {
+            // SAFETY: callers run where the vector's instructions are on.
+            unsafe {
+                macro_rules! $k { ($c:expr) => { V::splat($c) } }
+                $body
+            }
+        }
+    };
+}
+
+axis_transform!(
+    /// Bᵀ
+    input_axis, 6, 6, |k, d| {
+        let even = d[2].mul_add(k!(-4.0), d[4]);
+        let odd = d[1].mul_add(k!(-4.0), d[3]);
+        let (even2, odd2) = (d[4].sub(d[2]), d[3].sub(d[1]));
+        [
+            d[0].mul_add(k!(4.0), d[2].mul_add(k!(-5.0), d[4])),
+            even.add(odd),
+            even.sub(odd),
+            odd2.mul_add(k!(2.0), even2),
+            odd2.mul_add(k!(-2.0), even2),
+            d[1].mul_add(k!(4.0), d[3].mul_add(k!(-5.0), d[5])),
+        ]
+    }
+);
+
+axis_transform!(
+    /// Aᵀ
+    output_axis, 6, 4, |k, m| {
+        let (p, q) = (m[1].add(m[2]), m[1].sub(m[2]));
+        let (r, s) = (m[3].add(m[4]), m[3].sub(m[4]));
+        [
+            m[0].add(p).add(r),
+            s.mul_add(k!(2.0), q),
+            r.mul_add(k!(4.0), p),
+            s.mul_add(k!(8.0), q).add(m[5]),
+        ]
+    }
+);
+
+axis_transform!(
+    /// G
+    weight_axis, 3, 6, |k, g| {
+        let sixth = g[0].add(g[2]).mul(k!(-1.0 / 6.0));
+        let (half, middle) = (g[1].mul(k!(1.0 / 6.0)), g[1].mul(k!(1.0 / 12.0)));
+        let far = g[0].mul_add(k!(1.0 / 24.0), g[2].mul(k!(1.0 / 6.0)));
+        [g[0].mul(k!(0.25)), sixth.sub(half), sixth.add(half), far.add(middle), far.sub(middle), g[2]]
+    }
+);
+
+axis_transform!(
+    /// A
+    output_gradient_axis, 4, 6, |k, y| {
+        let (even, odd) = (y[0].add(y[2]), y[1].add(y[3]));
+        let (even2, odd2) = (y[2].mul_add(k!(4.0), y[0]), y[3].mul_add(k!(8.0), y[1].mul(k!(2.0))));
+        [y[0], even.add(odd), even.sub(odd), even2.add(odd2), even2.sub(odd2), y[3]]
+    }
+);
+
+axis_transform!(
+    /// Gᵀ
+    weight_gradient_axis, 6, 3, |k, m| {
+        let (p, q) = (m[1].add(m[2]), m[2].sub(m[1]));
+        let (r, s) = (m[3].add(m[4]), m[3].sub(m[4]));
+        [
+            m[0].mul_add(k!(0.25), r.mul_add(k!(1.0 / 24.0), p.mul(k!(-1.0 / 6.0)))),
+            s.mul_add(k!(1.0 / 12.0), q.mul(k!(1.0 / 6.0))),
+            r.sub(p).mul_add(k!(1.0 / 6.0), m[5]),
+        ]
+    }
+);
+
+macro_rules! tile_transform {
+    ($(#[$doc:meta])* $name:ident, $axis:ident, $from:literal, $to:literal) => {
+        $(#[$doc])*
+        ///
+        /// Element (row, column) is read from `from[row * steps.0 + column * steps.1]` and written to
+        /// `to[(row * columns + column) * to_step]`, a vector each.
+        ///
+        /// # Safety
+        /// All those must be readable and writable; the vector's instructions must be on.
+        #[inline(always)]
+        pub(super) unsafe fn $name<V: Vector>(from: *const f32, steps: (usize, usize), to: *mut f32, to_step: usize) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut half = [[V::splat(0.0); $from]; $to];
+                for column in 0..$from {
+                    let mut line = [V::splat(0.0); $from];
+                    for (row, x) in line.iter_mut().enumerate() {
+                        *x = V::load(from.add(row * steps.0 + column * steps.1));
+                    }
+                    for (half, x) in half.iter_mut().zip($axis(line)) {
+                        half[column] = x;
+                    }
+                }
+                for (row, half) in half.into_iter().enumerate() {
+                    for (column, x) in $axis(half).into_iter().enumerate() {
+                        x.store(to.add((row * $to + column) * to_step));
+                    }
+                }
+            }
+        }
+    };
+}
+
+tile_transform!(
+    /// `Bᵀ d B`: 6x6 to 6x6.
+    input_tile, input_axis, 6, 6
+);
+tile_transform!(
+    /// `Aᵀ m A`: 6x6 to 4x4.
+    output_tile, output_axis, 6, 4
+);
+tile_transform!(
+    /// `G g Gᵀ`: 3x3 to 6x6.
+    weight_tile, weight_axis, 3, 6
+);
+tile_transform!(
+    /// `A dY Aᵀ`: 4x4 to 6x6.
+    output_gradient_tile, output_gradient_axis, 4, 6
+);
+tile_transform!(
+    /// `Gᵀ m G`: 6x6 to 3x3.
+    weight_gradient_tile, weight_gradient_axis, 6, 3
+);
+
+/// Calls `$function::<V>` with the vector type of a level, with its instructions on.
+macro_rules! at_level {
+    ($level:expr, $function:ident($($argument:expr),* $(,)?)) => {{
+        let level = $level;
+        $crate::simd::vectorize(
+            level,
+            #[inline(always)]
+            || {
+                // SAFETY: the function's own conditions are met by the code around this macro; `vectorize` turns the
+                // instructions on.
+                unsafe {
+                    match level {
+                        #[cfg(target_arch = "x86_64")]
+                        $crate::simd::Level::Avx512 => $function::<$crate::simd::x86::__m512>($($argument),*),
+                        #[cfg(target_arch = "x86_64")]
+                        $crate::simd::Level::Avx2 => $function::<$crate::simd::x86::__m256>($($argument),*),
+                        _ => $function::<$crate::simd::Lanes8>($($argument),*),
+                    }
+                }
+            },
+        )
+    }};
+}
+pub(super) use at_level;

@@ -1,0 +1,172 @@
+//! Settings of the method.
+
+use crate::NoiseConfig;
+use mm_core::fusion::NetworkConfig;
+use mm_core::missing::MissingPattern;
+use mm_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Settings of UDML; the defaults are those recommended for vectors, where they differ from the published code the field
+/// says so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UdmlConfig {
+    /// The encoders. UDML has no trunk: its head is linear in the concatenation of features.
+    pub network: NetworkConfig,
+    /// How sensors go missing in training (published: not at all).
+    pub missing: MissingPattern,
+    /// Whether each sample weighs its modalities by their noise.
+    pub weights: WeightForm,
+    /// Synthetic noise of the training inputs.
+    pub noise: NoiseConfig,
+    /// What the noise level is estimated from.
+    pub estimator_input: EstimatorInput,
+    /// Hidden width of the estimator (published: 256).
+    pub estimator_width: usize,
+    /// Dropout inside the estimator.
+    pub estimator_dropout: f32,
+    /// How the standing reliance on each modality is measured.
+    pub dependence: DependenceForm,
+    /// Share of the old value in the moving average of the dependence (published: 0).
+    pub dependence_momentum: f64,
+    /// Features are scaled by `1 + w` as published, which bounds the suppression of a noisy modality; off: by `w`.
+    pub residual: bool,
+    /// No gradient from the classification through the weights into the estimator (published: flows).
+    pub detach_weights: bool,
+    /// Divides the log-levels in the softmax of the weights by half of this: 2 is `1 / t` instead of `1 / t²`, 1 as published.
+    pub temperature: f64,
+    /// This share of the weights is spread evenly (published: 0).
+    pub weight_floor: f64,
+    /// How fast the weights become even when also the cleanest modality of a sample is noisy; 0: not at all, as published.
+    pub even_when_noisy: f64,
+    /// Weight of the unimodal losses, whose mean over modalities is taken (published, for two modalities: 8).
+    pub lambda_unimodal: f64,
+    /// Weight of the KL term (published: 0 to 1e-3).
+    pub lambda_kl: f64,
+    /// Weight of the noise level regression.
+    pub lambda_level: f64,
+    /// Prior of the features.
+    pub prior: Prior,
+    /// Share of the run on clean inputs, before noise begins (published: 0.5).
+    pub clean_share: f64,
+    /// Share of the run with weights that do not look at the noise (published: 0.6).
+    pub static_share: f64,
+}
+
+impl Default for UdmlConfig {
+    fn default() -> Self {
+        Self {
+            network: NetworkConfig::default(),
+            missing: MissingPattern::Uniform,
+            weights: WeightForm::Dynamic,
+            noise: NoiseConfig::default(),
+            estimator_input: EstimatorInput::Feature,
+            estimator_width: 32,
+            estimator_dropout: 0.1,
+            dependence: DependenceForm::LeaveOneOut,
+            dependence_momentum: 0.95,
+            residual: true,
+            detach_weights: true,
+            temperature: 1.0,
+            weight_floor: 0.0,
+            even_when_noisy: 0.0,
+            lambda_unimodal: 0.5,
+            lambda_kl: 1e-4,
+            lambda_level: 0.1,
+            prior: Prior::Standard,
+            clean_share: 0.0,
+            static_share: 1.0 / 3.0,
+        }
+    }
+}
+
+impl UdmlConfig {
+    /// The baseline: fusion with all weights 1, under the same noise.
+    pub fn static_fusion() -> Self {
+        Self { weights: WeightForm::Static, ..Self::default() }
+    }
+
+    /// Refuses settings that cannot work.
+    pub fn validate(&self) -> Result<()> {
+        self.noise.validate()?;
+        let lambdas = [
+            ("lambda_unimodal", self.lambda_unimodal),
+            ("lambda_kl", self.lambda_kl),
+            ("lambda_level", self.lambda_level),
+            ("even_when_noisy", self.even_when_noisy),
+        ];
+        for (field, value) in lambdas {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::config(field, format!("must be a number that is not negative, found {value}")));
+            }
+        }
+        let shares = [("clean_share", self.clean_share), ("static_share", self.static_share), ("weight_floor", self.weight_floor)];
+        for (field, value) in shares {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(Error::config(field, format!("must lie between 0 and 1, found {value}")));
+            }
+        }
+        let below_one = [("dependence_momentum", self.dependence_momentum), ("estimator_dropout", f64::from(self.estimator_dropout))];
+        for (field, value) in below_one {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::config(field, format!("must be at least 0 and below 1, found {value}")));
+            }
+        }
+        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+            return Err(Error::config("temperature", format!("must be positive, found {}", self.temperature)));
+        }
+        if self.estimator_width == 0 {
+            return Err(Error::config("estimator_width", "must be at least 1"));
+        }
+        if self.weights == WeightForm::Dynamic && self.lambda_level == 0.0 {
+            return Err(Error::config("lambda_level", "dynamic weights need a trained estimator; for weights of 1 set `weights = \"static\"`"));
+        }
+        Ok(())
+    }
+}
+
+/// How modalities are weighed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightForm {
+    /// By noise level and dependence, sample by sample.
+    #[default]
+    Dynamic,
+    /// All weights 1 and no estimator: the fair baseline when the inputs get the same noise.
+    Static,
+}
+
+/// What the noise level of a modality is estimated from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EstimatorInput {
+    /// Mean and log-variance of the feature; the level loss also trains the encoder.
+    #[default]
+    Feature,
+    /// The same without gradient into the encoder.
+    FeatureDetached,
+    /// The spread alone, without gradient, by an estimator without activation: the published form.
+    SpreadDetached,
+}
+
+/// How the reliance on a modality is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DependenceForm {
+    /// By what the logits lose without the modality, on features that are not scaled.
+    #[default]
+    LeaveOneOut,
+    /// By the logits of the modality alone, scaled and with the bias, as the published code does.
+    LoneModality,
+}
+
+/// Prior of the features in the KL term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prior {
+    /// N(0, 1).
+    #[default]
+    Standard,
+    /// N(0, s) with the noise level s as variance, as the first published code.
+    NoiseLevel,
+}

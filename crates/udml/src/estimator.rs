@@ -1,0 +1,57 @@
+//! The noise-aware estimator (section 2.2): from a feature's distribution to the noise level of its input.
+
+use crate::{EstimatorInput, GaussianFeature, UdmlConfig};
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use mm_core::Result;
+use mm_core::fusion::pool;
+use mm_core::nn::{Linear, dropout, linear};
+use mm_core::rng::Rng;
+
+/// `Σ_m mean_b (t_m[b] - s_m[b])²` with the predicted level `t = exp(x / 2)`: log-levels x and true levels s are
+/// `[batch, modalities]`; with `present` (1 or 0, of the same shape) the mean is over the samples that have the modality.
+pub fn noise_level_loss(log_level: &Tensor, level: &Tensor, present: Option<&Tensor>) -> Result<Tensor> {
+    let error = ((log_level / 2.0)?.exp()? - level)?.sqr()?;
+    match present {
+        None => Ok(error.mean(0)?.sum_all()?),
+        Some(present) => Ok((error.mul(present)?.sum(0)? / present.sum(0)?.maximum(1.0)?)?.sum_all()?),
+    }
+}
+
+/// Two layers from the pooled feature to the log-level x. Parameters: `0.*` and `1.*`.
+pub(crate) struct NoiseEstimator {
+    input: EstimatorInput,
+    dropout: f32,
+    first: Linear,
+    second: Linear,
+}
+
+impl NoiseEstimator {
+    pub fn new(channels: usize, config: &UdmlConfig, vb: VarBuilder) -> Result<Self> {
+        let inputs = if config.estimator_input == EstimatorInput::SpreadDetached { channels } else { 2 * channels };
+        Ok(Self {
+            input: config.estimator_input,
+            dropout: config.estimator_dropout,
+            first: linear(inputs, config.estimator_width, vb.pp(0))?,
+            second: linear(config.estimator_width, 1, vb.pp(1))?,
+        })
+    }
+
+    /// Log-levels `[rows, 1]`; dropout only where a generator is given.
+    pub fn forward(&self, feature: &GaussianFeature, random: Option<&mut Rng>) -> Result<Tensor> {
+        let input = match self.input {
+            EstimatorInput::SpreadDetached => pool(&feature.spread()?)?.detach(),
+            _ => Tensor::cat(&[pool(&feature.mean)?, pool(&feature.log_var)?], 1)?,
+        };
+        let input = if self.input == EstimatorInput::FeatureDetached { input.detach() } else { input };
+        let mut hidden = self.first.forward(&input)?;
+        // The published estimator is affine.
+        if self.input != EstimatorInput::SpreadDetached {
+            hidden = hidden.relu()?;
+        }
+        if let Some(random) = random {
+            hidden = dropout(&hidden, self.dropout, random)?;
+        }
+        Ok(self.second.forward(&hidden)?)
+    }
+}

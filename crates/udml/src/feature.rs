@@ -1,0 +1,76 @@
+//! Probabilistic features (section 2.1): a mean for what the input says, a variance for how noisy it is.
+
+use candle_core::{D, Tensor};
+use candle_nn::VarBuilder;
+use mm_core::nn::{BatchNorm, Linear, Mode, batch_norm, linear_no_bias};
+use mm_core::{Error, Result};
+
+/// Mean and log-variance of a feature, each `[rows, features]` or `[rows, channels, height, width]`.
+#[derive(Debug, Clone)]
+pub struct GaussianFeature {
+    /// What prediction uses.
+    pub mean: Tensor,
+    /// Logarithm of the variance.
+    pub log_var: Tensor,
+}
+
+impl GaussianFeature {
+    /// `exp(log_var / 2)`.
+    pub fn spread(&self) -> Result<Tensor> {
+        Ok((&self.log_var / 2.0)?.exp()?)
+    }
+}
+
+/// `mean + noise · exp(log_var / 2)` with `noise` from N(0, 1); all of one shape.
+pub fn reparameterize(mean: &Tensor, log_var: &Tensor, noise: &Tensor) -> Result<Tensor> {
+    Ok((mean + noise.mul(&(log_var / 2.0)?.exp()?)?)?)
+}
+
+/// KL from N(mean, exp(log_var)) to N(0, s), summed over a sample's features, mean over samples: a scalar.
+///
+/// `mean` and `log_var` are `[rows, ..]`; the prior's variances s are `[rows]`, 1 where none are given.
+pub fn gaussian_kl(mean: &Tensor, log_var: &Tensor, prior_variance: Option<&Tensor>) -> Result<Tensor> {
+    let (mean, mut log_ratio) = (mean.flatten_from(1)?, log_var.flatten_from(1)?);
+    let mut square = mean.sqr()?;
+    if let Some(variance) = prior_variance {
+        let variance = variance.unsqueeze(1)?;
+        square = square.broadcast_div(&variance)?;
+        log_ratio = log_ratio.broadcast_sub(&variance.log()?)?;
+    }
+    let elements = ((log_ratio.exp()? + square)? - &log_ratio)?;
+    Ok(((elements - 1.0)? * 0.5)?.sum(D::Minus1)?.mean_all()?)
+}
+
+/// Heads from an encoder's feature to a [`GaussianFeature`] of the same shape: linear over the channels (a 1x1 convolution
+/// where there are positions) and batch normalisation. The linear layers have no bias, which the normalisation would cancel.
+///
+/// Parameters: `{mean, log_var}.{linear.weight, norm.*}`.
+pub(crate) struct DistributionHeads {
+    mean: (Linear, BatchNorm),
+    log_var: (Linear, BatchNorm),
+}
+
+impl DistributionHeads {
+    pub fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
+        let head = |vb: VarBuilder| -> Result<_> {
+            Ok((linear_no_bias(channels, channels, vb.pp("linear"))?, batch_norm(channels, vb.pp("norm"))?))
+        };
+        Ok(Self { mean: head(vb.pp("mean"))?, log_var: head(vb.pp("log_var"))? })
+    }
+
+    pub fn forward(&self, feature: &Tensor, mode: Mode) -> Result<GaussianFeature> {
+        Ok(GaussianFeature { mean: apply(&self.mean, feature, mode)?, log_var: apply(&self.log_var, feature, mode)? })
+    }
+}
+
+fn apply((linear, norm): &(Linear, BatchNorm), feature: &Tensor, mode: Mode) -> Result<Tensor> {
+    match *feature.dims() {
+        [_, _] => Ok(norm.forward(&linear.forward(feature)?, mode)?),
+        [batch, channels, height, width] => {
+            let positions = feature.permute((0, 2, 3, 1))?.reshape((batch * height * width, channels))?;
+            let mapped = norm.forward(&linear.forward(&positions)?, mode)?;
+            Ok(mapped.reshape((batch, height, width, channels))?.permute((0, 3, 1, 2))?.contiguous()?)
+        }
+        _ => Err(Error::shape("feature", "[batch, features] or [batch, channels, height, width]", feature.dims())),
+    }
+}

@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod dependence;
+mod estimator;
+mod feature;
+mod head;
+mod method;
+mod noise;
+mod output;
+mod weights;
+
+pub use config::{DependenceForm, EstimatorInput, Prior, UdmlConfig, WeightForm};
+pub use dependence::{leave_one_out_dependence, lone_modality_dependence};
+pub use estimator::noise_level_loss;
+pub use feature::{GaussianFeature, gaussian_kl, reparameterize};
+pub use head::{ConcatHead, fused_logits, unimodal_logits};
+pub use method::{Udml, UdmlBuilder};
+pub use noise::{CLEAN_LEVEL, NoiseConfig, NoiseFamily, NoisyBatch, inject_noise};
+pub use output::{SensorTrust, UdmlOutput};
+pub use weights::{soften, static_weights, udml_weights};

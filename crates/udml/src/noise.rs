@@ -1,0 +1,158 @@
+//! Noise of known level in the training inputs (section 2.6 of the method's description).
+
+use candle_core::Tensor;
+use mm_core::data::Batch;
+use mm_core::{Error, Result, rng};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+/// The level of an input without noise.
+pub const CLEAN_LEVEL: f32 = 1.0;
+
+/// How a training input is corrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseFamily {
+    /// Added normal noise, its standard deviation proportional to `level - 1`.
+    Gaussian,
+    /// All zeros, as of a sensor that died (inputs are standardized: zero is the training mean).
+    Dead,
+    /// All values equal to one constant between -3 and 3, as of a sensor that is stuck.
+    Stuck,
+}
+
+/// What noise the training inputs get; no families: none, the training is clean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NoiseConfig {
+    /// What happens to corrupted inputs.
+    pub families: Vec<NoiseFamily>,
+    /// Share of the corrupted inputs that are dead or stuck, where such families are among others.
+    pub dead_fraction: f64,
+    /// Share of samples with all modalities clean.
+    pub clean_samples: f64,
+    /// Share of clean modalities in the other samples.
+    pub clean_modalities: f64,
+    /// The highest level of gaussian noise; the level is uniform from 1 to here. Dead and stuck inputs are one level above.
+    pub max_level: f32,
+    /// Standard deviation of the noise per level above 1, in standard deviations of the clean values.
+    pub std_per_level: f32,
+}
+
+impl Default for NoiseConfig {
+    fn default() -> Self {
+        Self {
+            families: vec![NoiseFamily::Gaussian, NoiseFamily::Dead],
+            dead_fraction: 0.15,
+            clean_samples: 0.5,
+            clean_modalities: 0.5,
+            max_level: 10.0,
+            std_per_level: 0.4,
+        }
+    }
+}
+
+impl NoiseConfig {
+    /// No noise.
+    pub fn clean() -> Self {
+        Self { families: Vec::new(), ..Self::default() }
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        let shares = [("dead_fraction", self.dead_fraction), ("clean_samples", self.clean_samples), ("clean_modalities", self.clean_modalities)];
+        for (field, value) in shares {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(Error::config(format!("noise.{field}"), format!("must lie between 0 and 1, found {value}")));
+            }
+        }
+        if !(self.max_level > CLEAN_LEVEL && self.max_level <= 1000.0) {
+            return Err(Error::config("noise.max_level", format!("must be above 1 (the clean level) and at most 1000, found {}", self.max_level)));
+        }
+        if !(self.std_per_level > 0.0 && self.std_per_level.is_finite()) {
+            return Err(Error::config("noise.std_per_level", format!("must be positive, found {}", self.std_per_level)));
+        }
+        Ok(())
+    }
+
+    /// The family of a corrupted input, from two numbers uniform in `[0, 1)`.
+    fn family(&self, kind: f64, choice: f64) -> Option<NoiseFamily> {
+        let (gaussian, constant): (Vec<NoiseFamily>, Vec<NoiseFamily>) = self.families.iter().partition(|f| **f == NoiseFamily::Gaussian);
+        let pool = if gaussian.is_empty() || (!constant.is_empty() && kind < self.dead_fraction) { constant } else { gaussian };
+        pool.get((choice * pool.len() as f64) as usize).copied()
+    }
+}
+
+/// A batch with noise, and how much.
+#[derive(Debug, Clone)]
+pub struct NoisyBatch {
+    /// The samples with noisy inputs.
+    pub batch: Batch,
+    /// Level of each input, `[batch, modalities]`; 1 where it is clean or absent.
+    pub levels: Tensor,
+}
+
+/// Corrupts the inputs that are present, keyed by (seed, epoch, sample, modality): not by what else is in the batch.
+pub fn inject_noise(batch: &Batch, config: &NoiseConfig, seed: u64, epoch: u64) -> Result<NoisyBatch> {
+    let modalities = batch.inputs.len();
+    let mut levels = vec![CLEAN_LEVEL; batch.len() * modalities];
+    let mut noisy = batch.clone();
+    if !config.families.is_empty() {
+        let clean: Vec<bool> =
+            batch.rows.iter().map(|&row| rng::stream(seed, "clean sample", &[epoch, row]).random::<f64>() < config.clean_samples).collect();
+        for (m, input) in noisy.inputs.iter_mut().enumerate() {
+            let rows: Vec<usize> = batch.presence.rows_with(m).into_iter().map(|r| r as usize).filter(|&r| !clean[r]).collect();
+            if let Some(tensor) = input.as_ref().filter(|_| !rows.is_empty()) {
+                let key = |row: usize| rng::stream(seed, "noise", &[epoch, batch.rows[row], m as u64]);
+                *input = Some(corrupt(tensor, config, &rows, key, |row, level| levels[row * modalities + m] = level)?);
+            }
+        }
+    }
+    let levels = Tensor::from_vec(levels, (batch.len(), modalities), batch.device())?;
+    Ok(NoisyBatch { batch: noisy, levels })
+}
+
+fn corrupt(
+    input: &Tensor,
+    config: &NoiseConfig,
+    rows: &[usize],
+    key: impl Fn(usize) -> rng::Rng,
+    mut set_level: impl FnMut(usize, f32),
+) -> Result<Tensor> {
+    let batch = input.dim(0)?;
+    let width = input.elem_count() / batch.max(1);
+    // Minus zero is the neutral element of floating-point addition: what has no noise stays as it is, bit for bit.
+    let mut noise = vec![-0.0f32; batch * width];
+    let mut constants: Vec<Option<f32>> = vec![None; batch];
+    for &row in rows {
+        let mut random = key(row);
+        if random.random::<f64>() < config.clean_modalities {
+            continue;
+        }
+        let level = CLEAN_LEVEL + (config.max_level - CLEAN_LEVEL) * random.random::<f32>();
+        match config.family(random.random(), random.random()) {
+            Some(NoiseFamily::Gaussian) => {
+                let std = config.std_per_level * (level - CLEAN_LEVEL);
+                let values = rng::standard_normal(&mut random, width);
+                noise[row * width..][..width].iter_mut().zip(values).for_each(|(n, z)| *n = std * z);
+                set_level(row, level);
+            }
+            Some(NoiseFamily::Dead) => constants[row] = Some(0.0),
+            Some(NoiseFamily::Stuck) => constants[row] = Some(random.random_range(-3.0..3.0)),
+            None => {}
+        }
+        if constants[row].is_some() {
+            set_level(row, config.max_level + 1.0);
+        }
+    }
+    let noisy = (input + Tensor::from_vec(noise, input.shape(), input.device())?)?;
+    if constants.iter().all(Option::is_none) {
+        return Ok(noisy);
+    }
+    let mut per_row = vec![1; input.rank()];
+    per_row[0] = batch;
+    let replaced: Vec<u8> = constants.iter().map(|c| u8::from(c.is_some())).collect();
+    let replaced = Tensor::from_vec(replaced, per_row.as_slice(), input.device())?.broadcast_as(input.shape())?;
+    let constants: Vec<f32> = constants.into_iter().map(Option::unwrap_or_default).collect();
+    let constants = Tensor::from_vec(constants, per_row, input.device())?.broadcast_as(input.shape())?;
+    Ok(replaced.where_cond(&constants, &noisy)?)
+}

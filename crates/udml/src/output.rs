@@ -1,0 +1,42 @@
+//! What a prediction says besides its class: which sensors it trusts.
+
+use candle_core::Tensor;
+use mm_core::{Modalities, Presence, Result};
+
+/// Logits, and how far each modality of each sample is trusted.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct UdmlOutput {
+    /// `[batch, classes]`.
+    pub logits: Tensor,
+    /// Of each modality alone, `[batch, modalities, classes]`; without meaning where it is absent.
+    pub unimodal_logits: Tensor,
+    /// Estimated noise levels, `[batch, modalities]`: 1 is clean; 0 where absent. All 1 in static fusion, which estimates none.
+    pub levels: Tensor,
+    /// Weights, `[batch, modalities]`: 0 where absent; a row sums to the number of modalities that the sample has.
+    pub weights: Tensor,
+}
+
+/// How far one sensor of one sample is trusted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SensorTrust {
+    /// Name of the modality.
+    pub modality: String,
+    /// Estimated noise level: 1 is clean, 10 the strongest noise of the training, 11 dead.
+    pub level: f32,
+    /// Its weight: 1 is as much as the average of the sample's sensors.
+    pub weight: f32,
+}
+
+impl UdmlOutput {
+    /// Levels and weights of the modalities that each sample has, in batch order.
+    pub(crate) fn trust(&self, presence: &Presence, modalities: &Modalities) -> Result<Vec<Vec<SensorTrust>>> {
+        let (levels, weights) = (self.levels.to_vec2::<f32>()?, self.weights.to_vec2::<f32>()?);
+        let samples = presence.subsets().iter().zip(levels.iter().zip(&weights));
+        let of_sample = |(subset, (levels, weights)): (&mm_core::Subset, (&Vec<f32>, &Vec<f32>))| {
+            let sensor = |m: usize| Some(SensorTrust { modality: modalities.names().get(m)?.clone(), level: levels[m], weight: weights[m] });
+            subset.indices().filter_map(sensor).collect()
+        };
+        Ok(samples.map(of_sample).collect())
+    }
+}
