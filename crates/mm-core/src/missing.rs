@@ -69,9 +69,10 @@ impl MissingPattern {
             return Err(Error::Modality(format!("1 to {MAX_MODALITIES} modalities are possible, not {modalities}")));
         }
         match self {
-            Self::Fixed(kept) if !kept.is_subset_of(Subset::full(modalities)) => {
-                Err(Error::config("missing.fixed", format!("names modality {}, but there are only {modalities} (counted from 0)", highest(*kept))))
-            }
+            Self::Fixed(kept) if !kept.is_subset_of(Subset::full(modalities)) => Err(Error::config(
+                "missing.fixed",
+                format!("names modality {}, but there are only {modalities} (counted from 0)", highest(*kept)),
+            )),
             Self::Rates(rates) if rates.len() != modalities => {
                 Err(Error::config("missing.rates", format!("has {} rates for {modalities} modalities; give one for each", rates.len())))
             }

@@ -116,7 +116,10 @@ fn chosen_columns() {
     let text = b"x,y,z,kind\n1,2,u,a\n3,4,v,b\n".as_slice();
     let card = |view: &str| format!("{CARD}[[view]]\nmodality = \"a\"\nfile = \"a.csv\"\n{view}\n");
     let loaded = load_card(&card("columns = [\"y\", 1]"), &[("a.csv", text)]).unwrap();
-    assert_eq!((loaded.report[0].features.as_slice(), loaded.data.column(0)), (["x".to_string(), "y".into()].as_slice(), [1.0, 2.0, 3.0, 4.0].as_slice()));
+    assert_eq!(
+        (loaded.report[0].features.as_slice(), loaded.data.column(0)),
+        (["x".to_string(), "y".into()].as_slice(), [1.0, 2.0, 3.0, 4.0].as_slice())
+    );
     for (view, expected) in [
         ("columns = [\"yy\"]", "there is no column `yy`; did you mean `y`?"),
         ("columns = [9]", "column 9 was asked for, but the file has 4"),
@@ -179,7 +182,10 @@ fn joined_by_id() {
         &["cards/b.csv:4:2: ids that appear twice: ann, bob; an id is one sample"],
     );
     let more = b"z,who\n1,ann\n1,d\n1,e\n1,f\n1,g\n1,h\n1,i\n1,bob\n1,cyd\n".as_slice();
-    fails(load(join, &[a, ("b.csv", more)]), &["cards/a.csv lacks ids that other files have: d, e, f, g, h and 1 more", "allow_unmatched = true"]);
+    fails(
+        load(join, &[a, ("b.csv", more)]),
+        &["cards/a.csv lacks ids that other files have: d, e, f, g, h and 1 more", "allow_unmatched = true"],
+    );
     fails(load(join, &[a, ("b.csv", b"z\n1\n2\n3\n")]), &["cards/b.csv:1:1: files joined by id need an id column"]);
     fails(load(join, &[a, ("b.csv", b"z,who\n1,\n")]), &["b.csv:2:2: the id is empty"]);
     let loose = format!("{join}\nallow_unmatched = true");

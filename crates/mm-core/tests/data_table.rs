@@ -1,7 +1,9 @@
 //! Data sets in memory: construction, batches, order, splits, standardization; and a foreign data set from files.
 
 use candle_core::{Device, Tensor};
-use mm_core::data::{Amount, Batch, Dataset, DatasetCard, InputKind, InputSpec, Part, Schema, Split, SplitSpec, Standardizer, TableDataset, Target};
+use mm_core::data::{
+    Amount, Batch, Dataset, DatasetCard, InputKind, InputSpec, Part, Schema, Split, SplitSpec, Standardizer, TableDataset, Target,
+};
 use mm_core::data::{epoch_batches, nearest};
 use mm_core::{Modalities, Presence, Subset};
 use proptest::prelude::*;
@@ -98,7 +100,10 @@ fn splits_say_which_class_is_too_small() {
     let spec = |train, validation, test| SplitSpec { train, validation, test };
     let count = Amount::PerClass;
     let error = |spec: SplitSpec| spec.draw(&data, 0).unwrap_err().to_string();
-    assert!(error(spec(count(2), count(1), count(1))).contains("class `class-1` has 3 samples, but the split needs 4 (2 train, 1 validation, 1 test)"));
+    assert!(
+        error(spec(count(2), count(1), count(1)))
+            .contains("class `class-1` has 3 samples, but the split needs 4 (2 train, 1 validation, 1 test)")
+    );
     assert!(error(spec(Amount::Share(0.7), Amount::Share(0.3), Amount::Share(0.2))).contains("more than 1"));
     assert!(error(spec(count(0), count(1), count(1))).contains("the train part of the split is empty"));
     let split = SplitSpec::default().draw(&data, 0).unwrap();
@@ -169,7 +174,8 @@ fn standardization_of_other_data_is_refused() {
 #[test]
 fn near_names() {
     let known = ["modality", "file", "label"];
-    for (name, expected) in [("modalty", Some("modality")), ("lable", Some("label")), ("File", Some("file")), ("colour", None), ("", None)] {
+    for (name, expected) in [("modalty", Some("modality")), ("lable", Some("label")), ("File", Some("file")), ("colour", None), ("", None)]
+    {
         assert_eq!(nearest(name, known), expected, "{name}");
     }
 }
@@ -197,7 +203,14 @@ fn a_foreign_data_set_from_two_files() {
     assert_eq!(loaded.data.schema().target.class_names(), ["elm", "fir", "oak", "yew"]);
     assert_eq!(loaded.report.iter().map(|r| r.absent).collect::<Vec<_>>(), [5, 5]);
     for row in 0..40 {
-        assert_eq!(loaded.data.presence(row).bits(), match row % 8 { 3 => 0b10, 6 => 0b01, _ => 0b11 });
+        assert_eq!(
+            loaded.data.presence(row).bits(),
+            match row % 8 {
+                3 => 0b10,
+                6 => 0b01,
+                _ => 0b11,
+            }
+        );
         assert_eq!(loaded.data.column(1)[row], if row % 8 == 6 { 0.0 } else { format!("{row}e-1").parse().unwrap() });
     }
     let split = loaded.split(0).unwrap();

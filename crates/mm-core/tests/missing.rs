@@ -93,7 +93,9 @@ fn errors_say_which_sample_and_what_to_do() {
 
 #[test]
 fn patterns_are_readable_in_files() {
-    for (pattern, text) in [(Uniform, "\"uniform\""), (Rates(vec![0.5, 0.25]), "{\"rates\":[0.5,0.25]}"), (Fixed(subset(3)), "{\"fixed\":3}")] {
+    for (pattern, text) in
+        [(Uniform, "\"uniform\""), (Rates(vec![0.5, 0.25]), "{\"rates\":[0.5,0.25]}"), (Fixed(subset(3)), "{\"fixed\":3}")]
+    {
         assert_eq!(serde_json::to_string(&pattern).unwrap(), text);
         assert_eq!(serde_json::from_str::<MissingPattern>(text).unwrap(), pattern);
     }

@@ -28,6 +28,8 @@ pub struct MmanetConfig {
     pub weak_count: Option<usize>,
     /// Weak combinations by hand, such as `["depth", "depth+ir"]`, instead of mining.
     pub weak_combinations: Option<Vec<String>>,
+    /// What the extra supervision of weak combinations acts on.
+    pub supervision: WeakSupervision,
     /// Keep the teacher's outputs per sample. Turn off with augmentation, or when they do not fit in memory.
     pub cache_teacher: bool,
 }
@@ -44,6 +46,7 @@ impl Default for MmanetConfig {
             ranking: Ranking::PerSample,
             weak_count: None,
             weak_combinations: None,
+            supervision: WeakSupervision::default(),
             cache_teacher: true,
         }
     }
@@ -89,4 +92,17 @@ pub enum Ranking {
     Histogram,
     /// As the published code: KL of the softmax of the histograms.
     SoftmaxTwice,
+}
+
+/// What the extra supervision of weak combinations acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeakSupervision {
+    /// The regularization branch, on the samples that happen to have a weak combination (Eq. 14): the published form.
+    Branch,
+    /// The deployment network itself, on every sample with a second combination drawn from the weak ones: ours.
+    Redraw,
+    /// Both, each with weight `lambda_mar`.
+    #[default]
+    Both,
 }

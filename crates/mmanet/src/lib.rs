@@ -6,7 +6,7 @@ mod mining;
 mod method;
 mod weak;
 
-pub use config::{MmanetConfig, Ranking, Weighting};
+pub use config::{MmanetConfig, Ranking, WeakSupervision, Weighting};
 pub use margin::margin_aware_distillation;
 pub use method::{Mmanet, MmanetBuilder};
 pub use mining::{MinedCombinations, histogram_distance, per_sample_distance, reference_histogram_distance};

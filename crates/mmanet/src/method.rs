@@ -1,7 +1,7 @@
 //! The method as a whole: deployment network, teacher, regularization branch, and when each acts.
 
 use crate::mining::MinedCombinations;
-use crate::{MmanetConfig, margin_aware_distillation, weak_combination_loss};
+use crate::{MmanetConfig, WeakSupervision, margin_aware_distillation, weak_combination_loss};
 use candle_core::{Device, Tensor};
 use mm_core::data::{Batch, Schema};
 use mm_core::fusion::{FusionNetwork, Trunk, pool};
@@ -10,7 +10,9 @@ use mm_core::nn::{Linear, Mode, Parameters, linear};
 use mm_core::predict::{Predictions, Predictor};
 use mm_core::teacher::{CachedTeacher, Teacher};
 use mm_core::train::{HeldOut, Losses, Method, Step};
+use mm_core::rng::Rng;
 use mm_core::{Error, Presence, Result, Subset};
+use rand::seq::IndexedRandom;
 
 /// Everything that only training has lives under this name.
 const REGULARIZATION: &str = "regularization";
@@ -138,11 +140,20 @@ impl Method for Mmanet {
             let mad = margin_aware_distillation(&fused.feature, &teacher.feature, &teacher.logits, self.config.weighting)?;
             losses = losses.with("mad", self.config.lambda_mad, mad);
         }
+        if self.config.lambda_mar == 0.0 {
+            return Ok(losses);
+        }
+        let supervision = self.config.supervision;
         let weak = weak_mask(&drawn, &training.mined.weak);
-        if self.config.lambda_mar > 0.0 && weak.contains(&1.0) {
+        if supervision != WeakSupervision::Redraw && weak.contains(&1.0) {
             let logits = Self::branch(training, &features)?;
             let weak = Tensor::from_vec(weak, batch.len(), batch.device())?;
             losses = losses.with("mar", self.config.lambda_mar, weak_combination_loss(&logits, &batch.labels, &weak)?);
+        }
+        if supervision != WeakSupervision::Branch {
+            let redrawn = redraw(&batch.presence, &training.mined.weak, &mut step.rng("weak"));
+            let logits = self.network.forward(batch, &redrawn, Mode::Train)?.logits;
+            losses = losses.with("weak", self.config.lambda_mar, cross_entropy(&logits, &batch.labels)?);
         }
         Ok(losses)
     }
@@ -194,4 +205,10 @@ impl Method for Mmanet {
 /// 1 where the sample's combination is weak.
 fn weak_mask(drawn: &Presence, weak: &[Subset]) -> Vec<f32> {
     drawn.subsets().iter().map(|s| f32::from(weak.contains(s))).collect()
+}
+
+/// One of the weak combinations for each sample; a sample that has nothing of it keeps what it has.
+fn redraw(natural: &Presence, weak: &[Subset], rng: &mut Rng) -> Presence {
+    let draw = |&has: &Subset| weak.choose(rng).and_then(|w| w.intersection(has)).unwrap_or(has);
+    Presence::new(natural.subsets().iter().map(draw).collect())
 }

@@ -1,12 +1,12 @@
 //! Settings of the method.
 
-use crate::NoiseConfig;
+use crate::{NoiseConfig, NoiseFamily};
 use mm_core::fusion::NetworkConfig;
 use mm_core::missing::MissingPattern;
 use mm_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Settings of UDML; the defaults are those recommended for vectors, where they differ from the published code the field
+/// Settings of UDML; the defaults are those that measured best on vectors. Where they differ from the published code the field
 /// says so.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,7 +23,7 @@ pub struct UdmlConfig {
     pub estimator_input: EstimatorInput,
     /// Hidden width of the estimator (published: 256).
     pub estimator_width: usize,
-    /// Dropout inside the estimator.
+    /// Dropout inside the estimator (published: 0.1).
     pub estimator_dropout: f32,
     /// How the standing reliance on each modality is measured.
     pub dependence: DependenceForm,
@@ -43,8 +43,10 @@ pub struct UdmlConfig {
     pub lambda_unimodal: f64,
     /// Weight of the KL term (published: 0 to 1e-3).
     pub lambda_kl: f64,
-    /// Weight of the noise level regression.
+    /// Weight of the noise level regression (published: 0.1, of the squared loss).
     pub lambda_level: f64,
+    /// What the noise level regression minimises.
+    pub level_loss: LevelLoss,
     /// Prior of the features.
     pub prior: Prior,
     /// Share of the run on clean inputs, before noise begins (published: 0.5).
@@ -60,19 +62,20 @@ impl Default for UdmlConfig {
             missing: MissingPattern::Uniform,
             weights: WeightForm::Dynamic,
             noise: NoiseConfig::default(),
-            estimator_input: EstimatorInput::Feature,
-            estimator_width: 32,
-            estimator_dropout: 0.1,
+            estimator_input: EstimatorInput::OwnEncoder,
+            estimator_width: 128,
+            estimator_dropout: 0.0,
             dependence: DependenceForm::LeaveOneOut,
             dependence_momentum: 0.95,
             residual: true,
             detach_weights: true,
             temperature: 1.0,
             weight_floor: 0.0,
-            even_when_noisy: 0.0,
+            even_when_noisy: 4.0,
             lambda_unimodal: 0.5,
             lambda_kl: 1e-4,
-            lambda_level: 0.1,
+            lambda_level: 3.0,
+            level_loss: LevelLoss::Log,
             prior: Prior::Standard,
             clean_share: 0.0,
             static_share: 1.0 / 3.0,
@@ -81,6 +84,26 @@ impl Default for UdmlConfig {
 }
 
 impl UdmlConfig {
+    /// The published estimator, weights and noise, as far as they concern vectors; the schedule and the loss weights stay.
+    pub fn published() -> Self {
+        let noise = NoiseConfig { families: vec![NoiseFamily::Gaussian], ..NoiseConfig::default() };
+        Self {
+            missing: MissingPattern::Full,
+            noise,
+            estimator_input: EstimatorInput::SpreadDetached,
+            estimator_width: 256,
+            estimator_dropout: 0.1,
+            dependence: DependenceForm::LoneModality,
+            dependence_momentum: 0.0,
+            detach_weights: false,
+            even_when_noisy: 0.0,
+            lambda_level: 0.1,
+            level_loss: LevelLoss::Squared,
+            prior: Prior::NoiseLevel,
+            ..Self::default()
+        }
+    }
+
     /// The baseline: fusion with all weights 1, under the same noise.
     pub fn static_fusion() -> Self {
         Self { weights: WeightForm::Static, ..Self::default() }
@@ -140,11 +163,14 @@ pub enum WeightForm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EstimatorInput {
-    /// Mean and log-variance of the feature; the level loss also trains the encoder.
-    #[default]
+    /// Mean and log-variance of the feature; the level loss also trains the encoder, which costs accuracy.
     Feature,
     /// The same without gradient into the encoder.
     FeatureDetached,
+    /// The feature of a second encoder of the same kind, which only the level loss trains. Twice the encoders, but neither
+    /// task spoils the other.
+    #[default]
+    OwnEncoder,
     /// The spread alone, without gradient, by an estimator without activation: the published form.
     SpreadDetached,
 }
@@ -169,4 +195,15 @@ pub enum Prior {
     Standard,
     /// N(0, s) with the noise level s as variance, as the first published code.
     NoiseLevel,
+}
+
+/// What the noise level regression minimises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LevelLoss {
+    /// `(ln t - ln s)²`: the weights depend on ratios of levels only, and no sample has a large gradient.
+    #[default]
+    Log,
+    /// `(t - s)²`, as published.
+    Squared,
 }

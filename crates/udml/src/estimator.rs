@@ -11,7 +11,15 @@ use mm_core::rng::Rng;
 /// `Σ_m mean_b (t_m[b] - s_m[b])²` with the predicted level `t = exp(x / 2)`: log-levels x and true levels s are
 /// `[batch, modalities]`; with `present` (1 or 0, of the same shape) the mean is over the samples that have the modality.
 pub fn noise_level_loss(log_level: &Tensor, level: &Tensor, present: Option<&Tensor>) -> Result<Tensor> {
-    let error = ((log_level / 2.0)?.exp()? - level)?.sqr()?;
+    mean_over_present(&((log_level / 2.0)?.exp()? - level)?.sqr()?, present)
+}
+
+/// `Σ_m mean_b (ln t_m[b] - ln s_m[b])²` with `ln t = x / 2`; shapes as in [`noise_level_loss`]. Ours, not published.
+pub fn log_noise_level_loss(log_level: &Tensor, level: &Tensor, present: Option<&Tensor>) -> Result<Tensor> {
+    mean_over_present(&((log_level / 2.0)? - level.log()?)?.sqr()?, present)
+}
+
+fn mean_over_present(error: &Tensor, present: Option<&Tensor>) -> Result<Tensor> {
     match present {
         None => Ok(error.mean(0)?.sum_all()?),
         Some(present) => Ok((error.mul(present)?.sum(0)? / present.sum(0)?.maximum(1.0)?)?.sum_all()?),
@@ -28,7 +36,10 @@ pub(crate) struct NoiseEstimator {
 
 impl NoiseEstimator {
     pub fn new(channels: usize, config: &UdmlConfig, vb: VarBuilder) -> Result<Self> {
-        let inputs = if config.estimator_input == EstimatorInput::SpreadDetached { channels } else { 2 * channels };
+        let inputs = match config.estimator_input {
+            EstimatorInput::SpreadDetached | EstimatorInput::OwnEncoder => channels,
+            EstimatorInput::Feature | EstimatorInput::FeatureDetached => 2 * channels,
+        };
         Ok(Self {
             input: config.estimator_input,
             dropout: config.estimator_dropout,
@@ -37,14 +48,18 @@ impl NoiseEstimator {
         })
     }
 
+    /// What the estimator reads of a probabilistic feature: `[rows, 2 channels]`, or the spread alone.
+    pub fn input(&self, feature: &GaussianFeature) -> Result<Tensor> {
+        match self.input {
+            EstimatorInput::SpreadDetached => Ok(pool(&feature.spread()?)?.detach()),
+            EstimatorInput::FeatureDetached => Ok(Tensor::cat(&[pool(&feature.mean)?, pool(&feature.log_var)?], 1)?.detach()),
+            _ => Ok(Tensor::cat(&[pool(&feature.mean)?, pool(&feature.log_var)?], 1)?),
+        }
+    }
+
     /// Log-levels `[rows, 1]`; dropout only where a generator is given.
-    pub fn forward(&self, feature: &GaussianFeature, random: Option<&mut Rng>) -> Result<Tensor> {
-        let input = match self.input {
-            EstimatorInput::SpreadDetached => pool(&feature.spread()?)?.detach(),
-            _ => Tensor::cat(&[pool(&feature.mean)?, pool(&feature.log_var)?], 1)?,
-        };
-        let input = if self.input == EstimatorInput::FeatureDetached { input.detach() } else { input };
-        let mut hidden = self.first.forward(&input)?;
+    pub fn forward(&self, input: &Tensor, random: Option<&mut Rng>) -> Result<Tensor> {
+        let mut hidden = self.first.forward(input)?;
         // The published estimator is affine.
         if self.input != EstimatorInput::SpreadDetached {
             hidden = hidden.relu()?;

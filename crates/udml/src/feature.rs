@@ -74,3 +74,43 @@ fn apply((linear, norm): &(Linear, BatchNorm), feature: &Tensor, mode: Mode) -> 
         _ => Err(Error::shape("feature", "[batch, features] or [batch, channels, height, width]", feature.dims())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+    use mm_core::nn::Parameters;
+    use mm_core::rng;
+
+    fn normal(shape: &[usize]) -> Tensor {
+        let count = shape.iter().product();
+        Tensor::from_vec(rng::standard_normal(&mut rng::stream(4, "x", &[]), count), shape, &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn maps_are_vectors_at_every_position() {
+        let heads = DistributionHeads::new(3, Parameters::new(1, &Device::Cpu).builder()).unwrap();
+        let maps = normal(&[4, 3, 2, 5]);
+        let vectors = maps.permute((0, 2, 3, 1)).unwrap().reshape((40, 3)).unwrap();
+        for mode in [Mode::Train, Mode::Eval] {
+            let (maps, vectors) = (heads.forward(&maps, mode).unwrap(), heads.forward(&vectors, mode).unwrap());
+            for (map, vector) in [(maps.mean, vectors.mean), (maps.log_var, vectors.log_var)] {
+                assert_eq!(map.dims(), [4, 3, 2, 5]);
+                let rows = map.permute((0, 2, 3, 1)).unwrap().reshape((40, 3)).unwrap();
+                let difference = (rows - vector).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+                // The second training pass meets running statistics that the first one moved, which it does not use.
+                assert!(difference < 1e-5, "{difference}");
+            }
+        }
+        assert!(heads.forward(&normal(&[4, 3, 2]), Mode::Eval).is_err());
+    }
+
+    /// The log-variance has unit variance at the start, so its mean spread is E exp(z / 2) = exp(1 / 8).
+    #[test]
+    fn the_first_spread_is_known() {
+        let heads = DistributionHeads::new(16, Parameters::new(1, &Device::Cpu).builder()).unwrap();
+        let spread = heads.forward(&normal(&[2000, 16]), Mode::Train).unwrap().spread().unwrap();
+        let mean = spread.mean_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!((mean - 0.125f32.exp()).abs() < 0.01, "{mean}");
+    }
+}

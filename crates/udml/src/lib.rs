@@ -10,9 +10,9 @@ mod noise;
 mod output;
 mod weights;
 
-pub use config::{DependenceForm, EstimatorInput, Prior, UdmlConfig, WeightForm};
+pub use config::{DependenceForm, EstimatorInput, LevelLoss, Prior, UdmlConfig, WeightForm};
 pub use dependence::{leave_one_out_dependence, lone_modality_dependence};
-pub use estimator::noise_level_loss;
+pub use estimator::{log_noise_level_loss, noise_level_loss};
 pub use feature::{GaussianFeature, gaussian_kl, reparameterize};
 pub use head::{ConcatHead, fused_logits, unimodal_logits};
 pub use method::{Udml, UdmlBuilder};

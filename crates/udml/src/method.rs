@@ -5,8 +5,8 @@ use crate::estimator::NoiseEstimator;
 use crate::feature::DistributionHeads;
 use crate::head::combination_logits;
 use crate::{
-    ConcatHead, DependenceForm, GaussianFeature, Prior, SensorTrust, UdmlConfig, UdmlOutput, WeightForm, fused_logits, gaussian_kl, inject_noise,
-    leave_one_out_dependence, lone_modality_dependence, noise_level_loss, reparameterize, soften, udml_weights, unimodal_logits,
+    ConcatHead, DependenceForm, EstimatorInput, GaussianFeature, LevelLoss, Prior, SensorTrust, UdmlConfig, UdmlOutput, WeightForm, fused_logits,
+    gaussian_kl, inject_noise, leave_one_out_dependence, log_noise_level_loss, lone_modality_dependence, noise_level_loss, reparameterize, soften, udml_weights, unimodal_logits,
 };
 use candle_core::{DType, Device, Tensor};
 use mm_core::data::{Batch, Schema};
@@ -31,6 +31,8 @@ pub struct Udml {
     features: Vec<DistributionHeads>,
     /// Empty in static fusion.
     estimators: Vec<NoiseEstimator>,
+    /// Where the estimators do not read the probabilistic features.
+    noise_encoders: Option<Encoders>,
     head: ConcatHead,
     dependence: Dependence,
 }
@@ -77,9 +79,11 @@ impl UdmlBuilder {
         let estimators = named().filter(|_| self.config.weights == WeightForm::Dynamic);
         let estimators = estimators.map(|(name, &width)| NoiseEstimator::new(width, &self.config, vb.pp("estimators").pp(name)));
         let estimators = estimators.collect::<Result<_>>()?;
+        let own = self.config.weights == WeightForm::Dynamic && self.config.estimator_input == EstimatorInput::OwnEncoder;
+        let noise_encoders = own.then(|| Encoders::build(&self.config.network, &self.schema, vb.pp("noise_encoders"))).transpose()?;
         let dependence = Dependence::new(widths.len(), self.config.dependence_momentum, vb.pp("dependence"))?;
         let head = ConcatHead::build(widths.clone(), self.schema.target.classes(), vb.pp("head"))?;
-        Ok(Udml { config: self.config, schema: self.schema, parameters, encoders, features, estimators, head, dependence })
+        Ok(Udml { config: self.config, schema: self.schema, parameters, encoders, features, estimators, noise_encoders, head, dependence })
     }
 }
 
@@ -91,6 +95,8 @@ struct Encoded {
     log_level: Tensor,
     /// 1 or 0, `[batch, modalities]`.
     present: Tensor,
+    /// Where a level was estimated, which may be more: 1 or 0, `[batch, modalities]`.
+    estimated: Tensor,
     /// By modality: the rows that have it, and the distribution of their features.
     gaussians: Vec<Option<(Vec<u32>, GaussianFeature)>>,
     encoder_passes: usize,
@@ -140,20 +146,15 @@ impl Udml {
         };
         let device = self.parameters.device();
         let classes = self.head.bias().dim(0)?;
-        let (mut parts, mut log_levels, mut gaussians) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut parts, mut gaussians) = (Vec::new(), Vec::new());
         for (m, feature) in encoded.tensors.iter().enumerate() {
             let rows = presence.rows_with(m);
             let Some(feature) = feature.as_ref().filter(|_| !rows.is_empty()) else {
                 parts.push(Tensor::zeros((samples, classes), DType::F32, device)?);
-                log_levels.push(Tensor::zeros((samples, 1), DType::F32, device)?);
                 gaussians.push(None);
                 continue;
             };
-            let present = match rows.len() == samples {
-                true => feature.clone(),
-                false => feature.index_select(&Tensor::from_slice(&rows, rows.len(), device)?, 0)?,
-            };
-            let gaussian = self.features[m].forward(&present, mode)?;
+            let gaussian = self.features[m].forward(&gather(feature, &rows)?, mode)?;
             let sample = match step {
                 Some(step) => {
                     let noise = rng::standard_normal(&mut step.rng(&format!("feature sample {m}")), gaussian.mean.elem_count());
@@ -162,21 +163,45 @@ impl Udml {
                 None => gaussian.mean.clone(),
             };
             parts.push(scatter_rows(&self.head.part(m, &pool(&sample)?)?, &rows, samples)?);
-            log_levels.push(match self.estimators.get(m) {
-                Some(estimator) => {
-                    let mut dropout = step.map(|step| step.rng(&format!("estimator dropout {m}")));
-                    scatter_rows(&estimator.forward(&gaussian, dropout.as_mut())?, &rows, samples)?
-                }
-                None => Tensor::zeros((samples, 1), DType::F32, device)?,
-            });
             gaussians.push(Some((rows, gaussian)));
         }
-        let (mut parts, mut log_level) = (Tensor::stack(&parts, 1)?, Tensor::cat(&log_levels, 1)?);
-        if mode == Mode::Eval {
-            (parts, log_level) = (parts.detach(), log_level.detach());
-        }
-        let present = Tensor::from_vec(presence.to_mask(modalities), (samples, modalities), device)?;
-        Ok(Encoded { parts, log_level, present, gaussians, encoder_passes: encoded.encoder_passes })
+        let parts = Tensor::stack(&parts, 1)?;
+        let mask = |presence: &Presence| Tensor::from_vec(presence.to_mask(modalities), (samples, modalities), device);
+        let (log_level, estimated, noise_passes) = match &self.noise_encoders {
+            // They have no part in what is dropped: in training they see all that the data has.
+            Some(encoders) => {
+                let seen = if mode.is_train() { &batch.presence } else { presence };
+                let features = encoders.forward(batch, seen, mode)?;
+                let inputs = (0..modalities).map(|m| {
+                    let rows = seen.rows_with(m);
+                    features.tensors[m].as_ref().filter(|_| !rows.is_empty()).map(|f| Ok((pool(&gather(f, &rows)?)?, rows))).transpose()
+                });
+                (self.log_levels(inputs.collect::<Result<_>>()?, samples, step)?, mask(seen)?, features.encoder_passes)
+            }
+            None => {
+                let inputs = (0..modalities).map(|m| {
+                    let present = gaussians[m].as_ref().zip(self.estimators.get(m));
+                    present.map(|((rows, gaussian), estimator): (&(Vec<u32>, _), _)| Ok((estimator.input(gaussian)?, rows.clone()))).transpose()
+                });
+                (self.log_levels(inputs.collect::<Result<_>>()?, samples, step)?, mask(presence)?, 0)
+            }
+        };
+        let (parts, log_level) = if mode.is_train() { (parts, log_level) } else { (parts.detach(), log_level.detach()) };
+        let (present, encoder_passes) = (mask(presence)?, encoded.encoder_passes + noise_passes);
+        Ok(Encoded { parts, log_level, present, estimated, gaussians, encoder_passes })
+    }
+
+    /// Log-levels `[samples, modalities]` from what each estimator reads, `[rows, ..]`, and its rows; 0 elsewhere.
+    fn log_levels(&self, inputs: Vec<Option<(Tensor, Vec<u32>)>>, samples: usize, step: Option<&Step>) -> Result<Tensor> {
+        let of_modality = |(m, input): (usize, Option<(Tensor, Vec<u32>)>)| match (input, self.estimators.get(m)) {
+            (Some((input, rows)), Some(estimator)) => {
+                let mut dropout = step.map(|step| step.rng(&format!("estimator dropout {m}")));
+                Ok(scatter_rows(&estimator.forward(&input, dropout.as_mut())?, &rows, samples)?)
+            }
+            _ => Ok(Tensor::zeros((samples, 1), DType::F32, self.parameters.device())?),
+        };
+        let columns = inputs.into_iter().enumerate().map(of_modality).collect::<Result<Vec<_>>>()?;
+        Ok(Tensor::cat(&columns, 1)?)
     }
 
     /// Dynamic weights (Eq. of section 2.5, softened as configured), or 1 for what is present in static fusion.
@@ -202,11 +227,19 @@ impl Udml {
             let index = Tensor::from_slice(rows, rows.len(), levels.device())?;
             let variance = match self.config.prior {
                 Prior::Standard => None,
-                Prior::NoiseLevel => Some(levels.narrow(1, m, 1)?.squeeze(1)?.index_select(&index, 0)?),
+                Prior::NoiseLevel => Some(levels.narrow(1, m, 1)?.contiguous()?.squeeze(1)?.index_select(&index, 0)?),
             };
             total = (total + gaussian_kl(&gaussian.mean, &gaussian.log_var, variance.as_ref())?)?;
         }
         Ok(total)
+    }
+}
+
+/// The rows of a feature `[batch, ..]` that have the modality (ascending).
+fn gather(feature: &Tensor, rows: &[u32]) -> Result<Tensor> {
+    match rows.len() == feature.dim(0)? {
+        true => Ok(feature.clone()),
+        false => Ok(feature.index_select(&Tensor::from_slice(rows, rows.len(), feature.device())?, 0)?),
     }
 }
 
@@ -267,7 +300,11 @@ impl Method for Udml {
             losses = losses.with("kl", self.config.lambda_kl, self.kl(&encoded, &noisy.levels)?);
         }
         if self.config.weights == WeightForm::Dynamic {
-            let level = noise_level_loss(&encoded.log_level, &noisy.levels, Some(&encoded.present))?;
+            let loss = match self.config.level_loss {
+                LevelLoss::Log => log_noise_level_loss,
+                LevelLoss::Squared => noise_level_loss,
+            };
+            let level = loss(&encoded.log_level, &noisy.levels, Some(&encoded.estimated))?;
             losses = losses.with("level", self.config.lambda_level, level);
         }
         // Measured after the forward pass, used in the next step.

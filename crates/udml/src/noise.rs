@@ -42,8 +42,8 @@ pub struct NoiseConfig {
 impl Default for NoiseConfig {
     fn default() -> Self {
         Self {
-            families: vec![NoiseFamily::Gaussian, NoiseFamily::Dead],
-            dead_fraction: 0.15,
+            families: vec![NoiseFamily::Gaussian, NoiseFamily::Dead, NoiseFamily::Stuck],
+            dead_fraction: 0.25,
             clean_samples: 0.5,
             clean_modalities: 0.5,
             max_level: 10.0,

@@ -5,11 +5,12 @@ use crate::dataset::hex;
 use mm_core::train::TrainConfig;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::sync::OnceLock;
 
 /// One (data, run, seed) of a plan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CellSpec {
-    /// Hash of `resolved` and the program's version: the folder of the result.
+    /// Hash of `resolved` and the program: the folder of the result.
     pub key: String,
     /// Name of the plan's data entry.
     pub data: String,
@@ -66,7 +67,7 @@ impl CellSpec {
         // Where the card lies does not matter, what it holds does.
         let identity = Resolved { card: String::new(), ..self.resolved.clone() };
         let text = serde_json::to_string(&identity).unwrap_or_default();
-        hex(&Sha256::digest(format!("{}\n{text}", env!("CARGO_PKG_VERSION"))))[..16].to_string()
+        hex(&Sha256::digest(format!("{}\n{text}", program_hash())))[..16].to_string()
     }
 
     /// Rough cost in seconds of one core, for the order of cells and the estimate of `--dry-run`.
@@ -74,4 +75,13 @@ impl CellSpec {
         let sample_epochs = (train_samples * self.resolved.train.epochs) as f64;
         0.2 + sample_epochs * 2.0e-5 * self.resolved.method.relative_cost()
     }
+}
+
+/// Hash of this program: a changed program may give other results.
+fn program_hash() -> &'static str {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| {
+        let bytes = std::env::current_exe().and_then(std::fs::read);
+        bytes.map_or_else(|_| env!("CARGO_PKG_VERSION").to_string(), |bytes| hex(&Sha256::digest(bytes)))
+    })
 }

@@ -69,7 +69,9 @@ impl Batch {
         }
         let pairs = presence.subsets().iter().zip(self.presence.subsets());
         if let Some((sample, _)) = pairs.enumerate().find(|(_, (new, has))| !new.is_subset_of(**has)) {
-            return Err(Error::Modality(format!("sample {sample} of the batch does not have every modality that the new presence asks for")));
+            return Err(Error::Modality(format!(
+                "sample {sample} of the batch does not have every modality that the new presence asks for"
+            )));
         }
         Ok(Self { presence, ..self.clone() })
     }

@@ -196,7 +196,8 @@ impl DatasetCard {
             _ => None,
         }) {
             if let Some(view) = views.iter().find(|v| v.features.contains(name)) {
-                let problem = format!("column `{name}` is the label in another file; name it as `label` of this view too, or list the `columns`");
+                let problem =
+                    format!("column `{name}` is the label in another file; name it as `label` of this view too, or list the `columns`");
                 return Err(parse_error(&view.path, 1, 1, problem));
             }
         }

@@ -93,7 +93,11 @@ pub(super) fn join(views: Vec<View>, how: Join, allow_unmatched: bool) -> Result
             tracing::warn!(modality = view.modality, "the modality has the same values in every sample");
         }
         if view.non_finite > 0 {
-            tracing::warn!(modality = view.modality, samples = view.non_finite, "values that are not finite: the modality counts as missing there");
+            tracing::warn!(
+                modality = view.modality,
+                samples = view.non_finite,
+                "values that are not finite: the modality counts as missing there"
+            );
         }
         inputs.push(InputSpec::vector(width));
         report.push(ViewReport {

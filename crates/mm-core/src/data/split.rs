@@ -165,7 +165,8 @@ impl SplitSpec {
             rows.iter().for_each(|&row| *counts.entry(data.label(row) as usize).or_default() += 1.0);
             // How much nearer to its target the part would be, squared and relative to the target.
             let gain = |part: usize| -> f64 {
-                let wanted = counts.iter().map(|(&class, n)| (n, lacking[part][class], targets[part][class])).filter(|(.., target)| *target > 0.0);
+                let wanted =
+                    counts.iter().map(|(&class, n)| (n, lacking[part][class], targets[part][class])).filter(|(.., target)| *target > 0.0);
                 wanted.map(|(n, lack, target)| (lack * lack - (lack - n) * (lack - n)) / (target * target)).sum()
             };
             let gains = [gain(0), gain(1), gain(2)];
@@ -175,7 +176,9 @@ impl SplitSpec {
         }
         let [test, validation, train] = parts;
         let split = Split { train, validation, test };
-        for (part, rows, targets) in [("train", &split.train, &targets[2]), ("validation", &split.validation, &targets[1]), ("test", &split.test, &targets[0])] {
+        for (part, rows, targets) in
+            [("train", &split.train, &targets[2]), ("validation", &split.validation, &targets[1]), ("test", &split.test, &targets[0])]
+        {
             let found: HashSet<usize> = rows.iter().map(|&row| data.label(row) as usize).collect();
             if let Some(class) = (0..classes).find(|c| targets[*c] > 0.0 && !found.contains(c)) {
                 let name = class_name(data, class);

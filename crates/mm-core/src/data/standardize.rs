@@ -117,7 +117,9 @@ impl Standardizer {
                 None => return Err(Error::Data(format!("the standardizer was fitted without modality `{name}`"))),
                 Some(view) if view.mean.len() != input.elements() => {
                     let (fitted, found) = (view.mean.len(), input.elements());
-                    return Err(Error::Data(format!("modality `{name}` has {found} features, but the standardizer was fitted on {fitted}")));
+                    return Err(Error::Data(format!(
+                        "modality `{name}` has {found} features, but the standardizer was fitted on {fitted}"
+                    )));
                 }
                 Some(_) => {}
             }

@@ -46,7 +46,9 @@ impl TableDataset {
             }
             let rows = table.chunks_exact(width).zip(presence.subsets()).enumerate();
             for (row, _) in rows.filter(|(_, (x, s))| s.contains(m) && !x.iter().all(|v| v.is_finite())) {
-                return Err(Error::NonFinite(format!("sample {row}, modality `{name}`; mark the modality as absent there or mend the value")));
+                return Err(Error::NonFinite(format!(
+                    "sample {row}, modality `{name}`; mark the modality as absent there or mend the value"
+                )));
             }
         }
         Ok(Self { schema, columns, presence, labels })

@@ -173,7 +173,12 @@ fn read_header(path: &Path, text: &[u8]) -> Result<Vec<String>> {
             return Err(parse_error(path, 1, column + 1, "this column has no name; give it one in the header line"));
         }
         if name.parse::<f64>().is_ok() && name.parse::<u64>().is_err() {
-            return Err(parse_error(path, 1, column + 1, format!("`{name}` looks like data; the first line must be a header with column names")));
+            return Err(parse_error(
+                path,
+                1,
+                column + 1,
+                format!("`{name}` looks like data; the first line must be a header with column names"),
+            ));
         }
     }
     Ok(header)
@@ -207,7 +212,8 @@ fn roles(spec: &ViewSpec, defaults: Keys<&Column>, path: &Path, header: &[String
     let mut seen = HashMap::new();
     for (column, name) in header.iter().enumerate().filter(|(column, _)| !by_position[*column]) {
         if let Some(first) = seen.insert(name, column + 1) {
-            let problem = format!("columns {first} and {} are both called `{name}`; rename one, or is the header line missing?", column + 1);
+            let problem =
+                format!("columns {first} and {} are both called `{name}`; rename one, or is the header line missing?", column + 1);
             return Err(parse_error(path, 1, column + 1, problem));
         }
     }
@@ -267,13 +273,18 @@ fn read_rows(path: &Path, text: &[u8], spec: &ViewSpec, roles: &[Role], policy: 
         for (column, (field, role)) in record.iter().zip(roles).enumerate() {
             match role {
                 Role::Skip => {}
-                Role::Key(key) => rows.keys[*key].push(key_cell(field, *key).map_err(|problem| parse_error(path, line, column + 1, problem))?),
+                Role::Key(key) => {
+                    rows.keys[*key].push(key_cell(field, *key).map_err(|problem| parse_error(path, line, column + 1, problem))?)
+                }
                 Role::Feature => match number(field) {
                     Some(value) => {
                         if !value.is_finite() {
                             finite = false;
                             if policy == NonFinite::Error {
-                                return error(column, format!("`{}` is not finite; empty the modality's cells, or set non_finite = \"absent\"", cell(field)));
+                                return error(
+                                    column,
+                                    format!("`{}` is not finite; empty the modality's cells, or set non_finite = \"absent\"", cell(field)),
+                                );
                             }
                         }
                         rows.values.push(value);
@@ -285,13 +296,25 @@ fn read_rows(path: &Path, text: &[u8], spec: &ViewSpec, roles: &[Role], policy: 
                     }
                     None => {
                         let shown: String = cell(field).chars().take(40).collect();
-                        return error(column, format!("`{shown}` is not a number; if the sensor was missing, leave all cells of modality `{}` empty in this line", spec.modality));
+                        return error(
+                            column,
+                            format!(
+                                "`{shown}` is not a number; if the sensor was missing, leave all cells of modality `{}` empty in this line",
+                                spec.modality
+                            ),
+                        );
                     }
                 },
             }
         }
         if empty > 0 && empty < features {
-            return error(first_empty, format!("this cell is empty, but modality `{}` has other values in this line; fill it in, or empty all {features} cells if the sensor was missing", spec.modality));
+            return error(
+                first_empty,
+                format!(
+                    "this cell is empty, but modality `{}` has other values in this line; fill it in, or empty all {features} cells if the sensor was missing",
+                    spec.modality
+                ),
+            );
         }
         rows.present.push(empty == 0 && finite);
         rows.lines.push(line);

@@ -94,7 +94,7 @@ pub(crate) fn run(level: Level, shape: &Conv2dShape, input: &[f32], weights: &[f
 
 /// Tiles in a block: many enough to reuse the weights, few enough that their transforms stay in the L2 cache.
 fn block_tiles(channels: usize) -> usize {
-    if channels <= 96 { 56 } else { 56 }
+    if channels <= 96 { 112 } else { 112 }
 }
 
 impl Chunk<'_> {

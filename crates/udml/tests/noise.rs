@@ -1,0 +1,107 @@
+//! Injected noise: keyed, of the stated strength and shares, and never where there is none.
+
+use candle_core::{DType, Device, Tensor};
+use mm_core::data::Batch;
+use mm_core::{Presence, Subset, rng};
+use udml::{NoiseConfig, NoiseFamily, inject_noise};
+
+const SAMPLES: usize = 3000;
+const WIDTH: usize = 20;
+
+fn batch() -> Batch {
+    let table = |m: u64| {
+        let mut values = rng::standard_normal(&mut rng::stream(1, "values", &[m]), SAMPLES * WIDTH);
+        values[0] = -0.0;
+        Some(Tensor::from_vec(values, (SAMPLES, WIDTH), &Device::Cpu).unwrap())
+    };
+    let labels = Tensor::zeros(SAMPLES, DType::U32, &Device::Cpu).unwrap();
+    Batch::new(vec![table(0), table(1)], Presence::uniform(Subset::full(2), SAMPLES), labels, (0..SAMPLES as u64).collect()).unwrap()
+}
+
+fn rows(batch: &Batch, m: usize) -> Vec<Vec<f32>> {
+    batch.inputs[m].as_ref().unwrap().to_vec2().unwrap()
+}
+
+fn bits(rows: &[Vec<f32>]) -> Vec<Vec<u32>> {
+    rows.iter().map(|row| row.iter().map(|x| x.to_bits()).collect()).collect()
+}
+
+#[test]
+fn clean_readings_are_the_same_bits() {
+    let (clean, noisy) = (batch(), inject_noise(&batch(), &NoiseConfig::default(), 3, 2).unwrap());
+    let levels = noisy.levels.to_vec2::<f32>().unwrap();
+    for m in 0..2 {
+        let (before, after) = (bits(&rows(&clean, m)), bits(&rows(&noisy.batch, m)));
+        for (i, level) in levels.iter().enumerate() {
+            assert_eq!(level[m] == 1.0, before[i] == after[i], "sample {i}, level {}", level[m]);
+        }
+    }
+    let none = inject_noise(&clean, &NoiseConfig::clean(), 3, 2).unwrap();
+    assert_eq!(bits(&rows(&none.batch, 0)), bits(&rows(&clean, 0)));
+    assert_eq!(none.levels.to_vec2::<f32>().unwrap(), vec![vec![1.0; 2]; SAMPLES]);
+}
+
+#[test]
+fn the_level_is_the_strength() {
+    let config = NoiseConfig::default();
+    let (clean, noisy) = (batch(), inject_noise(&batch(), &config, 3, 2).unwrap());
+    let levels = noisy.levels.to_vec2::<f32>().unwrap();
+    let (mut squares, mut count) = (0.0, 0.0);
+    let mut kinds = [0; 3];
+    for m in 0..2 {
+        for ((before, after), level) in rows(&clean, m).iter().zip(rows(&noisy.batch, m)).zip(&levels) {
+            match level[m] {
+                1.0 => {}
+                11.0 => {
+                    assert!(after.iter().all(|x| *x == after[0]) && after[0].abs() <= 3.0, "{after:?}");
+                    kinds[if after[0] == 0.0 { 1 } else { 2 }] += 1;
+                }
+                level => {
+                    assert!((1.0..=10.0).contains(&level));
+                    let std = f64::from(0.4 * (level - 1.0));
+                    squares += before.iter().zip(&after).map(|(b, a)| (f64::from(a - b) / std).powi(2)).sum::<f64>();
+                    count += WIDTH as f64;
+                    kinds[0] += 1;
+                }
+            }
+        }
+    }
+    assert!(((squares / count).sqrt() - 1.0).abs() < 0.02, "{}", (squares / count).sqrt());
+    // Shares: half of the samples, half of their readings; of these a quarter constant, dead and stuck alike.
+    let corrupted: usize = kinds.iter().sum();
+    let share = |n: usize, of: usize| n as f64 / of as f64;
+    assert!((share(corrupted, 2 * SAMPLES) - 0.25).abs() < 0.025, "{kinds:?}");
+    assert!((share(kinds[1], corrupted) - 0.125).abs() < 0.03 && (share(kinds[2], corrupted) - 0.125).abs() < 0.03, "{kinds:?}");
+    let all_clean = levels.iter().filter(|l| l.iter().all(|x| *x == 1.0)).count();
+    assert!((share(all_clean, SAMPLES) - (0.5 + 0.5 * 0.25)).abs() < 0.03);
+    let mean = levels.iter().flatten().filter(|l| **l > 1.0 && **l < 11.0).sum::<f32>() / kinds[0] as f32;
+    assert!((mean - 5.5).abs() < 0.3, "{mean}");
+}
+
+#[test]
+fn noise_is_keyed_by_seed_epoch_sample_and_modality() {
+    let config = NoiseConfig { clean_samples: 0.0, clean_modalities: 0.0, families: vec![NoiseFamily::Gaussian], ..NoiseConfig::default() };
+    let noise = |seed: u64, epoch: u64| rows(&inject_noise(&batch(), &config, seed, epoch).unwrap().batch, 0);
+    assert_eq!(noise(3, 2), noise(3, 2));
+    assert_ne!(noise(3, 2), noise(4, 2));
+    assert_ne!(noise(3, 2), noise(3, 1));
+    // The same sample in another batch; the same values in another modality.
+    let full = batch();
+    let index = Tensor::new(&[70u32, 5], &Device::Cpu).unwrap();
+    let select = |t: &Tensor| t.index_select(&index, 0).unwrap();
+    let first = full.inputs[0].as_ref().map(select);
+    let two = Batch::new(vec![first.clone(), first], Presence::uniform(Subset::full(2), 2), select(&full.labels), vec![70, 5]).unwrap();
+    let two = inject_noise(&two, &config, 3, 2).unwrap().batch;
+    assert_eq!(rows(&two, 0)[0], noise(3, 2)[70]);
+    assert_eq!(rows(&two, 0)[1], noise(3, 2)[5]);
+    assert_ne!(rows(&two, 0)[0], rows(&two, 1)[0]);
+}
+
+#[test]
+fn what_is_absent_gets_no_noise() {
+    let config = NoiseConfig { clean_samples: 0.0, clean_modalities: 0.0, ..NoiseConfig::default() };
+    let first_only = batch().with_presence(Presence::uniform(Subset::single(0), SAMPLES)).unwrap();
+    let noisy = inject_noise(&first_only, &config, 3, 2).unwrap();
+    assert_eq!(bits(&rows(&noisy.batch, 1)), bits(&rows(&first_only, 1)));
+    assert!(noisy.levels.to_vec2::<f32>().unwrap().iter().all(|l| l[0] > 1.0 && l[1] == 1.0));
+}
