@@ -2,6 +2,7 @@
 
 mod bench;
 mod dataset;
+mod golden;
 mod report;
 mod result;
 
@@ -31,6 +32,8 @@ enum LogFormat {
 enum Command {
     /// Train and compare methods on a data set, evaluate every modality combination, write a report.
     Bench(bench::BenchArguments),
+    /// Compute every case of a golden-value file and compare.
+    Golden(golden::GoldenArguments),
     /// Run one cell of a bench (called by `bench`).
     #[command(hide = true)]
     Cell(bench::CellArguments),
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     init_logging(arguments.log);
     let outcome = match arguments.command {
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Golden(arguments) => golden::run(&arguments),
         Command::Cell(arguments) => bench::run_cell(&arguments).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

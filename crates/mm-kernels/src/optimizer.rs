@@ -60,9 +60,9 @@ pub struct AdamStep {
     /// Learning rate.
     pub learning_rate: f32,
     /// Decay of the mean of gradients.
-    pub beta1: f32,
+    pub beta1: f64,
     /// Decay of the mean of squared gradients.
-    pub beta2: f32,
+    pub beta2: f64,
     /// Added to the denominator.
     pub eps: f32,
     /// `1 - beta1^t`.
@@ -80,16 +80,16 @@ pub fn adam_moment(step: AdamStep, second: bool, moment: &mut [f32], parameter: 
     check_lengths(moment.len(), &[parameter.len(), gradient.len()])?;
     let decay = if step.decoupled { 0.0 } else { step.weight_decay };
     let beta = if second { step.beta2 } else { step.beta1 };
-    moment_loop(moment, parameter, gradient, second, beta, decay);
+    moment_loop(moment, parameter, gradient, second, [beta as f32, (1.0 - beta) as f32], decay);
     Ok(())
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
-fn moment_loop(moment: &mut [f32], parameter: &[f32], gradient: &[f32], second: bool, beta: f32, decay: f32) {
+fn moment_loop(moment: &mut [f32], parameter: &[f32], gradient: &[f32], second: bool, [keep, add]: [f32; 2], decay: f32) {
     for ((m, p), g) in moment.iter_mut().zip(parameter).zip(gradient) {
         let g = g + decay * p;
         let value = if second { g * g } else { g };
-        *m = beta * *m + (1.0 - beta) * value;
+        *m = keep * *m + add * value;
     }
 }
 

@@ -15,7 +15,7 @@ pub struct MmanetConfig {
     pub missing: MissingPattern,
     /// Weight of the margin-aware distillation (30 in the paper's face anti-spoofing, 4 to 10 in segmentation).
     pub lambda_mad: f64,
-    /// Weight of the modality-aware regularization.
+    /// Weight of the extra supervision of weak combinations (0.5 in the paper, for the regularization branch).
     pub lambda_mar: f64,
     /// Epochs of plain training before distillation and regularization begin; mining happens in them.
     pub begin_epoch: usize,
@@ -40,7 +40,7 @@ impl Default for MmanetConfig {
             network: NetworkConfig::default(),
             missing: MissingPattern::Uniform,
             lambda_mad: 10.0,
-            lambda_mar: 0.5,
+            lambda_mar: 1.0,
             begin_epoch: 5,
             weighting: Weighting::Sample,
             ranking: Ranking::PerSample,
@@ -100,9 +100,10 @@ pub enum Ranking {
 pub enum WeakSupervision {
     /// The regularization branch, on the samples that happen to have a weak combination (Eq. 14): the published form.
     Branch,
-    /// The deployment network itself, on every sample with a second combination drawn from the weak ones: ours.
+    /// The deployment network itself, on every sample with a second combination drawn from the weak ones: ours, and the
+    /// better one on the six-view numerals (docs/src/methods/mmanet.md).
+    #[default]
     Redraw,
     /// Both, each with weight `lambda_mar`.
-    #[default]
     Both,
 }

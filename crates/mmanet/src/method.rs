@@ -29,9 +29,21 @@ pub struct Mmanet {
 /// What is needed for training only.
 struct TrainingParts {
     teacher: Box<dyn Teacher>,
-    branch_trunk: Box<dyn Trunk>,
-    branch_head: Linear,
+    branch: Option<RegularizationBranch>,
     mined: MinedCombinations,
+}
+
+/// A second, separately initialised trunk and head on the features of the deployment network.
+struct RegularizationBranch {
+    trunk: Box<dyn Trunk>,
+    head: Linear,
+}
+
+impl RegularizationBranch {
+    /// Logits `[batch, classes]` from features that are zero where absent.
+    fn forward(&self, features: &[Option<Tensor>]) -> Result<Tensor> {
+        Ok(self.head.forward(&pool(&self.trunk.forward(features, Mode::Train)?)?)?)
+    }
 }
 
 /// Puts an [`Mmanet`] together.
@@ -69,16 +81,14 @@ impl MmanetBuilder {
         }
         let seed = self.seed;
         let mut model = self.build()?;
-        let vb = model.parameters.builder().pp(REGULARIZATION);
-        let shapes = model.network.encoders().feature_shapes();
-        let branch_trunk = model.config.network.trunk.build(&shapes, vb.pp("trunk"))?;
-        let branch_head = linear(branch_trunk.feature_shape()[0], model.schema.target.classes(), vb.pp("head"))?;
+        let supervised = model.config.lambda_mar > 0.0 && model.config.supervision != WeakSupervision::Redraw;
+        let branch = supervised.then(|| model.regularization_branch()).transpose()?;
         let teacher: Box<dyn Teacher> = match model.config.cache_teacher {
             true => Box::new(CachedTeacher::new(Box::new(teacher))),
             false => Box::new(teacher),
         };
         let mined = MinedCombinations::new(&model.config, &model.schema.modalities, seed)?;
-        model.training = Some(TrainingParts { teacher, branch_trunk, branch_head, mined });
+        model.training = Some(TrainingParts { teacher, branch, mined });
         Ok(model)
     }
 
@@ -107,10 +117,11 @@ impl Mmanet {
         self.training.as_ref().map(|t| &t.mined)
     }
 
-    /// Logits `[batch, classes]` of the regularization branch on features that are zero where absent.
-    fn branch(training: &TrainingParts, features: &[Option<Tensor>]) -> Result<Tensor> {
-        let feature = training.branch_trunk.forward(features, Mode::Train)?;
-        Ok(training.branch_head.forward(&pool(&feature)?)?)
+    fn regularization_branch(&self) -> Result<RegularizationBranch> {
+        let vb = self.parameters.builder().pp(REGULARIZATION);
+        let trunk = self.config.network.trunk.build(&self.network.encoders().feature_shapes(), vb.pp("trunk"))?;
+        let head = linear(trunk.feature_shape()[0], self.schema.target.classes(), vb.pp("head"))?;
+        Ok(RegularizationBranch { trunk, head })
     }
 }
 
@@ -143,14 +154,13 @@ impl Method for Mmanet {
         if self.config.lambda_mar == 0.0 {
             return Ok(losses);
         }
-        let supervision = self.config.supervision;
         let weak = weak_mask(&drawn, &training.mined.weak);
-        if supervision != WeakSupervision::Redraw && weak.contains(&1.0) {
-            let logits = Self::branch(training, &features)?;
+        if let Some(branch) = training.branch.as_ref().filter(|_| weak.contains(&1.0)) {
+            let logits = branch.forward(&features)?;
             let weak = Tensor::from_vec(weak, batch.len(), batch.device())?;
             losses = losses.with("mar", self.config.lambda_mar, weak_combination_loss(&logits, &batch.labels, &weak)?);
         }
-        if supervision != WeakSupervision::Branch {
+        if self.config.supervision != WeakSupervision::Branch {
             let redrawn = redraw(&batch.presence, &training.mined.weak, &mut step.rng("weak"));
             let logits = self.network.forward(batch, &redrawn, Mode::Train)?.logits;
             losses = losses.with("weak", self.config.lambda_mar, cross_entropy(&logits, &batch.labels)?);

@@ -139,8 +139,8 @@ impl Optimizer {
                 let power = |beta: f64| (1.0 - beta.powi(i32::try_from(self.steps).unwrap_or(i32::MAX))) as f32;
                 let step = AdamStep {
                     learning_rate: learning_rate as f32,
-                    beta1: betas[0] as f32,
-                    beta2: betas[1] as f32,
+                    beta1: betas[0],
+                    beta2: betas[1],
                     eps: eps as f32,
                     correction1: power(betas[0]),
                     correction2: power(betas[1]),
@@ -215,7 +215,7 @@ impl Update {
                 let decay = if step.decoupled { 0.0 } else { f64::from(step.weight_decay) };
                 let gradient = (b + (a * decay)?)?;
                 let (beta, value) = if second { (step.beta2, gradient.sqr()?) } else { (step.beta1, gradient) };
-                (target * f64::from(beta))? + (value * (1.0 - f64::from(beta)))?
+                (target * beta)? + (value * (1.0 - beta))?
             }
             Update::AdamParameter(s) => {
                 let keep = if s.decoupled { 1.0 - f64::from(s.learning_rate * s.weight_decay) } else { 1.0 };

@@ -145,8 +145,10 @@ fn summary(name: &str, measured: &[Measured], baseline: Option<&Vec<Measured>>) 
     }
     let mut faults = serde_json::Map::new();
     for fault in measured[0].faults.keys() {
-        let accuracy = interval(measured.iter().map(|m| right(&m.faults[fault].correct)).collect());
-        let difference = baseline.map(|b| interval(measured.iter().zip(b).map(|(a, b)| minus(&a.faults[fault].correct, &b.faults[fault].correct)).collect()));
+        let correct = |m: &Measured| m.faults[fault].correct.clone();
+        let minus = |(a, b): (&Measured, &Measured)| correct(a).iter().zip(correct(b)).map(|(a, b)| a - b).collect();
+        let accuracy = interval(measured.iter().map(correct).collect());
+        let difference = baseline.map(|b| interval(measured.iter().zip(b).map(minus).collect()));
         let weight = mean(measured.iter().map(|m| m.faults[fault].weight));
         faults.insert(fault.clone(), json!({"accuracy": accuracy, "difference": difference, "weight": weight}));
     }

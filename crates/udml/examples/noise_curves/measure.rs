@@ -15,9 +15,9 @@ const STD_PER_LEVEL: f32 = 0.4;
 /// Seeds of each kind of fault.
 const FAULTS: u64 = 5;
 
-/// One fault: which samples are still predicted right, and the mean weight of the faulty sensors.
+/// One fault: how often each sample is still predicted right, and the mean weight of the faulty sensors.
 pub struct Fault {
-    pub correct: Vec<bool>,
+    pub correct: Vec<f64>,
     pub weight: f64,
 }
 
@@ -41,7 +41,7 @@ impl Measured {
             let points: Vec<String> = levels.iter().map(|c| format!("{:.3}", accuracy(c))).collect();
             format!("{set} {}", points.join(" "))
         });
-        let faults = self.faults.iter().map(|(name, f)| format!("{name} {:.3} (w {:.3})", accuracy(&f.correct), f.weight));
+        let faults = self.faults.iter().map(|(name, f)| format!("{name} {:.3} (w {:.3})", f.correct.iter().sum::<f64>() / f.correct.len() as f64, f.weight));
         let numbers = |values: &[f64]| values.iter().map(|x| format!("{x:.2}")).collect::<Vec<_>>().join(" ");
         let all: Vec<String> = curves.chain(faults).collect();
         format!(
@@ -74,10 +74,11 @@ pub fn measure(model: &Udml, test: &Batch, schema: &Schema, seed: u64) -> Result
     sets.push(("fac+pix".into(), views.parse("fac+pix")?));
     for (name, subset) in sets {
         for family in [Family::Dead, Family::Stuck] {
-            let mut fault = Fault { correct: Vec::new(), weight: 0.0 };
+            let mut fault = Fault { correct: vec![0.0; labels.len()], weight: 0.0 };
             for i in 0..FAULTS {
                 let batch = apply(test, Corruption::new(family, 5)?, subset, seed * FAULTS + i)?;
-                fault.correct.extend(correct(&batch)?);
+                let right = correct(&batch)?;
+                fault.correct.iter_mut().zip(right).for_each(|(share, r)| *share += f64::from(u8::from(r)) / FAULTS as f64);
                 let weights = column_means(&model.output(&batch)?.weights)?;
                 fault.weight += subset.indices().map(|m| weights[m]).sum::<f64>() / (subset.len() as u64 * FAULTS) as f64;
             }

@@ -1,0 +1,39 @@
+//! The cases of losses and metrics of classifiers.
+
+use super::case::{Case, Outputs};
+use anyhow::Result;
+use candle_core::Tensor;
+use mm_core::eval::{classification_metrics, spoof_metrics};
+
+/// Binary cross entropy at large logits.
+pub fn bce_with_logits(case: &Case) -> Result<Outputs> {
+    let logits = case.variable("logits")?;
+    let loss = mm_core::loss::binary_cross_entropy_with_logits(&logits, &case.tensor("targets")?)?;
+    Outputs::default().tensor("loss", &loss)?.gradient("logits", &logits, &loss.backward()?)
+}
+
+fn logits_and_labels(case: &Case) -> Result<(Tensor, Vec<f32>, Vec<u32>)> {
+    let logits = case.tensor("logits")?;
+    let flat = logits.flatten_all()?.to_vec1::<f32>()?;
+    Ok((logits, flat, case.labels("labels")?.to_vec1::<u32>()?))
+}
+
+/// Accuracy, F1, recall, likelihood, calibration.
+pub fn metrics(case: &Case) -> Result<Outputs> {
+    let (logits, flat, labels) = logits_and_labels(case)?;
+    let m = classification_metrics(&flat, logits.dim(1)?, &labels, case.param("ece_bins")?)?;
+    Ok(Outputs::default()
+        .scalar("accuracy", m.accuracy)
+        .scalar("macro_f1", m.macro_f1)
+        .scalar("balanced_accuracy", m.balanced_accuracy)
+        .scalar("nll", m.nll)
+        .scalar("brier", m.brier)
+        .scalar("ece", m.ece))
+}
+
+/// Presentation-attack error rates.
+pub fn spoof(case: &Case) -> Result<Outputs> {
+    let (_, flat, labels) = logits_and_labels(case)?;
+    let m = spoof_metrics(&flat, &labels)?;
+    Ok(Outputs::default().scalar("apcer", m.apcer).scalar("bpcer", m.bpcer).scalar("acer", m.acer))
+}

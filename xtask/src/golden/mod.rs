@@ -1,0 +1,60 @@
+//! `cargo xtask golden FILE`: computes every case of a golden-value file and compares.
+
+mod case;
+mod classification;
+mod layers;
+mod mmanet;
+mod optimizers;
+
+use anyhow::{Context, Result};
+use case::{Case, GoldenFile, Outputs};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of `golden`.
+#[derive(clap::Args)]
+pub struct GoldenArguments {
+    /// A file of cases, format as in xtask/tests/golden/README.md.
+    file: PathBuf,
+}
+
+/// Runs a file: one line a case, and `N passed, N failed` at the end.
+pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
+    let text = std::fs::read(&arguments.file).with_context(|| format!("reading {}", arguments.file.display()))?;
+    let file: GoldenFile = serde_json::from_slice(&text).with_context(|| format!("{} is not a golden-value file", arguments.file.display()))?;
+    let (mut passed, mut failed) = (0, 0);
+    for case in &file.cases {
+        match compute(case).and_then(|outputs| case.compare(&outputs)) {
+            Ok(error) => {
+                passed += 1;
+                println!("ok      {} (relative error {error:.1e})", case.name);
+            }
+            Err(problem) => {
+                failed += 1;
+                println!("FAILED  {}: {problem:#}", case.name);
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Our outputs for a case.
+fn compute(case: &Case) -> Result<Outputs> {
+    match case.op.as_str() {
+        "mad" => mmanet::mad(case),
+        "mar_distance" => mmanet::mar_distance(case),
+        "weak_combination_loss" => mmanet::weak_combination_loss(case),
+        "softmax" => layers::softmax(case),
+        "log_softmax" => layers::log_softmax(case),
+        "l2_normalize" => layers::l2_normalize(case),
+        "batch_norm" => layers::batch_norm(case),
+        "layer_norm" => layers::layer_norm(case),
+        "bce_with_logits" => classification::bce_with_logits(case),
+        "optimizer" => optimizers::optimizer(case),
+        "schedule" => optimizers::schedule(case),
+        "classification_metrics" => classification::metrics(case),
+        "spoof_metrics" => classification::spoof(case),
+        unknown => anyhow::bail!("unknown op `{unknown}`"),
+    }
+}

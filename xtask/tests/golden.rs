@@ -1,0 +1,25 @@
+//! The golden values, by the command that a user runs.
+
+use std::process::Command;
+
+/// Runs `golden` on a file of this folder; the lines of the cases.
+fn golden(file: &str) -> Vec<String> {
+    let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["golden", &path]).output().expect("the command runs");
+    String::from_utf8_lossy(&output.stdout).lines().map(String::from).collect()
+}
+
+#[test]
+fn ops() {
+    let lines = golden("ops.json");
+    let failed: Vec<&String> = lines.iter().filter(|l| l.starts_with("FAILED")).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert_eq!(lines.last().map(String::as_str), Some("46 passed, 0 failed"));
+}
+
+#[test]
+fn a_file_that_is_not_one_is_an_error() {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["golden", "no-such-file.json"]).output().expect("the command runs");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-file.json"));
+}
