@@ -65,7 +65,8 @@ fn the_seed_and_the_sample_decide() {
         let full = batch();
         let index = Tensor::new(&[17u32, 4], &Device::Cpu).unwrap();
         let inputs = full.inputs.iter().map(|t| t.as_ref().map(|t| t.index_select(&index, 0).unwrap())).collect();
-        let two = Batch::new(inputs, Presence::uniform(Subset::full(2), 2), full.labels.index_select(&index, 0).unwrap(), vec![17, 4]).unwrap();
+        let two =
+            Batch::new(inputs, Presence::uniform(Subset::full(2), 2), full.labels.index_select(&index, 0).unwrap(), vec![17, 4]).unwrap();
         let two = apply(&two, Corruption::new(family, 4).unwrap(), Subset::single(0), 5).unwrap();
         assert_eq!(bits(&two, 0)[0], bits(&a, 0)[17], "{family:?}");
         assert_eq!(bits(&two, 0)[1], bits(&a, 0)[4], "{family:?}");
@@ -93,7 +94,8 @@ fn each_family_does_what_the_table_says() {
     for severity in 1..=5u8 {
         let strength = |family: Family| f64::from(Corruption::new(family, severity).unwrap().strength());
         let new = |family: Family| values(&corrupted(family, severity, 0, 5), 0);
-        let pairs = |family: Family| -> Vec<(f32, f32)> { clean.iter().flatten().copied().zip(new(family).into_iter().flatten()).collect() };
+        let pairs =
+            |family: Family| -> Vec<(f32, f32)> { clean.iter().flatten().copied().zip(new(family).into_iter().flatten()).collect() };
         let share = |hits: usize, of: usize| hits as f64 / of as f64;
 
         let noise: Vec<f64> = pairs(Family::Gaussian).iter().map(|(a, b)| f64::from(b - a)).collect();

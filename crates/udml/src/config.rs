@@ -142,7 +142,10 @@ impl UdmlConfig {
             return Err(Error::config("estimator_width", "must be at least 1"));
         }
         if self.weights == WeightForm::Dynamic && self.lambda_level == 0.0 {
-            return Err(Error::config("lambda_level", "dynamic weights need a trained estimator; for weights of 1 set `weights = \"static\"`"));
+            return Err(Error::config(
+                "lambda_level",
+                "dynamic weights need a trained estimator; for weights of 1 set `weights = \"static\"`",
+            ));
         }
         Ok(())
     }

@@ -19,7 +19,11 @@ impl ConcatHead {
     pub fn new(weight: Tensor, bias: Tensor, widths: Vec<usize>) -> Result<Self> {
         let (classes, columns) = weight.dims2()?;
         if columns != widths.iter().sum::<usize>() || bias.dims() != [classes] {
-            return Err(Error::shape("head", format!("[classes, {}] and [classes]", widths.iter().sum::<usize>()), (weight.dims(), bias.dims())));
+            return Err(Error::shape(
+                "head",
+                format!("[classes, {}] and [classes]", widths.iter().sum::<usize>()),
+                (weight.dims(), bias.dims()),
+            ));
         }
         Ok(Self { weight, bias, widths })
     }

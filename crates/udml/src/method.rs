@@ -5,14 +5,15 @@ use crate::estimator::NoiseEstimator;
 use crate::feature::DistributionHeads;
 use crate::head::combination_logits;
 use crate::{
-    ConcatHead, DependenceForm, EstimatorInput, GaussianFeature, LevelLoss, Prior, SensorTrust, UdmlConfig, UdmlOutput, WeightForm, fused_logits,
-    gaussian_kl, inject_noise, leave_one_out_dependence, log_noise_level_loss, lone_modality_dependence, noise_level_loss, reparameterize, soften, udml_weights, unimodal_logits,
+    ConcatHead, DependenceForm, EstimatorInput, GaussianFeature, LevelLoss, Prior, SensorTrust, UdmlConfig, UdmlOutput, WeightForm,
+    fused_logits, gaussian_kl, inject_noise, leave_one_out_dependence, log_noise_level_loss, lone_modality_dependence, noise_level_loss,
+    reparameterize, soften, udml_weights, unimodal_logits,
 };
 use candle_core::{DType, Device, Tensor};
 use mm_core::data::{Batch, Schema};
 use mm_core::fusion::{Encoders, pool};
-use mm_core::loss::cross_entropy_per_sample;
 use mm_core::loss::cross_entropy;
+use mm_core::loss::cross_entropy_per_sample;
 use mm_core::nn::{Mode, Parameters, scatter_rows};
 use mm_core::predict::{Predictions, Predictor};
 use mm_core::train::{Losses, Method, Step};
@@ -181,7 +182,9 @@ impl Udml {
             None => {
                 let inputs = (0..modalities).map(|m| {
                     let present = gaussians[m].as_ref().zip(self.estimators.get(m));
-                    present.map(|((rows, gaussian), estimator): (&(Vec<u32>, _), _)| Ok((estimator.input(gaussian)?, rows.clone()))).transpose()
+                    present
+                        .map(|((rows, gaussian), estimator): (&(Vec<u32>, _), _)| Ok((estimator.input(gaussian)?, rows.clone())))
+                        .transpose()
                 });
                 (self.log_levels(inputs.collect::<Result<_>>()?, samples, step)?, mask(presence)?, 0)
             }

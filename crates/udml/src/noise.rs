@@ -59,14 +59,18 @@ impl NoiseConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<()> {
-        let shares = [("dead_fraction", self.dead_fraction), ("clean_samples", self.clean_samples), ("clean_modalities", self.clean_modalities)];
+        let shares =
+            [("dead_fraction", self.dead_fraction), ("clean_samples", self.clean_samples), ("clean_modalities", self.clean_modalities)];
         for (field, value) in shares {
             if !(0.0..=1.0).contains(&value) {
                 return Err(Error::config(format!("noise.{field}"), format!("must lie between 0 and 1, found {value}")));
             }
         }
         if !(self.max_level > CLEAN_LEVEL && self.max_level <= 1000.0) {
-            return Err(Error::config("noise.max_level", format!("must be above 1 (the clean level) and at most 1000, found {}", self.max_level)));
+            return Err(Error::config(
+                "noise.max_level",
+                format!("must be above 1 (the clean level) and at most 1000, found {}", self.max_level),
+            ));
         }
         if !(self.std_per_level > 0.0 && self.std_per_level.is_finite()) {
             return Err(Error::config("noise.std_per_level", format!("must be positive, found {}", self.std_per_level)));

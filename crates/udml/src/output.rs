@@ -34,7 +34,8 @@ impl UdmlOutput {
         let (levels, weights) = (self.levels.to_vec2::<f32>()?, self.weights.to_vec2::<f32>()?);
         let samples = presence.subsets().iter().zip(levels.iter().zip(&weights));
         let of_sample = |(subset, (levels, weights)): (&mm_core::Subset, (&Vec<f32>, &Vec<f32>))| {
-            let sensor = |m: usize| Some(SensorTrust { modality: modalities.names().get(m)?.clone(), level: levels[m], weight: weights[m] });
+            let sensor =
+                |m: usize| Some(SensorTrust { modality: modalities.names().get(m)?.clone(), level: levels[m], weight: weights[m] });
             subset.indices().filter_map(sensor).collect()
         };
         Ok(samples.map(of_sample).collect())

@@ -241,7 +241,14 @@ fn the_deployed_file_holds_everything_prediction_needs() -> Result<()> {
     let mut expected = vec!["dependence.running_mean".to_string(), "head.bias".into(), "head.weight".into()];
     let norm = |prefix: String| ["weight", "bias", "running_mean", "running_var"].map(|n| format!("{prefix}.norm.{n}"));
     for m in ["a", "b", "c"] {
-        for layer in [format!("encoders.{m}.0"), format!("encoders.{m}.1"), format!("noise_encoders.{m}.0"), format!("noise_encoders.{m}.1"), format!("features.{m}.mean"), format!("features.{m}.log_var")] {
+        for layer in [
+            format!("encoders.{m}.0"),
+            format!("encoders.{m}.1"),
+            format!("noise_encoders.{m}.0"),
+            format!("noise_encoders.{m}.1"),
+            format!("features.{m}.mean"),
+            format!("features.{m}.log_var"),
+        ] {
             expected.push(format!("{layer}.linear.weight"));
             expected.extend(norm(layer));
         }

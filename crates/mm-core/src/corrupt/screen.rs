@@ -35,7 +35,9 @@ pub fn screen_non_finite(batch: &Batch, policy: NonFinite) -> Result<Screened> {
             }
             if policy == NonFinite::Error {
                 let sample = batch.rows[row];
-                return Err(Error::NonFinite(format!("sample {sample}, modality {m} (counted from 0); mend the value, or treat such readings as absent")));
+                return Err(Error::NonFinite(format!(
+                    "sample {sample}, modality {m} (counted from 0); mend the value, or treat such readings as absent"
+                )));
             }
             finite[row] &= !(1 << m);
             non_finite += 1;
@@ -46,7 +48,9 @@ pub fn screen_non_finite(batch: &Batch, policy: NonFinite) -> Result<Screened> {
         return Ok(Screened { batch: batch.clone(), non_finite, excluded });
     }
     if excluded.len() == batch.len() {
-        return Err(Error::NonFinite("every reading of every sample of the batch holds a NaN or an infinity; no sensor is left to predict from".into()));
+        return Err(Error::NonFinite(
+            "every reading of every sample of the batch holds a NaN or an infinity; no sensor is left to predict from".into(),
+        ));
     }
     let presence = Presence::new(finite.into_iter().filter(|&bits| bits != 0).map(Subset::from_bits).collect::<Result<_>>()?);
     let kept = if excluded.is_empty() { batch.clone() } else { without(batch, &excluded)? };

@@ -22,12 +22,22 @@ pub fn curves(report: &[Value], set: &str) -> String {
     for tick in 0..=5 {
         let accuracy = f64::from(tick) / 5.0;
         let at = y(accuracy);
-        let _ = writeln!(svg, "<path d=\"M{LEFT} {at:.1}H{RIGHT}\" stroke=\"#dddddd\"/><text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{accuracy:.1}</text>", LEFT - 6.0, at + 4.0);
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{LEFT} {at:.1}H{RIGHT}\" stroke=\"#dddddd\"/><text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{accuracy:.1}</text>",
+            LEFT - 6.0,
+            at + 4.0
+        );
     }
     for level in [1.0, 3.0, 5.0, 7.0, 10.0, 16.0] {
         let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{level}</text>", x(level), BOTTOM + 16.0);
     }
-    let _ = writeln!(svg, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">noise level (1 clean, training up to 10)</text>", (LEFT + RIGHT) / 2.0, BOTTOM + 34.0);
+    let _ = writeln!(
+        svg,
+        "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">noise level (1 clean, training up to 10)</text>",
+        (LEFT + RIGHT) / 2.0,
+        BOTTOM + 34.0
+    );
     for (i, run) in report.iter().enumerate() {
         let colour = COLOURS[i % COLOURS.len()];
         let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
@@ -46,7 +56,13 @@ pub fn curves(report: &[Value], set: &str) -> String {
         let _ = writeln!(svg, "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>", line.join(" "));
         let name = run["name"].as_str().unwrap_or_default();
         let at = BOTTOM - 14.0 - 16.0 * (report.len() - 1 - i) as f64;
-        let _ = writeln!(svg, "<path d=\"M{:.0} {:.1}h18\" stroke=\"{colour}\" stroke-width=\"2\"/><text x=\"{:.0}\" y=\"{at:.1}\">{name}</text>", LEFT + 8.0, at - 4.0, LEFT + 32.0);
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{:.0} {:.1}h18\" stroke=\"{colour}\" stroke-width=\"2\"/><text x=\"{:.0}\" y=\"{at:.1}\">{name}</text>",
+            LEFT + 8.0,
+            at - 4.0,
+            LEFT + 32.0
+        );
     }
     svg + "</svg>\n"
 }

@@ -41,7 +41,10 @@ impl Measured {
             let points: Vec<String> = levels.iter().map(|c| format!("{:.3}", accuracy(c))).collect();
             format!("{set} {}", points.join(" "))
         });
-        let faults = self.faults.iter().map(|(name, f)| format!("{name} {:.3} (w {:.3})", f.correct.iter().sum::<f64>() / f.correct.len() as f64, f.weight));
+        let faults = self
+            .faults
+            .iter()
+            .map(|(name, f)| format!("{name} {:.3} (w {:.3})", f.correct.iter().sum::<f64>() / f.correct.len() as f64, f.weight));
         let numbers = |values: &[f64]| values.iter().map(|x| format!("{x:.2}")).collect::<Vec<_>>().join(" ");
         let all: Vec<String> = curves.chain(faults).collect();
         format!(

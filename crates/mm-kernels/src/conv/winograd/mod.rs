@@ -1,7 +1,7 @@
 //! 3x3 convolution with stride 1 by Winograd's F(4x4, 3x3): a quarter of the multiplications.
 //!
 //! The input's tiles are transformed, multiplied with the transformed weights position by position (36 matrix products),
-//! and transformed back. Error against f64: below 5e-6 of the largest output, 2 to 5 times that of the direct
+//! and transformed back. Error against f64: below 1e-5 of the largest output, 2 to 5 times that of the direct
 //! convolution (`tests/conv.rs`).
 
 mod tiles;

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod distribution;
+mod hard;
+mod method;
+mod mining;
+mod rank;
+
+pub use config::{DmrnetConfig, HardLoss, HardSupervision, MiningScore};
+pub use distribution::{Distribution, gaussian_kl, reparameterize};
+pub use hard::hard_combination_loss;
+pub use method::{Dmrnet, DmrnetBuilder};
+pub use mining::MinedCombinations;
+pub use rank::rank_correlation;

@@ -1,0 +1,172 @@
+//! One test for each defect of candle 0.11.1 that we work around: the day candle mends it, the workaround can go.
+
+use candle_core::{DType, Device, Tensor, Var};
+use mm_core::nn::{BatchNorm, LayerNorm, Linear, Mode, Parameters, dropout, l2_normalize, linear, scatter_rows};
+use mm_core::rng;
+
+type Result<T> = candle_core::Result<T>;
+
+/// Largest difference between the gradient of `Σ f(x) u` and its central differences, over the largest gradient.
+/// `u` is fixed and uneven, so that sums cannot hide errors.
+fn gradient_error(x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> f64 {
+    let weigh = |y: &Tensor| -> Tensor {
+        let count = y.elem_count();
+        let u: Vec<f32> = (0..count).map(|i| ((i * 37 % 11) as f32 - 5.0) / 5.0).collect();
+        let u = Tensor::from_vec(u, y.shape(), y.device()).unwrap().to_dtype(y.dtype()).unwrap();
+        y.mul(&u).unwrap().to_dtype(DType::F64).unwrap().sum_all().unwrap()
+    };
+    let variable = Var::from_tensor(x).unwrap();
+    let gradients = weigh(&f(variable.as_tensor()).unwrap()).backward().unwrap();
+    let analytic = gradients.get(&variable).expect("a gradient").to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let values = x.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let eps = if x.dtype() == DType::F64 { 1e-6 } else { 1e-2 };
+    let at = |i: usize, delta: f64| -> f64 {
+        let mut moved = values.clone();
+        moved[i] += delta;
+        let moved = Tensor::from_vec(moved, x.shape(), x.device()).unwrap().to_dtype(x.dtype()).unwrap();
+        weigh(&f(&moved).unwrap()).to_scalar::<f64>().unwrap()
+    };
+    let numeric: Vec<f64> = (0..values.len()).map(|i| (at(i, eps) - at(i, -eps)) / (2.0 * eps)).collect();
+    let scale = numeric.iter().fold(1e-3f64, |m, g| m.max(g.abs()));
+    analytic.iter().zip(&numeric).fold(0.0f64, |m, (a, n)| m.max((a - n).abs())) / scale
+}
+
+fn values(shape: &[usize], dtype: DType) -> Tensor {
+    let count: usize = shape.iter().product();
+    let data: Vec<f64> = (0..count).map(|i| ((i * 7919 % 101) as f64 - 50.0) / 40.0).collect();
+    Tensor::from_vec(data, shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
+}
+
+#[test]
+fn fused_softmax_drops_the_gradient() {
+    let x = values(&[3, 5], DType::F64);
+    assert!(gradient_error(&x, |x| candle_nn::ops::softmax(x, 1)) < 1e-6);
+    assert!(gradient_error(&x, |x| candle_nn::ops::log_softmax(x, 1)) < 1e-6);
+}
+
+#[test]
+fn fused_layer_norm_drops_the_gradient() {
+    let norm = LayerNorm::new(values(&[6], DType::F64), values(&[6], DType::F64), 1e-5);
+    assert!(gradient_error(&values(&[3, 6], DType::F64), |x| norm.forward(x)) < 1e-6);
+}
+
+#[test]
+fn initialisation_cannot_be_seeded() {
+    let weights = |seed: u64, first: &str| {
+        let parameters = Parameters::new(seed, &Device::Cpu);
+        // Another layer made first must not shift the draws.
+        linear(3, 2, parameters.builder().pp(first)).unwrap();
+        linear(4, 3, parameters.builder().pp("layer")).unwrap();
+        parameters.get("layer.weight").unwrap().to_vec2::<f32>().unwrap()
+    };
+    assert_eq!(weights(1, "a"), weights(1, "b"));
+    assert_ne!(weights(1, "a"), weights(2, "a"));
+    let bound = 0.5; // 1 / sqrt(4)
+    assert!(weights(1, "a").iter().flatten().all(|w| w.abs() <= bound));
+}
+
+#[test]
+fn dropout_cannot_be_seeded() {
+    let ones = Tensor::ones((100, 100), DType::F32, &Device::Cpu).unwrap();
+    let draw = |seed| dropout(&ones, 0.3, &mut rng::stream(seed, "dropout", &[])).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert_eq!(draw(1), draw(1));
+    assert_ne!(draw(1), draw(2));
+    let kept = draw(1).iter().filter(|&&x| x != 0.0).count() as f64 / 10_000.0;
+    assert!((kept - 0.7).abs() < 0.02, "{kept}");
+    assert!(draw(1).iter().all(|&x| x == 0.0 || (x - 1.0 / 0.7).abs() < 1e-6));
+    assert!(dropout(&ones, 1.0, &mut rng::stream(1, "dropout", &[])).is_err());
+}
+
+#[test]
+fn binary_cross_entropy_is_infinite_at_large_logits() {
+    let logits = Tensor::new(&[200f32, -200.0, 200.0, -200.0], &Device::Cpu).unwrap();
+    let targets = Tensor::new(&[1f32, 0.0, 0.0, 1.0], &Device::Cpu).unwrap();
+    let loss = mm_core::loss::binary_cross_entropy_with_logits(&logits, &targets).unwrap().to_scalar::<f32>().unwrap();
+    assert!((loss - 100.0).abs() < 1e-4, "{loss}"); // two right, two wrong by 200
+}
+
+#[test]
+fn normalising_a_zero_row_gives_a_nan_gradient() {
+    let x = Var::from_tensor(&Tensor::new(&[[0f32, 0.0], [3.0, 4.0]], &Device::Cpu).unwrap()).unwrap();
+    let y = l2_normalize(&x, 1e-12).unwrap();
+    assert_eq!(y.to_vec2::<f32>().unwrap(), [[0.0, 0.0], [0.6, 0.8]]);
+    let gradients = y.sum_all().unwrap().backward().unwrap();
+    let gradient = gradients.get(&x).unwrap().to_vec2::<f32>().unwrap();
+    assert!(gradient.iter().flatten().all(|g| g.is_finite()), "{gradient:?}");
+    assert!(gradient_error(&values(&[3, 4], DType::F64), |x| l2_normalize(x, 1e-12)) < 1e-6);
+}
+
+#[test]
+fn a_product_with_a_zero_mask_keeps_nan() {
+    use mm_core::fusion::Features;
+    use mm_core::{Presence, Subset};
+    let feature = Tensor::new(&[[f32::NAN, 1.0], [2.0, 3.0]], &Device::Cpu).unwrap();
+    let features = Features { tensors: vec![Some(feature.clone()), Some(feature)], encoder_passes: 2 };
+    let presence = Presence::new(vec![Subset::single(1), Subset::full(2)]);
+    let kept = features.keep(&presence).unwrap();
+    assert_eq!(kept[0].as_ref().unwrap().to_vec2::<f32>().unwrap(), [[0.0, 0.0], [2.0, 3.0]]);
+}
+
+#[test]
+fn variables_live_in_a_hash_map() {
+    let parameters = Parameters::new(0, &Device::Cpu);
+    for name in ["z", "b", "m", "a", "y"] {
+        linear(2, 2, parameters.builder().pp(name)).unwrap();
+    }
+    let names = parameters.names();
+    assert!(names.is_sorted(), "{names:?}");
+    assert_eq!(parameters.variables().into_iter().map(|(n, _)| n).collect::<Vec<_>>(), names);
+}
+
+#[test]
+fn batch_norm_is_many_small_ops() {
+    for (shape, relu) in [(vec![7, 5], false), (vec![7, 5], true), (vec![3, 4, 2, 2], false)] {
+        let features = shape[1];
+        let run = |dtype: DType, x: &Tensor| -> Result<Tensor> {
+            let tensor = |offset: f64| (values(&[features], DType::F64) + offset)?.to_dtype(dtype);
+            let running = Var::zeros(features, dtype, &Device::Cpu)?;
+            let variance = Var::ones(features, dtype, &Device::Cpu)?;
+            let norm = BatchNorm::new(tensor(2.0)?, tensor(0.1)?, running.as_tensor().clone(), variance.as_tensor().clone(), 1e-5, 0.1)?;
+            if relu { norm.forward_relu(x, Mode::Train) } else { norm.forward(x, Mode::Train) }
+        };
+        // f64 takes the path of candle ops, f32 the fused one.
+        let (x64, x32) = (values(&shape, DType::F64), values(&shape, DType::F32));
+        let (y64, y32) = (run(DType::F64, &x64).unwrap(), run(DType::F32, &x32).unwrap().to_dtype(DType::F64).unwrap());
+        let difference = (y64 - y32).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f64>().unwrap();
+        assert!(difference < 1e-5, "{shape:?} relu {relu}: {difference}");
+        if !relu {
+            assert!(gradient_error(&x64, |x| run(DType::F64, x)) < 1e-6);
+            assert!(gradient_error(&x32, |x| run(DType::F32, x)) < 2e-3);
+        }
+        // The same gradient from both paths, ReLU included.
+        let gradient = |dtype: DType, x: &Tensor| {
+            let x = Var::from_tensor(x).unwrap();
+            let loss = run(dtype, &x).unwrap().sqr().unwrap().sum_all().unwrap();
+            loss.backward().unwrap().get(&x).unwrap().to_dtype(DType::F64).unwrap()
+        };
+        let difference = (gradient(DType::F64, &x64) - gradient(DType::F32, &x32)).unwrap().abs().unwrap().flatten_all().unwrap();
+        assert!(difference.max(0).unwrap().to_scalar::<f64>().unwrap() < 1e-4, "{shape:?} relu {relu}");
+    }
+}
+
+#[test]
+fn linear_has_the_gradients_of_its_composition() {
+    let (weight, bias) = (values(&[3, 4], DType::F32), values(&[3], DType::F32));
+    let layer = Linear::new(weight.clone(), Some(bias.clone()));
+    let x = values(&[5, 4], DType::F32);
+    let composed = x.matmul(&weight.t().unwrap()).unwrap().broadcast_add(&bias).unwrap();
+    let difference = (layer.forward(&x).unwrap() - composed).unwrap().abs().unwrap().flatten_all().unwrap();
+    assert!(difference.max(0).unwrap().to_scalar::<f32>().unwrap() < 1e-6);
+    assert!(gradient_error(&x, |x| layer.forward(x)) < 1e-3);
+    assert!(gradient_error(&weight, |w| Linear::new(w.clone(), Some(bias.clone())).forward(&x)) < 1e-3);
+    assert!(gradient_error(&bias, |b| Linear::new(weight.clone(), Some(b.clone())).forward(&x)) < 1e-3);
+}
+
+#[test]
+fn scattering_rows_has_the_gather_as_its_gradient() {
+    let x = values(&[2, 3], DType::F64);
+    let y = scatter_rows(&x, &[1, 3], 4).unwrap().to_vec2::<f64>().unwrap();
+    let rows = x.to_vec2::<f64>().unwrap();
+    assert_eq!(y, [vec![0.0; 3], rows[0].clone(), vec![0.0; 3], rows[1].clone()]);
+    assert!(gradient_error(&x, |x| scatter_rows(x, &[1, 3], 4)) < 1e-6);
+}
