@@ -1,8 +1,8 @@
 //! Data sets by name (built in) or by the path of a card.
 
 use anyhow::{Context, Result, bail};
-use mm_core::data::{DatasetCard, LoadedData};
 use mm_core::Error;
+use mm_core::data::{DatasetCard, LoadedData};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::path::Path;
@@ -42,11 +42,6 @@ impl Source {
             bail!("no data set `{card}`: give `{BUILT_IN}` or the path of a card (see docs/src/data-formats.md)");
         }
         Ok(Self { card: DatasetCard::from_path(card)?, built_in: false })
-    }
-
-    /// The card.
-    pub fn card(&self) -> &DatasetCard {
-        &self.card
     }
 
     fn bytes(&self, file: &str) -> mm_core::Result<Cow<'static, [u8]>> {

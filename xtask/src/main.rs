@@ -5,6 +5,7 @@ mod dataset;
 mod golden;
 mod report;
 mod result;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Compute every case of a golden-value file and compare.
     Golden(golden::GoldenArguments),
+    /// Check the house rules.
+    Tidy,
     /// Run one cell of a bench (called by `bench`).
     #[command(hide = true)]
     Cell(bench::CellArguments),
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Golden(arguments) => golden::run(&arguments),
+        Command::Tidy => tidy::run(),
         Command::Cell(arguments) => bench::run_cell(&arguments).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -84,7 +84,10 @@ impl DmrnetConfig {
             return Err(Error::config("warm_up_epochs", "mining needs at least 1 epoch before the extra loss begins"));
         }
         if self.hard_loss == HardLoss::ReferenceBroadcast && self.supervision != HardSupervision::Drawn {
-            return Err(Error::config("hard_loss", "`reference_broadcast` is a form of the loss of drawn samples: set `supervision = \"drawn\"`"));
+            return Err(Error::config(
+                "hard_loss",
+                "`reference_broadcast` is a form of the loss of drawn samples: set `supervision = \"drawn\"`",
+            ));
         }
         if let Some(limit) = self.clamp_log_var
             && !(limit > 0.0 && limit.is_finite())

@@ -1,7 +1,9 @@
 //! The method as a whole: the network with its distribution heads, and when each term acts.
 
 use crate::distribution::DistributionHeads;
-use crate::{Distribution, DmrnetConfig, HardSupervision, MinedCombinations, MiningScore, gaussian_kl, hard_combination_loss, reparameterize};
+use crate::{
+    Distribution, DmrnetConfig, HardSupervision, MinedCombinations, MiningScore, gaussian_kl, hard_combination_loss, reparameterize,
+};
 use candle_core::{Device, Tensor};
 use mm_core::data::{Batch, Schema};
 use mm_core::fusion::{FusionNetwork, pool};

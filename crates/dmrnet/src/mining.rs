@@ -130,7 +130,9 @@ impl MinedCombinations {
         vec![
             format!("mined hard combinations by {score} (hardest first, {seen} of {} ranked): {}", self.candidates.len(), hard.join(", ")),
             match correlation {
-                Some(r) => format!("rank correlation of the {score} with the held-out error: {r:.2} (1: the hardest were found, 0: nothing was)"),
+                Some(r) => {
+                    format!("rank correlation of the {score} with the held-out error: {r:.2} (1: the hardest were found, 0: nothing was)")
+                }
                 None => "no held-out samples whose errors differ by combination: whether mining found hard ones is not known".into(),
             },
         ]
@@ -218,7 +220,8 @@ mod tests {
 
     #[test]
     fn sets_by_hand_are_read_by_name() {
-        let named = |names: &[&str]| DmrnetConfig { hard_combinations: Some(names.iter().map(|n| n.to_string()).collect()), ..Default::default() };
+        let named =
+            |names: &[&str]| DmrnetConfig { hard_combinations: Some(names.iter().map(|n| n.to_string()).collect()), ..Default::default() };
         let mined = fresh(&named(&["m1", "m0+m2"]), 3);
         assert_eq!(mined.hard(), [Subset::single(1), Subset::from_indices([0, 2]).unwrap()]);
         let modalities = Modalities::new(["m0"]).unwrap();

@@ -153,7 +153,8 @@ impl Predictor for Ensemble {
                     });
                 }
             }
-            let sum = sum.ok_or_else(|| Error::Modality(format!("no member was trained for the combination with bits {:b}", subset.bits())))?;
+            let sum =
+                sum.ok_or_else(|| Error::Modality(format!("no member was trained for the combination with bits {:b}", subset.bits())))?;
             // Log-probabilities are logits of the averaged distribution.
             logits.push(((sum / speakers.len() as f64)? + 1e-12)?.log()?);
         }

@@ -29,7 +29,12 @@ pub struct FusionConfig {
 
 impl Default for FusionConfig {
     fn default() -> Self {
-        Self { network: NetworkConfig::default(), missing: MissingPattern::Natural, imputation: Imputation::ZeroFeature, distillation: None }
+        Self {
+            network: NetworkConfig::default(),
+            missing: MissingPattern::Natural,
+            imputation: Imputation::ZeroFeature,
+            distillation: None,
+        }
     }
 }
 
@@ -119,7 +124,9 @@ impl Predictor for Fusion {
     fn predict(&self, batch: &Batch) -> Result<Tensor> {
         match self.config.imputation {
             Imputation::ZeroFeature => Ok(self.network.forward(batch, &batch.presence, Mode::Eval)?.logits.detach()),
-            Imputation::Mean => predict_with_mean_imputation(&self.network, &self.schema, batch, None).map(|p| p.logits.squeeze(0))?.map_err(Error::from),
+            Imputation::Mean => {
+                predict_with_mean_imputation(&self.network, &self.schema, batch, None).map(|p| p.logits.squeeze(0))?.map_err(Error::from)
+            }
         }
     }
 
@@ -137,7 +144,8 @@ impl Method for Fusion {
         let fused = self.network.forward(batch, &drawn, Mode::Train)?;
         let losses = Losses::new("task", cross_entropy(&fused.logits, &batch.labels)?);
         let Some(distillation) = &self.config.distillation else { return Ok(losses) };
-        let teacher = self.teacher.as_ref().ok_or_else(|| Error::config("distillation", "needs a teacher: give one with `with_teacher`"))?;
+        let teacher =
+            self.teacher.as_ref().ok_or_else(|| Error::config("distillation", "needs a teacher: give one with `with_teacher`"))?;
         let kl = softened_kl(&fused.logits, &teacher.teach(batch)?.logits, distillation.temperature)?;
         Ok(losses.with("distillation", distillation.weight, kl))
     }

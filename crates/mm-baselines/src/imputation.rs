@@ -8,7 +8,12 @@ use mm_core::predict::Predictions;
 use mm_core::{Presence, Result, Subset};
 
 /// Logits `[combinations, batch, classes]`; with `None`, one combination: what each sample has.
-pub(crate) fn predict_with_mean_imputation(network: &FusionNetwork, schema: &Schema, batch: &Batch, subsets: Option<&[Subset]>) -> Result<Predictions> {
+pub(crate) fn predict_with_mean_imputation(
+    network: &FusionNetwork,
+    schema: &Schema,
+    batch: &Batch,
+    subsets: Option<&[Subset]>,
+) -> Result<Predictions> {
     let features = network.encoders().forward(batch, &batch.presence, Mode::Eval)?;
     let mean = mean_features(network, schema, batch)?;
     let presences: Vec<Presence> = match subsets {
@@ -34,7 +39,8 @@ fn mean_features(network: &FusionNetwork, schema: &Schema, batch: &Batch) -> Res
         Ok(Some(Tensor::zeros(dims, candle_core::DType::F32, batch.device())?))
     });
     let full = Presence::uniform(schema.modalities.full(), 1);
-    let zeros = Batch::new(inputs.collect::<Result<_>>()?, full.clone(), Tensor::zeros(1, candle_core::DType::U32, batch.device())?, vec![0])?;
+    let zeros =
+        Batch::new(inputs.collect::<Result<_>>()?, full.clone(), Tensor::zeros(1, candle_core::DType::U32, batch.device())?, vec![0])?;
     Ok(network.encoders().forward(&zeros, &full, Mode::Eval)?.tensors.into_iter().flatten().collect())
 }
 

@@ -3,18 +3,19 @@
 pub mod corrupt;
 pub mod data;
 pub mod encoder;
+pub mod error;
 pub mod eval;
 pub mod fusion;
-pub mod predict;
-pub mod teacher;
-pub mod train;
-pub mod error;
 pub mod loss;
 pub mod missing;
 pub mod modality;
 pub mod nn;
 pub mod optim;
+pub mod predict;
 pub mod rng;
+pub mod statistics;
+pub mod teacher;
+pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};

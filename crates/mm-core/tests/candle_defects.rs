@@ -17,7 +17,8 @@ fn gradient_error(x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> f64 {
     };
     let variable = Var::from_tensor(x).unwrap();
     let gradients = weigh(&f(variable.as_tensor()).unwrap()).backward().unwrap();
-    let analytic = gradients.get(&variable).expect("a gradient").to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let analytic =
+        gradients.get(&variable).expect("a gradient").to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
     let values = x.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
     let eps = if x.dtype() == DType::F64 { 1e-6 } else { 1e-2 };
     let at = |i: usize, delta: f64| -> f64 {

@@ -109,7 +109,8 @@ fn what_an_absent_modality_holds_changes_no_bit() {
         // A fresh network: the training pass moves the running statistics.
         let network = network(4);
         let modes = [Mode::Eval, Mode::Train, Mode::Eval];
-        let logits = modes.map(|mode| network.forward(&batch, &presence, mode).unwrap().logits.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        let logits =
+            modes.map(|mode| network.forward(&batch, &presence, mode).unwrap().logits.flatten_all().unwrap().to_vec1::<f32>().unwrap());
         logits.concat().into_iter().map(f32::to_bits).collect()
     };
     let reference = predict(0.0);
@@ -155,7 +156,10 @@ fn naturally_absent_modalities_leave_a_sample_out_of_their_combinations() {
     assert_eq!(counted, [5, 5, 4]);
     assert_eq!(evaluation.combinations[2].correct[4], None);
     assert!(evaluation.combinations[0].correct[4].is_some());
-    assert_eq!(evaluation.worst().unwrap().metrics.accuracy, evaluation.combinations.iter().map(|c| c.metrics.accuracy).fold(1.0, f64::min));
+    assert_eq!(
+        evaluation.worst().unwrap().metrics.accuracy,
+        evaluation.combinations.iter().map(|c| c.metrics.accuracy).fold(1.0, f64::min)
+    );
 }
 
 #[test]

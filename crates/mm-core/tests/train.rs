@@ -59,7 +59,12 @@ fn one_seed_gives_the_same_bytes_with_one_thread_and_with_two() {
 fn a_resumed_run_equals_an_uninterrupted_one() {
     let adamw = OptimizerConfig::AdamW { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 1e-2 };
     for optimizer in [OptimizerConfig::default(), adamw] {
-        let whole = TrainConfig { optimizer, select: Selection::BestValidation, schedule: ScheduleConfig::Constant { warmup_epochs: 0.0 }, ..config() };
+        let whole = TrainConfig {
+            optimizer,
+            select: Selection::BestValidation,
+            schedule: ScheduleConfig::Constant { warmup_epochs: 0.0 },
+            ..config()
+        };
         let folder = tempfile::tempdir().unwrap();
         train(&TrainConfig { epochs: 5, ..whole.clone() }, Some(folder.path())).unwrap();
         let (resumed, resumed_outcome) = train(&whole, Some(folder.path())).unwrap();

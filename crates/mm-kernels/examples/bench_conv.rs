@@ -7,8 +7,7 @@ use std::time::Instant;
 
 use mm_kernels::Result;
 use mm_kernels::conv::{
-    Conv2dShape, Epilogue, PreparedWeights, conv2d_forward, conv2d_forward_prepared, conv2d_input_gradient,
-    conv2d_weight_gradient,
+    Conv2dShape, Epilogue, PreparedWeights, conv2d_forward, conv2d_forward_prepared, conv2d_input_gradient, conv2d_weight_gradient,
 };
 
 /// (name, in channels, out channels, size, kernel, stride)
@@ -34,28 +33,30 @@ fn numbers(length: usize) -> Vec<f32> {
     (0..length).map(|i| (i * 7919 % 1013) as f32 / 1013.0 - 0.5).collect()
 }
 
-/// Seconds: on one thread of Linux the time this thread ran, which other processes disturb less; else of the clock.
-fn now(start: Instant) -> f64 {
-    let ran = || -> Option<f64> {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-        text.split(' ').next()?.parse::<f64>().ok()
-    };
-    match rayon::current_num_threads() {
-        1 => ran().map_or_else(|| start.elapsed().as_secs_f64(), |nanoseconds| nanoseconds * 1e-9),
-        _ => start.elapsed().as_secs_f64(),
-    }
+/// Seconds this thread ran, where Linux counts them (in coarse ticks).
+fn ran() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(text.split(' ').next()?.parse::<f64>().ok()? * 1e-9)
 }
 
-/// Least milliseconds of several calls.
-fn least(repeats: usize, mut call: impl FnMut() -> Result<()>) -> Result<f64> {
+/// Milliseconds of a call: on one thread the mean of the time this thread ran, which other processes disturb less,
+/// else the least of the clock.
+fn time(repeats: usize, mut call: impl FnMut() -> Result<()>) -> Result<f64> {
     call()?;
-    let (clock, mut best) = (Instant::now(), f64::INFINITY);
-    for _ in 0..repeats {
-        let start = now(clock);
+    let (before, mut best) = (ran(), f64::INFINITY);
+    let begin = Instant::now();
+    let mut calls = 0;
+    while calls < repeats || begin.elapsed().as_millis() < 20 * repeats as u128 {
+        let start = Instant::now();
         call()?;
-        best = best.min(now(clock) - start);
+        best = best.min(start.elapsed().as_secs_f64());
+        calls += 1;
     }
-    Ok(best * 1e3)
+    Ok(1e3
+        * match (before, ran()) {
+            (Some(before), Some(after)) if rayon::current_num_threads() == 1 => (after - before) / calls as f64,
+            _ => best,
+        })
 }
 
 fn bench(batches: &[usize], repeats: usize) -> Result<()> {
@@ -71,10 +72,10 @@ fn bench(batches: &[usize], repeats: usize) -> Result<()> {
             let (mut input_gradient, mut weight_gradient) = (input.clone(), weight.clone());
             let prepared = PreparedWeights::new(shape, &weight)?;
             let times = [
-                least(repeats, || conv2d_forward_prepared(shape, &input, &prepared, Epilogue::default(), &mut output))?,
-                least(repeats, || conv2d_forward(shape, &input, &weight, None, &mut output))?,
-                least(repeats, || conv2d_input_gradient(shape, &gradient, &weight, &mut input_gradient))?,
-                least(repeats, || conv2d_weight_gradient(shape, &input, &gradient, &mut weight_gradient))?,
+                time(repeats, || conv2d_forward_prepared(shape, &input, &prepared, Epilogue::default(), &mut output))?,
+                time(repeats, || conv2d_forward(shape, &input, &weight, None, &mut output))?,
+                time(repeats, || conv2d_input_gradient(shape, &gradient, &weight, &mut input_gradient))?,
+                time(repeats, || conv2d_weight_gradient(shape, &input, &gradient, &mut weight_gradient))?,
             ];
             print!("{name:14} {batch:5}");
             times.iter().for_each(|t| print!(" {t:9.3}"));

@@ -151,12 +151,7 @@ pub fn avg_pool2d_forward(shape: Pool2dShape, count_include_pad: bool, input: &[
 }
 
 /// Gradient of the input of [`avg_pool2d_forward`].
-pub fn avg_pool2d_backward(
-    shape: Pool2dShape,
-    count_include_pad: bool,
-    output_gradient: &[f32],
-    input_gradient: &mut [f32],
-) -> Result<()> {
+pub fn avg_pool2d_backward(shape: Pool2dShape, count_include_pad: bool, output_gradient: &[f32], input_gradient: &mut [f32]) -> Result<()> {
     Averages::windowed(shape, count_include_pad)?.backward(output_gradient, input_gradient)
 }
 

@@ -62,10 +62,7 @@ pub fn batch_norm_forward(
     output: &mut [f32],
 ) -> Result<BatchStatistics> {
     let residual_length = optional("residual", residual, shape.length());
-    shape.check(
-        &[("input", input.len()), residual_length, ("output", output.len())],
-        &[("weight", weight.len()), ("bias", bias.len())],
-    )?;
+    shape.check(&[("input", input.len()), residual_length, ("output", output.len())], &[("weight", weight.len()), ("bias", bias.len())])?;
     if shape.batch * shape.spatial == 0 {
         return Err(Error::Shape(format!("statistics of an empty batch: {shape:?}")));
     }
@@ -156,10 +153,7 @@ pub fn scale_shift(
     output: &mut [f32],
 ) -> Result<()> {
     let residual_length = optional("residual", residual, shape.length());
-    shape.check(
-        &[("input", input.len()), residual_length, ("output", output.len())],
-        &[("scale", scale.len()), ("shift", shift.len())],
-    )?;
+    shape.check(&[("input", input.len()), residual_length, ("output", output.len())], &[("scale", scale.len()), ("shift", shift.len())])?;
     let level = Level::current();
     let shared = Shared::new(output);
     for_each(shape.batch * shape.channels, input.len(), |plane| {

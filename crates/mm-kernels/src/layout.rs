@@ -243,9 +243,7 @@ pub(crate) unsafe fn pixels_to_planes(
             unsafe {
                 match level {
                     #[cfg(target_arch = "x86_64")]
-                    Level::Avx2 | Level::Avx512 => {
-                        go::<x86::__m256>(from, from_step, (pixels, channels), to, plane, finish)
-                    }
+                    Level::Avx2 | Level::Avx512 => go::<x86::__m256>(from, from_step, (pixels, channels), to, plane, finish),
                     _ => go::<Lanes8>(from, from_step, (pixels, channels), to, plane, finish),
                 }
             }

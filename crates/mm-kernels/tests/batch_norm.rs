@@ -65,7 +65,8 @@ impl Case {
         let (expected, mean, variance) = self.forward64(&input, &weight);
         let mut output = vec![f32::NAN; shape.length()];
         let statistics =
-            batch_norm_forward(shape, &self.input, &self.weight, &self.bias, EPS, self.residual.as_deref(), self.relu, &mut output).unwrap();
+            batch_norm_forward(shape, &self.input, &self.weight, &self.bias, EPS, self.residual.as_deref(), self.relu, &mut output)
+                .unwrap();
         let forward = error(&output, &expected).max(error(&statistics.mean, &mean)).max(error(&statistics.variance, &variance));
 
         let (c, n) = (shape.channels, (shape.batch * shape.spatial) as f64);

@@ -160,7 +160,8 @@ fn threads_do_not_change_a_bit() {
 #[test]
 fn impossible_pools_are_refused() {
     let shape = Pool2dShape { batch: 1, channels: 1, height: 4, width: 4, kernel: (2, 2), stride: (2, 2), padding: (0, 0) };
-    for bad in [Pool2dShape { padding: (2, 0), ..shape }, Pool2dShape { stride: (0, 1), ..shape }, Pool2dShape { kernel: (5, 2), ..shape }] {
+    for bad in [Pool2dShape { padding: (2, 0), ..shape }, Pool2dShape { stride: (0, 1), ..shape }, Pool2dShape { kernel: (5, 2), ..shape }]
+    {
         assert!(matches!(avg_pool2d_forward(bad, true, &[0.0; 16], &mut [0.0; 4]), Err(Error::Shape(_))));
     }
     let found = max_pool2d_backward(shape, &[0, 99, 0, 0], &[0.0; 4], &mut [0.0; 16]);

@@ -38,11 +38,8 @@ fn reference(s: ResizeShape, mode: Interpolation, input: &[f32], gradient: &[f32
     (output, dx)
 }
 
-const MODES: [Interpolation; 3] = [
-    Interpolation::Nearest,
-    Interpolation::Bilinear { align_corners: false },
-    Interpolation::Bilinear { align_corners: true },
-];
+const MODES: [Interpolation; 3] =
+    [Interpolation::Nearest, Interpolation::Bilinear { align_corners: false }, Interpolation::Bilinear { align_corners: true }];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(80))]

@@ -2,8 +2,8 @@
 
 mod config;
 mod margin;
-mod mining;
 mod method;
+mod mining;
 mod weak;
 
 pub use config::{MmanetConfig, Ranking, WeakSupervision, Weighting};

@@ -8,9 +8,9 @@ use mm_core::fusion::{FusionNetwork, Trunk, pool};
 use mm_core::loss::cross_entropy;
 use mm_core::nn::{Linear, Mode, Parameters, linear};
 use mm_core::predict::{Predictions, Predictor};
+use mm_core::rng::Rng;
 use mm_core::teacher::{CachedTeacher, Teacher};
 use mm_core::train::{HeldOut, Losses, Method, Step};
-use mm_core::rng::Rng;
 use mm_core::{Error, Presence, Result, Subset};
 use rand::seq::IndexedRandom;
 
@@ -142,7 +142,10 @@ impl Method for Mmanet {
         let features = self.network.encode(batch, &drawn, Mode::Train)?;
         let fused = self.network.fuse(&features, Mode::Train)?;
         let mut losses = Losses::new("task", cross_entropy(&fused.logits, &batch.labels)?);
-        let training = self.training.as_ref().ok_or_else(|| Error::config("teacher", "this model was built for prediction: build it with a teacher to train it"))?;
+        let training = self
+            .training
+            .as_ref()
+            .ok_or_else(|| Error::config("teacher", "this model was built for prediction: build it with a teacher to train it"))?;
         if step.epoch < self.config.begin_epoch {
             return Ok(losses);
         }

@@ -89,7 +89,8 @@ impl MinedCombinations {
             let batch = batch?;
             let predictions = predictor.predict_combinations(&batch, &subsets)?;
             // Only complete samples can be compared with the full combination.
-            let complete: Vec<u32> = (0u32..).zip(batch.presence.subsets()).filter(|(_, s)| s.len() == modalities).map(|(i, _)| i).collect();
+            let complete: Vec<u32> =
+                (0u32..).zip(batch.presence.subsets()).filter(|(_, s)| s.len() == modalities).map(|(i, _)| i).collect();
             if complete.is_empty() {
                 continue;
             }

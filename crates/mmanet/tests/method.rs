@@ -15,14 +15,22 @@ const SAMPLES: usize = 240;
 
 fn schema() -> Schema {
     let inputs = [6, 4, 4].map(InputSpec::vector).to_vec();
-    Schema::new(Modalities::new(["strong", "weak_a", "weak_b"]).unwrap(), inputs, Target::Classes(["x", "y", "z"].map(String::from).to_vec())).unwrap()
+    Schema::new(
+        Modalities::new(["strong", "weak_a", "weak_b"]).unwrap(),
+        inputs,
+        Target::Classes(["x", "y", "z"].map(String::from).to_vec()),
+    )
+    .unwrap()
 }
 
 fn data() -> TableDataset {
     let mut random = rng::stream(1, "data", &[]);
     let labels: Vec<u32> = (0..SAMPLES as u32).map(|i| i % 3).collect();
     let columns = [(6usize, 2.0f32), (4, 0.3), (4, 0.15)].map(|(width, signal)| {
-        labels.iter().flat_map(|&y| (0..width).map(|d| signal * f32::from(d as u32 == y) + random.random::<f32>() - 0.5).collect::<Vec<_>>()).collect()
+        labels
+            .iter()
+            .flat_map(|&y| (0..width).map(|d| signal * f32::from(d as u32 == y) + random.random::<f32>() - 0.5).collect::<Vec<_>>())
+            .collect()
     });
     TableDataset::new(schema(), columns.to_vec(), Presence::uniform(Subset::full(3), SAMPLES), labels).unwrap()
 }
@@ -110,7 +118,8 @@ fn same_seed_same_bytes_and_a_resumed_run_is_the_same_run() {
 
 #[test]
 fn one_modality_is_plain_training() {
-    let schema = Schema::new(Modalities::new(["only"]).unwrap(), vec![InputSpec::vector(2)], Target::Classes(vec!["a".into(), "b".into()])).unwrap();
+    let schema =
+        Schema::new(Modalities::new(["only"]).unwrap(), vec![InputSpec::vector(2)], Target::Classes(vec!["a".into(), "b".into()])).unwrap();
     let teacher = Fusion::new(FusionConfig::full_only(), &schema, 0, &Device::Cpu).unwrap().into_network();
     let error = Mmanet::builder(schema).build_with_teacher(teacher).err().expect("refused").to_string();
     assert!(error.contains("plain training"), "{error}");

@@ -1,5 +1,6 @@
 //! A cell: everything that determines one result, and its key.
 
+use super::corruption::CorruptedSubset;
 use super::method::MethodName;
 use crate::dataset::hex;
 use mm_core::train::TrainConfig;
@@ -39,6 +40,8 @@ pub struct Resolved {
     pub train: TrainConfig,
     /// Evaluated combinations; all by default.
     pub combinations: Option<Vec<String>>,
+    /// Corruptions evaluated with all modalities present.
+    pub corruptions: Vec<CorruptedSubset>,
     /// Key of the cell that trains the teacher.
     pub teacher: Option<String>,
 }

@@ -86,7 +86,9 @@ pub fn run(arguments: BenchArguments) -> Result<ExitCode> {
     }
     let failures: Vec<String> = cells
         .iter()
-        .filter_map(|c| outcome.failures.get(&c.key).map(|why| format!("cell {} / {} / seed {} failed: {why}", c.data, c.run, c.resolved.train.seed)))
+        .filter_map(|c| {
+            outcome.failures.get(&c.key).map(|why| format!("cell {} / {} / seed {} failed: {why}", c.data, c.run, c.resolved.train.seed))
+        })
         .collect();
     for failure in &failures {
         eprintln!("error: {failure}");

@@ -3,6 +3,7 @@
 use super::cell::Resolved;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
+use dmrnet::{Dmrnet, DmrnetConfig};
 use mm_baselines::{DistillationConfig, Ensemble, Fusion, FusionConfig};
 use mm_core::data::Schema;
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
@@ -12,6 +13,7 @@ use mm_core::{Subset, missing::MissingPattern};
 use mmanet::{Mmanet, MmanetConfig};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use udml::{Udml, UdmlConfig};
 
 /// A method of the bench.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,8 +31,14 @@ pub enum MethodName {
     LateFusion,
     /// Modality dropout with the softened predictions of a full-modality teacher.
     LogitDistillation,
+    /// Static fusion trained with the same noise as `udml`.
+    StaticFusionNoise,
     /// The mmanet crate.
     Mmanet,
+    /// The udml crate.
+    Udml,
+    /// The dmrnet crate.
+    Dmrnet,
 }
 
 impl std::fmt::Display for MethodName {
@@ -48,7 +56,8 @@ impl MethodName {
         match self {
             Self::PerCombination => 4.0,
             Self::LateFusion => 3.0,
-            Self::Mmanet => 1.5,
+            Self::Mmanet | Self::Dmrnet => 2.0,
+            Self::Udml | Self::StaticFusionNoise => 2.5,
             _ => 1.0,
         }
     }
@@ -75,6 +84,8 @@ fn options<T: DeserializeOwned>(resolved: &Resolved) -> Result<T> {
 pub fn check_options(resolved: &Resolved) -> Result<()> {
     match resolved.method {
         MethodName::Mmanet => Ok(options::<MmanetConfig>(resolved)?.validate()?),
+        MethodName::Udml | MethodName::StaticFusionNoise => Ok(udml_config(resolved)?.validate()?),
+        MethodName::Dmrnet => Ok(options::<DmrnetConfig>(resolved)?.validate()?),
         _ => options::<BaselineOptions>(resolved).map(|_| ()),
     }
 }
@@ -89,17 +100,45 @@ pub fn teacher_of(resolved: &Resolved) -> Result<Option<Resolved>> {
     Ok(Some(Resolved { method: MethodName::FullOnly, options, teacher: None, ..resolved.clone() }))
 }
 
+/// Options of `udml`, or of the same network with static weights.
+fn udml_config(resolved: &Resolved) -> Result<UdmlConfig> {
+    let defaults = match resolved.method {
+        MethodName::StaticFusionNoise => UdmlConfig::static_fusion(),
+        _ => UdmlConfig::default(),
+    };
+    let mut merged = serde_json::to_value(defaults)?;
+    if let (Value::Object(merged), Value::Object(given)) = (&mut merged, &resolved.options) {
+        merged.extend(given.clone());
+    }
+    serde_json::from_value(merged).with_context(|| format!("options of `{}`", resolved.method))
+}
+
 /// Builds the untrained method. `teacher` holds the parameters of the teacher's cell.
 pub fn build(resolved: &Resolved, schema: &Schema, device: &Device, teacher: Option<&std::path::Path>) -> Result<Box<dyn Method>> {
     let seed = resolved.train.seed;
-    if resolved.method == MethodName::Mmanet {
-        let config: MmanetConfig = options(resolved)?;
-        let teacher = load_teacher(&config.network, schema, device, teacher)?;
-        return Ok(Box::new(Mmanet::builder(schema.clone()).config(config).seed(seed).device(device).build_with_teacher(teacher)?));
+    match resolved.method {
+        MethodName::Mmanet => {
+            let config: MmanetConfig = options(resolved)?;
+            let teacher = load_teacher(&config.network, schema, device, teacher)?;
+            Ok(Box::new(Mmanet::builder(schema.clone()).config(config).seed(seed).device(device).build_with_teacher(teacher)?))
+        }
+        MethodName::Udml | MethodName::StaticFusionNoise => {
+            Ok(Box::new(Udml::builder(schema.clone()).config(udml_config(resolved)?).seed(seed).device(device).build()?))
+        }
+        MethodName::Dmrnet => Ok(Box::new(Dmrnet::builder(schema.clone()).config(options(resolved)?).seed(seed).device(device).build()?)),
+        _ => build_baseline(resolved, schema, device, teacher),
     }
+}
+
+fn build_baseline(resolved: &Resolved, schema: &Schema, device: &Device, teacher: Option<&std::path::Path>) -> Result<Box<dyn Method>> {
+    let seed = resolved.train.seed;
     let options: BaselineOptions = options(resolved)?;
     let network = options.network;
-    let fusion = |config: FusionConfig| FusionConfig { network: network.clone(), missing: options.missing.clone().unwrap_or(config.missing), ..config };
+    let fusion = |config: FusionConfig| FusionConfig {
+        network: network.clone(),
+        missing: options.missing.clone().unwrap_or(config.missing),
+        ..config
+    };
     Ok(match resolved.method {
         MethodName::FullOnly => Box::new(Fusion::new(fusion(FusionConfig::full_only()), schema, seed, device)?),
         MethodName::ModalityDropout => Box::new(Fusion::new(fusion(FusionConfig::modality_dropout()), schema, seed, device)?),
@@ -117,7 +156,7 @@ pub fn build(resolved: &Resolved, schema: &Schema, device: &Device, teacher: Opt
             config.distillation = options.distillation.or(config.distillation);
             Box::new(Fusion::new(config, schema, seed, device)?.with_teacher(load_teacher(&network, schema, device, teacher)?))
         }
-        MethodName::Mmanet => bail!("built above"),
+        other => bail!("`{other}` is no baseline"),
     })
 }
 

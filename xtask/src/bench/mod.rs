@@ -2,6 +2,7 @@
 
 mod cell;
 mod command;
+mod corruption;
 mod method;
 mod plan;
 mod run_cell;

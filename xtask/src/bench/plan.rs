@@ -1,6 +1,7 @@
 //! A plan: which data, which runs, which seeds. TOML; unknown fields are refused.
 
 use super::cell::{CellSpec, Resolved};
+use super::corruption::CorruptionEntry;
 use super::method::{self, MethodName};
 use crate::dataset::Source;
 use anyhow::{Context, Result, bail};
@@ -30,6 +31,9 @@ pub struct Plan {
     /// Combinations to evaluate, such as `["rgb", "rgb+depth"]`; all by default.
     #[serde(default)]
     combinations: Option<Vec<String>>,
+    /// Corruptions to evaluate with all modalities present.
+    #[serde(default)]
+    corruptions: Vec<CorruptionEntry>,
     /// The data sets, or variants of one.
     pub data: Vec<DataEntry>,
     /// The runs.
@@ -95,7 +99,8 @@ impl Plan {
     }
 
     fn check(&self) -> Result<()> {
-        if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || self.name.starts_with('.') {
+        if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || self.name.starts_with('.')
+        {
             bail!("`name = {:?}` must be letters, digits, `-`, `_` or `.`: it becomes a folder", self.name);
         }
         if self.seeds.is_empty() || self.data.is_empty() || self.runs.is_empty() {
@@ -130,6 +135,10 @@ impl Plan {
                 Some(names) => Some(names.iter().map(|n| Ok(modalities.format(modalities.parse(n)?))).collect::<Result<Vec<_>>>()?),
                 None => None,
             };
+            let mut corruptions = Vec::new();
+            for entry in &self.corruptions {
+                corruptions.extend(entry.resolve(modalities)?);
+            }
             let fingerprint = source.fingerprint()?;
             for run in &self.runs {
                 for &seed in &self.seeds {
@@ -141,6 +150,7 @@ impl Plan {
                         options: serde_json::to_value(&run.options)?,
                         train: self.train_config(data, run, seed)?,
                         combinations: combinations.clone(),
+                        corruptions: corruptions.clone(),
                         teacher: None,
                     };
                     method::check_options(&resolved).with_context(|| format!("run `{}`", run.name()))?;

@@ -1,7 +1,7 @@
 //! The child process: trains and evaluates one cell.
 
 use super::cell::CellSpec;
-use super::method;
+use super::{corruption, method};
 use crate::dataset::Source;
 use crate::result::*;
 use anyhow::{Context, Result};
@@ -51,11 +51,8 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
 
     let teacher = resolved.teacher.as_ref().map(|key| folder.with_file_name(key).join("model.safetensors"));
     let mut method = method::build(resolved, &schema, &device, teacher.as_deref())?;
-    let checkpoints = CheckpointConfig {
-        folder: folder.join("checkpoints"),
-        every_seconds: arguments.checkpoint_seconds,
-        fingerprint: spec.key.clone(),
-    };
+    let checkpoints =
+        CheckpointConfig { folder: folder.join("checkpoints"), every_seconds: arguments.checkpoint_seconds, fingerprint: spec.key.clone() };
     let outcome = fit(&mut *method, data, &split.train, &split.validation, &resolved.train, Some(&checkpoints), &Progress::hidden())?;
 
     let subsets = match &resolved.combinations {
@@ -66,6 +63,8 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
     let predictor: &dyn Predictor = &*method;
     let evaluation = evaluate_combinations(predictor, data, &split.test, &subsets, EVALUATION_BATCH, &device)?;
     let evaluation_seconds = evaluation_started.elapsed().as_secs_f64();
+
+    let corruptions = corruption::evaluate(predictor, data, &split.test, &resolved.corruptions, resolved.train.seed, &device)?;
 
     let parameters = method.parameters();
     parameters.save(&folder.join("model.safetensors"), |name| method.is_deployed(name))?;
@@ -91,7 +90,13 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
         evaluation_encoder_passes: evaluation.encoder_passes,
         evaluation_batches: evaluation.batches,
         trained_parameters: parameters.count(|_| true),
-        deployed_parameters: parameters.names().iter().filter(|n| method.is_deployed(n) && !is_running_statistic(n)).filter_map(|n| parameters.get(n)).map(|t| t.elem_count()).sum(),
+        deployed_parameters: parameters
+            .names()
+            .iter()
+            .filter(|n| method.is_deployed(n) && !is_running_statistic(n))
+            .filter_map(|n| parameters.get(n))
+            .map(|t| t.elem_count())
+            .sum(),
         peak_memory_bytes: peak_memory_bytes(),
         threads: rayon::current_num_threads(),
     };
@@ -106,7 +111,7 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
         test_samples: split.test.len(),
         summary: summary(&evaluation, &combinations, &full),
         combinations,
-        corruptions: Vec::new(),
+        corruptions,
         cost,
         epochs: epochs(&outcome),
         notes: outcome.notes.clone(),
@@ -126,7 +131,7 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
     Ok(write_atomically(path, &serde_json::to_vec(value)?)?)
 }
 
-fn metrics(m: &mm_core::eval::ClassificationMetrics, spoof: Option<&mm_core::eval::SpoofMetrics>) -> Metrics {
+pub(super) fn metrics(m: &mm_core::eval::ClassificationMetrics, spoof: Option<&mm_core::eval::SpoofMetrics>) -> Metrics {
     Metrics {
         samples: m.samples,
         accuracy: m.accuracy,

@@ -41,7 +41,8 @@ struct State {
 impl State {
     /// The next cell whose teacher is there.
     fn take(&mut self) -> Option<CellSpec> {
-        let ready = |cell: &CellSpec| cell.resolved.teacher.as_ref().is_none_or(|t| self.done.contains(t) || self.outcome.failures.contains_key(t));
+        let ready =
+            |cell: &CellSpec| cell.resolved.teacher.as_ref().is_none_or(|t| self.done.contains(t) || self.outcome.failures.contains_key(t));
         let at = self.waiting.iter().position(ready)?;
         Some(self.waiting.remove(at))
     }
@@ -66,7 +67,11 @@ pub fn run_all(cells: &[CellSpec], costs: &BTreeMap<String, f64>, jobs: &Jobs) -
     }
     // Long cells first, but before all the teachers, so that nobody waits for one at the end.
     let teachers: BTreeSet<String> = cells.iter().filter_map(|c| c.resolved.teacher.clone()).collect();
-    state.waiting.sort_by(|a, b| (teachers.contains(&b.key), costs[&b.key]).partial_cmp(&(teachers.contains(&a.key), costs[&a.key])).unwrap_or(std::cmp::Ordering::Equal));
+    state.waiting.sort_by(|a, b| {
+        (teachers.contains(&b.key), costs[&b.key])
+            .partial_cmp(&(teachers.contains(&a.key), costs[&a.key]))
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
 
     let bar = ProgressBar::new((state.waiting.len() + state.done.len()) as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} cells, {eta} left  {msg}")?);
@@ -131,6 +136,6 @@ fn run_child(cell: &CellSpec, jobs: &Jobs) -> Result<()> {
         return Ok(());
     }
     let log = String::from_utf8_lossy(&output.stderr);
-    let last = log.lines().filter(|l| !l.trim().is_empty()).next_back().unwrap_or("no message");
+    let last = log.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("no message");
     anyhow::bail!("{} ({last})", output.status)
 }

@@ -2,9 +2,11 @@
 
 mod case;
 mod classification;
+mod dmrnet;
 mod layers;
 mod mmanet;
 mod optimizers;
+mod udml;
 
 use anyhow::{Context, Result};
 use case::{Case, GoldenFile, Outputs};
@@ -21,7 +23,8 @@ pub struct GoldenArguments {
 /// Runs a file: one line a case, and `N passed, N failed` at the end.
 pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
     let text = std::fs::read(&arguments.file).with_context(|| format!("reading {}", arguments.file.display()))?;
-    let file: GoldenFile = serde_json::from_slice(&text).with_context(|| format!("{} is not a golden-value file", arguments.file.display()))?;
+    let file: GoldenFile =
+        serde_json::from_slice(&text).with_context(|| format!("{} is not a golden-value file", arguments.file.display()))?;
     let (mut passed, mut failed) = (0, 0);
     for case in &file.cases {
         match compute(case).and_then(|outputs| case.compare(&outputs)) {
@@ -45,6 +48,12 @@ fn compute(case: &Case) -> Result<Outputs> {
         "mad" => mmanet::mad(case),
         "mar_distance" => mmanet::mar_distance(case),
         "weak_combination_loss" => mmanet::weak_combination_loss(case),
+        "gaussian_kl" => dmrnet::gaussian_kl(case),
+        "reparameterize" => dmrnet::reparameterize(case),
+        "hard_combination_loss" => dmrnet::hard_combination_loss(case),
+        "udml_weights" => udml::weights(case),
+        "udml_head" => udml::head(case),
+        "noise_level_loss" => udml::noise_level_loss(case),
         "softmax" => layers::softmax(case),
         "log_softmax" => layers::log_softmax(case),
         "l2_normalize" => layers::l2_normalize(case),

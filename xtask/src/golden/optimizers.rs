@@ -15,7 +15,9 @@ fn optimizer_config(case: &Case) -> Result<OptimizerConfig> {
             nesterov: case.param("nesterov")?,
         },
         "adam" => OptimizerConfig::Adam { betas: case.param("betas")?, eps: case.param("eps")?, weight_decay: case.param("weight_decay")? },
-        "adamw" => OptimizerConfig::AdamW { betas: case.param("betas")?, eps: case.param("eps")?, weight_decay: case.param("weight_decay")? },
+        "adamw" => {
+            OptimizerConfig::AdamW { betas: case.param("betas")?, eps: case.param("eps")?, weight_decay: case.param("weight_decay")? }
+        }
         other => bail!("unknown optimizer `{other}`"),
     })
 }
@@ -48,7 +50,8 @@ pub fn schedule(case: &Case) -> Result<Outputs> {
             (ScheduleConfig::Cosine { warmup_epochs: none }, case.param("lr")?, total)
         }
         "multi_step" => {
-            let config = ScheduleConfig::MultiStep { milestones: case.param("milestones")?, gamma: case.param("gamma")?, warmup_epochs: none };
+            let config =
+                ScheduleConfig::MultiStep { milestones: case.param("milestones")?, gamma: case.param("gamma")?, warmup_epochs: none };
             (config, case.param("lr")?, case.output_length("lr")?)
         }
         "one_cycle" => {

@@ -1,10 +1,93 @@
-//! stub until the report lands
+//! The report of a plan: `report.html` (self-contained), `report.md` and `report.json`, all from the cells' results.
+
+mod analysis;
+mod chart;
+mod html;
+mod markdown;
+#[cfg(test)]
+mod synthetic;
+#[cfg(test)]
+mod tests;
+mod words;
+
 use crate::result::CellResult;
-pub struct ReportPaths { pub html: std::path::PathBuf }
-pub fn write(out: &std::path::Path, _n: &str, _d: &str, results: &[CellResult], _f: &[String]) -> anyhow::Result<ReportPaths> {
-    let mut by: std::collections::BTreeMap<(String,String), Vec<&CellResult>> = Default::default();
-    for r in results { by.entry((r.data.clone(), r.run.clone())).or_default().push(r); }
-    for ((d, n), rs) in by { let k = rs.len() as f64; let m = |f: &dyn Fn(&CellResult)->f64| rs.iter().map(|r| f(r)).sum::<f64>()/k;
-      println!("{d:16} {n:20} mean {:.4} worst {:.4} full {:.4} train {:.2}s eval {:.3}s mem {:.0}MB total {:.2}", m(&|r| r.summary.mean), m(&|r| r.summary.worst), m(&|r| r.summary.full.unwrap_or(f64::NAN)), m(&|r| r.cost.train_seconds), m(&|r| r.cost.evaluation_seconds), m(&|r| r.cost.peak_memory_bytes.unwrap_or(0) as f64/1e6), m(&|r| r.cost.total_seconds)); }
-    Ok(ReportPaths { html: out.join("report.html") })
+use mm_core::statistics::Bootstrap;
+use mm_core::weights::write_atomically;
+use std::path::{Path, PathBuf};
+
+/// Where the report is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportPaths {
+    /// The page for a browser.
+    pub html: PathBuf,
+    /// The same in Markdown.
+    pub markdown: PathBuf,
+    /// All numbers.
+    pub json: PathBuf,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No cell has finished.
+    #[error("no results to report: run the bench first")]
+    NoResults,
+    /// A cell's result does not hold together.
+    #[error("result of {data} / {run} / seed {seed}: {problem}")]
+    Cell {
+        /// Data entry.
+        data: String,
+        /// Run.
+        run: String,
+        /// Seed.
+        seed: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A statistic could not be computed, or a file not be written.
+    #[error(transparent)]
+    Core(#[from] mm_core::Error),
+    /// A chart could not be drawn.
+    #[error("chart: {0}")]
+    Chart(String),
+    /// The numbers could not be written as JSON.
+    #[error("report.json: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    fn cell(result: &CellResult, problem: impl Into<String>) -> Self {
+        Self::Cell { data: result.data.clone(), run: result.run.clone(), seed: result.seed, problem: problem.into() }
+    }
+}
+
+/// Settings of the analysis.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// The bootstrap behind every interval.
+    pub bootstrap: Bootstrap,
+}
+
+/// Analyses the results of a plan and writes the three files into `out_dir`, each whole or not at all.
+pub fn write(out_dir: &Path, plan_name: &str, plan_description: &str, results: &[CellResult], notes: &[String]) -> Result<ReportPaths, Error> {
+    write_with(out_dir, plan_name, plan_description, results, notes, &Settings::default())
+}
+
+fn write_with(
+    out_dir: &Path,
+    plan_name: &str,
+    plan_description: &str,
+    results: &[CellResult],
+    notes: &[String],
+    settings: &Settings,
+) -> Result<ReportPaths, Error> {
+    let report = analysis::analyse(plan_name, plan_description, results, notes, settings)?;
+    let html = html::page(&report)?;
+    let markdown = markdown::text(&report);
+    let json = serde_json::to_vec_pretty(&report)?;
+    let paths = ReportPaths { html: out_dir.join("report.html"), markdown: out_dir.join("report.md"), json: out_dir.join("report.json") };
+    for (path, bytes) in [(&paths.html, html.as_bytes()), (&paths.markdown, markdown.as_bytes()), (&paths.json, &json)] {
+        write_atomically(path, bytes)?;
+    }
+    Ok(paths)
 }

@@ -44,8 +44,8 @@ impl TableDataset {
             if table.len() != samples * width {
                 return Err(Error::Data(format!("modality `{name}` has {} numbers for {samples} samples of {width}", table.len())));
             }
-            let rows = table.chunks_exact(width).zip(presence.subsets()).enumerate();
-            for (row, _) in rows.filter(|(_, (x, s))| s.contains(m) && !x.iter().all(|v| v.is_finite())) {
+            let mut rows = table.chunks_exact(width).zip(presence.subsets()).enumerate();
+            if let Some((row, _)) = rows.find(|(_, (x, s))| s.contains(m) && !x.iter().all(|v| v.is_finite())) {
                 return Err(Error::NonFinite(format!(
                     "sample {row}, modality `{name}`; mark the modality as absent there or mend the value"
                 )));

@@ -105,7 +105,13 @@ pub fn evaluate_combinations(
     Ok(Evaluation { combinations: combinations.into_iter().flatten().collect(), encoder_passes, batches })
 }
 
-fn evaluate_one(subset: Subset, logits: &[f32], classes: usize, presence: &[Subset], labels: &[u32]) -> Result<Option<CombinationEvaluation>> {
+fn evaluate_one(
+    subset: Subset,
+    logits: &[f32],
+    classes: usize,
+    presence: &[Subset],
+    labels: &[u32],
+) -> Result<Option<CombinationEvaluation>> {
     let has_all: Vec<bool> = presence.iter().map(|p| subset.is_subset_of(*p)).collect();
     let samples = || has_all.iter().zip(logits.chunks_exact(classes)).zip(labels).filter(|((has, _), _)| **has);
     let kept_labels: Vec<u32> = samples().map(|(_, &label)| label).collect();

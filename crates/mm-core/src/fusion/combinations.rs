@@ -8,7 +8,11 @@ use candle_core::Tensor;
 ///
 /// A combination is its prefix (all but the last modality) plus one part: one addition each when all combinations are asked
 /// for. Only additions, in the order of the modalities, so every sum equals the one computed alone, bit for bit.
-pub fn for_each_combination_sum(parts: &[Option<Tensor>], subsets: &[Subset], mut f: impl FnMut(usize, &Tensor) -> Result<()>) -> Result<()> {
+pub fn for_each_combination_sum(
+    parts: &[Option<Tensor>],
+    subsets: &[Subset],
+    mut f: impl FnMut(usize, &Tensor) -> Result<()>,
+) -> Result<()> {
     // Sorted so that combinations with the same prefix follow each other; the stack holds the prefix sums of the current one.
     let mut order: Vec<usize> = (0..subsets.len()).collect();
     order.sort_by_key(|&i| subsets[i].indices().collect::<Vec<_>>());

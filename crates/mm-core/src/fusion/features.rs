@@ -56,7 +56,10 @@ impl Encoders {
     pub fn build(config: &NetworkConfig, schema: &Schema, vb: VarBuilder) -> Result<Self> {
         let names = schema.modalities.names();
         if let Some(unknown) = config.encoders.keys().find(|name| !names.contains(name)) {
-            return Err(Error::config(format!("network.encoders.{unknown}"), format!("no modality has that name; there are: {}", names.join(", "))));
+            return Err(Error::config(
+                format!("network.encoders.{unknown}"),
+                format!("no modality has that name; there are: {}", names.join(", ")),
+            ));
         }
         let default = EncoderConfig::default();
         let build = |(name, input): (&String, _)| {

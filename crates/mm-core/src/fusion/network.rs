@@ -103,7 +103,12 @@ impl FusionNetwork {
     }
 
     /// As [`FusionNetwork::predict_combinations`] with `head` from the fused feature `[batch, ..]` to logits.
-    pub fn predict_combinations_with(&self, batch: &Batch, subsets: &[Subset], head: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Predictions> {
+    pub fn predict_combinations_with(
+        &self,
+        batch: &Batch,
+        subsets: &[Subset],
+        head: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<Predictions> {
         let features = self.encoders.forward(batch, &batch.presence, Mode::Eval)?;
         let logits = combination_logits(self.trunk(), &features, subsets, head)?;
         Ok(Predictions { logits, encoder_passes: features.encoder_passes })
@@ -111,7 +116,12 @@ impl FusionNetwork {
 }
 
 /// `[subsets, batch, classes]` from features, each part of the first layer computed once.
-fn combination_logits(trunk: &dyn Trunk, features: &Features, subsets: &[Subset], head: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+fn combination_logits(
+    trunk: &dyn Trunk,
+    features: &Features,
+    subsets: &[Subset],
+    head: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     let parts = features.tensors.iter().enumerate().map(|(m, f)| f.as_ref().map(|f| trunk.part(m, &f.detach())).transpose());
     let parts: Vec<Option<Tensor>> = parts.collect::<Result<_>>()?;
     // A modality that no sample has counts as zero: its combinations have no valid row in this batch.

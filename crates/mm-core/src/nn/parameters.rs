@@ -96,13 +96,8 @@ impl Parameters {
         for (name, var) in variables.iter() {
             let value = &values[name];
             if value.shape() != var.shape() || value.dtype() != var.dtype() {
-                let problem = format!(
-                    "tensor `{name}`: expected {:?} {:?}, found {:?} {:?}",
-                    var.dtype(),
-                    var.dims(),
-                    value.dtype(),
-                    value.dims()
-                );
+                let problem =
+                    format!("tensor `{name}`: expected {:?} {:?}, found {:?} {:?}", var.dtype(), var.dims(), value.dtype(), value.dims());
                 return Err(Error::weights(source, problem));
             }
         }

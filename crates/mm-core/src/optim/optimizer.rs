@@ -125,7 +125,8 @@ impl Optimizer {
         let slots: Vec<Var> = self.config.slots().iter().map(|slot| self.slot(slot, name, var)).collect::<Result<_>>()?;
         match (&self.config, slots.as_slice()) {
             (&OptimizerConfig::Sgd { momentum, weight_decay, nesterov }, slots) => {
-                let step = SgdStep { learning_rate: learning_rate as f32, momentum: momentum as f32, weight_decay: weight_decay as f32, nesterov };
+                let step =
+                    SgdStep { learning_rate: learning_rate as f32, momentum: momentum as f32, weight_decay: weight_decay as f32, nesterov };
                 match slots.first() {
                     Some(velocity) => {
                         update_in_place(velocity, var, gradient, Update::SgdVelocity(step))?;
@@ -135,7 +136,10 @@ impl Optimizer {
                     None => update_in_place(var, gradient, gradient, Update::SgdParameter(SgdStep { nesterov: true, ..step })),
                 }
             }
-            (&OptimizerConfig::Adam { betas, eps, weight_decay } | &OptimizerConfig::AdamW { betas, eps, weight_decay }, [first, second]) => {
+            (
+                &OptimizerConfig::Adam { betas, eps, weight_decay } | &OptimizerConfig::AdamW { betas, eps, weight_decay },
+                [first, second],
+            ) => {
                 let power = |beta: f64| (1.0 - beta.powi(i32::try_from(self.steps).unwrap_or(i32::MAX))) as f32;
                 let step = AdamStep {
                     learning_rate: learning_rate as f32,
@@ -164,9 +168,12 @@ impl Optimizer {
     pub fn restore(&mut self, parameters: &Parameters, state: BTreeMap<String, Tensor>, steps: u64, source: &Path) -> Result<()> {
         let mut restored = BTreeMap::new();
         for (key, tensor) in state {
-            let owner = key.split_once(':').filter(|(slot, _)| self.config.slots().contains(slot)).and_then(|(_, name)| parameters.get(name));
+            let owner =
+                key.split_once(':').filter(|(slot, _)| self.config.slots().contains(slot)).and_then(|(_, name)| parameters.get(name));
             match owner {
-                Some(owner) if owner.shape() == tensor.shape() => restored.insert(key, Var::from_tensor(&tensor.to_device(parameters.device())?)?),
+                Some(owner) if owner.shape() == tensor.shape() => {
+                    restored.insert(key, Var::from_tensor(&tensor.to_device(parameters.device())?)?)
+                }
                 Some(owner) => {
                     let problem = format!("tensor `{key}`: expected shape {:?}, found {:?}", owner.dims(), tensor.dims());
                     return Err(Error::weights(source, problem));

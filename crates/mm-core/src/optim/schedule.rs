@@ -61,8 +61,9 @@ impl Schedule {
         if !(rate > 0.0 && rate.is_finite()) {
             return Err(Error::config("learning_rate", format!("must be positive, found {rate}")));
         }
-        if let ScheduleConfig::Constant { warmup_epochs } | ScheduleConfig::Cosine { warmup_epochs } | ScheduleConfig::MultiStep { warmup_epochs, .. } =
-            config
+        if let ScheduleConfig::Constant { warmup_epochs }
+        | ScheduleConfig::Cosine { warmup_epochs }
+        | ScheduleConfig::MultiStep { warmup_epochs, .. } = config
             && !(0.0..=epochs).contains(&warmup_epochs)
         {
             return Err(Error::config("schedule.warmup_epochs", format!("must lie within the {epochs} epochs, found {warmup_epochs}")));

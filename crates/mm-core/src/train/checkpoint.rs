@@ -113,9 +113,10 @@ impl Checkpoint {
     /// the one before.
     pub fn load(checkpoint: &Path, fingerprint: &str, device: &Device) -> Result<Self> {
         Self::read(checkpoint, fingerprint, device).map_err(|error| match error {
-            Error::Weights { path, problem } => {
-                Error::Weights { path, problem: format!("{problem}; remove the folder {} to go on from the checkpoint before it", checkpoint.display()) }
-            }
+            Error::Weights { path, problem } => Error::Weights {
+                path,
+                problem: format!("{problem}; remove the folder {} to go on from the checkpoint before it", checkpoint.display()),
+            },
             other => other,
         })
     }

@@ -66,7 +66,10 @@ impl TrainConfig {
             return Err(Error::config("train.epochs", "must be at least 1"));
         }
         if self.batch_size < 2 {
-            return Err(Error::config("train.batch_size", format!("batch normalisation needs at least 2 samples, found {}", self.batch_size)));
+            return Err(Error::config(
+                "train.batch_size",
+                format!("batch normalisation needs at least 2 samples, found {}", self.batch_size),
+            ));
         }
         if self.clip_norm.is_some_and(|norm| norm.is_nan() || norm <= 0.0) {
             return Err(Error::config("train.clip_norm", "must be positive"));

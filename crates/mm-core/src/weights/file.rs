@@ -38,7 +38,8 @@ pub fn save(path: &Path, tensors: &BTreeMap<String, Tensor>, text: Option<&str>)
     let plain = serialize(path, &cpu, None)?;
     let views = SafeTensors::deserialize(&plain).map_err(|e| Error::weights(path, e.to_string()))?;
     let sha256 = views.iter().map(|(name, view)| (name.to_string(), hex(view.data()))).collect();
-    let header = serde_json::to_string(&Header { sha256, text: text.map(String::from) }).map_err(|e| Error::weights(path, e.to_string()))?;
+    let header =
+        serde_json::to_string(&Header { sha256, text: text.map(String::from) }).map_err(|e| Error::weights(path, e.to_string()))?;
     write_atomically(path, &serialize(path, &cpu, Some(HashMap::from([(HEADER_KEY.to_string(), header)])))?)
 }
 

@@ -75,13 +75,7 @@ impl Depthwise {
 }
 
 /// `output = depthwise convolution(input, weight) + bias`.
-pub fn depthwise_conv2d_forward(
-    shape: Conv2dShape,
-    input: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    output: &mut [f32],
-) -> Result<()> {
+pub fn depthwise_conv2d_forward(shape: Conv2dShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) -> Result<()> {
     let d = Depthwise::new(shape, input.len(), weight.len(), output.len())?;
     check_length("bias", shape.out_channels, bias.map_or(shape.out_channels, <[f32]>::len))?;
     let shared = Shared::new(output);

@@ -1,4 +1,7 @@
 //! Convolution as a matrix product whose left operand is never built: each row of it is read from the image in place.
+//!
+//! Error against f64 below 1e-6 of the largest number at inner dimensions (taps times channels) of some hundreds,
+//! below 3e-6 at 2304: `errors_of_the_fast_paths` in `tests/conv.rs`.
 
 use crate::conv::taps::{Source, Taps};
 use crate::layout::{Finish, pixels_to_planes};
@@ -27,15 +30,7 @@ pub(crate) struct Target {
 }
 
 /// Computes all phases of `images` images. The phases together write every number of `output` once.
-pub(crate) fn run(
-    level: Level,
-    source: &Source,
-    input: &[f32],
-    phases: &[Phase],
-    target: Target,
-    finish: Finish,
-    output: &mut [f32],
-) {
+pub(crate) fn run(level: Level, source: &Source, input: &[f32], phases: &[Phase], target: Target, finish: Finish, output: &mut [f32]) {
     let planes = source.channels * source.size.0 * source.size.1;
     let out_image = target.channels * target.size.0 * target.size.1;
     let images = input.len() / planes;

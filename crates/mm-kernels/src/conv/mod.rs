@@ -114,24 +114,13 @@ pub fn conv2d_forward_prepared(
 }
 
 /// `output = convolution(input, weight) + bias`.
-pub fn conv2d_forward(
-    shape: Conv2dShape,
-    input: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    output: &mut [f32],
-) -> Result<()> {
+pub fn conv2d_forward(shape: Conv2dShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) -> Result<()> {
     let weights = PreparedWeights::new(shape, weight)?;
     conv2d_forward_prepared(shape, input, &weights, Epilogue::bias(bias), output)
 }
 
 /// Gradient of the input, from the gradient of the output and the weight.
-pub fn conv2d_input_gradient(
-    shape: Conv2dShape,
-    output_gradient: &[f32],
-    weight: &[f32],
-    input_gradient: &mut [f32],
-) -> Result<()> {
+pub fn conv2d_input_gradient(shape: Conv2dShape, output_gradient: &[f32], weight: &[f32], input_gradient: &mut [f32]) -> Result<()> {
     let shape = shape.checked()?;
     shape.check_output("output gradient", output_gradient)?;
     shape.check_weight(weight)?;
@@ -175,12 +164,7 @@ pub fn conv2d_bias_gradient(shape: Conv2dShape, output_gradient: &[f32], bias_gr
 }
 
 /// Gradient of the weight, from the input and the gradient of the output.
-pub fn conv2d_weight_gradient(
-    shape: Conv2dShape,
-    input: &[f32],
-    output_gradient: &[f32],
-    weight_gradient: &mut [f32],
-) -> Result<()> {
+pub fn conv2d_weight_gradient(shape: Conv2dShape, input: &[f32], output_gradient: &[f32], weight_gradient: &mut [f32]) -> Result<()> {
     let shape = shape.checked()?;
     shape.check_input(input)?;
     shape.check_output("output gradient", output_gradient)?;

@@ -10,11 +10,17 @@ use crate::microkernel::{PANEL, Run};
 use crate::simd::Level;
 use crate::threads::{Shared, for_each};
 
+/// Distance of pixels with so many channels. Multiples of 512 bytes would put the rows that the inner loop reads side by
+/// side into a few sets of the L1 cache, where they evict each other.
+pub(crate) fn pixel_step(channels: usize) -> usize {
+    if channels.is_multiple_of(128) { channels + 16 } else { channels }
+}
+
 /// The source of a convolution, stored as pixels `[row, column, channel]` with a border of zeros.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub channels: usize,
-    /// Distance of two pixels: the channels, perhaps rounded up (the rest is zero).
+    /// Distance of two pixels: at least the channels. Up to the next multiple of 16 the rest is zero.
     pub channel_step: usize,
     /// Height and width without the border.
     pub size: (usize, usize),
@@ -76,7 +82,7 @@ impl Source {
 
     /// Zeros what [`load`](Self::load) does not write: `image_rows` rows from `first` on hold the image.
     fn clear_border(&self, rows: &mut [f32], first: usize, image_rows: usize) {
-        if self.channel_step != self.channels {
+        if self.channel_step != self.channels && !self.channels.is_multiple_of(16) {
             rows.fill(0.0);
             return;
         }
@@ -168,7 +174,7 @@ pub(crate) fn forward(shape: &Conv2dShape) -> (Source, Taps) {
     let horizontal = border(shape.width, columns.iter().map(|c| (grid.1, shape.stride.1, c.0)));
     let source = Source {
         channels: shape.in_channels,
-        channel_step: shape.in_channels,
+        channel_step: pixel_step(shape.in_channels),
         size: (shape.height, shape.width),
         before: (vertical.0, horizontal.0),
         padded: (vertical.1, horizontal.1),
@@ -192,7 +198,7 @@ pub(crate) fn input_gradient(shape: &Conv2dShape) -> (Source, Vec<Taps>) {
     let horizontal = border(shape.out_width(), reads(&columns));
     let source = Source {
         channels: shape.out_channels,
-        channel_step: shape.out_channels,
+        channel_step: pixel_step(shape.out_channels),
         size: (shape.out_height(), shape.out_width()),
         before: (vertical.0, horizontal.0),
         padded: (vertical.1, horizontal.1),

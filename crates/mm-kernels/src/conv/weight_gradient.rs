@@ -2,7 +2,7 @@
 //! summed over all pixels of all images.
 
 use crate::conv::shape::Conv2dShape;
-use crate::conv::taps::{self, Source, Taps};
+use crate::conv::taps::{self, Source, Taps, pixel_step};
 use crate::layout::{Finish, pixels_to_planes};
 use crate::microkernel::{PANEL, Product, Rows, Run, panel_columns};
 use crate::scratch;
@@ -16,7 +16,7 @@ const CHUNK: usize = 192 << 10;
 const ROWS: usize = 14;
 
 /// The output's gradient as a source without border, rounded up so that whole vectors of channels can be read.
-pub(crate) fn gradient_source(shape: &Conv2dShape, channel_step: usize) -> Source {
+fn gradient_source(shape: &Conv2dShape, channel_step: usize) -> Source {
     let size = (shape.out_height(), shape.out_width());
     Source { channels: shape.out_channels, channel_step, size, before: (0, 0), padded: size }
 }
@@ -25,7 +25,7 @@ pub(crate) fn gradient_source(shape: &Conv2dShape, channel_step: usize) -> Sourc
 pub(crate) fn direct(level: Level, shape: &Conv2dShape, input: &[f32], output_gradient: &[f32], weight_gradient: &mut [f32]) {
     let (source, taps) = taps::forward(shape);
     let columns = shape.out_channels.next_multiple_of(PANEL / 2);
-    let gradient = gradient_source(shape, columns);
+    let gradient = gradient_source(shape, pixel_step(columns));
     let inner = taps.inner(shape.in_channels);
     let mut sums = scratch::take(inner * columns);
     let tiles = row_tiles(&taps);
@@ -56,7 +56,7 @@ pub(crate) fn direct(level: Level, shape: &Conv2dShape, input: &[f32], output_gr
                 a: pixels[offset..].as_ptr(),
                 rows: Rows::Adjacent { count: rows, a_step: shape.stride.1 * source.channel_step },
                 b: gradient_pixels[column..].as_ptr(),
-                b_step: columns,
+                b_step: gradient.channel_step,
                 columns: panel_columns(column, columns),
                 runs: &runs,
                 // SAFETY: tasks own disjoint tiles of `sums`, which has a row for every row of the tiles.
@@ -97,14 +97,7 @@ fn image_rows(shape: &Conv2dShape, source: &Source, gradient: &Source, images: u
 }
 
 /// `weight_gradient[out channel, in channel, tap] = sums[(tap, in channel), out channel]`.
-pub(crate) fn unpack(
-    level: Level,
-    shape: &Conv2dShape,
-    taps: &Taps,
-    sums: &[f32],
-    columns: usize,
-    weight_gradient: &mut [f32],
-) {
+pub(crate) fn unpack(level: Level, shape: &Conv2dShape, taps: &Taps, sums: &[f32], columns: usize, weight_gradient: &mut [f32]) {
     let (channels, area) = (shape.in_channels, shape.kernel.0 * shape.kernel.1);
     let inner = channels * area;
     let shared = Shared::new(weight_gradient);

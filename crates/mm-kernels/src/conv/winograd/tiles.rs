@@ -1,7 +1,7 @@
 //! Images cut into tiles of 4x4 outputs, and their transformed inputs.
 
 use crate::conv::shape::Conv2dShape;
-use crate::conv::taps::Source;
+use crate::conv::taps::{Source, pixel_step};
 use crate::conv::winograd::transform::{POSITIONS, at_level, input_tile, output_gradient_tile};
 use crate::simd::{Level, Vector};
 use crate::threads::Shared;
@@ -26,7 +26,7 @@ impl Tiles {
         let grid = (out.0.div_ceil(SIDE), out.1.div_ceil(SIDE));
         let source = Source {
             channels: shape.in_channels,
-            channel_step: shape.in_channels.next_multiple_of(16),
+            channel_step: pixel_step(shape.in_channels.next_multiple_of(16)),
             size: (shape.height, shape.width),
             before: shape.padding,
             padded: (grid.0 * SIDE + 2, grid.1 * SIDE + 2),
@@ -38,14 +38,14 @@ impl Tiles {
     pub(super) fn gradient_source(&self, channels: usize) -> Source {
         Source {
             channels,
-            channel_step: channels.next_multiple_of(16),
+            channel_step: pixel_step(channels.next_multiple_of(16)),
             size: self.out,
             before: (0, 0),
             padded: (self.grid.0 * SIDE, self.grid.1 * SIDE),
         }
     }
 
-    /// Transforms row `row` of tiles of the input: tile t goes to `to[(position * tiles + first + t) * channels]`.
+    /// Transforms row `row` of tiles of the input: tile t goes to `to[(position * tiles + first + t) * channel_step]`.
     ///
     /// # Safety
     /// No one else may touch that part of `to` meanwhile.
@@ -92,7 +92,8 @@ impl Tiles {
         // SAFETY: the caller's promise; the range covers all positions of these tiles.
         let to = unsafe { to.range(first * step, ((POSITIONS - 1) * tiles + self.grid.1) * step).as_mut_ptr() };
         let steps = (source.padded.1 * step, step);
-        at_level!(level, transform_row(from.as_ptr(), steps, self.grid.1, to, tiles * step, gradient));
+        let channels = source.channels.next_multiple_of(16);
+        at_level!(level, transform_row(from.as_ptr(), steps, (self.grid.1, channels), to, tiles * step, gradient));
     }
 }
 
@@ -101,18 +102,17 @@ impl Tiles {
 unsafe fn transform_row<V: Vector>(
     from: *const f32,
     steps: (usize, usize),
-    tiles: usize,
+    (tiles, channels): (usize, usize),
     to: *mut f32,
     position_step: usize,
     gradient: bool,
 ) {
-    let channels = steps.1;
     for tile in 0..tiles {
         for channel in (0..channels).step_by(V::LANES) {
             // SAFETY: tiles are inside the padded image, and `to` holds all channels of all tiles.
             unsafe {
                 let from = from.add(tile * SIDE * steps.1 + channel);
-                let to = to.add(tile * channels + channel);
+                let to = to.add(tile * steps.1 + channel);
                 if gradient {
                     output_gradient_tile::<V>(from, steps, to, position_step);
                 } else {

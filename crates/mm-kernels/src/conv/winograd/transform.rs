@@ -1,8 +1,12 @@
 //! The six small matrices of F(4x4, 3x3), applied to vectors of channels.
 //!
 //! For an output tile Y (4x4) of an input tile d (6x6) and a kernel g (3x3):
-//! `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`, with points 0, ±1, ±2, ∞ (Lavin and Gray, arXiv:1509.09308). The gradient of g is
+//! `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`, as in Lavin and Gray (arXiv:1509.09308), but
+//! with the points 0, ±1/√2, ±√2, ∞: the matrices' numbers are closer together, and the error smaller, than with
+//! 0, ±1, ±2, ∞. The gradient of g is
 //! `Gᵀ [(A dY Aᵀ) ⊙ (Bᵀ d B)] G`.
+
+use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 
 use crate::simd::Vector;
 
@@ -26,16 +30,17 @@ macro_rules! axis_transform {
 axis_transform!(
     /// Bᵀ
     input_axis, 6, 6, |k, d| {
-        let even = d[2].mul_add(k!(-4.0), d[4]);
-        let odd = d[1].mul_add(k!(-4.0), d[3]);
-        let (even2, odd2) = (d[4].sub(d[2]), d[3].sub(d[1]));
+        let even = d[2].mul_add(k!(-2.0), d[4]);
+        let odd = d[1].mul_add(k!(-SQRT_2), d[3].mul(k!(FRAC_1_SQRT_2)));
+        let even2 = d[2].mul_add(k!(-0.5), d[4]);
+        let odd2 = d[3].mul_add(k!(SQRT_2), d[1].mul(k!(-FRAC_1_SQRT_2)));
         [
-            d[0].mul_add(k!(4.0), d[2].mul_add(k!(-5.0), d[4])),
+            d[2].mul_add(k!(-2.5), d[0].add(d[4])),
             even.add(odd),
             even.sub(odd),
-            odd2.mul_add(k!(2.0), even2),
-            odd2.mul_add(k!(-2.0), even2),
-            d[1].mul_add(k!(4.0), d[3].mul_add(k!(-5.0), d[5])),
+            even2.add(odd2),
+            even2.sub(odd2),
+            d[3].mul_add(k!(-2.5), d[1].add(d[5])),
         ]
     }
 );
@@ -47,9 +52,9 @@ axis_transform!(
         let (r, s) = (m[3].add(m[4]), m[3].sub(m[4]));
         [
             m[0].add(p).add(r),
-            s.mul_add(k!(2.0), q),
-            r.mul_add(k!(4.0), p),
-            s.mul_add(k!(8.0), q).add(m[5]),
+            s.mul_add(k!(SQRT_2), q.mul(k!(FRAC_1_SQRT_2))),
+            r.mul_add(k!(2.0), p.mul(k!(0.5))),
+            s.mul_add(k!(2.0 * SQRT_2), q.mul_add(k!(SQRT_2 / 4.0), m[5])),
         ]
     }
 );
@@ -57,18 +62,20 @@ axis_transform!(
 axis_transform!(
     /// G
     weight_axis, 3, 6, |k, g| {
-        let sixth = g[0].add(g[2]).mul(k!(-1.0 / 6.0));
-        let (half, middle) = (g[1].mul(k!(1.0 / 6.0)), g[1].mul(k!(1.0 / 12.0)));
-        let far = g[0].mul_add(k!(1.0 / 24.0), g[2].mul(k!(1.0 / 6.0)));
-        [g[0].mul(k!(0.25)), sixth.sub(half), sixth.add(half), far.add(middle), far.sub(middle), g[2]]
+        let near = g[0].mul_add(k!(-2.0 / 3.0), g[2].mul(k!(-1.0 / 3.0)));
+        let far = g[0].mul_add(k!(1.0 / 6.0), g[2].mul(k!(1.0 / 3.0)));
+        let (middle, half) = (g[1].mul(k!(SQRT_2 / 3.0)), g[1].mul(k!(SQRT_2 / 6.0)));
+        [g[0], near.sub(middle), near.add(middle), far.add(half), far.sub(half), g[2]]
     }
 );
 
 axis_transform!(
     /// A
     output_gradient_axis, 4, 6, |k, y| {
-        let (even, odd) = (y[0].add(y[2]), y[1].add(y[3]));
-        let (even2, odd2) = (y[2].mul_add(k!(4.0), y[0]), y[3].mul_add(k!(8.0), y[1].mul(k!(2.0))));
+        let even = y[2].mul_add(k!(0.5), y[0]);
+        let odd = y[1].mul_add(k!(FRAC_1_SQRT_2), y[3].mul(k!(SQRT_2 / 4.0)));
+        let even2 = y[2].mul_add(k!(2.0), y[0]);
+        let odd2 = y[1].mul_add(k!(SQRT_2), y[3].mul(k!(2.0 * SQRT_2)));
         [y[0], even.add(odd), even.sub(odd), even2.add(odd2), even2.sub(odd2), y[3]]
     }
 );
@@ -79,9 +86,9 @@ axis_transform!(
         let (p, q) = (m[1].add(m[2]), m[2].sub(m[1]));
         let (r, s) = (m[3].add(m[4]), m[3].sub(m[4]));
         [
-            m[0].mul_add(k!(0.25), r.mul_add(k!(1.0 / 24.0), p.mul(k!(-1.0 / 6.0)))),
-            s.mul_add(k!(1.0 / 12.0), q.mul(k!(1.0 / 6.0))),
-            r.sub(p).mul_add(k!(1.0 / 6.0), m[5]),
+            p.mul_add(k!(-2.0 / 3.0), r.mul_add(k!(1.0 / 6.0), m[0])),
+            q.mul_add(k!(SQRT_2 / 3.0), s.mul(k!(SQRT_2 / 6.0))),
+            r.sub(p).mul_add(k!(1.0 / 3.0), m[5]),
         ]
     }
 );

@@ -74,7 +74,7 @@ pub(crate) fn run(level: Level, shape: &Conv2dShape, input: &[f32], output_gradi
                     rows: Rows::Adjacent { count: rows, a_step: step },
                     b: gradients[position * chunk_tiles * gradient_step + column..].as_ptr(),
                     b_step: gradient_step,
-                    columns: panel_columns(column, gradient_step),
+                    columns: panel_columns(column, shape.out_channels),
                     runs: &runs,
                     c: sums[position * ROWS * PANEL..].as_mut_ptr(),
                     c_step: PANEL,

@@ -1,0 +1,186 @@
+//! Settings of the method.
+
+use crate::TranslationConfig;
+use mm_core::fusion::{NetworkConfig, TrunkConfig};
+use mm_core::{Error, Modalities, Result, Subset};
+use serde::{Deserialize, Serialize};
+
+/// Settings of one-stage modality distillation; only `available` has no default that works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModDistillConfig {
+    /// The modalities that are there at prediction, by name; all others are privileged: only the teacher sees them.
+    pub available: Vec<String>,
+    /// Architecture of both branches (own and restored); the teacher's fused feature must have the shape of theirs.
+    pub network: NetworkConfig,
+    /// How own and restored features are fused.
+    pub translation: TranslationConfig,
+    /// The part behind the fusion.
+    pub trunk: TrunkConfig,
+    /// Which modalities the teacher sees.
+    pub teacher: TeacherView,
+    /// How the restored feature and prediction are aligned with the teacher's.
+    pub adaptation: Adaptation,
+    /// Weight of the feature discrepancy (factorised form).
+    pub alpha: f64,
+    /// Weight of the softened KL term (factorised form), which holds the factor T².
+    pub beta: f64,
+    /// Temperature of the softened KL term (factorised form).
+    pub temperature: f64,
+    /// Bandwidth of the kernel on predictions (joint form).
+    pub prediction_bandwidth: f64,
+    /// How the terms are weighed against each other.
+    pub balance: Balance,
+    /// Weight of the joint adaptation.
+    pub lambda_ja: f64,
+    /// Weight of the reconstruction.
+    pub lambda_rec: f64,
+    /// Weight of the cross entropy of the restored branch alone.
+    pub lambda_r: f64,
+    /// Share of the run in which `lambda_ja` rises from 0, as `2 / (1 + exp(-10 p)) - 1`; 0: it does not.
+    pub warm_up: f64,
+    /// Ablation: first transfer (the first half of the epochs), then fusion with the restored branch frozen.
+    pub two_stage: bool,
+    /// Ablation: concatenation and a linear layer in place of cross translation.
+    pub no_ctn: bool,
+    /// Ablation: no joint adaptation, so the teacher is not asked.
+    pub no_ja: bool,
+    /// Every sample trains with a random combination of the available modalities, and every combination that holds one of
+    /// them can be predicted; `available` may then name all modalities, or be empty to mean all. The restored branch completes
+    /// what is missing from the mean of the present encoders' features, which must have one width.
+    pub robust: bool,
+    /// Keep the teacher's outputs per sample. Turn off with augmentation, or when they do not fit in memory.
+    pub cache_teacher: bool,
+}
+
+impl Default for ModDistillConfig {
+    fn default() -> Self {
+        Self {
+            available: Vec::new(),
+            network: NetworkConfig::default(),
+            translation: TranslationConfig::default(),
+            trunk: TrunkConfig::Mlp { widths: vec![128] },
+            teacher: TeacherView::Full,
+            adaptation: Adaptation::Factorised,
+            alpha: 2.0,
+            beta: 1.0,
+            temperature: 2.0,
+            prediction_bandwidth: 1.68 * 1.68,
+            balance: Balance::Fixed,
+            lambda_ja: 1.0,
+            lambda_rec: 0.1,
+            lambda_r: 0.0,
+            warm_up: 0.1,
+            two_stage: false,
+            no_ctn: false,
+            no_ja: false,
+            robust: false,
+            cache_teacher: true,
+        }
+    }
+}
+
+impl ModDistillConfig {
+    /// The defaults for these available modalities.
+    pub fn available<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self { available: names.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// Refuses settings that cannot work.
+    pub fn validate(&self) -> Result<()> {
+        let weights = [
+            ("alpha", self.alpha),
+            ("beta", self.beta),
+            ("lambda_ja", self.lambda_ja),
+            ("lambda_rec", self.lambda_rec),
+            ("lambda_r", self.lambda_r),
+        ];
+        for (field, value) in weights {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::config(field, format!("must be a number that is not negative, found {value}")));
+            }
+        }
+        for (field, value) in [("temperature", self.temperature), ("prediction_bandwidth", self.prediction_bandwidth)] {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(Error::config(field, format!("must be a positive number, found {value}")));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.warm_up) {
+            return Err(Error::config("warm_up", format!("is a share of the run, 0 to 1, found {}", self.warm_up)));
+        }
+        if self.two_stage && (self.no_ja || self.lambda_ja == 0.0) {
+            return Err(Error::config(
+                "two_stage",
+                "its first stage is the joint adaptation alone: it needs `lambda_ja` above 0 and not `no_ja`",
+            ));
+        }
+        if self.two_stage && self.robust {
+            return Err(Error::config(
+                "two_stage",
+                "freezes the restored branch, which shares its encoders with the own one in `robust` mode",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The combination of the available modalities (see [`ModDistillConfig::robust`] for what is refused).
+    pub fn available_subset(&self, modalities: &Modalities) -> Result<Subset> {
+        if self.available.is_empty() {
+            return match self.robust {
+                true => Ok(modalities.full()),
+                false => Err(Error::config(
+                    "available",
+                    format!("name the modalities that are there at prediction; there are: {}", modalities.names().join(", ")),
+                )),
+            };
+        }
+        let available = modalities.parse(&self.available.join("+"))?;
+        if available == modalities.full() && !self.robust {
+            return Err(Error::config("available", "names every modality: none is left to distil from; leave one out, or set `robust`"));
+        }
+        Ok(available)
+    }
+
+    /// What the teacher sees of these modalities.
+    pub fn teacher_subset(&self, modalities: &Modalities) -> Result<Subset> {
+        let available = self.available_subset(modalities)?;
+        match self.teacher {
+            TeacherView::Full => Ok(modalities.full()),
+            TeacherView::Privileged => Subset::from_bits(modalities.full().bits() & !available.bits())
+                .map_err(|_| Error::config("teacher", "there is no privileged modality when all are available: use \"full\"")),
+        }
+    }
+}
+
+/// Which modalities the teacher sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TeacherView {
+    /// All of them.
+    #[default]
+    Full,
+    /// Only the privileged ones; train the teacher on them alone.
+    Privileged,
+}
+
+/// How the restored branch is aligned with the teacher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Adaptation {
+    /// Feature discrepancy plus softened KL of predictions: P(X, Y) = P(X) P(Y|X), as in the authors' code.
+    #[default]
+    Factorised,
+    /// One discrepancy with the product of a kernel on features and one on predictions (joint adaptation networks).
+    Joint,
+}
+
+/// How the terms of the loss are weighed against each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// By the `lambda_*` settings.
+    #[default]
+    Fixed,
+    /// By learned uncertainties (Kendall et al. 2018): each weighted term `L_i` counts as `exp(-s_i) L_i + s_i`.
+    Uncertainty,
+}

@@ -1,0 +1,62 @@
+//! From own and restored feature to the prediction.
+
+use crate::branch::Pair;
+use crate::{CrossTranslation, ModDistillConfig, Translated};
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use mm_core::Result;
+use mm_core::fusion::{Trunk, pool};
+use mm_core::nn::{ConcatLinear, Linear, Mode, concat_linear, linear};
+
+/// Fusion of the two features, the trunk behind it and the head: `fusion.*`, `trunk.*`, `head.*`.
+pub(crate) struct Fusion {
+    join: Join,
+    trunk: Box<dyn Trunk>,
+    head: Linear,
+}
+
+enum Join {
+    Translation(CrossTranslation),
+    /// The ablation: concatenation of the pooled features, linear, ReLU.
+    Concat(ConcatLinear),
+}
+
+/// What the fusion gives.
+pub(crate) struct FusedPair {
+    /// `[batch, classes]`.
+    pub logits: Tensor,
+    /// For the reconstruction, where there is a translation.
+    pub translated: Option<Translated>,
+}
+
+impl Fusion {
+    /// For features of this shape (without the batch).
+    pub fn new(config: &ModDistillConfig, shape: &[usize], classes: usize, vb: VarBuilder) -> Result<Self> {
+        let channels = shape[0];
+        let join = match config.no_ctn {
+            true => Join::Concat(concat_linear(&[channels, channels], channels, vb.pp("fusion"))?),
+            false => Join::Translation(CrossTranslation::new(channels, 2, &config.translation, vb.pp("fusion"))?),
+        };
+        let trunk = config.trunk.build(&[shape], vb.pp("trunk"))?;
+        let head = linear(trunk.feature_shape()[0], classes, vb.pp("head"))?;
+        Ok(Self { join, trunk, head })
+    }
+
+    /// Prediction from both features, `[batch, ..]` of one shape.
+    pub fn forward(&self, restored: &Tensor, own: &Tensor, mode: Mode) -> Result<FusedPair> {
+        let (fused, translated) = match &self.join {
+            Join::Translation(translation) => {
+                let translated = translation.forward(restored, own, mode)?;
+                (translated.fused.clone(), Some(translated))
+            }
+            Join::Concat(layer) => (layer.forward(&[Some(pool(restored)?), Some(pool(own)?)])?.relu()?, None),
+        };
+        let feature = self.trunk.forward(&[Some(fused)], mode)?;
+        Ok(FusedPair { logits: self.head.forward(&pool(&feature)?)?, translated })
+    }
+
+    /// Logits `[batch, classes]` without a graph for gradients.
+    pub fn predict(&self, pair: &Pair) -> Result<Tensor> {
+        Ok(self.forward(&pair.restored.detach(), &pair.own.detach(), Mode::Eval)?.logits.detach())
+    }
+}

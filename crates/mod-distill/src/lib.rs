@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod adaptation;
+mod balance;
+mod branch;
+mod builder;
+mod completion;
+mod config;
+mod discrepancy;
+mod fusion;
+mod method;
+mod teaching;
+mod translation;
+
+pub use adaptation::{joint_adaptation, warm_up};
+pub use builder::ModDistillBuilder;
+pub use config::{Adaptation, Balance, ModDistillConfig, TeacherView};
+pub use discrepancy::{joint_mmd, maximum_mean_discrepancy};
+pub use method::ModDistill;
+pub use translation::{CrossTranslation, Translated, TranslatedAll, TranslationConfig, reconstruction};

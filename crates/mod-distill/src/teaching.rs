@@ -1,0 +1,134 @@
+//! What only training has: the teacher, the restored branch's own head, and which samples can be taught.
+
+use crate::ModDistillConfig;
+use crate::adaptation::adapt;
+use crate::balance::Uncertainties;
+use candle_core::{D, DType, Tensor};
+use mm_core::data::Batch;
+use mm_core::fusion::{Fused, pool};
+use mm_core::nn::Linear;
+use mm_core::teacher::Teacher;
+use mm_core::{Error, Presence, Result, Subset};
+
+/// Below so many samples a discrepancy of distributions means little.
+pub(crate) const FEW: usize = 8;
+
+/// The parts that are not deployed.
+pub(crate) struct Teaching {
+    pub teacher: Box<dyn Teacher>,
+    pub teacher_sees: Subset,
+    /// Prediction of the restored branch alone: `restored_head.*`.
+    pub head: Linear,
+    pub uncertainties: Option<Uncertainties>,
+    /// Of this epoch.
+    pub counts: Counts,
+}
+
+/// What was not as good as it could be.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Counts {
+    /// Batches that were aligned on fewer than [`FEW`] samples.
+    pub thin_batches: usize,
+    /// Samples that the teacher had no finite output for.
+    pub not_finite: usize,
+}
+
+/// The samples of a batch that have all that the teacher sees.
+pub(crate) struct Complete {
+    rows: Vec<u32>,
+    batch: usize,
+}
+
+impl Complete {
+    /// By what each sample has.
+    pub fn new(presence: &Presence, teacher_sees: Subset) -> Self {
+        let has_all = (0u32..).zip(presence.subsets()).filter(|(_, has)| teacher_sees.is_subset_of(**has));
+        Self { rows: has_all.map(|(row, _)| row).collect(), batch: presence.len() }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Their rows of `[batch, ..]`.
+    pub fn of(&self, tensor: &Tensor) -> Result<Tensor> {
+        if self.rows.len() == self.batch {
+            return Ok(tensor.clone());
+        }
+        Ok(tensor.index_select(&Tensor::from_slice(&self.rows, self.rows.len(), tensor.device())?, 0)?)
+    }
+
+    /// The samples as a batch of the modalities that the teacher sees.
+    fn batch(&self, batch: &Batch, teacher_sees: Subset) -> Result<Batch> {
+        let inputs = batch.inputs.iter().map(|input| input.as_ref().map(|t| self.of(t)).transpose()).collect::<Result<_>>()?;
+        let ids = self.rows.iter().filter_map(|&row| batch.rows.get(row as usize).copied()).collect();
+        Batch::new(inputs, Presence::uniform(teacher_sees, self.rows.len()), self.of(&batch.labels)?, ids)
+    }
+}
+
+impl Teaching {
+    /// Feature (pooled) and prediction of the restored branch alone.
+    pub fn restored(&self, restored: &Tensor) -> Result<Fused> {
+        let feature = pool(restored)?;
+        let logits = self.head.forward(&feature)?;
+        Ok(Fused { feature, logits })
+    }
+
+    /// The joint adaptation on the complete samples, `None` if there is nothing to align with.
+    ///
+    /// Samples that the teacher has no finite output for are left out: a privileged sensor that broke must not reach the
+    /// deployed branches.
+    pub fn adaptation(&mut self, config: &ModDistillConfig, batch: &Batch, complete: &Complete, restored: &Fused) -> Result<Option<Tensor>> {
+        self.counts.thin_batches += usize::from(complete.rows.len() < FEW);
+        if complete.is_empty() {
+            return Ok(None);
+        }
+        let privileged = self.teacher.teach(&complete.batch(batch, self.teacher_sees)?)?;
+        let privileged = Fused { feature: pool(&privileged.feature)?.detach(), logits: privileged.logits.detach() };
+        let finite = finite_rows(&privileged)?;
+        let (r, p) = (&restored.feature.dims()[1..], &privileged.feature.dims()[1..]);
+        if r != p {
+            return Err(Error::shape("restored feature", format!("{p:?}, as the teacher's; give both the same `network`"), r));
+        }
+        let (z_r, z_p) = (&restored.logits.dims()[1..], &privileged.logits.dims()[1..]);
+        if z_r != z_p {
+            return Err(Error::shape("teacher's logits", format!("{z_r:?}, one a class"), z_p));
+        }
+        let select = |fused: &Fused, rows: &Complete| -> Result<Fused> {
+            Ok(Fused { feature: rows.of(&fused.feature)?, logits: rows.of(&fused.logits)? })
+        };
+        let (mut restored, mut privileged) = (select(restored, complete)?, privileged);
+        if finite.rows.len() < finite.batch {
+            self.counts.not_finite += finite.batch - finite.rows.len();
+            if finite.is_empty() {
+                return Ok(None);
+            }
+            (restored, privileged) = (select(&restored, &finite)?, select(&privileged, &finite)?);
+        }
+        adapt(config, &restored, &privileged).map(Some)
+    }
+
+    /// What an epoch's counts say, if anything.
+    pub fn remarks(&self) -> Vec<String> {
+        let Counts { thin_batches, not_finite } = self.counts;
+        let mut remarks = Vec::new();
+        if thin_batches > 0 {
+            remarks.push(format!(
+                "{thin_batches} batches had fewer than {FEW} samples with all that the teacher sees: distributions of so few say little"
+            ));
+        }
+        if not_finite > 0 {
+            remarks.push(format!("{not_finite} samples were not aligned: the teacher's output for them is NaN or infinite"));
+        }
+        remarks
+    }
+}
+
+/// The rows whose feature and logits are all finite.
+fn finite_rows(fused: &Fused) -> Result<Complete> {
+    let sum = |t: &Tensor| t.flatten_from(1)?.to_dtype(DType::F64)?.sum(D::Minus1);
+    let sums = (sum(&fused.feature)? + sum(&fused.logits)?)?.to_vec1::<f64>()?;
+    let rows = (0u32..).zip(&sums).filter(|(_, sum)| sum.is_finite()).map(|(row, _)| row).collect();
+    Ok(Complete { rows, batch: sums.len() })
+}

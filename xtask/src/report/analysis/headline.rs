@@ -1,0 +1,91 @@
+//! The result in plain words.
+
+use super::{Compared, Comparison, RunReport};
+use mm_core::statistics::{Interval, Verdict};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a headline is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Mean over the combinations.
+    Mean,
+    /// Worst combination.
+    Worst,
+    /// All modalities.
+    Full,
+}
+
+/// Who is best in one measure, and what that is worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Headline {
+    /// The measure.
+    pub measure: Measure,
+    /// The run with the highest estimate among those that evaluated all combinations.
+    pub best: String,
+    /// Its value.
+    pub value: Interval,
+    /// Its difference to the reference; absent if it is the reference.
+    pub compared: Option<Compared>,
+    /// Runs found better than the reference.
+    pub better: Vec<String>,
+    /// Runs found worse than the reference.
+    pub worse: Vec<String>,
+    /// Runs without a difference found.
+    pub no_difference: Vec<String>,
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mean => "Mean over combinations",
+            Self::Worst => "Worst combination",
+            Self::Full => "All modalities present",
+        })
+    }
+}
+
+impl Measure {
+    fn value(self, run: &RunReport) -> Option<Interval> {
+        match self {
+            Self::Mean => Some(run.mean.interval),
+            Self::Worst => Some(run.worst.interval),
+            Self::Full => run.full.map(|v| v.interval),
+        }
+    }
+
+    fn compared(self, comparison: &Comparison) -> Option<Compared> {
+        match self {
+            Self::Mean => Some(comparison.mean),
+            Self::Worst => Some(comparison.worst),
+            Self::Full => comparison.full,
+        }
+    }
+}
+
+/// One headline a measure.
+pub fn of(runs: &[RunReport], reference: usize) -> Vec<Headline> {
+    [Measure::Mean, Measure::Worst, Measure::Full].into_iter().filter_map(|m| headline(m, runs, reference)).collect()
+}
+
+fn headline(measure: Measure, runs: &[RunReport], reference: usize) -> Option<Headline> {
+    let any_complete = runs.iter().any(|r| r.complete);
+    let ranked: Vec<&RunReport> = runs.iter().filter(|r| r.complete || !any_complete).collect();
+    let score = |r: &RunReport| measure.value(r).map_or(f64::NEG_INFINITY, |v| v.estimate);
+    let best = ranked.iter().copied().reduce(|best, r| if score(r) > score(best) { r } else { best })?;
+    let of = |r: &RunReport| r.comparison.as_ref().and_then(|c| measure.compared(c));
+    let found = |verdict: Verdict| {
+        let hits = ranked.iter().filter(|r| of(r).is_some_and(|c| c.verdict == verdict));
+        hits.filter(|r| r.run != runs[reference].run).map(|r| r.run.clone()).collect()
+    };
+    Some(Headline {
+        measure,
+        best: best.run.clone(),
+        value: measure.value(best)?,
+        compared: of(best),
+        better: found(Verdict::Better),
+        worse: found(Verdict::Worse),
+        no_difference: found(Verdict::NoDifferenceFound),
+    })
+}

@@ -1,0 +1,228 @@
+//! What the results say, in numbers: the content of `report.json`, from which the pages are written.
+
+mod calibration;
+mod comparison;
+mod confusion;
+mod cost;
+mod headline;
+mod outcomes;
+mod remarks;
+mod run;
+mod sensors;
+mod severity;
+mod training;
+
+pub use calibration::{Calibration, OverSeeds, Spoof, SpoofRates};
+pub use comparison::{Compared, Comparison};
+pub use confusion::Confusion;
+pub use cost::CostReport;
+pub use headline::Headline;
+pub use run::{CombinationValue, RunReport, Value};
+pub use sensors::{SensorReport, SensorSet};
+pub use severity::SeverityReport;
+pub use training::EpochMean;
+
+use super::{Error, Settings};
+use crate::result::CellResult;
+use mm_core::Subset;
+use outcomes::Group;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The method that others are compared with, where a plan has it.
+pub const REFERENCE_METHOD: &str = "modality-dropout";
+/// Up to this many combinations, each is shown with its interval.
+const ALL_SHOWN_UP_TO: usize = 130;
+/// Above, so many of the worst ones are, next to the single modalities and the full set.
+const WORST_SHOWN: usize = 40;
+
+/// The whole report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Version of this format.
+    pub format: u32,
+    /// Name of the plan.
+    pub plan: String,
+    /// What the plan is for.
+    pub description: String,
+    /// Resamples of each bootstrap.
+    pub resamples: usize,
+    /// Remarks on the whole plan, such as cells that failed.
+    pub notes: Vec<String>,
+    /// One part a data entry of the plan.
+    pub data: Vec<DataReport>,
+    /// Where the results come from.
+    pub provenance: ProvenanceReport,
+}
+
+/// One data entry of the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataReport {
+    /// Its name.
+    pub name: String,
+    /// Names of the modalities.
+    pub modalities: Vec<String>,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// Test samples of each cell, each number once.
+    pub test_samples: Vec<usize>,
+    /// All seeds.
+    pub seeds: Vec<u64>,
+    /// The run that the others are compared with.
+    pub reference: String,
+    /// What to know before reading the numbers.
+    pub remarks: Vec<String>,
+    /// The result in plain words.
+    pub headlines: Vec<Headline>,
+    /// The combinations that any run evaluated, by size.
+    pub combinations: Vec<Combination>,
+    /// One part a run, in the order of the plan.
+    pub runs: Vec<RunReport>,
+    /// Degraded sensors, one part a corruption and corrupted subset.
+    pub severity: Vec<SeverityReport>,
+    /// Which sensors are worth their cost.
+    pub sensors: Option<SensorReport>,
+    /// The best method's errors.
+    pub confusion: Vec<Confusion>,
+}
+
+/// One combination of modalities.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Combination {
+    /// As text, `rgb+depth`.
+    pub name: String,
+    /// Positions of its modalities.
+    pub modalities: Vec<usize>,
+    /// Whether it is shown by itself where there are too many to show all.
+    pub shown: bool,
+}
+
+/// Where results come from: each differing value once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvenanceReport {
+    /// Versions of the program.
+    pub versions: Vec<String>,
+    /// Data entry and hash of its data.
+    pub data_hashes: Vec<(String, String)>,
+    /// Machines.
+    pub machines: Vec<String>,
+    /// Threads of a cell.
+    pub threads: Vec<usize>,
+    /// Hash of the keys of all cells: equal for equal plans, data and programs.
+    pub plan_hash: String,
+    /// Number of cells.
+    pub cells: usize,
+    /// When the first and the last cell finished.
+    pub finished: [String; 2],
+}
+
+/// Analyses the results of a plan.
+pub fn analyse(plan: &str, description: &str, results: &[CellResult], notes: &[String], settings: &Settings) -> Result<Report, Error> {
+    if results.is_empty() {
+        return Err(Error::NoResults);
+    }
+    let names = distinct(results.iter().map(|r| r.data.clone()));
+    let data = names.iter().map(|name| analyse_data(name, results, settings)).collect::<Result<_, _>>()?;
+    Ok(Report {
+        format: 1,
+        plan: plan.to_string(),
+        description: description.to_string(),
+        resamples: settings.bootstrap.resamples,
+        notes: notes.to_vec(),
+        data,
+        provenance: provenance(results),
+    })
+}
+
+fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Result<DataReport, Error> {
+    let cells: Vec<&CellResult> = results.iter().filter(|r| r.data == name).collect();
+    let first = cells[0];
+    let groups: Vec<Group> = distinct(cells.iter().map(|c| c.run.clone())).iter().map(|run| Group::new(run, &cells)).collect::<Result<_, _>>()?;
+    let reference = groups.iter().position(|g| g.method == REFERENCE_METHOD).unwrap_or(0);
+    let mut subsets: Vec<Subset> = groups.iter().flat_map(Group::any_combination).collect();
+    subsets.sort_by_key(outcomes::order);
+    subsets.dedup();
+    let full = Subset::full(first.modalities.len());
+    let shown = shown(&subsets, full, &groups);
+
+    let mut runs = groups
+        .iter()
+        .map(|group| RunReport::new(group, &subsets, &shown, full, first, settings))
+        .collect::<Result<Vec<_>, _>>()?;
+    comparison::compare_all(&groups, reference, full, &mut runs, settings)?;
+    let severity = severity::analyse(&groups, reference, first, settings)?;
+    let best = run::best(&runs);
+    Ok(DataReport {
+        name: name.to_string(),
+        modalities: first.modalities.clone(),
+        classes: first.classes.clone(),
+        test_samples: distinct(cells.iter().map(|c| c.test_samples)),
+        seeds: distinct_sorted(cells.iter().map(|c| c.seed)),
+        reference: groups[reference].run.clone(),
+        remarks: remarks::of(&groups, reference, &runs, &cells),
+        headlines: headline::of(&runs, reference),
+        sensors: sensors::analyse(&runs[best], &subsets, full, first),
+        confusion: confusion::of_best(&groups[best], full),
+        combinations: subsets.iter().map(|s| Combination::new(*s, first, shown.contains(s))).collect(),
+        runs,
+        severity,
+    })
+}
+
+impl Combination {
+    fn new(subset: Subset, cell: &CellResult, shown: bool) -> Self {
+        Self { name: outcomes::name(subset, cell), modalities: subset.indices().collect(), shown }
+    }
+}
+
+/// The combinations shown one by one: all, or the single ones, the full one and the worst ones on average over the runs.
+fn shown(subsets: &[Subset], full: Subset, groups: &[Group]) -> Vec<Subset> {
+    if subsets.len() <= ALL_SHOWN_UP_TO {
+        return subsets.to_vec();
+    }
+    let mut by_accuracy = subsets.to_vec();
+    let accuracy = |s: Subset| {
+        let values: Vec<f64> = groups.iter().filter_map(|g| g.accuracy(s)).collect();
+        mm_core::statistics::mean(&values)
+    };
+    by_accuracy.sort_by(|a, b| accuracy(*a).total_cmp(&accuracy(*b)));
+    by_accuracy.truncate(WORST_SHOWN);
+    subsets.iter().copied().filter(|s| s.len() == 1 || *s == full || by_accuracy.contains(s)).collect()
+}
+
+fn provenance(results: &[CellResult]) -> ProvenanceReport {
+    let mut hash = Sha256::new();
+    for key in distinct_sorted(results.iter().map(|r| &r.key)) {
+        hash.update(key.as_bytes());
+        hash.update([0]);
+    }
+    let finished = |better: fn(&str, &str) -> bool| {
+        let times = results.iter().map(|r| r.provenance.finished_at.as_str());
+        times.reduce(|a, b| if better(b, a) { b } else { a }).unwrap_or_default().to_string()
+    };
+    ProvenanceReport {
+        versions: distinct_sorted(results.iter().map(|r| r.provenance.version.clone())),
+        data_hashes: distinct(results.iter().map(|r| (r.data.clone(), r.provenance.data_hash.clone()))),
+        machines: distinct_sorted(results.iter().map(|r| r.provenance.machine.clone())),
+        threads: distinct_sorted(results.iter().map(|r| r.cost.threads)),
+        plan_hash: hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect(),
+        cells: results.len(),
+        finished: [finished(|b, a| b < a), finished(|b, a| b > a)],
+    }
+}
+
+/// Each value once, in the order of first appearance.
+fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    values.for_each(|v| {
+        if !seen.contains(&v) {
+            seen.push(v);
+        }
+    });
+    seen
+}
+
+/// Each value once, ascending.
+fn distinct_sorted<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
+    values.collect::<std::collections::BTreeSet<T>>().into_iter().collect()
+}

@@ -1,0 +1,183 @@
+//! One run: its accuracy over the combinations, with intervals.
+
+use super::outcomes::{Group, common_combinations, name};
+use super::{Calibration, Comparison, CostReport, EpochMean, Error, Settings, Spoof, calibration, cost, training};
+use crate::result::CellResult;
+use mm_core::Subset;
+use mm_core::statistics::{Interval, Statistic, mean, shapley_weights, standard_deviation};
+use serde::{Deserialize, Serialize};
+
+/// One run on one data entry, over its seeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Name of the run.
+    pub run: String,
+    /// Its method.
+    pub method: String,
+    /// Its seeds.
+    pub seeds: Vec<u64>,
+    /// Whether every seed evaluated every combination that any run did.
+    pub complete: bool,
+    /// Combinations that all seeds evaluated: those behind mean and worst.
+    pub evaluated: usize,
+    /// Mean accuracy over the combinations.
+    pub mean: Value,
+    /// Lowest accuracy of a combination.
+    pub worst: Value,
+    /// The combination with the lowest accuracy over all seeds.
+    pub worst_combination: String,
+    /// Accuracy with all modalities.
+    pub full: Option<Value>,
+    /// Full minus worst.
+    pub gap: Option<Value>,
+    /// The difference to the reference; absent for the reference itself and where nothing can be paired.
+    pub comparison: Option<Comparison>,
+    /// In the order of [`super::DataReport::combinations`]; absent where not evaluated.
+    pub combinations: Vec<Option<CombinationValue>>,
+    /// Mean accuracy by number of modalities, for the sizes it evaluated.
+    pub by_size: Vec<(usize, f64)>,
+    /// Shapley value of each modality, where all combinations were evaluated.
+    pub shapley: Option<Vec<Interval>>,
+    /// Calibration.
+    pub calibration: Calibration,
+    /// Error rates of two-class tasks.
+    pub spoof: Option<Spoof>,
+    /// Cost.
+    pub cost: CostReport,
+    /// Training history, mean over the seeds.
+    pub training: Vec<EpochMean>,
+    /// Remarks of its cells with the seeds that made them.
+    pub notes: Vec<(String, Vec<u64>)>,
+}
+
+/// A number over seeds: estimate with bootstrap interval, and its standard deviation over seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Value {
+    /// Mean over the seeds, with its 95 % interval.
+    pub interval: Interval,
+    /// Standard deviation over seeds; absent with one seed.
+    pub sd: Option<f64>,
+}
+
+/// The accuracy on one combination.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CombinationValue {
+    /// Mean over the seeds that evaluated it.
+    pub accuracy: f64,
+    /// Standard deviation over seeds; absent with one seed.
+    pub sd: Option<f64>,
+    /// 95 % interval, where all seeds evaluated it and it is shown by itself.
+    pub interval: Option<Interval>,
+}
+
+impl RunReport {
+    /// Analyses a run; `comparison` is filled in later.
+    pub fn new(group: &Group, subsets: &[Subset], shown: &[Subset], full: Subset, first: &CellResult, settings: &Settings) -> Result<Self, Error> {
+        let common = common_combinations(&[&group.cells]);
+        if common.is_empty() {
+            return Err(Error::cell(group.cells[0].result, "its seeds have no combination in common"));
+        }
+        let outcomes = group.cells.iter().map(|c| c.outcomes(&common)).collect::<Result<Vec<_>, _>>()?;
+        let shapley = shapley_statistics(&common, full, first);
+        let full_at = common.iter().position(|s| *s == full);
+        let mut statistics = vec![Statistic::Mean, Statistic::Worst];
+        statistics.extend(full_at.into_iter().flat_map(|k| [Statistic::Combination(k), Statistic::Gap(k)]));
+        let shapley_from = statistics.len();
+        statistics.extend(shapley.iter().flatten().cloned());
+        let single_from = statistics.len();
+        let singles: Vec<Subset> = common.iter().copied().filter(|s| shown.contains(s)).collect();
+        statistics.extend(singles.iter().filter_map(|s| common.iter().position(|c| c == s)).map(Statistic::Combination));
+        let resampled = settings.bootstrap.run(&[&outcomes], &statistics)?;
+
+        let accuracy = |seed: usize, subset: Subset| group.cells[seed].combination(subset).map_or(f64::NAN, |c| c.metrics.accuracy);
+        let per_seed = |f: &dyn Fn(usize) -> f64| standard_deviation(&(0..group.cells.len()).map(f).collect::<Vec<_>>());
+        let lowest = |seed: usize| common.iter().map(|s| accuracy(seed, *s)).fold(f64::INFINITY, f64::min);
+        let average = |seed: usize| mean(&common.iter().map(|s| accuracy(seed, *s)).collect::<Vec<_>>());
+        let value = |statistic: usize, sd: Option<f64>| Value { interval: resampled.interval(0, statistic), sd };
+        let worst = worst_combination(group, &common);
+        Ok(Self {
+            run: group.run.clone(),
+            method: group.method.clone(),
+            seeds: group.seeds(),
+            complete: subsets.iter().all(|s| common.contains(s)),
+            evaluated: common.len(),
+            mean: value(0, per_seed(&average)),
+            worst: value(1, per_seed(&lowest)),
+            worst_combination: name(worst, first),
+            full: full_at.map(|_| value(2, per_seed(&|seed| accuracy(seed, full)))),
+            gap: full_at.map(|_| value(3, per_seed(&|seed| accuracy(seed, full) - lowest(seed)))),
+            comparison: None,
+            combinations: subsets
+                .iter()
+                .map(|s| {
+                    let values: Vec<f64> = group.each(*s).map(|c| c.metrics.accuracy).collect();
+                    let interval = singles.iter().position(|c| c == s).map(|i| resampled.interval(0, single_from + i));
+                    (!values.is_empty()).then(|| CombinationValue { accuracy: mean(&values), sd: standard_deviation(&values), interval })
+                })
+                .collect(),
+            by_size: by_size(group, &common),
+            shapley: shapley.map(|list| (0..list.len()).map(|i| resampled.interval(0, shapley_from + i)).collect()),
+            calibration: calibration::calibration(group, &common, full),
+            spoof: calibration::spoof(group, &common, full),
+            cost: cost::cost(group),
+            training: training::history(group),
+            notes: notes(group),
+        })
+    }
+}
+
+/// The combination of lowest accuracy over the seeds, the first of equals.
+pub fn worst_combination(group: &Group, common: &[Subset]) -> Subset {
+    let accuracy = |s: Subset| group.accuracy(s).unwrap_or(f64::INFINITY);
+    common.iter().copied().min_by(|a, b| accuracy(*a).total_cmp(&accuracy(*b))).unwrap_or(common[0])
+}
+
+/// The run with the highest mean, among those that evaluated everything if there are any.
+pub fn best(runs: &[RunReport]) -> usize {
+    let score = |r: &RunReport| (r.complete, r.mean.interval.estimate);
+    let better = |a: usize, b: usize| {
+        let (a, b) = (score(&runs[a]), score(&runs[b]));
+        a.0 > b.0 || a.0 == b.0 && a.1 > b.1
+    };
+    (0..runs.len()).reduce(|best, i| if better(i, best) { i } else { best }).unwrap_or(0)
+}
+
+/// One linear statistic a modality, if the table is complete. The empty set is worth a guess: the largest class, or 1/K.
+fn shapley_statistics(common: &[Subset], full: Subset, first: &CellResult) -> Option<Vec<Statistic>> {
+    if common.len() != full.bits() as usize {
+        return None;
+    }
+    let empty = guess(first);
+    let weights = shapley_weights(first.modalities.len())?;
+    let linear = |w: &Vec<f64>| Statistic::Linear { weights: common.iter().map(|s| w[s.bits() as usize]).collect(), offset: w[0] * empty };
+    Some(weights.iter().map(linear).collect())
+}
+
+/// The accuracy of always naming the largest class of the test samples.
+pub fn guess(cell: &CellResult) -> f64 {
+    let confusion = cell.combinations.iter().map(|c| &c.confusion).find(|c| c.iter().flatten().any(|n| *n > 0));
+    let of_classes = |rows: &Vec<Vec<u32>>| {
+        let sizes: Vec<u64> = rows.iter().map(|row| row.iter().map(|n| u64::from(*n)).sum()).collect();
+        sizes.iter().copied().max().unwrap_or(0) as f64 / sizes.iter().sum::<u64>() as f64
+    };
+    confusion.map_or(1.0 / cell.classes.len().max(1) as f64, of_classes)
+}
+
+fn by_size(group: &Group, common: &[Subset]) -> Vec<(usize, f64)> {
+    let sizes = super::distinct_sorted(common.iter().map(|s| s.len()));
+    let at = |size: usize| mean(&common.iter().filter(|s| s.len() == size).filter_map(|s| group.accuracy(*s)).collect::<Vec<_>>());
+    sizes.into_iter().map(|size| (size, at(size))).collect()
+}
+
+fn notes(group: &Group) -> Vec<(String, Vec<u64>)> {
+    let mut notes: Vec<(String, Vec<u64>)> = Vec::new();
+    for cell in &group.cells {
+        for note in &cell.result.notes {
+            match notes.iter_mut().find(|(text, _)| text == note) {
+                Some((_, seeds)) => seeds.push(cell.result.seed),
+                None => notes.push((note.clone(), vec![cell.result.seed])),
+            }
+        }
+    }
+    notes
+}

@@ -1,0 +1,57 @@
+//! Sensors that degrade.
+
+use super::parts::{compared, table};
+use super::Inks;
+use crate::report::Error;
+use crate::report::analysis::{DataReport, SeverityReport};
+use crate::report::chart::{LineChart, Series, lines};
+use crate::report::words::interval;
+use maud::{Markup, html};
+
+/// More tables than this are folded up.
+const OPEN_UP_TO: usize = 4;
+
+/// Curves and areas; nothing without corruptions.
+pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
+    if data.severity.is_empty() {
+        return Ok(html! {});
+    }
+    let charts = data.severity.iter().map(|r| chart(r, inks)).collect::<Result<Vec<_>, _>>()?;
+    Ok(html! {
+        h3 { "Degraded sensors" }
+        p.note { "All modalities present, some of them corrupted at test time. Severity 0 is the clean sensor; bands are 95 % intervals." }
+        div.charts { @for chart in &charts { (chart) } }
+        details open[data.severity.len() <= OPEN_UP_TO] {
+            summary { "Area under the curve: mean accuracy over the severities" }
+            (table("Area under the severity curves", html! {
+                thead { tr {
+                    th scope="col" { "Corruption" } th scope="col" { "Method" } th scope="col" { "Area, %" }
+                    th scope="col" { "Difference to " (data.reference) ", points" } th scope="col" { "Non-finite values" }
+                } }
+                @for report in &data.severity { tbody {
+                    @for (i, run) in report.runs.iter().enumerate() { tr {
+                        @if i == 0 { th scope="rowgroup" rowspan=(report.runs.len()) { (title(report)) } }
+                        th scope="row" { (run.run) }
+                        td.number { (run.area.as_ref().map_or("–".into(), interval)) }
+                        (compared(run.comparison.as_ref()))
+                        td.number { (run.non_finite) }
+                    } }
+                } }
+            }))
+        }
+    })
+}
+
+fn title(report: &SeverityReport) -> String {
+    format!("{} on {}", report.condition.corruption.replace('_', " "), report.condition.subset)
+}
+
+fn chart(report: &SeverityReport, inks: &Inks) -> Result<Markup, Error> {
+    let series = report.runs.iter().map(|run| Series {
+        ink: inks.of(&run.run),
+        points: run.points.iter().map(|(severity, v)| (f64::from(*severity), v.estimate, Some((v.low, v.high)))).collect(),
+    });
+    let title = title(report);
+    let description = format!("Accuracy against severity under {title}, one line a run; the table below has the areas");
+    lines(&LineChart { title: &title, description: &description, x: "severity", y: "accuracy, %", percent: true, whole: true, series: series.collect() })
+}

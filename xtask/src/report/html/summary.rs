@@ -1,0 +1,113 @@
+//! Headline, legend and the table of all methods.
+
+use super::parts::{chip, compared, number, table};
+use super::Inks;
+use crate::report::analysis::{DataReport, Headline, RunReport, Value};
+use crate::report::chart::SERIES;
+use crate::report::words::{effect, interval, p_value, percent, range, sentence, spread};
+use maud::{Markup, html};
+
+/// The finding of each measure.
+pub fn headlines(data: &DataReport) -> Markup {
+    html! { div.cards { @for headline in &data.headlines { (card(headline, &data.reference)) } } }
+}
+
+fn card(headline: &Headline, reference: &str) -> Markup {
+    html! {
+        article.card {
+            h3 { (headline.measure) }
+            p.figure { (percent(headline.value.estimate)) " " small { (range(&headline.value)) } }
+            p.who { (headline.best) @if let Some(c) = &headline.compared { " " (chip(c)) } }
+            p { (sentence(headline, reference)) }
+        }
+    }
+}
+
+/// Colours of the runs; each can be hidden in the charts.
+pub fn legend(data: &DataReport, inks: &Inks) -> Markup {
+    html! {
+        fieldset.legend {
+            legend { "Runs in the charts" }
+            @for run in &data.runs {
+                @let class = inks.0.iter().position(|n| *n == run.run).unwrap_or(0) % SERIES;
+                label class={ "k" (class) } {
+                    input type="checkbox" class={ "t" (class) } checked;
+                    span.swatch {} (run.run)
+                    @if run.run == data.reference { span.muted { " (reference)" } }
+                }
+            }
+        }
+    }
+}
+
+/// The table of all methods.
+pub fn section(data: &DataReport) -> Markup {
+    let gap = data.runs.iter().any(|r| r.gap.is_some());
+    html! {
+        h3 { "Summary" }
+        (table("Summary of the methods", html! {
+            thead {
+                tr {
+                    th scope="col" rowspan="2" { "Method" }
+                    th scope="colgroup" colspan=(if gap { "4" } else { "2" }) { "Accuracy, %" }
+                    th scope="colgroup" colspan=(if gap { "4" } else { "3" }) { "Difference to " (data.reference) ", points" }
+                }
+                tr {
+                    th scope="col" { "Mean" } th scope="col" { "Worst" }
+                    @if gap { th scope="col" { "Full" } th scope="col" { "Gap" } }
+                    th scope="col" { "Mean" } th scope="col" { "Worst" }
+                    @if gap { th scope="col" { "Full" } }
+                    th scope="col" title="Cohen's d of the mean: the difference in standard deviations over seeds" { "Effect d" }
+                }
+            }
+            tbody { @for run in &data.runs { (row(run, data, gap)) } }
+        }))
+        details {
+            summary { "Intervals and p-values" }
+            (table("Intervals and p-values", html! {
+                thead { tr {
+                    th scope="col" { "Method" } th scope="col" { "Mean" } th scope="col" { "Worst" } th scope="col" { "Worst combination" }
+                    th scope="col" { "Full" } th scope="col" { "p, mean" } th scope="col" { "p, worst" } th scope="col" { "p, full" }
+                } }
+                tbody { @for run in &data.runs { tr {
+                    th scope="row" { (run.run) }
+                    td.number { (interval(&run.mean.interval)) }
+                    td.number { (interval(&run.worst.interval)) }
+                    td { (run.worst_combination) }
+                    td.number { (run.full.as_ref().map_or("–".into(), |v| interval(&v.interval))) }
+                    @let c = run.comparison.as_ref();
+                    @for one in [c.map(|c| c.mean), c.map(|c| c.worst), c.and_then(|c| c.full)] {
+                        td.number { (one.map_or("–".into(), |d| p_value(d.adjusted_p))) }
+                    }
+                } } }
+            }))
+        }
+    }
+}
+
+fn row(run: &RunReport, data: &DataReport, gap: bool) -> Markup {
+    let reference = run.run == data.reference;
+    html! {
+        tr.reference[reference] {
+            th scope="row" { (run.run) @if !run.complete { span.muted title="Evaluated on fewer combinations: not ranked" { " *" } } }
+            (value(Some(&run.mean)))
+            (value(Some(&run.worst)))
+            @if gap { (value(run.full.as_ref())) (value(run.gap.as_ref())) }
+            @match &run.comparison {
+                Some(c) => {
+                    (compared(Some(&c.mean))) (compared(Some(&c.worst)))
+                    @if gap { (compared(c.full.as_ref())) }
+                    (number(&effect(&c.effect), ""))
+                }
+                None => td.muted colspan=(if gap { "4" } else { "3" }) { (if reference { "reference" } else { "not compared" }) },
+            }
+        }
+    }
+}
+
+fn value(value: Option<&Value>) -> Markup {
+    match value {
+        Some(v) => html! { td.number { (percent(v.interval.estimate)) " " small { (spread(v.sd)) " " span.range { (range(&v.interval)) } } } },
+        None => html! { td.muted { "–" } },
+    }
+}

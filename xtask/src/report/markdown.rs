@@ -1,0 +1,160 @@
+//! The report as Markdown: the tables, without the pictures.
+
+use super::analysis::{DataReport, Report};
+use super::words::*;
+
+/// Sets of sensors listed in the table.
+const SETS_SHOWN: usize = 12;
+
+/// The whole report.
+pub fn text(report: &Report) -> String {
+    let mut out = format!("# {}\n", escape(&report.plan));
+    if !report.description.is_empty() {
+        out += &format!("\n{}\n", escape(&report.description));
+    }
+    out += &format!(
+        "\nAccuracies in percent, differences in percentage points. `±` is the standard deviation over seeds, `[low, high]` a 95 % interval from a \
+         paired bootstrap over seeds and test samples ({} resamples); verdicts are Holm-adjusted.\n",
+        report.resamples
+    );
+    out += &list("Notes", &report.notes);
+    for data in &report.data {
+        out += &data_section(data);
+    }
+    let p = &report.provenance;
+    let hashes = p.data_hashes.iter().map(|(data, hash)| format!("{} {}", escape(data), escape(hash))).collect::<Vec<_>>();
+    out += "\n## Provenance\n\n";
+    out += &table(&["", ""], vec![
+        vec!["Version".into(), escape(&p.versions.join(", "))],
+        vec!["Plan hash".into(), p.plan_hash.clone()],
+        vec!["Cells".into(), p.cells.to_string()],
+        vec!["Data hash".into(), hashes.join("; ")],
+        vec!["Machine".into(), escape(&p.machines.join("; "))],
+        vec!["Threads a cell".into(), p.threads.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")],
+        vec!["Finished".into(), p.finished.iter().map(|t| escape(t)).collect::<Vec<_>>().join(" to ")],
+    ]);
+    out
+}
+
+fn data_section(data: &DataReport) -> String {
+    let seeds: Vec<String> = data.seeds.iter().map(u64::to_string).collect();
+    let mut out = format!(
+        "\n## {}\n\n{} modalities ({}), {} classes, {} test samples, seeds {}.\n\n",
+        escape(&data.name),
+        data.modalities.len(),
+        escape(&data.modalities.join(", ")),
+        data.classes.len(),
+        data.test_samples.iter().map(usize::to_string).collect::<Vec<_>>().join(" or "),
+        seeds.join(", ")
+    );
+    for headline in &data.headlines {
+        out += &format!("- **{}**: {}. {}\n", headline.measure, interval(&headline.value), escape(&sentence(headline, &data.reference)));
+    }
+    out += &list("Before reading the numbers", &data.remarks);
+    out += &summary(data);
+    out += &severity(data);
+    out += &sensors(data);
+    out += &cost(data);
+    let notes = data.runs.iter().flat_map(|r| r.notes.iter().map(|(note, seeds)| format!("{} (seed {}): {note}", r.run, join(seeds))));
+    out + &list("Notes of the runs", &notes.collect::<Vec<_>>())
+}
+
+fn summary(data: &DataReport) -> String {
+    let reference = format!("Δ mean to {}", escape(&data.reference));
+    let rows = data.runs.iter().map(|run| {
+        let optional = |v: &Option<super::analysis::Value>| v.as_ref().map_or("–".into(), value);
+        let (delta, verdict) = match &run.comparison {
+            Some(c) => (difference(&c.mean.difference), c.mean.verdict.to_string()),
+            None => ("–".into(), "–".into()),
+        };
+        let mean = format!("{} {}", value(&run.mean), range(&run.mean.interval));
+        vec![escape(&run.run), mean, value(&run.worst), optional(&run.full), optional(&run.gap), delta, verdict]
+    });
+    format!("\n### Summary\n\n{}", table(&["Method", "Mean", "Worst", "Full", "Gap", &reference, "Verdict"], rows.collect()))
+}
+
+fn severity(data: &DataReport) -> String {
+    let rows: Vec<Vec<String>> = data
+        .severity
+        .iter()
+        .flat_map(|report| {
+            report.runs.iter().map(|run| {
+                let (delta, verdict) = run.comparison.as_ref().map_or(("–".into(), "–".into()), |c| (difference(&c.difference), c.verdict.to_string()));
+                let area = run.area.as_ref().map_or("–".into(), interval);
+                vec![escape(&report.condition.corruption), escape(&report.condition.subset), escape(&run.run), area, delta, verdict]
+            })
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let reference = format!("Δ to {}", escape(&data.reference));
+    format!("\n### Degraded sensors: mean accuracy over severities\n\n{}", table(&["Corruption", "Sensors", "Method", "Area", &reference, "Verdict"], rows))
+}
+
+fn sensors(data: &DataReport) -> String {
+    let Some(report) = &data.sensors else { return String::new() };
+    let sensors = report.sensors.iter().map(|s| {
+        let alone = s.alone.as_ref().map_or("–".into(), |v| percent(v.accuracy));
+        let shapley = s.shapley.as_ref().map_or("–".into(), points_interval);
+        vec![escape(&s.modality), alone, shapley, s.missed.map_or("–".into(), points)]
+    });
+    let shown = report.sets.iter().enumerate().filter(|(i, set)| *i < SETS_SHOWN || set.front).map(|(_, set)| {
+        let accuracy = set.value.interval.as_ref().map_or(percent(set.value.accuracy), interval);
+        let gain = set.gain.map_or(if set.front { "on the front".into() } else { String::new() }, points);
+        vec![escape(&set.name), set.sensors.to_string(), accuracy, gain]
+    });
+    format!(
+        "\n### Which sensors are worth their cost ({})\n\n{}\n{}",
+        escape(&report.run),
+        table(&["Sensor", "Alone", "Shapley value", "Lost without it"], sensors.collect()),
+        table(&["Sensors", "Number", "Accuracy", "Gain along the Pareto front"], shown.collect())
+    )
+}
+
+fn cost(data: &DataReport) -> String {
+    let rows = data.runs.iter().map(|run| {
+        let c = &run.cost;
+        let passes = format!("{:.1}", c.encoder_passes_per_batch);
+        vec![escape(&run.run), seconds(c.train_seconds), seconds(c.evaluation_seconds), passes, thousands(c.deployed_parameters), megabytes(c.peak_memory_bytes)]
+    });
+    format!("\n### Cost of a cell\n\n{}", table(&["Method", "Training", "Evaluation", "Encoder passes a batch", "Deployed parameters", "Peak memory"], rows.collect()))
+}
+
+fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head: Vec<String> = head.iter().map(ToString::to_string).collect();
+    let rule = vec!["---".to_string(); head.len()];
+    [line(&head), line(&rule), rows.iter().map(|r| line(r)).collect()].concat()
+}
+
+fn list(title: &str, items: &[String]) -> String {
+    if items.is_empty() {
+        return String::new();
+    }
+    let items: String = items.iter().map(|i| format!("- {}\n", escape(i))).collect();
+    format!("\n**{title}**\n\n{items}")
+}
+
+fn join(seeds: &[u64]) -> String {
+    seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Text as it is, whatever it holds: no markup, no new column, one line.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' => out.push(' '),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '#' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,112 @@
+//! Numbers and findings in words, the same in every format. Accuracies are in percent, differences in percentage points.
+
+use super::analysis::{Compared, Headline, Value};
+use mm_core::statistics::{Difference, EffectSize, Interval};
+
+/// `97.1`.
+pub fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.1}", 100.0 * share) } else { "–".into() }
+}
+
+/// `+0.4`, with a real minus sign; differences that round to nothing have no sign.
+pub fn points(difference: f64) -> String {
+    let tenths = (1000.0 * difference).round() / 10.0;
+    match tenths {
+        t if t > 0.0 => format!("+{t:.1}"),
+        t if t < 0.0 => format!("−{:.1}", -t),
+        _ => "0.0".into(),
+    }
+}
+
+/// `97.1 [96.6, 97.6]`.
+pub fn interval(value: &Interval) -> String {
+    format!("{} {}", percent(value.estimate), range(value))
+}
+
+/// `[96.6, 97.6]`.
+pub fn range(value: &Interval) -> String {
+    format!("[{}, {}]", percent(value.low), percent(value.high))
+}
+
+/// `± 0.3`, or nothing with one seed.
+pub fn spread(sd: Option<f64>) -> String {
+    sd.map(|sd| format!("± {}", percent(sd))).unwrap_or_default()
+}
+
+/// `97.1 ± 0.3`, or without spread with one seed.
+pub fn value(value: &Value) -> String {
+    format!("{} {}", percent(value.interval.estimate), spread(value.sd)).trim_end().to_string()
+}
+
+/// `+0.4 [−0.1, +0.9]`.
+pub fn difference(value: &Difference) -> String {
+    points_interval(&value.interval)
+}
+
+/// `+0.4 [−0.1, +0.9]`.
+pub fn points_interval(value: &Interval) -> String {
+    format!("{} [{}, {}]", points(value.estimate), points(value.low), points(value.high))
+}
+
+/// `0.012`, `< 0.001`.
+pub fn p_value(p: f64) -> String {
+    if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") }
+}
+
+/// Cohen's d and its warning.
+pub fn effect(effect: &EffectSize) -> String {
+    match effect.cohens_d {
+        None => "–".into(),
+        Some(d) => format!("{}{:.1}{}", if d < 0.0 { "−" } else { "" }, d.abs(), if effect.too_few_seeds() { " (few seeds)" } else { "" }),
+    }
+}
+
+/// The finding of a headline, one or two sentences.
+pub fn sentence(headline: &Headline, reference: &str) -> String {
+    let first = match &headline.compared {
+        Some(c) => format!("{} is highest; against {reference}: {}.", headline.best, finding(c)),
+        None if headline.best == reference => format!("{reference}, the run the others are compared with, is highest itself."),
+        None => format!("{} is highest; it could not be compared with {reference}.", headline.best),
+    };
+    let group = |what: &str, runs: &[String]| if runs.is_empty() { String::new() } else { format!(" {what}: {}.", runs.join(", ")) };
+    let others = |runs: &[String]| runs.iter().filter(|r| **r != headline.best).cloned().collect::<Vec<_>>();
+    [
+        first,
+        group("Also better", &others(&headline.better)),
+        group("No difference found", &others(&headline.no_difference)),
+        group("Worse", &others(&headline.worse)),
+    ]
+    .concat()
+}
+
+/// `better by 0.4 points [0.1, 0.9]` or `no difference found, +0.1 points [-0.2, 0.5]`.
+pub fn finding(compared: &Compared) -> String {
+    format!("{} points, {}", difference(&compared.difference), compared.verdict)
+}
+
+/// `1 seed`, `3 seeds`.
+pub fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `12.3 s`, `0.123 s`, `4 min`.
+pub fn seconds(s: f64) -> String {
+    match s {
+        s if !s.is_finite() => "–".into(),
+        s if s < 1.0 => format!("{s:.3} s"),
+        s if s < 120.0 => format!("{s:.1} s"),
+        s => format!("{:.1} min", s / 60.0),
+    }
+}
+
+/// `123,456`.
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
+    groups.join(",")
+}
+
+/// `104 MB`.
+pub fn megabytes(bytes: Option<u64>) -> String {
+    bytes.map_or("–".into(), |b| format!("{:.0} MB", b as f64 / 1e6))
+}
