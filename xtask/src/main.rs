@@ -3,6 +3,7 @@
 mod bench;
 mod dataset;
 mod golden;
+mod perf;
 mod report;
 mod result;
 mod tidy;
@@ -35,6 +36,8 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Compute every case of a golden-value file and compare.
     Golden(golden::GoldenArguments),
+    /// Time the main job, beside PyTorch where asked.
+    Perf(perf::PerfArguments),
     /// Check the house rules.
     Tidy,
     /// Run one cell of a bench (called by `bench`).
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Golden(arguments) => golden::run(&arguments),
+        Command::Perf(arguments) => perf::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Cell(arguments) => bench::run_cell(&arguments).map(|()| ExitCode::SUCCESS),
     };

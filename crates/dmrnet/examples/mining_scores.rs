@@ -39,6 +39,9 @@ struct Arguments {
     /// Leave out the table of scores.
     #[arg(long)]
     only_accuracy: bool,
+    /// Only the runs whose names contain this, next to modality dropout.
+    #[arg(long, default_value = "")]
+    only: String,
     /// Further runs as `name={"setting": value, ..}`, settings of `DmrnetConfig` other than the defaults.
     #[arg(long)]
     form: Vec<String>,
@@ -92,7 +95,7 @@ fn main() -> Result<()> {
         if !arguments.only_accuracy {
             compare_scores(&tasks)?;
         }
-        compare_accuracy(&tasks, &arguments.form)?;
+        compare_accuracy(&tasks, &arguments)?;
     }
     Ok(())
 }
@@ -121,7 +124,7 @@ fn compare_scores(tasks: &[Task]) -> Result<()> {
     Ok(())
 }
 
-fn compare_accuracy(tasks: &[Task], forms: &[String]) -> Result<()> {
+fn compare_accuracy(tasks: &[Task], arguments: &Arguments) -> Result<()> {
     let drawn = |mining| DmrnetConfig { mining, supervision: HardSupervision::Drawn, ..DmrnetConfig::default() };
     let redraw = |mining| DmrnetConfig { mining, supervision: HardSupervision::Redraw, ..DmrnetConfig::default() };
     let mut runs: Vec<(String, Option<DmrnetConfig>)> = vec![
@@ -137,13 +140,14 @@ fn compare_accuracy(tasks: &[Task], forms: &[String]) -> Result<()> {
         ("redraw, by variance".into(), Some(redraw(MiningScore::Variance))),
         ("redraw, by training loss (default)".into(), Some(redraw(MiningScore::TrainingLoss))),
     ];
-    for form in forms {
+    for form in &arguments.form {
         let (name, settings) = form.split_once('=').ok_or_else(|| anyhow::anyhow!("a form is written name={{..}}"))?;
         runs.push((name.into(), Some(serde_json::from_str(settings)?)));
     }
     println!(
         "| run | mean over 63 | worst | mean of the {HARDEST} worst | all six | mean - dropout | worst - dropout |\n|---|---|---|---|---|---|---|"
     );
+    runs.retain(|(name, config)| config.is_none() || name.contains(&arguments.only));
     let mut baseline: Vec<[f64; 4]> = Vec::new();
     for (name, config) in runs {
         let measured = tasks.iter().map(|task| -> Result<[f64; 4]> {

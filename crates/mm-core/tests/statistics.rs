@@ -15,100 +15,130 @@ fn quick() -> Bootstrap {
     Bootstrap { resamples: 500, seed: 3 }
 }
 
-/// Seeded outcomes: combination `k` of `n` is right with probability `level + k / (4 n)`.
-fn random(seed: u64, level: f64, combinations: usize, samples: usize) -> Outcomes {
+fn outcomes_of(rows: Vec<String>) -> Outcomes {
+    Outcomes::from_rows(&rows).expect("outcomes")
+}
+
+/// Seeded rows: combination `k` of `n` is right with probability `level + k / (4 n)`.
+fn random(seed: u64, level: f64, combinations: usize, samples: usize) -> Vec<String> {
     use rand::RngExt;
     let mut rng = mm_core::rng::stream(seed, "test", &[]);
     let mut row = |k: usize| -> String {
         let p = level + k as f64 / (4 * combinations) as f64;
         (0..samples).map(|_| if rng.random::<f64>() < p { '1' } else { '0' }).collect()
     };
-    let rows: Vec<String> = (0..combinations).map(&mut row).collect();
-    Outcomes::from_rows(&rows).expect("outcomes")
+    (0..combinations).map(&mut row).collect()
+}
+
+/// The mean of a method's only column or the given ones.
+fn mean(columns: &[usize]) -> Statistic {
+    Statistic::Mean(columns.to_vec())
+}
+
+fn difference(bootstrap: &Bootstrap, seeds: &[Outcomes], a: &Statistic, b: &Statistic) -> Difference {
+    let resampled = bootstrap.run(seeds).expect("bootstrap");
+    resampled.statistic(a).expect("a").difference(&resampled.statistic(b).expect("b"))
+}
+
+fn interval(bootstrap: &Bootstrap, seeds: &[Outcomes], statistic: &Statistic) -> Interval {
+    bootstrap.run(seeds).expect("bootstrap").statistic(statistic).expect("statistic").interval()
 }
 
 #[test]
 fn estimates_by_hand() {
     // Seed 1: 3/4 and 1/4; seed 2: 4/4 and 2/3, one sample not evaluated.
-    let a = [outcomes(&["1110", "0010"]), outcomes(&["1111", "110-"])];
-    let linear = Statistic::Linear { weights: vec![2.0, -1.0], offset: 0.5 };
-    let statistics = [Statistic::Mean, Statistic::Worst, Statistic::Combination(0), linear];
-    let r = quick().run(&[&a], &statistics).expect("bootstrap");
-    let estimate = |s| r.interval(0, s).estimate;
-    assert!(close(estimate(0), (0.5 + 5.0 / 6.0) / 2.0));
-    assert!(close(estimate(1), (0.25 + 2.0 / 3.0) / 2.0));
-    assert!(close(estimate(2), 0.875));
-    assert!(close(estimate(3), 0.5 + 1.75 - (0.25 + 2.0 / 3.0) / 2.0));
+    let seeds = [outcomes(&["1110", "0010"]), outcomes(&["1111", "110-"])];
+    let resampled = quick().run(&seeds).expect("bootstrap");
+    let estimate = |s: &Statistic| resampled.statistic(s).expect("statistic").estimate();
+    assert!(close(estimate(&mean(&[0, 1])), (0.5 + 5.0 / 6.0) / 2.0));
+    assert!(close(estimate(&Statistic::Worst(vec![0, 1])), (0.25 + 2.0 / 3.0) / 2.0));
+    assert!(close(estimate(&Statistic::Single(0)), 0.875));
+    let linear = Statistic::Linear { terms: vec![(0, 2.0), (1, -1.0)], offset: 0.5 };
+    assert!(close(estimate(&linear), 0.5 + 1.75 - (0.25 + 2.0 / 3.0) / 2.0));
 }
 
 #[test]
 fn a_mean_has_the_interval_of_the_normal_approximation() {
-    // One seed, one combination, 320 of 400 right: sd of the mean sqrt(0.8 * 0.2 / 400) = 0.02.
+    // One seed, one column, 320 of 400 right: sd of the mean sqrt(0.8 * 0.2 / 400) = 0.02.
     let row: String = (0..400).map(|i| if i % 5 == 0 { '0' } else { '1' }).collect();
-    let r = Bootstrap { resamples: 4000, seed: 3 }.run(&[&[outcomes(&[&row])]], &[Statistic::Mean]).expect("bootstrap");
-    let Interval { estimate, low, high } = r.interval(0, 0);
+    let Interval { estimate, low, high } = interval(&Bootstrap { resamples: 4000, seed: 3 }, &[outcomes(&[&row])], &mean(&[0]));
     assert!(close(estimate, 0.8));
     assert!((low - (0.8 - 1.96 * 0.02)).abs() < 0.004 && (high - (0.8 + 1.96 * 0.02)).abs() < 0.004, "{low} {high}");
 }
 
 #[test]
 fn seeds_are_resampled_too() {
-    // Samples carry no variation; the two seeds do: 1/4 both at 0, 1/2 one each, 1/4 both at 1.
-    let a = [outcomes(&["0000"]), outcomes(&["1111"])];
-    let interval = quick().run(&[&a], &[Statistic::Mean]).expect("bootstrap").interval(0, 0);
-    assert_eq!((interval.low, interval.estimate, interval.high), (0.0, 0.5, 1.0));
+    // Samples carry no variation, the two seeds do: the resamples are 0, 0.5 and 1, their middle 95 % from 0 to 1. Scaled from
+    // half the variance to the whole and from the normal quantile to that of Student's t with one degree of freedom, 12.706.
+    let Interval { estimate, low, high } = interval(&quick(), &[outcomes(&["0000"]), outcomes(&["1111"])], &mean(&[0]));
+    let half = 0.5 * 2f64.sqrt() * 12.706 / 1.96;
+    assert!(estimate == 0.5 && (high - 0.5 - half).abs() < 0.4 && (0.5 - low - half).abs() < 0.4, "{low} {high}");
+}
+
+#[test]
+fn few_seeds_that_vary_give_few_false_findings() {
+    // Two equal methods whose accuracy varies by 5 points from seed to seed, three seeds. Uncorrected, a third of the trials would
+    // find a difference at the 5 % level.
+    use rand_distr::{Distribution, Normal};
+    let trial = |t: u64| {
+        let mut rng = mm_core::rng::stream(t, "trial", &[]);
+        let normal = Normal::new(0.5, 0.05).expect("normal");
+        let mut seed = |s: u64| {
+            let levels = [normal.sample(&mut rng), normal.sample(&mut rng)];
+            outcomes_of([random(1000 * t + s, levels[0], 2, 200), random(1000 * t + s + 500, levels[1], 2, 200)].concat())
+        };
+        let seeds = [seed(0), seed(1), seed(2)];
+        difference(&Bootstrap { resamples: 150, seed: t }, &seeds, &mean(&[0, 1]), &mean(&[2, 3])).p < 0.05
+    };
+    let found = (0..80).filter(|t| trial(*t)).count();
+    assert!(found <= 9, "{found} of 80");
 }
 
 #[test]
 fn pairs_are_resampled_together() {
-    // `b` is `a` with one sample of four turned wrong: the difference varies like that sample's count alone, and is never negative.
-    let (a, b) = ([outcomes(&["1101"])], [outcomes(&["0101"])]);
-    let d = quick().run(&[&a, &b], &[Statistic::Mean]).expect("bootstrap").difference(0, 1, 0);
-    assert!(close(d.interval.estimate, 0.25) && d.interval.low == 0.0 && d.interval.high <= 0.75 + 1e-9);
+    // Column 1 is column 0 with one sample of four turned wrong: the difference is that sample's count alone, never negative.
+    let d = difference(&quick(), &[outcomes(&["1101", "0101"])], &mean(&[0]), &mean(&[1])).interval;
+    assert!(close(d.estimate, 0.25) && d.low == 0.0 && d.high <= 0.75 + 1e-9);
 }
 
 #[test]
 fn identical_methods_differ_by_nothing() {
-    let a = [random(1, 0.6, 7, 60), random(2, 0.6, 7, 60), random(3, 0.6, 7, 60)];
-    let r = quick().run(&[&a, &a], &[Statistic::Mean, Statistic::Worst]).expect("bootstrap");
-    for s in 0..2 {
-        let d = r.difference(0, 1, s);
+    let twice = |seed| {
+        let rows = random(seed, 0.6, 7, 60);
+        Outcomes::from_rows(&[rows.clone(), rows].concat()).expect("outcomes")
+    };
+    let seeds = [twice(1), twice(2), twice(3)];
+    let [a, b] = [(0..7).collect::<Vec<_>>(), (7..14).collect()];
+    for statistic in [Statistic::Mean as fn(Vec<usize>) -> Statistic, Statistic::Worst] {
+        let d = difference(&quick(), &seeds, &statistic(a.clone()), &statistic(b.clone()));
         assert_eq!((d.interval.estimate, d.interval.low, d.interval.high, d.p), (0.0, 0.0, 0.0, 1.0));
     }
 }
 
 #[test]
 fn a_clear_difference_is_found_and_a_small_one_is_not() {
-    let make = |from: u64, level| [random(from, level, 7, 200), random(from + 1, level, 7, 200), random(from + 2, level, 7, 200)];
-    let (good, bad, same) = (make(1, 0.7), make(11, 0.5), make(31, 0.7));
-    let r = Bootstrap { resamples: 2000, seed: 3 }.run(&[&good, &bad, &same], &[Statistic::Mean]).expect("bootstrap");
-    let (clear, none) = (r.difference(0, 1, 0), r.difference(0, 2, 0));
+    let seed = |s: u64| outcomes_of([random(s, 0.7, 7, 200), random(s + 10, 0.5, 7, 200), random(s + 30, 0.7, 7, 200)].concat());
+    let seeds = [seed(1), seed(2), seed(3)];
+    let methods: Vec<Statistic> = [0..7, 7..14, 14..21].map(|columns| Statistic::Mean(columns.collect())).to_vec();
+    let bootstrap = Bootstrap { resamples: 2000, seed: 3 };
+    let clear = difference(&bootstrap, &seeds, &methods[0], &methods[1]);
     assert!(clear.p < 0.002 && clear.interval.low > 0.1);
     assert_eq!(verdict(clear.interval.estimate, clear.p), Verdict::Better);
     assert_eq!(verdict(-clear.interval.estimate, clear.p), Verdict::Worse);
+    let none = difference(&bootstrap, &seeds, &methods[0], &methods[2]);
     assert!(none.p > 0.05 && none.interval.low < 0.0 && none.interval.high > 0.0, "{none:?}");
     assert_eq!(verdict(none.interval.estimate, none.p).to_string(), "no difference found");
 }
 
 #[test]
 fn threads_do_not_change_the_numbers() {
-    let (a, b) = ([random(1, 0.6, 5, 300), random(2, 0.6, 5, 300)], [random(3, 0.6, 5, 300), random(4, 0.6, 5, 300)]);
+    let seeds = [outcomes_of(random(1, 0.6, 5, 300)), outcomes_of(random(2, 0.6, 5, 300))];
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
-        let r = pool.install(|| quick().run(&[&a, &b], &[Statistic::Mean, Statistic::Worst])).expect("bootstrap");
-        [0, 1].map(|s| (r.interval(0, s), r.difference(0, 1, s)))
+        pool.install(|| difference(&quick(), &seeds, &mean(&[0, 1, 2]), &Statistic::Worst(vec![3, 4])))
     };
     assert_eq!(run(1), run(2));
     assert_eq!(run(1), run(5));
-}
-
-#[test]
-fn a_combination_is_compared_on_the_samples_that_both_evaluated() {
-    let (a, b) = ([outcomes(&["110-"])], [outcomes(&["-100"])]);
-    let r = quick().run(&[&a, &b], &[Statistic::Mean]).expect("bootstrap");
-    assert!(close(r.interval(0, 0).estimate, 0.5) && close(r.interval(1, 0).estimate, 0.5));
-    let none = quick().run(&[&[outcomes(&["11--"])], &[outcomes(&["--11"])]], &[Statistic::Mean]);
-    assert!(none.expect_err("nothing in common").to_string().contains("no sample"));
 }
 
 #[test]
@@ -116,13 +146,21 @@ fn what_makes_no_sense_is_an_error() {
     assert!(Outcomes::from_rows::<&str>(&[]).is_err());
     assert!(Outcomes::from_rows(&["10", "1"]).is_err());
     assert!(Outcomes::from_rows(&["1x"]).expect_err("x").to_string().contains("'x'"));
-    let a = [outcomes(&["10"])];
-    assert!(quick().run(&[], &[Statistic::Mean]).is_err());
-    assert!(quick().run(&[&a, &[]], &[Statistic::Mean]).is_err());
-    assert!(quick().run(&[&a, &[outcomes(&["101"])]], &[Statistic::Mean]).is_err());
-    assert!(quick().run(&[&a], &[Statistic::Combination(1)]).is_err());
-    assert!(quick().run(&[&a], &[Statistic::Linear { weights: vec![1.0, 2.0], offset: 0.0 }]).is_err());
-    assert!(Bootstrap { resamples: 0, seed: 0 }.run(&[&a], &[Statistic::Mean]).is_err());
+    assert!(quick().run(&[]).is_err());
+    assert!(quick().run(&[outcomes(&["10"]), outcomes(&["10", "11"])]).is_err());
+    assert!(Bootstrap { resamples: 0, seed: 0 }.run(&[outcomes(&["10"])]).is_err());
+    let resampled = quick().run(&[outcomes(&["10", "--"])]).expect("bootstrap");
+    let error = |s: Statistic| resampled.statistic(&s).expect_err("refused").to_string();
+    assert!(error(Statistic::Single(2)).contains("column 2 of 2"));
+    assert!(error(Statistic::Worst(vec![0, 1])).contains("no sample of column 1"));
+    assert!(error(Statistic::Mean(vec![])).contains("at least one column"));
+}
+
+#[test]
+fn a_resample_without_an_evaluated_sample_keeps_the_accuracy() {
+    // One evaluated sample of five is missed by a third of the resamples.
+    let Interval { estimate, low, high } = interval(&quick(), &[outcomes(&["1----"])], &mean(&[0]));
+    assert_eq!((estimate, low, high), (1.0, 1.0, 1.0));
 }
 
 #[test]
@@ -203,7 +241,7 @@ proptest! {
 
     #[test]
     fn an_interval_holds_its_estimate(seed in 0u64..1000, level in 0.1f64..0.7) {
-        let interval = Bootstrap { resamples: 60, seed }.run(&[&[random(seed, level, 3, 40)]], &[Statistic::Mean]).expect("bootstrap").interval(0, 0);
+        let interval = interval(&Bootstrap { resamples: 60, seed }, &[outcomes_of(random(seed, level, 3, 40))], &mean(&[0, 1, 2]));
         prop_assert!(interval.low <= interval.estimate && interval.estimate <= interval.high);
     }
 

@@ -1,5 +1,6 @@
 //! Times the convolutions of ResNet-18 (and some of ResNet-50): milliseconds of the forward pass with prepared
-//! weights, forward with plain weights, input gradient and weight gradient.
+//! weights, forward with plain weights, input gradient and weight gradient. Outputs are allocated once: a framework that
+//! allocates its outputs in every call must be kept from returning memory to the system, or it measures page faults.
 //!
 //! `cargo run --release -p mm-kernels --example bench_conv -- [threads] [batch sizes, comma separated] [repeats]`
 

@@ -57,7 +57,8 @@ impl Case {
         (output.collect(), mean, variance)
     }
 
-    /// Largest relative error of the forward pass, and of the gradients against the textbook formula in f64.
+    /// Largest error of the forward pass relative to its largest number, and of the gradients, against the textbook
+    /// formula in f64, relative to the terms they are sums of.
     fn errors(&self) -> [f64; 2] {
         let shape = self.shape;
         let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|&x| x.into()).collect() };
@@ -93,7 +94,24 @@ impl Case {
         let gradients = BatchNormGradientsMut { input: input_g, weight: weight_g, bias: bias_g, residual: Some(residual_g) };
         let gate = self.relu.then_some(&output[..]);
         batch_norm_backward(shape, &self.input, &self.weight, &statistics, gate, &self.gradient, gradients).unwrap();
-        let backward = [&dx, &dw, &db, &gated].iter().zip(&found).map(|(e, f)| error(f, e)).fold(0.0, f64::max);
+        // Gradients are sums that may cancel (with two numbers a channel, dx is zero but for eps), and rounding is that of
+        // what is summed: so errors are relative to the terms, not to what is left of them.
+        let mut terms = [0.0f64, 0.0, 0.0];
+        let (mut dw_terms, mut db_terms) = (vec![0.0; c], vec![0.0; c]);
+        for (i, g) in gated.iter().enumerate() {
+            let c = self.channel(i);
+            dw_terms[c] += (g * normal(i)).abs();
+            db_terms[c] += g.abs();
+            terms[0] = terms[0].max((weight[c] / std[c] * g).abs());
+        }
+        terms[1] = dw_terms.into_iter().fold(0.0, f64::max);
+        terms[2] = db_terms.into_iter().fold(0.0, f64::max);
+        let backward = [&dx, &dw, &db].into_iter().zip(&found).zip(terms).map(|((e, f), terms)| {
+            let worst = e.iter().zip(f).map(|(e, f)| (e - f64::from(*f)).abs()).fold(0.0, f64::max);
+            assert!(f.iter().all(|f| f.is_finite()), "a gradient was not written");
+            worst / terms.max(1e-3)
+        });
+        let backward = backward.fold(error(&found[3], &gated), f64::max);
         [forward, backward]
     }
 }
@@ -109,7 +127,7 @@ proptest! {
         let level = [Level::Portable, Level::Avx2, Level::Avx512][level];
         let [forward, backward] = with_level(level, || case.errors());
         prop_assert!(forward < 2e-6, "forward {forward}");
-        prop_assert!(backward < 2e-5, "backward {backward}");
+        prop_assert!(backward < 1e-6, "backward {backward}");
     }
 }
 
@@ -119,7 +137,7 @@ fn errors_at_the_size_of_a_network() {
     let case = Case::new(BatchNormShape { batch: 16, channels: 8, spatial: 56 * 56 }, 0.5, true, true);
     let [forward, backward] = case.errors();
     println!("forward {forward:.1e}, backward {backward:.1e}");
-    assert!(forward < 1e-6 && backward < 5e-6);
+    assert!(forward < 1e-6 && backward < 1e-6);
 }
 
 #[test]

@@ -183,9 +183,7 @@ impl Branches {
         let features = self.own.encoders.forward(batch, &batch.presence, Mode::Eval)?;
         let own = self.own.combinations(&features, subsets)?;
         let restored = match &self.restored {
-            Restored::Branch(branch) => {
-                branch.combinations(&branch.encoders.forward(batch, &batch.presence, Mode::Eval)?, subsets)?
-            }
+            Restored::Branch(branch) => branch.combinations(&branch.encoders.forward(batch, &batch.presence, Mode::Eval)?, subsets)?,
             Restored::Completion(completion) => {
                 let features = self.own.encoders.by_modality(features);
                 let complete = |subset: &Subset| Ok(completion.predict(&features, *subset)?.detach());

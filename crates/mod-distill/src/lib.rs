@@ -9,6 +9,7 @@ mod config;
 mod discrepancy;
 mod fusion;
 mod method;
+mod one_by_one;
 mod teaching;
 mod translation;
 

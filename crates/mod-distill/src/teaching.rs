@@ -59,11 +59,21 @@ impl Complete {
         Ok(tensor.index_select(&Tensor::from_slice(&self.rows, self.rows.len(), tensor.device())?, 0)?)
     }
 
-    /// The samples as a batch of the modalities that the teacher sees.
+    /// The samples as a batch of the modalities that the teacher sees, and repeats of them up to the size of the whole batch.
+    ///
+    /// The last bits of a matrix product depend on its size. With one size a cached output does not depend on the batch in
+    /// which a sample was first seen, and a resumed run is the uninterrupted one.
     fn batch(&self, batch: &Batch, teacher_sees: Subset) -> Result<Batch> {
-        let inputs = batch.inputs.iter().map(|input| input.as_ref().map(|t| self.of(t)).transpose()).collect::<Result<_>>()?;
-        let ids = self.rows.iter().filter_map(|&row| batch.rows.get(row as usize).copied()).collect();
-        Batch::new(inputs, Presence::uniform(teacher_sees, self.rows.len()), self.of(&batch.labels)?, ids)
+        let presence = Presence::uniform(teacher_sees, self.batch);
+        if self.rows.len() == self.batch {
+            return batch.with_presence(presence);
+        }
+        let rows: Vec<u32> = self.rows.iter().copied().cycle().take(self.batch).collect();
+        let positions = Tensor::from_slice(&rows, self.batch, batch.device())?;
+        let select = |t: &Tensor| t.index_select(&positions, 0);
+        let inputs = batch.inputs.iter().map(|input| input.as_ref().map(select).transpose()).collect::<candle_core::Result<_>>()?;
+        let ids = rows.iter().filter_map(|&row| batch.rows.get(row as usize).copied()).collect();
+        Batch::new(inputs, presence, select(&batch.labels)?, ids)
     }
 }
 
@@ -79,13 +89,20 @@ impl Teaching {
     ///
     /// Samples that the teacher has no finite output for are left out: a privileged sensor that broke must not reach the
     /// deployed branches.
-    pub fn adaptation(&mut self, config: &ModDistillConfig, batch: &Batch, complete: &Complete, restored: &Fused) -> Result<Option<Tensor>> {
+    pub fn adaptation(
+        &mut self,
+        config: &ModDistillConfig,
+        batch: &Batch,
+        complete: &Complete,
+        restored: &Fused,
+    ) -> Result<Option<Tensor>> {
         self.counts.thin_batches += usize::from(complete.rows.len() < FEW);
         if complete.is_empty() {
             return Ok(None);
         }
         let privileged = self.teacher.teach(&complete.batch(batch, self.teacher_sees)?)?;
-        let privileged = Fused { feature: pool(&privileged.feature)?.detach(), logits: privileged.logits.detach() };
+        let taught = |t: &Tensor| t.narrow(0, 0, complete.rows.len().min(t.dim(0)?));
+        let privileged = Fused { feature: taught(&pool(&privileged.feature)?.detach())?, logits: taught(&privileged.logits.detach())? };
         let finite = finite_rows(&privileged)?;
         let (r, p) = (&restored.feature.dims()[1..], &privileged.feature.dims()[1..]);
         if r != p {

@@ -11,6 +11,7 @@ use mm_core::nn::Parameters;
 use mm_core::train::Method;
 use mm_core::{Subset, missing::MissingPattern};
 use mmanet::{Mmanet, MmanetConfig};
+use mod_distill::{ModDistill, ModDistillConfig};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use udml::{Udml, UdmlConfig};
@@ -39,6 +40,8 @@ pub enum MethodName {
     Udml,
     /// The dmrnet crate.
     Dmrnet,
+    /// The mod-distill crate.
+    ModDistill,
 }
 
 impl std::fmt::Display for MethodName {
@@ -57,7 +60,7 @@ impl MethodName {
             Self::PerCombination => 4.0,
             Self::LateFusion => 3.0,
             Self::Mmanet | Self::Dmrnet => 2.0,
-            Self::Udml | Self::StaticFusionNoise => 2.5,
+            Self::Udml | Self::StaticFusionNoise | Self::ModDistill => 2.5,
             _ => 1.0,
         }
     }
@@ -86,6 +89,7 @@ pub fn check_options(resolved: &Resolved) -> Result<()> {
         MethodName::Mmanet => Ok(options::<MmanetConfig>(resolved)?.validate()?),
         MethodName::Udml | MethodName::StaticFusionNoise => Ok(udml_config(resolved)?.validate()?),
         MethodName::Dmrnet => Ok(options::<DmrnetConfig>(resolved)?.validate()?),
+        MethodName::ModDistill => Ok(options::<ModDistillConfig>(resolved)?.validate()?),
         _ => options::<BaselineOptions>(resolved).map(|_| ()),
     }
 }
@@ -93,7 +97,7 @@ pub fn check_options(resolved: &Resolved) -> Result<()> {
 /// The cell that trains the teacher this cell needs: full-only training of the same network.
 pub fn teacher_of(resolved: &Resolved) -> Result<Option<Resolved>> {
     let network = match resolved.method {
-        MethodName::Mmanet | MethodName::LogitDistillation => resolved.options.get("network").cloned(),
+        MethodName::Mmanet | MethodName::LogitDistillation | MethodName::ModDistill => resolved.options.get("network").cloned(),
         _ => return Ok(None),
     };
     let options = network.map_or_else(|| json!({}), |network| json!({ "network": network }));
@@ -126,6 +130,11 @@ pub fn build(resolved: &Resolved, schema: &Schema, device: &Device, teacher: Opt
             Ok(Box::new(Udml::builder(schema.clone()).config(udml_config(resolved)?).seed(seed).device(device).build()?))
         }
         MethodName::Dmrnet => Ok(Box::new(Dmrnet::builder(schema.clone()).config(options(resolved)?).seed(seed).device(device).build()?)),
+        MethodName::ModDistill => {
+            let config: ModDistillConfig = options(resolved)?;
+            let teacher = load_teacher(&config.network, schema, device, teacher)?;
+            Ok(Box::new(ModDistill::builder(schema.clone()).config(config).seed(seed).device(device).build_with_teacher(teacher)?))
+        }
         _ => build_baseline(resolved, schema, device, teacher),
     }
 }

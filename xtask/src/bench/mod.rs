@@ -10,3 +10,18 @@ mod schedule;
 
 pub use command::{BenchArguments, run};
 pub use run_cell::{CellArguments, run_cell};
+
+/// Full-only training, modality dropout and MMANet on the built-in data, one seed, as the default plan has them.
+pub fn perf_cells() -> anyhow::Result<Vec<crate::perf::PerfCell>> {
+    let mut plan = plan::Plan::read(None)?;
+    plan.keep(1, &["full-only", "modality-dropout", "mmanet"]);
+    let cell = |cell: cell::CellSpec| {
+        Ok(crate::perf::PerfCell {
+            method: cell.resolved.method.to_string(),
+            epochs: cell.resolved.train.epochs,
+            spec: (cell.key.clone(), serde_json::to_vec(&cell)?),
+            has_peer: !cell.hidden,
+        })
+    };
+    plan.cells()?.into_iter().map(cell).collect()
+}

@@ -123,6 +123,14 @@ impl Plan {
         });
     }
 
+    /// Only the first data entry, the first `seeds` seeds and the named runs, without corruptions.
+    pub fn keep(&mut self, seeds: usize, runs: &[&str]) {
+        self.seeds.truncate(seeds);
+        self.data.truncate(1);
+        self.runs.retain(|run| runs.contains(&run.name().as_str()));
+        self.corruptions.clear();
+    }
+
     /// All cells, teachers before those who need them. A teacher that is also a run of the plan is trained once.
     pub fn cells(&self) -> Result<Vec<CellSpec>> {
         let mut cells: Vec<CellSpec> = Vec::new();

@@ -118,7 +118,7 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
         provenance: Provenance {
             version: crate::result::version(),
             data_hash: resolved.data_hash.clone(),
-            machine: machine(),
+            machine: crate::result::machine(),
             finished_at: jiff::Timestamp::now().to_string(),
         },
     };
@@ -172,12 +172,4 @@ fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
-/// Processor, cores and operating system.
-fn machine() -> String {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find(|l| l.starts_with("model name")).and_then(|l| l.split(": ").nth(1)).unwrap_or(std::env::consts::ARCH);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {cores} cores, {}", std::env::consts::OS)
 }

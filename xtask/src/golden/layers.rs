@@ -6,7 +6,7 @@ use candle_core::{D, Device, Tensor, Var};
 use mm_core::nn::{BatchNorm, LayerNorm, Mode};
 
 /// Output of `layer` on `input`, and the input's gradient of `Σ output · upstream`.
-fn forward_backward(case: &Case, layer: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Outputs> {
+pub fn forward_backward(case: &Case, layer: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Outputs> {
     let input = case.variable("input")?;
     let output = layer(&input)?;
     let gradients = output.mul(&case.tensor("upstream")?)?.sum_all()?.backward()?;

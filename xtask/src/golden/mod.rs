@@ -3,8 +3,10 @@
 mod case;
 mod classification;
 mod dmrnet;
+mod images;
 mod layers;
 mod mmanet;
+mod mod_distill;
 mod optimizers;
 mod udml;
 
@@ -54,6 +56,18 @@ fn compute(case: &Case) -> Result<Outputs> {
         "udml_weights" => udml::weights(case),
         "udml_head" => udml::head(case),
         "noise_level_loss" => udml::noise_level_loss(case),
+        "mmd" => mod_distill::mmd(case),
+        "joint_mmd" => mod_distill::joint_mmd(case),
+        "joint_adaptation" => mod_distill::joint_adaptation(case),
+        "cross_translation" => mod_distill::cross_translation(case),
+        "conv2d" => images::conv2d(case),
+        "max_pool2d" | "avg_pool2d" => images::pool2d(case),
+        "adaptive_avg_pool2d" => images::adaptive_avg_pool2d(case),
+        "upsample_bilinear2d" => images::upsample_bilinear2d(case),
+        "upsample_nearest2d" => images::upsample_nearest2d(case),
+        "squeeze_excite" => images::squeeze_excite(case),
+        "segmentation_cross_entropy" => images::segmentation_cross_entropy(case),
+        "segmentation_metrics" => images::metrics(case),
         "softmax" => layers::softmax(case),
         "log_softmax" => layers::log_softmax(case),
         "l2_normalize" => layers::l2_normalize(case),

@@ -24,15 +24,18 @@ pub fn text(report: &Report) -> String {
     let p = &report.provenance;
     let hashes = p.data_hashes.iter().map(|(data, hash)| format!("{} {}", escape(data), escape(hash))).collect::<Vec<_>>();
     out += "\n## Provenance\n\n";
-    out += &table(&["", ""], vec![
-        vec!["Version".into(), escape(&p.versions.join(", "))],
-        vec!["Plan hash".into(), p.plan_hash.clone()],
-        vec!["Cells".into(), p.cells.to_string()],
-        vec!["Data hash".into(), hashes.join("; ")],
-        vec!["Machine".into(), escape(&p.machines.join("; "))],
-        vec!["Threads a cell".into(), p.threads.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")],
-        vec!["Finished".into(), p.finished.iter().map(|t| escape(t)).collect::<Vec<_>>().join(" to ")],
-    ]);
+    out += &table(
+        &["", ""],
+        vec![
+            vec!["Version".into(), escape(&p.versions.join(", "))],
+            vec!["Plan hash".into(), p.plan_hash.clone()],
+            vec!["Cells".into(), p.cells.to_string()],
+            vec!["Data hash".into(), hashes.join("; ")],
+            vec!["Machine".into(), escape(&p.machines.join("; "))],
+            vec!["Threads a cell".into(), p.threads.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")],
+            vec!["Finished".into(), p.finished.iter().map(|t| escape(t)).collect::<Vec<_>>().join(" to ")],
+        ],
+    );
     out
 }
 
@@ -79,7 +82,8 @@ fn severity(data: &DataReport) -> String {
         .iter()
         .flat_map(|report| {
             report.runs.iter().map(|run| {
-                let (delta, verdict) = run.comparison.as_ref().map_or(("–".into(), "–".into()), |c| (difference(&c.difference), c.verdict.to_string()));
+                let (delta, verdict) =
+                    run.comparison.as_ref().map_or(("–".into(), "–".into()), |c| (difference(&c.difference), c.verdict.to_string()));
                 let area = run.area.as_ref().map_or("–".into(), interval);
                 vec![escape(&report.condition.corruption), escape(&report.condition.subset), escape(&run.run), area, delta, verdict]
             })
@@ -89,7 +93,10 @@ fn severity(data: &DataReport) -> String {
         return String::new();
     }
     let reference = format!("Δ to {}", escape(&data.reference));
-    format!("\n### Degraded sensors: mean accuracy over severities\n\n{}", table(&["Corruption", "Sensors", "Method", "Area", &reference, "Verdict"], rows))
+    format!(
+        "\n### Degraded sensors: mean accuracy over severities\n\n{}",
+        table(&["Corruption", "Sensors", "Method", "Area", &reference, "Verdict"], rows)
+    )
 }
 
 fn sensors(data: &DataReport) -> String {
@@ -116,9 +123,19 @@ fn cost(data: &DataReport) -> String {
     let rows = data.runs.iter().map(|run| {
         let c = &run.cost;
         let passes = format!("{:.1}", c.encoder_passes_per_batch);
-        vec![escape(&run.run), seconds(c.train_seconds), seconds(c.evaluation_seconds), passes, thousands(c.deployed_parameters), megabytes(c.peak_memory_bytes)]
+        vec![
+            escape(&run.run),
+            seconds(c.train_seconds),
+            seconds(c.evaluation_seconds),
+            passes,
+            thousands(c.deployed_parameters),
+            megabytes(c.peak_memory_bytes),
+        ]
     });
-    format!("\n### Cost of a cell\n\n{}", table(&["Method", "Training", "Evaluation", "Encoder passes a batch", "Deployed parameters", "Peak memory"], rows.collect()))
+    format!(
+        "\n### Cost of a cell\n\n{}",
+        table(&["Method", "Training", "Evaluation", "Encoder passes a batch", "Deployed parameters", "Peak memory"], rows.collect())
+    )
 }
 
 fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {

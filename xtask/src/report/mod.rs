@@ -69,7 +69,13 @@ pub struct Settings {
 }
 
 /// Analyses the results of a plan and writes the three files into `out_dir`, each whole or not at all.
-pub fn write(out_dir: &Path, plan_name: &str, plan_description: &str, results: &[CellResult], notes: &[String]) -> Result<ReportPaths, Error> {
+pub fn write(
+    out_dir: &Path,
+    plan_name: &str,
+    plan_description: &str,
+    results: &[CellResult],
+    notes: &[String],
+) -> Result<ReportPaths, Error> {
     write_with(out_dir, plan_name, plan_description, results, notes, &Settings::default())
 }
 

@@ -111,7 +111,14 @@ impl Synthetic {
                 let lost = weight * f64::from(severity) * (0.09 - 0.6 * skill.max(0.0));
                 let (metrics, correct, _) = evaluate((accuracy(names.full()) - lost).max(0.1));
                 let non_finite = if *family == "dead" { 3 } else { 0 };
-                corruptions.push(CorruptionResult { corruption: family.to_string(), severity, subset: subset.clone(), metrics, correct, non_finite });
+                corruptions.push(CorruptionResult {
+                    corruption: family.to_string(),
+                    severity,
+                    subset: subset.clone(),
+                    metrics,
+                    correct,
+                    non_finite,
+                });
             }
         }
         let worst = combinations.iter().min_by(|a, b| a.metrics.accuracy.total_cmp(&b.metrics.accuracy)).expect("combinations").clone();
@@ -126,7 +133,13 @@ impl Synthetic {
             modalities: self.modalities.clone(),
             classes: self.classes.clone(),
             test_samples: self.samples,
-            summary: Summary { mean, worst: worst.metrics.accuracy, worst_subset: worst.subset.clone(), full, gap: full.map(|f| f - worst.metrics.accuracy) },
+            summary: Summary {
+                mean,
+                worst: worst.metrics.accuracy,
+                worst_subset: worst.subset.clone(),
+                full,
+                gap: full.map(|f| f - worst.metrics.accuracy),
+            },
             combinations,
             corruptions,
             cost: Cost {
@@ -163,7 +176,7 @@ fn metrics(accuracy: f64, samples: usize, two_class: bool) -> Metrics {
         nll: 2.0 * wrong,
         brier: 1.4 * wrong,
         ece: 0.01 + 0.2 * wrong,
-        spoof: two_class.then(|| SpoofMetrics { apcer: wrong * 0.8, bpcer: wrong * 1.2, acer: wrong }),
+        spoof: two_class.then_some(SpoofMetrics { apcer: wrong * 0.8, bpcer: wrong * 1.2, acer: wrong }),
     }
 }
 

@@ -25,7 +25,7 @@ fn page(results: &[CellResult]) -> String {
 fn check_html(page: &str) {
     const VOID: [&str; 4] = ["meta", "input", "br", "hr"];
     let mut open: Vec<&str> = Vec::new();
-    let body = page.replace(|c| c == '\n', " ");
+    let body = page.replace('\n', " ");
     let (before, after) = body.split_once("<style>").expect("style");
     let (style, after) = after.split_once("</style>").expect("style end");
     assert!(!style.contains("url(") && !style.contains("@import"));
@@ -83,7 +83,8 @@ fn a_difference_that_is_there_is_found() {
 #[test]
 fn identical_runs_do_not_differ() {
     let mut results = Synthetic::small().results();
-    let twins: Vec<CellResult> = results.iter().filter(|r| r.run == "modality-dropout").cloned().map(|r| CellResult { run: "twin".into(), ..r }).collect();
+    let twins: Vec<CellResult> =
+        results.iter().filter(|r| r.run == "modality-dropout").cloned().map(|r| CellResult { run: "twin".into(), ..r }).collect();
     results.extend(twins);
     let report = report(&results);
     let twin = report.data[0].runs[2].comparison.as_ref().expect("compared");
@@ -158,7 +159,8 @@ fn one_modality_many_modalities_many_classes_many_runs() {
     let many: Vec<String> = (0..8).map(|i| format!("m{i}")).collect();
     let classes = (0..30).map(|i| format!("class {i}")).collect();
     let runs = (0..14).map(|i| (["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"][i], "mmanet", 0.0)).collect();
-    let many = Synthetic { modalities: many, classes, runs, seeds: vec![0], corruptions: vec![], epochs: 0, samples: 60, ..Synthetic::small() };
+    let many =
+        Synthetic { modalities: many, classes, runs, seeds: vec![0], corruptions: vec![], epochs: 0, samples: 60, ..Synthetic::small() };
     let page = page(&many.results());
     assert!(page.contains("There are 255 combinations") && page.contains("most confused pairs"));
 }
@@ -226,7 +228,8 @@ fn sample_page() {
     let results = Synthetic::realistic().results();
     println!("made up in {:?}", started.elapsed());
     let started = std::time::Instant::now();
-    write(&folder.join("realistic"), "default", "Six views of handwritten numerals, many and few training samples.", &results, &[]).expect("written");
+    write(&folder.join("realistic"), "default", "Six views of handwritten numerals, many and few training samples.", &results, &[])
+        .expect("written");
     println!("written in {:?}", started.elapsed());
     let many = (0..10).map(|i| format!("sensor-{i}")).collect();
     let many = Synthetic { modalities: many, seeds: vec![0], data: vec!["many"], corruptions: vec![], ..Synthetic::realistic() };

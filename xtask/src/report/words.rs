@@ -8,13 +8,20 @@ pub fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.1}", 100.0 * share) } else { "–".into() }
 }
 
+/// Intervals narrower than this many points are shown with two decimals.
+const NARROW: f64 = 0.3;
+
 /// `+0.4`, with a real minus sign; differences that round to nothing have no sign.
 pub fn points(difference: f64) -> String {
-    let tenths = (1000.0 * difference).round() / 10.0;
-    match tenths {
-        t if t > 0.0 => format!("+{t:.1}"),
-        t if t < 0.0 => format!("−{:.1}", -t),
-        _ => "0.0".into(),
+    signed(difference, 1)
+}
+
+fn signed(difference: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", 100.0 * difference.abs());
+    match text.bytes().any(|c| (b'1'..=b'9').contains(&c)) {
+        true if difference > 0.0 => format!("+{text}"),
+        true => format!("−{text}"),
+        false => text,
     }
 }
 
@@ -43,9 +50,11 @@ pub fn difference(value: &Difference) -> String {
     points_interval(&value.interval)
 }
 
-/// `+0.4 [−0.1, +0.9]`.
+/// `+0.4 [−0.1, +0.9]`, with two decimals where the interval is narrow: a difference that was found is not shown as nothing.
 pub fn points_interval(value: &Interval) -> String {
-    format!("{} [{}, {}]", points(value.estimate), points(value.low), points(value.high))
+    let [estimate, low, high] =
+        [value.estimate, value.low, value.high].map(|x| signed(x, if 100.0 * (value.high - value.low) < NARROW { 2 } else { 1 }));
+    format!("{estimate} [{low}, {high}]")
 }
 
 /// `0.012`, `< 0.001`.
@@ -53,11 +62,11 @@ pub fn p_value(p: f64) -> String {
     if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") }
 }
 
-/// Cohen's d and its warning.
+/// Cohen's d.
 pub fn effect(effect: &EffectSize) -> String {
     match effect.cohens_d {
         None => "–".into(),
-        Some(d) => format!("{}{:.1}{}", if d < 0.0 { "−" } else { "" }, d.abs(), if effect.too_few_seeds() { " (few seeds)" } else { "" }),
+        Some(d) => format!("{}{:.1}", if d < 0.0 { "−" } else { "" }, d.abs()),
     }
 }
 

@@ -5,21 +5,29 @@
 
 mod batch_norm;
 mod concat_linear;
+mod conv;
 mod cpu;
 mod dropout;
 mod linear;
+mod max_pool;
 mod norm;
 mod parameters;
+mod resample;
 mod scatter;
+mod squeeze_excite;
 
 pub use batch_norm::{BatchNorm, batch_norm};
 pub use concat_linear::{ConcatLinear, concat_linear};
+pub use conv::{Conv2d, Conv2dConfig, conv2d, conv2d_no_bias};
 pub use cpu::{contiguous_f32, runs_on_cpu_kernels};
 pub use dropout::dropout;
 pub use linear::{Linear, linear, linear_no_bias};
+pub use max_pool::max_pool2d;
 pub use norm::{LayerNorm, l2_normalize, layer_norm};
 pub use parameters::{Parameters, is_running_statistic};
+pub use resample::{adaptive_avg_pool2d, avg_pool2d, upsample_bilinear2d, upsample_nearest2d};
 pub use scatter::scatter_rows;
+pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
 
 /// Whether a pass is part of training (batch statistics, dropout, sampling) or of prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

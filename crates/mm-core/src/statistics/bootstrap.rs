@@ -1,68 +1,39 @@
-//! The paired hierarchical bootstrap: seeds are drawn with replacement, then the test samples within each drawn seed; every
-//! method sees the same draws, so that the difference of two methods is resampled as a pair.
+//! The paired hierarchical bootstrap: seeds are drawn with replacement, then the test samples within each drawn seed. All
+//! columns of the outcomes see the same draws, so that the difference of two methods is resampled as a pair.
 //!
-//! One resample's statistic is the mean over the drawn seeds of the statistic within a seed. The interval holds the middle
-//! 95 % of the resamples (percentile interval). With fewer than five seeds it tends to be too narrow: there is little to
-//! resample. The worst combination is a minimum, so its resamples lie a little below the estimate; in the difference of two
-//! methods most of that cancels.
+//! One resample's statistic is the mean over the drawn seeds of the statistic within a seed. The lowest of several accuracies is
+//! biased: its resamples lie a little below the estimate; in the difference of two methods most of that cancels.
 //!
 //! Each resample has its own random stream, so the numbers do not depend on the number of threads.
 
-use super::Outcomes;
+use super::{Outcomes, Resamples};
 use crate::error::{Error, Result};
 use rand::RngExt;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 /// Byte counters are added up to wider ones before they can overflow.
-const DRAWS_PER_BLOCK: usize = 255;
-/// Columns are padded to whole vector registers.
+const DRAWS_PER_SUM: usize = 255;
+/// Rows are padded to whole vector registers.
 const ALIGNMENT: usize = 32;
+/// Resamples that are counted and stored together.
+const BLOCK: usize = 64;
 
-/// A number computed from the accuracies of all combinations, within one seed.
+/// A number computed from the accuracies of some columns, within one seed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Statistic {
-    /// Mean over the combinations.
-    Mean,
-    /// The lowest accuracy.
-    Worst,
-    /// One combination, by position.
-    Combination(usize),
-    /// One combination, by position, minus the lowest accuracy.
-    Gap(usize),
-    /// `offset + weights . accuracies`: a Shapley value, the area under a severity curve.
+    /// Mean over columns.
+    Mean(Vec<usize>),
+    /// The lowest of the columns.
+    Worst(Vec<usize>),
+    /// One column.
+    Single(usize),
+    /// `offset + sum of weight * accuracy`: a Shapley value, the area under a severity curve.
     Linear {
-        /// One weight a combination.
-        weights: Vec<f64>,
+        /// Column and weight.
+        terms: Vec<(usize, f64)>,
         /// Added to the sum.
         offset: f64,
     },
-}
-
-impl Statistic {
-    fn of(&self, accuracies: &[f64]) -> f64 {
-        match self {
-            Self::Mean => accuracies.iter().sum::<f64>() / accuracies.len() as f64,
-            Self::Worst => lowest(accuracies),
-            Self::Combination(k) => accuracies[*k],
-            Self::Gap(k) => accuracies[*k] - lowest(accuracies),
-            Self::Linear { weights, offset } => offset + weights.iter().zip(accuracies).map(|(w, a)| w * a).sum::<f64>(),
-        }
-    }
-
-    fn check(&self, combinations: usize) -> Result<()> {
-        match self {
-            Self::Combination(k) | Self::Gap(k) if *k >= combinations => Err(Error::Data(format!("combination {k} of {combinations}"))),
-            Self::Linear { weights, .. } if weights.len() != combinations => {
-                Err(Error::Data(format!("{} weights for {combinations} combinations", weights.len())))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn lowest(accuracies: &[f64]) -> f64 {
-    accuracies.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 /// Settings of the bootstrap.
@@ -80,207 +51,204 @@ impl Default for Bootstrap {
     }
 }
 
-/// An estimate with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// The value on all seeds and samples.
-    pub estimate: f64,
-    /// 2.5th percentile of the resamples.
-    pub low: f64,
-    /// 97.5th percentile of the resamples.
-    pub high: f64,
-}
-
-/// A difference of two methods.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Difference {
-    /// The difference and its interval.
-    pub interval: Interval,
-    /// Two-sided p-value of "no difference", never below `2 / (resamples + 1)`.
-    pub p: f64,
-}
-
-/// The resampled statistics of each method.
-#[derive(Debug, Clone)]
-pub struct Resampled {
-    /// `estimates[method][statistic]`.
-    estimates: Vec<Vec<f64>>,
-    /// `values[method][statistic][resample]`.
-    values: Vec<Vec<Vec<f64>>>,
-}
-
 impl Bootstrap {
-    /// Resamples `statistics` of each of `methods`, which are given as one [`Outcomes`] a seed, the same seeds in the same order.
-    ///
-    /// A combination is compared on the samples that every method evaluated; it is an error if there are none.
-    pub fn run(&self, methods: &[&[Outcomes]], statistics: &[Statistic]) -> Result<Resampled> {
+    /// Resamples outcomes, given as one table a seed with the same columns; [`Resampled::statistic`] then gives any number of
+    /// statistics. Keeps `4 * columns * seeds * resamples` bytes.
+    pub fn run(&self, seeds: &[Outcomes]) -> Result<Resampled> {
         if self.resamples == 0 {
             return Err(Error::config("resamples", "must be at least 1"));
         }
-        let seeds = methods.first().map_or(0, |m| m.len());
-        if seeds == 0 || methods.iter().any(|m| m.len() != seeds) {
-            return Err(Error::Data("a bootstrap needs at least one method and the same number of seeds, at least one, from each".into()));
-        }
-        let tables: Vec<Table> = (0..seeds).map(|s| Table::new(s, methods.iter().map(|m| &m[s]).collect())).collect::<Result<_>>()?;
-        let combinations = tables[0].combinations;
-        if tables.iter().any(|t| t.combinations != combinations) {
-            return Err(Error::Data("the seeds have different numbers of combinations".into()));
-        }
-        statistics.iter().try_for_each(|s| s.check(combinations))?;
-
-        let width = methods.len() * statistics.len();
-        let plain = (0..seeds).map(|s| tables[s].statistics_of(&tables[s].all_right, None, statistics));
-        let estimates = mean_of_seeds(plain, width, seeds);
-        let resamples: Vec<Vec<f64>> = (0..self.resamples)
-            .into_par_iter()
-            .map_init(Scratch::default, |scratch, index| {
-                let mut rng = crate::rng::stream(self.seed, "bootstrap", &[index as u64]);
-                let mut one_seed = |_| {
-                    let table = &tables[rng.random_range(0..seeds as u32) as usize];
-                    scratch.count(table, &mut rng);
-                    table.statistics_of(&scratch.counts, Some(&scratch.counts), statistics)
-                };
-                mean_of_seeds((0..seeds).map(&mut one_seed), width, seeds)
-            })
-            .collect();
-        let at = |m: usize, s: usize| m * statistics.len() + s;
-        let column = |i: usize| resamples.iter().map(|r| r[i]).collect::<Vec<f64>>();
-        let by_method = |f: &dyn Fn(usize, usize) -> Vec<f64>| -> Vec<Vec<Vec<f64>>> {
-            (0..methods.len()).map(|m| (0..statistics.len()).map(|s| f(m, s)).collect()).collect()
+        let Some(first) = seeds.first() else {
+            return Err(Error::Data("a bootstrap needs at least one seed".into()));
         };
-        Ok(Resampled {
-            estimates: estimates.chunks(statistics.len().max(1)).map(<[f64]>::to_vec).collect(),
-            values: by_method(&|m, s| column(at(m, s))),
-        })
+        if seeds.iter().any(|s| s.columns() != first.columns()) {
+            return Err(Error::Data("the seeds have different numbers of columns".into()));
+        }
+        let tables: Vec<Table> = seeds.iter().map(Table::new).collect();
+        let starts: Vec<usize> = (0..self.resamples).step_by(BLOCK).collect();
+        let blocks = starts.into_par_iter().map(|start| self.block(&tables, start..(start + BLOCK).min(self.resamples))).collect();
+        Ok(Resampled { columns: first.columns(), whole: Block::whole(&tables), blocks, tables })
+    }
+
+    fn block(&self, tables: &[Table], resamples: std::ops::Range<usize>) -> Block {
+        let mut block = Block::new(tables, resamples.len() * tables.len());
+        let mut sums = Sums::default();
+        let mut entry = 0;
+        for index in resamples {
+            let mut rng = crate::rng::stream(self.seed, "bootstrap", &[index as u64]);
+            for _ in tables {
+                let seed = rng.random_range(0..tables.len() as u32) as usize;
+                sums.draw(&tables[seed], &mut rng);
+                block.put(entry, seed, &sums.counts);
+                entry += 1;
+            }
+        }
+        block
     }
 }
 
-fn mean_of_seeds(values: impl Iterator<Item = Vec<f64>>, width: usize, seeds: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; width];
-    values.for_each(|seed| sums.iter_mut().zip(seed).for_each(|(sum, x)| *sum += x));
-    sums.iter().map(|sum| sum / seeds as f64).collect()
-}
-
-/// The outcomes of all methods with one seed, ready to be counted: a row a sample, `[right of each method..., evaluated]`.
+/// One seed's outcomes, ready to be counted: a row a sample, the right answers and, where samples are missing, the evaluated.
+#[derive(Debug, Clone)]
 struct Table {
-    combinations: usize,
     samples: usize,
-    methods: usize,
     width: usize,
     rows: Vec<u8>,
-    /// Whether a sample is missing anywhere; else the evaluated columns are left out.
+    totals: Vec<u32>,
     gaps: bool,
-    /// Column sums over all samples.
-    all_right: Vec<u32>,
-    /// Samples of each combination.
-    all_evaluated: Vec<u32>,
 }
 
 impl Table {
-    fn new(seed: usize, outcomes: Vec<&Outcomes>) -> Result<Self> {
-        let (combinations, samples) = (outcomes[0].combinations(), outcomes[0].samples());
-        if outcomes.iter().any(|o| o.combinations() != combinations || o.samples() != samples) {
-            return Err(Error::Data(format!("seed number {seed}: the methods have different numbers of combinations or samples")));
-        }
-        let methods = outcomes.len();
-        let evaluated = |i: usize, k: usize| outcomes.iter().all(|o| o.evaluated(i)[k] == 1);
-        let gaps = (0..samples).any(|i| (0..combinations).any(|k| !evaluated(i, k)));
-        let width = (combinations * (methods + usize::from(gaps))).next_multiple_of(ALIGNMENT);
+    fn new(outcomes: &Outcomes) -> Self {
+        let (columns, samples) = (outcomes.columns(), outcomes.samples());
+        let gaps = (0..samples).any(|i| outcomes.evaluated(i).contains(&0));
+        let width = (columns * (1 + usize::from(gaps))).next_multiple_of(ALIGNMENT);
         let mut rows = vec![0; samples * width];
+        let mut totals = vec![0; width];
         for (i, row) in rows.chunks_exact_mut(width).enumerate() {
-            for (m, outcome) in outcomes.iter().enumerate() {
-                for k in 0..combinations {
-                    row[m * combinations + k] = outcome.right(i)[k] & u8::from(evaluated(i, k));
-                }
+            row[..columns].copy_from_slice(outcomes.right(i));
+            if gaps {
+                row[columns..2 * columns].copy_from_slice(outcomes.evaluated(i));
             }
-            for k in (0..combinations).filter(|_| gaps) {
-                row[methods * combinations + k] = u8::from(evaluated(i, k));
-            }
+            totals.iter_mut().zip(&*row).for_each(|(sum, x)| *sum += u32::from(*x));
         }
-        let sum = |column: usize| rows.chunks_exact(width).map(|row| u32::from(row[column])).sum::<u32>();
-        let all_right: Vec<u32> = (0..width).map(sum).collect();
-        let all_evaluated: Vec<u32> = (0..combinations).map(|k| if gaps { all_right[methods * combinations + k] } else { samples as u32 }).collect();
-        if let Some(k) = all_evaluated.iter().position(|&n| n == 0) {
-            return Err(Error::Data(format!("seed number {seed}: no sample of combination {k} was evaluated by every method")));
-        }
-        Ok(Self { combinations, samples, methods, width, rows, gaps, all_right, all_evaluated })
+        Self { samples, width, rows, totals, gaps }
     }
 
-    /// `[method][statistic]`, flat, from column counts. A combination without a drawn sample keeps its accuracy on all samples.
-    fn statistics_of(&self, right: &[u32], drawn: Option<&[u32]>, statistics: &[Statistic]) -> Vec<f64> {
-        let mut values = Vec::with_capacity(self.methods * statistics.len());
-        let mut accuracies = vec![0.0; self.combinations];
-        for m in 0..self.methods {
-            for (k, accuracy) in accuracies.iter_mut().enumerate() {
-                let column = m * self.combinations + k;
-                let evaluated = match drawn {
-                    Some(counts) if self.gaps => counts[self.methods * self.combinations + k],
-                    _ => self.all_evaluated[k],
-                };
-                *accuracy = match evaluated {
-                    0 => f64::from(self.all_right[column]) / f64::from(self.all_evaluated[k]),
-                    n => f64::from(right[column]) / f64::from(n),
-                };
-            }
-            values.extend(statistics.iter().map(|s| s.of(&accuracies)));
-        }
-        values
+    fn evaluated(&self, columns: usize, column: usize, counts: &[u32]) -> u32 {
+        if self.gaps { counts[columns + column] } else { self.samples as u32 }
     }
 }
 
-/// Buffers of one thread.
+/// Counters of one thread.
 #[derive(Default)]
-struct Scratch {
+struct Sums {
     bytes: Vec<u8>,
     counts: Vec<u32>,
 }
 
-impl Scratch {
+impl Sums {
     /// Draws as many samples as there are, with replacement, and adds up their rows.
-    fn count(&mut self, table: &Table, rng: &mut crate::rng::Rng) {
+    fn draw(&mut self, table: &Table, rng: &mut crate::rng::Rng) {
         self.counts.clear();
         self.counts.resize(table.width, 0);
         let mut left = table.samples;
         while left > 0 {
-            let block = left.min(DRAWS_PER_BLOCK);
+            let draws = left.min(DRAWS_PER_SUM);
             self.bytes.clear();
             self.bytes.resize(table.width, 0);
-            for _ in 0..block {
+            for _ in 0..draws {
                 let sample = rng.random_range(0..table.samples as u32) as usize;
                 let row = &table.rows[sample * table.width..][..table.width];
                 self.bytes.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
             }
             self.counts.iter_mut().zip(&self.bytes).for_each(|(sum, x)| *sum += u32::from(*x));
-            left -= block;
+            left -= draws;
         }
     }
 }
 
+/// The counts of some entries (a drawn seed of a resample each), column by column.
+#[derive(Debug, Clone)]
+struct Block {
+    entries: usize,
+    /// Columns stored: twice as many where samples are missing.
+    stored: usize,
+    seeds: Vec<usize>,
+    counts: Vec<u32>,
+}
+
+impl Block {
+    fn new(tables: &[Table], entries: usize) -> Self {
+        let stored = tables.iter().map(|t| t.totals.len()).max().unwrap_or(0);
+        Self { entries, stored, seeds: vec![0; entries], counts: vec![0; stored * entries] }
+    }
+
+    /// Every seed once, every sample once: what the estimates come from.
+    fn whole(tables: &[Table]) -> Self {
+        let mut block = Self::new(tables, tables.len());
+        tables.iter().enumerate().for_each(|(seed, table)| block.put(seed, seed, &table.totals));
+        block
+    }
+
+    fn put(&mut self, entry: usize, seed: usize, counts: &[u32]) {
+        self.seeds[entry] = seed;
+        for (column, count) in counts.iter().enumerate().take(self.stored) {
+            self.counts[column * self.entries + entry] = *count;
+        }
+    }
+}
+
+/// All resamples of some outcomes.
+#[derive(Debug, Clone)]
+pub struct Resampled {
+    columns: usize,
+    tables: Vec<Table>,
+    whole: Block,
+    blocks: Vec<Block>,
+}
+
 impl Resampled {
-    /// A method's statistic, both by position.
-    pub fn interval(&self, method: usize, statistic: usize) -> Interval {
-        interval(self.estimates[method][statistic], self.values[method][statistic].clone())
+    /// A statistic over all resamples.
+    pub fn statistic(&self, statistic: &Statistic) -> Result<Resamples> {
+        let columns: Vec<usize> = match statistic {
+            Statistic::Mean(columns) | Statistic::Worst(columns) => columns.clone(),
+            Statistic::Single(column) => vec![*column],
+            Statistic::Linear { terms, .. } => terms.iter().map(|t| t.0).collect(),
+        };
+        if columns.is_empty() {
+            return Err(Error::Data("a statistic needs at least one column".into()));
+        }
+        if let Some(column) = columns.iter().find(|c| **c >= self.columns) {
+            return Err(Error::Data(format!("column {column} of {}", self.columns)));
+        }
+        for (seed, table) in self.tables.iter().enumerate() {
+            if let Some(column) = columns.iter().find(|c| table.evaluated(self.columns, **c, &table.totals) == 0) {
+                return Err(Error::Data(format!("seed number {seed}: no sample of column {column} was evaluated")));
+            }
+        }
+        let values: Vec<Vec<f64>> = self.blocks.par_iter().map(|block| self.of_block(block, statistic)).collect();
+        Ok(Resamples::new(self.of_entries(&self.whole, statistic), values.concat()))
     }
 
-    /// The statistic of method `a` minus that of method `b`.
-    pub fn difference(&self, a: usize, b: usize, statistic: usize) -> Difference {
-        let estimate = self.estimates[a][statistic] - self.estimates[b][statistic];
-        let values: Vec<f64> = self.values[a][statistic].iter().zip(&self.values[b][statistic]).map(|(a, b)| a - b).collect();
-        // Rounding of sums in different orders is no difference.
-        let share = |side: &dyn Fn(f64) -> bool| (values.iter().filter(|&&d| side(d)).count() + 1) as f64 / (values.len() + 1) as f64;
-        let (below, above) = (share(&|d| d <= 1e-12), share(&|d| d >= -1e-12));
-        Difference { p: (2.0 * below.min(above)).min(1.0), interval: interval(estimate, values) }
+    /// One value a resample of the block: the mean over its drawn seeds.
+    fn of_block(&self, block: &Block, statistic: &Statistic) -> Vec<f64> {
+        self.of_entries(block, statistic).chunks_exact(self.tables.len()).map(super::mean).collect()
     }
-}
 
-fn interval(estimate: f64, mut values: Vec<f64>) -> Interval {
-    Interval { estimate, low: percentile(&mut values, 0.025), high: percentile(&mut values, 0.975) }
-}
+    /// One value an entry of the block.
+    fn of_entries(&self, block: &Block, statistic: &Statistic) -> Vec<f64> {
+        let mut values = vec![0.0; block.entries];
+        let mut accuracies = vec![0.0; block.entries];
+        let mut each = |columns: &mut dyn Iterator<Item = usize>, add: &dyn Fn(usize, &mut f64, f64)| {
+            for (k, column) in columns.enumerate() {
+                self.accuracies(block, column, &mut accuracies);
+                values.iter_mut().zip(&accuracies).for_each(|(value, accuracy)| add(k, value, *accuracy));
+            }
+        };
+        match statistic {
+            Statistic::Mean(columns) => {
+                let share = 1.0 / columns.len() as f64;
+                each(&mut columns.iter().copied(), &|_, value, a| *value += a * share);
+            }
+            Statistic::Worst(columns) => each(&mut columns.iter().copied(), &|k, value, a| *value = if k == 0 { a } else { value.min(a) }),
+            Statistic::Single(column) => each(&mut std::iter::once(*column), &|_, value, a| *value = a),
+            Statistic::Linear { terms, offset } => {
+                each(&mut terms.iter().map(|t| t.0), &|k, value, a| *value += a * terms[k].1 + if k == 0 { *offset } else { 0.0 });
+            }
+        }
+        values
+    }
 
-/// Linear interpolation between the two nearest of the sorted values.
-fn percentile(values: &mut [f64], share: f64) -> f64 {
-    let position = share * (values.len() - 1) as f64;
-    let (_, &mut low, above) = values.select_nth_unstable_by(position as usize, f64::total_cmp);
-    let high = above.iter().copied().reduce(f64::min).unwrap_or(low);
-    low + (high - low) * position.fract()
+    /// A column's accuracy in each entry. Without a drawn sample it is that of all samples.
+    fn accuracies(&self, block: &Block, column: usize, out: &mut [f64]) {
+        let right = &block.counts[column * block.entries..][..block.entries];
+        for ((entry, accuracy), seed) in out.iter_mut().enumerate().zip(&block.seeds) {
+            let table = &self.tables[*seed];
+            let evaluated = if table.gaps { block.counts[(self.columns + column) * block.entries + entry] } else { table.samples as u32 };
+            *accuracy = match evaluated {
+                0 => f64::from(table.totals[column]) / f64::from(table.evaluated(self.columns, column, &table.totals)),
+                n => f64::from(right[entry]) / f64::from(n),
+            };
+        }
+    }
 }

@@ -1,11 +1,12 @@
-//! Right or wrong, by combination and test sample: what every comparison starts from.
+//! Right or wrong, by column and test sample: what every comparison starts from.
 
 use crate::error::{Error, Result};
 
-/// The outcomes of one method with one seed: `combinations x samples`, each right, wrong or not evaluated.
+/// The outcomes with one seed, `columns x samples`, each right, wrong or not evaluated. A column is one situation of one method:
+/// a combination of modalities, a corruption.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcomes {
-    combinations: usize,
+    columns: usize,
     samples: usize,
     /// 1 where right, sample-major: the bootstrap adds whole samples.
     right: Vec<u8>,
@@ -14,36 +15,36 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// From one text a combination, one character a sample: `1` right, `0` wrong, `-` not evaluated.
+    /// From one text a column, one character a sample: `1` right, `0` wrong, `-` not evaluated.
     pub fn from_rows<S: AsRef<str>>(rows: &[S]) -> Result<Self> {
         let samples = rows.first().map_or(0, |row| row.as_ref().len());
         if samples == 0 {
-            return Err(Error::Data("outcomes need at least one combination and one sample".into()));
+            return Err(Error::Data("outcomes need at least one column and one sample".into()));
         }
-        let combinations = rows.len();
-        let mut right = vec![0; combinations * samples];
-        let mut evaluated = vec![0; combinations * samples];
+        let columns = rows.len();
+        let mut right = vec![0; columns * samples];
+        let mut evaluated = vec![0; columns * samples];
         for (k, row) in rows.iter().enumerate() {
             let row = row.as_ref().as_bytes();
             if row.len() != samples {
-                return Err(Error::Data(format!("combination {k} has {} outcomes, the first one has {samples}", row.len())));
+                return Err(Error::Data(format!("column {k} has {} outcomes, the first one has {samples}", row.len())));
             }
             for (i, &cell) in row.iter().enumerate() {
-                let at = i * combinations + k;
+                let at = i * columns + k;
                 (right[at], evaluated[at]) = match cell {
                     b'1' => (1, 1),
                     b'0' => (0, 1),
                     b'-' => (0, 0),
-                    other => return Err(Error::Data(format!("combination {k}, sample {i}: {:?} is none of `1`, `0`, `-`", char::from(other)))),
+                    other => return Err(Error::Data(format!("column {k}, sample {i}: {:?} is none of `1`, `0`, `-`", char::from(other)))),
                 };
             }
         }
-        Ok(Self { combinations, samples, right, evaluated })
+        Ok(Self { columns, samples, right, evaluated })
     }
 
-    /// Number of combinations.
-    pub fn combinations(&self) -> usize {
-        self.combinations
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
     }
 
     /// Number of test samples.
@@ -51,13 +52,13 @@ impl Outcomes {
         self.samples
     }
 
-    /// 1 for each combination that got this sample right.
+    /// 1 for each column that got this sample right.
     pub(super) fn right(&self, sample: usize) -> &[u8] {
-        &self.right[sample * self.combinations..][..self.combinations]
+        &self.right[sample * self.columns..][..self.columns]
     }
 
-    /// 1 for each combination that was evaluated on this sample.
+    /// 1 for each column that was evaluated on this sample.
     pub(super) fn evaluated(&self, sample: usize) -> &[u8] {
-        &self.evaluated[sample * self.combinations..][..self.combinations]
+        &self.evaluated[sample * self.columns..][..self.columns]
     }
 }

@@ -1,7 +1,7 @@
 //! Depthwise convolution: every channel has its own small kernel, and no sum crosses channels.
 //!
 //! `shape.in_channels == shape.out_channels`, `weight` is `[channels, 1, kernel.0, kernel.1]`. Each row of a plane is a
-//! vector sum over taps. Error against f64 below 1e-6 of the largest number (`tests/depthwise.rs`).
+//! vector sum over taps. Error against f64 below 1e-6 of the terms summed (`tests/depthwise.rs`).
 
 use crate::conv::shape::Conv2dShape;
 use crate::error::{Error, Result, check_length};

@@ -61,7 +61,8 @@ fn over_seeds(values: &[f64]) -> Option<OverSeeds> {
 
 /// Summarises the calibration of a run.
 pub fn calibration(group: &Group, common: &[Subset], full: Subset) -> Calibration {
-    let seeds: Vec<Vec<&CombinationResult>> = group.cells.iter().map(|c| common.iter().filter_map(|s| c.combination(*s)).collect()).collect();
+    let seeds: Vec<Vec<&CombinationResult>> =
+        group.cells.iter().map(|c| common.iter().filter_map(|s| c.combination(*s)).collect()).collect();
     let each = |f: &dyn Fn(&[&CombinationResult]) -> f64| over_seeds(&seeds.iter().map(|c| f(c)).collect::<Vec<_>>());
     let average = |of: fn(&CombinationResult) -> f64| each(&|c| mean(&c.iter().map(|c| of(c)).collect::<Vec<_>>()));
     let sizes = super::distinct_sorted(common.iter().map(|s| s.len()));
@@ -82,10 +83,12 @@ pub fn calibration(group: &Group, common: &[Subset], full: Subset) -> Calibratio
 
 /// Summarises the error rates of a two-class task, if all its results have them.
 pub fn spoof(group: &Group, common: &[Subset], full: Subset) -> Option<Spoof> {
-    let of_cell = |c: &super::outcomes::Cell| common.iter().map(|s| c.combination(*s).and_then(|c| c.metrics.spoof)).collect::<Option<Vec<_>>>();
+    let of_cell =
+        |c: &super::outcomes::Cell| common.iter().map(|s| c.combination(*s).and_then(|c| c.metrics.spoof)).collect::<Option<Vec<_>>>();
     let seeds: Vec<Vec<SpoofMetrics>> = group.cells.iter().map(of_cell).collect::<Option<_>>()?;
     let average = |metrics: &[SpoofMetrics], of: fn(&SpoofMetrics) -> f64| mean(&metrics.iter().map(of).collect::<Vec<_>>());
-    let means = seeds.iter().map(|m| SpoofMetrics { apcer: average(m, |s| s.apcer), bpcer: average(m, |s| s.bpcer), acer: average(m, |s| s.acer) });
+    let means =
+        seeds.iter().map(|m| SpoofMetrics { apcer: average(m, |s| s.apcer), bpcer: average(m, |s| s.bpcer), acer: average(m, |s| s.acer) });
     let worst = seeds.iter().filter_map(|m| m.iter().max_by(|a, b| a.acer.total_cmp(&b.acer)).copied());
     let full: Vec<SpoofMetrics> = group.each(full).filter_map(|c| c.metrics.spoof).collect();
     Some(Spoof { mean: rates(&means.collect::<Vec<_>>())?, worst: rates(&worst.collect::<Vec<_>>())?, full: rates(&full) })

@@ -1,9 +1,10 @@
 //! Each run against the reference, paired on what both have, corrected for how many comparisons there are.
 
-use super::outcomes::{Cell, Group, common_combinations};
-use super::{Error, RunReport, Settings};
+use super::outcomes::{Cell, Group};
+use super::study::{Pair, View};
+use super::{Error, RunReport};
 use mm_core::Subset;
-use mm_core::statistics::{Difference, EffectSize, Statistic, Verdict, effect_size, holm, mean, verdict};
+use mm_core::statistics::{Difference, EffectSize, Resamples, Verdict, effect_size, holm, mean, verdict};
 use serde::{Deserialize, Serialize};
 
 /// The difference of a run to the reference.
@@ -42,60 +43,50 @@ impl Comparison {
     }
 }
 
-/// Fills in the comparison of every run.
-pub fn compare_all(groups: &[Group], reference: usize, full: Subset, runs: &mut [RunReport], settings: &Settings) -> Result<(), Error> {
-    for (i, run) in runs.iter_mut().enumerate() {
-        if i != reference {
-            run.comparison = compare(&groups[i], &groups[reference], full, settings)?;
-        }
-    }
-    let all = || runs.iter().filter_map(|r| r.comparison.clone()).collect::<Vec<_>>();
-    let p_values: Vec<f64> = all().iter_mut().flat_map(|c| c.each().map(|d| d.difference.p).collect::<Vec<_>>()).collect();
-    let adjusted = holm(&p_values);
-    let compared = runs.iter_mut().filter_map(|r| r.comparison.as_mut()).flat_map(Comparison::each);
-    for (one, p) in compared.zip(adjusted) {
-        one.adjusted_p = p;
-        one.verdict = verdict(one.difference.interval.estimate, p);
-    }
-    Ok(())
-}
-
-/// Seeds with which both runs saw the same test samples, and their cells.
-pub fn paired<'a>(a: &Group<'a>, b: &Group<'a>) -> (Vec<u64>, Vec<Cell<'a>>, Vec<Cell<'a>>) {
-    let same_test = |seed: &u64| {
-        let [a, b] = [a, b].map(|g| g.cells.iter().find(|c| c.result.seed == *seed).map(|c| c.result.test_samples));
-        a.is_some() && a == b
-    };
-    let seeds: Vec<u64> = a.seeds().into_iter().filter(same_test).collect();
-    let (a, b) = (a.with_seeds(&seeds), b.with_seeds(&seeds));
-    (seeds, a, b)
-}
-
-fn compare(group: &Group, reference: &Group, full: Subset, settings: &Settings) -> Result<Option<Comparison>, Error> {
-    let (seeds, a, b) = paired(group, reference);
-    let common = common_combinations(&[&a, &b]);
+/// Compares a run with the reference; uncorrected until [`correct`]. `None` without a common combination.
+pub fn compare(group: &Group, reference: &Group, pair: &Pair, full: Subset) -> Result<Option<Comparison>, Error> {
+    let mut common = pair.run.combinations();
+    let of_reference = pair.reference.combinations();
+    common.retain(|s| of_reference.contains(s));
     if common.is_empty() {
         return Ok(None);
     }
-    let outcomes = |cells: &[Cell]| cells.iter().map(|c| c.outcomes(&common)).collect::<Result<Vec<_>, _>>();
-    let mut statistics = vec![Statistic::Mean, Statistic::Worst];
-    statistics.extend(common.iter().position(|s| *s == full).map(Statistic::Combination));
-    let resampled = settings.bootstrap.run(&[&outcomes(&a)?, &outcomes(&b)?], &statistics)?;
-    let compared = |statistic: usize| {
-        let difference = resampled.difference(0, 1, statistic);
-        Compared { difference, adjusted_p: difference.p, verdict: verdict(difference.interval.estimate, difference.p) }
-    };
-    let means = |cells: &[Cell]| -> Vec<f64> {
-        let accuracy = |cell: &Cell, s: &Subset| cell.combination(*s).map(|c| c.metrics.accuracy);
-        cells.iter().map(|cell| mean(&common.iter().filter_map(|s| accuracy(cell, s)).collect::<Vec<_>>())).collect()
+    let compared = |f: &dyn Fn(View) -> Result<Resamples, Error>| Ok::<_, Error>(Compared::new(&f(pair.run)?, &f(pair.reference)?));
+    let seeds = pair.run.seeds().to_vec();
+    let means = |group: &Group| -> Vec<f64> {
+        let of_cell =
+            |cell: &Cell| mean(&common.iter().filter_map(|s| cell.combination(*s)).map(|c| c.metrics.accuracy).collect::<Vec<_>>());
+        group.cells.iter().filter(|c| seeds.contains(&c.result.seed)).map(of_cell).collect()
     };
     Ok(Some(Comparison {
         reference: reference.run.clone(),
-        seeds,
+        effect: effect_size(&means(group), &means(reference)),
         combinations: common.len(),
-        mean: compared(0),
-        worst: compared(1),
-        full: (statistics.len() > 2).then(|| compared(2)),
-        effect: effect_size(&means(&a), &means(&b)),
+        mean: compared(&|v| v.mean(&common))?,
+        worst: compared(&|v| v.worst(&common))?,
+        full: if common.contains(&full) { Some(compared(&|v| v.mean(&[full]))?) } else { None },
+        seeds,
     }))
+}
+
+impl Compared {
+    /// A difference, not yet corrected.
+    pub fn new(run: &Resamples, reference: &Resamples) -> Self {
+        let difference = run.difference(reference);
+        Self { difference, adjusted_p: difference.p, verdict: verdict(difference.interval.estimate, difference.p) }
+    }
+}
+
+/// Holm's correction over the comparisons of all runs.
+pub fn correct_runs(runs: &mut [RunReport]) {
+    correct(runs.iter_mut().filter_map(|r| r.comparison.as_mut()).flat_map(Comparison::each).collect());
+}
+
+/// Holm's correction over some comparisons.
+pub fn correct(mut compared: Vec<&mut Compared>) {
+    let adjusted = holm(&compared.iter().map(|c| c.difference.p).collect::<Vec<_>>());
+    for (one, p) in compared.iter_mut().zip(adjusted) {
+        one.adjusted_p = p;
+        one.verdict = verdict(one.difference.interval.estimate, p);
+    }
 }

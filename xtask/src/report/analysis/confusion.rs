@@ -1,6 +1,6 @@
 //! Which classes the best method confuses, at its full and its worst combination.
 
-use super::outcomes::{Group, common_combinations, name};
+use super::outcomes::{Group, name};
 use super::run::worst_combination;
 use mm_core::Subset;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub struct Confusion {
 
 /// The matrices of the full and the worst combination of a run.
 pub fn of_best(group: &Group, full: Subset) -> Vec<Confusion> {
-    let common = common_combinations(&[&group.cells]);
+    let common = group.combinations();
     let mut subsets = vec![full, worst_combination(group, &common)];
     subsets.retain(|s| common.contains(s));
     subsets.dedup();

@@ -73,7 +73,9 @@ fn headline(measure: Measure, runs: &[RunReport], reference: usize) -> Option<He
     let any_complete = runs.iter().any(|r| r.complete);
     let ranked: Vec<&RunReport> = runs.iter().filter(|r| r.complete || !any_complete).collect();
     let score = |r: &RunReport| measure.value(r).map_or(f64::NEG_INFINITY, |v| v.estimate);
-    let best = ranked.iter().copied().reduce(|best, r| if score(r) > score(best) { r } else { best })?;
+    // Of equals, the reference: another one is not better then.
+    let rank = |r: &RunReport| (score(r), r.run == runs[reference].run);
+    let best = ranked.iter().copied().reduce(|best, r| if rank(r) > rank(best) { r } else { best })?;
     let of = |r: &RunReport| r.comparison.as_ref().and_then(|c| measure.compared(c));
     let found = |verdict: Verdict| {
         let hits = ranked.iter().filter(|r| of(r).is_some_and(|c| c.verdict == verdict));

@@ -10,6 +10,7 @@ mod remarks;
 mod run;
 mod sensors;
 mod severity;
+mod study;
 mod training;
 
 pub use calibration::{Calibration, OverSeeds, Spoof, SpoofRates};
@@ -19,7 +20,7 @@ pub use cost::CostReport;
 pub use headline::Headline;
 pub use run::{CombinationValue, RunReport, Value};
 pub use sensors::{SensorReport, SensorSet};
-pub use severity::SeverityReport;
+pub use severity::{Condition, SeverityReport};
 pub use training::EpochMean;
 
 use super::{Error, Settings};
@@ -137,7 +138,8 @@ pub fn analyse(plan: &str, description: &str, results: &[CellResult], notes: &[S
 fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Result<DataReport, Error> {
     let cells: Vec<&CellResult> = results.iter().filter(|r| r.data == name).collect();
     let first = cells[0];
-    let groups: Vec<Group> = distinct(cells.iter().map(|c| c.run.clone())).iter().map(|run| Group::new(run, &cells)).collect::<Result<_, _>>()?;
+    let groups: Vec<Group> =
+        distinct(cells.iter().map(|c| c.run.clone())).iter().map(|run| Group::new(run, &cells)).collect::<Result<_, _>>()?;
     let reference = groups.iter().position(|g| g.method == REFERENCE_METHOD).unwrap_or(0);
     let mut subsets: Vec<Subset> = groups.iter().flat_map(Group::any_combination).collect();
     subsets.sort_by_key(outcomes::order);
@@ -145,12 +147,23 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
     let full = Subset::full(first.modalities.len());
     let shown = shown(&subsets, full, &groups);
 
-    let mut runs = groups
-        .iter()
-        .map(|group| RunReport::new(group, &subsets, &shown, full, first, settings))
-        .collect::<Result<Vec<_>, _>>()?;
-    comparison::compare_all(&groups, reference, full, &mut runs, settings)?;
-    let severity = severity::analyse(&groups, reference, first, settings)?;
+    let conditions = severity::conditions(&groups);
+    let mut by_run = std::collections::BTreeMap::new();
+    study::for_each_run(&groups, reference, settings, |i, view, pair| {
+        let mut run = RunReport::new(&groups[i], view, &subsets, &shown, full, first)?;
+        if let Some(pair) = &pair {
+            run.comparison = comparison::compare(&groups[i], &groups[reference], pair, full)?;
+        }
+        let under = |c| severity::of_run(&groups[i], view, pair.as_ref(), c, full);
+        by_run.insert(i, (run, conditions.iter().map(under).collect::<Result<Vec<_>, _>>()?));
+        Ok(())
+    })?;
+    let (mut runs, by_condition): (Vec<RunReport>, Vec<_>) = by_run.into_values().unzip();
+    comparison::correct_runs(&mut runs);
+    let at = |k: usize| by_condition.iter().filter_map(|of_run| of_run[k].clone()).collect();
+    let mut severity: Vec<SeverityReport> =
+        conditions.into_iter().enumerate().map(|(k, condition)| SeverityReport { condition, runs: at(k) }).collect();
+    comparison::correct(severity.iter_mut().flat_map(|s| &mut s.runs).filter_map(|r| r.comparison.as_mut()).collect());
     let best = run::best(&runs);
     Ok(DataReport {
         name: name.to_string(),

@@ -1,10 +1,18 @@
-//! From cells to the outcomes that can be compared: common seeds, common combinations.
+//! The cells of a run, with their outcomes looked up by situation.
 
-use super::Error;
+use super::{Condition, Error};
 use crate::result::{CellResult, CombinationResult};
-use mm_core::statistics::Outcomes;
 use mm_core::{Modalities, Subset};
 use std::collections::BTreeMap;
+
+/// What a model was evaluated under.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Situation {
+    /// Only these modalities.
+    Only(Subset),
+    /// All modalities, some of them corrupted, with a severity.
+    Corrupted(Condition, u8),
+}
 
 /// All seeds of one run on one data entry.
 pub struct Group<'a> {
@@ -16,12 +24,14 @@ pub struct Group<'a> {
     pub cells: Vec<Cell<'a>>,
 }
 
-/// A cell with its combinations looked up by subset.
+/// One cell.
 #[derive(Clone)]
 pub struct Cell<'a> {
     /// The result as read.
     pub result: &'a CellResult,
     by_subset: BTreeMap<Subset, &'a CombinationResult>,
+    /// Where at least one sample was evaluated.
+    pub outcomes: BTreeMap<Situation, &'a str>,
 }
 
 impl<'a> Group<'a> {
@@ -45,6 +55,14 @@ impl<'a> Group<'a> {
         self.cells.iter().flat_map(|c| c.by_subset.keys().copied()).collect()
     }
 
+    /// Combinations that every seed evaluated, by size.
+    pub fn combinations(&self) -> Vec<Subset> {
+        let mut subsets: Vec<Subset> = self.cells[0].by_subset.keys().copied().collect();
+        subsets.retain(|s| self.cells.iter().all(|c| c.by_subset.contains_key(s)));
+        subsets.sort_by_key(order);
+        subsets
+    }
+
     /// Mean accuracy over the seeds that evaluated a combination.
     pub fn accuracy(&self, subset: Subset) -> Option<f64> {
         let values: Vec<f64> = self.each(subset).map(|c| c.metrics.accuracy).collect();
@@ -54,11 +72,6 @@ impl<'a> Group<'a> {
     /// A combination's result with each seed that evaluated it.
     pub fn each(&self, subset: Subset) -> impl Iterator<Item = &'a CombinationResult> {
         self.cells.iter().filter_map(move |c| c.by_subset.get(&subset).copied())
-    }
-
-    /// Only the given seeds.
-    pub fn with_seeds(&self, seeds: &[u64]) -> Vec<Cell<'a>> {
-        self.cells.iter().filter(|c| seeds.contains(&c.result.seed)).cloned().collect()
     }
 }
 
@@ -72,51 +85,40 @@ impl<'a> Cell<'a> {
         if result.classes != first.classes {
             return Err(error("its classes differ from those of the other cells of this data".into()));
         }
-        let mut by_subset = BTreeMap::new();
+        let (mut by_subset, mut outcomes) = (BTreeMap::new(), BTreeMap::new());
         for combination in &result.combinations {
-            if combination.correct.len() != result.test_samples {
-                return Err(error(format!(
-                    "combination `{}` has {} outcomes for {} test samples",
-                    combination.subset,
-                    combination.correct.len(),
-                    result.test_samples
-                )));
+            if evaluated(&combination.correct, result, &combination.subset)? {
+                let subset = modalities.parse(&combination.subset).map_err(|e| error(e.to_string()))?;
+                by_subset.insert(subset, combination);
+                outcomes.insert(Situation::Only(subset), combination.correct.as_str());
             }
-            // A combination without a single sample says nothing.
-            if combination.correct.bytes().any(|c| c != b'-') {
-                by_subset.insert(modalities.parse(&combination.subset).map_err(|e| error(e.to_string()))?, combination);
+        }
+        for corruption in &result.corruptions {
+            if evaluated(&corruption.correct, result, &corruption.corruption)? {
+                outcomes.insert(Situation::Corrupted(Condition::of(corruption), corruption.severity), corruption.correct.as_str());
             }
         }
         if by_subset.is_empty() {
             return Err(error("it evaluated no combination".into()));
         }
-        Ok(Self { result, by_subset })
+        Ok(Self { result, by_subset, outcomes })
     }
 
     /// The result of one combination.
     pub fn combination(&self, subset: Subset) -> Option<&'a CombinationResult> {
         self.by_subset.get(&subset).copied()
     }
-
-    /// Outcomes of the given combinations, which it must have.
-    pub fn outcomes(&self, subsets: &[Subset]) -> Result<Outcomes, Error> {
-        let rows: Vec<&str> = subsets.iter().filter_map(|s| self.combination(*s)).map(|c| c.correct.as_str()).collect();
-        Outcomes::from_rows(&rows).map_err(|e| Error::cell(self.result, e.to_string()))
-    }
 }
 
-/// The combinations, by size, that every cell evaluated; with several runs a seed, on at least one common sample.
-pub fn common_combinations(runs: &[&[Cell]]) -> Vec<Subset> {
-    let Some(first) = runs.first().and_then(|cells| cells.first()) else { return Vec::new() };
-    let in_all = |s: &Subset| {
-        (0..runs[0].len()).all(|seed| {
-            let rows: Option<Vec<&[u8]>> = runs.iter().map(|cells| cells[seed].combination(*s).map(|c| c.correct.as_bytes())).collect();
-            rows.is_some_and(|rows| (0..rows[0].len()).any(|i| rows.iter().all(|row| row.get(i).is_some_and(|c| *c != b'-'))))
-        })
-    };
-    let mut subsets: Vec<Subset> = first.by_subset.keys().copied().filter(in_all).collect();
-    subsets.sort_by_key(order);
-    subsets
+/// Whether there is any outcome; an error if there are not as many as test samples or they are not what they should be.
+fn evaluated(correct: &str, result: &CellResult, what: &str) -> Result<bool, Error> {
+    if correct.len() != result.test_samples {
+        return Err(Error::cell(result, format!("`{what}` has {} outcomes for {} test samples", correct.len(), result.test_samples)));
+    }
+    if let Some(other) = correct.chars().find(|c| !matches!(c, '0' | '1' | '-')) {
+        return Err(Error::cell(result, format!("`{what}` has the outcome {other:?}, which is none of 0, 1 and -")));
+    }
+    Ok(correct.bytes().any(|c| c != b'-'))
 }
 
 /// By size, then lexicographic by position: the order of `Subset::all_non_empty`.

@@ -10,7 +10,8 @@ pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&Cell
     let mut remarks = Vec::new();
     let name = &groups[reference].run;
     if groups[reference].method != REFERENCE_METHOD {
-        remarks.push(format!("No run of this data uses the method {REFERENCE_METHOD}: the others are compared with the first run, {name}."));
+        remarks
+            .push(format!("No run of this data uses the method {REFERENCE_METHOD}: the others are compared with the first run, {name}."));
     }
     let seeds = distinct_sorted(cells.iter().map(|c| c.seed));
     match seeds.len() {
@@ -18,7 +19,7 @@ pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&Cell
             "One seed ({}): how much the numbers vary from training to training is unknown. The intervals cover the choice of test samples only.",
             seeds[0]
         )),
-        n if n < FEW_SEEDS => remarks.push(format!("{n} seeds are few: intervals tend to be too narrow, effect sizes are rough.")),
+        n if n < FEW_SEEDS => remarks.push(format!("{n} seeds are few: intervals and verdicts are corrected for that and so wide and careful; effect sizes are rough.")),
         _ => {}
     }
     for (group, run) in groups.iter().zip(runs) {
@@ -26,7 +27,10 @@ pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&Cell
             remarks.push(format!("{} has the seeds {} of {}.", run.run, list(&group.seeds()), list(&seeds)));
         }
         if !run.complete {
-            remarks.push(format!("{} is evaluated on {} combinations: its mean and worst are over these, and it is not ranked.", run.run, run.evaluated));
+            remarks.push(format!(
+                "{} is evaluated on {} combinations: its mean and worst are over these, and it is not ranked.",
+                run.run, run.evaluated
+            ));
         }
         match &run.comparison {
             Some(c) if c.seeds != group.seeds() || c.seeds != groups[reference].seeds() => {

@@ -1,10 +1,11 @@
 //! One run: its accuracy over the combinations, with intervals.
 
-use super::outcomes::{Group, common_combinations, name};
-use super::{Calibration, Comparison, CostReport, EpochMean, Error, Settings, Spoof, calibration, cost, training};
+use super::outcomes::{Group, Situation, name};
+use super::study::{View, share};
+use super::{Calibration, Comparison, CostReport, EpochMean, Error, Spoof, calibration, cost, training};
 use crate::result::CellResult;
 use mm_core::Subset;
-use mm_core::statistics::{Interval, Statistic, mean, shapley_weights, standard_deviation};
+use mm_core::statistics::{Interval, Resamples, mean, shapley_weights, standard_deviation};
 use serde::{Deserialize, Serialize};
 
 /// One run on one data entry, over its seeds.
@@ -72,28 +73,19 @@ pub struct CombinationValue {
 
 impl RunReport {
     /// Analyses a run; `comparison` is filled in later.
-    pub fn new(group: &Group, subsets: &[Subset], shown: &[Subset], full: Subset, first: &CellResult, settings: &Settings) -> Result<Self, Error> {
-        let common = common_combinations(&[&group.cells]);
+    pub fn new(group: &Group, view: View, subsets: &[Subset], shown: &[Subset], full: Subset, first: &CellResult) -> Result<Self, Error> {
+        let common = view.combinations();
         if common.is_empty() {
             return Err(Error::cell(group.cells[0].result, "its seeds have no combination in common"));
         }
-        let outcomes = group.cells.iter().map(|c| c.outcomes(&common)).collect::<Result<Vec<_>, _>>()?;
-        let shapley = shapley_statistics(&common, full, first);
-        let full_at = common.iter().position(|s| *s == full);
-        let mut statistics = vec![Statistic::Mean, Statistic::Worst];
-        statistics.extend(full_at.into_iter().flat_map(|k| [Statistic::Combination(k), Statistic::Gap(k)]));
-        let shapley_from = statistics.len();
-        statistics.extend(shapley.iter().flatten().cloned());
-        let single_from = statistics.len();
-        let singles: Vec<Subset> = common.iter().copied().filter(|s| shown.contains(s)).collect();
-        statistics.extend(singles.iter().filter_map(|s| common.iter().position(|c| c == s)).map(Statistic::Combination));
-        let resampled = settings.bootstrap.run(&[&outcomes], &statistics)?;
+        let (average_accuracy, lowest_accuracy) = (view.mean(&common)?, view.worst(&common)?);
+        let full_accuracy = if common.contains(&full) { Some(view.mean(&[full])?) } else { None };
 
         let accuracy = |seed: usize, subset: Subset| group.cells[seed].combination(subset).map_or(f64::NAN, |c| c.metrics.accuracy);
         let per_seed = |f: &dyn Fn(usize) -> f64| standard_deviation(&(0..group.cells.len()).map(f).collect::<Vec<_>>());
         let lowest = |seed: usize| common.iter().map(|s| accuracy(seed, *s)).fold(f64::INFINITY, f64::min);
         let average = |seed: usize| mean(&common.iter().map(|s| accuracy(seed, *s)).collect::<Vec<_>>());
-        let value = |statistic: usize, sd: Option<f64>| Value { interval: resampled.interval(0, statistic), sd };
+        let value = |of: &Resamples, sd: Option<f64>| Value { interval: share(of), sd };
         let worst = worst_combination(group, &common);
         Ok(Self {
             run: group.run.clone(),
@@ -101,22 +93,17 @@ impl RunReport {
             seeds: group.seeds(),
             complete: subsets.iter().all(|s| common.contains(s)),
             evaluated: common.len(),
-            mean: value(0, per_seed(&average)),
-            worst: value(1, per_seed(&lowest)),
+            mean: value(&average_accuracy, per_seed(&average)),
+            worst: value(&lowest_accuracy, per_seed(&lowest)),
             worst_combination: name(worst, first),
-            full: full_at.map(|_| value(2, per_seed(&|seed| accuracy(seed, full)))),
-            gap: full_at.map(|_| value(3, per_seed(&|seed| accuracy(seed, full) - lowest(seed)))),
+            full: full_accuracy.as_ref().map(|all| value(all, per_seed(&|seed| accuracy(seed, full)))),
+            gap: full_accuracy
+                .as_ref()
+                .map(|all| value(&all.minus(&lowest_accuracy), per_seed(&|seed| accuracy(seed, full) - lowest(seed)))),
             comparison: None,
-            combinations: subsets
-                .iter()
-                .map(|s| {
-                    let values: Vec<f64> = group.each(*s).map(|c| c.metrics.accuracy).collect();
-                    let interval = singles.iter().position(|c| c == s).map(|i| resampled.interval(0, single_from + i));
-                    (!values.is_empty()).then(|| CombinationValue { accuracy: mean(&values), sd: standard_deviation(&values), interval })
-                })
-                .collect(),
+            combinations: subsets.iter().map(|s| combination(group, view, *s, &common, shown)).collect::<Result<_, _>>()?,
             by_size: by_size(group, &common),
-            shapley: shapley.map(|list| (0..list.len()).map(|i| resampled.interval(0, shapley_from + i)).collect()),
+            shapley: shapley(view, &common, full, first)?,
             calibration: calibration::calibration(group, &common, full),
             spoof: calibration::spoof(group, &common, full),
             cost: cost::cost(group),
@@ -137,20 +124,29 @@ pub fn best(runs: &[RunReport]) -> usize {
     let score = |r: &RunReport| (r.complete, r.mean.interval.estimate);
     let better = |a: usize, b: usize| {
         let (a, b) = (score(&runs[a]), score(&runs[b]));
-        a.0 > b.0 || a.0 == b.0 && a.1 > b.1
+        a.0 && !b.0 || a.0 == b.0 && a.1 > b.1
     };
     (0..runs.len()).reduce(|best, i| if better(i, best) { i } else { best }).unwrap_or(0)
 }
 
-/// One linear statistic a modality, if the table is complete. The empty set is worth a guess: the largest class, or 1/K.
-fn shapley_statistics(common: &[Subset], full: Subset, first: &CellResult) -> Option<Vec<Statistic>> {
-    if common.len() != full.bits() as usize {
-        return None;
+fn combination(group: &Group, view: View, subset: Subset, common: &[Subset], shown: &[Subset]) -> Result<Option<CombinationValue>, Error> {
+    let values: Vec<f64> = group.each(subset).map(|c| c.metrics.accuracy).collect();
+    if values.is_empty() {
+        return Ok(None);
     }
+    let interval = if common.contains(&subset) && shown.contains(&subset) { Some(share(&view.mean(&[subset])?)) } else { None };
+    Ok(Some(CombinationValue { accuracy: mean(&values), sd: standard_deviation(&values), interval }))
+}
+
+/// The Shapley values, if the table is complete. The empty set is worth a guess: the largest class, or 1/K.
+fn shapley(view: View, common: &[Subset], full: Subset, first: &CellResult) -> Result<Option<Vec<Interval>>, Error> {
+    let Some(weights) = shapley_weights(first.modalities.len()).filter(|_| common.len() == full.bits() as usize) else { return Ok(None) };
     let empty = guess(first);
-    let weights = shapley_weights(first.modalities.len())?;
-    let linear = |w: &Vec<f64>| Statistic::Linear { weights: common.iter().map(|s| w[s.bits() as usize]).collect(), offset: w[0] * empty };
-    Some(weights.iter().map(linear).collect())
+    let value = |w: &Vec<f64>| {
+        let terms: Vec<(Situation, f64)> = common.iter().map(|s| (Situation::Only(*s), w[s.bits() as usize])).collect();
+        Ok(view.linear(&terms, w[0] * empty)?.interval())
+    };
+    weights.iter().map(value).collect::<Result<_, _>>().map(Some)
 }
 
 /// The accuracy of always naming the largest class of the test samples.

@@ -48,7 +48,8 @@ pub struct SensorSet {
 
 /// Analyses a run; `None` with a single modality or a single combination.
 pub fn analyse(run: &RunReport, subsets: &[Subset], full: Subset, first: &CellResult) -> Option<SensorReport> {
-    let evaluated: Vec<(Subset, CombinationValue)> = subsets.iter().copied().zip(&run.combinations).filter_map(|(s, v)| Some((s, (*v)?))).collect();
+    let evaluated: Vec<(Subset, CombinationValue)> =
+        subsets.iter().copied().zip(&run.combinations).filter_map(|(s, v)| Some((s, (*v)?))).collect();
     if full.len() < 2 || evaluated.len() < 2 {
         return None;
     }

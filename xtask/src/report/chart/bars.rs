@@ -37,7 +37,7 @@ pub fn bars(title: &str, description: &str, axis: &str, groups: &[BarGroup]) -> 
     let room = 0.04 * (high - low);
     let rows = |g: &BarGroup| g.bars.len() as u32 * BAR + GROUP;
     let body: u32 = groups.iter().map(rows).sum();
-    let bottom = 36;
+    let bottom = 40;
     figure(title, description, body + bottom + 8, |root| {
         let mut area = ChartBuilder::on(root)
             .margin_right(12 * SCALE)
@@ -51,8 +51,8 @@ pub fn bars(title: &str, description: &str, axis: &str, groups: &[BarGroup]) -> 
             .light_line_style(Ink::Grid.color().mix(0.0))
             .bold_line_style(Ink::Grid.color().stroke_width(SCALE))
             .axis_style(Ink::Axis.color().stroke_width(SCALE))
-            .label_style(text(12, Ink::Text))
-            .axis_desc_style(text(12, Ink::Text))
+            .label_style(text(13, Ink::Text))
+            .axis_desc_style(text(13, Ink::Text))
             .x_desc(axis)
             .x_labels(6)
             .set_all_tick_mark_size(3 * SCALE)
@@ -72,7 +72,7 @@ pub fn bars(title: &str, description: &str, axis: &str, groups: &[BarGroup]) -> 
             }
             at += rows(group);
             let middle = from + group.bars.len() as u32 * BAR / 2;
-            let style = text(12, Ink::Text).pos(Pos::new(HPos::Right, VPos::Center));
+            let style = text(13, Ink::Text).pos(Pos::new(HPos::Right, VPos::Center));
             let place = (86 * SCALE as i32, (8 + middle as i32) * SCALE as i32);
             root.draw(&Text::new(shortened(&group.name, 13), place, style))?;
         }

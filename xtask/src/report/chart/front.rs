@@ -30,7 +30,7 @@ pub fn front(title: &str, description: &str, ink: Ink, points: &[Point]) -> Resu
         let mut area = ChartBuilder::on(root)
             .margin_right(12 * SCALE)
             .margin_top(8 * SCALE)
-            .x_label_area_size(36 * SCALE)
+            .x_label_area_size(40 * SCALE)
             .y_label_area_size(48 * SCALE)
             .build_cartesian_2d(0.6..largest as f64 + 0.6, low..(high + 0.08 * (high - low)))?;
         area.configure_mesh()
@@ -38,15 +38,15 @@ pub fn front(title: &str, description: &str, ink: Ink, points: &[Point]) -> Resu
             .light_line_style(Ink::Grid.color().mix(0.0))
             .bold_line_style(Ink::Grid.color().stroke_width(SCALE))
             .axis_style(Ink::Axis.color().stroke_width(SCALE))
-            .label_style(text(12, Ink::Text))
-            .axis_desc_style(text(12, Ink::Text))
+            .label_style(text(13, Ink::Text))
+            .axis_desc_style(text(13, Ink::Text))
             .x_desc("number of sensors")
             .y_desc("accuracy, %")
             .x_labels(largest.min(9))
             .y_labels(6)
             .set_all_tick_mark_size(3 * SCALE)
             .x_label_formatter(&|x| if x.fract().abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
-            .y_label_formatter(&|y| if *y > 1.0 { String::new() } else { format!("{:.0}", 100.0 * y) })
+            .y_label_formatter(&|y| if *y > 1.0005 { String::new() } else { format!("{:.0}", 100.0 * y) })
             .draw()?;
         let style = |alpha: f64, stroke_width| ShapeStyle { color: ink.color().mix(alpha), filled: true, stroke_width };
         let rest = points.iter().filter(|p| p.front.is_none());
@@ -54,7 +54,7 @@ pub fn front(title: &str, description: &str, ink: Ink, points: &[Point]) -> Resu
         area.draw_series(LineSeries::new(on_front.iter().map(|p| place(p)), style(1.0, 2 * SCALE)))?;
         area.draw_series(on_front.iter().map(|p| Circle::new(place(p), 5 * SCALE, style(1.0, 0))))?;
         // Few names fit: those of the first sets of the front; the table has them all.
-        let label = text(11, Ink::Text).pos(Pos::new(HPos::Center, VPos::Bottom));
+        let label = text(12, Ink::Text).pos(Pos::new(HPos::Center, VPos::Bottom));
         let short = on_front.iter().filter_map(|p| Some((*p, p.front.as_ref()?))).filter(|(_, name)| name.chars().count() <= 14);
         let names = short.map(|(p, name)| {
             let (x, y) = area.backend_coord(&place(p));

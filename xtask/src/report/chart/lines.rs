@@ -11,12 +11,15 @@ use plotters::style::{Color, ShapeStyle};
 /// Above this many points a line is drawn without markers.
 const MARKERS_UP_TO: usize = 20;
 
+/// `(x, y, interval of y)`.
+pub type Sample = (f64, f64, Option<(f64, f64)>);
+
 /// One line.
 pub struct Series {
     /// Colour.
     pub ink: Ink,
-    /// `(x, y, interval)`, ascending in x.
-    pub points: Vec<(f64, f64, Option<(f64, f64)>)>,
+    /// Ascending in x.
+    pub points: Vec<Sample>,
 }
 
 /// A line chart.
@@ -51,7 +54,7 @@ pub fn lines(chart: &LineChart) -> Result<Markup, Error> {
         let mut area = ChartBuilder::on(root)
             .margin_right(12 * SCALE)
             .margin_top(8 * SCALE)
-            .x_label_area_size(36 * SCALE)
+            .x_label_area_size(40 * SCALE)
             .y_label_area_size(48 * SCALE)
             .build_cartesian_2d(left - room..right + room, low..high)?;
         area.configure_mesh()
@@ -59,8 +62,8 @@ pub fn lines(chart: &LineChart) -> Result<Markup, Error> {
             .light_line_style(Ink::Grid.color().mix(0.0))
             .bold_line_style(Ink::Grid.color().stroke_width(SCALE))
             .axis_style(Ink::Axis.color().stroke_width(SCALE))
-            .label_style(text(12, Ink::Text))
-            .axis_desc_style(text(12, Ink::Text))
+            .label_style(text(13, Ink::Text))
+            .axis_desc_style(text(13, Ink::Text))
             .x_desc(chart.x)
             .y_desc(chart.y)
             .x_labels(if chart.whole { whole_labels.min(9) } else { 6 })
@@ -74,7 +77,7 @@ pub fn lines(chart: &LineChart) -> Result<Markup, Error> {
             let top = series.points.iter().rev().filter_map(|p| p.2.map(|i| (p.0, i.1)));
             if band.len() > 1 {
                 let outline: Vec<(f64, f64)> = band.iter().copied().chain(top).collect();
-                area.draw_series([Polygon::new(outline, series.ink.color().mix(0.1))])?;
+                area.draw_series([Polygon::new(outline, series.ink.color().mix(0.08))])?;
             }
         }
         for series in &chart.series {

@@ -20,7 +20,7 @@ pub const SERIES: usize = 12;
 /// Backends draw at whole pixels: charts are drawn this many times larger than they are shown.
 const SCALE: u32 = 4;
 /// Width as shown, before it is fitted to the page.
-const WIDTH: u32 = 440;
+const WIDTH: u32 = 400;
 
 /// A drawing area of a chart.
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -61,7 +61,12 @@ impl Ink {
 }
 
 /// Draws a chart: `<figure>` with a caption, an SVG with title and description.
-fn figure<E: std::fmt::Display>(title: &str, description: &str, height: u32, draw: impl FnOnce(&Canvas) -> Result<(), E>) -> Result<Markup, Error> {
+fn figure<E: std::fmt::Display>(
+    title: &str,
+    description: &str,
+    height: u32,
+    draw: impl FnOnce(&Canvas) -> Result<(), E>,
+) -> Result<Markup, Error> {
     let size = (WIDTH * SCALE, height * SCALE);
     let mut svg = String::new();
     {

@@ -1,7 +1,7 @@
 //! Calibration, confusion of the best method, and error rates of two-class tasks.
 
-use super::parts::{number, table};
 use super::Inks;
+use super::parts::{number, table};
 use crate::report::Error;
 use crate::report::analysis::{Confusion, DataReport, OverSeeds, SpoofRates};
 use crate::report::words::{percent, spread};
@@ -90,7 +90,11 @@ fn matrix(confusion: &Confusion, classes: &[String]) -> Markup {
 }
 
 fn pairs(title: &str, confusion: &Confusion, classes: &[String]) -> Markup {
-    let wrong = confusion.counts.iter().enumerate().flat_map(|(i, row)| row.iter().enumerate().filter(move |(j, n)| i != *j && **n > 0).map(move |(j, n)| (*n, i, j)));
+    let wrong = confusion
+        .counts
+        .iter()
+        .enumerate()
+        .flat_map(|(i, row)| row.iter().enumerate().filter(move |(j, n)| i != *j && **n > 0).map(move |(j, n)| (*n, i, j)));
     let mut wrong: Vec<(u64, usize, usize)> = wrong.collect();
     wrong.sort_by_key(|(n, i, j)| (std::cmp::Reverse(*n), *i, *j));
     wrong.truncate(PAIRS);

@@ -2,8 +2,8 @@
 //!
 //! Drawn as two pictures side by side: the names stay while the cells scroll.
 
-use super::parts::table;
 use super::Inks;
+use super::parts::table;
 use crate::report::Error;
 use crate::report::analysis::{Combination, CombinationValue, DataReport, RunReport};
 use crate::report::chart::{LineChart, Series, lines};
@@ -21,10 +21,20 @@ const NAME: usize = 20;
 
 /// Ten steps of viridis, dark to light: readable in either theme and with any colour vision.
 const SEQUENTIAL: [[u8; 3]; 10] = [
-    [68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137], [53, 183, 121], [109, 205, 89], [180, 222, 44], [253, 231, 37],
+    [68, 1, 84],
+    [72, 40, 120],
+    [62, 74, 137],
+    [49, 104, 142],
+    [38, 130, 142],
+    [31, 158, 137],
+    [53, 183, 121],
+    [109, 205, 89],
+    [180, 222, 44],
+    [253, 231, 37],
 ];
 /// Orange to blue through nearly white.
-const DIVERGING: [[u8; 3]; 7] = [[179, 88, 6], [224, 130, 20], [253, 184, 99], [242, 242, 242], [146, 197, 222], [67, 147, 195], [33, 102, 172]];
+const DIVERGING: [[u8; 3]; 7] =
+    [[179, 88, 6], [224, 130, 20], [253, 184, 99], [242, 242, 242], [146, 197, 222], [67, 147, 195], [33, 102, 172]];
 
 /// What the colours show.
 #[derive(Clone, Copy, PartialEq)]
@@ -55,17 +65,25 @@ impl Scale {
     }
 }
 
+/// The middle of the runs' extremes: where colours end, so that one run far from the others does not make these look alike.
+fn median(extremes: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = extremes.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+}
+
 /// The section: both heat maps, accuracy by size, all numbers.
 pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
     let shown: Vec<usize> = (0..data.combinations.len()).filter(|&i| data.combinations[i].shown).collect();
-    let values = data.runs.iter().flat_map(|r| shown.iter().filter_map(|&i| r.combinations[i].map(|v| v.accuracy)));
-    let (low, high) = values.fold((1.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
+    let accuracies = |r: &RunReport| shown.iter().filter_map(|&i| r.combinations[i].map(|v| v.accuracy)).collect::<Vec<_>>();
+    let high = data.runs.iter().flat_map(&accuracies).fold(0.0, f64::max);
+    let low = median(data.runs.iter().map(|r| accuracies(r).into_iter().fold(high, f64::min)));
     let scale = Scale::Accuracy { low, high: high.max(low + 1e-3) };
     let reference = data.runs.iter().find(|r| r.run == data.reference);
     let to_reference = |run: &RunReport, i: usize| Some(run.combinations[i]?.accuracy - reference?.combinations[i]?.accuracy);
-    let largest = data.runs.iter().flat_map(|r| shown.iter().filter_map(move |&i| to_reference(r, i))).fold(0.0f64, |m, d| m.max(d.abs()));
     let others: Vec<&RunReport> = data.runs.iter().filter(|r| r.run != data.reference).collect();
     let all: Vec<&RunReport> = data.runs.iter().collect();
+    let largest = median(others.iter().map(|r| shown.iter().filter_map(|&i| to_reference(r, i)).fold(0.0, |m: f64, d| m.max(d.abs()))));
     let hidden = data.combinations.len() - shown.len();
     Ok(html! {
         h3 { "Every combination" }
@@ -73,7 +91,7 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
             p.note { "There are " (data.combinations.len()) " combinations. Shown are the single modalities, the full set and the worst on average; the chart below covers all by size." }
         }
         (heat_map("Accuracy, %", data, &shown, &all, scale, &|run, i| run.combinations[i].map(|v| v.accuracy)))
-        @if !others.is_empty() && largest > 0.0 {
+        @if !others.is_empty() {
             details open {
                 summary { "Difference to " (data.reference) ", points" }
                 (heat_map(&format!("Difference to {}, points", data.reference), data, &shown, &others, Scale::Difference { largest: largest.max(1e-3) }, &to_reference))
@@ -84,7 +102,14 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
     })
 }
 
-fn heat_map(title: &str, data: &DataReport, shown: &[usize], runs: &[&RunReport], scale: Scale, value: &dyn Fn(&RunReport, usize) -> Option<f64>) -> Markup {
+fn heat_map(
+    title: &str,
+    data: &DataReport,
+    shown: &[usize],
+    runs: &[&RunReport],
+    scale: Scale,
+    value: &dyn Fn(&RunReport, usize) -> Option<f64>,
+) -> Markup {
     let cell = (FILLED / shown.len().max(1)).clamp(15, 64);
     let size = |i: usize| data.combinations[shown[i]].modalities.len();
     // Combinations of different size stand a little apart.
@@ -131,25 +156,27 @@ fn square(run: &RunReport, combination: &Combination, value: Option<f64>, scale:
         return html! { rect.blank x=(x) y=(y) width=(width - 1) height=(ROW - 1) { title { (run.run) ", " (combination.name) ": not evaluated" } } };
     };
     let ([r, g, b], light) = scale.color(v);
-    // Narrow cells have room for two digits: no tenths, no sign.
+    // Narrow cells have no room for tenths.
     let label = match scale {
         Scale::Accuracy { .. } if width < 26 => format!("{:.0}", 100.0 * v),
-        Scale::Difference { .. } if width < 26 => format!("{:.0}", 100.0 * v.abs()),
+        Scale::Difference { .. } if width < 26 => whole_points(v),
         _ => scale.text(v),
     };
+    let squeezed = width < 26 && label.chars().count() > 2;
     html! {
         g {
             title { (run.run) ", " (combination.name) ": " (scale.text(v)) }
             rect x=(x) y=(y) width=(width - 1) height=(ROW - 1) fill={ "rgb(" (r) "," (g) "," (b) ")" } {}
-            text.cell.light[light] x=(x + width / 2) y=(y + ROW / 2 + 3) textLength=[(width < 26 && label.len() > 2).then_some(width - 3)] { (label) }
+            text.cell.light[light] x=(x + width / 2) y=(y + ROW / 2 + 3) textLength=[squeezed.then_some(width - 3)] lengthAdjust=[squeezed.then_some("spacingAndGlyphs")] { (label) }
         }
     }
 }
 
 fn names(runs: &[&RunReport], modalities: &[String], dots_top: usize, height: usize) -> Markup {
-    let short = |name: &str| if name.chars().count() <= NAME { name.to_string() } else { name.chars().take(NAME - 1).chain(['…']).collect() };
+    let short =
+        |name: &str| if name.chars().count() <= NAME { name.to_string() } else { name.chars().take(NAME - 1).chain(['…']).collect() };
     let longest = runs.iter().map(|r| &r.run).chain(modalities).map(|n| n.chars().count().min(NAME)).max().unwrap_or(1);
-    let width = longest * 7 + 12;
+    let width = longest * 15 / 2 + 16;
     html! {
         svg.names width=(width) height=(height) viewBox={ "0 0 " (width) " " (height) } aria-hidden="true" {
             @for (i, run) in runs.iter().enumerate() {
@@ -162,7 +189,16 @@ fn names(runs: &[&RunReport], modalities: &[String], dots_top: usize, height: us
     }
 }
 
-/// The colour scale with its ends.
+/// A difference in whole points, with its sign.
+fn whole_points(difference: f64) -> String {
+    match (100.0 * difference).round() {
+        0.0 => "0".into(),
+        d if d < 0.0 => format!("−{:.0}", -d),
+        d => format!("+{d:.0}"),
+    }
+}
+
+/// The colour scale with its ends; what lies beyond has the colour of the end.
 fn gradient(scale: Scale) -> Markup {
     let (low, high) = match scale {
         Scale::Accuracy { low, high } => (low, high),
@@ -170,7 +206,8 @@ fn gradient(scale: Scale) -> Markup {
     };
     let stops = (0..=8).map(|i| scale.color(low + (high - low) * f64::from(i) / 8.0).0).map(|[r, g, b]| format!("rgb({r},{g},{b})"));
     let background = format!("background:linear-gradient(90deg,{})", stops.collect::<Vec<_>>().join(","));
-    html! { span.scale { (scale.text(low)) span.ramp style=(background) {} (scale.text(high)) } }
+    let above = if matches!(scale, Scale::Difference { .. }) { "≥ " } else { "" };
+    html! { span.scale { "≤ " (scale.text(low)) span.ramp style=(background) {} (above) (scale.text(high)) } }
 }
 
 fn by_size(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
@@ -183,7 +220,15 @@ fn by_size(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
     });
     let title = "Accuracy by number of modalities present";
     let description = "Mean accuracy over all combinations of each size, one line a run that evaluated all combinations";
-    lines(&LineChart { title, description, x: "modalities present", y: "accuracy, %", percent: true, whole: true, series: series.collect() })
+    lines(&LineChart {
+        title,
+        description,
+        x: "modalities present",
+        y: "accuracy, %",
+        percent: true,
+        whole: true,
+        series: series.collect(),
+    })
 }
 
 /// The same as a table, for reading and copying.

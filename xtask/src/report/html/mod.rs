@@ -60,7 +60,8 @@ pub fn page(report: &Report) -> Result<String, Error> {
                         "Accuracies in percent, differences in percentage points. "
                         b { "±" } " is the standard deviation over seeds, " b { "[low, high]" }
                         " a 95 % interval from a paired bootstrap over seeds and test samples (" (thousands(report.resamples)) " resamples). "
-                        "Verdicts are corrected for the number of comparisons (Holm, level 0.05); “no difference found” is not a proof of equality."
+                        "Verdicts are corrected for the number of comparisons (Holm, level 0.05), so an interval may leave out 0 without a difference being found. "
+                        "“No difference found” is not a proof of equality."
                     }
                     @if !report.notes.is_empty() { div.warning { (list(&report.notes)) } }
                     nav aria-label="Data sets" { @for (i, data) in report.data.iter().enumerate() { a href={ "#data-" (i) } { (data.name) } } a href="#provenance" { "Provenance" } }
@@ -142,7 +143,9 @@ fn provenance(report: &Report) -> Markup {
 /// Rules that hide a run's marks when its box in the legend is not checked.
 fn toggles() -> String {
     let rule = |i: usize| {
-        format!(".data:has(input.t{i}:not(:checked)) .chart :is([stroke=\"var(--s{i})\"],[fill=\"var(--s{i})\"]){{visibility:hidden}}\n.k{i}{{--k:var(--s{i})}}\n")
+        format!(
+            ".data:has(input.t{i}:not(:checked)) .chart :is([stroke=\"var(--s{i})\"],[fill=\"var(--s{i})\"]){{visibility:hidden}}\n.k{i}{{--k:var(--s{i})}}\n"
+        )
     };
     (0..SERIES).map(rule).collect()
 }

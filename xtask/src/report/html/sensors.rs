@@ -1,7 +1,7 @@
 //! Shapley values, and which sensors are worth their cost.
 
-use super::parts::table;
 use super::Inks;
+use super::parts::table;
 use crate::report::Error;
 use crate::report::analysis::{CombinationValue, DataReport, SensorReport};
 use crate::report::chart::{Bar, BarGroup, Point, bars, front};
@@ -53,28 +53,34 @@ fn shapley(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
 
 fn sensors(report: &SensorReport) -> Markup {
     let value = |v: &CombinationValue| v.interval.as_ref().map_or(percent(v.accuracy), interval);
-    table("What each sensor is worth", html! {
-        thead { tr {
-            th scope="col" { "Sensor (" (report.run) ")" } th scope="col" { "Alone, %" }
-            th scope="col" { "Shapley value, points" } th scope="col" { "Lost without it, points" }
-        } }
-        tbody { @for sensor in &report.sensors { tr {
-            th scope="row" { (sensor.modality) }
-            td.number { (sensor.alone.as_ref().map_or("–".into(), value)) }
-            td.number { (sensor.shapley.as_ref().map_or("–".into(), points_interval)) }
-            td.number { (sensor.missed.map_or("–".into(), points)) }
-        } } }
-    })
+    table(
+        "What each sensor is worth",
+        html! {
+            thead { tr {
+                th scope="col" { "Sensor (" (report.run) ")" } th scope="col" { "Alone, %" }
+                th scope="col" { "Shapley value, points" } th scope="col" { "Lost without it, points" }
+            } }
+            tbody { @for sensor in &report.sensors { tr {
+                th scope="row" { (sensor.modality) }
+                td.number { (sensor.alone.as_ref().map_or("–".into(), value)) }
+                td.number { (sensor.shapley.as_ref().map_or("–".into(), points_interval)) }
+                td.number { (sensor.missed.map_or("–".into(), points)) }
+            } } }
+        },
+    )
 }
 
 fn sets<'a>(sets: impl Iterator<Item = &'a crate::report::analysis::SensorSet>) -> Markup {
-    table("Sets of sensors by accuracy", html! {
-        thead { tr { th scope="col" { "Sensors" } th scope="col" { "Number" } th scope="col" { "Accuracy, %" } th scope="col" { "Pareto front, gain in points" } } }
-        tbody { @for set in sets { tr {
-            th scope="row" { (set.name) }
-            td.number { (set.sensors) }
-            td.number { (percent(set.value.accuracy)) " " small { (spread(set.value.sd)) " " (set.value.interval.as_ref().map(range).unwrap_or_default()) } }
-            td { @if set.front { "◆ " (set.gain.map(points).unwrap_or_default()) } }
-        } } }
-    })
+    table(
+        "Sets of sensors by accuracy",
+        html! {
+            thead { tr { th scope="col" { "Sensors" } th scope="col" { "Number" } th scope="col" { "Accuracy, %" } th scope="col" { "Pareto front, gain in points" } } }
+            tbody { @for set in sets { tr {
+                th scope="row" { (set.name) }
+                td.number { (set.sensors) }
+                td.number { (percent(set.value.accuracy)) " " small { (spread(set.value.sd)) " " (set.value.interval.as_ref().map(range).unwrap_or_default()) } }
+                td { @if set.front { "◆ " (set.gain.map(points).unwrap_or_default()) } }
+            } } }
+        },
+    )
 }

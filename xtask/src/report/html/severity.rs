@@ -1,7 +1,7 @@
 //! Sensors that degrade.
 
-use super::parts::{compared, table};
 use super::Inks;
+use super::parts::{compared, table};
 use crate::report::Error;
 use crate::report::analysis::{DataReport, SeverityReport};
 use crate::report::chart::{LineChart, Series, lines};
@@ -17,6 +17,8 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
         return Ok(html! {});
     }
     let charts = data.severity.iter().map(|r| chart(r, inks)).collect::<Result<Vec<_>, _>>()?;
+    let non_finite = data.severity.iter().flat_map(|s| &s.runs).any(|r| r.non_finite > 0);
+    let columns = if non_finite { "4" } else { "3" };
     Ok(html! {
         h3 { "Degraded sensors" }
         p.note { "All modalities present, some of them corrupted at test time. Severity 0 is the clean sensor; bands are 95 % intervals." }
@@ -25,16 +27,16 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
             summary { "Area under the curve: mean accuracy over the severities" }
             (table("Area under the severity curves", html! {
                 thead { tr {
-                    th scope="col" { "Corruption" } th scope="col" { "Method" } th scope="col" { "Area, %" }
-                    th scope="col" { "Difference to " (data.reference) ", points" } th scope="col" { "Non-finite values" }
+                    th scope="col" { "Method" } th scope="col" { "Area, %" } th scope="col" { "Difference to " (data.reference) ", points" }
+                    @if non_finite { th scope="col" title="Sample-modality pairs treated as absent, over all severities and seeds" { "Non-finite readings" } }
                 } }
                 @for report in &data.severity { tbody {
-                    @for (i, run) in report.runs.iter().enumerate() { tr {
-                        @if i == 0 { th scope="rowgroup" rowspan=(report.runs.len()) { (title(report)) } }
+                    tr.group { th scope="rowgroup" colspan=(columns) { (title(report)) } }
+                    @for run in &report.runs { tr {
                         th scope="row" { (run.run) }
                         td.number { (run.area.as_ref().map_or("–".into(), interval)) }
                         (compared(run.comparison.as_ref()))
-                        td.number { (run.non_finite) }
+                        @if non_finite { td.number { (run.non_finite) } }
                     } }
                 } }
             }))
@@ -53,5 +55,13 @@ fn chart(report: &SeverityReport, inks: &Inks) -> Result<Markup, Error> {
     });
     let title = title(report);
     let description = format!("Accuracy against severity under {title}, one line a run; the table below has the areas");
-    lines(&LineChart { title: &title, description: &description, x: "severity", y: "accuracy, %", percent: true, whole: true, series: series.collect() })
+    lines(&LineChart {
+        title: &title,
+        description: &description,
+        x: "severity",
+        y: "accuracy, %",
+        percent: true,
+        whole: true,
+        series: series.collect(),
+    })
 }

@@ -1,7 +1,7 @@
 //! Headline, legend and the table of all methods.
 
-use super::parts::{chip, compared, number, table};
 use super::Inks;
+use super::parts::{chip, compared, number, table};
 use crate::report::analysis::{DataReport, Headline, RunReport, Value};
 use crate::report::chart::SERIES;
 use crate::report::words::{effect, interval, p_value, percent, range, sentence, spread};
@@ -57,7 +57,7 @@ pub fn section(data: &DataReport) -> Markup {
                     @if gap { th scope="col" { "Full" } th scope="col" { "Gap" } }
                     th scope="col" { "Mean" } th scope="col" { "Worst" }
                     @if gap { th scope="col" { "Full" } }
-                    th scope="col" title="Cohen's d of the mean: the difference in standard deviations over seeds" { "Effect d" }
+                    th scope="col" title="Cohen's d of the mean: the difference in standard deviations over seeds" { "Effect\u{a0}d" }
                 }
             }
             tbody { @for run in &data.runs { (row(run, data, gap)) } }
@@ -107,7 +107,9 @@ fn row(run: &RunReport, data: &DataReport, gap: bool) -> Markup {
 
 fn value(value: Option<&Value>) -> Markup {
     match value {
-        Some(v) => html! { td.number { (percent(v.interval.estimate)) " " small { (spread(v.sd)) " " span.range { (range(&v.interval)) } } } },
+        Some(v) => {
+            html! { td.number { (percent(v.interval.estimate)) " " small { (spread(v.sd)) " " span.range { (range(&v.interval)) } } } }
+        }
         None => html! { td.muted { "–" } },
     }
 }

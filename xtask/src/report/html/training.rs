@@ -15,7 +15,11 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
     }
     let chart = |title, y, percent, series: Vec<Series>| {
         let description = "Mean over the seeds by epoch, one line a run";
-        if series.is_empty() { Ok(html! {}) } else { lines(&LineChart { title, description, x: "epoch", y, percent, whole: false, series }) }
+        if series.is_empty() {
+            Ok(html! {})
+        } else {
+            lines(&LineChart { title, description, x: "epoch", y, percent, whole: false, series })
+        }
     };
     Ok(html! {
         h3 { "Training" }

@@ -1,0 +1,141 @@
+//! Two-dimensional convolution.
+
+use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_nn::{Init, VarBuilder};
+use mm_kernels::conv::{Conv2dShape, conv2d_forward, conv2d_input_gradient, conv2d_weight_gradient};
+
+/// Geometry of a convolution, each as (height, width).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv2dConfig {
+    /// Step between windows.
+    pub stride: (usize, usize),
+    /// Zeros around the image.
+    pub padding: (usize, usize),
+    /// Step between the taps of a window.
+    pub dilation: (usize, usize),
+}
+
+impl Default for Conv2dConfig {
+    fn default() -> Self {
+        Self { stride: (1, 1), padding: (0, 0), dilation: (1, 1) }
+    }
+}
+
+impl Conv2dConfig {
+    /// The same stride and padding in both directions.
+    pub fn square(stride: usize, padding: usize) -> Self {
+        Self { stride: (stride, stride), padding: (padding, padding), ..Self::default() }
+    }
+}
+
+/// Convolution of `[batch, inputs, height, width]` with `weight [outputs, inputs, kernel height, kernel width]` and an
+/// optional `bias [outputs]`.
+#[derive(Debug, Clone)]
+pub struct Conv2d {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    config: Conv2dConfig,
+}
+
+/// A convolution without bias, initialised as He et al. for ReLU (fan out), as the published residual networks.
+pub fn conv2d_no_bias(inputs: usize, outputs: usize, kernel: (usize, usize), config: Conv2dConfig, vb: VarBuilder) -> Result<Conv2d> {
+    let stdev = (2.0 / (outputs * kernel.0 * kernel.1) as f64).sqrt();
+    let weight = vb.get_with_hints((outputs, inputs, kernel.0, kernel.1), "weight", Init::Randn { mean: 0.0, stdev })?;
+    Ok(Conv2d::new(weight, None, config))
+}
+
+/// A convolution with bias, initialised as PyTorch does: uniform within `1 / sqrt(fan in)`.
+pub fn conv2d(inputs: usize, outputs: usize, kernel: (usize, usize), config: Conv2dConfig, vb: VarBuilder) -> Result<Conv2d> {
+    let bound = 1.0 / ((inputs * kernel.0 * kernel.1).max(1) as f64).sqrt();
+    let init = Init::Uniform { lo: -bound, up: bound };
+    let weight = vb.get_with_hints((outputs, inputs, kernel.0, kernel.1), "weight", init)?;
+    Ok(Conv2d::new(weight, Some(vb.get_with_hints(outputs, "bias", init)?), config))
+}
+
+impl Conv2d {
+    /// From its tensors.
+    pub fn new(weight: Tensor, bias: Option<Tensor>, config: Conv2dConfig) -> Self {
+        Self { weight, bias, config }
+    }
+
+    /// Applies it to `[batch, inputs, height, width]`.
+    pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        let output = match runs_on_cpu_kernels(input) {
+            true => input.contiguous()?.apply_op2(&self.weight.contiguous()?, ConvOp(self.config))?,
+            false => composed(input, &self.weight, self.config)?,
+        };
+        match &self.bias {
+            Some(bias) => output.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?),
+            None => Ok(output),
+        }
+    }
+}
+
+/// The same convolution made of candle ops, which know one stride and padding for both directions.
+fn composed(input: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
+    let Conv2dConfig { stride, padding, dilation } = config;
+    let padded = input.pad_with_zeros(2, padding.0, padding.0)?.pad_with_zeros(3, padding.1, padding.1)?;
+    let (_, _, kernel_height, kernel_width) = weight.dims4()?;
+    // A dilation does nothing in a direction of one tap.
+    let dilation = match (kernel_height, kernel_width) {
+        (1, _) => dilation.1,
+        (_, 1) => dilation.0,
+        _ if dilation.0 == dilation.1 => dilation.0,
+        _ => bail!("a dilation of {dilation:?} for a kernel of {kernel_height}x{kernel_width} has no path on this device"),
+    };
+    if stride.0 == stride.1 {
+        return padded.conv2d(weight, 0, stride.0, dilation, 1);
+    }
+    let dense = padded.conv2d(weight, 0, 1, dilation, 1)?;
+    let every = |size: usize, step: usize| Tensor::arange_step(0u32, size as u32, step as u32, input.device());
+    let rows = dense.index_select(&every(dense.dim(2)?, stride.0)?, 2)?;
+    rows.index_select(&every(dense.dim(3)?, stride.1)?, 3)
+}
+
+struct ConvOp(Conv2dConfig);
+
+impl ConvOp {
+    fn shape(&self, input: &[usize], weight: &[usize]) -> Result<Conv2dShape> {
+        let (&[batch, channels, height, width], &[outputs, inputs, kernel_height, kernel_width]) = (input, weight) else {
+            bail!("conv2d: input {input:?} and weight {weight:?} must both have four dimensions");
+        };
+        if channels != inputs {
+            bail!("conv2d: input {input:?} has {channels} channels, weight {weight:?} asks for {inputs}");
+        }
+        let shape = Conv2dShape::new(batch, inputs, (height, width), outputs, (kernel_height, kernel_width)).map_err(kernel_error)?;
+        let Conv2dConfig { stride, padding, dilation } = self.0;
+        Conv2dShape { stride, padding, dilation, ..shape }.checked().map_err(kernel_error)
+    }
+}
+
+impl CustomOp2 for ConvOp {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(&self, input: &CpuStorage, input_layout: &Layout, weight: &CpuStorage, weight_layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let shape = self.shape(input_layout.dims(), weight_layout.dims())?;
+        let (x, w) = (contiguous_f32(input, input_layout)?, contiguous_f32(weight, weight_layout)?);
+        let mut output = vec![0.0; shape.output_length()];
+        conv2d_forward(shape, x, w, None, &mut output).map_err(kernel_error)?;
+        Ok((CpuStorage::F32(output), Shape::from((shape.batch, shape.out_channels, shape.out_height(), shape.out_width()))))
+    }
+
+    fn bwd(&self, input: &Tensor, weight: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let shape = self.shape(input.dims(), weight.dims())?;
+        with_slices([input, weight, gradient], |[x, w, g]| {
+            let input_gradient = input.track_op().then(|| {
+                let mut out = vec![0.0; x.len()];
+                conv2d_input_gradient(shape, g, w, &mut out).map_err(kernel_error)?;
+                Tensor::from_vec(out, input.shape(), input.device())
+            });
+            let weight_gradient = weight.track_op().then(|| {
+                let mut out = vec![0.0; w.len()];
+                conv2d_weight_gradient(shape, x, g, &mut out).map_err(kernel_error)?;
+                Tensor::from_vec(out, weight.shape(), weight.device())
+            });
+            Ok((input_gradient.transpose()?, weight_gradient.transpose()?))
+        })
+    }
+}

@@ -1,0 +1,193 @@
+//! The bootstrap of several runs at once: those with the same seeds and test samples see the same draws.
+
+use super::outcomes::{Cell, Group, Situation, order};
+use super::{Condition, Error, Settings};
+use mm_core::Subset;
+use mm_core::statistics::{Interval, Outcomes, Resampled, Resamples, Statistic};
+use std::collections::BTreeMap;
+
+/// Bytes that one bootstrap may keep; more runs are resampled in turn.
+const MEMORY: usize = 256 << 20;
+
+/// Runs resampled together.
+struct Study {
+    seeds: Vec<u64>,
+    resampled: Resampled,
+    /// By run, the column of each situation.
+    columns: Vec<BTreeMap<Situation, usize>>,
+}
+
+/// One run in a study.
+#[derive(Clone, Copy)]
+pub struct View<'s> {
+    study: &'s Study,
+    member: usize,
+}
+
+/// A run beside the reference, on what both have.
+pub struct Pair<'s> {
+    /// The run.
+    pub run: View<'s>,
+    /// The reference.
+    pub reference: View<'s>,
+}
+
+/// Calls `visit` with each run by position, alone and paired with the reference, if they have anything in common.
+pub fn for_each_run(
+    groups: &[Group],
+    reference: usize,
+    settings: &Settings,
+    mut visit: impl FnMut(usize, View, Option<Pair>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if same_samples(groups) {
+        let others: Vec<usize> = (0..groups.len()).filter(|i| *i != reference).collect();
+        let columns = groups.iter().map(|g| g.cells[0].outcomes.len()).max().unwrap_or(1);
+        let bytes = 4 * columns * groups[reference].cells.len() * settings.bootstrap.resamples;
+        let together = (MEMORY / bytes.max(1)).saturating_sub(1).max(1);
+        let batches: Vec<&[usize]> = if others.is_empty() { vec![&[]] } else { others.chunks(together).collect() };
+        for (number, batch) in batches.into_iter().enumerate() {
+            let members: Vec<&[Cell]> = [&reference].into_iter().chain(batch).map(|i| groups[*i].cells.as_slice()).collect();
+            let study = Study::new(&members, false, settings)?;
+            let view = |member| View { study: &study, member };
+            if number == 0 {
+                visit(reference, view(0), None)?;
+            }
+            for (at, run) in batch.iter().enumerate() {
+                visit(*run, view(at + 1), Some(Pair { run: view(at + 1), reference: view(0) }))?;
+            }
+        }
+        return Ok(());
+    }
+    for (i, group) in groups.iter().enumerate() {
+        let own = Study::new(&[&group.cells], false, settings)?;
+        let (a, b) = common_cells(group, &groups[reference]);
+        let paired = if i == reference || a.is_empty() { None } else { Some(Study::new(&[&a, &b], true, settings)) };
+        let paired = paired.transpose()?.filter(|p| !p.columns[0].is_empty());
+        let pair = paired.as_ref().map(|study| Pair { run: View { study, member: 0 }, reference: View { study, member: 1 } });
+        visit(i, View { study: &own, member: 0 }, pair)?;
+    }
+    Ok(())
+}
+
+/// Whether all runs have the same seeds and evaluated the same samples in each situation they share.
+fn same_samples(groups: &[Group]) -> bool {
+    let mask = |text: &str| -> Vec<bool> { text.bytes().map(|c| c == b'-').collect() };
+    groups.iter().all(|g| g.seeds() == groups[0].seeds())
+        && (0..groups[0].cells.len()).all(|seed| {
+            let mut masks = BTreeMap::new();
+            let samples = groups[0].cells[seed].result.test_samples;
+            groups.iter().all(|g| {
+                let cell = &g.cells[seed];
+                let mut same =
+                    |(situation, text): (&Situation, &&str)| *masks.entry(situation.clone()).or_insert_with(|| mask(text)) == mask(text);
+                cell.result.test_samples == samples && cell.outcomes.iter().all(&mut same)
+            })
+        })
+}
+
+/// The cells of two runs with the same seeds and as many test samples.
+fn common_cells<'a>(a: &Group<'a>, b: &Group<'a>) -> (Vec<Cell<'a>>, Vec<Cell<'a>>) {
+    let partner = |c: &Cell| b.cells.iter().find(|o| o.result.seed == c.result.seed && o.result.test_samples == c.result.test_samples);
+    a.cells.iter().filter_map(|c| Some((c.clone(), partner(c)?.clone()))).unzip()
+}
+
+impl Study {
+    /// Resamples runs of the same seeds. `align` keeps only the situations and samples that all runs evaluated.
+    fn new(runs: &[&[Cell]], align: bool, settings: &Settings) -> Result<Self, Error> {
+        let seeds: Vec<u64> = runs[0].iter().map(|c| c.result.seed).collect();
+        let mut rows: Vec<Vec<String>> = vec![Vec::new(); seeds.len()];
+        let mut columns = Vec::new();
+        for run in runs {
+            let mut places = BTreeMap::new();
+            for situation in run[0].outcomes.keys() {
+                let partners: &[&[Cell]] = if align { runs } else { std::slice::from_ref(run) };
+                let texts: Option<Vec<String>> =
+                    (0..seeds.len()).map(|s| masked(&run[s], situation, partners.iter().map(|p| &p[s]))).collect();
+                if let Some(texts) = texts {
+                    places.insert(situation.clone(), rows[0].len());
+                    rows.iter_mut().zip(texts).for_each(|(rows, text)| rows.push(text));
+                }
+            }
+            columns.push(places);
+        }
+        if rows[0].is_empty() && !align {
+            return Err(Error::cell(runs[0][0].result, "its seeds have no combination in common"));
+        }
+        if rows[0].is_empty() {
+            // Two runs without a common situation: one blank column keeps the study whole.
+            rows.iter_mut().zip(runs[0]).for_each(|(rows, cell)| rows.push("-".repeat(cell.result.test_samples)));
+        }
+        let outcomes: Vec<Outcomes> = rows.iter().map(|rows| Outcomes::from_rows(rows)).collect::<mm_core::Result<_>>()?;
+        Ok(Self { seeds, resampled: settings.bootstrap.run(&outcomes)?, columns })
+    }
+}
+
+/// A cell's outcomes on the samples that all partners evaluated; `None` if one lacks the situation or no sample is left.
+fn masked<'c, 'a: 'c>(cell: &Cell<'a>, situation: &Situation, partners: impl Iterator<Item = &'c Cell<'a>>) -> Option<String> {
+    let mut text = cell.outcomes.get(situation)?.as_bytes().to_vec();
+    for partner in partners {
+        let other = partner.outcomes.get(situation)?.as_bytes();
+        text.iter_mut().zip(other).filter(|(_, o)| **o == b'-').for_each(|(c, _)| *c = b'-');
+    }
+    let text = String::from_utf8(text).ok()?;
+    text.bytes().any(|c| c != b'-').then_some(text)
+}
+
+impl View<'_> {
+    /// The seeds resampled.
+    pub fn seeds(&self) -> &[u64] {
+        &self.study.seeds
+    }
+
+    /// The combinations of all its seeds, by size.
+    pub fn combinations(&self) -> Vec<Subset> {
+        let only = |s: &Situation| if let Situation::Only(subset) = s { Some(*subset) } else { None };
+        let mut subsets: Vec<Subset> = self.places().keys().filter_map(only).collect();
+        subsets.sort_by_key(order);
+        subsets
+    }
+
+    /// The severities of a corruption that all its seeds have, ascending; 0 is the clean combination `full`.
+    pub fn severities(&self, condition: &Condition, full: Subset) -> Vec<u8> {
+        (0..=u8::MAX).filter(|s| self.places().contains_key(&situation(condition, *s, full))).collect()
+    }
+
+    /// Mean accuracy over combinations.
+    pub fn mean(&self, subsets: &[Subset]) -> Result<Resamples, Error> {
+        self.statistic(&Statistic::Mean(self.all(subsets)))
+    }
+
+    /// Lowest accuracy of some combinations.
+    pub fn worst(&self, subsets: &[Subset]) -> Result<Resamples, Error> {
+        self.statistic(&Statistic::Worst(self.all(subsets)))
+    }
+
+    /// Weighted sum over situations it has.
+    pub fn linear(&self, terms: &[(Situation, f64)], offset: f64) -> Result<Resamples, Error> {
+        let terms = terms.iter().filter_map(|(s, w)| Some((*self.places().get(s)?, *w))).collect();
+        self.statistic(&Statistic::Linear { terms, offset })
+    }
+
+    fn all(&self, subsets: &[Subset]) -> Vec<usize> {
+        subsets.iter().filter_map(|s| self.places().get(&Situation::Only(*s)).copied()).collect()
+    }
+
+    fn places(&self) -> &BTreeMap<Situation, usize> {
+        &self.study.columns[self.member]
+    }
+
+    fn statistic(&self, statistic: &Statistic) -> Result<Resamples, Error> {
+        Ok(self.study.resampled.statistic(statistic)?)
+    }
+}
+
+/// The situation of a severity; 0 is the clean combination `full`.
+pub fn situation(condition: &Condition, severity: u8, full: Subset) -> Situation {
+    if severity == 0 { Situation::Only(full) } else { Situation::Corrupted(condition.clone(), severity) }
+}
+
+/// The interval of a share, which ends at 0 and 1.
+pub fn share(of: &Resamples) -> Interval {
+    let Interval { estimate, low, high } = of.interval();
+    Interval { estimate, low: low.max(0.0), high: high.min(1.0) }
+}
