@@ -85,9 +85,9 @@ fn what_an_absent_modality_holds_changes_no_bit() {
         };
         let reference = run(&full);
         assert!(reference.1.len() > 10 && reference.0.iter().chain(reference.1.iter().flatten()).all(|x| x.is_finite()));
-        for m in 0..3 {
+        for (m, width) in WIDTHS.into_iter().enumerate() {
             let clean = flat(full.inputs[m].as_ref().unwrap());
-            let absent = |i: usize| i / WIDTHS[m] % 3 == m;
+            let absent = |i: usize| i / width % 3 == m;
             for content in [0.0, 1e30, f32::NAN, f32::INFINITY] {
                 let spoilt = replaced(&full, m, |i| if absent(i) { content } else { clean[i] });
                 assert!(run(&spoilt) == reference, "modality {m} with {content}");

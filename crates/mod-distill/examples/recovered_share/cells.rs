@@ -30,6 +30,7 @@ pub enum Run {
 pub struct Setting {
     pub per_class: usize,
     pub epochs: usize,
+    pub first_seed: u64,
     pub seeds: u64,
 }
 
@@ -67,12 +68,13 @@ struct Seed {
 impl Runs<'_> {
     /// Trains and tests all.
     pub fn all(&self) -> Result<Outcomes> {
-        let seeds: Vec<Seed> = in_parallel(self.setting.seeds as usize, |seed| self.seed(seed as u64))?;
+        let seeds: Vec<Seed> = in_parallel(self.setting.seeds as usize, |seed| self.seed(self.setting.first_seed + seed as u64))?;
         let (runs, sets) = (self.runs.len(), self.available.len());
         let cells = in_parallel(seeds.len() * sets * runs, |cell| {
             let (seed, set, run) = (cell / (sets * runs), cell / runs % sets, cell % runs);
             let right = self.cell(&seeds[seed], &self.available[set], &self.runs[run].1)?;
             let share = right.iter().filter(|r| **r).count() as f64 / right.len() as f64;
+            let seed = self.setting.first_seed + seed as u64;
             eprintln!("{} a class, seed {seed}, {}, {}: {share:.4}", self.setting.per_class, self.available[set], self.runs[run].0);
             Ok(right)
         })?;

@@ -1,8 +1,10 @@
 //! How much of what the privileged views know can be recovered from the available ones, on the six views of the built-in
 //! numerals. Writes `recovered-share.json` and prints tables.
 //!
+//! The cells run side by side, so the threads below each are one.
+//!
 //! ```text
-//! cargo run --release -p mod-distill --example recovered_share -- --out target/recovered-share
+//! RAYON_NUM_THREADS=1 cargo run --release -p mod-distill --example recovered_share -- --out target/recovered-share
 //! ```
 
 mod cells;
@@ -24,9 +26,12 @@ struct Arguments {
     /// Folder of the results.
     #[arg(long, default_value = "target/recovered-share")]
     out: PathBuf,
-    /// Runs of each cell, with seeds 0, 1, ...
+    /// Runs of each cell, with seeds from the first one on.
     #[arg(long, default_value_t = 5)]
     seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    first_seed: u64,
     /// Training samples of a class and epochs, as `samples:epochs`.
     #[arg(long, value_delimiter = ',', default_value = "140:40,20:120")]
     sizes: Vec<String>,
@@ -46,14 +51,14 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let mut runs = vec![("A alone".to_string(), Run::Alone), ("logit distillation".to_string(), Run::LogitDistillation)];
+    let mut runs = vec![(report::ALONE.to_string(), Run::Alone), ("logit distillation".to_string(), Run::LogitDistillation)];
     if arguments.only_forms {
         runs.truncate(1);
     } else {
         let forms = [
             ("one-stage", "{}"),
             ("without JAN", r#"{"no_ja": true}"#),
-            ("without CTN", r#"{"no_ctn": true}"#),
+            (report::CONCATENATION, r#"{"no_ctn": true}"#),
             ("two-stage", r#"{"two_stage": true}"#),
         ];
         for (name, settings) in forms {
@@ -69,13 +74,13 @@ fn main() -> Result<()> {
     let mut tables = Vec::new();
     for size in &arguments.sizes {
         let (samples, epochs) = size.split_once(':').context("a size is written samples:epochs")?;
-        let setting = Setting { per_class: samples.parse()?, epochs: epochs.parse()?, seeds: arguments.seeds };
+        let setting = Setting { per_class: samples.parse()?, epochs: epochs.parse()?, first_seed: arguments.first_seed, seeds: arguments.seeds };
         if setting.seeds == 0 {
             bail!("at least one seed is needed");
         }
         let outcomes =
             Runs { card: &card, available: &arguments.available, runs: &runs, setting, validation: arguments.validation }.all()?;
-        let names: Vec<&str> = std::iter::once("teacher").chain(runs.iter().map(|(name, _)| name.as_str())).collect();
+        let names: Vec<&str> = std::iter::once(report::TEACHER).chain(runs.iter().map(|(name, _)| name.as_str())).collect();
         let table = report::compare(&names, &arguments.available, &outcomes, setting)?;
         report::print(&table);
         tables.push(table);
