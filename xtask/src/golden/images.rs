@@ -51,7 +51,9 @@ pub fn upsample_nearest2d(case: &Case) -> Result<Outputs> {
 
 /// Channels gated by what the whole image says.
 pub fn squeeze_excite(case: &Case) -> Result<Outputs> {
-    let layer = |name: &str| Ok::<_, anyhow::Error>(Linear::new(case.tensor(&format!("{name}.weight"))?, Some(case.tensor(&format!("{name}.bias"))?)));
+    let layer = |name: &str| {
+        Ok::<_, anyhow::Error>(Linear::new(case.tensor(&format!("{name}.weight"))?, Some(case.tensor(&format!("{name}.bias"))?)))
+    };
     let gate = SqueezeExcite::new(layer("fc.0")?, layer("fc.2")?);
     let input = case.variable("input")?;
     let output = gate.forward(&input)?;

@@ -10,7 +10,12 @@ use mod_distill::CrossTranslation;
 /// Maximum mean discrepancy of features.
 pub fn mmd(case: &Case) -> Result<Outputs> {
     let restored = case.variable("restored")?;
-    let loss = mod_distill::maximum_mean_discrepancy(&restored, &case.tensor("privileged")?, case.param("kernel_mul")?, case.param("kernel_num")?)?;
+    let loss = mod_distill::maximum_mean_discrepancy(
+        &restored,
+        &case.tensor("privileged")?,
+        case.param("kernel_mul")?,
+        case.param("kernel_num")?,
+    )?;
     Outputs::default().tensor("loss", &loss)?.gradient("restored", &restored, &loss.backward()?)
 }
 

@@ -114,7 +114,13 @@ impl CustomOp2 for ConvOp {
         "conv2d"
     }
 
-    fn cpu_fwd(&self, input: &CpuStorage, input_layout: &Layout, weight: &CpuStorage, weight_layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        input: &CpuStorage,
+        input_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let shape = self.shape(input_layout.dims(), weight_layout.dims())?;
         let (x, w) = (contiguous_f32(input, input_layout)?, contiguous_f32(weight, weight_layout)?);
         let mut output = vec![0.0; shape.output_length()];

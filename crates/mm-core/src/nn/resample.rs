@@ -105,7 +105,8 @@ impl Map {
         match *self {
             Map::Windows { kernel, stride, padding } => {
                 let pair = |n| (n, n);
-                let shape = Pool2dShape { batch, channels, height, width, kernel: pair(kernel), stride: pair(stride), padding: pair(padding) };
+                let shape =
+                    Pool2dShape { batch, channels, height, width, kernel: pair(kernel), stride: pair(stride), padding: pair(padding) };
                 if backward { avg_pool2d_backward(shape, true, input, output) } else { avg_pool2d_forward(shape, true, input, output) }
             }
             Map::Adaptive(_) if backward => adaptive_avg_pool2d_backward(planes, size, out, input, output),

@@ -74,7 +74,8 @@ fn main() -> Result<()> {
     let mut tables = Vec::new();
     for size in &arguments.sizes {
         let (samples, epochs) = size.split_once(':').context("a size is written samples:epochs")?;
-        let setting = Setting { per_class: samples.parse()?, epochs: epochs.parse()?, first_seed: arguments.first_seed, seeds: arguments.seeds };
+        let setting =
+            Setting { per_class: samples.parse()?, epochs: epochs.parse()?, first_seed: arguments.first_seed, seeds: arguments.seeds };
         if setting.seeds == 0 {
             bail!("at least one seed is needed");
         }

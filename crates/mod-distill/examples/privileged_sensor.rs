@@ -1,7 +1,7 @@
 //! Two sensors in training, the poorer one in use: what the privileged sensor leaves behind. Synthetic data, seconds.
 //!
 //! ```text
-//! cargo run --release -p mod-distill --example train
+//! cargo run --release -p mod-distill --example privileged_sensor
 //! ```
 
 use anyhow::Result;

@@ -1,7 +1,7 @@
 //! Three synthetic sensors, one of them poor: train, see what was mined, predict with every combination. Takes seconds.
 //!
 //! ```text
-//! cargo run --release -p dmrnet --example train
+//! cargo run --release -p dmrnet --example hard_combinations
 //! ```
 
 use candle_core::Device;
