@@ -18,4 +18,4 @@ pub use builder::ModDistillBuilder;
 pub use config::{Adaptation, Balance, ModDistillConfig, TeacherView};
 pub use discrepancy::{joint_mmd, maximum_mean_discrepancy};
 pub use method::ModDistill;
-pub use translation::{CrossTranslation, Residual, Translated, TranslatedAll, TranslationConfig, reconstruction};
+pub use translation::{CrossTranslation, Translated, TranslatedAll, TranslationConfig, reconstruction};

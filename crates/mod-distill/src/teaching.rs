@@ -59,21 +59,15 @@ impl Complete {
         Ok(tensor.index_select(&Tensor::from_slice(&self.rows, self.rows.len(), tensor.device())?, 0)?)
     }
 
-    /// The samples as a batch of the modalities that the teacher sees, and repeats of them up to the size of the whole batch.
-    ///
-    /// The last bits of a matrix product depend on its size. With one size a cached output does not depend on the batch in
-    /// which a sample was first seen, and a resumed run is the uninterrupted one.
+    /// The samples as a batch of the modalities that the teacher sees.
     fn batch(&self, batch: &Batch, teacher_sees: Subset) -> Result<Batch> {
-        let presence = Presence::uniform(teacher_sees, self.batch);
+        let presence = Presence::uniform(teacher_sees, self.rows.len());
         if self.rows.len() == self.batch {
             return batch.with_presence(presence);
         }
-        let rows: Vec<u32> = self.rows.iter().copied().cycle().take(self.batch).collect();
-        let positions = Tensor::from_slice(&rows, self.batch, batch.device())?;
-        let select = |t: &Tensor| t.index_select(&positions, 0);
-        let inputs = batch.inputs.iter().map(|input| input.as_ref().map(select).transpose()).collect::<candle_core::Result<_>>()?;
-        let ids = rows.iter().filter_map(|&row| batch.rows.get(row as usize).copied()).collect();
-        Batch::new(inputs, presence, select(&batch.labels)?, ids)
+        let inputs = batch.inputs.iter().map(|input| input.as_ref().map(|t| self.of(t)).transpose()).collect::<Result<_>>()?;
+        let ids = self.rows.iter().filter_map(|&row| batch.rows.get(row as usize).copied()).collect();
+        Batch::new(inputs, presence, self.of(&batch.labels)?, ids)
     }
 }
 
@@ -101,8 +95,7 @@ impl Teaching {
             return Ok(None);
         }
         let privileged = self.teacher.teach(&complete.batch(batch, self.teacher_sees)?)?;
-        let taught = |t: &Tensor| t.narrow(0, 0, complete.rows.len().min(t.dim(0)?));
-        let privileged = Fused { feature: taught(&pool(&privileged.feature)?.detach())?, logits: taught(&privileged.logits.detach())? };
+        let privileged = Fused { feature: pool(&privileged.feature)?.detach(), logits: privileged.logits.detach() };
         let finite = finite_rows(&privileged)?;
         let (r, p) = (&restored.feature.dims()[1..], &privileged.feature.dims()[1..]);
         if r != p {

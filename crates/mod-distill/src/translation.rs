@@ -2,43 +2,31 @@
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use mm_core::nn::{BatchNorm, Linear, Mode, batch_norm, linear, linear_no_bias};
+use mm_core::nn::{BatchNorm, Linear, Mode, batch_norm, linear};
 use mm_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Form of the cross translation; the published one has neither.
+/// Form of the cross translation; the published one has both off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TranslationConfig {
+    /// Adds the mean of the features before the last ReLU (and before the normalisation).
+    pub residual: bool,
     /// Batch normalisation before the last ReLU.
     pub norm: bool,
-    /// What goes around the translators, added before the last ReLU (and before the normalisation).
-    pub residual: Residual,
-}
-
-/// What goes around the translators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Residual {
-    /// Nothing: the published form.
-    None,
-    /// The mean of the features.
-    Mean,
-    /// A linear layer of the concatenated features, so that the fusion can do all that concatenation can.
-    #[default]
-    Concat,
 }
 
 impl Default for TranslationConfig {
+    /// What costs no accuracy with vectors and few samples.
     fn default() -> Self {
-        Self { norm: true, residual: Residual::Mean }
+        Self { residual: true, norm: false }
     }
 }
 
 impl TranslationConfig {
     /// The published form, which is for image-like features.
     pub fn published() -> Self {
-        Self { norm: false, residual: Residual::None }
+        Self { residual: false, norm: false }
     }
 }
 
@@ -67,20 +55,13 @@ pub struct TranslatedAll {
 /// `fused = ReLU(Linear(concat_k(mean_m T_k(feature_m))))`, to `C`. The method has `M = 2`: restored and available.
 ///
 /// Image-like features: every linear layer acts on the channels of each pixel (a 1 x 1 convolution). Parameters:
-/// `translate_1.*` to `translate_M.*`, `fuse.*`, and where configured `skip.weight` and `norm.*`.
+/// `translate_1.*` to `translate_M.*`, `fuse.*`, and `norm.*` where configured.
 #[derive(Debug, Clone)]
 pub struct CrossTranslation {
     translators: Vec<Linear>,
     fuse: Linear,
-    around: Around,
     norm: Option<BatchNorm>,
-}
-
-#[derive(Debug, Clone)]
-enum Around {
-    Nothing,
-    Mean,
-    Concat(Linear),
+    residual: bool,
 }
 
 impl CrossTranslation {
@@ -96,17 +77,12 @@ impl CrossTranslation {
         let translators = (1..=features).map(|k| linear(channels, width, vb.pp(format!("translate_{k}"))));
         let translators = translators.collect::<candle_core::Result<_>>()?;
         let norm = config.norm.then(|| batch_norm(channels, vb.pp("norm"))).transpose()?;
-        let around = match config.residual {
-            Residual::None => Around::Nothing,
-            Residual::Mean => Around::Mean,
-            Residual::Concat => Around::Concat(linear_no_bias(features * channels, channels, vb.pp("skip"))?),
-        };
-        Ok(Self { translators, fuse: linear(features * width, channels, vb.pp("fuse"))?, around, norm })
+        Ok(Self { translators, fuse: linear(features * width, channels, vb.pp("fuse"))?, norm, residual: config.residual })
     }
 
     /// The published form from its layers: the translators, and the layer that fuses their concatenation.
     pub fn from_layers(translators: Vec<Linear>, fuse: Linear) -> Self {
-        Self { translators, fuse, around: Around::Nothing, norm: None }
+        Self { translators, fuse, norm: None, residual: false }
     }
 
     /// Fuses two features of one shape, `[batch, C]` or `[batch, C, height, width]`.
@@ -135,10 +111,9 @@ impl CrossTranslation {
         let joint = Tensor::cat(&spaces, 1)?;
         let joints = (0..count).map(|m| joint.narrow(0, m * batch, batch)).collect::<candle_core::Result<Vec<_>>>()?;
         let mut fused = over_channels(&self.fuse, &mean(&joints)?)?;
-        match &self.around {
-            Around::Nothing => {}
-            Around::Mean => fused = (fused + mean(&features.iter().map(|f| (*f).clone()).collect::<Vec<_>>())?)?,
-            Around::Concat(skip) => fused = (fused + over_channels(skip, &Tensor::cat(features, 1)?)?)?,
+        if self.residual {
+            let features: Vec<Tensor> = features.iter().map(|f| (*f).clone()).collect();
+            fused = (fused + mean(&features)?)?;
         }
         let fused = match &self.norm {
             Some(norm) => norm.forward_relu(&fused, mode)?,

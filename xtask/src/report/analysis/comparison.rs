@@ -31,16 +31,10 @@ pub struct Comparison {
 pub struct Compared {
     /// The difference, its interval and uncorrected p-value.
     pub difference: Difference,
-    /// P-value after Holm's correction over all differences of this data entry's table.
+    /// P-value after Holm's correction: over all runs in this measure, or over all runs and corruptions.
     pub adjusted_p: f64,
     /// What that says.
     pub verdict: Verdict,
-}
-
-impl Comparison {
-    fn each(&mut self) -> impl Iterator<Item = &mut Compared> {
-        [&mut self.mean, &mut self.worst].into_iter().chain(&mut self.full)
-    }
 }
 
 /// Compares a run with the reference; uncorrected until [`correct`]. `None` without a common combination.
@@ -77,9 +71,12 @@ impl Compared {
     }
 }
 
-/// Holm's correction over the comparisons of all runs.
+/// Holm's correction over all runs, for each measure by itself: each is a question of its own.
 pub fn correct_runs(runs: &mut [RunReport]) {
-    correct(runs.iter_mut().filter_map(|r| r.comparison.as_mut()).flat_map(Comparison::each).collect());
+    let measures: [fn(&mut Comparison) -> Option<&mut Compared>; 3] = [|c| Some(&mut c.mean), |c| Some(&mut c.worst), |c| c.full.as_mut()];
+    for measure in measures {
+        correct(runs.iter_mut().filter_map(|r| r.comparison.as_mut()).filter_map(measure).collect());
+    }
 }
 
 /// Holm's correction over some comparisons.

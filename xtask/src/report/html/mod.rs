@@ -60,7 +60,7 @@ pub fn page(report: &Report) -> Result<String, Error> {
                         "Accuracies in percent, differences in percentage points. "
                         b { "±" } " is the standard deviation over seeds, " b { "[low, high]" }
                         " a 95 % interval from a paired bootstrap over seeds and test samples (" (thousands(report.resamples)) " resamples). "
-                        "Verdicts are corrected for the number of comparisons (Holm, level 0.05), so an interval may leave out 0 without a difference being found. "
+                        "Verdicts are corrected for the number of runs compared in each measure (Holm, level 0.05), so an interval may leave out 0 without a difference being found. "
                         "“No difference found” is not a proof of equality."
                     }
                     @if !report.notes.is_empty() { div.warning { (list(&report.notes)) } }
