@@ -30,6 +30,8 @@ pub struct DmrnetConfig {
     pub supervision: HardSupervision,
     /// How the extra loss of drawn samples is summed; only with `supervision = "drawn"`.
     pub hard_loss: HardLoss,
+    /// Batch normalisation behind each of the two distribution heads, as published.
+    pub head_norm: bool,
     /// Keeps the log-variance within ± this value; none by default, as published.
     pub clamp_log_var: Option<f64>,
     /// The KL term without gradient, as in the published segmentation code (by mistake): it is logged and does nothing.
@@ -49,6 +51,7 @@ impl Default for DmrnetConfig {
             hard_combinations: None,
             supervision: HardSupervision::default(),
             hard_loss: HardLoss::default(),
+            head_norm: true,
             clamp_log_var: None,
             kl_detached: false,
         }

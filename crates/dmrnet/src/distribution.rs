@@ -35,7 +35,7 @@ pub fn gaussian_kl(mean: &Tensor, log_var: &Tensor) -> Result<Tensor> {
 }
 
 /// The two heads, each a linear layer over the channels (at every position, where there are positions: a 1x1 convolution)
-/// and batch normalisation.
+/// and batch normalisation, unless it is turned off.
 ///
 /// Parameters: `{mean, log_var}.{linear.{weight, bias}, norm.*}`. The bias is kept, as published, though the normalisation
 /// cancels it.
@@ -46,8 +46,9 @@ pub(crate) struct DistributionHeads {
 
 impl DistributionHeads {
     /// Heads from features of `channels` channels to the same shape.
-    pub fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self { mean: Head::new(channels, vb.pp("mean"))?, log_var: Head::new(channels, vb.pp("log_var"))? })
+    pub fn new(channels: usize, normalised: bool, vb: VarBuilder) -> Result<Self> {
+        let head = |name| Head::new(channels, normalised, vb.pp(name));
+        Ok(Self { mean: head("mean")?, log_var: head("log_var")? })
     }
 
     /// Both heads.
@@ -63,20 +64,27 @@ impl DistributionHeads {
 
 struct Head {
     linear: Linear,
-    norm: BatchNorm,
+    norm: Option<BatchNorm>,
 }
 
 impl Head {
-    fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self { linear: linear(channels, channels, vb.pp("linear"))?, norm: batch_norm(channels, vb.pp("norm"))? })
+    fn new(channels: usize, normalised: bool, vb: VarBuilder) -> Result<Self> {
+        let norm = normalised.then(|| batch_norm(channels, vb.pp("norm"))).transpose()?;
+        Ok(Self { linear: linear(channels, channels, vb.pp("linear"))?, norm })
     }
 
     fn forward(&self, feature: &Tensor, mode: Mode) -> Result<Tensor> {
         match *feature.dims() {
-            [_, _] => Ok(self.norm.forward(&self.linear.forward(feature)?, mode)?),
+            [_, _] => {
+                let mapped = self.linear.forward(feature)?;
+                Ok(match &self.norm {
+                    Some(norm) => norm.forward(&mapped, mode)?,
+                    None => mapped,
+                })
+            }
             [batch, channels, height, width] => {
                 let positions = feature.permute((0, 2, 3, 1))?.reshape((batch * height * width, channels))?;
-                let mapped = self.norm.forward(&self.linear.forward(&positions)?, mode)?;
+                let mapped = self.forward(&positions, mode)?;
                 Ok(mapped.reshape((batch, height, width, channels))?.permute((0, 3, 1, 2))?.contiguous()?)
             }
             _ => Err(Error::shape("fused feature", "[batch, features] or [batch, channels, height, width]", feature.dims())),
@@ -98,7 +106,7 @@ mod tests {
 
     #[test]
     fn maps_are_vectors_at_every_position() {
-        let heads = DistributionHeads::new(3, Parameters::new(1, &Device::Cpu).builder()).unwrap();
+        let heads = DistributionHeads::new(3, true, Parameters::new(1, &Device::Cpu).builder()).unwrap();
         let maps = normal(&[4, 3, 2, 5]);
         let rows = |map: &Tensor| map.permute((0, 2, 3, 1)).unwrap().reshape((40, 3)).unwrap();
         for mode in [Mode::Train, Mode::Eval] {
@@ -119,9 +127,22 @@ mod tests {
     /// Both outputs are about N(0, 1) at the start, so the KL is ½ (E exp(x) + E x² - E x - 1) = ½ exp(½) an element.
     #[test]
     fn fresh_heads_have_the_known_divergence() {
-        let heads = DistributionHeads::new(64, Parameters::new(1, &Device::Cpu).builder()).unwrap();
+        let heads = DistributionHeads::new(64, true, Parameters::new(1, &Device::Cpu).builder()).unwrap();
         let Distribution { mean, log_var } = heads.forward(&normal(&[2000, 64]), Mode::Train).unwrap();
         let kl = gaussian_kl(&mean, &log_var).unwrap().to_scalar::<f32>().unwrap() / 64.0;
         assert!((kl - 0.824).abs() < 0.01, "{kl}");
+    }
+
+    #[test]
+    fn heads_without_normalisation_are_their_linear_layers() {
+        let parameters = Parameters::new(1, &Device::Cpu);
+        let heads = DistributionHeads::new(3, false, parameters.builder()).unwrap();
+        let names: Vec<String> = parameters.variables().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["log_var.linear.bias", "log_var.linear.weight", "mean.linear.bias", "mean.linear.weight"]);
+        let input = normal(&[4, 3]);
+        let expected = heads.mean.linear.forward(&input).unwrap().to_vec2::<f32>().unwrap();
+        for mode in [Mode::Train, Mode::Eval] {
+            assert_eq!(heads.forward(&input, mode).unwrap().mean.to_vec2::<f32>().unwrap(), expected);
+        }
     }
 }

@@ -64,7 +64,7 @@ impl DmrnetBuilder {
         self.config.missing.check(self.schema.modalities.len())?;
         let parameters = Parameters::new(self.seed, &self.device);
         let network = FusionNetwork::new(&self.config.network, &self.schema, parameters.builder())?;
-        let heads = DistributionHeads::new(network.trunk().feature_shape()[0], parameters.builder())?;
+        let heads = DistributionHeads::new(network.trunk().feature_shape()[0], self.config.head_norm, parameters.builder())?;
         let mined = MinedCombinations::new(&self.config, &self.schema.modalities, self.seed)?;
         Ok(Dmrnet { config: self.config, schema: self.schema, parameters, network, heads, mined })
     }

@@ -329,12 +329,43 @@ fn a_resumed_run_is_the_uninterrupted_one() -> Result<()> {
     Ok(())
 }
 
+/// Names of the tensors in a file; those of encoders and trunk only as their first part.
+fn tensor_names(file: &std::path::Path) -> Vec<String> {
+    let tensors = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
+    let name = |name: String| match name.split_once('.') {
+        Some((part @ ("encoders" | "trunk"), _)) => part.to_string(),
+        _ => name,
+    };
+    tensors.into_keys().map(name).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+/// Nothing that only training has; the head of the variance is there for `Dmrnet::distribution`.
+const DEPLOYED: [&str; 16] = [
+    "encoders",
+    "head.bias",
+    "head.weight",
+    "log_var.linear.bias",
+    "log_var.linear.weight",
+    "log_var.norm.bias",
+    "log_var.norm.running_mean",
+    "log_var.norm.running_var",
+    "log_var.norm.weight",
+    "mean.linear.bias",
+    "mean.linear.weight",
+    "mean.norm.bias",
+    "mean.norm.running_mean",
+    "mean.norm.running_var",
+    "mean.norm.weight",
+    "trunk",
+];
+
 #[test]
 fn a_saved_model_predicts_the_same_and_foreign_state_is_refused() -> Result<()> {
     let (model, _) = trained(&small(), 4);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("model.safetensors");
     model.parameters().save(&file, |name| model.is_deployed(name))?;
+    assert_eq!(tensor_names(&file), DEPLOYED);
     let loaded = Dmrnet::builder(schema()).config(small()).seed(7).build()?;
     loaded.parameters().load(&file)?;
     assert_eq!(bits(&loaded.predict(&batch(30))?), bits(&model.predict(&batch(30))?));
@@ -374,4 +405,19 @@ fn settings_that_cannot_work_are_refused() {
     let error = fit(&mut model, &dataset(100), &rows, &[], &train_config(4), None, &Progress::hidden()).unwrap_err();
     assert!(error.to_string().contains("training_loss"), "{error}");
     fit(&mut build(&small()), &dataset(100), &rows, &[], &train_config(4), None, &Progress::hidden()).unwrap();
+}
+
+/// The published score does not find the poor sensor here: alone, it has the smallest variance of the three, not the largest.
+#[test]
+fn variance_is_smallest_where_the_evidence_is_poor() -> Result<()> {
+    let rows: Vec<usize> = (0..180).collect();
+    for seed in 0..3 {
+        let observed = DmrnetConfig { mining: MiningScore::Variance, warm_up_epochs: 20, supervision: HardSupervision::Drawn, ..small() };
+        let mut model = Dmrnet::builder(schema()).config(observed).seed(seed).build()?;
+        fit(&mut model, &dataset(180), &rows, &[], &TrainConfig { seed, ..train_config(20) }, None, &Progress::hidden())?;
+        let scores = model.mined().scores();
+        let of_single = [0, 1, 2].map(|m| scores[model.mined().candidates().iter().position(|c| *c == subset(&[m])).unwrap()].unwrap());
+        assert!(of_single[2] < of_single[0] && of_single[2] < of_single[1], "seed {seed}: {of_single:?}");
+    }
+    Ok(())
 }
