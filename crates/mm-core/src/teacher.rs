@@ -6,6 +6,7 @@ use crate::fusion::{Fused, FusionNetwork};
 use crate::nn::Mode;
 use candle_core::Tensor;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 
 /// A frozen network: features and logits of complete samples, without gradient.
@@ -22,9 +23,12 @@ impl Teacher for FusionNetwork {
 }
 
 /// A teacher that runs once per sample: right as long as the inputs of a sample do not change (no augmentation).
+///
+/// It is asked for one sample at a time. The last bits of a matrix product depend on its number of rows, so an answer taken from a
+/// whole batch would depend on which batch came first, and a resumed run would differ from an uninterrupted one.
 pub struct CachedTeacher {
     teacher: Box<dyn Teacher>,
-    cache: Mutex<HashMap<u64, (Tensor, Tensor)>>,
+    cache: Mutex<HashMap<u64, Fused>>,
 }
 
 impl CachedTeacher {
@@ -36,21 +40,18 @@ impl CachedTeacher {
 
 impl Teacher for CachedTeacher {
     fn teach(&self, batch: &Batch) -> Result<Fused> {
-        let mut cache = self.cache.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if batch.is_empty() {
             return Err(Error::Data("a batch without samples".into()));
         }
-        if batch.rows.iter().any(|row| !cache.contains_key(row)) {
-            let fused = self.teacher.teach(batch)?;
-            for (i, &row) in batch.rows.iter().enumerate() {
-                // Copies, so that a cached row does not keep its whole batch in memory.
-                let one = |t: &Tensor| t.narrow(0, i, 1)?.copy();
-                cache.insert(row, (one(&fused.feature)?, one(&fused.logits)?));
+        let mut cache = self.cache.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for (i, &row) in batch.rows.iter().enumerate() {
+            if let Entry::Vacant(entry) = cache.entry(row) {
+                entry.insert(self.teacher.teach(&batch.sample(i)?)?);
             }
         }
-        let rows: Vec<&(Tensor, Tensor)> = batch.rows.iter().filter_map(|row| cache.get(row)).collect();
-        let features: Vec<&Tensor> = rows.iter().map(|(feature, _)| feature).collect();
-        let logits: Vec<&Tensor> = rows.iter().map(|(_, logits)| logits).collect();
+        let taught: Vec<&Fused> = batch.rows.iter().filter_map(|row| cache.get(row)).collect();
+        let features: Vec<&Tensor> = taught.iter().map(|fused| &fused.feature).collect();
+        let logits: Vec<&Tensor> = taught.iter().map(|fused| &fused.logits).collect();
         Ok(Fused { feature: Tensor::cat(&features, 0)?, logits: Tensor::cat(&logits, 0)? })
     }
 }

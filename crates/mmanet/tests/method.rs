@@ -196,3 +196,22 @@ fn without_a_weak_sample_the_regularization_is_exactly_zero() {
     let gradient = loss.backward().unwrap().get(&logits).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert!(gradient.iter().all(|g| *g == 0.0), "{gradient:?}");
 }
+
+#[test]
+fn a_resumed_run_is_the_same_run_where_sensors_are_naturally_missing() {
+    let whole = data();
+    // Every third sample lacks a sensor, so batches hold changing numbers of complete samples.
+    let presence = (0..SAMPLES).map(|i| if i % 3 == 0 { Subset::from_bits(5 + (i as u16 / 3) % 2).unwrap() } else { Subset::full(3) });
+    let columns = (0..3).map(|m| whole.column(m).to_vec()).collect();
+    let data = TableDataset::new(schema(), columns, Presence::new(presence.collect()), whole.labels().to_vec()).unwrap();
+    let (train, held_out) = split();
+    let run = |epochs: usize, folder: Option<&Path>| {
+        let mut model = Mmanet::builder(schema()).seed(2).build_with_teacher(teacher()).unwrap();
+        let checkpoints = folder.map(|f| CheckpointConfig { folder: f.into(), every_seconds: 0.0, fingerprint: "natural".into() });
+        fit(&mut model, &data, &train, &held_out, &train_config(epochs), checkpoints.as_ref(), &Progress::hidden()).unwrap();
+        bytes(&model)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    run(6, Some(folder.path()));
+    assert_eq!(run(8, Some(folder.path())), run(8, None));
+}

@@ -4,7 +4,6 @@ use crate::balance::Uncertainties;
 use crate::branch::Branches;
 use crate::fusion::Fusion;
 use crate::method::{BALANCE, ModDistill, RESTORED_HEAD};
-use crate::one_by_one::OneByOne;
 use crate::teaching::{Counts, Teaching};
 use crate::{Balance, ModDistillConfig};
 use candle_core::Device;
@@ -49,7 +48,7 @@ impl ModDistillBuilder {
         let mut model = self.build()?;
         let teacher_sees = model.config.teacher_subset(&model.schema.modalities)?;
         let teacher: Box<dyn Teacher> = match model.config.cache_teacher {
-            true => Box::new(CachedTeacher::new(Box::new(OneByOne(teacher)))),
+            true => Box::new(CachedTeacher::new(Box::new(teacher))),
             false => Box::new(teacher),
         };
         let vb = model.parameters.builder();

@@ -9,7 +9,6 @@ mod config;
 mod discrepancy;
 mod fusion;
 mod method;
-mod one_by_one;
 mod teaching;
 mod translation;
 

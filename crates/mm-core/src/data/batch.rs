@@ -62,6 +62,17 @@ impl Batch {
         self.labels.device()
     }
 
+    /// Sample `i` as a batch of one; a position past the end is a typed error.
+    pub fn sample(&self, i: usize) -> Result<Self> {
+        if i >= self.len() {
+            return Err(Error::Data(format!("sample {i} of a batch of {}", self.len())));
+        }
+        let inputs = self.inputs.iter().map(|input| input.as_ref().map(|t| t.narrow(0, i, 1)?.contiguous()).transpose());
+        let inputs = inputs.collect::<candle_core::Result<_>>()?;
+        let presence = Presence::new(self.presence.subsets()[i..=i].to_vec());
+        Self::new(inputs, presence, self.labels.narrow(0, i, 1)?, self.rows[i..=i].to_vec())
+    }
+
     /// The same samples with other sensors alive: `presence` must be within what the batch has. Copies no data.
     pub fn with_presence(&self, presence: Presence) -> Result<Self> {
         if presence.len() != self.len() {
