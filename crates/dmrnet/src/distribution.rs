@@ -21,17 +21,11 @@ impl Distribution {
     }
 }
 
-/// `mean + noise · exp(log_var / 2)` with `noise` from N(0, 1); all of one shape.
-pub fn reparameterize(mean: &Tensor, log_var: &Tensor, noise: &Tensor) -> Result<Tensor> {
-    Ok((mean + noise.mul(&(log_var / 2.0)?.exp()?)?)?)
-}
-
 /// KL from N(mean, exp(log_var)) to N(0, 1), summed over all elements of a sample, mean over samples: a scalar (Eq. 9).
 ///
 /// `½ Σ (exp(log_var) + mean² - log_var - 1)`; `mean` and `log_var` are `[batch, ..]`.
 pub fn gaussian_kl(mean: &Tensor, log_var: &Tensor) -> Result<Tensor> {
-    let elements = ((log_var.exp()? + mean.sqr()?)? - log_var)?.flatten_from(1)?;
-    Ok(((elements - 1.0)? * 0.5)?.sum(D::Minus1)?.mean_all()?)
+    mm_core::loss::gaussian_kl(mean, log_var, None)
 }
 
 /// The two heads, each a linear layer over the channels (at every position, where there are positions: a 1x1 convolution)

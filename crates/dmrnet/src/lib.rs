@@ -8,8 +8,9 @@ mod mining;
 mod rank;
 
 pub use config::{DmrnetConfig, HardLoss, HardSupervision, MiningScore};
-pub use distribution::{Distribution, gaussian_kl, reparameterize};
+pub use distribution::{Distribution, gaussian_kl};
 pub use hard::hard_combination_loss;
 pub use method::{Dmrnet, DmrnetBuilder};
 pub use mining::MinedCombinations;
+pub use mm_core::loss::reparameterize;
 pub use rank::rank_correlation;

@@ -19,6 +19,8 @@ pub struct CellSpec {
     pub run: String,
     /// Only a teacher for other cells, not a row of the report.
     pub hidden: bool,
+    /// Training samples, for the estimate of the cost.
+    pub train_samples: usize,
     /// What determines the result.
     pub resolved: Resolved,
 }
@@ -48,8 +50,8 @@ pub struct Resolved {
 
 impl CellSpec {
     /// A cell with its key.
-    pub fn new(data: &str, run: &str, resolved: Resolved) -> Self {
-        let mut cell = Self { key: String::new(), data: data.into(), run: run.into(), hidden: false, resolved };
+    pub fn new(data: &str, run: &str, train_samples: usize, resolved: Resolved) -> Self {
+        let mut cell = Self { key: String::new(), data: data.into(), run: run.into(), hidden: false, train_samples, resolved };
         cell.key = cell.hash();
         cell
     }
@@ -74,8 +76,8 @@ impl CellSpec {
     }
 
     /// Rough cost in seconds of one core, for the order of cells and the estimate of `--dry-run`.
-    pub fn estimated_seconds(&self, train_samples: usize) -> f64 {
-        let sample_epochs = (train_samples * self.resolved.train.epochs) as f64;
+    pub fn estimated_seconds(&self) -> f64 {
+        let sample_epochs = (self.train_samples * self.resolved.train.epochs) as f64;
         0.2 + sample_epochs * 2.0e-5 * self.resolved.method.relative_cost()
     }
 }

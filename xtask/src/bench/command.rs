@@ -3,11 +3,9 @@
 use super::cell::CellSpec;
 use super::plan::Plan;
 use super::schedule::{self, Jobs};
-use crate::dataset::Source;
 use crate::report;
 use crate::result::CellResult;
 use anyhow::{Context, Result};
-use mm_core::data::Dataset;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,7 +60,7 @@ pub fn run(arguments: BenchArguments) -> Result<ExitCode> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = arguments.threads.max(1);
     let jobs = arguments.jobs.unwrap_or_else(|| (cores / threads).max(1));
-    let costs = estimates(&cells)?;
+    let costs: BTreeMap<String, f64> = cells.iter().map(|c| (c.key.clone(), c.estimated_seconds())).collect();
     if arguments.dry_run {
         print_cells(&cells, &costs, jobs);
         return Ok(ExitCode::SUCCESS);
@@ -105,27 +103,6 @@ fn read_result(folder: &Path, cell: &CellSpec) -> Result<CellResult> {
     let path = folder.join(&cell.key).join("result.json");
     let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     serde_json::from_slice(&text).with_context(|| format!("{} is corrupt: remove it and run the bench again", path.display()))
-}
-
-/// Estimated seconds by cell key.
-fn estimates(cells: &[CellSpec]) -> Result<BTreeMap<String, f64>> {
-    let mut samples = BTreeMap::new();
-    let mut costs = BTreeMap::new();
-    for cell in cells {
-        let resolved = &cell.resolved;
-        let id = (resolved.card.clone(), resolved.train_per_class);
-        if !samples.contains_key(&id) {
-            let loaded = Source::open(&resolved.card)?.load()?;
-            let data = &loaded.joined.data;
-            let mut split = loaded.split(resolved.train.seed)?;
-            if let Some(per_class) = resolved.train_per_class {
-                split = split.with_train_per_class(per_class, data as &dyn Dataset, resolved.train.seed)?;
-            }
-            samples.insert(id.clone(), split.train.len());
-        }
-        costs.insert(cell.key.clone(), cell.estimated_seconds(samples[&id]));
-    }
-    Ok(costs)
 }
 
 fn print_cells(cells: &[CellSpec], costs: &BTreeMap<String, f64>, jobs: usize) {

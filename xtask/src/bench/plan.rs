@@ -148,6 +148,7 @@ impl Plan {
                 corruptions.extend(entry.resolve(modalities)?);
             }
             let fingerprint = source.fingerprint()?;
+            let train_samples = loaded.split_with(data.train_per_class, self.seeds[0])?.train.len();
             for run in &self.runs {
                 for &seed in &self.seeds {
                     let resolved = Resolved {
@@ -162,9 +163,9 @@ impl Plan {
                         teacher: None,
                     };
                     method::check_options(&resolved).with_context(|| format!("run `{}`", run.name()))?;
-                    let mut cell = CellSpec::new(&data.name, &run.name(), resolved);
+                    let mut cell = CellSpec::new(&data.name, &run.name(), train_samples, resolved);
                     if let Some(teacher) = method::teacher_of(&cell.resolved)? {
-                        let teacher = CellSpec::new(&data.name, "teacher", teacher).hidden();
+                        let teacher = CellSpec::new(&data.name, "teacher", train_samples, teacher).hidden();
                         cell.set_teacher(teacher.key.clone());
                         add(&mut cells, &mut positions, teacher);
                     }

@@ -40,10 +40,7 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
     let device = Device::Cpu;
 
     let mut loaded = Source::open(&resolved.card)?.load()?;
-    let mut split = loaded.split(resolved.train.seed)?;
-    if let Some(per_class) = resolved.train_per_class {
-        split = split.with_train_per_class(per_class, &loaded.joined.data, resolved.train.seed)?;
-    }
+    let split = loaded.split_with(resolved.train_per_class, resolved.train.seed)?;
     let standardizer = Standardizer::fit(&loaded.joined.data, &split.train)?;
     standardizer.apply(&mut loaded.joined.data)?;
     let data = &loaded.joined.data;

@@ -104,6 +104,15 @@ impl std::ops::Deref for LoadedData {
 }
 
 impl LoadedData {
+    /// [`LoadedData::split`] with only so many training rows of each class, where a number is given.
+    pub fn split_with(&self, train_per_class: Option<usize>, seed: u64) -> Result<Split> {
+        let split = self.split(seed)?;
+        match train_per_class {
+            Some(count) => split.with_train_per_class(count, &self.data, seed),
+            None => Ok(split),
+        }
+    }
+
     /// The split that the card asks for: the fixed one, by groups, or by classes.
     pub fn split(&self, seed: u64) -> Result<Split> {
         match (&self.parts, &self.groups) {

@@ -3,9 +3,11 @@
 mod binary;
 mod cross_entropy;
 mod distillation;
+mod gaussian;
 mod segmentation;
 
 pub use binary::binary_cross_entropy_with_logits;
 pub use cross_entropy::{cross_entropy, cross_entropy_per_sample};
 pub use distillation::{entropy_per_sample, softened_kl};
+pub use gaussian::{gaussian_kl, reparameterize};
 pub use segmentation::segmentation_cross_entropy;
