@@ -6,6 +6,7 @@
 mod batch_norm;
 mod concat_linear;
 mod conv;
+mod conv_norm;
 mod cpu;
 mod dropout;
 mod linear;
@@ -19,6 +20,7 @@ mod squeeze_excite;
 pub use batch_norm::{BatchNorm, batch_norm};
 pub use concat_linear::{ConcatLinear, concat_linear};
 pub use conv::{Conv2d, Conv2dConfig, conv2d, conv2d_no_bias};
+pub use conv_norm::{ConvNorm, conv_norm};
 pub use cpu::{contiguous_f32, runs_on_cpu_kernels};
 pub use dropout::dropout;
 pub use linear::{Linear, linear, linear_no_bias};
