@@ -128,7 +128,12 @@ fn our_timing(folder: &Path, cell: &PerfCell, threads: usize) -> Result<Timing> 
     let (key, spec) = &cell.spec;
     let target = folder.join(key);
     write_atomically(&target.join("spec.json"), spec)?;
-    let status = Command::new(std::env::current_exe()?).arg("cell").arg(&target).env("RAYON_NUM_THREADS", threads.to_string()).status()?;
+    let status = Command::new(std::env::current_exe()?)
+        .arg("cell")
+        .arg(&target)
+        .env("RAYON_NUM_THREADS", threads.to_string())
+        .env("CANDLE_NUM_THREADS", "1")
+        .status()?;
     if !status.success() {
         bail!("the cell of `{}` failed: {status}", cell.method);
     }

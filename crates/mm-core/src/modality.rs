@@ -164,6 +164,11 @@ impl Subset {
         Self::from_bits(self.0 & other.0).ok()
     }
 
+    /// What either holds.
+    pub fn union(self, other: Subset) -> Subset {
+        Self(self.0 | other.0)
+    }
+
     /// Positions of its modalities, ascending.
     pub fn indices(self) -> impl Iterator<Item = usize> {
         (0..MAX_MODALITIES).filter(move |&i| self.contains(i))
@@ -236,13 +241,22 @@ impl Presence {
 
     /// Sample by sample, what both have; an error names the first sample that would have nothing.
     pub fn intersection(&self, other: &Presence) -> Result<Presence> {
+        let pairs = self.pairs(other)?.enumerate();
+        let subsets = pairs.map(|(i, (a, b))| {
+            a.intersection(b).ok_or_else(|| Error::Modality(format!("sample {i} of the batch would have no modality left")))
+        });
+        Ok(Presence::new(subsets.collect::<Result<_>>()?))
+    }
+
+    /// Sample by sample, what either has.
+    pub fn union(&self, other: &Presence) -> Result<Presence> {
+        Ok(Presence::new(self.pairs(other)?.map(|(a, b)| a.union(b)).collect()))
+    }
+
+    fn pairs<'a>(&'a self, other: &'a Presence) -> Result<impl Iterator<Item = (Subset, Subset)> + 'a> {
         if self.len() != other.len() {
             return Err(Error::Modality(format!("two presence masks of {} and {} samples", self.len(), other.len())));
         }
-        let pairs = self.subsets.iter().zip(&other.subsets).enumerate();
-        let subsets = pairs.map(|(i, (a, b))| {
-            a.intersection(*b).ok_or_else(|| Error::Modality(format!("sample {i} of the batch would have no modality left")))
-        });
-        Ok(Presence::new(subsets.collect::<Result<_>>()?))
+        Ok(self.subsets.iter().copied().zip(other.subsets.iter().copied()))
     }
 }

@@ -99,12 +99,12 @@ fn normalising_a_zero_row_gives_a_nan_gradient() {
 
 #[test]
 fn a_product_with_a_zero_mask_keeps_nan() {
-    use mm_core::fusion::Features;
+    use mm_core::fusion::keep_present;
     use mm_core::{Presence, Subset};
     let feature = Tensor::new(&[[f32::NAN, 1.0], [2.0, 3.0]], &Device::Cpu).unwrap();
-    let features = Features { tensors: vec![Some(feature.clone()), Some(feature)], encoder_passes: 2 };
+    let features = [Some(feature.clone()), Some(feature)];
     let presence = Presence::new(vec![Subset::single(1), Subset::full(2)]);
-    let kept = features.keep(&presence).unwrap();
+    let kept = keep_present(&features, &[&presence]).unwrap();
     assert_eq!(kept[0].as_ref().unwrap().to_vec2::<f32>().unwrap(), [[0.0, 0.0], [2.0, 3.0]]);
 }
 

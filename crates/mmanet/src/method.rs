@@ -4,7 +4,7 @@ use crate::mining::MinedCombinations;
 use crate::{MmanetConfig, WeakSupervision, margin_aware_distillation, weak_combination_loss};
 use candle_core::{Device, Tensor};
 use mm_core::data::{Batch, Schema};
-use mm_core::fusion::{FusionNetwork, Trunk, pool};
+use mm_core::fusion::{FusionNetwork, Trunk, keep_present, pool};
 use mm_core::loss::cross_entropy;
 use mm_core::nn::{Linear, Mode, Parameters, linear};
 use mm_core::predict::{Predictions, Predictor};
@@ -138,35 +138,44 @@ impl Predictor for Mmanet {
 impl Method for Mmanet {
     /// Eq. of section 2.5: cross entropy, then also the two terms of the method.
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let drawn = self.config.missing.draw(&batch.presence, self.schema.modalities.len(), &mut step.rng("missing"))?;
-        let features = self.network.encode(batch, &drawn, Mode::Train)?;
-        let fused = self.network.fuse(&features, Mode::Train)?;
-        let mut losses = Losses::new("task", cross_entropy(&fused.logits, &batch.labels)?);
         let training = self
             .training
             .as_ref()
             .ok_or_else(|| Error::config("teacher", "this model was built for prediction: build it with a teacher to train it"))?;
-        if step.epoch < self.config.begin_epoch {
+        let MmanetConfig { lambda_mad, lambda_mar, begin_epoch, supervision, .. } = self.config;
+        let begun = step.epoch >= begin_epoch;
+        let drawn = self.config.missing.draw(&batch.presence, self.schema.modalities.len(), &mut step.rng("missing"))?;
+        let redrawn = (begun && lambda_mar > 0.0 && supervision != WeakSupervision::Branch)
+            .then(|| redraw(&batch.presence, &training.mined.weak, &mut step.rng("weak")));
+        // What either draw needs is encoded once; both then pass the trunk as one batch.
+        let needed = redrawn.as_ref().map_or_else(|| Ok(drawn.clone()), |redrawn| drawn.union(redrawn))?;
+        let features = self.network.encode(batch, &needed, Mode::Train)?;
+        let fused = match &redrawn {
+            None => self.network.fuse(&features, Mode::Train)?,
+            Some(redrawn) => self.network.fuse(&keep_present(&features, &[&drawn, redrawn])?, Mode::Train)?,
+        };
+        let task =
+            |draw: usize| -> Result<_> { Ok(cross_entropy(&fused.logits.narrow(0, draw * batch.len(), batch.len())?, &batch.labels)?) };
+        let mut losses = Losses::new("task", task(0)?);
+        if !begun {
             return Ok(losses);
         }
-        if self.config.lambda_mad > 0.0 {
+        if lambda_mad > 0.0 {
             let teacher = training.teacher.teach(batch)?;
-            let mad = margin_aware_distillation(&fused.feature, &teacher.feature, &teacher.logits, self.config.weighting)?;
-            losses = losses.with("mad", self.config.lambda_mad, mad);
+            let feature = fused.feature.narrow(0, 0, batch.len())?;
+            let mad = margin_aware_distillation(&feature, &teacher.feature, &teacher.logits, self.config.weighting)?;
+            losses = losses.with("mad", lambda_mad, mad);
         }
-        if self.config.lambda_mar == 0.0 {
-            return Ok(losses);
+        if let Some(branch) = training.branch.as_ref().filter(|_| lambda_mar > 0.0) {
+            let weak = weak_mask(&drawn, &training.mined.weak);
+            if weak.contains(&1.0) {
+                let logits = branch.forward(&keep_present(&features, &[&drawn])?)?;
+                let weak = Tensor::from_vec(weak, batch.len(), batch.device())?;
+                losses = losses.with("mar", lambda_mar, weak_combination_loss(&logits, &batch.labels, &weak)?);
+            }
         }
-        let weak = weak_mask(&drawn, &training.mined.weak);
-        if let Some(branch) = training.branch.as_ref().filter(|_| weak.contains(&1.0)) {
-            let logits = branch.forward(&features)?;
-            let weak = Tensor::from_vec(weak, batch.len(), batch.device())?;
-            losses = losses.with("mar", self.config.lambda_mar, weak_combination_loss(&logits, &batch.labels, &weak)?);
-        }
-        if self.config.supervision != WeakSupervision::Branch {
-            let redrawn = redraw(&batch.presence, &training.mined.weak, &mut step.rng("weak"));
-            let logits = self.network.forward(batch, &redrawn, Mode::Train)?.logits;
-            losses = losses.with("weak", self.config.lambda_mar, cross_entropy(&logits, &batch.labels)?);
+        if redrawn.is_some() {
+            losses = losses.with("weak", lambda_mar, task(1)?);
         }
         Ok(losses)
     }

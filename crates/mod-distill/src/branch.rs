@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use mm_core::data::{Batch, Schema};
 use mm_core::encoder::{Encoder, EncoderConfig};
-use mm_core::fusion::{NetworkConfig, Trunk, for_each_combination_sum};
+use mm_core::fusion::{NetworkConfig, Trunk, map_combination_sums};
 use mm_core::nn::{Mode, scatter_rows};
 use mm_core::{Error, Presence, Result, Subset};
 
@@ -105,12 +105,7 @@ impl Branch {
     /// The feature `[batch, ..]` of each combination, from what [`AvailableEncoders::forward`] gave.
     fn combinations(&self, features: &[Option<Tensor>], subsets: &[Subset]) -> Result<Vec<Tensor>> {
         let parts = self.encoders.by_modality(parts(&*self.trunk, features)?);
-        let mut outputs = vec![None; subsets.len()];
-        for_each_combination_sum(&parts, subsets, |i, sum| {
-            outputs[i] = Some(self.trunk.finish(&sum.detach(), Mode::Eval)?.detach());
-            Ok(())
-        })?;
-        Ok(outputs.into_iter().flatten().collect())
+        map_combination_sums(&parts, subsets, |sum| Ok(self.trunk.finish(&sum.detach(), Mode::Eval)?.detach()))
     }
 }
 

@@ -129,6 +129,8 @@ fn run_child(cell: &CellSpec, jobs: &Jobs) -> Result<()> {
         .arg("cell")
         .arg(&folder)
         .env("RAYON_NUM_THREADS", jobs.threads.to_string())
+        // candle's own pool spins while it waits and takes a core from our threads.
+        .env("CANDLE_NUM_THREADS", "1")
         .stdin(Stdio::null())
         .output()
         .context("starting a cell")?;

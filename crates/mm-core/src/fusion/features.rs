@@ -18,27 +18,30 @@ pub struct Features {
     pub encoder_passes: usize,
 }
 
-impl Features {
-    /// The same features with the modalities outside `presence` set to zero, sample by sample.
-    ///
-    /// Selects, never multiplies: a NaN in an absent modality stays out.
-    pub fn keep(&self, presence: &Presence) -> Result<Vec<Option<Tensor>>> {
-        let keep_one = |(m, tensor): (usize, &Option<Tensor>)| -> Result<Option<Tensor>> {
-            let Some(tensor) = tensor else { return Ok(None) };
-            let kept: Vec<u8> = presence.subsets().iter().map(|s| u8::from(s.contains(m))).collect();
-            if kept.iter().all(|&k| k == 1) {
-                return Ok(Some(tensor.clone()));
-            }
-            if kept.iter().all(|&k| k == 0) {
-                return Ok(None);
-            }
-            let mut dims = vec![1; tensor.rank()];
-            dims[0] = kept.len();
-            let mask = Tensor::from_vec(kept, dims, tensor.device())?.broadcast_as(tensor.shape())?;
-            Ok(Some(mask.where_cond(tensor, &tensor.zeros_like()?)?))
+/// The same features with the modalities outside `presence` set to zero, sample by sample; several masks give their
+/// results one after the other, `[masks * batch, ..]`. `None` for a modality that no sample keeps.
+///
+/// Selects, never multiplies: a NaN in an absent modality stays out.
+pub fn keep_present(features: &[Option<Tensor>], masks: &[&Presence]) -> Result<Vec<Option<Tensor>>> {
+    let keep_one = |(m, tensor): (usize, &Option<Tensor>)| -> Result<Option<Tensor>> {
+        let Some(tensor) = tensor else { return Ok(None) };
+        let kept: Vec<u8> = masks.iter().flat_map(|mask| mask.subsets()).map(|s| u8::from(s.contains(m))).collect();
+        if kept.iter().all(|&k| k == 0) {
+            return Ok(None);
+        }
+        let repeated = match masks {
+            [_] => tensor.clone(),
+            _ => Tensor::cat(&vec![tensor; masks.len()], 0)?,
         };
-        self.tensors.iter().enumerate().map(keep_one).collect()
-    }
+        if kept.iter().all(|&k| k == 1) {
+            return Ok(Some(repeated));
+        }
+        let mut dims = vec![1; tensor.rank()];
+        dims[0] = kept.len();
+        let mask = Tensor::from_vec(kept, dims, tensor.device())?.broadcast_as(repeated.shape())?;
+        Ok(Some(mask.where_cond(&repeated, &repeated.zeros_like()?)?))
+    };
+    features.iter().enumerate().map(keep_one).collect()
 }
 
 /// One encoder a modality.

@@ -8,7 +8,7 @@ mod features;
 mod network;
 mod trunk;
 
-pub use combinations::for_each_combination_sum;
-pub use features::{Encoders, Features};
+pub use combinations::map_combination_sums;
+pub use features::{Encoders, Features, keep_present};
 pub use network::{Fused, FusionNetwork, NetworkConfig};
 pub use trunk::{MlpTrunk, Trunk, TrunkConfig, pool};

@@ -1,6 +1,6 @@
 //! Encoders, trunk and head: the network that the methods and baselines share.
 
-use super::{Encoders, Features, Trunk, TrunkConfig, for_each_combination_sum, pool};
+use super::{Encoders, Features, Trunk, TrunkConfig, keep_present, map_combination_sums, pool};
 use crate::data::{Batch, Schema};
 use crate::encoder::EncoderConfig;
 use crate::error::{Error, Result};
@@ -85,7 +85,7 @@ impl FusionNetwork {
     /// Features `[batch, ..]` by modality, zero where `presence` (within what each sample has) leaves one out.
     pub fn encode(&self, batch: &Batch, presence: &Presence, mode: Mode) -> Result<Vec<Option<Tensor>>> {
         match mode == Mode::Train && self.encode_dropped {
-            true => self.encoders.forward(batch, &batch.presence, mode)?.keep(presence),
+            true => keep_present(&self.encoders.forward(batch, &batch.presence, mode)?.tensors, &[presence]),
             false => Ok(self.encoders.forward(batch, presence, mode)?.tensors),
         }
     }
@@ -107,7 +107,7 @@ impl FusionNetwork {
         &self,
         batch: &Batch,
         subsets: &[Subset],
-        head: impl Fn(&Tensor) -> Result<Tensor>,
+        head: impl Fn(&Tensor) -> Result<Tensor> + Sync,
     ) -> Result<Predictions> {
         let features = self.encoders.forward(batch, &batch.presence, Mode::Eval)?;
         let logits = combination_logits(self.trunk(), &features, subsets, head)?;
@@ -120,19 +120,14 @@ fn combination_logits(
     trunk: &dyn Trunk,
     features: &Features,
     subsets: &[Subset],
-    head: impl Fn(&Tensor) -> Result<Tensor>,
+    head: impl Fn(&Tensor) -> Result<Tensor> + Sync,
 ) -> Result<Tensor> {
     let parts = features.tensors.iter().enumerate().map(|(m, f)| f.as_ref().map(|f| trunk.part(m, &f.detach())).transpose());
     let parts: Vec<Option<Tensor>> = parts.collect::<Result<_>>()?;
     // A modality that no sample has counts as zero: its combinations have no valid row in this batch.
     let zero = parts.iter().flatten().next().map(Tensor::zeros_like).transpose()?;
     let parts: Vec<Option<Tensor>> = parts.into_iter().map(|p| p.or_else(|| zero.clone())).collect();
-    let mut logits: Vec<Option<Tensor>> = vec![None; subsets.len()];
-    for_each_combination_sum(&parts, subsets, |i, sum| {
-        logits[i] = Some(head(&trunk.finish(&sum.detach(), Mode::Eval)?)?.detach());
-        Ok(())
-    })?;
-    let logits: Vec<Tensor> = logits.into_iter().flatten().collect();
+    let logits = map_combination_sums(&parts, subsets, |sum| Ok(head(&trunk.finish(&sum.detach(), Mode::Eval)?)?.detach()))?;
     if logits.is_empty() {
         return Err(Error::Modality("no combination was asked for".into()));
     }

@@ -33,6 +33,15 @@ pub(crate) fn with_slices<const N: usize, T>(tensors: [&Tensor; N], f: impl FnOn
     f(slices)
 }
 
+/// `a + b` of one shape, without a graph, on the calling thread: candle's sum of large tensors wakes a pool of spinning threads,
+/// which takes the cores away from the combinations that run side by side.
+pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if !(runs_on_cpu_kernels(a) && a.shape() == b.shape()) {
+        return a + b;
+    }
+    with_slices([a, b], |[x, y]| Tensor::from_vec(x.iter().zip(y).map(|(x, y)| x + y).collect::<Vec<f32>>(), a.shape(), a.device()))
+}
+
 /// A kernel error as a candle error, for use inside custom ops.
 pub(crate) fn kernel_error(error: mm_kernels::Error) -> candle_core::Error {
     candle_core::Error::wrap(error)

@@ -21,6 +21,7 @@ pub use batch_norm::{BatchNorm, batch_norm};
 pub use concat_linear::{ConcatLinear, concat_linear};
 pub use conv::{Conv2d, Conv2dConfig, conv2d, conv2d_no_bias};
 pub use conv_norm::{ConvNorm, conv_norm};
+pub(crate) use cpu::add;
 pub use cpu::{contiguous_f32, runs_on_cpu_kernels};
 pub use dropout::dropout;
 pub use linear::{Linear, linear, linear_no_bias};
