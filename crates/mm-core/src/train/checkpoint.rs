@@ -1,7 +1,8 @@
 //! Checkpoint folders: complete or absent, never a part.
 //!
 //! Each checkpoint is a folder `epoch-000012` with `model.safetensors`, `optimizer.safetensors`, `best.safetensors` (where a
-//! best epoch is tracked) and `state.json`. It is written under a temporary name and renamed; the one before it is kept.
+//! best epoch is tracked) and `state.json`, which holds the checksums of them all and of itself. It is written under a
+//! temporary name and renamed; the one before it is kept.
 
 use super::trainer::EpochLog;
 use crate::error::{Error, Result};
@@ -38,8 +39,6 @@ pub struct State {
     pub optimizer_steps: u64,
     /// Epoch and score of the best validation so far.
     pub best: Option<(usize, f64)>,
-    /// Whether the best epoch's variables are in the checkpoint.
-    pub best_saved: bool,
     /// Validations since then.
     pub validations_since_best: usize,
     /// History so far.
@@ -49,6 +48,34 @@ pub struct State {
     /// The method's own state.
     pub method: serde_json::Value,
 }
+
+/// What is in `state.json`: a checkpoint is what was written, to the bit, or it is refused.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed {
+    /// SHA-256 of `content` as compact JSON.
+    sha256: String,
+    content: Content,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    /// SHA-256 of the other files, by name.
+    files: BTreeMap<String, String>,
+    state: State,
+}
+
+impl Content {
+    fn hash(&self, path: &Path) -> Result<String> {
+        Ok(weights::hash(&serde_json::to_vec(self).map_err(|e| Error::weights(path, e.to_string()))?))
+    }
+}
+
+const MODEL: &str = "model.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const BEST: &str = "best.safetensors";
+const STATE: &str = "state.json";
 
 /// How many checkpoints stay in the folder.
 const KEPT: usize = 2;
@@ -89,14 +116,18 @@ impl Checkpoint {
             }
         }
         let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(folder).map_err(Error::io(folder))?;
-        weights::save(&unfinished.path().join("model.safetensors"), &self.model, None)?;
-        weights::save(&unfinished.path().join("optimizer.safetensors"), &self.optimizer, None)?;
-        if let Some(best) = &self.best {
-            weights::save(&unfinished.path().join("best.safetensors"), best, None)?;
+        let mut files = BTreeMap::new();
+        let tensors = [(MODEL, Some(&self.model)), (OPTIMIZER, Some(&self.optimizer)), (BEST, self.best.as_ref())];
+        for (name, tensors) in tensors.into_iter().filter_map(|(name, tensors)| Some((name, tensors?))) {
+            let path = unfinished.path().join(name);
+            let bytes = weights::encode(&path, tensors, None)?;
+            weights::write_atomically(&path, &bytes)?;
+            files.insert(name.to_string(), weights::hash(&bytes));
         }
-        let state_path = unfinished.path().join("state.json");
-        let state = serde_json::to_vec_pretty(&self.state).map_err(|e| Error::weights(&state_path, e.to_string()))?;
-        weights::write_atomically(&state_path, &state)?;
+        let path = unfinished.path().join(STATE);
+        let content = Content { files, state: self.state.clone() };
+        let sealed = Sealed { sha256: content.hash(&path)?, content };
+        weights::write_atomically(&path, &serde_json::to_vec_pretty(&sealed).map_err(|e| Error::weights(&path, e.to_string()))?)?;
         let target = folder.join(folder_name(self.state.epochs_done));
         if target.exists() {
             std::fs::remove_dir_all(&target).map_err(Error::io(&target))?;
@@ -122,20 +153,27 @@ impl Checkpoint {
     }
 
     fn read(checkpoint: &Path, fingerprint: &str, device: &Device) -> Result<Self> {
-        let path = checkpoint.join("state.json");
-        let text = std::fs::read(&path).map_err(|e| Error::weights(&path, format!("unreadable: {e}")))?;
-        let state: State = serde_json::from_slice(&text).map_err(|e| Error::weights(&path, format!("corrupt: {e}")))?;
+        let bytes = |path: &Path| std::fs::read(path).map_err(|e| Error::weights(path, format!("unreadable: {e}")));
+        let path = checkpoint.join(STATE);
+        let sealed: Sealed = serde_json::from_slice(&bytes(&path)?).map_err(|e| Error::weights(&path, format!("corrupt: {e}")))?;
+        if sealed.sha256 != sealed.content.hash(&path)? {
+            return Err(Error::weights(&path, "corrupt: its checksum is wrong"));
+        }
+        let Content { files, state } = sealed.content;
         if state.fingerprint != fingerprint {
             return Err(Error::weights(&path, "belongs to a run with another configuration or other data"));
         }
         let read = |name: &str| -> Result<BTreeMap<String, Tensor>> {
             let path = checkpoint.join(name);
-            weights::load(&path, device).map(|(tensors, _)| tensors).map_err(|error| match error {
-                Error::Io { path, source } => Error::weights(path, format!("unreadable: {source}")),
-                other => other,
-            })
+            let bytes = bytes(&path)?;
+            // First tensor by tensor, so that the message names the damaged one.
+            let (tensors, _) = weights::decode(&path, &bytes, device)?;
+            match files.get(name) == Some(&weights::hash(&bytes)) {
+                true => Ok(tensors),
+                false => Err(Error::weights(&path, format!("corrupt, or not of this checkpoint: its checksum is not the one in {STATE}"))),
+            }
         };
-        let best = state.best_saved.then(|| read("best.safetensors")).transpose()?;
-        Ok(Self { model: read("model.safetensors")?, optimizer: read("optimizer.safetensors")?, best, state })
+        let best = files.contains_key(BEST).then(|| read(BEST)).transpose()?;
+        Ok(Self { model: read(MODEL)?, optimizer: read(OPTIMIZER)?, best, state })
     }
 }

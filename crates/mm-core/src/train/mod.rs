@@ -6,7 +6,7 @@ mod method;
 mod progress;
 mod trainer;
 
-pub use checkpoint::{Checkpoint, latest as latest_checkpoint};
+pub use checkpoint::{Checkpoint, State as CheckpointState, latest as latest_checkpoint};
 pub use config::{CheckpointConfig, Selection, TrainConfig};
 pub use method::{HeldOut, Losses, Method, Step};
 pub use progress::Progress;

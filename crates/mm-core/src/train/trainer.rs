@@ -180,7 +180,6 @@ impl Run {
             epochs_done: self.epochs_done,
             optimizer_steps: self.optimizer.steps(),
             best: self.best,
-            best_saved: self.best_values.is_some(),
             validations_since_best: self.validations_since_best,
             history: self.history.clone(),
             notes: self.notes.clone(),

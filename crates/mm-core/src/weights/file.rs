@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor, safetensors::Load};
-use safetensors::SafeTensors;
+use safetensors::{SafeTensors, tensor::TensorView};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -14,51 +14,87 @@ const HEADER_KEY: &str = "mm-core";
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
+    /// Of each tensor: its type, shape and bytes.
     sha256: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
+    text: Option<Text>,
+}
+
+/// The caller's text.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    sha256: String,
+    text: String,
 }
 
 /// Writes `bytes` to a temporary file beside `path` and renames it: `path` holds the old content or the new, never a part.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(folder))?;
+    let mut file = temporary_file(folder).map_err(Error::io(folder))?;
     file.write_all(bytes).map_err(Error::io(path))?;
     file.as_file().sync_data().map_err(Error::io(path))?;
     file.persist(path).map_err(|e| Error::io(path)(e.error))?;
     Ok(())
 }
 
+/// With the permissions of any new file; temporary files are their owner's alone by default.
+fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the system takes the umask off
+    builder.tempfile_in(folder)
+}
+
 /// Writes tensors by name, with an optional text of the caller's (such as a configuration) in the header.
 pub fn save(path: &Path, tensors: &BTreeMap<String, Tensor>, text: Option<&str>) -> Result<()> {
+    write_atomically(path, &encode(path, tensors, text)?)
+}
+
+/// The bytes that [`save`] writes; `path` is for messages.
+pub(crate) fn encode(path: &Path, tensors: &BTreeMap<String, Tensor>, text: Option<&str>) -> Result<Vec<u8>> {
     let cpu: BTreeMap<&str, Tensor> =
         tensors.iter().map(|(name, t)| Ok((name.as_str(), t.to_device(&Device::Cpu)?.contiguous()?))).collect::<Result<_>>()?;
     // Serialised once without the header entry to hash exactly the bytes of each tensor.
     let plain = serialize(path, &cpu, None)?;
     let views = SafeTensors::deserialize(&plain).map_err(|e| Error::weights(path, e.to_string()))?;
-    let sha256 = views.iter().map(|(name, view)| (name.to_string(), hex(view.data()))).collect();
-    let header =
-        serde_json::to_string(&Header { sha256, text: text.map(String::from) }).map_err(|e| Error::weights(path, e.to_string()))?;
-    write_atomically(path, &serialize(path, &cpu, Some(HashMap::from([(HEADER_KEY.to_string(), header)])))?)
+    let sha256 = views.iter().map(|(name, view)| (name.to_string(), tensor_hash(&view))).collect();
+    let text = text.map(|text| Text { sha256: hash(text.as_bytes()), text: text.into() });
+    let header = serde_json::to_string(&Header { sha256, text }).map_err(|e| Error::weights(path, e.to_string()))?;
+    serialize(path, &cpu, Some(HashMap::from([(HEADER_KEY.to_string(), header)])))
 }
 
 fn serialize(path: &Path, tensors: &BTreeMap<&str, Tensor>, header: Option<HashMap<String, String>>) -> Result<Vec<u8>> {
     safetensors::serialize(tensors.iter(), header).map_err(|e| Error::weights(path, e.to_string()))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+/// SHA-256 in hexadecimal.
+pub(crate) fn hash(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}
+
+/// Of type and shape too: the same bytes in another shape are another tensor.
+fn tensor_hash(view: &TensorView) -> String {
+    hex(Sha256::new_with_prefix(format!("{:?} {:?}\n", view.dtype(), view.shape())).chain_update(view.data()))
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Reads all tensors of a file, and the caller's text where there is one.
 ///
 /// A file of ours is checked tensor by tensor; a foreign file (no checksums) is read as it is.
 pub fn load(path: &Path, device: &Device) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    decode(path, &std::fs::read(path).map_err(Error::io(path))?, device)
+}
+
+/// What [`load`] does with the bytes of a file; `path` is for messages.
+pub(crate) fn decode(path: &Path, bytes: &[u8], device: &Device) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
     let problem = |e: &dyn std::fmt::Display| Error::weights(path, format!("not a readable safetensors file: {e}"));
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| problem(&e))?;
-    let views = SafeTensors::deserialize(&bytes).map_err(|e| problem(&e))?;
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| problem(&e))?;
+    let views = SafeTensors::deserialize(bytes).map_err(|e| problem(&e))?;
     let header: Option<Header> = match metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY)) {
         Some(text) => Some(serde_json::from_str(text).map_err(|e| Error::weights(path, format!("corrupt header: {e}")))?),
         None => None,
@@ -69,15 +105,19 @@ pub fn load(path: &Path, device: &Device) -> Result<(BTreeMap<String, Tensor>, O
                 return Err(Error::weights(path, format!("corrupt: tensor `{name}` is gone")));
             }
         }
+        if header.text.as_ref().is_some_and(|text| text.sha256 != hash(text.text.as_bytes())) {
+            return Err(Error::weights(path, "corrupt: the checksum of the text in the header is wrong"));
+        }
     }
     let mut tensors = BTreeMap::new();
     for (name, view) in views.iter() {
         if let Some(header) = &header
-            && header.sha256.get(name) != Some(&hex(view.data()))
+            && header.sha256.get(name) != Some(&tensor_hash(&view))
         {
             return Err(Error::weights(path, format!("corrupt: the checksum of tensor `{name}` is wrong")));
         }
-        tensors.insert(name.to_string(), view.load(device)?);
+        let tensor = view.load(device).map_err(|e| Error::weights(path, format!("tensor `{name}` of {:?}: {e}", view.dtype())))?;
+        tensors.insert(name.to_string(), tensor);
     }
-    Ok((tensors, header.and_then(|h| h.text)))
+    Ok((tensors, header.and_then(|h| h.text).map(|t| t.text)))
 }

@@ -2,4 +2,5 @@
 
 mod file;
 
+pub(crate) use file::{decode, encode, hash};
 pub use file::{load, save, write_atomically};
