@@ -1,6 +1,7 @@
 //! `cargo xtask perf`: the main job timed, beside PyTorch on the same machine where asked.
 
 use crate::bench::perf_cells;
+use crate::dataset::{BUILT_IN, Source};
 use crate::result::CellResult;
 use anyhow::{Context, Result, bail};
 use mm_core::weights::write_atomically;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 /// Arguments of `perf`.
 #[derive(clap::Args)]
@@ -73,6 +75,7 @@ pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
             rows.push(row(format!("{}: peak memory", cell.method), "MB", &ours, &theirs, |t| t.peak_memory_bytes as f64 / 1e6));
         }
     }
+    rows.push(reading_row(arguments.repeats)?);
     let table = markdown(&rows, arguments);
     match arguments.json {
         true => println!("{}", serde_json::to_string_pretty(&rows)?),
@@ -92,6 +95,25 @@ fn row(what: String, unit: &'static str, ours: &[Timing], theirs: &[Timing], val
     };
     let (ours, pytorch) = (median(ours).unwrap_or(f64::NAN), median(theirs));
     Row { what, unit, ours, pytorch, ratio: pytorch.map(|p| ours / p) }
+}
+
+/// Reading the built-in data: six gzip tables to samples.
+fn reading_row(repeats: usize) -> Result<Row> {
+    let source = Source::open(BUILT_IN)?;
+    let mut seconds = Vec::new();
+    for _ in 0..repeats.max(1) {
+        let started = Instant::now();
+        source.load()?;
+        seconds.push(started.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(Row {
+        what: "reading the data, 2000 samples of 649 values".into(),
+        unit: "s",
+        ours: seconds[seconds.len() / 2],
+        pytorch: None,
+        ratio: None,
+    })
 }
 
 fn markdown(rows: &[Row], arguments: &PerfArguments) -> String {

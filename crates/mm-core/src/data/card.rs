@@ -147,6 +147,9 @@ impl DatasetCard {
         if self.split.is_some() && self.has_column(&self.part, |v| &v.part) {
             return Err(Error::config(at("split"), "the split is fixed by the column `part`; keep one of the two"));
         }
+        if let Some(Err(problem)) = self.split.map(|split| split.validate()) {
+            return Err(Error::config(at("split"), problem));
+        }
         if !self.has_column(&self.label, |v| &v.label) {
             return Err(Error::config(at("label"), "no label column is named; write label = \"column\", or label = -1 for the last"));
         }

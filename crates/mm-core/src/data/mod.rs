@@ -27,7 +27,8 @@ pub use schema::{InputKind, InputSpec, Schema, Target};
 pub use split::{Amount, Part, Split, SplitSpec};
 pub use standardize::{Standardizer, ViewStatistics};
 pub use table::TableDataset;
-pub use toml_text::parse_toml;
+pub use text::utf8;
+pub use toml_text::{parse_table, parse_toml};
 pub use view::{NonFinite, ViewSpec};
 
 use crate::error::Result;

@@ -108,14 +108,25 @@ impl Default for SplitSpec {
 }
 
 impl SplitSpec {
+    /// Sum of what is given as shares.
+    fn shares(&self) -> f64 {
+        [self.train, self.validation, self.test].iter().map(|a| if let Amount::Share(s) = a { *s } else { 0.0 }).sum()
+    }
+
+    /// What is wrong for any data.
+    pub(super) fn validate(&self) -> std::result::Result<(), String> {
+        match self.shares() {
+            shares if shares > 1.0 + 1e-9 => Err(format!("the shares sum to {shares:.4}, more than 1")),
+            _ => Ok(()),
+        }
+    }
+
     /// Draws the split. Test rows are drawn first and training rows last, so the same seed gives the same test set
     /// whatever the training size.
     pub fn draw(&self, data: &dyn Dataset, seed: u64) -> Result<Split> {
         let all = [self.train, self.validation, self.test];
-        let shares: f64 = all.iter().map(|a| if let Amount::Share(s) = a { *s } else { 0.0 }).sum();
-        if !(0.0..=1.0 + 1e-9).contains(&shares) {
-            return Err(Error::config("split", format!("the shares sum to {shares}, more than 1")));
-        }
+        let shares = self.shares();
+        self.validate().map_err(|problem| Error::config("split", problem))?;
         let mut split = Split { train: vec![], validation: vec![], test: vec![] };
         for (class, rows) in shuffled_classes(data, (0..data.len()).collect(), seed, "split") {
             let [mut train, validation, test] = all.map(|a| a.of(rows.len()));

@@ -18,14 +18,17 @@ pub(super) fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
         true => Cow::Owned(decompress(path, bytes)?),
         false => Cow::Borrowed(bytes),
     };
-    match std::str::from_utf8(&text) {
-        Ok(_) => Ok(text),
-        Err(error) => {
-            let (line, column) = place(&text[..error.valid_up_to()]);
-            let byte = text[error.valid_up_to()];
-            Err(parse_error(path, line, column, format!("byte 0x{byte:02x} is not valid UTF-8; save the file as UTF-8")))
-        }
-    }
+    utf8(path, &text)?;
+    Ok(text)
+}
+
+/// The bytes of a file as text; where they are not UTF-8, the error says where.
+pub fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let (line, column) = place(&bytes[..error.valid_up_to()]);
+        let byte = bytes[error.valid_up_to()];
+        parse_error(path, line, column, format!("byte 0x{byte:02x} is not valid UTF-8; save the file as UTF-8"))
+    })
 }
 
 fn decompress(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {

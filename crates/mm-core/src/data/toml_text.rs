@@ -24,6 +24,20 @@ pub fn parse_toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
     })
 }
 
+/// Reads a part of a TOML file (already a table) as `T`; errors name the field below `what`, and the nearest known one.
+pub fn parse_table<T: DeserializeOwned>(what: &str, table: toml::Table) -> Result<T> {
+    toml::Value::Table(table).try_into().map_err(|error: toml::de::Error| {
+        let mut problem = error.message().to_string();
+        if let Some(near) = probably_meant(&problem) {
+            problem += &format!("; did you mean `{near}`?");
+        }
+        // The display names the keys, the error does not give them otherwise.
+        let text = error.to_string();
+        let keys = text.trim_end().rsplit_once("\nin `").and_then(|(_, keys)| keys.strip_suffix('`'));
+        Error::config(keys.map_or(what.to_string(), |keys| format!("{what}.{keys}")), problem)
+    })
+}
+
 /// Serde words it "unknown field `x`, expected one of `a`, `b`" (or "unknown variant"): the nearest of the expected.
 fn probably_meant(message: &str) -> Option<&str> {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
