@@ -1,6 +1,6 @@
-//! The project's own commands. `cargo xtask bench` is the main one.
+//! The project's own commands. `cargo xtask bench` is the main one. A library so that tests and fuzzing reach the plans.
 
-mod bench;
+pub mod bench;
 mod dataset;
 mod golden;
 mod perf;
@@ -10,9 +10,6 @@ mod tidy;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", version, about)]
@@ -45,7 +42,8 @@ enum Command {
     Cell(bench::CellArguments),
 }
 
-fn main() -> ExitCode {
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     init_logging(arguments.log);
     let outcome = match arguments.command {

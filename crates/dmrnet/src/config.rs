@@ -72,6 +72,7 @@ impl DmrnetConfig {
 
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<()> {
+        self.network.validate()?;
         for (field, value) in [("alpha", self.alpha), ("beta", self.beta)] {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(Error::config(field, format!("must be a number that is not negative, found {value}")));

@@ -55,6 +55,7 @@ impl Default for MmanetConfig {
 impl MmanetConfig {
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<()> {
+        self.network.validate()?;
         for (field, value) in [("lambda_mad", self.lambda_mad), ("lambda_mar", self.lambda_mar)] {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(Error::config(field, format!("must be a number that is not negative, found {value}")));

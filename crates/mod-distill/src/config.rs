@@ -88,6 +88,8 @@ impl ModDistillConfig {
 
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<()> {
+        self.network.validate()?;
+        self.trunk.validate()?;
         let weights = [
             ("alpha", self.alpha),
             ("beta", self.beta),

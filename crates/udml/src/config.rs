@@ -3,6 +3,7 @@
 use crate::{NoiseConfig, NoiseFamily};
 use mm_core::fusion::NetworkConfig;
 use mm_core::missing::MissingPattern;
+use mm_core::nn::check_widths;
 use mm_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +112,7 @@ impl UdmlConfig {
 
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<()> {
+        self.network.validate()?;
         self.noise.validate()?;
         let lambdas = [
             ("lambda_unimodal", self.lambda_unimodal),
@@ -138,9 +140,7 @@ impl UdmlConfig {
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
             return Err(Error::config("temperature", format!("must be positive, found {}", self.temperature)));
         }
-        if self.estimator_width == 0 {
-            return Err(Error::config("estimator_width", "must be at least 1"));
-        }
+        check_widths("estimator_width", &[self.estimator_width])?;
         if self.weights == WeightForm::Dynamic && self.lambda_level == 0.0 {
             return Err(Error::config(
                 "lambda_level",

@@ -37,7 +37,7 @@ pub struct Resolved {
     /// The method.
     pub method: MethodName,
     /// Its settings, as written in the plan.
-    pub options: serde_json::Value,
+    pub options: toml::Table,
     /// Training settings, seed included.
     pub train: TrainConfig,
     /// Evaluated combinations; all by default.

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use dmrnet::{Dmrnet, DmrnetConfig};
 use mm_baselines::{DistillationConfig, Ensemble, Fusion, FusionConfig};
-use mm_core::data::Schema;
+use mm_core::data::{Schema, parse_table};
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
 use mm_core::nn::Parameters;
 use mm_core::train::Method;
@@ -13,7 +13,7 @@ use mm_core::{Subset, missing::MissingPattern};
 use mmanet::{Mmanet, MmanetConfig};
 use mod_distill::{ModDistill, ModDistillConfig};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::Value;
 use udml::{Udml, UdmlConfig};
 
 /// A method of the bench.
@@ -80,7 +80,7 @@ struct BaselineOptions {
 }
 
 fn options<T: DeserializeOwned>(resolved: &Resolved) -> Result<T> {
-    serde_json::from_value(resolved.options.clone()).with_context(|| format!("options of `{}`", resolved.method))
+    Ok(parse_table("options", resolved.options.clone())?)
 }
 
 /// Refuses options that the method does not know.
@@ -90,7 +90,7 @@ pub fn check_options(resolved: &Resolved) -> Result<()> {
         MethodName::Udml | MethodName::StaticFusionNoise => Ok(udml_config(resolved)?.validate()?),
         MethodName::Dmrnet => Ok(options::<DmrnetConfig>(resolved)?.validate()?),
         MethodName::ModDistill => Ok(options::<ModDistillConfig>(resolved)?.validate()?),
-        _ => options::<BaselineOptions>(resolved).map(|_| ()),
+        _ => Ok(options::<BaselineOptions>(resolved)?.network.validate()?),
     }
 }
 
@@ -100,7 +100,7 @@ pub fn teacher_of(resolved: &Resolved) -> Result<Option<Resolved>> {
         MethodName::Mmanet | MethodName::LogitDistillation | MethodName::ModDistill => resolved.options.get("network").cloned(),
         _ => return Ok(None),
     };
-    let options = network.map_or_else(|| json!({}), |network| json!({ "network": network }));
+    let options = network.map(|network| ("network".to_string(), network)).into_iter().collect();
     Ok(Some(Resolved { method: MethodName::FullOnly, options, teacher: None, ..resolved.clone() }))
 }
 
@@ -110,11 +110,9 @@ fn udml_config(resolved: &Resolved) -> Result<UdmlConfig> {
         MethodName::StaticFusionNoise => UdmlConfig::static_fusion(),
         _ => UdmlConfig::default(),
     };
-    let mut merged = serde_json::to_value(defaults)?;
-    if let (Value::Object(merged), Value::Object(given)) = (&mut merged, &resolved.options) {
-        merged.extend(given.clone());
-    }
-    serde_json::from_value(merged).with_context(|| format!("options of `{}`", resolved.method))
+    let mut merged = toml::Table::try_from(defaults)?;
+    merged.extend(resolved.options.clone());
+    Ok(parse_table("options", merged)?)
 }
 
 /// Builds the untrained method. `teacher` holds the parameters of the teacher's cell.

@@ -8,11 +8,13 @@ mod plan;
 mod run_cell;
 mod schedule;
 
+pub use cell::{CellSpec, Resolved};
 pub use command::{BenchArguments, run};
+pub use plan::Plan;
 pub use run_cell::{CellArguments, run_cell};
 
 /// Full-only training, modality dropout and MMANet on the built-in data, one seed, as the default plan has them.
-pub fn perf_cells() -> anyhow::Result<Vec<crate::perf::PerfCell>> {
+pub(crate) fn perf_cells() -> anyhow::Result<Vec<crate::perf::PerfCell>> {
     let mut plan = plan::Plan::read(None)?;
     plan.keep(1, &["full-only", "modality-dropout", "mmanet"]);
     let cell = |cell: cell::CellSpec| {

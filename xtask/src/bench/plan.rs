@@ -5,14 +5,17 @@ use super::corruption::CorruptionEntry;
 use super::method::{self, MethodName};
 use crate::dataset::Source;
 use anyhow::{Context, Result, bail};
-use mm_core::data::{Dataset, parse_toml};
+use mm_core::data::{Dataset, parse_table, parse_toml, utf8};
 use mm_core::train::TrainConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The plan that runs without `--plan`.
 pub const DEFAULT_PLAN: &str = include_str!("../../../benchmarks/plans/default.toml");
+
+/// More cells than anyone waits for: a slip of the keyboard.
+const MOST_CELLS: usize = 100_000;
 
 /// A plan as written.
 #[derive(Debug, Clone, Deserialize)]
@@ -38,6 +41,9 @@ pub struct Plan {
     pub data: Vec<DataEntry>,
     /// The runs.
     pub runs: Vec<RunEntry>,
+    /// Where the plan was read.
+    #[serde(skip)]
+    path: PathBuf,
 }
 
 /// One data set of a plan.
@@ -83,12 +89,16 @@ impl RunEntry {
 impl Plan {
     /// Reads a plan file; without one, the default plan.
     pub fn read(path: Option<&Path>) -> Result<Self> {
-        let (path, text) = match path {
-            None => (Path::new("default.toml"), DEFAULT_PLAN.to_string()),
-            Some(path) => (path, std::fs::read_to_string(path).with_context(|| format!("reading the plan {}", path.display()))?),
-        };
-        let mut plan: Plan = parse_toml(path, &text)?;
-        plan.check().with_context(|| format!("in the plan {}", path.display()))?;
+        let Some(path) = path else { return Self::from_bytes(DEFAULT_PLAN.as_bytes(), Path::new("default.toml")) };
+        let bytes = std::fs::read(path).with_context(|| format!("reading the plan {}", path.display()))?;
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// Reads the text of a plan; `path` is where it is said to be, for messages and for the cards beside it.
+    pub fn from_bytes(text: &[u8], path: &Path) -> Result<Self> {
+        let mut plan: Plan = parse_toml(path, utf8(path, text)?)?;
+        plan.path = path.into();
+        plan.check().with_context(|| plan.whereabouts())?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for data in &mut plan.data {
             if data.card != crate::dataset::BUILT_IN {
@@ -98,6 +108,10 @@ impl Plan {
         Ok(plan)
     }
 
+    fn whereabouts(&self) -> String {
+        format!("in the plan {}", self.path.display())
+    }
+
     fn check(&self) -> Result<()> {
         if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || self.name.starts_with('.')
         {
@@ -105,6 +119,10 @@ impl Plan {
         }
         if self.seeds.is_empty() || self.data.is_empty() || self.runs.is_empty() {
             bail!("`seeds`, `[[data]]` and `[[runs]]` must not be empty");
+        }
+        let cells = [self.seeds.len(), self.data.len(), self.runs.len()].into_iter().fold(1, usize::saturating_mul);
+        if cells > MOST_CELLS {
+            bail!("`seeds` times `[[data]]` times `[[runs]]` makes {cells} cells, at most {MOST_CELLS} are possible");
         }
         distinct("seeds", self.seeds.iter().map(u64::to_string))?;
         distinct("name of [[data]]", self.data.iter().map(|d| d.name.clone()))?;
@@ -133,22 +151,30 @@ impl Plan {
 
     /// All cells, teachers before those who need them. A teacher that is also a run of the plan is trained once.
     pub fn cells(&self) -> Result<Vec<CellSpec>> {
+        self.resolve().with_context(|| self.whereabouts())
+    }
+
+    fn resolve(&self) -> Result<Vec<CellSpec>> {
         let mut cells: Vec<CellSpec> = Vec::new();
         let mut positions = BTreeMap::new();
         for data in &self.data {
-            let source = Source::open(&data.card)?;
-            let loaded = source.load()?;
+            let context = || format!("data `{}`", data.name);
+            let source = Source::open(&data.card).with_context(context)?;
+            let loaded = source.load().with_context(context)?;
             let modalities = &loaded.joined.data.schema().modalities;
             let combinations = match &self.combinations {
-                Some(names) => Some(names.iter().map(|n| Ok(modalities.format(modalities.parse(n)?))).collect::<Result<Vec<_>>>()?),
+                Some(names) => {
+                    let canonical = |name: &String| Ok(modalities.format(modalities.parse(name)?));
+                    Some(names.iter().map(canonical).collect::<Result<Vec<_>>>().context("`combinations`")?)
+                }
                 None => None,
             };
             let mut corruptions = Vec::new();
             for entry in &self.corruptions {
-                corruptions.extend(entry.resolve(modalities)?);
+                corruptions.extend(entry.resolve(modalities).context("`[[corruptions]]`")?);
             }
             let fingerprint = source.fingerprint()?;
-            let train_samples = loaded.split_with(data.train_per_class, self.seeds[0])?.train.len();
+            let train_samples = loaded.split_with(data.train_per_class, self.seeds[0]).with_context(context)?.train.len();
             for run in &self.runs {
                 for &seed in &self.seeds {
                     let resolved = Resolved {
@@ -156,7 +182,7 @@ impl Plan {
                         card: data.card.clone(),
                         train_per_class: data.train_per_class,
                         method: run.method,
-                        options: serde_json::to_value(&run.options)?,
+                        options: run.options.clone(),
                         train: self.train_config(data, run, seed)?,
                         combinations: combinations.clone(),
                         corruptions: corruptions.clone(),
@@ -184,8 +210,7 @@ impl Plan {
             bail!("`train.seed` comes from the plan's `seeds`");
         }
         let context = || format!("training settings of run `{}` on `{}`", run.name(), data.name);
-        let text = toml::to_string(&merged).with_context(context)?;
-        let mut config: TrainConfig = parse_toml(Path::new("[train]"), &text).with_context(context)?;
+        let mut config: TrainConfig = parse_table("train", merged).with_context(context)?;
         config.seed = seed;
         config.validate().with_context(context)?;
         Ok(config)

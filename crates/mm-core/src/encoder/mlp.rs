@@ -1,8 +1,8 @@
 //! Encoder for vectors.
 
 use super::Encoder;
-use crate::error::{Error, Result};
-use crate::nn::{BatchNorm, Linear, Mode, batch_norm, linear_no_bias};
+use crate::error::Result;
+use crate::nn::{BatchNorm, Linear, Mode, batch_norm, check_widths, linear_no_bias};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
@@ -17,9 +17,7 @@ pub struct MlpEncoder {
 impl MlpEncoder {
     /// Builds the layers.
     pub fn new(inputs: usize, widths: &[usize], vb: VarBuilder) -> Result<Self> {
-        let (Some(&features), false) = (widths.last(), widths.contains(&0)) else {
-            return Err(Error::config("widths", "an MLP needs at least one layer, and no layer of width 0"));
-        };
+        check_widths("widths", widths)?;
         let mut from = inputs;
         let mut layers = Vec::with_capacity(widths.len());
         for (i, &width) in widths.iter().enumerate() {
@@ -27,7 +25,7 @@ impl MlpEncoder {
             layers.push((linear_no_bias(from, width, vb.pp("linear"))?, batch_norm(width, vb.pp("norm"))?));
             from = width;
         }
-        Ok(Self { layers, feature_shape: [features] })
+        Ok(Self { layers, feature_shape: [from] })
     }
 }
 

@@ -6,7 +6,7 @@ pub use mlp::MlpEncoder;
 
 use crate::data::{InputKind, InputSpec};
 use crate::error::{Error, Result};
-use crate::nn::Mode;
+use crate::nn::{Mode, check_widths};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,13 @@ impl Default for EncoderConfig {
 }
 
 impl EncoderConfig {
+    /// Refuses settings that cannot work; `field` is for the message.
+    pub fn validate(&self, field: &str) -> Result<()> {
+        match self {
+            Self::Mlp { widths } => check_widths(&format!("{field}.widths"), widths),
+        }
+    }
+
     /// Builds the encoder for an input.
     pub fn build(&self, name: &str, input: &InputSpec, vb: VarBuilder) -> Result<Box<dyn Encoder>> {
         match self {

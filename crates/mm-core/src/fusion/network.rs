@@ -29,6 +29,15 @@ pub struct NetworkConfig {
     pub encode_dropped: bool,
 }
 
+impl NetworkConfig {
+    /// Refuses settings that cannot work for any data set.
+    pub fn validate(&self) -> Result<()> {
+        self.encoder.iter().try_for_each(|encoder| encoder.validate("network.encoder"))?;
+        self.encoders.iter().try_for_each(|(name, encoder)| encoder.validate(&format!("network.encoders.{name}")))?;
+        self.trunk.validate()
+    }
+}
+
 /// What a fusion gives.
 #[derive(Debug, Clone)]
 pub struct Fused {

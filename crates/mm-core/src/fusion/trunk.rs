@@ -1,7 +1,7 @@
 //! The shared part behind the concatenation of features.
 
 use crate::error::{Error, Result};
-use crate::nn::{BatchNorm, ConcatLinear, Linear, Mode, batch_norm, concat_linear, linear_no_bias};
+use crate::nn::{BatchNorm, ConcatLinear, Linear, Mode, batch_norm, check_widths, concat_linear, linear_no_bias};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,13 @@ impl Default for TrunkConfig {
 }
 
 impl TrunkConfig {
+    /// Refuses settings that cannot work.
+    pub fn validate(&self) -> Result<()> {
+        match self {
+            Self::Mlp { widths } => check_widths("trunk.widths", widths),
+        }
+    }
+
     /// Builds the trunk for features of the given shapes.
     pub fn build(&self, feature_shapes: &[&[usize]], vb: VarBuilder) -> Result<Box<dyn Trunk>> {
         match self {
@@ -84,9 +91,8 @@ pub struct MlpTrunk {
 impl MlpTrunk {
     /// Builds the layers for features of the given widths.
     pub fn new(inputs: &[usize], widths: &[usize], vb: VarBuilder) -> Result<Self> {
-        let (Some((&first_width, rest)), false) = (widths.split_first(), widths.contains(&0)) else {
-            return Err(Error::config("trunk.widths", "a trunk needs at least one layer, and no layer of width 0"));
-        };
+        check_widths("trunk.widths", widths)?;
+        let (first_width, rest) = (widths[0], &widths[1..]);
         let first = concat_linear(inputs, first_width, vb.pp("0.linear"))?;
         let first_norm = batch_norm(first_width, vb.pp("0.norm"))?;
         let mut from = first_width;

@@ -17,6 +17,8 @@ mod resample;
 mod scatter;
 mod squeeze_excite;
 
+use crate::error::{Error, Result};
+
 pub use batch_norm::{BatchNorm, batch_norm};
 pub use concat_linear::{ConcatLinear, concat_linear};
 pub use conv::{Conv2d, Conv2dConfig, conv2d, conv2d_no_bias};
@@ -31,6 +33,20 @@ pub use parameters::{Parameters, is_running_statistic};
 pub use resample::{adaptive_avg_pool2d, avg_pool2d, upsample_bilinear2d, upsample_nearest2d};
 pub use scatter::scatter_rows;
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
+
+/// Widest layer of an MLP.
+const WIDEST_LAYER: usize = 1 << 16;
+
+/// Refuses an MLP without layers, and layers of width 0 or above 65 536; `field` is for the message.
+pub fn check_widths(field: &str, widths: &[usize]) -> Result<()> {
+    if widths.is_empty() {
+        return Err(Error::config(field, "at least one layer is needed"));
+    }
+    match widths.iter().find(|width| !(1..=WIDEST_LAYER).contains(*width)) {
+        Some(width) => Err(Error::config(field, format!("a layer has 1 to {WIDEST_LAYER} units, found {width}"))),
+        None => Ok(()),
+    }
+}
 
 /// Whether a pass is part of training (batch statistics, dropout, sampling) or of prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

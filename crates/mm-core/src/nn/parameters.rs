@@ -12,6 +12,9 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 type Variables = BTreeMap<String, Var>;
 
+/// Numbers that one parameter can have (8 GiB).
+const LARGEST_PARAMETER: usize = 1 << 31;
+
 /// A store of named variables. Clones share the same variables.
 ///
 /// ```
@@ -136,6 +139,12 @@ impl SimpleBackend for Parameters {
                 candle_core::bail!("parameter `{name}` exists with shape {:?}, asked for {shape:?}", var.dims());
             }
             return Ok(var.as_tensor().clone());
+        }
+        let count = shape.dims().iter().try_fold(1usize, |product, n| product.checked_mul(*n));
+        if count.is_none_or(|count| count > LARGEST_PARAMETER) {
+            candle_core::bail!(
+                "parameter `{name}` of shape {shape:?} would have more than {LARGEST_PARAMETER} numbers: choose narrower layers"
+            );
         }
         let values = initial_values(self.seed, name, &shape, init);
         let var = Var::from_tensor(&Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)?;

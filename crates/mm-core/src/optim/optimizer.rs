@@ -61,20 +61,27 @@ impl OptimizerConfig {
         }
     }
 
-    fn validate(&self) -> Result<()> {
-        let unit = |name: &str, value: f64| match (0.0..1.0).contains(&value) {
+    /// Refuses settings that cannot work.
+    pub fn validate(&self) -> Result<()> {
+        let within = |name: &str, value: f64, range: &str, fits: bool| match fits {
             true => Ok(()),
-            false => Err(Error::config(format!("optimizer.{name}"), format!("must lie in [0, 1), found {value}"))),
+            false => Err(Error::config(format!("optimizer.{name}"), format!("must {range}, found {value}"))),
         };
-        match self {
-            Self::Sgd { momentum, nesterov, .. } => {
-                unit("momentum", *momentum)?;
-                if *nesterov && *momentum == 0.0 {
+        let unit = |name: &str, value: f64| within(name, value, "lie in [0, 1)", (0.0..1.0).contains(&value));
+        let decay = |value: f64| within("weight_decay", value, "be a number that is not negative", value >= 0.0 && value.is_finite());
+        match *self {
+            Self::Sgd { momentum, nesterov, weight_decay } => {
+                unit("momentum", momentum)?;
+                if nesterov && momentum == 0.0 {
                     return Err(Error::config("optimizer.nesterov", "needs a momentum above 0"));
                 }
-                Ok(())
+                decay(weight_decay)
             }
-            Self::Adam { betas, .. } | Self::AdamW { betas, .. } => betas.iter().try_for_each(|b| unit("betas", *b)),
+            Self::Adam { betas, eps, weight_decay } | Self::AdamW { betas, eps, weight_decay } => {
+                betas.iter().try_for_each(|b| unit("betas", *b))?;
+                within("eps", eps, "be a positive number", eps > 0.0 && eps.is_finite())?;
+                decay(weight_decay)
+            }
         }
     }
 }

@@ -69,9 +69,17 @@ impl Schedule {
             return Err(Error::config("schedule.warmup_epochs", format!("must lie within the {epochs} epochs, found {warmup_epochs}")));
         }
         if let ScheduleConfig::OneCycle { pct_start, div_factor, final_div_factor } = config {
-            let positive = div_factor > 0.0 && final_div_factor > 0.0;
+            let positive = [div_factor, final_div_factor].iter().all(|f| *f > 0.0 && f.is_finite());
             if !(pct_start > 0.0 && pct_start < 1.0 && positive) {
                 return Err(Error::config("schedule.one_cycle", "pct_start must lie in (0, 1), the factors must be positive"));
+            }
+        }
+        if let ScheduleConfig::MultiStep { milestones, gamma, .. } = &config {
+            if !(*gamma > 0.0 && gamma.is_finite()) {
+                return Err(Error::config("schedule.gamma", format!("must be a positive number, found {gamma}")));
+            }
+            if let Some(milestone) = milestones.iter().find(|m| !(**m >= 0.0 && m.is_finite())) {
+                return Err(Error::config("schedule.milestones", format!("are epochs, counted from 0; found {milestone}")));
             }
         }
         Ok(Self { config, rate, epochs })

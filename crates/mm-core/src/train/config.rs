@@ -1,7 +1,7 @@
 //! Settings of the training loop.
 
 use crate::error::{Error, Result};
-use crate::optim::{OptimizerConfig, ScheduleConfig};
+use crate::optim::{OptimizerConfig, Schedule, ScheduleConfig};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -59,11 +59,17 @@ impl Default for TrainConfig {
     }
 }
 
+/// More epochs than any run takes: a slip of the keyboard.
+const MOST_EPOCHS: usize = 1_000_000;
+
+/// More samples than any step takes.
+const LARGEST_BATCH: usize = 1 << 20;
+
 impl TrainConfig {
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<()> {
-        if self.epochs == 0 {
-            return Err(Error::config("train.epochs", "must be at least 1"));
+        if !(1..=MOST_EPOCHS).contains(&self.epochs) {
+            return Err(Error::config("train.epochs", format!("must be 1 to {MOST_EPOCHS}, found {}", self.epochs)));
         }
         if self.batch_size < 2 {
             return Err(Error::config(
@@ -71,6 +77,11 @@ impl TrainConfig {
                 format!("batch normalisation needs at least 2 samples, found {}", self.batch_size),
             ));
         }
+        if self.batch_size > LARGEST_BATCH {
+            return Err(Error::config("train.batch_size", format!("must be at most {LARGEST_BATCH}, found {}", self.batch_size)));
+        }
+        Schedule::new(self.schedule.clone(), self.learning_rate, self.epochs as f64)?;
+        self.optimizer.validate()?;
         if self.clip_norm.is_some_and(|norm| norm.is_nan() || norm <= 0.0) {
             return Err(Error::config("train.clip_norm", "must be positive"));
         }

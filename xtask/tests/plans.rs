@@ -1,0 +1,129 @@
+//! Plans with mistakes: what is understood is what is written, everything else is a message with file and place.
+
+mod birds;
+#[path = "../../crates/mm-core/tests/damage/mod.rs"]
+mod damage;
+
+use anyhow::Result;
+use birds::EVERYTHING;
+use mm_core::rng;
+use std::collections::BTreeSet;
+use std::path::Path;
+use xtask::bench::{CellSpec, Plan};
+
+fn cells(path: &Path) -> Result<Vec<CellSpec>> {
+    Plan::read(Some(path))?.cells()
+}
+
+/// The setting `key` of a table's `train`, if it is there.
+fn setting<'a>(table: &'a toml::Value, key: &str) -> Option<&'a toml::Value> {
+    table.get("train")?.get(key)
+}
+
+/// Compares cells with the plain tables of the plan that made them.
+fn check_against_tables(text: &str, cells: &[CellSpec], case: u64) {
+    let plan: toml::Value = toml::from_str(text).expect("it was read");
+    let entries = |name: &str| plan[name].as_array().expect("it was read").clone();
+    let named =
+        |entry: &toml::Value, or: &str| entry.get("name").or(entry.get(or)).expect("it was read").as_str().expect("text").to_string();
+    let mut left: BTreeSet<(String, String, u64)> = BTreeSet::new();
+    for data in entries("data") {
+        for run in entries("runs") {
+            for seed in entries("seeds") {
+                let seed = seed.as_integer().expect("it was read") as u64;
+                let (data_name, run_name) = (named(&data, "name"), named(&run, "method"));
+                let cell = cells.iter().find(|c| !c.hidden && c.data == data_name && c.run == run_name && c.resolved.train.seed == seed);
+                let cell = cell.unwrap_or_else(|| panic!("case {case}: no cell for {data_name}, {run_name}, {seed}"));
+                let options = run.get("options").and_then(|o| o.as_table()).cloned().unwrap_or_default();
+                assert_eq!(cell.resolved.options, options, "case {case}");
+                let wanted = |key: &str| setting(&run, key).or(setting(&data, key)).or(setting(&plan, key)).cloned();
+                let epochs = wanted("epochs").map_or(40, |v| v.as_integer().expect("it was read"));
+                assert_eq!(cell.resolved.train.epochs as i64, epochs, "case {case}");
+                let batch_size = wanted("batch_size").map_or(64, |v| v.as_integer().expect("it was read"));
+                assert_eq!(cell.resolved.train.batch_size as i64, batch_size, "case {case}");
+                let per_class = data.get("train_per_class").map(|v| v.as_integer().expect("it was read"));
+                assert_eq!(cell.resolved.train_per_class.map(|n| n as i64), per_class, "case {case}");
+                left.insert((data_name, run_name, seed));
+            }
+        }
+    }
+    assert_eq!(cells.iter().filter(|c| !c.hidden).count(), left.len(), "case {case}");
+}
+
+#[test]
+fn ten_thousand_damaged_plans_are_understood_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = birds::write(folder.path(), 60, EVERYTHING);
+    check_against_tables(EVERYTHING, &cells(&path).unwrap(), 0);
+    let mut understood = 0;
+    for case in 0..10_000 {
+        let bytes = damage::damage(EVERYTHING.as_bytes(), &mut rng::stream(13, "plans", &[case]));
+        match Plan::from_bytes(&bytes, &path).and_then(|plan| plan.cells()) {
+            Ok(cells) => {
+                understood += 1;
+                check_against_tables(std::str::from_utf8(&bytes).unwrap(), &cells, case);
+                for cell in &cells {
+                    assert!(cell.estimated_seconds().is_finite() && cell.resolved.train.validate().is_ok(), "case {case}");
+                    // The child process reads what was resolved here.
+                    let text = serde_json::to_string(cell).unwrap();
+                    let read: CellSpec = serde_json::from_str(&text).unwrap();
+                    assert_eq!(serde_json::to_string(&read).unwrap(), text, "case {case}");
+                }
+            }
+            Err(error) => {
+                let message = format!("{error:#}");
+                assert!(message.contains("plan.toml") && message.len() < 2000, "case {case}: {message}");
+                let (_, place) = message.split_once("plan.toml").unwrap();
+                let at_line = place.strip_prefix(':').and_then(|p| p.split(':').next()).is_some_and(|line| line.parse::<usize>().is_ok());
+                assert!(at_line || place.contains('`'), "case {case} does not say where: {message}");
+            }
+        }
+    }
+    println!("{understood} of 10 000 understood");
+    assert!((100..9000).contains(&understood), "{understood}");
+}
+
+#[test]
+fn slips_are_named_with_field_and_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let huge = "1000000000000000000";
+    let slips = [
+        ("epochs = 4\n", &*format!("epochs = {huge}\n"), "train.epochs"),
+        ("epochs = 4\n", "epochs = 0\n", "train.epochs"),
+        ("epochs = 4\n", "epochs = -1\n", "epochs"),
+        ("epochs = 4\n", "epochs = \"four\"\n", "train.epochs"),
+        ("epochs = 4\n", "epoch = 4\n", "did you mean `epochs`?"),
+        ("batch_size = 8", &format!("batch_size = {huge}"), "train.batch_size"),
+        ("learning_rate = 0.05", "learning_rate = nan", "learning_rate"),
+        ("gamma = 0.1", "gamma = inf", "schedule.gamma"),
+        ("milestones = [2.0, 3.0]", "milestones = [nan]", "schedule.milestones"),
+        ("eps = 1e-8", "eps = 0.0", "optimizer.eps"),
+        ("weight_decay = 0.01", "weight_decay = nan", "optimizer.weight_decay"),
+        ("widths = [16, 8]", &format!("widths = [{huge}]"), "trunk.widths"),
+        ("widths = [16]", "widths = []", "network.encoder.widths"),
+        ("estimator_width = 12", &format!("estimator_width = {huge}"), "estimator_width"),
+        ("train_per_class = 4", &format!("train_per_class = {huge}"), "data `few`"),
+        ("lambda_mad = 4.0", "lambda_mad = \"much\"", "options.lambda_mad"),
+        ("lambda_mad = 4.0", "lamda_mad = 4.0", "did you mean `lambda_mad`?"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "appears twice"),
+        ("seeds = [0, 1]", "seeds = [0, -1]", "plan.toml:4:"),
+        ("\"song\", ", "\"sing\", ", "`combinations`"),
+        ("modalities = \"feather\"", "modalities = \"fur\"", "`[[corruptions]]`"),
+        ("card = \"birds.toml\"\n\n", "card = \"bird.toml\"\n\n", "bird.toml"),
+    ];
+    for (from, to, expected) in slips {
+        assert_eq!(EVERYTHING.matches(from).count(), 1, "{from}");
+        let path = birds::write(folder.path(), 60, &EVERYTHING.replace(from, to));
+        let message = format!("{:#}", cells(&path).expect_err(to));
+        assert!(message.contains("plan.toml") && message.contains(expected), "{to}: {message}");
+    }
+}
+
+#[test]
+fn more_cells_than_anyone_waits_for_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let seeds: Vec<String> = (0..50_000).map(|seed| seed.to_string()).collect();
+    let path = birds::write(folder.path(), 60, &EVERYTHING.replace("[0, 1]", &format!("[{}]", seeds.join(","))));
+    let message = format!("{:#}", cells(&path).expect_err("too many"));
+    assert!(message.contains("300000 cells"), "{message}");
+}
