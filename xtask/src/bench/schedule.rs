@@ -5,10 +5,12 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use mm_core::weights::write_atomically;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// Where and how wide.
 pub struct Jobs {
@@ -104,7 +106,7 @@ fn work(shared: &(Mutex<State>, Condvar), jobs: &Jobs, bar: &ProgressBar, interr
         };
         drop(guard);
         bar.set_message(format!("{} {} seed {}", cell.data, cell.run, cell.resolved.train.seed));
-        let result = run_child(&cell, jobs);
+        let result = run_child(&cell, jobs, interrupted);
         let mut guard = state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         match result {
             Ok(()) => {
@@ -120,24 +122,57 @@ fn work(shared: &(Mutex<State>, Condvar), jobs: &Jobs, bar: &ProgressBar, interr
     }
 }
 
+/// How often a running cell is looked at.
+const POLL: Duration = Duration::from_millis(10);
+
 /// A child that dies takes its cell with it and nothing else.
-fn run_child(cell: &CellSpec, jobs: &Jobs) -> Result<()> {
+fn run_child(cell: &CellSpec, jobs: &Jobs, interrupted: &AtomicBool) -> Result<()> {
     let folder = jobs.folder.join(&cell.key);
     write_atomically(&folder.join("spec.json"), &serde_json::to_vec_pretty(cell)?)?;
     let program = std::env::current_exe().context("finding this program")?;
-    let output = Command::new(program)
+    let log = folder.join("log.txt");
+    let mut child = Command::new(program)
         .arg("cell")
         .arg(&folder)
         .env("RAYON_NUM_THREADS", jobs.threads.to_string())
         // candle's own pool spins while it waits and takes a core from our threads.
         .env("CANDLE_NUM_THREADS", "1")
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::null())
+        .stderr(File::create(&log).with_context(|| format!("writing {}", log.display()))?)
+        .spawn()
         .context("starting a cell")?;
-    if output.status.success() {
+    let status = loop {
+        if let Some(status) = child.try_wait().context("waiting for a cell")? {
+            break status;
+        }
+        // It goes on from its checkpoint the next time.
+        if interrupted.load(Ordering::SeqCst) {
+            child.kill().context("ending a cell")?;
+        }
+        std::thread::sleep(POLL);
+    };
+    if status.success() {
         return Ok(());
     }
-    let log = String::from_utf8_lossy(&output.stderr);
+    // A terminal sends Ctrl-C to the cells too, and one may be gone before this process has heard of it.
+    if ended_by_ctrl_c(status) {
+        interrupted.store(true, Ordering::SeqCst);
+    }
+    let log = std::fs::read(&log).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
     let last = log.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("no message");
-    anyhow::bail!("{} ({last})", output.status)
+    anyhow::bail!("{status} ({last})")
+}
+
+#[cfg(unix)]
+fn ended_by_ctrl_c(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    const SIGINT: i32 = 2;
+    status.signal() == Some(SIGINT)
+}
+
+#[cfg(not(unix))]
+fn ended_by_ctrl_c(_: ExitStatus) -> bool {
+    false
 }
