@@ -13,7 +13,7 @@ pub fn run() -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace has a root")?;
     let mut problems = Vec::new();
     let mut sources = Vec::new();
-    for folder in ["crates", "xtask"] {
+    for folder in ["crates", "xtask", "fuzz"] {
         collect(&root.join(folder), "rs", &mut sources)?;
     }
     for path in &sources {

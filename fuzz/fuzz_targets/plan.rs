@@ -1,0 +1,14 @@
+//! The text of a plan: cells, or an error that names the file.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::path::Path;
+use xtask::bench::Plan;
+
+fuzz_target!(|text: &[u8]| {
+    match Plan::from_bytes(text, Path::new("plan.toml")).and_then(|plan| plan.cells()) {
+        Ok(cells) => cells.iter().for_each(|cell| assert!(cell.estimated_seconds().is_finite())),
+        Err(error) => assert!(format!("{error:#}").contains("plan.toml")),
+    }
+});
