@@ -1,11 +1,15 @@
-//! Batch normalisation with optional fused ReLU; `[batch, features]` and `[batch, channels, height, width]`.
+//! Batch normalisation with optional fused residual and ReLU; `[batch, features]` and `[batch, channels, height, width]`.
+//!
+//! On the CPU in f32 one op with its backward pass; everywhere else composed of candle ops, in the dtype of the
+//! parameters: an input of half precision is normalised in f32 and comes back in its own dtype.
 
 use super::Mode;
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
-use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor, Var, bail};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, Var, bail};
 use candle_nn::{Init, VarBuilder};
+use mm_kernels::batch_norm::{BatchNormGradientsMut, BatchNormShape, batch_norm_backward, batch_norm_forward, scale_shift};
 use mm_kernels::dense::{BatchStatistics, batch_norm_rows_backward, batch_norm_rows_forward, scale_shift_rows};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Batch normalisation with PyTorch's parameter names: `weight`, `bias`, `running_mean`, `running_var`, all `[features]`.
 #[derive(Debug, Clone)]
@@ -36,61 +40,87 @@ impl BatchNorm {
         (self.running_mean.as_tensor(), self.running_var.as_tensor())
     }
 
-    /// Normalises `[batch, features]`.
+    /// Normalises `[batch, features]`, or `[batch, features, height, width]` over batch and pixels.
     ///
-    /// A training batch of one row has no variance: it is normalised with the running statistics and leaves them alone.
+    /// A training batch of one row (one pixel, for images) has no variance: it is normalised with the running
+    /// statistics and leaves them alone.
     pub fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.apply(input, mode, false)
+        self.apply(input, None, false, mode)
     }
 
     /// [`BatchNorm::forward`] followed by ReLU, in one pass.
     pub fn forward_relu(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.apply(input, mode, true)
+        self.apply(input, None, true, mode)
     }
 
-    fn apply(&self, input: &Tensor, mode: Mode, relu: bool) -> Result<Tensor> {
-        if input.rank() == 4 {
-            // [batch, channels, height, width] as rows of channels.
-            let (b, c, h, w) = input.dims4()?;
-            let rows = input.permute((0, 2, 3, 1))?.reshape((b * h * w, c))?;
-            return self.apply(&rows, mode, relu)?.reshape((b, h, w, c))?.permute((0, 3, 1, 2))?.contiguous();
+    /// `relu(forward(input) + residual)`, in one pass; the residual has the shape of the input.
+    pub fn forward_add_relu(&self, input: &Tensor, residual: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.apply(input, Some(residual), true, mode)
+    }
+
+    fn apply(&self, input: &Tensor, residual: Option<&Tensor>, relu: bool, mode: Mode) -> Result<Tensor> {
+        let shape = self.shape(input)?;
+        if let Some(residual) = residual.filter(|r| r.dims() != input.dims()) {
+            bail!("batch norm: input {:?} and residual {:?} must have the same shape", input.dims(), residual.dims());
         }
-        let (rows, _) = input.dims2()?;
-        let cpu = runs_on_cpu_kernels(input);
-        match mode {
-            Mode::Train if rows > 1 && cpu => self.train_fused(input, relu),
-            Mode::Train if rows > 1 => self.train_composed(input, relu),
-            _ => self.eval(input, relu, cpu),
+        let statistics_exist = mode.is_train() && shape.batch * shape.spatial > 1;
+        match (statistics_exist, runs_on_cpu_kernels(input)) {
+            (true, true) => self.train_fused(shape, input, residual, relu),
+            (true, false) => self.train_composed(shape, input, residual, relu),
+            (false, cpu) => self.eval(shape, input, residual, relu, cpu),
         }
     }
 
-    fn train_fused(&self, input: &Tensor, relu: bool) -> Result<Tensor> {
+    fn shape(&self, input: &Tensor) -> Result<BatchNormShape> {
+        let (batch, channels, spatial) = match *input.dims() {
+            [batch, channels] => (batch, channels, 1),
+            [batch, channels, height, width] => (batch, channels, height * width),
+            _ => bail!("batch norm takes [batch, features] or [batch, channels, height, width], found {:?}", input.dims()),
+        };
+        match self.weight.elem_count() {
+            features if features == channels => Ok(BatchNormShape { batch, channels, spatial }),
+            features => bail!("batch norm of {features} features on an input {:?}", input.dims()),
+        }
+    }
+
+    fn train_fused(&self, shape: BatchNormShape, input: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
         let statistics = Arc::new(Mutex::new(BatchStatistics::default()));
-        let op = BatchNormOp { eps: self.eps as f32, relu, statistics: statistics.clone() };
-        let output = input.contiguous()?.apply_op3(&self.weight, &self.bias, op)?;
-        let statistics = statistics.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let op = BatchNormOp { shape, eps: self.eps as f32, relu, statistics: statistics.clone() };
+        let output = match residual {
+            None => input.contiguous()?.apply_op3(&self.weight, &self.bias, op)?,
+            // An op has three inputs at most.
+            Some(residual) => {
+                let affine = Tensor::stack(&[&self.weight, &self.bias], 0)?;
+                input.contiguous()?.apply_op3(&affine, &residual.contiguous()?, ResidualOp(op))?
+            }
+        };
+        let statistics = lock(&statistics);
         let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), input.device());
-        self.update_running(&tensor(&statistics.mean)?, &tensor(&statistics.variance)?, input.dim(0)?)?;
+        self.update_running(shape, &tensor(&statistics.mean)?, &tensor(&statistics.variance)?)?;
         Ok(output)
     }
 
-    fn train_composed(&self, input: &Tensor, relu: bool) -> Result<Tensor> {
-        let mean = input.mean_keepdim(0)?;
-        let centred = input.broadcast_sub(&mean)?;
-        let variance = centred.sqr()?.mean_keepdim(0)?;
-        self.update_running(&mean.squeeze(0)?.detach(), &variance.squeeze(0)?.detach(), input.dim(0)?)?;
+    fn train_composed(&self, shape: BatchNormShape, input: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+        let x = input.to_dtype(self.weight.dtype())?;
+        // Every dimension but that of the features.
+        let others: Vec<usize> = (0..x.rank()).filter(|&dimension| dimension != 1).collect();
+        let mean = x.mean_keepdim(others.as_slice())?;
+        let centred = x.broadcast_sub(&mean)?;
+        let variance = centred.sqr()?.mean_keepdim(others)?;
+        self.update_running(shape, &mean.flatten_all()?.detach(), &variance.flatten_all()?.detach())?;
         let normal = centred.broadcast_div(&(variance + self.eps)?.sqrt()?)?;
-        let output = normal.broadcast_mul(&self.weight)?.broadcast_add(&self.bias)?;
-        if relu { output.relu() } else { Ok(output) }
+        let output = normal.broadcast_mul(&by_feature(&self.weight, &x)?)?.broadcast_add(&by_feature(&self.bias, &x)?)?;
+        finish(output, residual, relu)?.to_dtype(input.dtype())
     }
 
-    fn update_running(&self, mean: &Tensor, variance: &Tensor, rows: usize) -> Result<()> {
+    fn update_running(&self, shape: BatchNormShape, mean: &Tensor, variance: &Tensor) -> Result<()> {
         let mix = |running: &Var, batch: &Tensor, factor: f64| {
             running.set(&((running.as_tensor().detach() * (1.0 - self.momentum))? + (batch * (self.momentum * factor))?)?)
         };
         mix(&self.running_mean, mean, 1.0)?;
         // The running variance is the unbiased one.
-        mix(&self.running_var, variance, rows as f64 / (rows as f64 - 1.0))
+        let count = (shape.batch * shape.spatial) as f64;
+        mix(&self.running_var, variance, count / (count - 1.0))
     }
 
     /// `(scale, shift)` with `y = x scale + shift`, from the running statistics: what a preceding layer can fold in.
@@ -100,25 +130,97 @@ impl BatchNorm {
         Ok((scale, shift))
     }
 
-    fn eval(&self, input: &Tensor, relu: bool, cpu: bool) -> Result<Tensor> {
+    fn eval(&self, shape: BatchNormShape, input: &Tensor, residual: Option<&Tensor>, relu: bool, cpu: bool) -> Result<Tensor> {
         let (scale, shift) = self.scale_shift()?;
-        let input = &input.detach();
-        if cpu {
-            return with_slices([input, &scale, &shift], |[x, a, b]| {
-                let mut output = vec![0.0; x.len()];
-                scale_shift_rows(x, a, b, relu, &mut output).map_err(kernel_error)?;
-                Tensor::from_vec(output, input.shape(), input.device())
-            });
+        let (input, residual) = (&input.detach(), residual.map(Tensor::detach));
+        if !cpu {
+            let x = input.to_dtype(scale.dtype())?;
+            let output = x.broadcast_mul(&by_feature(&scale, &x)?)?.broadcast_add(&by_feature(&shift, &x)?)?;
+            return finish(output, residual.as_ref(), relu)?.to_dtype(input.dtype());
         }
-        let output = input.broadcast_mul(&scale)?.broadcast_add(&shift)?;
-        if relu { output.relu() } else { Ok(output) }
+        let run = |x: &[f32], a: &[f32], b: &[f32], residual: Option<&[f32]>| {
+            let mut output = vec![0.0; x.len()];
+            match (shape.spatial, residual) {
+                (1, None) => scale_shift_rows(x, a, b, relu, &mut output),
+                _ => scale_shift(shape, x, a, b, residual, relu, &mut output),
+            }
+            .map_err(kernel_error)?;
+            Tensor::from_vec(output, input.shape(), input.device())
+        };
+        match &residual {
+            None => with_slices([input, &scale, &shift], |[x, a, b]| run(x, a, b, None)),
+            Some(residual) => with_slices([input, &scale, &shift, residual], |[x, a, b, r]| run(x, a, b, Some(r))),
+        }
     }
 }
 
+/// `[features]` in a shape that broadcasts to `like`: `[1, features]` or `[1, features, 1, 1]`.
+fn by_feature(values: &Tensor, like: &Tensor) -> Result<Tensor> {
+    let mut dims = vec![1; like.rank()];
+    dims[1] = values.elem_count();
+    values.reshape(dims)
+}
+
+fn finish(output: Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+    let output = match residual {
+        Some(residual) => (&output + residual.to_dtype(output.dtype())?)?,
+        None => output,
+    };
+    if relu { output.relu() } else { Ok(output) }
+}
+
+fn lock(statistics: &Mutex<BatchStatistics>) -> MutexGuard<'_, BatchStatistics> {
+    statistics.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Of input, weight and bias.
 struct BatchNormOp {
+    shape: BatchNormShape,
     eps: f32,
     relu: bool,
     statistics: Arc<Mutex<BatchStatistics>>,
+}
+
+/// Of input, weight and bias stacked to `[2, features]`, and residual.
+struct ResidualOp(BatchNormOp);
+
+/// Gradients of input, weight, bias and residual (empty where there was none).
+type Gradients = [Vec<f32>; 4];
+
+impl BatchNormOp {
+    /// A matrix, for which there are kernels that go by rows.
+    fn is_rows(&self) -> bool {
+        self.shape.spatial == 1
+    }
+
+    fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32], residual: Option<&[f32]>) -> Result<CpuStorage> {
+        let mut output = vec![0.0; x.len()];
+        let statistics = match residual {
+            None if self.is_rows() => batch_norm_rows_forward(x, weight, bias, self.eps, self.relu, &mut output),
+            _ => batch_norm_forward(self.shape, x, weight, bias, self.eps, residual, self.relu, &mut output),
+        };
+        *lock(&self.statistics) = statistics.map_err(kernel_error)?;
+        Ok(CpuStorage::F32(output))
+    }
+
+    fn backward(&self, x: &[f32], weight: &[f32], output: &[f32], gradient: &[f32], residual: bool) -> Result<Gradients> {
+        let statistics = lock(&self.statistics);
+        if self.is_rows() && !residual {
+            let g = batch_norm_rows_backward(x, weight, &statistics, self.relu, output, gradient).map_err(kernel_error)?;
+            return Ok([g.input, g.weight, g.bias, Vec::new()]);
+        }
+        let zeros = |length: usize| vec![0.0; length];
+        let mut gradients = [zeros(x.len()), zeros(weight.len()), zeros(weight.len()), zeros(if residual { x.len() } else { 0 })];
+        let [input, weight_gradient, bias, of_residual] = &mut gradients;
+        let into = BatchNormGradientsMut { input, weight: weight_gradient, bias, residual: residual.then_some(of_residual) };
+        let output = self.relu.then_some(output);
+        batch_norm_backward(self.shape, x, weight, &statistics, output, gradient, into).map_err(kernel_error)?;
+        Ok(gradients)
+    }
+}
+
+fn gradient(values: Vec<f32>, like: &Tensor) -> Result<Option<Tensor>> {
+    Tensor::from_vec(values, like.shape(), like.device()).map(Some)
 }
 
 impl CustomOp3 for BatchNormOp {
@@ -135,16 +237,8 @@ impl CustomOp3 for BatchNormOp {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let features = input_layout.shape().dim(D::Minus1)?;
-        if weight_layout.dims() != [features] {
-            bail!("batch norm of {} features on an input {:?}", weight_layout.shape().elem_count(), input_layout.dims());
-        }
-        let x = contiguous_f32(input, input_layout)?;
-        let (w, b) = (contiguous_f32(weight, weight_layout)?, contiguous_f32(bias, bias_layout)?);
-        let mut output = vec![0.0; x.len()];
-        let statistics = batch_norm_rows_forward(x, w, b, self.eps, self.relu, &mut output).map_err(kernel_error)?;
-        *self.statistics.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = statistics;
-        Ok((CpuStorage::F32(output), input_layout.shape().clone()))
+        let (weight, bias) = (contiguous_f32(weight, weight_layout)?, contiguous_f32(bias, bias_layout)?);
+        Ok((self.forward(contiguous_f32(input, input_layout)?, weight, bias, None)?, input_layout.shape().clone()))
     }
 
     fn bwd(
@@ -153,13 +247,45 @@ impl CustomOp3 for BatchNormOp {
         weight: &Tensor,
         bias: &Tensor,
         output: &Tensor,
-        gradient: &Tensor,
+        output_gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let statistics = self.statistics.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let gradients = with_slices([input, weight, output, gradient], |[x, w, y, g]| {
-            batch_norm_rows_backward(x, w, &statistics, self.relu, y, g).map_err(kernel_error)
+        let [dx, dw, db, _] = with_slices([input, weight, output, output_gradient], |[x, w, y, g]| self.backward(x, w, y, g, false))?;
+        Ok((gradient(dx, input)?, gradient(dw, weight)?, gradient(db, bias)?))
+    }
+}
+
+impl CustomOp3 for ResidualOp {
+    fn name(&self) -> &'static str {
+        "batch-norm-residual"
+    }
+
+    fn cpu_fwd(
+        &self,
+        input: &CpuStorage,
+        input_layout: &Layout,
+        affine: &CpuStorage,
+        affine_layout: &Layout,
+        residual: &CpuStorage,
+        residual_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (weight, bias) = contiguous_f32(affine, affine_layout)?.split_at(self.0.shape.channels);
+        let residual = contiguous_f32(residual, residual_layout)?;
+        let output = self.0.forward(contiguous_f32(input, input_layout)?, weight, bias, Some(residual))?;
+        Ok((output, input_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        input: &Tensor,
+        affine: &Tensor,
+        residual: &Tensor,
+        output: &Tensor,
+        output_gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [dx, mut dw, db, dr] = with_slices([input, affine, output, output_gradient], |[x, affine, y, g]| {
+            self.0.backward(x, &affine[..self.0.shape.channels], y, g, true)
         })?;
-        let tensor = |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device()).map(Some);
-        Ok((tensor(gradients.input, input)?, tensor(gradients.weight, weight)?, tensor(gradients.bias, bias)?))
+        dw.extend(db);
+        Ok((gradient(dx, input)?, gradient(dw, affine)?, gradient(dr, residual)?))
     }
 }

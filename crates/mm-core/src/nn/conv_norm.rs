@@ -35,6 +35,6 @@ impl ConvNorm {
 
     /// `relu(norm(conv(input)) + residual)`.
     pub fn forward_add_relu(&self, input: &Tensor, residual: &Tensor, mode: Mode) -> Result<Tensor> {
-        (self.forward(input, mode)? + residual)?.relu()
+        self.norm.forward_add_relu(&self.conv.forward(input)?, residual, mode)
     }
 }
