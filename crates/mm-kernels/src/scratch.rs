@@ -13,6 +13,15 @@ static POOL: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
 pub(crate) struct Scratch {
     lines: Vec<Line>,
     length: usize,
+    pooled: bool,
+}
+
+impl Scratch {
+    /// A copy that is no larger than it must be and stays out of the pool: for what outlives a call.
+    pub(crate) fn into_own(self) -> Self {
+        let lines = self.lines[..self.length.div_ceil(16)].to_vec();
+        Self { lines, length: self.length, pooled: false }
+    }
 }
 
 /// A buffer of `length` numbers with unspecified contents.
@@ -29,7 +38,7 @@ pub(crate) fn take(length: usize) -> Scratch {
         lines = Vec::new();
         lines.resize(needed, Line([0.0; 16]));
     }
-    Scratch { lines, length }
+    Scratch { lines, length, pooled: true }
 }
 
 /// A buffer of `length` zeros.
@@ -61,6 +70,9 @@ impl DerefMut for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if !self.pooled {
+            return;
+        }
         let lines = std::mem::take(&mut self.lines);
         POOL.lock().unwrap_or_else(|e| e.into_inner()).push(lines);
     }

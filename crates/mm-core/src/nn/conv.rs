@@ -1,9 +1,9 @@
 //! Two-dimensional convolution.
 
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
-use mm_kernels::conv::{Conv2dShape, conv2d_forward, conv2d_input_gradient, conv2d_weight_gradient};
+use mm_kernels::conv::{Conv2dShape, conv2d_bias_gradient, conv2d_forward, conv2d_input_gradient, conv2d_weight_gradient};
 
 /// Geometry of a convolution, each as (height, width).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,16 +59,33 @@ impl Conv2d {
         Self { weight, bias, config }
     }
 
+    /// `[outputs, inputs, kernel height, kernel width]`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// Its geometry.
+    pub fn config(&self) -> Conv2dConfig {
+        self.config
+    }
+
     /// Applies it to `[batch, inputs, height, width]`.
     pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        let output = match runs_on_cpu_kernels(input) {
-            true => input.contiguous()?.apply_op2(&self.weight.contiguous()?, ConvOp(self.config))?,
-            false => composed(input, &self.weight, self.config)?,
-        };
-        match &self.bias {
-            Some(bias) => output.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?),
-            None => Ok(output),
+        if runs_on_cpu_kernels(input) {
+            let (input, weight) = (input.contiguous()?, self.weight.contiguous()?);
+            return match &self.bias {
+                Some(bias) => input.apply_op3(&weight, bias, ConvOp(self.config)),
+                None => input.apply_op2(&weight, ConvOp(self.config)),
+            };
         }
+        add_bias(composed(input, &self.weight, self.config)?, self.bias.as_ref())
+    }
+}
+
+fn add_bias(output: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    match bias {
+        Some(bias) => output.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?),
+        None => Ok(output),
     }
 }
 
@@ -95,41 +112,41 @@ fn composed(input: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Ten
 
 struct ConvOp(Conv2dConfig);
 
-impl ConvOp {
-    fn shape(&self, input: &[usize], weight: &[usize]) -> Result<Conv2dShape> {
-        let (&[batch, channels, height, width], &[outputs, inputs, kernel_height, kernel_width]) = (input, weight) else {
-            bail!("conv2d: input {input:?} and weight {weight:?} must both have four dimensions");
-        };
-        if channels != inputs {
-            bail!("conv2d: input {input:?} has {channels} channels, weight {weight:?} asks for {inputs}");
-        }
-        let shape = Conv2dShape::new(batch, inputs, (height, width), outputs, (kernel_height, kernel_width)).map_err(kernel_error)?;
-        let Conv2dConfig { stride, padding, dilation } = self.0;
-        Conv2dShape { stride, padding, dilation, ..shape }.checked().map_err(kernel_error)
+/// The sizes of a convolution, refused where they do not fit each other.
+pub(super) fn conv_shape(config: Conv2dConfig, input: &[usize], weight: &[usize]) -> Result<Conv2dShape> {
+    let (&[batch, channels, height, width], &[outputs, inputs, kernel_height, kernel_width]) = (input, weight) else {
+        bail!("conv2d: input {input:?} and weight {weight:?} must both have four dimensions");
+    };
+    if channels != inputs {
+        bail!("conv2d: input {input:?} has {channels} channels, weight {weight:?} asks for {inputs}");
     }
+    let Conv2dConfig { stride, padding, dilation } = config;
+    let (in_channels, out_channels, kernel) = (inputs, outputs, (kernel_height, kernel_width));
+    Conv2dShape { batch, in_channels, out_channels, height, width, kernel, stride, padding, dilation }.checked().map_err(kernel_error)
 }
 
-impl CustomOp2 for ConvOp {
-    fn name(&self) -> &'static str {
-        "conv2d"
-    }
+/// The shape of a convolution's output.
+pub(super) fn output_shape(shape: &Conv2dShape) -> Shape {
+    Shape::from((shape.batch, shape.out_channels, shape.out_height(), shape.out_width()))
+}
 
-    fn cpu_fwd(
+impl ConvOp {
+    fn run(
         &self,
-        input: &CpuStorage,
-        input_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
+        input: (&CpuStorage, &Layout),
+        weight: (&CpuStorage, &Layout),
+        bias: Option<(&CpuStorage, &Layout)>,
     ) -> Result<(CpuStorage, Shape)> {
-        let shape = self.shape(input_layout.dims(), weight_layout.dims())?;
-        let (x, w) = (contiguous_f32(input, input_layout)?, contiguous_f32(weight, weight_layout)?);
+        let shape = conv_shape(self.0, input.1.dims(), weight.1.dims())?;
+        let bias = bias.map(|(storage, layout)| contiguous_f32(storage, layout)).transpose()?;
+        let (x, w) = (contiguous_f32(input.0, input.1)?, contiguous_f32(weight.0, weight.1)?);
         let mut output = vec![0.0; shape.output_length()];
-        conv2d_forward(shape, x, w, None, &mut output).map_err(kernel_error)?;
-        Ok((CpuStorage::F32(output), Shape::from((shape.batch, shape.out_channels, shape.out_height(), shape.out_width()))))
+        conv2d_forward(shape, x, w, bias, &mut output).map_err(kernel_error)?;
+        Ok((CpuStorage::F32(output), output_shape(&shape)))
     }
 
-    fn bwd(&self, input: &Tensor, weight: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let shape = self.shape(input.dims(), weight.dims())?;
+    fn gradients(&self, input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let shape = conv_shape(self.0, input.dims(), weight.dims())?;
         with_slices([input, weight, gradient], |[x, w, g]| {
             let input_gradient = input.track_op().then(|| {
                 let mut out = vec![0.0; x.len()];
@@ -143,5 +160,55 @@ impl CustomOp2 for ConvOp {
             });
             Ok((input_gradient.transpose()?, weight_gradient.transpose()?))
         })
+    }
+}
+
+impl CustomOp2 for ConvOp {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.run((s1, l1), (s2, l2), None)
+    }
+
+    fn bwd(&self, input: &Tensor, weight: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        self.gradients(input, weight, gradient)
+    }
+}
+
+impl CustomOp3 for ConvOp {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.run((s1, l1), (s2, l2), Some((s3, l3)))
+    }
+
+    fn bwd(
+        &self,
+        input: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (input_gradient, weight_gradient) = self.gradients(input, weight, gradient)?;
+        let shape = conv_shape(self.0, input.dims(), weight.dims())?;
+        let bias_gradient = with_slices([gradient], |[g]| {
+            let mut out = vec![0.0; bias.elem_count()];
+            conv2d_bias_gradient(shape, g, &mut out).map_err(kernel_error)?;
+            Tensor::from_vec(out, bias.shape(), bias.device())
+        })?;
+        Ok((input_gradient, weight_gradient, Some(bias_gradient)))
     }
 }

@@ -60,6 +60,12 @@ pub struct PreparedWeights {
     form: Form,
 }
 
+impl std::fmt::Debug for PreparedWeights {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("PreparedWeights").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
 enum Form {
     Direct(Scratch),
     Winograd(Scratch),
@@ -68,6 +74,16 @@ enum Form {
 impl PreparedWeights {
     /// Rearranges `weight` for convolutions like `shape`.
     pub fn new(shape: Conv2dShape, weight: &[f32]) -> Result<Self> {
+        let Self { shape, form } = Self::in_scratch(shape, weight)?;
+        let form = match form {
+            Form::Direct(numbers) => Form::Direct(numbers.into_own()),
+            Form::Winograd(numbers) => Form::Winograd(numbers.into_own()),
+        };
+        Ok(Self { shape, form })
+    }
+
+    /// As [`new`](Self::new), in working memory: for one call.
+    fn in_scratch(shape: Conv2dShape, weight: &[f32]) -> Result<Self> {
         let shape = shape.checked()?;
         shape.check_weight(weight)?;
         let level = Level::current();
@@ -76,6 +92,12 @@ impl PreparedWeights {
             false => Form::Direct(panels::forward(level, &shape, &taps::forward(&shape).1, weight)),
         };
         Ok(Self { shape, form })
+    }
+
+    /// Whether [`new`](Self::new) would arrange the weight for `shape` the same way. If so a forward pass has the bits
+    /// of [`conv2d_forward`]; if not it may differ from it in rounding.
+    pub fn suits(&self, shape: &Conv2dShape) -> bool {
+        self.check(shape).is_ok() && choice::winograd(shape) == matches!(self.form, Form::Winograd(_))
     }
 
     fn check(&self, shape: &Conv2dShape) -> Result<()> {
@@ -115,7 +137,7 @@ pub fn conv2d_forward_prepared(
 
 /// `output = convolution(input, weight) + bias`.
 pub fn conv2d_forward(shape: Conv2dShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) -> Result<()> {
-    let weights = PreparedWeights::new(shape, weight)?;
+    let weights = PreparedWeights::in_scratch(shape, weight)?;
     conv2d_forward_prepared(shape, input, &weights, Epilogue::bias(bias), output)
 }
 
