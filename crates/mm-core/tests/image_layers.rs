@@ -5,7 +5,7 @@ mod gradients;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use gradients::{difference, gradient_error, values};
-use mm_core::nn::{BatchNorm, Conv2d, Conv2dConfig, ConvNorm, Mode, Parameters, conv_norm};
+use mm_core::nn::{BatchNorm, Conv2d, Conv2dConfig, ConvNorm, DepthwiseConv2d, Mode, Parameters, conv_norm};
 use std::path::Path;
 
 fn norm(features: usize, dtype: DType) -> BatchNorm {
@@ -112,6 +112,35 @@ fn convolution_with_bias_is_the_same_from_kernel_and_candle_ops() {
     assert!(gradient_error(&x, |x| conv(x, &w, &b)) < 2e-3);
     assert!(gradient_error(&w, |w| conv(&x, w, &b)) < 2e-3);
     assert!(gradient_error(&b, |b| conv(&x, &w, b)) < 2e-3);
+}
+
+#[test]
+fn depthwise_convolution_is_the_same_from_kernel_and_candle_ops() {
+    let uneven = Conv2dConfig { stride: (2, 1), padding: (0, 2), dilation: (1, 1) };
+    let dilated = Conv2dConfig { dilation: (2, 2), ..Conv2dConfig::square(1, 2) };
+    for (kernel, config) in [([3, 3], Conv2dConfig::square(2, 1)), ([3, 3], dilated), ([5, 3], uneven)] {
+        let shapes = [vec![2, 4, 9, 7], vec![4, 1, kernel[0], kernel[1]], vec![4]];
+        let layer = |w: &Tensor, b: &Tensor| DepthwiseConv2d::new(w.clone(), Some(b.clone()), config);
+        let run = |dtype| {
+            let [x, w, b] = [0, 1, 2].map(|i| Var::from_tensor(&values(&shapes[i], dtype)).unwrap());
+            let y = layer(&w, &b).forward(&x).unwrap();
+            let all = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            [y, all.get(&x).unwrap().clone(), all.get(&w).unwrap().clone(), all.get(&b).unwrap().clone()]
+        };
+        for (i, (kernel, composed)) in run(DType::F32).iter().zip(&run(DType::F64)).enumerate() {
+            assert!(difference(kernel, composed) < 2e-6, "{config:?}, result {i}: {}", difference(kernel, composed));
+        }
+        let [x, w, b] = [0, 1, 2].map(|i| values(&shapes[i], DType::F32));
+        assert!(gradient_error(&x, |x| layer(&w, &b).forward(x)) < 2e-3);
+        assert!(gradient_error(&w, |w| layer(w, &b).forward(&x)) < 2e-3);
+    }
+}
+
+#[test]
+fn depthwise_convolution_refuses_other_channels() {
+    let layer = DepthwiseConv2d::new(values(&[3, 1, 3, 3], DType::F32), None, Conv2dConfig::default());
+    let message = layer.forward(&values(&[1, 4, 5, 5], DType::F32)).unwrap_err().to_string();
+    assert!(message.contains("4 channels"), "{message}");
 }
 
 /// A unit of 20 to 18 channels, and its variables.

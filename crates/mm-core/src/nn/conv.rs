@@ -78,11 +78,12 @@ impl Conv2d {
                 None => input.apply_op2(&weight, ConvOp(self.config)),
             };
         }
-        add_bias(composed(input, &self.weight, self.config)?, self.bias.as_ref())
+        add_bias(composed(input, &self.weight, self.config, 1)?, self.bias.as_ref())
     }
 }
 
-fn add_bias(output: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+/// `output + bias`, a number a channel.
+pub(super) fn add_bias(output: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     match bias {
         Some(bias) => output.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?),
         None => Ok(output),
@@ -90,7 +91,7 @@ fn add_bias(output: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
 }
 
 /// The same convolution made of candle ops, which know one stride and padding for both directions.
-fn composed(input: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Tensor> {
+pub(super) fn composed(input: &Tensor, weight: &Tensor, config: Conv2dConfig, groups: usize) -> Result<Tensor> {
     let Conv2dConfig { stride, padding, dilation } = config;
     let padded = input.pad_with_zeros(2, padding.0, padding.0)?.pad_with_zeros(3, padding.1, padding.1)?;
     let (_, _, kernel_height, kernel_width) = weight.dims4()?;
@@ -102,9 +103,9 @@ fn composed(input: &Tensor, weight: &Tensor, config: Conv2dConfig) -> Result<Ten
         _ => bail!("a dilation of {dilation:?} for a kernel of {kernel_height}x{kernel_width} has no path on this device"),
     };
     if stride.0 == stride.1 {
-        return padded.conv2d(weight, 0, stride.0, dilation, 1);
+        return padded.conv2d(weight, 0, stride.0, dilation, groups);
     }
-    let dense = padded.conv2d(weight, 0, 1, dilation, 1)?;
+    let dense = padded.conv2d(weight, 0, 1, dilation, groups)?;
     let every = |size: usize, step: usize| Tensor::arange_step(0u32, size as u32, step as u32, input.device());
     let rows = dense.index_select(&every(dense.dim(2)?, stride.0)?, 2)?;
     rows.index_select(&every(dense.dim(3)?, stride.1)?, 3)
