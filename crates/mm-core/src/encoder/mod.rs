@@ -1,10 +1,12 @@
 //! Encoders: input of one modality in, feature out.
 
 mod mlp;
+mod resnet;
 
 pub use mlp::MlpEncoder;
+pub use resnet::{ResNet, ResNetBackbone, ResNetConfig, ResNetEncoder, Stem};
 
-use crate::data::{InputKind, InputSpec};
+use crate::data::InputSpec;
 use crate::error::{Error, Result};
 use crate::nn::{Mode, check_widths};
 use candle_core::Tensor;
@@ -24,11 +26,14 @@ pub trait Encoder: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum EncoderConfig {
-    /// Linear, batch normalisation and ReLU per width; the last width is the feature's.
+    /// Linear, batch normalisation and ReLU per width; the last width is the feature's. Reads any input as one long vector.
     Mlp {
         /// Width of each layer.
         widths: Vec<usize>,
     },
+    /// A residual network for images; its feature is a map `[channels, height, width]`.
+    #[serde(rename = "resnet")]
+    ResNet(ResNetConfig),
 }
 
 impl Default for EncoderConfig {
@@ -47,11 +52,20 @@ impl EncoderConfig {
 
     /// Builds the encoder for an input.
     pub fn build(&self, name: &str, input: &InputSpec, vb: VarBuilder) -> Result<Box<dyn Encoder>> {
-        match self {
-            Self::Mlp { widths } => match input.kind {
-                InputKind::Vector => Ok(Box::new(MlpEncoder::new(input.elements(), widths, vb)?)),
-                kind => Err(Error::config(format!("encoders.{name}"), format!("an MLP reads vectors, but `{name}` is of kind {kind:?}"))),
-            },
-        }
+        // The field as a user wrote it: a modality's own entry, or the one for all.
+        let named = |error| match error {
+            Error::Config { field, problem } => Error::config(format!("encoders.{name}.{field}"), problem),
+            other => other,
+        };
+        let encoder: Result<Box<dyn Encoder>> = match (self, input.shape.as_slice()) {
+            (Self::Mlp { widths }, _) => MlpEncoder::new(input.elements(), widths, vb).map(|e| Box::new(e) as _),
+            (Self::ResNet(config), &[channels, height, width]) => {
+                ResNetEncoder::new(config, [channels, height, width], vb).map(|e| Box::new(e) as _)
+            }
+            (Self::ResNet(_), shape) => {
+                Err(Error::config("kind", format!("a resnet reads images [channels, height, width], but `{name}` has shape {shape:?}")))
+            }
+        };
+        encoder.map_err(named)
     }
 }

@@ -15,6 +15,7 @@ mod max_pool;
 mod norm;
 mod parameters;
 mod resample;
+mod residual;
 mod scatter;
 mod squeeze_excite;
 
@@ -33,6 +34,7 @@ pub use max_pool::max_pool2d;
 pub use norm::{LayerNorm, l2_normalize, layer_norm};
 pub use parameters::{Parameters, is_running_statistic};
 pub use resample::{adaptive_avg_pool2d, avg_pool2d, upsample_bilinear2d, upsample_nearest2d};
+pub use residual::{BlockKind, ResidualBlock, residual_block, residual_stage};
 pub use scatter::scatter_rows;
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
 

@@ -1,0 +1,74 @@
+//! Residual networks: torchvision's parameters, shapes, and what a configuration may say.
+
+use candle_core::{Device, Tensor};
+use mm_core::data::{InputKind, InputSpec};
+use mm_core::encoder::{EncoderConfig, ResNet, ResNetConfig, Stem};
+use mm_core::nn::{Mode, Parameters};
+
+fn parameters(config: &ResNetConfig) -> Parameters {
+    let parameters = Parameters::new(0, &Device::Cpu);
+    ResNet::new(config, 3, 1000, parameters.builder()).unwrap();
+    parameters
+}
+
+#[test]
+fn depths_have_the_published_parameter_counts() {
+    for (depth, count) in [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032)] {
+        let parameters = parameters(&ResNetConfig { depth, ..Default::default() });
+        assert_eq!(parameters.count(|_| true), count, "ResNet-{depth}");
+    }
+}
+
+#[test]
+fn bottlenecks_have_the_published_names() {
+    let parameters = parameters(&ResNetConfig { depth: 50, stages: 2, ..Default::default() });
+    let shape = |name: &str| parameters.get(name).unwrap_or_else(|| panic!("no {name}")).dims().to_vec();
+    assert_eq!(shape("conv1.weight"), [64, 3, 7, 7]);
+    assert_eq!(shape("layer1.0.conv3.weight"), [256, 64, 1, 1]);
+    assert_eq!(shape("layer1.0.downsample.1.running_var"), [256]);
+    assert_eq!(shape("layer2.0.conv2.weight"), [128, 128, 3, 3]);
+    assert_eq!(shape("layer2.3.bn3.bias"), [512]);
+    assert_eq!(shape("fc.weight"), [1000, 512]);
+    assert!(parameters.get("layer2.1.downsample.0.weight").is_none());
+}
+
+#[test]
+fn features_have_the_shape_the_encoder_tells() {
+    for stem in [Stem::Large, Stem::Medium, Stem::Small] {
+        for (depth, stages, channels, height, width) in [(18, 1, 1, 16, 15), (18, 4, 3, 33, 20), (50, 2, 4, 9, 1)] {
+            let config = EncoderConfig::ResNet(ResNetConfig { depth, stem, stages, width: 4, squeeze_excite: stages == 2 });
+            let input = InputSpec::new(InputKind::Image, [channels, height, width]);
+            let encoder = config.build("camera", &input, Parameters::new(1, &Device::Cpu).builder()).unwrap();
+            let image = Tensor::randn(0f32, 1f32, (2, channels, height, width), &Device::Cpu).unwrap();
+            for mode in [Mode::Train, Mode::Eval] {
+                let feature = encoder.forward(&image, mode).unwrap();
+                assert_eq!(&feature.dims()[1..], encoder.feature_shape(), "{config:?} in {mode:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_configuration_names_the_field_that_is_wrong() {
+    let build = |text: &str, shape: &[usize]| -> Result<(), String> {
+        let config: EncoderConfig = toml::from_str(text).map_err(|e| e.to_string())?;
+        let parameters = Parameters::new(0, &Device::Cpu);
+        config.build("camera", &InputSpec::new(InputKind::Image, shape), parameters.builder()).map(|_| ()).map_err(|e| e.to_string())
+    };
+    let image = [1, 16, 15];
+    assert_eq!(build("kind = 'resnet'\nwidth = 4", &image), Ok(()));
+    assert_eq!(build("kind = 'resnet'\ndepth = 34\nstem = 'small'\nstages = 2\nwidth = 4\nsqueeze_excite = true", &image), Ok(()));
+    assert_eq!(build("kind = 'mlp'\nwidths = [8]", &image), Ok(()));
+    for (text, shape, part) in [
+        ("kind = 'resnet'\ndepth = 20", &image[..], "`encoders.camera.depth`"),
+        ("kind = 'resnet'\nstages = 5", &image, "`encoders.camera.stages`"),
+        ("kind = 'resnet'\nwidth = 0", &image, "`encoders.camera.width`"),
+        ("kind = 'resnet'", &[12], "`encoders.camera.kind`"),
+        ("kind = 'mlp'\nwidths = []", &image, "`encoders.camera.widths`"),
+        ("kind = 'resnet'\nstem = '5x5'", &image, "5x5"),
+        ("kind = 'resnet'\ndept = 18", &image, "dept"),
+    ] {
+        let problem = build(text, shape).unwrap_err();
+        assert!(problem.contains(part), "{text}: {problem}");
+    }
+}
