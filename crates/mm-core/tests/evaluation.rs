@@ -53,7 +53,7 @@ fn encoders_run_once_a_batch_for_all_combinations() {
         Box::new(Counting { inner: MlpEncoder::new(width, &[8], vb.pp(m)).unwrap(), runs: runs.clone() })
     };
     let encoders = Encoders::new([6, 5, 4].into_iter().enumerate().map(encoder).collect());
-    let trunk = TrunkConfig::default().build(&encoders.feature_shapes(), vb.pp("trunk")).unwrap();
+    let trunk = TrunkConfig::default().build(support::schema().modalities.names(), &encoders.feature_shapes(), vb.pp("trunk")).unwrap();
     let head = linear(trunk.feature_shape()[0], 3, vb.pp("head")).unwrap();
     let model = Model { network: FusionNetwork::from_parts(encoders, trunk, head) };
     let data = support::data(50, 1);

@@ -119,7 +119,8 @@ impl Mmanet {
 
     fn regularization_branch(&self) -> Result<RegularizationBranch> {
         let vb = self.parameters.builder().pp(REGULARIZATION);
-        let trunk = self.config.network.trunk.build(&self.network.encoders().feature_shapes(), vb.pp("trunk"))?;
+        let trunk =
+            self.config.network.trunk.build(self.schema.modalities.names(), &self.network.encoders().feature_shapes(), vb.pp("trunk"))?;
         let head = linear(trunk.feature_shape()[0], self.schema.target.classes(), vb.pp("head"))?;
         Ok(RegularizationBranch { trunk, head })
     }

@@ -88,7 +88,8 @@ impl Branch {
     /// Builds both.
     pub fn new(config: &NetworkConfig, schema: &Schema, available: Subset, vb: VarBuilder) -> Result<Self> {
         let encoders = AvailableEncoders::new(config, schema, available, vb.pp("encoders"))?;
-        let trunk = config.trunk.build(&encoders.feature_shapes(), vb.pp("trunk"))?;
+        let names: Vec<String> = available.indices().map(|m| schema.modalities.names()[m].clone()).collect();
+        let trunk = config.trunk.build(&names, &encoders.feature_shapes(), vb.pp("trunk"))?;
         Ok(Self { encoders, trunk })
     }
 

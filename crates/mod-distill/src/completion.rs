@@ -30,7 +30,7 @@ impl Completion {
             Ok((linear_no_bias(width, width, vb.pp("linear"))?, batch_norm(width, vb.pp("norm"))?))
         };
         let restorers = schema.modalities.names().iter().map(restorer).collect::<Result<Vec<_>>>()?;
-        let trunk = config.trunk.build(&vec![&[width] as &[usize]; restorers.len()], vb.pp("trunk"))?;
+        let trunk = config.trunk.build(schema.modalities.names(), &vec![&[width] as &[usize]; restorers.len()], vb.pp("trunk"))?;
         Ok(Self { restorers, trunk })
     }
 

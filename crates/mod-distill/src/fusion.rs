@@ -37,7 +37,7 @@ impl Fusion {
             true => Join::Concat(concat_linear(&[channels, channels], channels, vb.pp("fusion"))?),
             false => Join::Translation(CrossTranslation::new(channels, 2, &config.translation, vb.pp("fusion"))?),
         };
-        let trunk = config.trunk.build(&[shape], vb.pp("trunk"))?;
+        let trunk = config.trunk.build(&["fused".to_string()], &[shape], vb.pp("trunk"))?;
         let head = linear(trunk.feature_shape()[0], classes, vb.pp("head"))?;
         Ok(Self { join, trunk, head })
     }

@@ -47,6 +47,10 @@ impl EncoderConfig {
     pub fn validate(&self, field: &str) -> Result<()> {
         match self {
             Self::Mlp { widths } => check_widths(&format!("{field}.widths"), widths),
+            Self::ResNet(config) => config.validate().map_err(|error| match error {
+                Error::Config { field: inner, problem } => Error::config(format!("{field}.{inner}"), problem),
+                other => other,
+            }),
         }
     }
 

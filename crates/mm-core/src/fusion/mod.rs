@@ -6,9 +6,11 @@
 mod combinations;
 mod features;
 mod network;
+mod resnet_trunk;
 mod trunk;
 
 pub use combinations::map_combination_sums;
 pub use features::{Encoders, Features, keep_present};
 pub use network::{Fused, FusionNetwork, NetworkConfig};
+pub use resnet_trunk::{ResNetTrunk, ResNetTrunkConfig};
 pub use trunk::{MlpTrunk, Trunk, TrunkConfig, pool};

@@ -61,7 +61,7 @@ impl FusionNetwork {
     /// Builds the network for a data set's schema.
     pub fn new(config: &NetworkConfig, schema: &Schema, vb: VarBuilder) -> Result<Self> {
         let encoders = Encoders::build(config, schema, vb.pp("encoders"))?;
-        let trunk = config.trunk.build(&encoders.feature_shapes(), vb.pp("trunk"))?;
+        let trunk = config.trunk.build(schema.modalities.names(), &encoders.feature_shapes(), vb.pp("trunk"))?;
         let head = linear(trunk.feature_shape()[0], schema.target.classes(), vb.pp("head"))?;
         Ok(Self { encode_dropped: config.encode_dropped, encoders, trunk, head })
     }

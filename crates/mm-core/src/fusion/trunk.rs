@@ -1,5 +1,6 @@
 //! The shared part behind the concatenation of features.
 
+use super::{ResNetTrunk, ResNetTrunkConfig};
 use crate::error::{Error, Result};
 use crate::nn::{BatchNorm, ConcatLinear, Linear, Mode, batch_norm, check_widths, concat_linear, linear_no_bias};
 use candle_core::Tensor;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The shared part of a network: features of all modalities in, one fused feature out.
 ///
 /// Its first layer is linear in the concatenation of the features, so it splits into one part a modality, and the parts
-/// of a batch serve all combinations: `forward(features) == finish(Σ part(m, feature_m))`.
+/// of a batch serve all combinations: `forward(features) == finish(Σ part(m, feature_m))`, up to rounding.
 pub trait Trunk: Send + Sync {
     /// The share of modality `index` in the first layer, from its feature `[batch, ..]`.
     fn part(&self, index: usize, feature: &Tensor) -> Result<Tensor>;
@@ -45,6 +46,9 @@ pub enum TrunkConfig {
         /// Width of each layer.
         widths: Vec<usize>,
     },
+    /// Residual stages behind the concatenation of maps `[channels, height, width]`.
+    #[serde(rename = "resnet")]
+    ResNet(ResNetTrunkConfig),
 }
 
 impl Default for TrunkConfig {
@@ -58,16 +62,18 @@ impl TrunkConfig {
     pub fn validate(&self) -> Result<()> {
         match self {
             Self::Mlp { widths } => check_widths("trunk.widths", widths),
+            Self::ResNet(config) => config.validate(),
         }
     }
 
-    /// Builds the trunk for features of the given shapes.
-    pub fn build(&self, feature_shapes: &[&[usize]], vb: VarBuilder) -> Result<Box<dyn Trunk>> {
+    /// Builds the trunk for features of the given shapes, one a modality; errors name the modality.
+    pub fn build(&self, names: &[String], feature_shapes: &[&[usize]], vb: VarBuilder) -> Result<Box<dyn Trunk>> {
         match self {
             Self::Mlp { widths } => {
                 let inputs: Vec<usize> = feature_shapes.iter().map(|shape| shape[0]).collect();
                 Ok(Box::new(MlpTrunk::new(&inputs, widths, vb)?))
             }
+            Self::ResNet(config) => Ok(Box::new(ResNetTrunk::new(config, names, feature_shapes, vb)?)),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! initial value is a function of (seed, parameter name), whatever the order of construction.
 
 mod batch_norm;
+mod concat_conv;
 mod concat_linear;
 mod conv;
 mod conv_norm;
@@ -22,6 +23,7 @@ mod squeeze_excite;
 use crate::error::{Error, Result};
 
 pub use batch_norm::{BatchNorm, batch_norm};
+pub use concat_conv::{ConcatConv2d, concat_conv2d};
 pub use concat_linear::{ConcatLinear, concat_linear};
 pub use conv::{Conv2d, Conv2dConfig, conv2d, conv2d_no_bias};
 pub use conv_norm::{ConvNorm, conv_norm};

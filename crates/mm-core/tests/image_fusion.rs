@@ -1,0 +1,159 @@
+//! Fusion of maps: residual encoders and trunk over every combination.
+
+use candle_core::{Device, Tensor};
+use mm_core::data::{Batch, InputKind, InputSpec, Schema, Target};
+use mm_core::fusion::{FusionNetwork, NetworkConfig};
+use mm_core::loss::cross_entropy;
+use mm_core::nn::{Mode, Parameters, is_running_statistic};
+use mm_core::{Modalities, Presence, Result, Subset};
+
+/// A camera, a depth camera of the same size, and a third sensor.
+fn schema(third: InputSpec) -> Schema {
+    let image = |channels| InputSpec::new(InputKind::Image, [channels, 16, 15]);
+    let classes = ["a", "b", "c"].map(String::from).to_vec();
+    Schema::new(Modalities::new(["rgb", "depth", "third"]).unwrap(), vec![image(3), image(1), third], Target::Classes(classes)).unwrap()
+}
+
+fn image(channels: usize, height: usize, width: usize) -> InputSpec {
+    InputSpec::new(InputKind::Image, [channels, height, width])
+}
+
+const IMAGES: &str = "encoder = { kind = 'resnet', stem = 'small', stages = 2, width = 4, squeeze_excite = true }
+    trunk = { kind = 'resnet', widths = [8, 12], blocks = [2, 1] }";
+
+fn network(text: &str, schema: &Schema) -> Result<(FusionNetwork, Parameters)> {
+    let parameters = Parameters::new(3, &Device::Cpu);
+    let config: NetworkConfig = toml::from_str(text).unwrap();
+    Ok((FusionNetwork::new(&config, schema, parameters.builder())?, parameters))
+}
+
+/// The message of what must not be built.
+fn refused(text: &str, schema: &Schema) -> String {
+    network(text, schema).map(|_| ()).unwrap_err().to_string()
+}
+
+/// Four samples; `absent` fills what a sample lacks.
+fn batch(schema: &Schema, presence: &[u16], absent: f32) -> Batch {
+    let subsets: Vec<Subset> = presence.iter().map(|&bits| Subset::from_bits(bits).unwrap()).collect();
+    let input = |(m, spec): (usize, &InputSpec)| {
+        let count = spec.elements();
+        let value = |i: usize| if subsets[i / count].contains(m) { (i as f32 * 0.37 + m as f32).sin() } else { absent };
+        let values: Vec<f32> = (0..count * subsets.len()).map(value).collect();
+        let mut shape = vec![subsets.len()];
+        shape.extend(&spec.shape);
+        Some(Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
+    };
+    let inputs = schema.inputs.iter().enumerate().map(input).collect();
+    let labels = Tensor::new(vec![0u32, 1, 2, 0][..subsets.len()].to_vec(), &Device::Cpu).unwrap();
+    Batch::new(inputs, Presence::new(subsets.clone()), labels, (0..subsets.len() as u64).collect()).unwrap()
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn assert_close(a: &Tensor, b: &Tensor, tolerance: f32) {
+    assert_eq!(a.dims(), b.dims());
+    let scale = numbers(b).iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+    for (a, b) in numbers(a).into_iter().zip(numbers(b)) {
+        assert!((a - b).abs() <= tolerance * scale, "{a} against {b} (scale {scale})");
+    }
+}
+
+#[test]
+fn all_combinations_agree_with_each_alone() {
+    let schema = schema(image(2, 16, 15));
+    let (network, _) = network(IMAGES, &schema).unwrap();
+    let batch = batch(&schema, &[7, 7, 7, 7], 0.0);
+    let subsets: Vec<Subset> = (1..8).map(|bits| Subset::from_bits(bits).unwrap()).collect();
+    let together = network.predict_combinations(&batch, &subsets).unwrap();
+    assert_eq!(together.encoder_passes, 3);
+    for (i, &subset) in subsets.iter().enumerate() {
+        let alone = network.forward(&batch, &Presence::uniform(subset, 4), Mode::Eval).unwrap().logits;
+        assert_close(&together.logits.get(i).unwrap(), &alone, 1e-5);
+    }
+}
+
+#[test]
+fn an_absent_image_changes_no_bit() {
+    let schema = schema(image(2, 16, 15));
+    let (network, _) = network(IMAGES, &schema).unwrap();
+    let presence = [7, 5, 2, 1];
+    let logits = |absent: f32| {
+        let batch = batch(&schema, &presence, absent);
+        numbers(&network.forward(&batch, &batch.presence, Mode::Eval).unwrap().logits)
+    };
+    let zeros = logits(0.0);
+    assert!(zeros.iter().all(|v| v.is_finite()));
+    assert_eq!(zeros, logits(f32::NAN));
+    assert_eq!(zeros, logits(1e30));
+}
+
+#[test]
+fn training_on_the_concatenation_equals_the_sum_of_the_parts() {
+    let schema = schema(image(2, 16, 15));
+    let (network, _) = network(IMAGES, &schema).unwrap();
+    // The last modality is absent everywhere.
+    let batch = batch(&schema, &[3, 1, 2, 3], 0.0);
+    let features = network.encode(&batch, &batch.presence, Mode::Train).unwrap();
+    let parts: Vec<Tensor> = features.iter().enumerate().filter_map(|(m, f)| Some(network.trunk().part(m, f.as_ref()?).unwrap())).collect();
+    let sum = (&parts[0] + &parts[1]).unwrap();
+    let concatenated = network.trunk().forward(&features, Mode::Train).unwrap();
+    assert_eq!(&concatenated.dims()[1..], network.trunk().feature_shape());
+    assert_close(&network.trunk().finish(&sum, Mode::Train).unwrap(), &concatenated, 1e-4);
+}
+
+#[test]
+fn every_parameter_gets_a_gradient() {
+    let schema = schema(image(2, 16, 15));
+    // Without the gate, whose one hidden unit may be dead.
+    let (network, parameters) = network(&IMAGES.replace("true", "false"), &schema).unwrap();
+    let batch = batch(&schema, &[7, 5, 6, 3], f32::NAN);
+    let fused = network.forward(&batch, &batch.presence, Mode::Train).unwrap();
+    let gradients = cross_entropy(&fused.logits, &batch.labels).unwrap().backward().unwrap();
+    for (name, variable) in parameters.variables().into_iter().filter(|(name, _)| !is_running_statistic(name)) {
+        let gradient = numbers(gradients.get(&variable).unwrap_or_else(|| panic!("no gradient for {name}")));
+        assert!(gradient.iter().all(|g| g.is_finite()) && gradient.iter().any(|&g| g != 0.0), "{name}");
+    }
+}
+
+#[test]
+fn maps_of_different_sizes_are_refused_or_pooled() {
+    let schema = schema(image(1, 32, 20));
+    let problem = refused(IMAGES, &schema);
+    assert!(problem.contains("`third`") && problem.contains("`rgb`") && problem.contains("pool_to_smallest"), "{problem}");
+
+    let (network, _) = network(&IMAGES.replace("blocks", "pool_to_smallest = true, blocks"), &schema).unwrap();
+    // 8x8 of the two cameras against 16x10: they meet at 8x8, and two stages halve twice.
+    assert_eq!(network.trunk().feature_shape(), [12, 2, 2]);
+    let batch = batch(&schema, &[7, 4, 3, 7], 0.0);
+    for mode in [Mode::Train, Mode::Eval] {
+        assert_eq!(network.forward(&batch, &batch.presence, mode).unwrap().feature.dims(), [4, 12, 2, 2]);
+    }
+}
+
+#[test]
+fn vectors_join_images_in_an_mlp_trunk_only() {
+    let schema = schema(InputSpec::vector(6));
+    let mixed = "encoders = { third = { kind = 'mlp', widths = [5] } }\n".to_string() + IMAGES;
+    let problem = refused(&mixed, &schema);
+    assert!(problem.contains("trunk.kind") && problem.contains("`third`"), "{problem}");
+
+    let mlp = mixed.split("trunk").next().unwrap().to_string() + "trunk = { kind = 'mlp', widths = [16] }";
+    let (network, _) = network(&mlp, &schema).unwrap();
+    let batch = batch(&schema, &[7, 4, 3, 5], f32::NAN);
+    assert!(numbers(&network.forward(&batch, &batch.presence, Mode::Train).unwrap().logits).iter().all(|v| v.is_finite()));
+}
+
+#[test]
+fn a_trunk_with_wrong_stages_names_the_field() {
+    let schema = schema(image(2, 16, 15));
+    for (from, to, field) in [
+        ("widths = [8, 12], blocks = [2, 1]", "widths = [], blocks = []", "`trunk.widths`"),
+        ("blocks = [2, 1]", "blocks = [2]", "`trunk.blocks`"),
+        ("blocks = [2, 1]", "blocks = [2, 0]", "`trunk.blocks`"),
+    ] {
+        let problem = refused(&IMAGES.replace(from, to), &schema);
+        assert!(problem.contains(field), "{to}: {problem}");
+    }
+}
