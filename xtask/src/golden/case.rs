@@ -1,13 +1,16 @@
 //! The file format: described inputs, expected outputs, the comparison.
 
+use super::networks::WeightList;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor, Var, backprop::GradStore};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Largest relative error of an output of `ops.json`.
+/// Largest relative error of an output of an op.
 const TOLERANCE: f64 = 1e-5;
+/// Largest relative error of an output of a whole network.
+const NETWORK_TOLERANCE: f64 = 1e-4;
 
 /// A file of cases.
 #[derive(Deserialize)]
@@ -26,6 +29,10 @@ pub struct Case {
     /// Settings of the op.
     #[serde(default)]
     pub params: Value,
+    /// Which network, where the op is one.
+    pub network: Option<String>,
+    /// Its weights; in the file only with the first case of a network.
+    pub weights: Option<WeightList>,
     inputs: BTreeMap<String, Input>,
     outputs: BTreeMap<String, Expected>,
 }
@@ -98,7 +105,28 @@ pub fn fill(key: u64, count: usize, scale: f64, offset: f64) -> Vec<f32> {
     (0..count as u64).map(value).collect()
 }
 
+impl GoldenFile {
+    /// Gives every case of a network without weights those of the preceding case of the same network.
+    pub fn share_weights(&mut self) {
+        let mut known: BTreeMap<String, WeightList> = BTreeMap::new();
+        for case in &mut self.cases {
+            let Some(network) = &case.network else { continue };
+            match &case.weights {
+                Some(weights) => {
+                    known.insert(network.clone(), weights.clone());
+                }
+                None => case.weights = known.get(network).cloned(),
+            }
+        }
+    }
+}
+
 impl Case {
+    /// Names of what the case expects.
+    pub fn output_names(&self) -> impl Iterator<Item = &str> {
+        self.outputs.keys().map(String::as_str)
+    }
+
     fn values(&self, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
         match self.inputs.get(name).with_context(|| format!("the case has no input `{name}`"))? {
             Input::Fill { fill: f } => {
@@ -150,6 +178,7 @@ impl Case {
     /// tolerance it is an error.
     pub fn compare(&self, outputs: &Outputs) -> Result<f64> {
         ensure!(!self.outputs.is_empty(), "the case expects nothing");
+        let tolerance = if self.network.is_some() { NETWORK_TOLERANCE } else { TOLERANCE };
         let mut largest = 0.0f64;
         for (name, expected) in &self.outputs {
             let (shape, ours) = outputs.0.get(name).with_context(|| format!("we compute no output `{name}`"))?;
@@ -165,7 +194,7 @@ impl Case {
                 }
                 _ => bail!("output `{name}` has neither data nor a summary"),
             };
-            ensure!(error <= TOLERANCE, "output `{name}`: relative error {error:.2e}, allowed {TOLERANCE:.0e}");
+            ensure!(error <= tolerance, "output `{name}`: relative error {error:.2e}, allowed {tolerance:.0e}");
             largest = largest.max(error);
         }
         Ok(largest)

@@ -7,6 +7,7 @@ mod images;
 mod layers;
 mod mmanet;
 mod mod_distill;
+mod networks;
 mod optimizers;
 mod udml;
 
@@ -25,8 +26,9 @@ pub struct GoldenArguments {
 /// Runs a file: one line a case, and `N passed, N failed` at the end.
 pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
     let text = std::fs::read(&arguments.file).with_context(|| format!("reading {}", arguments.file.display()))?;
-    let file: GoldenFile =
+    let mut file: GoldenFile =
         serde_json::from_slice(&text).with_context(|| format!("{} is not a golden-value file", arguments.file.display()))?;
+    file.share_weights();
     let (mut passed, mut failed) = (0, 0);
     for case in &file.cases {
         match compute(case).and_then(|outputs| case.compare(&outputs)) {
@@ -47,6 +49,7 @@ pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
 /// Our outputs for a case.
 fn compute(case: &Case) -> Result<Outputs> {
     match case.op.as_str() {
+        "network" => networks::network(case),
         "mad" => mmanet::mad(case),
         "mar_distance" => mmanet::mar_distance(case),
         "weak_combination_loss" => mmanet::weak_combination_loss(case),

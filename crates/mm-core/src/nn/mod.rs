@@ -34,6 +34,7 @@ pub use dropout::dropout;
 pub use linear::{Linear, linear, linear_no_bias};
 pub use max_pool::max_pool2d;
 pub use norm::{LayerNorm, l2_normalize, layer_norm};
+pub(crate) use parameters::name_lists;
 pub use parameters::{Parameters, is_running_statistic};
 pub use resample::{adaptive_avg_pool2d, avg_pool2d, upsample_bilinear2d, upsample_nearest2d};
 pub use residual::{BlockKind, ResidualBlock, residual_block, residual_stage};

@@ -122,11 +122,13 @@ impl Parameters {
     }
 }
 
-fn name_lists(missing: &[&str], unexpected: &[&str]) -> String {
-    let list = |what: &str, names: &[&str]| match names.len() {
+/// The first names of both lists, for an error.
+pub(crate) fn name_lists<S: AsRef<str>>(missing: &[S], unexpected: &[S]) -> String {
+    let join = |names: &[S]| names.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(", ");
+    let list = |what: &str, names: &[S]| match names.len() {
         0 => String::new(),
-        n if n > 5 => format!("{what} {n}: {}, ... ", names[..5].join(", ")),
-        n => format!("{what} {n}: {} ", names.join(", ")),
+        n if n > 5 => format!("{what} {n}: {}, ... ", join(&names[..5])),
+        n => format!("{what} {n}: {} ", join(names)),
     };
     format!("{}{}", list("missing", missing), list("unexpected", unexpected)).trim_end().to_string()
 }

@@ -1,6 +1,9 @@
-//! safetensors files that check themselves: each tensor's SHA-256 sits in the header, so a flipped bit is found and named.
+//! safetensors files that check themselves: each tensor's SHA-256 sits in the header, so a flipped bit is found and named;
+//! and published weights of other makers.
 
 mod file;
+mod import;
 
 pub(crate) use file::{decode, encode, hash};
 pub use file::{load, save, write_atomically};
+pub use import::{ImportReport, NameMap, from_pretrained, import};
