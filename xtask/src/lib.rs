@@ -1,6 +1,7 @@
 //! The project's own commands. `cargo xtask bench` is the main one. A library so that tests and fuzzing reach the plans.
 
 pub mod bench;
+mod cuda_check;
 mod dataset;
 mod golden;
 mod perf;
@@ -35,6 +36,8 @@ enum Command {
     Golden(golden::GoldenArguments),
     /// Time the main job, beside PyTorch where asked.
     Perf(perf::PerfArguments),
+    /// Type-check the workspace with its CUDA code, without a GPU.
+    CudaCheck(cuda_check::CudaCheckArguments),
     /// Check the house rules.
     Tidy,
     /// Run one cell of a bench (called by `bench`).
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Golden(arguments) => golden::run(&arguments),
         Command::Perf(arguments) => perf::run(&arguments),
+        Command::CudaCheck(arguments) => cuda_check::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Cell(arguments) => bench::run_cell(&arguments).map(|()| ExitCode::SUCCESS),
     };

@@ -3,7 +3,7 @@
 use super::Encoder;
 use crate::error::{Error, Result};
 use crate::nn::{
-    BlockKind, Conv2dConfig, ConvNorm, Linear, Mode, ResidualBlock, SqueezeExcite, conv_norm, linear, max_pool2d, residual_stage,
+    BlockKind, Conv2dConfig, ConvNorm, Linear, Mode, ResidualBlock, SqueezeExcite, check_widths, conv_norm, linear, max_pool2d, residual_stage,
     squeeze_excite,
 };
 use candle_core::Tensor;
@@ -73,10 +73,7 @@ impl ResNetConfig {
         if !(1..=4).contains(&self.stages) {
             return Err(Error::config("stages", format!("must be 1 to 4, found {}", self.stages)));
         }
-        if self.width == 0 {
-            return Err(Error::config("width", "must be at least 1"));
-        }
-        Ok(())
+        check_widths("width", &[self.width])
     }
 
     fn block_kind(&self) -> BlockKind {

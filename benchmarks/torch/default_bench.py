@@ -1,0 +1,127 @@
+"""The default bench in PyTorch, for `cargo xtask perf --rows bench`: every method on both sizes, trained and evaluated once.
+
+usage: default_bench.py DATASET_DIR THREADS JOBS [SEED] [METHOD...]
+
+Prints one JSON line a cell: {"method", "size", "train_seconds", "evaluation_seconds", "mean_accuracy"}, then one for the whole:
+{"seconds", "mean_accuracy", "peak_memory_bytes"}. `seconds` is the wall time from the first cell to the last, of ONE seed: the bench has
+as many of these as seeds. JOBS cells run side by side, each with THREADS threads, the teacher (full-only) of a size first.
+Evaluation is the reference way: a forward pass for each of the 63 combinations, then 3 corruptions at 5 severities with all views.
+"""
+
+import json, resource, sys, time
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+import multiprocessing
+import numpy as np, torch
+from six_views_methods import build, combinations
+
+VIEWS = ["fac", "fou", "kar", "mor", "pix", "zer"]
+CORRUPTED = [0, 2, 4]  # fac, kar, pix
+SIZES = {"numerals-1400": (140, 40), "numerals-200": (20, 120)}  # training samples a class, epochs
+# The longest first.
+METHODS = ["full-only", "per-combination", "mod-distill", "udml", "late-fusion", "dmrnet", "mmanet", "static-fusion-noise", "logit-distillation",
+           "modality-dropout", "mean-imputation"]
+NEEDS_TEACHER = ["mmanet", "logit-distillation", "mod-distill"]
+DATA = {}
+
+
+def load(folder, threads, seed):
+    torch.set_num_threads(threads)
+    tables = [np.loadtxt(f"{folder}/mfeat-{v}.csv.gz", delimiter=",", skiprows=1, dtype=np.float32) for v in VIEWS]
+    y = tables[0][:, -1].astype(np.int64)
+    shuffle = np.random.default_rng(seed)
+    rows = [shuffle.permutation(np.where(y == c)[0]) for c in range(10)]
+    for size, (per_class, _) in SIZES.items():
+        parts = [np.concatenate([r[part] for r in rows]) for part in (slice(per_class), slice(140, 160), slice(160, None))]
+        x = [t[:, :-1] for t in tables]
+        x = [(v - v[parts[0]].mean(0)) / (v[parts[0]].std(0) + 1e-6) for v in x]
+        DATA[size] = [([torch.tensor(v[p]) for v in x], torch.tensor(y[p])) for p in parts]
+
+
+def train(model, size, epochs, batch=64):
+    (inputs, labels), (held_out, held_out_labels), _ = DATA[size]
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    steps = len(labels) // batch
+    for epoch in range(epochs):
+        model.train()
+        order = torch.randperm(len(labels))
+        for step in range(steps):
+            rows = order[step * batch : (step + 1) * batch]
+            progress = (epoch + step / steps) / epochs
+            loss = model.loss([v[rows] for v in inputs], labels[rows], epoch, progress)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        schedule.step()
+        model.eval()
+        if hasattr(model, "end_of_epoch"):
+            with torch.no_grad():
+                model.end_of_epoch(epoch, held_out, held_out_labels)
+
+
+def corrupt(x, family, severity):
+    x = list(x)
+    for m in CORRUPTED:
+        if family == "gaussian":
+            x[m] = x[m] + [0.5, 1.0, 2.0, 4.0, 6.0][severity] * torch.randn_like(x[m])
+            continue
+        hit = torch.rand(len(x[m]), 1) < 0.2 * (severity + 1)
+        x[m] = torch.where(hit, 0.0 if family == "dead" else x[m][torch.randperm(len(x[m]))], x[m])
+    return x
+
+
+def evaluate(model, size):
+    x, y = DATA[size][2]
+    accuracy = lambda x, mask: (model.predict(x, mask.expand(len(y), -1)).argmax(1) == y).float().mean().item()
+    masks = combinations(len(x))
+    with torch.no_grad():
+        by_combination = [accuracy(x, m) for m in (model.evaluated(masks) if hasattr(model, "evaluated") else masks)]
+        for family in ("gaussian", "dead", "swapped"):
+            for severity in range(5):
+                accuracy(corrupt(x, family, severity), masks[-1])
+    return float(np.mean(by_combination))
+
+
+def cell(method, size, seed, teacher_state):
+    torch.manual_seed(seed)
+    widths, teacher = [v.shape[1] for v in DATA[size][0][0]], None
+    if method in NEEDS_TEACHER:
+        teacher = build("full-only", widths, None)
+        teacher.load_state_dict(teacher_state)
+        teacher.eval()
+    model = build(method, widths, teacher)
+    started = time.perf_counter()
+    train(model, size, SIZES[size][1])
+    trained = time.perf_counter()
+    mean = evaluate(model, size)
+    result = dict(method=method, size=size, train_seconds=trained - started, evaluation_seconds=time.perf_counter() - trained, mean_accuracy=mean)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return result, memory, model.state_dict() if method == "full-only" else None
+
+
+def main():
+    folder, threads, jobs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    seed, methods = int((sys.argv[4:] or [0])[0]), sys.argv[5:] or METHODS
+    spawn = multiprocessing.get_context("spawn")  # threads of PyTorch do not survive a fork
+    with ProcessPoolExecutor(jobs, spawn, load, (folder, threads, seed)) as pool:
+        for done in [pool.submit(time.sleep, 0.5) for _ in range(jobs)]:
+            done.result()  # all processes are up
+        started = time.perf_counter()
+        running = {pool.submit(cell, "full-only", size, seed, None) for size in SIZES}
+        free = [m for m in methods if m != "full-only" and m not in NEEDS_TEACHER]
+        taught = [m for m in methods if m in NEEDS_TEACHER]
+        running |= {pool.submit(cell, m, size, seed, None) for m in free for size in SIZES}
+        means, memory = [], 0
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for result, peak, state in (d.result() for d in done):
+                print(json.dumps(result), flush=True)
+                means.append(result["mean_accuracy"])
+                memory = max(memory, peak)
+                if state is not None:
+                    running |= {pool.submit(cell, m, result["size"], seed, state) for m in taught}
+        print(json.dumps(dict(seconds=time.perf_counter() - started, mean_accuracy=float(np.mean(means)), peak_memory_bytes=memory)))
+
+
+if __name__ == "__main__":
+    main()
