@@ -13,6 +13,11 @@ pub use command::{BenchArguments, run};
 pub use plan::Plan;
 pub use run_cell::{CellArguments, run_cell};
 
+/// The seeds of the default plan.
+pub fn default_seeds() -> anyhow::Result<Vec<u64>> {
+    Ok(plan::Plan::read(None)?.seeds)
+}
+
 /// Full-only training, modality dropout and MMANet on the built-in data, one seed, as the default plan has them.
 pub(crate) fn perf_cells() -> anyhow::Result<Vec<crate::perf::PerfCell>> {
     let mut plan = plan::Plan::read(None)?;

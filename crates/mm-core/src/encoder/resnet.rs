@@ -3,8 +3,8 @@
 use super::Encoder;
 use crate::error::{Error, Result};
 use crate::nn::{
-    BlockKind, Conv2dConfig, ConvNorm, Linear, Mode, ResidualBlock, SqueezeExcite, check_widths, conv_norm, linear, max_pool2d, residual_stage,
-    squeeze_excite,
+    BlockKind, Conv2dConfig, ConvNorm, Linear, Mode, ResidualBlock, SqueezeExcite, check_widths, conv_norm, linear, max_pool2d,
+    residual_stage, squeeze_excite,
 };
 use candle_core::Tensor;
 use candle_nn::VarBuilder;

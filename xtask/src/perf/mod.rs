@@ -1,0 +1,92 @@
+//! `cargo xtask perf`: our speed, beside PyTorch's on the same machine where asked.
+
+mod bench;
+mod main_job;
+mod pytorch;
+mod table;
+
+pub use main_job::PerfCell;
+
+use anyhow::Result;
+use pytorch::PyTorch;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use table::{Provenance, Row, Table};
+
+/// Arguments of `perf`.
+#[derive(clap::Args)]
+pub struct PerfArguments {
+    /// What to time, such as `main-job,bench`.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "main-job")]
+    rows: Vec<RowSet>,
+    /// Compare with PyTorch, from a virtual environment made below `target/` (downloads it the first time).
+    #[arg(long)]
+    with_pytorch: bool,
+    /// A Python that has PyTorch, torchvision and safetensors already, instead of that environment.
+    #[arg(long, value_name = "PYTHON")]
+    python: Option<PathBuf>,
+    /// Threads of both.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Runs of each, ours and PyTorch's in turn; the median counts.
+    #[arg(long, default_value_t = 3)]
+    repeats: usize,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Also write the table to this Markdown file.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// A set of rows of the table.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum RowSet {
+    /// Full-only training, modality dropout and MMANet on the six views: training, evaluation, memory.
+    MainJob,
+    /// The whole default bench, from nothing to the report.
+    Bench,
+}
+
+/// What the timing of a set of rows needs.
+struct Context {
+    threads: usize,
+    repeats: usize,
+    pytorch: Option<PyTorch>,
+}
+
+impl Context {
+    /// Runs ours and PyTorch's in turn, so that both see the same machine, and returns the results of both.
+    fn alternate<T>(&self, mut ours: impl FnMut() -> Result<T>, mut theirs: impl FnMut(&PyTorch) -> Result<T>) -> Result<(Vec<T>, Vec<T>)> {
+        let (mut of_ours, mut of_theirs) = (Vec::new(), Vec::new());
+        for _ in 0..self.repeats {
+            of_ours.push(ours()?);
+            if let Some(pytorch) = &self.pytorch {
+                of_theirs.push(theirs(pytorch)?);
+            }
+        }
+        Ok((of_ours, of_theirs))
+    }
+}
+
+/// Times the chosen rows and prints the table.
+pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
+    let pytorch = PyTorch::find(arguments.python.as_deref(), arguments.with_pytorch)?;
+    let context = Context { threads: arguments.threads.max(1), repeats: arguments.repeats.max(1), pytorch };
+    let mut rows: Vec<Row> = Vec::new();
+    for set in &arguments.rows {
+        rows.extend(match set {
+            RowSet::MainJob => main_job::rows(&context)?,
+            RowSet::Bench => bench::rows(&context)?,
+        });
+    }
+    let table = Table { provenance: Provenance::new(&context), rows };
+    match arguments.json {
+        true => println!("{}", serde_json::to_string_pretty(&table)?),
+        false => print!("{}", table.markdown()),
+    }
+    if let Some(out) = &arguments.out {
+        mm_core::weights::write_atomically(out, table.markdown().as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
