@@ -23,3 +23,21 @@ fn a_file_that_is_not_one_is_an_error() {
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-file.json"));
 }
+
+/// Cases of whole networks that are met; each trains or predicts through the library's own types.
+const NETWORKS: [&str; 5] = [
+    "torchvision_resnet18/eval",
+    "mmanet_teacher_surf/eval",
+    "mmanet_surf/eval_all_combinations",
+    "mmanet_surf/train_per_sample_masks",
+    "dmrnet_surf/eval",
+];
+
+#[test]
+fn networks() {
+    let lines = golden("networks.json");
+    for name in NETWORKS {
+        let line = lines.iter().find(|line| line.contains(name));
+        assert!(line.is_some_and(|line| line.starts_with("ok ")), "{name}: {line:?}");
+    }
+}

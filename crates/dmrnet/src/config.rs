@@ -70,6 +70,12 @@ impl DmrnetConfig {
         }
     }
 
+    /// The published settings and network for face anti-spoofing with cameras at 112x112 (CASIA-SURF), without the fault of
+    /// its extra loss.
+    pub fn face_anti_spoofing() -> Self {
+        Self { network: NetworkConfig::shared_resnet18(), beta: 0.7, supervision: HardSupervision::Drawn, ..Self::default() }
+    }
+
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<()> {
         self.network.validate()?;

@@ -5,6 +5,7 @@ mod distribution;
 mod hard;
 mod method;
 mod mining;
+mod names;
 mod rank;
 
 pub use config::{DmrnetConfig, HardLoss, HardSupervision, MiningScore};
@@ -13,4 +14,5 @@ pub use hard::hard_combination_loss;
 pub use method::{Dmrnet, DmrnetBuilder};
 pub use mining::MinedCombinations;
 pub use mm_core::loss::reparameterize;
+pub use names::published_names;
 pub use rank::rank_correlation;

@@ -53,6 +53,19 @@ impl Default for MmanetConfig {
 }
 
 impl MmanetConfig {
+    /// The published settings and network for face anti-spoofing with cameras at 112x112 (CASIA-SURF).
+    pub fn face_anti_spoofing() -> Self {
+        Self {
+            network: NetworkConfig::shared_resnet18(),
+            lambda_mad: 30.0,
+            lambda_mar: 0.5,
+            weighting: Weighting::Reference,
+            ranking: Ranking::SoftmaxTwice,
+            supervision: WeakSupervision::Branch,
+            ..Self::default()
+        }
+    }
+
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<()> {
         self.network.validate()?;

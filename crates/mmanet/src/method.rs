@@ -15,7 +15,7 @@ use mm_core::{Error, Presence, Result, Subset};
 use rand::seq::IndexedRandom;
 
 /// Everything that only training has lives under this name.
-const REGULARIZATION: &str = "regularization";
+pub(crate) const REGULARIZATION: &str = "regularization";
 
 /// MMANet: a deployment network that learns from a full-modality teacher and from its own weak combinations.
 pub struct Mmanet {
@@ -41,8 +41,8 @@ struct RegularizationBranch {
 
 impl RegularizationBranch {
     /// Logits `[batch, classes]` from features that are zero where absent.
-    fn forward(&self, features: &[Option<Tensor>]) -> Result<Tensor> {
-        Ok(self.head.forward(&pool(&self.trunk.forward(features, Mode::Train)?)?)?)
+    fn forward(&self, features: &[Option<Tensor>], mode: Mode) -> Result<Tensor> {
+        Ok(self.head.forward(&pool(&self.trunk.forward(features, mode)?)?)?)
     }
 }
 
@@ -117,6 +117,13 @@ impl Mmanet {
         self.training.as_ref().map(|t| &t.mined)
     }
 
+    /// Logits `[batch, classes]` of the regularization branch from what [`FusionNetwork::encode`] gave; `None` in a model
+    /// without a branch.
+    pub fn regularization_logits(&self, features: &[Option<Tensor>], mode: Mode) -> Result<Option<Tensor>> {
+        let branch = self.training.as_ref().and_then(|t| t.branch.as_ref());
+        branch.map(|branch| branch.forward(features, mode)).transpose()
+    }
+
     fn regularization_branch(&self) -> Result<RegularizationBranch> {
         let vb = self.parameters.builder().pp(REGULARIZATION);
         let trunk =
@@ -170,7 +177,7 @@ impl Method for Mmanet {
         if let Some(branch) = training.branch.as_ref().filter(|_| lambda_mar > 0.0) {
             let weak = weak_mask(&drawn, &training.mined.weak);
             if weak.contains(&1.0) {
-                let logits = branch.forward(&keep_present(&features, &[&drawn])?)?;
+                let logits = branch.forward(&keep_present(&features, &[&drawn])?, Mode::Train)?;
                 let weak = Tensor::from_vec(weak, batch.len(), batch.device())?;
                 losses = losses.with("mar", lambda_mar, weak_combination_loss(&logits, &batch.labels, &weak)?);
             }

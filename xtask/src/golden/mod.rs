@@ -3,6 +3,7 @@
 mod case;
 mod classification;
 mod dmrnet;
+mod face_spoofing;
 mod images;
 mod layers;
 mod mmanet;

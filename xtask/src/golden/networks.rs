@@ -1,6 +1,7 @@
 //! Whole networks with the published names, weights filled by formula.
 
 use super::case::{Case, Outputs, fill};
+use super::face_spoofing;
 use anyhow::{Context, Result, bail};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
@@ -18,6 +19,9 @@ pub type WeightList = Vec<(String, Vec<usize>)>;
 pub fn network(case: &Case) -> Result<Outputs> {
     match case.network.as_deref().context("the case names no network")? {
         "torchvision_resnet18" => torchvision_resnet18(case),
+        "mmanet_teacher_surf" => face_spoofing::mmanet_teacher(case),
+        "mmanet_surf" => face_spoofing::mmanet(case),
+        "dmrnet_surf" => face_spoofing::dmrnet(case),
         unknown => bail!("unknown network `{unknown}`"),
     }
 }
@@ -41,14 +45,16 @@ pub fn filled(case: &Case) -> Result<BTreeMap<String, Tensor>> {
 
 /// The rule of the format, by name and rank.
 fn scale_and_offset(name: &str, shape: &[usize]) -> (f64, f64) {
-    let (scale, offset) = match shape.len() {
+    match shape.len() {
         _ if name.ends_with("running_mean") => (0.1, 0.0),
         _ if name.ends_with("running_var") => (0.2, 1.0),
         0 | 1 if name.ends_with("weight") => (0.1, 1.0),
         0 | 1 => (0.05, 0.0),
-        _ => ((6.0 / shape[1..].iter().product::<usize>() as f64).sqrt(), 0.0),
-    };
-    if name.contains("logvar") { (0.02 * scale, offset) } else { (scale, offset) }
+        _ => {
+            let factor = if name.contains("logvar") { 0.02 } else { 1.0 };
+            (factor * (6.0 / shape[1..].iter().product::<usize>() as f64).sqrt(), 0.0)
+        }
+    }
 }
 
 /// The 64-bit hash of Fowler, Noll and Vo.

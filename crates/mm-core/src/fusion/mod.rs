@@ -7,10 +7,12 @@ mod combinations;
 mod features;
 mod network;
 mod resnet_trunk;
+mod shared_resnet18;
 mod trunk;
 
 pub use combinations::map_combination_sums;
 pub use features::{Encoders, Features, keep_present};
 pub use network::{Fused, FusionNetwork, NetworkConfig};
 pub use resnet_trunk::{ResNetTrunk, ResNetTrunkConfig};
+pub use shared_resnet18::shared_resnet18_names;
 pub use trunk::{MlpTrunk, Trunk, TrunkConfig, pool};

@@ -1,0 +1,98 @@
+//! The published three-camera networks, through the methods' own builders.
+
+use super::case::{Case, Outputs};
+use super::networks::{by_published_name, import_weights, labels, mode};
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor};
+use dmrnet::{Dmrnet, DmrnetConfig};
+use mm_core::data::{Batch, InputKind, InputSpec, Schema, Target};
+use mm_core::fusion::FusionNetwork;
+use mm_core::loss::cross_entropy;
+use mm_core::nn::{Mode, Parameters};
+use mm_core::predict::Predictor;
+use mm_core::train::Method;
+use mm_core::{Modalities, Presence, Subset};
+use mmanet::{Mmanet, MmanetConfig};
+
+/// Order in which MMANet concatenates.
+const MMANET_ORDER: [&str; 3] = ["rgb", "depth", "ir"];
+/// Order in which DMRNet concatenates, and the case's slots.
+const DMRNET_ORDER: [&str; 3] = ["rgb", "ir", "depth"];
+
+/// Schema and complete batch of the inputs called `inputs`, as the modalities `names`.
+fn data(case: &Case, names: [&str; 3], inputs: [&str; 3]) -> Result<(Schema, Batch)> {
+    let images = inputs.map(|name| case.tensor(name)).into_iter().collect::<Result<Vec<Tensor>>>()?;
+    let specs = images.iter().map(|image| InputSpec::new(InputKind::Image, &image.dims()[1..])).collect();
+    let schema = Schema::new(Modalities::new(names)?, specs, Target::Classes(vec!["attack".into(), "live".into()]))?;
+    let samples = images[0].dim(0)?;
+    let labels = labels(case).or_else(|_| Ok::<_, anyhow::Error>(Tensor::zeros(samples, candle_core::DType::U32, &Device::Cpu)?))?;
+    let presence = Presence::uniform(schema.modalities.full(), samples);
+    let batch = Batch::new(images.into_iter().map(Some).collect(), presence, labels, (0..samples as u64).collect())?;
+    Ok((schema, batch))
+}
+
+/// The full-modality teacher.
+pub fn mmanet_teacher(case: &Case) -> Result<Outputs> {
+    let (schema, batch) = data(case, MMANET_ORDER, MMANET_ORDER)?;
+    let parameters = Parameters::new(0, &Device::Cpu);
+    let network = FusionNetwork::new(&MmanetConfig::face_anti_spoofing().network, &schema, parameters.builder())?;
+    import_weights(case, &parameters, &mmanet::published_names(&schema.modalities))?;
+    let fused = network.forward(&batch, &batch.presence, mode(case)?)?;
+    Outputs::default().tensor("logits", &fused.logits)?.tensor("layer4", &fused.feature)
+}
+
+/// The deployment network and its regularization branch: every combination, or a training step with a mask a sample.
+pub fn mmanet(case: &Case) -> Result<Outputs> {
+    let (schema, batch) = data(case, MMANET_ORDER, MMANET_ORDER)?;
+    let config = MmanetConfig::face_anti_spoofing();
+    let teacher = FusionNetwork::new(&config.network, &schema, Parameters::new(0, &Device::Cpu).builder())?;
+    let model = Mmanet::builder(schema.clone()).config(config).build_with_teacher(teacher)?;
+    let map = mmanet::published_names(&schema.modalities);
+    import_weights(case, model.parameters(), &map)?;
+    let network = model.network();
+    let regularization = |features: &[Option<Tensor>], mode| model.regularization_logits(features, mode)?.context("no branch");
+    if mode(case)? == Mode::Eval {
+        let mut outputs = Outputs::default();
+        let names: Vec<&str> = case.output_names().filter_map(|name| name.strip_prefix("logits:")).collect();
+        let subsets = names.iter().map(|name| schema.modalities.parse(name)).collect::<mm_core::Result<Vec<_>>>()?;
+        let predictions = model.predict_combinations(&batch, &subsets)?;
+        for (i, (name, &subset)) in names.iter().zip(&subsets).enumerate() {
+            let features = network.encode(&batch, &Presence::uniform(subset, batch.len()), Mode::Eval)?;
+            outputs = outputs
+                .tensor(&format!("logits:{name}"), &predictions.logits.get(i)?)?
+                .tensor(&format!("regularization_logits:{name}"), &regularization(&features, Mode::Eval)?)?;
+        }
+        return Ok(outputs);
+    }
+    let masks: Vec<[u16; 3]> = case.param("masks")?;
+    let subset = |mask: &[u16; 3]| Subset::from_bits(mask.iter().enumerate().map(|(m, bit)| bit << m).sum());
+    let drawn = Presence::new(masks.iter().map(subset).collect::<mm_core::Result<_>>()?);
+    let features = network.encode(&batch, &drawn, Mode::Train)?;
+    let fused = network.fuse(&features, Mode::Train)?;
+    let branch = regularization(&features, Mode::Train)?;
+    let loss = (cross_entropy(&fused.logits, &batch.labels)? + (cross_entropy(&branch, &batch.labels)? * 0.5)?)?;
+    let outputs = Outputs::default()
+        .tensor("logits", &fused.logits)?
+        .tensor("regularization_logits", &branch)?
+        .tensor("layer4", &fused.feature)?
+        .tensor("loss", &loss)?;
+    by_published_name(outputs, case, model.parameters(), &map, &loss.backward()?)
+}
+
+/// Logits, mean and standard deviation of the representation for the masks that the case asks for.
+pub fn dmrnet(case: &Case) -> Result<Outputs> {
+    let (schema, batch) = data(case, DMRNET_ORDER, ["slot_0", "slot_1", "slot_2"])?;
+    let model = Dmrnet::builder(schema.clone()).config(DmrnetConfig::face_anti_spoofing()).build()?;
+    import_weights(case, model.parameters(), &dmrnet::published_names(&schema.modalities))?;
+    let mut outputs = Outputs::default();
+    for mask in case.output_names().filter_map(|name| name.strip_prefix("logits:")) {
+        let bits = mask.bytes().enumerate().map(|(slot, digit)| u16::from(digit == b'1') << slot).sum();
+        let subset = Subset::from_bits(bits)?;
+        let distribution = model.distribution(&batch.with_presence(Presence::uniform(subset, batch.len()))?)?;
+        outputs = outputs
+            .tensor(&format!("logits:{mask}"), &model.predict_combinations(&batch, &[subset])?.logits.get(0)?)?
+            .tensor(&format!("mean:{mask}"), &distribution.mean)?
+            .tensor(&format!("std:{mask}"), &(distribution.log_var * 0.5)?.exp()?)?;
+    }
+    Ok(outputs)
+}
