@@ -1,7 +1,7 @@
 //! Max pooling.
 
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 use mm_kernels::Pool2dShape;
 use mm_kernels::max_pool::{max_pool2d_backward, max_pool2d_forward};
 use std::sync::{Mutex, PoisonError};
@@ -20,10 +20,7 @@ pub fn max_pool2d(input: &Tensor, kernel: usize, stride: usize, padding: usize) 
 
 /// The largest of the shifted images, one for each tap: candle's own max pooling has a wrong gradient.
 fn composed(input: &Tensor, shape: Pool2dShape) -> Result<Tensor> {
-    // Lower than any value, but finite: infinity times a gradient of zero would be NaN.
-    let lowest = f64::from(f32::MIN) / 2.0;
-    let (pad_h, pad_w) = shape.padding;
-    let padded = ((input - lowest)?.pad_with_zeros(2, pad_h, pad_h)?.pad_with_zeros(3, pad_w, pad_w)? + lowest)?;
+    let padded = pad_with_lowest(&pad_with_lowest(input, 2, shape.padding.0)?, 3, shape.padding.1)?;
     let (out_h, out_w) = (shape.out_height(), shape.out_width());
     let positions = |start: usize, count: usize, step: usize| {
         let all: Vec<u32> = (0..count).map(|i| (start + i * step) as u32).collect();
@@ -41,6 +38,18 @@ fn composed(input: &Tensor, shape: Pool2dShape) -> Result<Tensor> {
         }
     }
     largest.ok_or_else(|| candle_core::Error::Msg("a window of no taps".into()))
+}
+
+/// Padding that never wins: lower than any value, but finite, for infinity times a gradient of zero would be NaN.
+fn pad_with_lowest(input: &Tensor, dim: usize, padding: usize) -> Result<Tensor> {
+    if padding == 0 {
+        return Ok(input.clone());
+    }
+    let lowest = if input.dtype() == DType::F16 { -65504.0 } else { f32::MIN / 2.0 };
+    let mut dims = input.dims().to_vec();
+    dims[dim] = padding;
+    let side = Tensor::full(lowest, dims, input.device())?.to_dtype(input.dtype())?;
+    Tensor::cat(&[&side, input, &side], dim)
 }
 
 struct MaxPoolOp {
