@@ -1,6 +1,8 @@
 //! Two-dimensional convolution.
+//!
+//! On the CPU in f32 with kernels of our own; everywhere else made of candle ops, in the dtype of the input.
 
-use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
+use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 use mm_kernels::conv::{Conv2dShape, conv2d_bias_gradient, conv2d_forward, conv2d_input_gradient, conv2d_weight_gradient};
@@ -71,6 +73,10 @@ impl Conv2d {
 
     /// Applies it to `[batch, inputs, height, width]`.
     pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        widened(input, |input| self.apply(input))
+    }
+
+    fn apply(&self, input: &Tensor) -> Result<Tensor> {
         if runs_on_cpu_kernels(input) {
             let (input, weight) = (input.contiguous()?, self.weight.contiguous()?);
             return match &self.bias {
@@ -85,7 +91,7 @@ impl Conv2d {
 /// `output + bias`, a number a channel.
 pub(super) fn add_bias(output: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     match bias {
-        Some(bias) => output.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?),
+        Some(bias) => output.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?.to_dtype(output.dtype())?),
         None => Ok(output),
     }
 }
@@ -93,6 +99,7 @@ pub(super) fn add_bias(output: Tensor, bias: Option<&Tensor>) -> Result<Tensor> 
 /// The same convolution made of candle ops, which know one stride and padding for both directions.
 pub(super) fn composed(input: &Tensor, weight: &Tensor, config: Conv2dConfig, groups: usize) -> Result<Tensor> {
     let Conv2dConfig { stride, padding, dilation } = config;
+    let weight = &weight.to_dtype(input.dtype())?;
     let padded = input.pad_with_zeros(2, padding.0, padding.0)?.pad_with_zeros(3, padding.1, padding.1)?;
     let (_, _, kernel_height, kernel_width) = weight.dims4()?;
     // A dilation does nothing in a direction of one tap.

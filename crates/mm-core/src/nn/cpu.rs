@@ -7,6 +7,14 @@ pub fn runs_on_cpu_kernels(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && tensor.dtype() == DType::F32
 }
 
+/// `f` of the input; of bf16 on the CPU, which has no products of bf16, in f32, the output rounded to bf16.
+pub(crate) fn widened(input: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    match input.device().is_cpu() && input.dtype() == DType::BF16 {
+        true => f(&input.to_dtype(DType::F32)?)?.to_dtype(DType::BF16),
+        false => f(input),
+    }
+}
+
 /// The numbers of a contiguous f32 CPU storage.
 pub fn contiguous_f32<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {

@@ -1,7 +1,7 @@
 //! Depthwise convolution: every channel has its own small kernel.
 
 use super::conv::{Conv2dConfig, add_bias, composed, output_shape};
-use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
+use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 use mm_kernels::conv::{Conv2dShape, depthwise_conv2d_forward, depthwise_conv2d_input_gradient, depthwise_conv2d_weight_gradient};
@@ -31,11 +31,13 @@ impl DepthwiseConv2d {
     /// Applies it to `[batch, channels, height, width]`; refused if the channels are not those of the weight.
     pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let shape = shape(self.config, input.dims(), self.weight.dims())?;
-        let output = match runs_on_cpu_kernels(input) {
-            true => input.contiguous()?.apply_op2(&self.weight.contiguous()?, DepthwiseOp(shape))?,
-            false => composed(input, &self.weight, self.config, shape.in_channels)?,
-        };
-        add_bias(output, self.bias.as_ref())
+        widened(input, |input| {
+            let output = match runs_on_cpu_kernels(input) {
+                true => input.contiguous()?.apply_op2(&self.weight.contiguous()?, DepthwiseOp(shape))?,
+                false => composed(input, &self.weight, self.config, shape.in_channels)?,
+            };
+            add_bias(output, self.bias.as_ref())
+        })
     }
 }
 

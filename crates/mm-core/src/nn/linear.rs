@@ -1,6 +1,6 @@
 //! Linear layer: one matrix product forward, two backward, on the CPU without a transposed copy.
 
-use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
+use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 use mm_kernels::dense::{LinearShape, column_sums, linear_forward, linear_input_gradient, linear_weight_gradient};
@@ -54,10 +54,15 @@ impl candle_core::Module for Linear {
 }
 
 pub(crate) fn apply_linear(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    widened(input, |input| product(input, weight, bias))
+}
+
+fn product(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     if !runs_on_cpu_kernels(input) {
-        let product = input.matmul(&weight.t()?)?;
+        // In the dtype of the input: an encoder of half precision casts its f32 parameters where it uses them.
+        let product = input.matmul(&weight.to_dtype(input.dtype())?.t()?)?;
         return match bias {
-            Some(bias) => product.broadcast_add(bias),
+            Some(bias) => product.broadcast_add(&bias.to_dtype(input.dtype())?),
             None => Ok(product),
         };
     }

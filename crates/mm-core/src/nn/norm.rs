@@ -23,12 +23,13 @@ impl LayerNorm {
         Self { weight, bias, eps }
     }
 
-    /// Applies it to `[.., features]`.
+    /// Applies it to `[.., features]`; computes in the dtype of the parameters, returns that of the input.
     pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        let centred = input.broadcast_sub(&input.mean_keepdim(D::Minus1)?)?;
+        let x = input.to_dtype(self.weight.dtype())?;
+        let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
         let normal = centred.broadcast_div(&(variance + self.eps)?.sqrt()?)?;
-        normal.broadcast_mul(&self.weight)?.broadcast_add(&self.bias)
+        normal.broadcast_mul(&self.weight)?.broadcast_add(&self.bias)?.to_dtype(input.dtype())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! On the CPU in f32 each has a kernel; everywhere else the two maps are matrices, `output = rows · input · columnsᵀ`.
 
-use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
+use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use mm_kernels::Pool2dShape;
 use mm_kernels::avg_pool::{adaptive_avg_pool2d_backward, adaptive_avg_pool2d_forward, avg_pool2d_backward, avg_pool2d_forward};
@@ -31,6 +31,10 @@ pub fn upsample_nearest2d(input: &Tensor, size: (usize, usize)) -> Result<Tensor
 fn apply(input: &Tensor, map: Map) -> Result<Tensor> {
     let (_, _, height, width) = input.dims4()?;
     let (out_height, out_width) = map.output(height, width)?;
+    widened(input, |input| apply_sized(input, map, (height, width), (out_height, out_width)))
+}
+
+fn apply_sized(input: &Tensor, map: Map, (height, width): (usize, usize), (out_height, out_width): (usize, usize)) -> Result<Tensor> {
     if runs_on_cpu_kernels(input) {
         return input.contiguous()?.apply_op1(map);
     }
