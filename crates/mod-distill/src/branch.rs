@@ -4,10 +4,10 @@ use crate::completion::Completion;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use mm_core::data::{Batch, Schema};
-use mm_core::encoder::{Encoder, EncoderConfig};
+use mm_core::encoder::Encoder;
 use mm_core::fusion::{NetworkConfig, Trunk, map_combination_sums};
 use mm_core::nn::{Mode, scatter_rows};
-use mm_core::{Error, Presence, Result, Subset};
+use mm_core::{Presence, Result, Subset};
 
 /// One encoder for each available modality, by name: `<modality>.*`. Inputs of other modalities are never read.
 pub(crate) struct AvailableEncoders {
@@ -20,18 +20,7 @@ impl AvailableEncoders {
     /// Builds the configured encoders of `available`.
     pub fn new(config: &NetworkConfig, schema: &Schema, available: Subset, vb: VarBuilder) -> Result<Self> {
         let names = schema.modalities.names();
-        if let Some(unknown) = config.encoders.keys().find(|name| !names.contains(name)) {
-            return Err(Error::config(
-                format!("network.encoders.{unknown}"),
-                format!("no modality has that name; there are: {}", names.join(", ")),
-            ));
-        }
-        let default = EncoderConfig::default();
-        let build = |m: usize| {
-            let name = &names[m];
-            let encoder = config.encoders.get(name).or(config.encoder.as_ref()).unwrap_or(&default);
-            Ok((m, encoder.build(name, &schema.inputs[m], vb.pp(name))?))
-        };
+        let build = |m: usize| Ok((m, config.build_encoder(schema, m, vb.pp(&names[m]))?));
         Ok(Self { encoders: available.indices().map(build).collect::<Result<_>>()?, modalities: names.len() })
     }
 

@@ -1,9 +1,11 @@
 //! Encoders: input of one modality in, feature out.
 
 mod mlp;
+mod precision;
 mod resnet;
 
 pub use mlp::MlpEncoder;
+pub use precision::EncoderDType;
 pub use resnet::{ResNet, ResNetBackbone, ResNetConfig, ResNetEncoder, Stem};
 
 use crate::data::InputSpec;

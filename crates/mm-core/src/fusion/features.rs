@@ -2,7 +2,7 @@
 
 use super::NetworkConfig;
 use crate::data::{Batch, Schema};
-use crate::encoder::{Encoder, EncoderConfig};
+use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::modality::Presence;
 use crate::nn::{Mode, scatter_rows};
@@ -57,19 +57,8 @@ impl Encoders {
 
     /// Builds the configured encoder of every modality under `vb`, by modality name.
     pub fn build(config: &NetworkConfig, schema: &Schema, vb: VarBuilder) -> Result<Self> {
-        let names = schema.modalities.names();
-        if let Some(unknown) = config.encoders.keys().find(|name| !names.contains(name)) {
-            return Err(Error::config(
-                format!("network.encoders.{unknown}"),
-                format!("no modality has that name; there are: {}", names.join(", ")),
-            ));
-        }
-        let default = EncoderConfig::default();
-        let build = |(name, input): (&String, _)| {
-            let encoder = config.encoders.get(name).or(config.encoder.as_ref()).unwrap_or(&default);
-            encoder.build(name, input, vb.pp(name))
-        };
-        Ok(Self { encoders: names.iter().zip(&schema.inputs).map(build).collect::<Result<_>>()? })
+        let names = schema.modalities.names().iter().enumerate();
+        Ok(Self { encoders: names.map(|(m, name)| config.build_encoder(schema, m, vb.pp(name))).collect::<Result<_>>()? })
     }
 
     /// How many modalities there are.

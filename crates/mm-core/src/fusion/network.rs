@@ -2,7 +2,7 @@
 
 use super::{Encoders, Features, Trunk, TrunkConfig, keep_present, map_combination_sums, pool};
 use crate::data::{Batch, Schema};
-use crate::encoder::EncoderConfig;
+use crate::encoder::{Encoder, EncoderConfig, EncoderDType};
 use crate::error::{Error, Result};
 use crate::modality::{Presence, Subset};
 use crate::nn::{Linear, Mode, linear};
@@ -22,6 +22,9 @@ pub struct NetworkConfig {
     /// Encoders by modality name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub encoders: BTreeMap<String, EncoderConfig>,
+    /// What encoders compute with, by default f32.
+    #[serde(skip_serializing_if = "EncoderDType::is_f32")]
+    pub encoder_dtype: EncoderDType,
     /// The shared part.
     pub trunk: TrunkConfig,
     /// Whether training also encodes the modalities that it then drops, so that they count in the batch statistics of the
@@ -30,6 +33,21 @@ pub struct NetworkConfig {
 }
 
 impl NetworkConfig {
+    /// Builds the configured encoder of modality `index`; refuses encoders for modalities that the schema does not have.
+    pub fn build_encoder(&self, schema: &Schema, index: usize, vb: VarBuilder) -> Result<Box<dyn Encoder>> {
+        let names = schema.modalities.names();
+        if let Some(unknown) = self.encoders.keys().find(|name| !names.contains(name)) {
+            let problem = format!("no modality has that name; there are: {}", names.join(", "));
+            return Err(Error::config(format!("network.encoders.{unknown}"), problem));
+        }
+        let (Some(name), Some(input)) = (names.get(index), schema.inputs.get(index)) else {
+            return Err(Error::Modality(format!("modality {index} of {}", names.len())));
+        };
+        let default = EncoderConfig::default();
+        let encoder = self.encoders.get(name).or(self.encoder.as_ref()).unwrap_or(&default);
+        Ok(self.encoder_dtype.wrap(encoder.build(name, input, vb)?))
+    }
+
     /// Refuses settings that cannot work for any data set.
     pub fn validate(&self) -> Result<()> {
         self.encoder.iter().try_for_each(|encoder| encoder.validate("network.encoder"))?;
