@@ -34,7 +34,7 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Compute every case of a golden-value file and compare.
     Golden(golden::GoldenArguments),
-    /// Time the main job, beside PyTorch where asked.
+    /// Time our work, beside PyTorch where asked.
     Perf(perf::PerfArguments),
     /// Type-check the workspace with its CUDA code, without a GPU.
     CudaCheck(cuda_check::CudaCheckArguments),
