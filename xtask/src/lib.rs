@@ -43,6 +43,9 @@ enum Command {
     /// Run one cell of a bench (called by `bench`).
     #[command(hide = true)]
     Cell(bench::CellArguments),
+    /// Do and time one piece of work on images (called by `perf`).
+    #[command(hide = true)]
+    ImageWork(perf::ImageWorkArguments),
 }
 
 /// Runs the command of this process's arguments.
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::CudaCheck(arguments) => cuda_check::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Cell(arguments) => bench::run_cell(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::ImageWork(arguments) => perf::run_image_work(&arguments).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -163,10 +163,3 @@ fn epochs(outcome: &TrainOutcome) -> Vec<EpochRecord> {
     };
     outcome.history.iter().map(record).collect()
 }
-
-/// Peak resident memory of this process, where the system tells.
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
-}

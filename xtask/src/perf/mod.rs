@@ -1,10 +1,14 @@
 //! `cargo xtask perf`: our speed, beside PyTorch's on the same machine where asked.
 
 mod bench;
+mod image_work;
+mod images;
 mod main_job;
 mod pytorch;
+mod scaling;
 mod table;
 
+pub use image_work::{ImageWorkArguments, run as run_image_work};
 pub use main_job::PerfCell;
 
 use anyhow::Result;
@@ -46,6 +50,12 @@ enum RowSet {
     MainJob,
     /// The whole default bench, from nothing to the report.
     Bench,
+    /// Convolutions of ResNet-18, forward and backward.
+    Convolutions,
+    /// Prediction, training steps, evaluation of all combinations, cold start and memory of image networks.
+    Images,
+    /// A training step of image networks against batch, image size, number of sensors and threads.
+    Scaling,
 }
 
 /// What the timing of a set of rows needs.
@@ -78,6 +88,9 @@ pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
         rows.extend(match set {
             RowSet::MainJob => main_job::rows(&context)?,
             RowSet::Bench => bench::rows(&context)?,
+            RowSet::Convolutions => images::convolutions(&context)?,
+            RowSet::Images => images::rows(&context)?,
+            RowSet::Scaling => scaling::rows(&context)?,
         });
     }
     let table = Table { provenance: Provenance::new(&context), rows };

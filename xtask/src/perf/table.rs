@@ -59,7 +59,7 @@ impl Row {
 }
 
 /// The middle value; of an even number the mean of the two in the middle.
-fn median<T>(timings: &[T], value: impl Fn(&T) -> f64) -> Option<f64> {
+pub fn median<T>(timings: &[T], value: impl Fn(&T) -> f64) -> Option<f64> {
     let mut values: Vec<f64> = timings.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
     let (low, high) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);

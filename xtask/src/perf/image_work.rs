@@ -1,0 +1,196 @@
+//! One piece of work on images, timed in a process of its own: the counterpart of `benchmarks/torch/images.py`.
+
+use anyhow::{Context as _, Result, bail};
+use candle_core::{DType, Device, Tensor, Var};
+use dmrnet::{Dmrnet, DmrnetConfig};
+use mm_baselines::{Fusion, FusionConfig};
+use mm_core::data::{Batch, InputKind, InputSpec, Schema, Target};
+use mm_core::encoder::{ResNet, ResNetConfig};
+use mm_core::fusion::{FusionNetwork, NetworkConfig};
+use mm_core::nn::{Conv2d, Conv2dConfig, Mode, Parameters};
+use mm_core::optim::{Optimizer, OptimizerConfig};
+use mm_core::predict::Predictor;
+use mm_core::rng;
+use mm_core::train::{Method, Step};
+use mm_core::weights::{NameMap, from_pretrained};
+use mm_core::{Modalities, Presence, Subset};
+use mmanet::{Mmanet, MmanetConfig};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// A convolution of ResNet-18 at 224: name in both programs, channels in and out, input height, kernel, stride.
+pub const LAYERS: [(&str, usize, usize, usize, usize, usize); 11] = [
+    ("stem", 3, 64, 224, 7, 2),
+    ("64@56", 64, 64, 56, 3, 1),
+    ("128@28", 128, 128, 28, 3, 1),
+    ("256@14", 256, 256, 14, 3, 1),
+    ("512@7", 512, 512, 7, 3, 1),
+    ("64-128/2", 64, 128, 56, 3, 2),
+    ("128-256/2", 128, 256, 28, 3, 2),
+    ("256-512/2", 256, 512, 14, 3, 2),
+    ("64-128/2-1x1", 64, 128, 56, 1, 2),
+    ("128-256/2-1x1", 128, 256, 28, 1, 2),
+    ("256-512/2-1x1", 256, 512, 14, 1, 2),
+];
+
+/// What is timed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// One of [`LAYERS`], forward, or backward to weight and input (of the stem, to the weight alone).
+    Conv { layer: String, backward: bool, batch: usize },
+    /// Prediction of ResNet-18 at 224.
+    Resnet18 { batch: usize },
+    /// A training step of `mmanet`, `dmrnet` or `dropout` (the network alone) on images of so many cameras.
+    TrainStep { method: String, batch: usize, size: usize, sensors: usize },
+    /// All combinations of MMANet's network.
+    Evaluate { batch: usize, size: usize, sensors: usize },
+    /// One sample with one sensor alive.
+    Single { size: usize, sensors: usize },
+    /// Prediction of ResNet-18 for one image with weights from a file, once: the rest of a cold start is starting the process.
+    PredictOnce { weights: PathBuf },
+}
+
+/// Arguments of the hidden `image-work` command.
+#[derive(clap::Args)]
+pub struct ImageWorkArguments {
+    /// A [`Work`] as JSON.
+    work: String,
+    /// Runs after a first one that does not count; the median is reported.
+    #[arg(long, default_value_t = 5)]
+    repeats: usize,
+}
+
+/// What a process of either side reports.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Measured {
+    /// Of one run.
+    pub seconds: f64,
+    /// Of the process.
+    pub peak_memory_bytes: u64,
+}
+
+/// Does the work and prints a [`Measured`] as JSON.
+pub fn run(arguments: &ImageWorkArguments) -> Result<()> {
+    let work: Work = serde_json::from_str(&arguments.work).context("reading the work")?;
+    let mut once = prepare(&work)?;
+    once()?;
+    let mut seconds = Vec::new();
+    for _ in 0..if matches!(work, Work::PredictOnce { .. }) { 0 } else { arguments.repeats.max(1) } {
+        let started = Instant::now();
+        once()?;
+        seconds.push(started.elapsed().as_secs_f64());
+    }
+    let seconds = super::table::median(&seconds, |&s| s).unwrap_or(0.0);
+    let peak_memory_bytes = crate::result::peak_memory_bytes().unwrap_or_default();
+    println!("{}", serde_json::to_string(&Measured { seconds, peak_memory_bytes })?);
+    Ok(())
+}
+
+type Once = Box<dyn FnMut() -> Result<()>>;
+
+fn prepare(work: &Work) -> Result<Once> {
+    match work {
+        Work::Conv { layer, backward, batch } => conv(layer, *backward, *batch),
+        Work::Resnet18 { batch } => {
+            let network = ResNet::new(&ResNetConfig::default(), 3, 1000, Parameters::new(0, &Device::Cpu).builder())?;
+            let image = normal("image", &[*batch, 3, 224, 224])?;
+            Ok(Box::new(move || Ok(network.forward(&image, Mode::Eval).map(drop)?)))
+        }
+        Work::TrainStep { method, batch, size, sensors } => train_step(method, *batch, *size, *sensors),
+        Work::Evaluate { batch, size, sensors } => {
+            let (schema, batch) = cameras(*batch, *size, *sensors)?;
+            let model = Mmanet::builder(schema).config(MmanetConfig::face_anti_spoofing()).build()?;
+            let subsets: Vec<Subset> = Subset::all_non_empty(*sensors).collect();
+            Ok(Box::new(move || Ok(model.predict_combinations(&batch, &subsets).map(drop)?)))
+        }
+        Work::Single { size, sensors } => {
+            let (schema, batch) = cameras(1, *size, *sensors)?;
+            let model = Mmanet::builder(schema).config(MmanetConfig::face_anti_spoofing()).build()?;
+            let batch = batch.with_presence(Presence::uniform(Subset::single(0), 1))?;
+            Ok(Box::new(move || Ok(model.predict(&batch).map(drop)?)))
+        }
+        Work::PredictOnce { weights } => {
+            let parameters = Parameters::new(0, &Device::Cpu);
+            let network = ResNet::new(&ResNetConfig::default(), 3, 1000, parameters.builder())?;
+            from_pretrained(&parameters, weights, &NameMap::new())?.complete(weights)?;
+            let image = Tensor::zeros((1, 3, 224, 224), DType::F32, &Device::Cpu)?;
+            Ok(Box::new(move || Ok(network.forward(&image, Mode::Eval).map(drop)?)))
+        }
+    }
+}
+
+fn conv(name: &str, backward: bool, batch: usize) -> Result<Once> {
+    let layer = LAYERS.iter().find(|layer| layer.0 == name).with_context(|| format!("no layer is called {name}"))?;
+    let &(_, inputs, outputs, size, kernel, stride) = layer;
+    let weight = Var::from_tensor(&normal("weight", &[outputs, inputs, kernel, kernel])?)?;
+    let layer = Conv2d::new(weight.as_tensor().clone(), None, Conv2dConfig::square(stride, kernel / 2));
+    let input = normal("input", &[batch, inputs, size, size])?;
+    if !backward {
+        let layer = Conv2d::new(weight.as_tensor().detach(), None, Conv2dConfig::square(stride, kernel / 2));
+        return Ok(Box::new(move || Ok(layer.forward(&input).map(drop)?)));
+    }
+    let input = if name == "stem" { input } else { Var::from_tensor(&input)?.as_tensor().clone() };
+    let output = layer.forward(&input)?;
+    let gradient = normal("gradient", output.dims())?;
+    // A product with the gradient and a sum hand the convolution that gradient; both are cheap beside it.
+    let loss = (output * gradient)?.sum_all()?;
+    Ok(Box::new(move || Ok(loss.backward().map(drop)?)))
+}
+
+/// Random masks, forward, loss, backward and SGD, as the scripts have them: a frozen teacher that runs in every step, weak or
+/// hard combinations by hand.
+fn train_step(method: &str, batch: usize, size: usize, sensors: usize) -> Result<Once> {
+    let (schema, batch) = cameras(batch, size, sensors)?;
+    let by_hand: Vec<String> = Subset::all_non_empty(sensors.min(2)).map(|s| schema.modalities.format(s)).collect();
+    let mut model: Box<dyn Method> = match method {
+        "dropout" => {
+            let config = FusionConfig { network: NetworkConfig::shared_resnet18(), ..FusionConfig::modality_dropout() };
+            Box::new(Fusion::new(config, &schema, 0, &Device::Cpu)?)
+        }
+        "mmanet" => {
+            let config = MmanetConfig {
+                weak_combinations: Some(by_hand),
+                begin_epoch: 0,
+                cache_teacher: false,
+                weighting: mmanet::Weighting::Sample,
+                ..MmanetConfig::face_anti_spoofing()
+            };
+            let teacher = FusionNetwork::new(&config.network, &schema, Parameters::new(1, &Device::Cpu).builder())?;
+            Box::new(Mmanet::builder(schema).config(config).build_with_teacher(teacher)?)
+        }
+        "dmrnet" => {
+            let config = DmrnetConfig { hard_combinations: Some(by_hand), warm_up_epochs: 0, ..DmrnetConfig::face_anti_spoofing() };
+            Box::new(Dmrnet::builder(schema).config(config).build()?)
+        }
+        unknown => bail!("no image network of {unknown}"),
+    };
+    let sgd = OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 };
+    let mut optimizer = Optimizer::new(sgd)?;
+    let mut step = 0;
+    Ok(Box::new(move || {
+        let at = Step { seed: 0, epoch: 1, epochs: 2, step, steps: 1000 };
+        step += 1;
+        let gradients = model.loss(&batch, &at)?.total()?.backward()?;
+        Ok(optimizer.step(model.parameters(), &gradients, 1e-3)?)
+    }))
+}
+
+/// A batch of two classes seen by so many cameras, each three channels.
+fn cameras(batch: usize, size: usize, sensors: usize) -> Result<(Schema, Batch)> {
+    let known = ["rgb", "depth", "ir"];
+    let names: Vec<String> = (0..sensors).map(|m| known.get(m).map_or_else(|| format!("sensor{m}"), ToString::to_string)).collect();
+    let inputs = vec![InputSpec::new(InputKind::Image, [3, size, size]); sensors];
+    let schema = Schema::new(Modalities::new(names)?, inputs, Target::Classes(vec!["attack".into(), "live".into()]))?;
+    let images = (0..sensors).map(|m| Ok(Some(normal(&format!("camera {m}"), &[batch, 3, size, size])?)));
+    let labels = Tensor::from_vec((0..batch as u32).map(|i| i % 2).collect(), batch, &Device::Cpu)?;
+    let presence = Presence::uniform(schema.modalities.full(), batch);
+    let batch = Batch::new(images.collect::<Result<_>>()?, presence, labels, (0..batch as u64).collect())?;
+    Ok((schema, batch))
+}
+
+fn normal(purpose: &str, shape: &[usize]) -> Result<Tensor> {
+    let values = rng::standard_normal(&mut rng::stream(0, purpose, &[]), shape.iter().product());
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}

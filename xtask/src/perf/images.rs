@@ -1,0 +1,93 @@
+//! Image networks beside PyTorch: convolutions, prediction, training steps, all combinations, cold start, memory.
+
+use super::image_work::{LAYERS, Measured, Work};
+use super::pytorch::PyTorch;
+use super::{Context, Row};
+use anyhow::{Context as _, Result, bail};
+use mm_core::encoder::{ResNet, ResNetConfig};
+use mm_core::nn::Parameters;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+/// Runs within a process; its median is one sample of the table's median.
+const REPEATS: usize = 5;
+
+/// Each convolution of ResNet-18 at batch 8, forward and backward.
+pub fn convolutions(context: &Context) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (layer, ..) in LAYERS {
+        for (backward, direction) in [(false, "forward"), (true, "backward")] {
+            let work = Work::Conv { layer: layer.into(), backward, batch: 8 };
+            let options = ["--layer", layer, "--direction", direction, "--batch", "8"];
+            let timings = measure(context, &work, "conv", &options)?;
+            rows.push(Row::of_medians(format!("convolution {layer}, batch 8, {direction}"), "ms", &timings, |t| 1e3 * t.seconds));
+        }
+    }
+    Ok(rows)
+}
+
+/// Everything else on images.
+pub fn rows(context: &Context) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let mut add = |what: &str, timings: (Vec<Measured>, Vec<Measured>)| {
+        rows.push(Row::of_medians(what, "ms", &timings, |t| 1e3 * t.seconds));
+        rows.push(Row::of_medians(format!("{what}: peak memory"), "MB", &timings, |t| t.peak_memory_bytes as f64 / 1e6));
+    };
+    for batch in [1, 8] {
+        let timings = measure(context, &Work::Resnet18 { batch }, "resnet18", &["--batch", &batch.to_string()])?;
+        add(&format!("ResNet-18, prediction, batch {batch}, 224x224"), timings);
+    }
+    for (method, name) in [("mmanet", "MMANet"), ("dmrnet", "DMRNet")] {
+        let work = Work::TrainStep { method: method.into(), batch: 16, size: 112, sensors: 3 };
+        add(&format!("{name}, training step, 3 cameras, batch 16, 112x112"), measure(context, &work, "train_step", &["--method", method])?);
+    }
+    let all = Work::Evaluate { batch: 16, size: 112, sensors: 3 };
+    for (way, how) in [("reference", "a forward pass each"), ("shared", "encoders once, as ours")] {
+        let what = format!("MMANet, all 7 combinations, batch 16, 112x112 (PyTorch: {how})");
+        add(&what, measure(context, &all, "evaluate", &["--way", way])?);
+    }
+    let single = Work::Single { size: 112, sensors: 3 };
+    add("MMANet, one sample, 1 of 3 cameras alive (PyTorch: zeros for the others)", measure(context, &single, "single", &[])?);
+    add("ResNet-18, cold start: process, weights, one prediction", cold_start(context)?);
+    Ok(rows)
+}
+
+/// Ours and the script's, in turn, each in a process of its own.
+fn measure(context: &Context, work: &Work, command: &str, options: &[&str]) -> Result<(Vec<Measured>, Vec<Measured>)> {
+    context.alternate(|| ours(work, context.threads), |pytorch| theirs(pytorch, command, context.threads, options))
+}
+
+/// Our side, in a process of its own.
+pub fn ours(work: &Work, threads: usize) -> Result<Measured> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["image-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string()])
+        .env("RAYON_NUM_THREADS", threads.to_string())
+        .env("CANDLE_NUM_THREADS", "1")
+        .output()?;
+    if !output.status.success() {
+        bail!("{work:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    serde_json::from_slice(&output.stdout).with_context(|| format!("reading the result of {work:?}"))
+}
+
+fn theirs(pytorch: &PyTorch, command: &str, threads: usize, options: &[&str]) -> Result<Measured> {
+    let mut arguments = vec![command.to_string(), threads.to_string(), REPEATS.to_string()];
+    arguments.extend(options.iter().map(ToString::to_string));
+    pytorch.run_last("images.py", &arguments)
+}
+
+/// From the start of a process to a prediction, with weights in a safetensors file.
+fn cold_start(context: &Context) -> Result<(Vec<Measured>, Vec<Measured>)> {
+    let folder = tempfile::tempdir()?;
+    let weights = folder.path().join("resnet18.safetensors");
+    let parameters = Parameters::new(0, &candle_core::Device::Cpu);
+    ResNet::new(&ResNetConfig::default(), 3, 1000, parameters.builder())?;
+    parameters.save(&weights, |_| true)?;
+    let started = |weights: &Path| {
+        let started = Instant::now();
+        let measured = ours(&Work::PredictOnce { weights: weights.to_path_buf() }, context.threads)?;
+        Ok(Measured { seconds: started.elapsed().as_secs_f64(), ..measured })
+    };
+    context.alternate(|| started(&weights), |pytorch| theirs(pytorch, "cold_start", context.threads, &[]))
+}
