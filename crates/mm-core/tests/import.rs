@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use mm_core::encoder::{ResNet, ResNetConfig};
 use mm_core::nn::{Mode, Parameters, batch_norm, linear};
-use mm_core::weights::{NameMap, from_pretrained, import, save};
+use mm_core::weights::{NameMap, cached_model, from_pretrained, import, save};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -109,6 +109,26 @@ fn a_classifier_from_a_file_gives_the_same_logits() {
     report.complete(folder.path()).unwrap();
     assert_eq!(logits(), expected());
 
-    let problem = from_pretrained(&target, &folder.path().join("absent.safetensors"), &NameMap::new()).unwrap_err().to_string();
+    let problem = from_pretrained(&target, folder.path().join("absent.safetensors"), &NameMap::new()).unwrap_err().to_string();
     assert!(problem.contains("absent.safetensors"), "{problem}");
+}
+
+#[test]
+fn a_model_of_the_hub_comes_from_the_cache() {
+    let cache = tempfile::tempdir().unwrap();
+    let folder = cache.path().join("models--maker--net.a1");
+    std::fs::create_dir_all(folder.join("refs")).unwrap();
+    std::fs::write(folder.join("refs/main"), "abc123\n").unwrap();
+    let absent = cached_model(cache.path(), "maker/net.a1", "model.safetensors").unwrap_err().to_string();
+    assert!(absent.contains("hf download maker/net.a1 model.safetensors"), "{absent}");
+    let source = model();
+    let path = folder.join("snapshots/abc123/model.safetensors");
+    save(&path, &source.snapshot().unwrap(), None).unwrap();
+    let found = cached_model(cache.path(), "maker/net.a1", "model.safetensors").unwrap();
+    assert_eq!(found, path);
+    from_pretrained(&model(), &found, &NameMap::new()).unwrap().complete(&found).unwrap();
+
+    // Neither a file nor a model in the cache of this machine: the message says how to get it.
+    let problem = from_pretrained(&model(), "no-such-maker/no-such-net", &NameMap::new()).unwrap_err().to_string();
+    assert!(problem.contains("hf download no-such-maker/no-such-net"), "{problem}");
 }

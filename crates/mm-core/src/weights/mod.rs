@@ -2,8 +2,10 @@
 //! and published weights of other makers.
 
 mod file;
+mod hub;
 mod import;
 
 pub(crate) use file::{decode, encode, hash};
 pub use file::{load, save, write_atomically};
+pub use hub::{cached_model, hub_cache};
 pub use import::{ImportReport, NameMap, from_pretrained, import};
