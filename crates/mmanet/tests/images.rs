@@ -1,0 +1,84 @@
+//! The method on tiny images of different channels and sizes.
+
+use candle_core::Device;
+use mm_baselines::{Fusion, FusionConfig};
+use mm_core::data::{Dataset, InputKind, InputSpec, Schema, TableDataset, Target};
+use mm_core::fusion::NetworkConfig;
+use mm_core::optim::ScheduleConfig;
+use mm_core::predict::Predictor;
+use mm_core::train::{Method, Progress, TrainConfig, fit};
+use mm_core::{Modalities, Presence, Subset, rng};
+use mmanet::{Mmanet, MmanetConfig, WeakSupervision};
+use rand::RngExt;
+
+const SAMPLES: usize = 96;
+
+/// A colour camera, a depth camera, and a larger grey one that shows nothing but noise.
+fn data() -> TableDataset {
+    let shapes = [[3, 16, 15], [1, 16, 15], [1, 20, 20]];
+    let inputs = shapes.map(|shape| InputSpec::new(InputKind::Image, shape)).to_vec();
+    let classes = ["left", "right", "both"].map(String::from).to_vec();
+    let schema = Schema::new(Modalities::new(["rgb", "depth", "grey"]).unwrap(), inputs, Target::Classes(classes)).unwrap();
+    let mut random = rng::stream(1, "images", &[]);
+    let labels: Vec<u32> = (0..SAMPLES as u32).map(|i| i % 3).collect();
+    let mut column = |[channels, height, width]: [usize; 3], signal: f32| -> Vec<f32> {
+        let mut values = Vec::with_capacity(SAMPLES * channels * height * width);
+        for &label in &labels {
+            for i in 0..channels * height * width {
+                let right = i % width >= width / 2;
+                let lit = label == 2 || right == (label == 1);
+                values.push(signal * f32::from(lit) + random.random::<f32>() - 0.5);
+            }
+        }
+        values
+    };
+    let columns = vec![column(shapes[0], 0.6), column(shapes[1], 0.4), column(shapes[2], 0.0)];
+    TableDataset::new(schema, columns, Presence::uniform(Subset::full(3), SAMPLES), labels).unwrap()
+}
+
+fn network() -> NetworkConfig {
+    toml::from_str(
+        "encoder = { kind = 'resnet', stem = 'small', stages = 2, width = 8, squeeze_excite = true }
+         trunk = { kind = 'resnet', widths = [16, 24], blocks = [1, 1], pool_to_smallest = true }",
+    )
+    .unwrap()
+}
+
+#[test]
+fn images_of_different_channels_and_sizes_are_learned() {
+    let data = data();
+    let (train, held_out): (Vec<usize>, Vec<usize>) = (0..SAMPLES).partition(|row| row % 4 != 0);
+    let schedule = ScheduleConfig::Constant { warmup_epochs: 0.0 };
+    let config = TrainConfig { epochs: 5, batch_size: 24, seed: 2, schedule, ..TrainConfig::default() };
+    let mut teacher =
+        Fusion::new(FusionConfig { network: network(), ..FusionConfig::full_only() }, data.schema(), 9, &Device::Cpu).unwrap();
+    fit(&mut teacher, &data, &train, &held_out, &config, None, &Progress::hidden()).unwrap();
+
+    let settings = MmanetConfig { network: network(), begin_epoch: 2, supervision: WeakSupervision::Both, ..Default::default() };
+    let mut model = Mmanet::builder(data.schema().clone()).config(settings).seed(2).build_with_teacher(teacher.into_network()).unwrap();
+    fit(&mut model, &data, &train, &held_out, &config, None, &Progress::hidden()).unwrap();
+
+    let batch = data.batch(&held_out, &Device::Cpu).unwrap();
+    let subsets: Vec<Subset> = (1..8).map(|bits| Subset::from_bits(bits).unwrap()).collect();
+    let predictions = model.predict_combinations(&batch, &subsets).unwrap();
+    let labels = batch.labels.to_vec1::<u32>().unwrap();
+    for (i, &subset) in subsets.iter().enumerate() {
+        let together = predictions.logits.get(i).unwrap();
+        let alone = model.predict(&batch.with_presence(Presence::uniform(subset, batch.len())).unwrap()).unwrap();
+        let difference = (&together - &alone).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(difference < 1e-5, "{subset:?}: {difference}");
+        let guessed = together.argmax(1).unwrap().to_vec1::<u32>().unwrap();
+        let right = guessed.iter().zip(&labels).filter(|(a, b)| a == b).count();
+        // Chance is 8 of 24; the camera of noise alone stays there.
+        if subset.contains(0) || subset.contains(1) {
+            assert!(right >= 20, "{subset:?}: {right} of {}", labels.len());
+        }
+    }
+    // What is shipped has no regularization branch, and gives the same predictions.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.safetensors");
+    model.parameters().save(&file, |name| model.is_deployed(name)).unwrap();
+    let shipped = Mmanet::builder(data.schema().clone()).config(MmanetConfig { network: network(), ..Default::default() }).build().unwrap();
+    shipped.parameters().load(&file).unwrap();
+    assert_eq!(model.predict(&batch).unwrap().to_vec2::<f32>().unwrap(), shipped.predict(&batch).unwrap().to_vec2::<f32>().unwrap());
+}
