@@ -25,12 +25,13 @@ fn a_file_that_is_not_one_is_an_error() {
 }
 
 /// Cases of whole networks that are met; each trains or predicts through the library's own types.
-const NETWORKS: [&str; 5] = [
+const NETWORKS: [&str; 6] = [
     "torchvision_resnet18/eval",
     "mmanet_teacher_surf/eval",
     "mmanet_surf/eval_all_combinations",
     "mmanet_surf/train_per_sample_masks",
     "dmrnet_surf/eval",
+    "udml_av/eval",
 ];
 
 #[test]

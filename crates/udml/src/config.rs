@@ -1,6 +1,7 @@
 //! Settings of the method.
 
 use crate::{NoiseConfig, NoiseFamily};
+use mm_core::encoder::{EncoderConfig, ResNetConfig};
 use mm_core::fusion::NetworkConfig;
 use mm_core::missing::MissingPattern;
 use mm_core::nn::check_widths;
@@ -20,6 +21,9 @@ pub struct UdmlConfig {
     pub weights: WeightForm,
     /// Synthetic noise of the training inputs.
     pub noise: NoiseConfig,
+    /// Biases in the linear layers of the probabilistic features (published: yes). The normalisation behind them cancels them:
+    /// they only matter for reading published weights.
+    pub feature_bias: bool,
     /// What the noise level is estimated from.
     pub estimator_input: EstimatorInput,
     /// Hidden width of the estimator (published: 256).
@@ -63,6 +67,7 @@ impl Default for UdmlConfig {
             missing: MissingPattern::Uniform,
             weights: WeightForm::Dynamic,
             noise: NoiseConfig::default(),
+            feature_bias: false,
             estimator_input: EstimatorInput::OwnEncoder,
             estimator_width: 128,
             estimator_dropout: 0.0,
@@ -102,6 +107,23 @@ impl UdmlConfig {
             level_loss: LevelLoss::Squared,
             prior: Prior::NoiseLevel,
             ..Self::default()
+        }
+    }
+
+    /// The published network for sound and film, a ResNet-18 a modality, with the settings published for CREMA-D.
+    ///
+    /// Any number of modalities that are images (such as spectrograms of one channel) or videos, of any sizes. The noise is that
+    /// of [`UdmlConfig::published`], on standardized values.
+    pub fn audio_visual() -> Self {
+        let encoder = EncoderConfig::ResNet(ResNetConfig::default());
+        Self {
+            network: NetworkConfig { encoder: Some(encoder), ..NetworkConfig::default() },
+            feature_bias: true,
+            lambda_unimodal: 8.0,
+            lambda_kl: 1e-5,
+            clean_share: 0.5,
+            static_share: 0.6,
+            ..Self::published()
         }
     }
 

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use mm_core::nn::{BatchNorm, Linear, Mode, batch_norm, linear_no_bias};
+use mm_core::nn::{BatchNorm, Linear, Mode, batch_norm, linear, linear_no_bias};
 use mm_core::{Error, Result};
 
 /// Mean and log-variance of a feature, each `[rows, features]` or `[rows, channels, height, width]`.
@@ -22,19 +22,19 @@ impl GaussianFeature {
 }
 
 /// Heads from an encoder's feature to a [`GaussianFeature`] of the same shape: linear over the channels (a 1x1 convolution
-/// where there are positions) and batch normalisation. The linear layers have no bias, which the normalisation would cancel.
+/// where there are positions) and batch normalisation. Biases of the linear layers, which the normalisation cancels, are optional.
 ///
-/// Parameters: `{mean, log_var}.{linear.weight, norm.*}`.
+/// Parameters: `{mean, log_var}.{linear.weight, norm.*}`, and `{mean, log_var}.linear.bias` where configured.
 pub(crate) struct DistributionHeads {
     mean: (Linear, BatchNorm),
     log_var: (Linear, BatchNorm),
 }
 
 impl DistributionHeads {
-    pub fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
-        let head = |vb: VarBuilder| -> Result<_> {
-            Ok((linear_no_bias(channels, channels, vb.pp("linear"))?, batch_norm(channels, vb.pp("norm"))?))
-        };
+    pub fn new(channels: usize, bias: bool, vb: VarBuilder) -> Result<Self> {
+        let layer = if bias { linear } else { linear_no_bias };
+        let head =
+            |vb: VarBuilder| -> Result<_> { Ok((layer(channels, channels, vb.pp("linear"))?, batch_norm(channels, vb.pp("norm"))?)) };
         Ok(Self { mean: head(vb.pp("mean"))?, log_var: head(vb.pp("log_var"))? })
     }
 
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn maps_are_vectors_at_every_position() {
-        let heads = DistributionHeads::new(3, Parameters::new(1, &Device::Cpu).builder()).unwrap();
+        let heads = DistributionHeads::new(3, false, Parameters::new(1, &Device::Cpu).builder()).unwrap();
         let maps = normal(&[4, 3, 2, 5]);
         let vectors = maps.permute((0, 2, 3, 1)).unwrap().reshape((40, 3)).unwrap();
         for mode in [Mode::Train, Mode::Eval] {
@@ -88,7 +88,7 @@ mod tests {
     /// The log-variance has unit variance at the start, so its mean spread is E exp(z / 2) = exp(1 / 8).
     #[test]
     fn the_first_spread_is_known() {
-        let heads = DistributionHeads::new(16, Parameters::new(1, &Device::Cpu).builder()).unwrap();
+        let heads = DistributionHeads::new(16, false, Parameters::new(1, &Device::Cpu).builder()).unwrap();
         let spread = heads.forward(&normal(&[2000, 16]), Mode::Train).unwrap().spread().unwrap();
         let mean = spread.mean_all().unwrap().to_scalar::<f32>().unwrap();
         assert!((mean - 0.125f32.exp()).abs() < 0.01, "{mean}");

@@ -75,7 +75,7 @@ impl UdmlBuilder {
         // The head reads features pooled over positions: one number a channel.
         let widths: Vec<usize> = encoders.feature_shapes().iter().map(|shape| shape[0]).collect();
         let named = || self.schema.modalities.names().iter().zip(&widths);
-        let features = named().map(|(name, &width)| DistributionHeads::new(width, vb.pp("features").pp(name)));
+        let features = named().map(|(name, &width)| DistributionHeads::new(width, self.config.feature_bias, vb.pp("features").pp(name)));
         let features = features.collect::<Result<_>>()?;
         let estimators = named().filter(|_| self.config.weights == WeightForm::Dynamic);
         let estimators = estimators.map(|(name, &width)| NoiseEstimator::new(width, &self.config, vb.pp("estimators").pp(name)));

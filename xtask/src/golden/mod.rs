@@ -1,5 +1,6 @@
 //! `cargo xtask golden FILE`: computes every case of a golden-value file and compares.
 
+mod audio_visual;
 mod case;
 mod classification;
 mod dmrnet;

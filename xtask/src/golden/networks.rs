@@ -1,7 +1,7 @@
 //! Whole networks with the published names, weights filled by formula.
 
 use super::case::{Case, Outputs, fill};
-use super::face_spoofing;
+use super::{audio_visual, face_spoofing};
 use anyhow::{Context, Result, bail};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
@@ -22,14 +22,20 @@ pub fn network(case: &Case) -> Result<Outputs> {
         "mmanet_teacher_surf" => face_spoofing::mmanet_teacher(case),
         "mmanet_surf" => face_spoofing::mmanet(case),
         "dmrnet_surf" => face_spoofing::dmrnet(case),
+        "udml_av" => audio_visual::udml(case),
         unknown => bail!("unknown network `{unknown}`"),
     }
 }
 
 /// Fills the weights of a case and imports them; every published name must find its parameter, and the other way round.
 pub fn import_weights(case: &Case, parameters: &Parameters, map: &NameMap) -> Result<()> {
+    import_tensors(case, parameters, &filled(case)?, map)
+}
+
+/// As [`import_weights`], with tensors that the weight list lacks.
+pub fn import_tensors(case: &Case, parameters: &Parameters, tensors: &BTreeMap<String, Tensor>, map: &NameMap) -> Result<()> {
     let source = Path::new(&case.name);
-    Ok(import(parameters, &filled(case)?, map, source)?.complete(source)?)
+    Ok(import(parameters, tensors, map, source)?.complete(source)?)
 }
 
 /// The published tensors of a case.

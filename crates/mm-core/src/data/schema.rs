@@ -52,7 +52,7 @@ impl Schema {
 pub struct InputSpec {
     /// What the numbers are.
     pub kind: InputKind,
-    /// Shape of one sample, without the batch: `[features]` or `[channels, height, width]`.
+    /// Shape of one sample, without the batch, as its [`InputKind`] says.
     pub shape: Vec<usize>,
 }
 
@@ -82,6 +82,8 @@ pub enum InputKind {
     Vector,
     /// An image; shape `[channels, height, width]`.
     Image,
+    /// Images in a row, such as frames of a film; shape `[channels, frames, height, width]`.
+    Video,
 }
 
 /// What is to be predicted.

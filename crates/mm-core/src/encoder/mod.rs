@@ -33,7 +33,7 @@ pub enum EncoderConfig {
         /// Width of each layer.
         widths: Vec<usize>,
     },
-    /// A residual network for images; its feature is a map `[channels, height, width]`.
+    /// A residual network for images, and for videos frame by frame; its feature is a map (see [`ResNetEncoder`]).
     #[serde(rename = "resnet")]
     ResNet(ResNetConfig),
 }
@@ -66,10 +66,14 @@ impl EncoderConfig {
         let encoder: Result<Box<dyn Encoder>> = match (self, input.shape.as_slice()) {
             (Self::Mlp { widths }, _) => MlpEncoder::new(input.elements(), widths, vb).map(|e| Box::new(e) as _),
             (Self::ResNet(config), &[channels, height, width]) => {
-                ResNetEncoder::new(config, [channels, height, width], vb).map(|e| Box::new(e) as _)
+                ResNetEncoder::new(config, channels, 1, [height, width], vb).map(|e| Box::new(e) as _)
+            }
+            (Self::ResNet(config), &[channels, frames, height, width]) => {
+                ResNetEncoder::new(config, channels, frames, [height, width], vb).map(|e| Box::new(e) as _)
             }
             (Self::ResNet(_), shape) => {
-                Err(Error::config("kind", format!("a resnet reads images [channels, height, width], but `{name}` has shape {shape:?}")))
+                let reads = "a resnet reads images [channels, height, width] or videos [channels, frames, height, width]";
+                Err(Error::config("kind", format!("{reads}, but `{name}` has shape {shape:?}")))
             }
         };
         encoder.map_err(named)

@@ -143,24 +143,35 @@ impl ResNetBackbone {
     }
 }
 
-/// A [`ResNetBackbone`] for images of one size, as the encoder of a modality.
+/// A [`ResNetBackbone`] for images or videos of one size, as the encoder of a modality.
+///
+/// The frames of a video, `[batch, channels, frames, height, width]`, are encoded as `batch * frames` images. Their maps lie one
+/// below the other in one map `[batch, features, frames * h, w]`, whose mean over height and width is the mean over frames and
+/// positions.
 pub struct ResNetEncoder {
     backbone: ResNetBackbone,
     feature_shape: [usize; 3],
 }
 
 impl ResNetEncoder {
-    /// Builds the encoder for images `[channels, height, width]`; parameters as in [`ResNetBackbone`].
-    pub fn new(config: &ResNetConfig, [channels, height, width]: [usize; 3], vb: VarBuilder) -> Result<Self> {
+    /// Builds the encoder for so many frames (1: images) of a size; parameters as in [`ResNetBackbone`].
+    pub fn new(config: &ResNetConfig, channels: usize, frames: usize, [height, width]: [usize; 2], vb: VarBuilder) -> Result<Self> {
         let backbone = ResNetBackbone::new(config, channels, vb)?;
-        let feature_shape = [backbone.channels(), backbone.output_size(height), backbone.output_size(width)];
+        let feature_shape = [backbone.channels(), frames * backbone.output_size(height), backbone.output_size(width)];
         Ok(Self { backbone, feature_shape })
     }
 }
 
 impl Encoder for ResNetEncoder {
     fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.backbone.forward(input, mode)
+        let &[batch, channels, frames, height, width] = input.dims() else {
+            return self.backbone.forward(input, mode);
+        };
+        let images = input.transpose(1, 2)?.reshape((batch * frames, channels, height, width))?;
+        let maps = self.backbone.forward(&images, mode)?;
+        let (_, features, height, width) = maps.dims4()?;
+        let stacked = maps.reshape((batch, frames, features, height, width))?.transpose(1, 2)?;
+        Ok(stacked.reshape((batch, features, frames * height, width))?)
     }
 
     fn feature_shape(&self) -> &[usize] {
