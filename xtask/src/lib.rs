@@ -1,6 +1,7 @@
 //! The project's own commands. `cargo xtask bench` is the main one. A library so that tests and fuzzing reach the plans.
 
 pub mod bench;
+mod child;
 mod cuda_check;
 mod dataset;
 mod golden;

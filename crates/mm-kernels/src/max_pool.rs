@@ -23,9 +23,10 @@ pub fn max_pool2d_forward(shape: Pool2dShape, input: &[f32], output: &mut [f32],
             level,
             #[inline(always)]
             || {
+                let mut columns = Columns::new(shape.width);
                 let rows = output.chunks_exact_mut(out_width).zip(indices.chunks_exact_mut(out_width));
                 for (y, (out, index)) in rows.enumerate() {
-                    max_row(&shape, input, y, out, index);
+                    max_row(&shape, input, y, &mut columns, out, index);
                 }
             },
         );
@@ -33,44 +34,83 @@ pub fn max_pool2d_forward(shape: Pool2dShape, input: &[f32], output: &mut [f32],
     Ok(())
 }
 
-/// One row of the output: the running maximum of all columns, tap by tap.
-#[inline(always)]
-fn max_row(shape: &Pool2dShape, input: &[f32], y: usize, out: &mut [f32], index: &mut [u32]) {
-    out.fill(f32::NEG_INFINITY);
-    // A window of -inf keeps its first element: the first tap inside the input must be taken whatever it holds.
-    for (x, index) in index.iter_mut().enumerate() {
-        let row = (y * shape.stride.0).saturating_sub(shape.padding.0);
-        let column = (x * shape.stride.1).saturating_sub(shape.padding.1);
-        *index = (row * shape.width + column) as u32;
+/// Working memory of a plane: the largest number of each column of a window's rows, with its place in the plane, and the
+/// same sorted by column modulo stride, so that the taps of neighbouring windows lie side by side.
+struct Columns {
+    values: Vec<f32>,
+    places: Vec<u32>,
+    sorted_values: Vec<f32>,
+    sorted_places: Vec<u32>,
+}
+
+impl Columns {
+    fn new(width: usize) -> Self {
+        Self { values: vec![0.0; width], places: vec![0; width], sorted_values: vec![0.0; width], sorted_places: vec![0; width] }
     }
-    for ky in 0..shape.kernel.0 {
-        let Some(row) = shape.input_row(y, ky) else { continue };
-        for kx in 0..shape.kernel.1 {
-            let columns = reached(out.len(), shape.stride.1, kx, shape.padding.1, shape.width);
-            if columns.is_empty() {
-                continue;
-            }
-            let first = row * shape.width + columns.start * shape.stride.1 + kx - shape.padding.1;
-            let (out, index) = (&mut out[columns.clone()], &mut index[columns]);
-            match shape.stride.1 {
-                1 => max_tap::<1>(&input[first..], 1, first, out, index),
-                2 => max_tap::<2>(&input[first..], 2, first, out, index),
-                stride => max_tap::<0>(&input[first..], stride, first, out, index),
-            }
+}
+
+/// One row of the output: the maximum down the columns, then along them.
+#[inline(always)]
+fn max_row(shape: &Pool2dShape, input: &[f32], y: usize, columns: &mut Columns, out: &mut [f32], index: &mut [u32]) {
+    out.fill(f32::NEG_INFINITY);
+    index.fill(u32::MAX);
+    let Columns { values, places, sorted_values, sorted_places } = columns;
+    let mut rows = (0..shape.kernel.0).filter_map(|ky| shape.input_row(y, ky)).map(|row| (row * shape.width, row));
+    let Some((first, row)) = rows.next() else { return };
+    values.copy_from_slice(&input[first..first + shape.width]);
+    for (x, place) in places.iter_mut().enumerate() {
+        *place = (row * shape.width + x) as u32;
+    }
+    for (first, _) in rows {
+        let row = &input[first..first + shape.width];
+        for (x, ((value, best), at)) in row.iter().zip(values.iter_mut()).zip(places.iter_mut()).enumerate() {
+            let better = *value > *best || value.is_nan();
+            *best = if better { *value } else { *best };
+            *at = if better { (first + x) as u32 } else { *at };
+        }
+    }
+    let stride = shape.stride.1;
+    match stride {
+        1 => {
+            sorted_values.copy_from_slice(values);
+            sorted_places.copy_from_slice(places);
+        }
+        2 => sort_columns::<2>(stride, (values, places), (sorted_values, sorted_places)),
+        _ => sort_columns::<0>(stride, (values, places), (sorted_values, sorted_places)),
+    }
+    for kx in 0..shape.kernel.1 {
+        let reached = reached(out.len(), stride, kx, shape.padding.1, shape.width);
+        if reached.is_empty() {
+            continue;
+        }
+        let column = reached.start * stride + kx - shape.padding.1;
+        // Columns before it of smaller remainder, then those of its own.
+        let first = (0..column % stride).map(|r| (shape.width - r).div_ceil(stride)).sum::<usize>() + column / stride;
+        let part = first..first + reached.len();
+        let best = out[reached.clone()].iter_mut().zip(&mut index[reached]);
+        for ((best, at), (value, place)) in best.zip(sorted_values[part.clone()].iter().zip(&sorted_places[part])) {
+            // Of equals the first place in the plane, of NaNs the last: as if taps were taken row by row.
+            let tie = (*value == *best) & (*place < *at);
+            let nan = value.is_nan() & (!best.is_nan() | (*place > *at));
+            let better = (*value > *best) | tie | nan;
+            *best = if better { *value } else { *best };
+            *at = if better { *place } else { *at };
         }
     }
 }
 
-/// Takes one tap into the running maximum; `STRIDE` is the stride if the compiler should know it, else 0.
+/// Columns by remainder of their position by the stride; `STRIDE` is the stride if the compiler should know it, else 0.
 #[inline(always)]
-fn max_tap<const STRIDE: usize>(input: &[f32], stride: usize, first: usize, out: &mut [f32], index: &mut [u32]) {
+fn sort_columns<const STRIDE: usize>(stride: usize, from: (&[f32], &[u32]), to: (&mut [f32], &mut [u32])) {
     let stride = if STRIDE > 0 { STRIDE } else { stride };
-    let input = &input[..(out.len() - 1) * stride + 1];
-    for (x, (best, at)) in out.iter_mut().zip(index).enumerate() {
-        let value = input[x * stride];
-        let better = value > *best || value.is_nan();
-        *best = if better { value } else { *best };
-        *at = if better { (first + x * stride) as u32 } else { *at };
+    let mut at = 0;
+    for remainder in 0..stride.min(from.0.len()) {
+        let count = (from.0.len() - remainder).div_ceil(stride);
+        for (i, (value, place)) in to.0[at..at + count].iter_mut().zip(&mut to.1[at..at + count]).enumerate() {
+            *value = from.0[remainder + i * stride];
+            *place = from.1[remainder + i * stride];
+        }
+        at += count;
     }
 }
 

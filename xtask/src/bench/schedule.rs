@@ -129,14 +129,10 @@ const POLL: Duration = Duration::from_millis(10);
 fn run_child(cell: &CellSpec, jobs: &Jobs, interrupted: &AtomicBool) -> Result<()> {
     let folder = jobs.folder.join(&cell.key);
     write_atomically(&folder.join("spec.json"), &serde_json::to_vec_pretty(cell)?)?;
-    let program = std::env::current_exe().context("finding this program")?;
     let log = folder.join("log.txt");
-    let mut child = Command::new(program)
+    let mut child = child::command(jobs.threads)?
         .arg("cell")
         .arg(&folder)
-        .env("RAYON_NUM_THREADS", jobs.threads.to_string())
-        // candle's own pool spins while it waits and takes a core from our threads.
-        .env("CANDLE_NUM_THREADS", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(File::create(&log).with_context(|| format!("writing {}", log.display()))?)

@@ -3,11 +3,11 @@
 use super::image_work::{LAYERS, Measured, Work};
 use super::pytorch::PyTorch;
 use super::{Context, Row};
+use crate::child;
 use anyhow::{Context as _, Result, bail};
 use mm_core::encoder::{ResNet, ResNetConfig};
 use mm_core::nn::Parameters;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 /// Runs within a process; its median is one sample of the table's median.
@@ -60,10 +60,8 @@ fn measure(context: &Context, work: &Work, command: &str, options: &[&str]) -> R
 
 /// Our side, in a process of its own.
 pub fn ours(work: &Work, threads: usize) -> Result<Measured> {
-    let output = Command::new(std::env::current_exe()?)
+    let output = child::command(threads)?
         .args(["image-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string()])
-        .env("RAYON_NUM_THREADS", threads.to_string())
-        .env("CANDLE_NUM_THREADS", "1")
         .output()?;
     if !output.status.success() {
         bail!("{work:?} failed: {}", String::from_utf8_lossy(&output.stderr));

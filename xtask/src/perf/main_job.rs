@@ -3,13 +3,13 @@
 use super::pytorch::{PyTorch, dataset_folder};
 use super::{Context, Row};
 use crate::bench::perf_cells;
+use crate::child;
 use crate::dataset::{BUILT_IN, Source};
 use crate::result::CellResult;
 use anyhow::{Context as _, Result, bail};
 use mm_core::weights::write_atomically;
 use serde::Deserialize;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 /// A cell to time.
@@ -66,12 +66,7 @@ fn our_timing(folder: &Path, cell: &PerfCell, threads: usize) -> Result<Timing> 
     let (key, spec) = &cell.spec;
     let target = folder.join(key);
     write_atomically(&target.join("spec.json"), spec)?;
-    let status = Command::new(std::env::current_exe()?)
-        .arg("cell")
-        .arg(&target)
-        .env("RAYON_NUM_THREADS", threads.to_string())
-        .env("CANDLE_NUM_THREADS", "1")
-        .status()?;
+    let status = child::command(threads)?.arg("cell").arg(&target).status()?;
     if !status.success() {
         bail!("the cell of `{}` failed: {status}", cell.method);
     }

@@ -1,0 +1,15 @@
+//! This program in a process of its own.
+
+use anyhow::{Context, Result};
+use std::process::Command;
+
+/// This program, to be run with so many threads.
+pub fn command(threads: usize) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("finding this program")?);
+    command.env("RAYON_NUM_THREADS", threads.to_string());
+    // candle's own pool spins while it waits and takes a core from our threads.
+    command.env("CANDLE_NUM_THREADS", "1");
+    // Freed tensors are about to be wanted again: the allocator keeps their pages instead of having them cleared anew.
+    command.env("MIMALLOC_PURGE_DELAY", "-1");
+    Ok(command)
+}
