@@ -128,7 +128,7 @@ fn a_model_of_the_hub_comes_from_the_cache() {
     assert_eq!(found, path);
     from_pretrained(&model(), &found, &NameMap::new()).unwrap().complete(&found).unwrap();
 
-    // Neither a file nor a model in the cache of this machine: the message says how to get it.
+    // Neither a file nor a model in the cache of this machine.
     let problem = from_pretrained(&model(), "no-such-maker/no-such-net", &NameMap::new()).unwrap_err().to_string();
-    assert!(problem.contains("hf download no-such-maker/no-such-net"), "{problem}");
+    assert!(problem.contains("no-such-maker/no-such-net"), "{problem}");
 }

@@ -1,4 +1,4 @@
-//! Models of the Hugging Face Hub, from the cache that its tools share. Reads only: nothing here opens a connection.
+//! Models of the Hugging Face Hub, from the cache that its tools share; with the feature `hub` also from the Hub itself.
 
 use crate::error::{Error, Result};
 use std::path::{Component, Path, PathBuf};
@@ -21,6 +21,24 @@ pub fn cached_model(cache: &Path, id: &str, file: &str) -> Result<PathBuf> {
     let revision = std::fs::read_to_string(folder.join("refs/main")).map_err(|_| absent())?;
     let path = folder.join("snapshots").join(revision.trim()).join(file);
     if path.is_file() { Ok(path) } else { Err(absent()) }
+}
+
+/// `file` of the model `id` from the cache; with the feature `hub`, and unless `HF_HUB_OFFLINE` is set, fetched where it is
+/// not there.
+pub(super) fn model_file(id: &str, file: &str) -> Result<PathBuf> {
+    let cached = cached_model(&hub_cache(), id, file);
+    #[cfg(feature = "hub")]
+    if cached.is_err() && std::env::var_os("HF_HUB_OFFLINE").is_none_or(|value| value.is_empty() || value == "0") {
+        return fetch(id, file).map_err(|e| Error::weights(id, format!("`{file}` could not be fetched from the Hub: {e}")));
+    }
+    cached
+}
+
+/// Downloads into the cache.
+#[cfg(feature = "hub")]
+fn fetch(id: &str, file: &str) -> hf_hub::HFResult<PathBuf> {
+    let (owner, name) = hf_hub::split_id(id);
+    hf_hub::HFClientSync::new()?.model(owner, name).download_file().filename(file).send()
 }
 
 /// Whether a path that does not exist may be the id of a model: two plain names.

@@ -1,6 +1,6 @@
 //! Published weights into a model of ours: names mapped by rules, shapes checked, nothing left out in silence.
 
-use super::hub::{cached_model, hub_cache, is_model_id};
+use super::hub::{is_model_id, model_file};
 use crate::error::{Error, Result};
 use crate::nn::{Parameters, name_lists};
 use candle_core::Tensor;
@@ -107,13 +107,13 @@ fn without_ones(shape: &[usize]) -> &[usize] {
 }
 
 /// Imports from a safetensors file, from `model.safetensors` of a folder, or from a model of the Hugging Face Hub, such as
-/// `timm/resnet18.a1_in1k`, that is in the cache of its tools (see [`super::hub_cache`]).
+/// `timm/resnet18.a1_in1k`: from the cache of its tools (see [`super::hub_cache`]), and with the feature `hub` downloaded.
 pub fn from_pretrained(parameters: &Parameters, source: impl AsRef<Path>, map: &NameMap) -> Result<ImportReport> {
     const FILE: &str = "model.safetensors";
     let source = source.as_ref();
     let file = match source.to_str() {
         _ if source.is_dir() => source.join(FILE),
-        Some(id) if !source.exists() && is_model_id(source) => cached_model(&hub_cache(), id, FILE)?,
+        Some(id) if !source.exists() && is_model_id(source) => model_file(id, FILE)?,
         _ => source.to_path_buf(),
     };
     import(parameters, &super::load(&file, parameters.device())?.0, map, &file)
