@@ -25,8 +25,9 @@ fn a_file_that_is_not_one_is_an_error() {
 }
 
 /// Cases of whole networks that are met; each trains or predicts through the library's own types.
-const NETWORKS: [&str; 6] = [
+const NETWORKS: [&str; 7] = [
     "torchvision_resnet18/eval",
+    "torchvision_resnet18/train",
     "mmanet_teacher_surf/eval",
     "mmanet_surf/eval_all_combinations",
     "mmanet_surf/train_per_sample_masks",

@@ -109,6 +109,12 @@ fn a_classifier_from_a_file_gives_the_same_logits() {
     report.complete(folder.path()).unwrap();
     assert_eq!(logits(), expected());
 
+    let unset = Parameters::for_loading(&Device::Cpu);
+    let loaded = ResNet::new(&config, 3, 5, unset.builder()).unwrap();
+    from_pretrained(&unset, folder.path(), &NameMap::new()).unwrap().complete(folder.path()).unwrap();
+    let image = Tensor::ones((1, 3, 32, 32), DType::F32, &Device::Cpu).unwrap();
+    assert_eq!(loaded.forward(&image, Mode::Eval).unwrap().to_vec2::<f32>().unwrap(), expected());
+
     let problem = from_pretrained(&target, folder.path().join("absent.safetensors"), &NameMap::new()).unwrap_err().to_string();
     assert!(problem.contains("absent.safetensors"), "{problem}");
 }

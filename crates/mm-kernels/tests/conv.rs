@@ -5,7 +5,7 @@ mod reference;
 use mm_kernels::Error;
 use mm_kernels::conv::{
     Conv2dShape, Epilogue, PreparedWeights, conv2d_bias_gradient, conv2d_forward, conv2d_forward_prepared, conv2d_input_gradient,
-    conv2d_weight_gradient,
+    conv2d_weight_gradient, with_exact_sums,
 };
 use mm_kernels::simd::{Level, with_level};
 use proptest::prelude::*;
@@ -95,6 +95,11 @@ impl Case {
         worst
     }
 
+    /// Relative error of the output with sums in f64.
+    fn exact_error(&self) -> f64 {
+        error(&with_exact_sums(|| self.run()).output, &self.reference().output)
+    }
+
     fn error(&self) -> f64 {
         self.errors().into_iter().fold(0.0, f64::max)
     }
@@ -147,7 +152,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn any_convolution_is_right(shape in any_shape()) {
-        prop_assert!(Case::new(shape).error() < 2e-6);
+        let case = Case::new(shape);
+        prop_assert!(case.error() < 2e-6);
+        prop_assert!(case.exact_error() < 6e-8, "half a unit in the last place of f32");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Runs cells in child processes, several side by side, teachers first, the longest first.
 
 use super::cell::CellSpec;
+use crate::child;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use mm_core::weights::write_atomically;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;

@@ -7,7 +7,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use mm_core::encoder::{ResNet, ResNetConfig};
 use mm_core::loss::cross_entropy;
-use mm_core::nn::{Mode, Parameters};
+use mm_core::nn::{Mode, Parameters, with_exact_sums};
 use mm_core::weights::{NameMap, import};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,8 +15,12 @@ use std::path::Path;
 /// Names and shapes of a network's published parameters.
 pub type WeightList = Vec<(String, Vec<usize>)>;
 
-/// A case of op `network`.
+/// A case of op `network`, with sums that a training pass of another program is comparable with.
 pub fn network(case: &Case) -> Result<Outputs> {
+    with_exact_sums(|| compute(case))
+}
+
+fn compute(case: &Case) -> Result<Outputs> {
     match case.network.as_deref().context("the case names no network")? {
         "torchvision_resnet18" => torchvision_resnet18(case),
         "mmanet_teacher_surf" => face_spoofing::mmanet_teacher(case),

@@ -112,7 +112,7 @@ fn prepare(work: &Work) -> Result<Once> {
             Ok(Box::new(move || Ok(model.predict(&batch).map(drop)?)))
         }
         Work::PredictOnce { weights } => {
-            let parameters = Parameters::new(0, &Device::Cpu);
+            let parameters = Parameters::for_loading(&Device::Cpu);
             let network = ResNet::new(&ResNetConfig::default(), 3, 1000, parameters.builder())?;
             from_pretrained(&parameters, weights, &NameMap::new())?.complete(weights)?;
             let image = Tensor::zeros((1, 3, 224, 224), DType::F32, &Device::Cpu)?;

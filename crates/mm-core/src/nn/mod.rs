@@ -33,6 +33,7 @@ pub use depthwise_conv::{DepthwiseConv2d, depthwise_conv2d};
 pub use dropout::dropout;
 pub use linear::{Linear, linear, linear_no_bias};
 pub use max_pool::max_pool2d;
+pub use mm_kernels::conv::with_exact_sums;
 pub use norm::{LayerNorm, l2_normalize, layer_norm};
 pub(crate) use parameters::name_lists;
 pub use parameters::{Parameters, is_running_statistic};

@@ -27,7 +27,8 @@ const LARGEST_PARAMETER: usize = 1 << 31;
 /// ```
 #[derive(Clone)]
 pub struct Parameters {
-    seed: u64,
+    /// `None` in a store that is to be loaded.
+    seed: Option<u64>,
     device: Device,
     variables: Arc<RwLock<Variables>>,
 }
@@ -40,7 +41,13 @@ pub fn is_running_statistic(name: &str) -> bool {
 impl Parameters {
     /// An empty store; variables made through [`Parameters::builder`] are initialised from `(seed, name)`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { seed, device: device.clone(), variables: Arc::default() }
+        Self { seed: Some(seed), device: device.clone(), variables: Arc::default() }
+    }
+
+    /// An empty store for a network whose weights are about to be loaded: variables start at zero and no random number is
+    /// drawn, which for large networks takes longer than reading their weights.
+    pub fn for_loading(device: &Device) -> Self {
+        Self { seed: None, device: device.clone(), variables: Arc::default() }
     }
 
     /// The device of all variables.
@@ -148,8 +155,10 @@ impl SimpleBackend for Parameters {
                 "parameter `{name}` of shape {shape:?} would have more than {LARGEST_PARAMETER} numbers: choose narrower layers"
             );
         }
-        let values = initial_values(self.seed, name, &shape, init);
-        let var = Var::from_tensor(&Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)?;
+        let var = match self.seed {
+            Some(seed) => Var::from_tensor(&Tensor::from_vec(initial_values(seed, name, &shape, init), shape, device)?.to_dtype(dtype)?)?,
+            None => Var::zeros(shape, dtype, device)?,
+        };
         let tensor = var.as_tensor().clone();
         variables.insert(name.to_string(), var);
         Ok(tensor)

@@ -7,6 +7,7 @@
 mod choice;
 mod depthwise;
 mod direct;
+mod exact;
 mod panels;
 mod shape;
 mod taps;
@@ -14,6 +15,7 @@ mod weight_gradient;
 mod winograd;
 
 pub use depthwise::{depthwise_conv2d_forward, depthwise_conv2d_input_gradient, depthwise_conv2d_weight_gradient};
+pub use exact::with_exact_sums;
 pub use shape::Conv2dShape;
 
 use crate::error::{Error, Result, check_length};
@@ -137,6 +139,15 @@ pub fn conv2d_forward_prepared(
 
 /// `output = convolution(input, weight) + bias`.
 pub fn conv2d_forward(shape: Conv2dShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) -> Result<()> {
+    if exact::asked() {
+        let shape = shape.checked()?;
+        shape.check_input(input)?;
+        shape.check_weight(weight)?;
+        shape.check_output("output", output)?;
+        Epilogue::bias(bias).finish(&shape)?;
+        exact::forward(&shape, input, weight, bias, output);
+        return Ok(());
+    }
     let weights = PreparedWeights::in_scratch(shape, weight)?;
     conv2d_forward_prepared(shape, input, &weights, Epilogue::bias(bias), output)
 }
