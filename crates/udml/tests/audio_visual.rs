@@ -1,0 +1,163 @@
+//! The method on sound and film: spectrograms of one channel, and colour videos of another size.
+
+use candle_core::{Device, Tensor};
+use mm_core::data::{Batch, Dataset, InputKind, InputSpec, Schema, TableDataset, Target};
+use mm_core::encoder::{EncoderConfig, ResNetConfig, Stem};
+use mm_core::loss::cross_entropy;
+use mm_core::missing::MissingPattern;
+use mm_core::predict::Predictor;
+use mm_core::train::{Method, Progress, TrainConfig, fit};
+use mm_core::{Modalities, Presence, Result, Subset, rng};
+use udml::*;
+
+const CLASSES: usize = 2;
+const SAMPLES: usize = 48;
+
+fn schema_of(audio: [usize; 3], visual: [usize; 4], classes: usize) -> Schema {
+    let inputs = vec![InputSpec::new(InputKind::Image, audio), InputSpec::new(InputKind::Video, visual)];
+    let classes = (0..classes).map(|class| class.to_string()).collect();
+    Schema::new(Modalities::new(["audio", "visual"]).unwrap(), inputs, Target::Classes(classes)).unwrap()
+}
+
+fn schema() -> Schema {
+    schema_of([1, 12, 9], [3, 2, 8, 10], CLASSES)
+}
+
+/// Both sensors show the class as a fixed random pattern with some noise; every third sample lacks one of them.
+fn dataset() -> TableDataset {
+    let schema = schema();
+    let labels: Vec<u32> = (0..SAMPLES).map(|i| (i % CLASSES) as u32).collect();
+    let table = |(m, input): (usize, &InputSpec)| -> Vec<f32> {
+        let width = input.elements();
+        let patterns = rng::standard_normal(&mut rng::stream(9, "pattern", &[m as u64]), CLASSES * width);
+        let noise = rng::standard_normal(&mut rng::stream(9, "noise", &[m as u64]), SAMPLES * width);
+        let clean = labels.iter().flat_map(|&l| patterns[l as usize * width..][..width].to_vec());
+        clean.zip(noise).map(|(p, n)| p + 0.5 * n).collect()
+    };
+    let subsets = (0..SAMPLES).map(|i| if i % 3 == 2 { Subset::single(i % 2) } else { Subset::full(2) }).collect();
+    let tables = schema.inputs.iter().enumerate().map(table).collect();
+    TableDataset::new(schema, tables, Presence::new(subsets), labels).unwrap()
+}
+
+fn config() -> UdmlConfig {
+    let mut config = UdmlConfig { missing: MissingPattern::Natural, estimator_width: 16, ..UdmlConfig::audio_visual() };
+    let encoder = ResNetConfig { stem: Stem::Small, stages: 2, width: 4, ..ResNetConfig::default() };
+    config.network.encoder = Some(EncoderConfig::ResNet(encoder));
+    config
+}
+
+fn model(seed: u64) -> Udml {
+    Udml::builder(schema()).config(config()).seed(seed).build().unwrap()
+}
+
+fn batch() -> Batch {
+    dataset().batch(&(0..SAMPLES).collect::<Vec<_>>(), &Device::Cpu).unwrap()
+}
+
+fn trained() -> Udml {
+    let mut model = model(1);
+    let config = TrainConfig { epochs: 4, batch_size: 16, learning_rate: 0.02, clip_norm: Some(20.0), ..TrainConfig::default() };
+    fit(&mut model, &dataset(), &(0..SAMPLES).collect::<Vec<_>>(), &[], &config, None, &Progress::hidden()).unwrap();
+    model
+}
+
+fn bits(tensor: &Tensor) -> Vec<u32> {
+    tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+}
+
+fn loss(model: &Udml, batch: &Batch) -> f32 {
+    cross_entropy(&model.predict(batch).unwrap(), &batch.labels).unwrap().to_scalar().unwrap()
+}
+
+#[test]
+fn the_published_network_has_the_published_size() -> Result<()> {
+    let schema = schema_of([1, 257, 188], [3, 1, 224, 224], 6);
+    let model = Udml::builder(schema.clone()).config(UdmlConfig::audio_visual()).build()?;
+    assert_eq!(model.parameters().count(|_| true), 23_670_792);
+    let map = published_names(&schema.modalities);
+    for (published, shape) in [
+        ("audio_net.conv1.weight", &[64, 1, 7, 7][..]),
+        ("visual_net.layer4.1.bn2.running_var", &[512]),
+        ("visual_net.mu_dul_backbone.0.bias", &[512]),
+        ("audio_net.logvar_dul_backbone.1.weight", &[512]),
+        ("audio_variance_estimator.2.weight", &[1, 256]),
+        ("fusion_module.fc_out.weight", &[6, 1024]),
+    ] {
+        let ours = map.apply(published).unwrap();
+        assert_eq!(model.parameters().get(&ours).map(|t| t.dims().to_vec()).as_deref(), Some(shape), "{published} is {ours}");
+    }
+    Ok(())
+}
+
+#[test]
+fn training_lowers_the_loss_and_a_saved_model_predicts_the_same() -> Result<()> {
+    let (model, batch) = (trained(), batch());
+    let (before, after) = (loss(&self::model(1), &batch), loss(&model, &batch));
+    assert!(after < 0.7 * before, "{before} before, {after} after");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.safetensors");
+    model.parameters().save(&file, |_| true)?;
+    let loaded = self::model(9);
+    assert_ne!(bits(&loaded.predict(&batch)?), bits(&model.predict(&batch)?));
+    loaded.parameters().load(&file)?;
+    let (ours, theirs) = (model.output(&batch)?, loaded.output(&batch)?);
+    assert_eq!((bits(&ours.logits), bits(&ours.weights)), (bits(&theirs.logits), bits(&theirs.weights)));
+    Ok(())
+}
+
+/// The biases are an option that moves no other parameter.
+#[test]
+fn biases_change_no_other_start() -> Result<()> {
+    let without = Udml::builder(schema()).config(UdmlConfig { feature_bias: false, ..config() }).seed(1).build()?;
+    let with = model(1).parameters().snapshot()?;
+    let added: Vec<&String> = with.keys().filter(|name| without.parameters().get(name).is_none()).collect();
+    let heads = ["audio.log_var", "audio.mean", "visual.log_var", "visual.mean"];
+    assert_eq!(added, heads.map(|head| format!("features.{head}.linear.bias")).iter().collect::<Vec<_>>());
+    for (name, value) in without.parameters().snapshot()? {
+        assert_eq!(bits(&value), bits(&with[&name]), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_an_absent_sensor_holds_changes_no_bit() -> Result<()> {
+    let (model, clean) = (trained(), batch());
+    let spoilt = |value: f32| -> Result<Batch> {
+        let mut spoilt = clean.clone();
+        for (m, input) in spoilt.inputs.iter_mut().enumerate() {
+            let Some(tensor) = input else { continue };
+            let width = tensor.elem_count() / SAMPLES;
+            let mut values = tensor.flatten_all()?.to_vec1::<f32>()?;
+            for (row, subset) in clean.presence.subsets().iter().enumerate().filter(|(_, subset)| !subset.contains(m)) {
+                assert_eq!(subset.len(), 1);
+                values[row * width..][..width].fill(value);
+            }
+            *input = Some(Tensor::from_vec(values, tensor.shape(), &Device::Cpu)?);
+        }
+        Ok(spoilt)
+    };
+    let expected = bits(&model.predict(&clean)?);
+    for value in [f32::NAN, 1e30, -3.0] {
+        assert_eq!(bits(&model.predict(&spoilt(value)?)?), expected, "{value}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_encoder_runs_once_and_only_if_its_sensor_is_there() -> Result<()> {
+    let complete: Vec<usize> = (0..SAMPLES).filter(|i| i % 3 != 2).collect();
+    let (model, batch) = (trained(), dataset().batch(&complete, &Device::Cpu)?);
+    let subsets: Vec<Subset> = Subset::all_non_empty(2).collect();
+    let together = model.predict_combinations(&batch, &subsets)?;
+    assert_eq!((together.logits.dims(), together.encoder_passes), (&[3, complete.len(), CLASSES][..], 2));
+    for (m, &subset) in subsets.iter().take(2).enumerate() {
+        let mut alive = batch.with_presence(Presence::uniform(subset, complete.len()))?;
+        alive.inputs[1 - m] = None;
+        let alone = model.predict_combinations(&alive, &[subset])?;
+        assert_eq!(alone.encoder_passes, 1);
+        let difference = (alone.logits.get(0)? - together.logits.get(m)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+        assert!(difference < 1e-4, "{difference}");
+    }
+    Ok(())
+}
