@@ -33,6 +33,7 @@ const NETWORKS: [&str; 7] = [
     "mmanet_surf/train_per_sample_masks",
     "dmrnet_surf/eval",
     "udml_av/eval",
+    "cross_fusion_patch/eval",
 ];
 
 #[test]

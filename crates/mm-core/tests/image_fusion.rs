@@ -21,6 +21,14 @@ fn image(channels: usize, height: usize, width: usize) -> InputSpec {
 const IMAGES: &str = "encoder = { kind = 'resnet', stem = 'small', stages = 2, width = 4, squeeze_excite = true }
     trunk = { kind = 'resnet', widths = [8, 12], blocks = [2, 1] }";
 
+/// For small patches: every position alone behind the encoders, or their sum.
+const PATCHES: [&str; 2] = [
+    "encoder = { kind = 'conv', widths = [5, 6] }
+    trunk = { kind = 'pointwise', widths = [8, 5] }",
+    "encoder = { kind = 'conv', widths = [6] }
+    trunk = { kind = 'sum' }",
+];
+
 fn network(text: &str, schema: &Schema) -> Result<(FusionNetwork, Parameters)> {
     let parameters = Parameters::new(3, &Device::Cpu);
     let config: NetworkConfig = toml::from_str(text).unwrap();
@@ -63,30 +71,34 @@ fn assert_close(a: &Tensor, b: &Tensor, tolerance: f32) {
 #[test]
 fn all_combinations_agree_with_each_alone() {
     let schema = schema(image(2, 16, 15));
-    let (network, _) = network(IMAGES, &schema).unwrap();
-    let batch = batch(&schema, &[7, 7, 7, 7], 0.0);
-    let subsets: Vec<Subset> = (1..8).map(|bits| Subset::from_bits(bits).unwrap()).collect();
-    let together = network.predict_combinations(&batch, &subsets).unwrap();
-    assert_eq!(together.encoder_passes, 3);
-    for (i, &subset) in subsets.iter().enumerate() {
-        let alone = network.forward(&batch, &Presence::uniform(subset, 4), Mode::Eval).unwrap().logits;
-        assert_close(&together.logits.get(i).unwrap(), &alone, 1e-5);
+    for text in [IMAGES, PATCHES[0], PATCHES[1]] {
+        let (network, _) = network(text, &schema).unwrap();
+        let batch = batch(&schema, &[7, 7, 7, 7], 0.0);
+        let subsets: Vec<Subset> = (1..8).map(|bits| Subset::from_bits(bits).unwrap()).collect();
+        let together = network.predict_combinations(&batch, &subsets).unwrap();
+        assert_eq!(together.encoder_passes, 3);
+        for (i, &subset) in subsets.iter().enumerate() {
+            let alone = network.forward(&batch, &Presence::uniform(subset, 4), Mode::Eval).unwrap().logits;
+            assert_close(&together.logits.get(i).unwrap(), &alone, 1e-5);
+        }
     }
 }
 
 #[test]
 fn an_absent_image_changes_no_bit() {
     let schema = schema(image(2, 16, 15));
-    let (network, _) = network(IMAGES, &schema).unwrap();
-    let presence = [7, 5, 2, 1];
-    let logits = |absent: f32| {
-        let batch = batch(&schema, &presence, absent);
-        numbers(&network.forward(&batch, &batch.presence, Mode::Eval).unwrap().logits)
-    };
-    let zeros = logits(0.0);
-    assert!(zeros.iter().all(|v| v.is_finite()));
-    assert_eq!(zeros, logits(f32::NAN));
-    assert_eq!(zeros, logits(1e30));
+    for text in [IMAGES, PATCHES[0], PATCHES[1]] {
+        let (network, _) = network(text, &schema).unwrap();
+        let presence = [7, 5, 2, 1];
+        let logits = |absent: f32| {
+            let batch = batch(&schema, &presence, absent);
+            numbers(&network.forward(&batch, &batch.presence, Mode::Eval).unwrap().logits)
+        };
+        let zeros = logits(0.0);
+        assert!(zeros.iter().all(|v| v.is_finite()));
+        assert_eq!(zeros, logits(f32::NAN));
+        assert_eq!(zeros, logits(1e30));
+    }
 }
 
 #[test]
@@ -107,13 +119,15 @@ fn training_on_the_concatenation_equals_the_sum_of_the_parts() {
 fn every_parameter_gets_a_gradient() {
     let schema = schema(image(2, 16, 15));
     // Without the gate, whose one hidden unit may be dead.
-    let (network, parameters) = network(&IMAGES.replace("true", "false"), &schema).unwrap();
-    let batch = batch(&schema, &[7, 5, 6, 3], f32::NAN);
-    let fused = network.forward(&batch, &batch.presence, Mode::Train).unwrap();
-    let gradients = cross_entropy(&fused.logits, &batch.labels).unwrap().backward().unwrap();
-    for (name, variable) in parameters.variables().into_iter().filter(|(name, _)| !is_running_statistic(name)) {
-        let gradient = numbers(gradients.get(&variable).unwrap_or_else(|| panic!("no gradient for {name}")));
-        assert!(gradient.iter().all(|g| g.is_finite()) && gradient.iter().any(|&g| g != 0.0), "{name}");
+    for text in [&IMAGES.replace("true", "false"), PATCHES[0], PATCHES[1]] {
+        let (network, parameters) = network(text, &schema).unwrap();
+        let batch = batch(&schema, &[7, 5, 6, 3], f32::NAN);
+        let fused = network.forward(&batch, &batch.presence, Mode::Train).unwrap();
+        let gradients = cross_entropy(&fused.logits, &batch.labels).unwrap().backward().unwrap();
+        for (name, variable) in parameters.variables().into_iter().filter(|(name, _)| !is_running_statistic(name)) {
+            let gradient = numbers(gradients.get(&variable).unwrap_or_else(|| panic!("no gradient for {name}")));
+            assert!(gradient.iter().all(|g| g.is_finite()) && gradient.iter().any(|&g| g != 0.0), "{name}");
+        }
     }
 }
 
@@ -122,6 +136,10 @@ fn maps_of_different_sizes_are_refused_or_pooled() {
     let schema = schema(image(1, 32, 20));
     let problem = refused(IMAGES, &schema);
     assert!(problem.contains("`third`") && problem.contains("`rgb`") && problem.contains("pool_to_smallest"), "{problem}");
+    for text in PATCHES {
+        let problem = refused(text, &schema);
+        assert!(problem.contains("`third`") && problem.contains("trunk.kind"), "{problem}");
+    }
 
     let (network, _) = network(&IMAGES.replace("blocks", "pool_to_smallest = true, blocks"), &schema).unwrap();
     // 8x8 of the two cameras against 16x10: they meet at 8x8, and two stages halve twice.

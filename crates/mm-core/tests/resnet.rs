@@ -48,6 +48,26 @@ fn features_have_the_shape_the_encoder_tells() {
     }
 }
 
+/// The maps of the frames lie one below the other, so the mean over positions is that over frames too.
+#[test]
+fn a_video_is_its_frames() {
+    let config = EncoderConfig::ResNet(ResNetConfig { stem: Stem::Small, stages: 2, width: 4, ..Default::default() });
+    let build =
+        |kind, shape: &[usize]| config.build("camera", &InputSpec::new(kind, shape), Parameters::new(1, &Device::Cpu).builder()).unwrap();
+    let (film, picture) = (build(InputKind::Video, &[2, 3, 9, 8]), build(InputKind::Image, &[2, 9, 8]));
+    let values: Vec<f32> = (0..2 * 2 * 3 * 9 * 8).map(|i| (i as f32 * 0.73).sin()).collect();
+    let video = Tensor::from_vec(values, (2, 2, 3, 9, 8), &Device::Cpu).unwrap();
+    let feature = film.forward(&video, Mode::Eval).unwrap();
+    assert_eq!((feature.dims(), film.feature_shape()), (&[2, 8, 15, 4][..], &[8, 15, 4][..]));
+    for frame in 0..3 {
+        let image = video.narrow(2, frame, 1).unwrap().squeeze(2).unwrap().contiguous().unwrap();
+        let difference = (feature.narrow(2, 5 * frame, 5).unwrap() - picture.forward(&image, Mode::Eval).unwrap()).unwrap();
+        let largest = difference.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(largest < 1e-5, "frame {frame}: {largest}");
+    }
+    assert_eq!(film.forward(&video, Mode::Train).unwrap().dims(), [2, 8, 15, 4]);
+}
+
 #[test]
 fn a_configuration_names_the_field_that_is_wrong() {
     let build = |text: &str, shape: &[usize]| -> Result<(), String> {
@@ -59,11 +79,14 @@ fn a_configuration_names_the_field_that_is_wrong() {
     assert_eq!(build("kind = 'resnet'\nwidth = 4", &image), Ok(()));
     assert_eq!(build("kind = 'resnet'\ndepth = 34\nstem = 'small'\nstages = 2\nwidth = 4\nsqueeze_excite = true", &image), Ok(()));
     assert_eq!(build("kind = 'mlp'\nwidths = [8]", &image), Ok(()));
+    assert_eq!(build("kind = 'conv'\nwidths = [8, 4]", &image), Ok(()));
     for (text, shape, part) in [
         ("kind = 'resnet'\ndepth = 20", &image[..], "`encoders.camera.depth`"),
         ("kind = 'resnet'\nstages = 5", &image, "`encoders.camera.stages`"),
         ("kind = 'resnet'\nwidth = 0", &image, "`encoders.camera.width`"),
         ("kind = 'resnet'", &[12], "`encoders.camera.kind`"),
+        ("kind = 'conv'\nwidths = [8]", &[12], "`encoders.camera.kind`"),
+        ("kind = 'conv'\nwidths = [0]", &image, "`encoders.camera.widths`"),
         ("kind = 'mlp'\nwidths = []", &image, "`encoders.camera.widths`"),
         ("kind = 'resnet'\nstem = '5x5'", &image, "5x5"),
         ("kind = 'resnet'\ndept = 18", &image, "dept"),

@@ -1,6 +1,6 @@
 //! Settings of the method.
 
-use crate::TranslationConfig;
+use crate::{CrossFusionConfig, TranslationConfig};
 use mm_core::fusion::{NetworkConfig, TrunkConfig};
 use mm_core::{Error, Modalities, Result, Subset};
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,18 @@ impl ModDistillConfig {
         Self { available: names.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
+    /// The published network for small patches (a [`crate::CrossFusion`] whose second encoder is the restored branch) for these
+    /// available modalities; its teacher is a [`crate::CrossFusion`] of default settings.
+    pub fn patches<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        let CrossFusionConfig { network, width, .. } = CrossFusionConfig::default();
+        Self {
+            trunk: network.trunk.clone(),
+            network: NetworkConfig { trunk: TrunkConfig::Sum, ..network },
+            translation: TranslationConfig { convolution: Some(width), ..TranslationConfig::published() },
+            ..Self::available(names)
+        }
+    }
+
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<()> {
         self.network.validate()?;
@@ -114,6 +126,12 @@ impl ModDistillConfig {
             return Err(Error::config(
                 "two_stage",
                 "its first stage is the joint adaptation alone: it needs `lambda_ja` above 0 and not `no_ja`",
+            ));
+        }
+        if self.robust && !self.no_ctn && self.translation.convolution.is_some() {
+            return Err(Error::config(
+                "translation.convolution",
+                "reads maps, but `robust` restores pooled features: set only one of them",
             ));
         }
         if self.two_stage && self.robust {

@@ -1,7 +1,7 @@
 //! From own and restored feature to the prediction.
 
 use crate::branch::Pair;
-use crate::{CrossTranslation, ModDistillConfig, Translated};
+use crate::{ConvTranslation, CrossTranslation, ModDistillConfig, Translated};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use mm_core::Result;
@@ -17,6 +17,7 @@ pub(crate) struct Fusion {
 
 enum Join {
     Translation(CrossTranslation),
+    Convolution(ConvTranslation),
     /// The ablation: concatenation of the pooled features, linear, ReLU.
     Concat(ConcatLinear),
 }
@@ -33,11 +34,18 @@ impl Fusion {
     /// For features of this shape (without the batch).
     pub fn new(config: &ModDistillConfig, shape: &[usize], classes: usize, vb: VarBuilder) -> Result<Self> {
         let channels = shape[0];
-        let join = match config.no_ctn {
-            true => Join::Concat(concat_linear(&[channels, channels], channels, vb.pp("fusion"))?),
-            false => Join::Translation(CrossTranslation::new(channels, 2, &config.translation, vb.pp("fusion"))?),
+        let (vb_fusion, vb_trunk) = (vb.pp("fusion"), vb.pp("trunk"));
+        let join = match config.translation.convolution {
+            _ if config.no_ctn => Join::Concat(concat_linear(&[channels, channels], channels, vb_fusion)?),
+            Some(width) => Join::Convolution(ConvTranslation::new(shape, 2, width, vb_fusion)?),
+            None => Join::Translation(CrossTranslation::new(channels, 2, &config.translation, vb_fusion)?),
         };
-        let trunk = config.trunk.build(&["fused".to_string()], &[shape], vb.pp("trunk"))?;
+        let fused_shape = match &join {
+            Join::Translation(_) => shape,
+            Join::Convolution(translation) => translation.joint_shape(),
+            Join::Concat(_) => &[channels],
+        };
+        let trunk = config.trunk.build(&["fused".to_string()], &[fused_shape], vb_trunk)?;
         let head = linear(trunk.feature_shape()[0], classes, vb.pp("head"))?;
         Ok(Self { join, trunk, head })
     }
@@ -49,6 +57,7 @@ impl Fusion {
                 let translated = translation.forward(restored, own, mode)?;
                 (translated.fused.clone(), Some(translated))
             }
+            Join::Convolution(translation) => (translation.forward(restored, own, mode)?, None),
             Join::Concat(layer) => (layer.forward(&[Some(pool(restored)?), Some(pool(own)?)])?.relu()?, None),
         };
         let feature = self.trunk.forward(&[Some(fused)], mode)?;

@@ -6,7 +6,7 @@ use mm_core::nn::{BatchNorm, Linear, Mode, batch_norm, linear};
 use mm_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Form of the cross translation; the published one has both off.
+/// Form of the cross translation; the published one for large images has all of it off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TranslationConfig {
@@ -14,19 +14,23 @@ pub struct TranslationConfig {
     pub residual: bool,
     /// Batch normalisation before the last ReLU.
     pub norm: bool,
+    /// Channels of translators that are 3x3 convolutions of stride 2, as published for small patches (128): a
+    /// [`crate::ConvTranslation`]. `residual` and `norm` do not apply then, and nothing is reconstructed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub convolution: Option<usize>,
 }
 
 impl Default for TranslationConfig {
     /// What costs no accuracy with vectors and few samples.
     fn default() -> Self {
-        Self { residual: true, norm: false }
+        Self { residual: true, norm: false, convolution: None }
     }
 }
 
 impl TranslationConfig {
     /// The published form, which is for image-like features.
     pub fn published() -> Self {
-        Self { residual: false, norm: false }
+        Self { residual: false, norm: false, convolution: None }
     }
 }
 

@@ -1,6 +1,5 @@
 //! `cargo xtask golden FILE`: computes every case of a golden-value file and compares.
 
-mod audio_visual;
 mod case;
 mod classification;
 mod dmrnet;
@@ -11,6 +10,7 @@ mod mmanet;
 mod mod_distill;
 mod networks;
 mod optimizers;
+mod two_sensors;
 mod udml;
 
 use anyhow::{Context, Result};

@@ -1,7 +1,7 @@
 //! Whole networks with the published names, weights filled by formula.
 
 use super::case::{Case, Outputs, fill};
-use super::{audio_visual, face_spoofing};
+use super::{face_spoofing, two_sensors};
 use anyhow::{Context, Result, bail};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
@@ -26,7 +26,8 @@ fn compute(case: &Case) -> Result<Outputs> {
         "mmanet_teacher_surf" => face_spoofing::mmanet_teacher(case),
         "mmanet_surf" => face_spoofing::mmanet(case),
         "dmrnet_surf" => face_spoofing::dmrnet(case),
-        "udml_av" => audio_visual::udml(case),
+        "udml_av" => two_sensors::udml(case),
+        "cross_fusion_patch" => two_sensors::cross_fusion(case),
         unknown => bail!("unknown network `{unknown}`"),
     }
 }

@@ -1,9 +1,11 @@
 //! Encoders: input of one modality in, feature out.
 
+mod conv;
 mod mlp;
 mod precision;
 mod resnet;
 
+pub use conv::ConvEncoder;
 pub use mlp::MlpEncoder;
 pub use precision::EncoderDType;
 pub use resnet::{ResNet, ResNetBackbone, ResNetConfig, ResNetEncoder, Stem};
@@ -33,6 +35,11 @@ pub enum EncoderConfig {
         /// Width of each layer.
         widths: Vec<usize>,
     },
+    /// 3x3 convolution, batch normalisation and ReLU per width, for small patches of images: its feature is a map of their size.
+    Conv {
+        /// Channels of each layer.
+        widths: Vec<usize>,
+    },
     /// A residual network for images, and for videos frame by frame; its feature is a map (see [`ResNetEncoder`]).
     #[serde(rename = "resnet")]
     ResNet(ResNetConfig),
@@ -48,7 +55,7 @@ impl EncoderConfig {
     /// Refuses settings that cannot work; `field` is for the message.
     pub fn validate(&self, field: &str) -> Result<()> {
         match self {
-            Self::Mlp { widths } => check_widths(&format!("{field}.widths"), widths),
+            Self::Mlp { widths } | Self::Conv { widths } => check_widths(&format!("{field}.widths"), widths),
             Self::ResNet(config) => config.validate().map_err(|error| match error {
                 Error::Config { field: inner, problem } => Error::config(format!("{field}.{inner}"), problem),
                 other => other,
@@ -65,6 +72,12 @@ impl EncoderConfig {
         };
         let encoder: Result<Box<dyn Encoder>> = match (self, input.shape.as_slice()) {
             (Self::Mlp { widths }, _) => MlpEncoder::new(input.elements(), widths, vb).map(|e| Box::new(e) as _),
+            (Self::Conv { widths }, &[channels, height, width]) => {
+                ConvEncoder::new([channels, height, width], widths, vb).map(|e| Box::new(e) as _)
+            }
+            (Self::Conv { .. }, shape) => {
+                Err(Error::config("kind", format!("`conv` reads images [channels, height, width], but `{name}` has shape {shape:?}")))
+            }
             (Self::ResNet(config), &[channels, height, width]) => {
                 ResNetEncoder::new(config, channels, 1, [height, width], vb).map(|e| Box::new(e) as _)
             }

@@ -6,13 +6,17 @@
 mod combinations;
 mod features;
 mod network;
+mod pointwise_trunk;
 mod resnet_trunk;
 mod shared_resnet18;
+mod sum_trunk;
 mod trunk;
 
 pub use combinations::map_combination_sums;
 pub use features::{Encoders, Features, keep_present};
 pub use network::{Fused, FusionNetwork, NetworkConfig};
+pub use pointwise_trunk::PointwiseTrunk;
 pub use resnet_trunk::{ResNetTrunk, ResNetTrunkConfig};
 pub use shared_resnet18::shared_resnet18_names;
+pub use sum_trunk::SumTrunk;
 pub use trunk::{MlpTrunk, Trunk, TrunkConfig, pool};

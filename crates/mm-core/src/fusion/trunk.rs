@@ -1,6 +1,6 @@
 //! The shared part behind the concatenation of features.
 
-use super::{ResNetTrunk, ResNetTrunkConfig};
+use super::{PointwiseTrunk, ResNetTrunk, ResNetTrunkConfig, SumTrunk};
 use crate::error::{Error, Result};
 use crate::nn::{BatchNorm, ConcatLinear, Linear, Mode, batch_norm, check_widths, concat_linear, linear_no_bias};
 use candle_core::Tensor;
@@ -46,6 +46,13 @@ pub enum TrunkConfig {
         /// Width of each layer.
         widths: Vec<usize>,
     },
+    /// 1x1 convolution, batch normalisation and ReLU per width, on maps of one size.
+    Pointwise {
+        /// Channels of each layer.
+        widths: Vec<usize>,
+    },
+    /// The sum of features of one shape, without parameters; of one modality, its feature.
+    Sum,
     /// Residual stages behind the concatenation of maps `[channels, height, width]`.
     #[serde(rename = "resnet")]
     ResNet(ResNetTrunkConfig),
@@ -61,7 +68,8 @@ impl TrunkConfig {
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<()> {
         match self {
-            Self::Mlp { widths } => check_widths("trunk.widths", widths),
+            Self::Mlp { widths } | Self::Pointwise { widths } => check_widths("trunk.widths", widths),
+            Self::Sum => Ok(()),
             Self::ResNet(config) => config.validate(),
         }
     }
@@ -73,6 +81,8 @@ impl TrunkConfig {
                 let inputs: Vec<usize> = feature_shapes.iter().map(|shape| shape[0]).collect();
                 Ok(Box::new(MlpTrunk::new(&inputs, widths, vb)?))
             }
+            Self::Pointwise { widths } => Ok(Box::new(PointwiseTrunk::new(names, feature_shapes, widths, vb)?)),
+            Self::Sum => Ok(Box::new(SumTrunk::new(names, feature_shapes)?)),
             Self::ResNet(config) => Ok(Box::new(ResNetTrunk::new(config, names, feature_shapes, vb)?)),
         }
     }

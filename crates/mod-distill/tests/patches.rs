@@ -1,0 +1,206 @@
+//! The network for small patches: a spectral image and a height map, fused by cross translation or distilled into the first.
+
+use candle_core::{Device, Tensor};
+use mm_core::data::{Batch, Dataset, InputKind, InputSpec, Schema, TableDataset, Target};
+use mm_core::loss::cross_entropy;
+use mm_core::nn::{Mode, Parameters};
+use mm_core::predict::Predictor;
+use mm_core::train::{Method, Progress, Step, TrainConfig, fit};
+use mm_core::{Error, Modalities, Presence, Result, Subset, rng};
+use mod_distill::*;
+
+const CLASSES: usize = 3;
+const SAMPLES: usize = 36;
+
+fn schema() -> Schema {
+    let inputs = vec![InputSpec::new(InputKind::Image, [6, 5, 4]), InputSpec::new(InputKind::Image, [1, 5, 4])];
+    let classes = (0..CLASSES).map(|class| class.to_string()).collect();
+    Schema::new(Modalities::new(["hsi", "lidar"]).unwrap(), inputs, Target::Classes(classes)).unwrap()
+}
+
+/// Both sensors show the class as a fixed random pattern with some noise; with `holes` every third sample lacks one of them.
+fn dataset(holes: bool) -> TableDataset {
+    let schema = schema();
+    let labels: Vec<u32> = (0..SAMPLES).map(|i| (i % CLASSES) as u32).collect();
+    let table = |(m, input): (usize, &InputSpec)| -> Vec<f32> {
+        let width = input.elements();
+        let patterns = rng::standard_normal(&mut rng::stream(9, "pattern", &[m as u64]), CLASSES * width);
+        let noise = rng::standard_normal(&mut rng::stream(9, "noise", &[m as u64]), SAMPLES * width);
+        let clean = labels.iter().flat_map(|&l| patterns[l as usize * width..][..width].to_vec());
+        clean.zip(noise).map(|(p, n)| p + 0.5 * n).collect()
+    };
+    let subset = |i: usize| if holes && i % 3 == 2 { Subset::single(i % 2) } else { Subset::full(2) };
+    let tables = schema.inputs.iter().enumerate().map(table).collect();
+    TableDataset::new(schema, tables, Presence::new((0..SAMPLES).map(subset).collect()), labels).unwrap()
+}
+
+fn batch(holes: bool) -> Batch {
+    dataset(holes).batch(&(0..SAMPLES).collect::<Vec<_>>(), &Device::Cpu).unwrap()
+}
+
+fn cross_fusion(seed: u64) -> CrossFusion {
+    CrossFusion::new(CrossFusionConfig::default(), &schema(), seed, &Device::Cpu).unwrap()
+}
+
+fn distilled(seed: u64) -> ModDistill {
+    let builder = ModDistill::builder(schema()).config(ModDistillConfig::patches(["hsi"])).seed(seed);
+    builder.build_with_teacher(cross_fusion(5)).unwrap()
+}
+
+fn train<M: Method>(mut model: M, holes: bool) -> M {
+    let config = TrainConfig { epochs: 3, batch_size: 12, ..TrainConfig::default() };
+    fit(&mut model, &dataset(holes), &(0..SAMPLES).collect::<Vec<_>>(), &[], &config, None, &Progress::hidden()).unwrap();
+    model
+}
+
+fn bits(tensor: &Tensor) -> Vec<u32> {
+    tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+}
+
+fn loss(model: &impl Predictor, batch: &Batch) -> f32 {
+    cross_entropy(&model.predict(batch).unwrap(), &batch.labels).unwrap().to_scalar().unwrap()
+}
+
+fn assert_close(a: &Tensor, b: &Tensor) {
+    let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    assert!(difference < 1e-4, "{difference}");
+}
+
+/// The batch with `value` wherever `spoil(row, modality)`.
+fn spoilt(batch: &Batch, value: f32, spoil: impl Fn(usize, usize) -> bool) -> Batch {
+    let mut spoilt = batch.clone();
+    for (m, input) in spoilt.inputs.iter_mut().enumerate() {
+        let Some(tensor) = input else { continue };
+        let width = tensor.elem_count() / batch.len();
+        let mut values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        values.iter_mut().enumerate().filter(|(i, _)| spoil(i / width, m)).for_each(|(_, v)| *v = value);
+        *input = Some(Tensor::from_vec(values, tensor.shape(), &Device::Cpu).unwrap());
+    }
+    spoilt
+}
+
+/// Training lowers the loss of `start`, and a model that loads the file of the deployed part predicts the same bits.
+fn learns_and_loads<M: Method>(start: M, trained: &M, other: &(impl Predictor + ?Sized), parameters: &Parameters, batch: &Batch) {
+    let (before, after) = (loss(&start, batch), loss(trained, batch));
+    assert!(after < 0.7 * before, "{before} before, {after} after");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.safetensors");
+    trained.parameters().save(&file, |name| trained.is_deployed(name)).unwrap();
+    let expected = bits(&trained.predict(batch).unwrap());
+    assert_ne!(bits(&other.predict(batch).unwrap()), expected);
+    parameters.load(&file).unwrap();
+    assert_eq!(bits(&other.predict(batch).unwrap()), expected);
+}
+
+#[test]
+fn cross_fusion_learns_and_loads() {
+    let other = cross_fusion(9);
+    learns_and_loads(cross_fusion(1), &train(cross_fusion(1), true), &other, other.parameters(), &batch(true));
+}
+
+#[test]
+fn its_distilled_form_learns_and_loads() {
+    let other = ModDistill::builder(schema()).config(ModDistillConfig::patches(["hsi"])).seed(9).build().unwrap();
+    learns_and_loads(distilled(1), &train(distilled(1), false), &other, other.parameters(), &batch(false));
+}
+
+#[test]
+fn what_an_absent_sensor_holds_changes_no_bit() -> Result<()> {
+    let (model, clean) = (train(cross_fusion(1), true), batch(true));
+    let expected = bits(&model.predict(&clean)?);
+    let absent = |row: usize, m: usize| !clean.presence.subsets()[row].contains(m);
+    for value in [f32::NAN, 1e30, -3.0] {
+        assert_eq!(bits(&model.predict(&spoilt(&clean, value, absent))?), expected, "{value}");
+    }
+    // In training too, whose statistics are those of what is there.
+    let step = Step { seed: 0, epoch: 0, epochs: 1, step: 0, steps: 1 };
+    let task = |batch: &Batch| -> Result<Vec<u32>> { Ok(bits(&cross_fusion(1).loss(batch, &step)?.total()?)) };
+    assert_eq!(task(&clean)?, task(&spoilt(&clean, f32::NAN, absent))?);
+    // The distilled form never reads what is privileged.
+    let (model, clean) = (distilled(1), batch(false));
+    assert_eq!(bits(&model.predict(&clean)?), bits(&model.predict(&spoilt(&clean, f32::NAN, |_, m| m == 1))?));
+    Ok(())
+}
+
+#[test]
+fn an_encoder_runs_once_and_only_if_its_sensor_is_there() -> Result<()> {
+    let (model, batch) = (train(cross_fusion(1), false), batch(false));
+    let subsets: Vec<Subset> = Subset::all_non_empty(2).collect();
+    let together = model.predict_combinations(&batch, &subsets)?;
+    assert_eq!((together.logits.dims(), together.encoder_passes), (&[3, SAMPLES, CLASSES][..], 2));
+    for (i, &subset) in subsets.iter().enumerate() {
+        let mut alive = batch.with_presence(Presence::uniform(subset, SAMPLES))?;
+        alive.inputs.iter_mut().enumerate().filter(|(m, _)| !subset.contains(*m)).for_each(|(_, input)| *input = None);
+        let alone = model.predict_combinations(&alive, &[subset])?;
+        assert_eq!(alone.encoder_passes, subset.len());
+        assert_close(&alone.logits.get(0)?, &together.logits.get(i)?);
+        assert_close(&model.predict(&alive)?, &together.logits.get(i)?);
+    }
+    // The distilled form runs two encoders, both on the available sensor, whatever else is there.
+    let predictions = distilled(1).predict_combinations(&batch, &[Subset::single(0), Subset::full(2)])?;
+    assert_eq!(predictions.encoder_passes, 2);
+    assert_close(&predictions.logits.get(0)?, &predictions.logits.get(1)?);
+    Ok(())
+}
+
+/// The distilled form is the cross fusion of the own and the restored feature: with the weights of one, the other's prediction.
+#[test]
+fn the_distilled_form_is_cross_fusion_of_both_branches() -> Result<()> {
+    let inputs = vec![InputSpec::new(InputKind::Image, [6, 5, 4]); 2];
+    let twice = Schema::new(Modalities::new(["restored", "own"])?, inputs, schema().target)?;
+    let fusion = CrossFusion::new(CrossFusionConfig::default(), &twice, 3, &Device::Cpu)?;
+    let model = distilled(1);
+    let theirs: std::collections::BTreeMap<_, _> = fusion.parameters().variables().into_iter().collect();
+    for (name, variable) in model.parameters().variables() {
+        let branch = ["own", "restored"].into_iter().find(|branch| name.starts_with(&format!("{branch}.")));
+        let theirs = match branch {
+            Some(branch) => theirs.get(&name.replace(&format!("{branch}.encoders.hsi"), &format!("encoders.{branch}"))),
+            None => theirs.get(&name),
+        };
+        if model.is_deployed(&name) {
+            variable.set(theirs.unwrap_or_else(|| panic!("nothing is like {name}")))?;
+        }
+    }
+    let batch = batch(false);
+    let input = batch.inputs[0].clone();
+    let presence = Presence::uniform(Subset::full(2), SAMPLES);
+    let doubled = Batch::new(vec![input.clone(), input], presence, batch.labels.clone(), batch.rows.clone())?;
+    assert_close(&model.predict(&batch)?, &fusion.predict(&doubled)?);
+    Ok(())
+}
+
+#[test]
+fn translators_are_shared() -> Result<()> {
+    let translation = ConvTranslation::new(&[3, 5, 4], 2, 7, Parameters::new(1, &Device::Cpu).builder())?;
+    assert_eq!(translation.joint_shape(), [14, 3, 2]);
+    let feature = |key| Tensor::from_vec(rng::standard_normal(&mut rng::stream(key, "x", &[]), 120), (2, 3, 5, 4), &Device::Cpu).unwrap();
+    let (restored, available) = (feature(1), feature(2));
+    let fused = translation.forward(&restored, &available, Mode::Eval)?;
+    assert_eq!(fused.dims(), [2, 14, 3, 2]);
+    assert_close(&fused, &translation.forward(&available, &restored, Mode::Eval)?);
+    assert_close(&translation.forward(&restored, &restored, Mode::Eval)?, &translation.joint(&restored, Mode::Eval)?);
+    Ok(())
+}
+
+#[test]
+fn settings_that_cannot_work_name_the_field() {
+    let field = |config: ModDistillConfig| match ModDistill::builder(schema()).config(config).build() {
+        Err(Error::Config { field, .. }) => field,
+        _ => panic!("accepted"),
+    };
+    let patches = || ModDistillConfig::patches(["hsi"]);
+    assert_eq!(field(ModDistillConfig { robust: true, ..patches() }), "translation.convolution");
+    let zero = TranslationConfig { convolution: Some(0), ..TranslationConfig::published() };
+    assert_eq!(field(ModDistillConfig { translation: zero, ..patches() }), "translation.convolution");
+    let vectors = mm_core::fusion::NetworkConfig::default();
+    assert_eq!(field(ModDistillConfig { network: vectors.clone(), ..patches() }), "translation.convolution");
+    assert_eq!(field(ModDistillConfig { no_ctn: true, ..patches() }), "trunk.kind");
+    let fusion = CrossFusion::new(CrossFusionConfig { network: vectors, ..Default::default() }, &schema(), 0, &Device::Cpu);
+    assert!(matches!(fusion, Err(Error::Config { field, .. }) if field == "translation.convolution"));
+    let small = InputSpec::new(InputKind::Image, [1, 5, 3]);
+    let uneven = Schema::new(schema().modalities, vec![schema().inputs[0].clone(), small], schema().target).unwrap();
+    let problem = CrossFusion::new(CrossFusionConfig::default(), &uneven, 0, &Device::Cpu).map(|_| ()).unwrap_err().to_string();
+    assert!(problem.contains("`lidar`") && problem.contains("[64, 5, 3]"), "{problem}");
+    let read: TranslationConfig = serde_json::from_str(r#"{"convolution": 128}"#).unwrap();
+    assert_eq!(read.convolution, Some(128));
+}
