@@ -105,6 +105,17 @@ fn its_distilled_form_learns_and_loads() {
 }
 
 #[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let with_threads = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| bits(&train(distilled(1), false).predict(&batch(false)).unwrap()))
+    };
+    let one = with_threads(1);
+    assert_eq!(one, with_threads(2));
+    assert_eq!(one, with_threads(5));
+}
+
+#[test]
 fn what_an_absent_sensor_holds_changes_no_bit() -> Result<()> {
     let (model, clean) = (train(cross_fusion(1), true), batch(true));
     let expected = bits(&model.predict(&clean)?);
