@@ -1,7 +1,7 @@
 //! Reading tables: what is accepted, and the message for everything that is not.
 
 use flate2::{Compression, write::GzEncoder};
-use mm_core::data::{Dataset, DatasetCard, LoadedData};
+use mm_core::data::{Dataset, DatasetCard, InputSpec, LoadedData};
 use mm_core::{Error, Result};
 use std::borrow::Cow;
 use std::io::Write;
@@ -230,4 +230,20 @@ fn cards_that_cannot_be_used() {
     fails(load_card(&format!("{CARD}{view}"), &[]), &["a.csv: entity not found"]);
     let missing = DatasetCard::from_path("no/such.toml").unwrap_err().to_string();
     assert!(missing.contains("no/such.toml"), "{missing}");
+}
+
+#[test]
+fn a_view_may_be_an_image() {
+    let files: [(&str, &[u8]); 1] = [("a.csv", b"p0,p1,p2,p3,p4,p5,kind\n1,2,3,4,5,6,x\n7,8,9,10,11,12,y\n")];
+    let card = |shape: &str| format!("{CARD}[[view]]\nmodality = \"a\"\nfile = \"a.csv\"\nshape = {shape}\n");
+    let loaded = load_card(&card("[1, 2, 3]"), &files).unwrap();
+    assert_eq!(loaded.data.schema().inputs, [InputSpec::image([1, 2, 3])]);
+    let batch = loaded.data.batch(&[1], &candle_core::Device::Cpu).unwrap();
+    let image = batch.inputs[0].as_ref().unwrap().get(0).unwrap().get(0).unwrap().to_vec2::<f32>().unwrap();
+    assert_eq!(image, [[7.0, 8.0, 9.0], [10.0, 11.0, 12.0]]);
+    fails(load_card(&card("[1, 3, 3]"), &files), &["a.csv:1:1", "`a` has 6 feature columns", "[1, 3, 3]` needs 9"]);
+    fails(load_card(&card("[0, 2, 3]"), &files), &["view.shape in cards/t.toml", "the shape of `a` has a 0"]);
+    fails(load_card(&card("[2, 3]"), &files), &["cards/t.toml:8:9", "3"]);
+    // Too large to multiply.
+    fails(load_card(&card("[9223372036854775807, 2, 3]"), &files), &["has 6 feature columns"]);
 }

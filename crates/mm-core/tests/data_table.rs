@@ -1,16 +1,14 @@
 //! Data sets in memory: construction, batches, order, splits, standardization; and a foreign data set from files.
 
 use candle_core::{Device, Tensor};
-use mm_core::data::{
-    Amount, Batch, Dataset, DatasetCard, InputKind, InputSpec, Part, Schema, Split, SplitSpec, Standardizer, TableDataset, Target,
-};
+use mm_core::data::{Amount, Batch, Dataset, DatasetCard, InputSpec, Part, Schema, Split, SplitSpec, Standardizer, TableDataset, Target};
 use mm_core::data::{epoch_batches, nearest};
 use mm_core::{Modalities, Presence, Subset};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 
 fn schema(classes: usize) -> Schema {
-    let inputs = vec![InputSpec::vector(2), InputSpec::new(InputKind::Image, [1, 1, 3])];
+    let inputs = vec![InputSpec::vector(2), InputSpec::image([1, 1, 3])];
     let names = (0..classes).map(|c| format!("class-{c}")).collect();
     Schema::new(Modalities::new(["v", "i"]).unwrap(), inputs, Target::Classes(names)).unwrap()
 }
@@ -137,17 +135,21 @@ fn groups_stay_together_and_parts_are_near_their_size() {
 #[test]
 fn standardization_uses_training_rows_that_have_the_modality() {
     let data = table(vec![0; 6], 1);
-    let standardizer = Standardizer::fit(&data, &[0, 2, 4]).unwrap();
-    let [view] = standardizer.views() else { panic!("only the vector is standardized") };
-    // Mean and standard deviation of 0, 2, 4; a constant gets 1.
-    assert_eq!((view.mean.as_slice(), view.std.as_slice()), ([2.0, 7.0].as_slice(), [(8f64 / 3.0).sqrt(), 1.0].as_slice()));
+    let standardizer = Standardizer::fit(&data, &[0, 1, 2, 4, 5]).unwrap();
+    let [view, image] = standardizer.views() else { panic!("two modalities") };
+    // The image is there in samples 1 and 5, all its pixels are one channel.
+    assert_eq!((image.mean.as_slice(), image.std.as_slice()), ([3.0].as_slice(), [2.0].as_slice()));
+    // A constant gets 1.
+    assert_eq!((view.mean.as_slice(), view.std.as_slice()), ([2.4, 7.0].as_slice(), [(17.2f64 / 5.0).sqrt(), 1.0].as_slice()));
     let mut applied = data.clone();
     standardizer.apply(&mut applied).unwrap();
     let rows = data.batch(&[5, 0], &Device::Cpu).unwrap();
     let same = standardizer.apply_tensor("v", rows.inputs[0].as_ref().unwrap()).unwrap().to_vec2::<f32>().unwrap();
     assert_eq!(same[0], applied.column(0)[10..]);
     assert_eq!(same[0][1], 0.0);
-    assert_eq!(applied.column(1)[3..6], [1.0; 3]);
+    assert_eq!(applied.column(1)[3..6], [-1.0; 3]);
+    let image = standardizer.apply_tensor("i", rows.inputs[1].as_ref().unwrap()).unwrap();
+    assert_eq!(image.flatten_all().unwrap().to_vec1::<f32>().unwrap()[..3], [1.0; 3]);
     let text = serde_json::to_string(&standardizer).unwrap();
     assert_eq!(serde_json::from_str::<Standardizer>(&text).unwrap(), standardizer);
 }

@@ -31,6 +31,9 @@ pub struct Plan {
     /// Training settings of all cells.
     #[serde(default)]
     train: toml::Table,
+    /// Network of every run whose options name none.
+    #[serde(default)]
+    network: Option<toml::Table>,
     /// Combinations to evaluate, such as `["rgb", "rgb+depth"]`; all by default.
     #[serde(default)]
     combinations: Option<Vec<String>>,
@@ -182,7 +185,7 @@ impl Plan {
                         card: data.card.clone(),
                         train_per_class: data.train_per_class,
                         method: run.method,
-                        options: run.options.clone(),
+                        options: self.options(run),
                         train: self.train_config(data, run, seed)?,
                         combinations: combinations.clone(),
                         corruptions: corruptions.clone(),
@@ -200,6 +203,15 @@ impl Plan {
             }
         }
         Ok(cells)
+    }
+
+    /// The run's options, with the plan's network where they name none.
+    fn options(&self, run: &RunEntry) -> toml::Table {
+        let mut options = run.options.clone();
+        if let Some(network) = &self.network {
+            options.entry("network").or_insert_with(|| toml::Value::Table(network.clone()));
+        }
+        options
     }
 
     fn train_config(&self, data: &DataEntry, run: &RunEntry, seed: u64) -> Result<TrainConfig> {

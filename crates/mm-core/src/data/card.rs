@@ -144,6 +144,10 @@ impl DatasetCard {
     fn check(&self) -> Result<()> {
         let at = |field: &str| format!("{field} in {}", self.path.display());
         Modalities::new(self.views.iter().map(|v| &v.modality)).map_err(|e| Error::config(at("view"), e.to_string()))?;
+        if let Some(view) = self.views.iter().find(|v| v.shape.is_some_and(|shape| shape.contains(&0))) {
+            let problem = format!("the shape of `{}` has a 0; it is [channels, height, width]", view.modality);
+            return Err(Error::config(at("view.shape"), problem));
+        }
         if self.split.is_some() && self.has_column(&self.part, |v| &v.part) {
             return Err(Error::config(at("split"), "the split is fixed by the column `part`; keep one of the two"));
         }

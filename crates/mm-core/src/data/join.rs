@@ -1,7 +1,7 @@
 //! Views of several files joined to samples.
 
 use super::view::{GROUP, ID, KEY_NAMES, LABEL, PART, View};
-use super::{InputSpec, Schema, TableDataset, Target};
+use super::{Schema, TableDataset, Target};
 use super::{split::Part, text::parse_error};
 use crate::error::{Error, Result};
 use crate::modality::{Modalities, Presence, Subset};
@@ -99,7 +99,7 @@ pub(super) fn join(views: Vec<View>, how: Join, allow_unmatched: bool) -> Result
                 "values that are not finite: the modality counts as missing there"
             );
         }
-        inputs.push(InputSpec::vector(width));
+        inputs.push(view.input);
         report.push(ViewReport {
             modality: view.modality,
             features: view.features,

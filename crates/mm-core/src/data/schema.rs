@@ -67,6 +67,11 @@ impl InputSpec {
         Self::new(InputKind::Vector, [features])
     }
 
+    /// An image `[channels, height, width]`.
+    pub fn image(shape: [usize; 3]) -> Self {
+        Self::new(InputKind::Image, shape)
+    }
+
     /// Numbers in one sample (saturating).
     pub fn elements(&self) -> usize {
         self.shape.iter().fold(1, |n, &d| n.saturating_mul(d))

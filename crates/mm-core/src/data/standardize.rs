@@ -1,13 +1,14 @@
-//! Standardization: features with mean 0 and standard deviation 1 over the training samples.
+//! Standardization: mean 0 and standard deviation 1 over the training samples, for each feature or channel.
 
-use super::{Dataset, InputKind, Schema, TableDataset};
+use super::{Dataset, InputKind, InputSpec, Schema, TableDataset};
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Means and standard deviations of the training samples; stored with a model as JSON.
 ///
-/// Only vectors are standardized; other kinds of input pass as they are.
+/// A vector is standardized feature by feature, an image channel by channel: a pixel that hardly varies (a border) would be
+/// blown up by its own deviation, and a convolution expects one scale over all positions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standardizer {
@@ -20,9 +21,9 @@ pub struct Standardizer {
 pub struct ViewStatistics {
     /// Name of the modality.
     pub modality: String,
-    /// Mean of each feature.
+    /// Mean of each feature, or of each channel of an image.
     pub mean: Vec<f64>,
-    /// Standard deviation of each feature (over n); 1 where a feature is constant.
+    /// Standard deviation of each (over n); 1 where it is constant.
     pub std: Vec<f64>,
 }
 
@@ -34,18 +35,17 @@ impl Standardizer {
     pub fn fit(data: &dyn Dataset, rows: &[usize]) -> Result<Self> {
         let schema = data.schema();
         let mut views: Vec<ViewStatistics> = Vec::new();
-        let mut positions = Vec::new();
-        for (m, (name, input)) in schema.modalities.names().iter().zip(&schema.inputs).enumerate() {
-            if input.kind == InputKind::Vector {
-                let zeros = vec![0.0; input.elements()];
-                views.push(ViewStatistics { modality: name.clone(), mean: zeros.clone(), std: zeros });
-                positions.push(m);
-            }
+        for (name, input) in schema.modalities.names().iter().zip(&schema.inputs) {
+            let zeros = vec![0.0; channels(input)];
+            views.push(ViewStatistics { modality: name.clone(), mean: zeros.clone(), std: zeros });
         }
+        // How many values went into each statistic of a view.
         let mut counts = vec![0.0f64; views.len()];
-        each_present(data, rows, &positions, |view, x| {
-            counts[view] += 1.0;
-            views[view].mean.iter_mut().zip(x).for_each(|(mean, &x)| *mean += f64::from(x));
+        each_present(data, rows, |view, x| {
+            let mean = &mut views[view].mean;
+            let size = x.len() / mean.len();
+            counts[view] += size as f64;
+            mean.iter_mut().zip(x.chunks_exact(size)).for_each(|(mean, x)| x.iter().for_each(|&x| *mean += f64::from(x)));
         })?;
         for (view, &count) in views.iter_mut().zip(&counts) {
             if count == 0.0 {
@@ -53,11 +53,11 @@ impl Standardizer {
             }
             view.mean.iter_mut().for_each(|mean| *mean /= count);
         }
-        each_present(data, rows, &positions, |view, x| {
+        each_present(data, rows, |view, x| {
             let ViewStatistics { mean, std, .. } = &mut views[view];
-            for ((sum, mean), &x) in std.iter_mut().zip(mean).zip(x) {
-                let distance = f64::from(x) - *mean;
-                *sum += distance * distance;
+            let size = x.len() / mean.len();
+            for ((sum, mean), x) in std.iter_mut().zip(mean).zip(x.chunks_exact(size)) {
+                x.iter().map(|&x| f64::from(x) - *mean).for_each(|distance| *sum += distance * distance);
             }
         })?;
         for (view, &count) in views.iter_mut().zip(&counts) {
@@ -83,28 +83,33 @@ impl Standardizer {
         for m in 0..data.schema().modalities.len() {
             let Some(view) = self.view(&data.schema().modalities.names()[m]) else { continue };
             let present: Vec<bool> = data.presences().subsets().iter().map(|s| s.contains(m)).collect();
-            let rows = data.column_mut(m).chunks_exact_mut(view.mean.len());
+            let width = data.schema().inputs[m].elements();
+            let rows = data.column_mut(m).chunks_exact_mut(width);
             rows.zip(present).filter(|(_, present)| *present).for_each(|(x, _)| view.apply(x));
         }
         Ok(())
     }
 
-    /// Standardizes one modality of some samples: `[batch, features]` in, the same out. Keeps no gradient.
+    /// Standardizes one modality of some samples: `[batch, features]` or `[batch, channels, height, width]` in, the same out.
+    /// Keeps no gradient.
     pub fn apply_tensor(&self, modality: &str, xs: &Tensor) -> Result<Tensor> {
         let view = self.view(modality).ok_or_else(|| {
             let known: Vec<&str> = self.views.iter().map(|v| v.modality.as_str()).collect();
             Error::Data(format!("the standardizer has no modality `{modality}`; it has: {}", known.join(", ")))
         })?;
-        let width = view.mean.len();
-        if xs.dims().len() != 2 || xs.dims()[1] != width {
-            return Err(Error::shape(modality, format!("[batch, {width}]"), xs.dims()));
+        let channels = view.mean.len();
+        if !matches!(xs.rank(), 2 | 4) || xs.dims()[1] != channels {
+            return Err(Error::shape(modality, format!("[batch, {channels}] or [batch, {channels}, height, width]"), xs.dims()));
         }
+        let width: usize = xs.dims()[1..].iter().product();
         let mut values = xs.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
-        values.chunks_exact_mut(width).for_each(|x| view.apply(x));
+        if width > 0 {
+            values.chunks_exact_mut(width).for_each(|x| view.apply(x));
+        }
         Ok(Tensor::from_vec(values, xs.shape(), xs.device())?)
     }
 
-    /// Whether it was made for such data: the same vector modalities with the same widths.
+    /// Whether it was made for such data: the same modalities with the same numbers of features or channels.
     pub fn check(&self, schema: &Schema) -> Result<()> {
         for view in &self.views {
             schema.modalities.index(&view.modality)?;
@@ -112,13 +117,13 @@ impl Standardizer {
                 return Err(Error::Data(format!("the statistics of modality `{}` are damaged", view.modality)));
             }
         }
-        for (name, input) in schema.modalities.names().iter().zip(&schema.inputs).filter(|(_, i)| i.kind == InputKind::Vector) {
+        for (name, input) in schema.modalities.names().iter().zip(&schema.inputs) {
             match self.view(name) {
                 None => return Err(Error::Data(format!("the standardizer was fitted without modality `{name}`"))),
-                Some(view) if view.mean.len() != input.elements() => {
-                    let (fitted, found) = (view.mean.len(), input.elements());
+                Some(view) if view.mean.len() != channels(input) => {
+                    let (fitted, found) = (view.mean.len(), channels(input));
                     return Err(Error::Data(format!(
-                        "modality `{name}` has {found} features, but the standardizer was fitted on {fitted}"
+                        "modality `{name}` has {found} features or channels, but the standardizer was fitted on {fitted}"
                     )));
                 }
                 Some(_) => {}
@@ -133,22 +138,32 @@ impl Standardizer {
 }
 
 impl ViewStatistics {
+    /// One sample in place.
     fn apply(&self, xs: &mut [f32]) {
-        for ((x, mean), std) in xs.iter_mut().zip(&self.mean).zip(&self.std) {
-            *x = ((f64::from(*x) - mean) / std) as f32;
+        let size = xs.len() / self.mean.len();
+        for ((xs, mean), std) in xs.chunks_exact_mut(size).zip(&self.mean).zip(&self.std) {
+            xs.iter_mut().for_each(|x| *x = ((f64::from(*x) - mean) / std) as f32);
         }
     }
 }
 
-/// Calls `visit(i, values)` for each row and each of the modalities `positions[i]` that it has, in order.
-fn each_present(data: &dyn Dataset, rows: &[usize], positions: &[usize], mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
+/// How many statistics an input has: one a feature, or one a channel.
+fn channels(input: &InputSpec) -> usize {
+    match input.kind {
+        InputKind::Vector => input.elements(),
+        InputKind::Image => input.shape[0],
+    }
+}
+
+/// Calls `visit(modality, values)` for each row and each modality that it has, in order.
+fn each_present(data: &dyn Dataset, rows: &[usize], mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
     for chunk in rows.chunks(CHUNK) {
         let batch = data.batch(chunk, &Device::Cpu)?;
-        for (i, &m) in positions.iter().enumerate() {
-            let Some(input) = &batch.inputs[m] else { continue };
+        for (m, input) in batch.inputs.iter().enumerate() {
+            let Some(input) = input else { continue };
             let values = input.flatten_all()?.to_vec1::<f32>()?;
             let samples = values.chunks_exact(values.len() / chunk.len()).zip(batch.presence.subsets());
-            samples.filter(|(_, s)| s.contains(m)).for_each(|(x, _)| visit(i, x));
+            samples.filter(|(_, s)| s.contains(m)).for_each(|(x, _)| visit(m, x));
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! One CSV file read as one modality.
 
+use super::InputSpec;
 use super::column::Column;
 use super::text::{parse_error, text};
 use crate::error::Result;
@@ -22,6 +23,10 @@ pub struct ViewSpec {
     /// The feature columns; otherwise all numeric columns that have no other use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<Column>>,
+    /// The features of a sample are an image `[channels, height, width]`, row-major in the order of the columns; otherwise
+    /// they are a vector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<[usize; 3]>,
     /// Label column, if it is another one than the card says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Column>,
@@ -40,7 +45,7 @@ impl ViewSpec {
     /// All numeric columns of a file.
     pub fn new(modality: impl Into<String>, file: impl Into<String>) -> Self {
         let (modality, file) = (modality.into(), file.into());
-        Self { modality, file, sha256: None, columns: None, label: None, id: None, group: None, part: None }
+        Self { modality, file, sha256: None, columns: None, shape: None, label: None, id: None, group: None, part: None }
     }
 }
 
@@ -77,6 +82,8 @@ pub(super) struct View {
     pub modality: String,
     pub header: Vec<String>,
     pub features: Vec<String>,
+    /// Form of a sample's features.
+    pub input: InputSpec,
     /// `[rows, features]`; zeros where absent.
     pub values: Vec<f32>,
     pub present: Vec<bool>,
@@ -126,7 +133,18 @@ pub(super) fn read_view(spec: &ViewSpec, defaults: Keys<&Column>, path: &Path, b
     if rows.lines.is_empty() {
         return Err(parse_error(path, 2, 1, "there are no samples after the header line"));
     }
-    let features = header.iter().zip(&roles).filter(|(_, r)| **r == Role::Feature).map(|(h, _)| h.clone()).collect();
+    let features: Vec<String> = header.iter().zip(&roles).filter(|(_, r)| **r == Role::Feature).map(|(h, _)| h.clone()).collect();
+    let input = spec.shape.map_or_else(|| InputSpec::vector(features.len()), InputSpec::image);
+    if input.elements() != features.len() {
+        let problem = format!(
+            "modality `{}` has {} feature columns, but `shape = {:?}` needs {}; correct the shape, or list the `columns`",
+            spec.modality,
+            features.len(),
+            input.shape,
+            input.elements()
+        );
+        return Err(parse_error(path, 1, 1, problem));
+    }
     let mut keys: Keys<KeyColumn> = [const { None }; 4];
     for (key, values) in rows.keys.into_iter().enumerate() {
         let column = roles.iter().position(|r| *r == Role::Key(key));
@@ -137,6 +155,7 @@ pub(super) fn read_view(spec: &ViewSpec, defaults: Keys<&Column>, path: &Path, b
         modality: spec.modality.clone(),
         header,
         features,
+        input,
         values: rows.values,
         present: rows.present,
         lines: rows.lines,
