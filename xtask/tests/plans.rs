@@ -34,7 +34,10 @@ fn check_against_tables(text: &str, cells: &[CellSpec], case: u64) {
                 let (data_name, run_name) = (named(&data, "name"), named(&run, "method"));
                 let cell = cells.iter().find(|c| !c.hidden && c.data == data_name && c.run == run_name && c.resolved.train.seed == seed);
                 let cell = cell.unwrap_or_else(|| panic!("case {case}: no cell for {data_name}, {run_name}, {seed}"));
-                let options = run.get("options").and_then(|o| o.as_table()).cloned().unwrap_or_default();
+                let mut options = run.get("options").and_then(|o| o.as_table()).cloned().unwrap_or_default();
+                if let Some(network) = plan.get("network") {
+                    options.entry("network").or_insert_with(|| network.clone());
+                }
                 assert_eq!(cell.resolved.options, options, "case {case}");
                 let wanted = |key: &str| setting(&run, key).or(setting(&data, key)).or(setting(&plan, key)).cloned();
                 let epochs = wanted("epochs").map_or(40, |v| v.as_integer().expect("it was read"));
@@ -117,6 +120,21 @@ fn slips_are_named_with_field_and_limit() {
         let message = format!("{:#}", cells(&path).expect_err(to));
         assert!(message.contains("plan.toml") && message.contains(expected), "{to}: {message}");
     }
+}
+
+#[test]
+fn one_network_serves_all_runs_that_name_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = |widths: &str| format!("{EVERYTHING}\n[network.trunk]\nkind = \"mlp\"\nwidths = {widths}\n");
+    let text = network("[8]");
+    let cells = |text: &str| cells(&birds::write(folder.path(), 60, text));
+    let resolved = cells(&text).unwrap();
+    check_against_tables(&text, &resolved, 0);
+    let shared: toml::Value = toml::from_str("trunk = { kind = 'mlp', widths = [8] }").unwrap();
+    let with = resolved.iter().filter(|cell| cell.resolved.options.get("network") == Some(&shared)).count();
+    assert!(with > 0 && with < resolved.len(), "{with} of {}", resolved.len());
+    let message = format!("{:#}", cells(&network("[]")).expect_err("no layer"));
+    assert!(message.contains("trunk.widths"), "{message}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ impl Teacher for FusionNetwork {
     }
 }
 
-/// A teacher that runs once per sample: right as long as the inputs of a sample do not change (no augmentation).
+/// A teacher that runs once per sample, as long as the inputs of a sample do not change: an augmented batch passes by the cache.
 ///
 /// It is asked for one sample at a time. The last bits of a matrix product depend on its number of rows, so an answer taken from a
 /// whole batch would depend on which batch came first, and a resumed run would differ from an uninterrupted one.
@@ -42,6 +42,9 @@ impl Teacher for CachedTeacher {
     fn teach(&self, batch: &Batch) -> Result<Fused> {
         if batch.is_empty() {
             return Err(Error::Data("a batch without samples".into()));
+        }
+        if batch.augmented {
+            return self.teacher.teach(batch);
         }
         let mut cache = self.cache.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         for (i, &row) in batch.rows.iter().enumerate() {

@@ -30,7 +30,7 @@ pub struct MmanetConfig {
     pub weak_combinations: Option<Vec<String>>,
     /// What the extra supervision of weak combinations acts on.
     pub supervision: WeakSupervision,
-    /// Keep the teacher's outputs per sample. Turn off with augmentation, or when they do not fit in memory.
+    /// Keep the teacher's outputs per sample; turn off when they do not fit in memory. Augmented batches are never cached.
     pub cache_teacher: bool,
 }
 

@@ -49,7 +49,7 @@ pub struct ModDistillConfig {
     /// them can be predicted; `available` may then name all modalities, or be empty to mean all. The restored branch completes
     /// what is missing from the mean of the present encoders' features, which must have one width.
     pub robust: bool,
-    /// Keep the teacher's outputs per sample. Turn off with augmentation, or when they do not fit in memory.
+    /// Keep the teacher's outputs per sample; turn off when they do not fit in memory. Augmented batches are never cached.
     pub cache_teacher: bool,
 }
 

@@ -17,6 +17,8 @@ pub struct Batch {
     pub labels: Tensor,
     /// Which samples these are, as numbered in the data set: the key of per-sample randomness and of caches.
     pub rows: Vec<u64>,
+    /// Whether inputs differ from those of the data set: what was computed from them must not be cached by `rows`.
+    pub augmented: bool,
 }
 
 impl Batch {
@@ -43,7 +45,7 @@ impl Batch {
         let last = presence.subsets().iter().map(|s| s.bits().ilog2() as usize).max();
         match last {
             Some(m) if m >= inputs.len() => Err(Error::Data(format!("a sample has modality {m}, but the batch holds {}", inputs.len()))),
-            _ => Ok(Self { inputs, presence, labels, rows }),
+            _ => Ok(Self { inputs, presence, labels, rows, augmented: false }),
         }
     }
 
@@ -70,7 +72,8 @@ impl Batch {
         let inputs = self.inputs.iter().map(|input| input.as_ref().map(|t| t.narrow(0, i, 1)?.contiguous()).transpose());
         let inputs = inputs.collect::<candle_core::Result<_>>()?;
         let presence = Presence::new(self.presence.subsets()[i..=i].to_vec());
-        Self::new(inputs, presence, self.labels.narrow(0, i, 1)?, self.rows[i..=i].to_vec())
+        let sample = Self::new(inputs, presence, self.labels.narrow(0, i, 1)?, self.rows[i..=i].to_vec())?;
+        Ok(Self { augmented: self.augmented, ..sample })
     }
 
     /// The same samples with other sensors alive: `presence` must be within what the batch has. Copies no data.

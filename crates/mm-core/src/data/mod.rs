@@ -1,8 +1,9 @@
 //! Data: what a data set holds ([`Schema`]), where its samples come from ([`Dataset`]) and what a model sees ([`Batch`]).
 //!
 //! Nothing here asks that inputs are vectors or that a data set fits in memory: a method sees only [`Dataset`] and
-//! [`Batch`]. [`TableDataset`] is the in-memory data set of number tables.
+//! [`Batch`]. [`TableDataset`] is the in-memory data set of vectors and images.
 
+mod augment;
 mod batch;
 mod card;
 mod column;
@@ -17,6 +18,7 @@ mod text;
 mod toml_text;
 mod view;
 
+pub use augment::{AugmentConfig, Transform, augment, transform};
 pub use batch::Batch;
 pub use card::{DatasetCard, LoadedData};
 pub use column::Column;

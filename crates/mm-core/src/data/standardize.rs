@@ -122,9 +122,8 @@ impl Standardizer {
                 None => return Err(Error::Data(format!("the standardizer was fitted without modality `{name}`"))),
                 Some(view) if view.mean.len() != channels(input) => {
                     let (fitted, found) = (view.mean.len(), channels(input));
-                    return Err(Error::Data(format!(
-                        "modality `{name}` has {found} features or channels, but the standardizer was fitted on {fitted}"
-                    )));
+                    let what = if input.kind == InputKind::Image { "channels" } else { "features" };
+                    return Err(Error::Data(format!("modality `{name}` has {found} {what}, but the standardizer was fitted on {fitted}")));
                 }
                 Some(_) => {}
             }

@@ -1,10 +1,10 @@
-//! A data set of number tables in memory.
+//! A data set of vectors and images in memory.
 
 use super::card::hexadecimal;
 use super::{Batch, Dataset, Schema};
 use crate::error::{Error, Result};
 use crate::modality::{Presence, Subset};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
 
 /// Samples in memory: one row-major f32 table a modality.
@@ -52,6 +52,24 @@ impl TableDataset {
             }
         }
         Ok(Self { schema, columns, presence, labels })
+    }
+
+    /// From one f32 tensor `[samples, ..shape]` a modality, such as images `[samples, channels, height, width]`; the values are
+    /// copied to the CPU. Otherwise as [`TableDataset::new`].
+    pub fn from_tensors(schema: Schema, inputs: &[Tensor], presence: Presence, labels: Vec<u32>) -> Result<Self> {
+        if inputs.len() != schema.inputs.len() {
+            return Err(Error::Data(format!("{} tensors for {} modalities", inputs.len(), schema.inputs.len())));
+        }
+        let named = schema.modalities.names().iter().zip(&schema.inputs).zip(inputs);
+        let columns = named.map(|((name, input), tensor)| {
+            let expected: Vec<usize> = std::iter::once(labels.len()).chain(input.shape.iter().copied()).collect();
+            if tensor.dims() != expected || tensor.dtype() != DType::F32 {
+                return Err(Error::shape(name, format!("f32 {expected:?}"), (tensor.dtype(), tensor.dims())));
+            }
+            Ok(tensor.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?)
+        });
+        let columns = columns.collect::<Result<_>>()?;
+        Self::new(schema, columns, presence, labels)
     }
 
     /// The table of a modality: `[samples, ..shape]` row-major.
@@ -140,6 +158,7 @@ impl Dataset for TableDataset {
             presence: Presence::new(subsets),
             labels: Tensor::from_vec(labels, rows.len(), device)?,
             rows: rows.iter().map(|&row| row as u64).collect(),
+            augmented: false,
         })
     }
 }

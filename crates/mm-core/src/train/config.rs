@@ -1,5 +1,6 @@
 //! Settings of the training loop.
 
+use crate::data::AugmentConfig;
 use crate::error::{Error, Result};
 use crate::optim::{OptimizerConfig, Schedule, ScheduleConfig};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub struct TrainConfig {
     pub schedule: ScheduleConfig,
     /// The optimizer.
     pub optimizer: OptimizerConfig,
+    /// Random transforms of the training images; none by default.
+    pub augment: AugmentConfig,
     /// Largest L2 norm of all gradients together; none by default.
     pub clip_norm: Option<f64>,
     /// Seed of the initialisation, the order of samples, the masks and all other draws.
@@ -50,6 +53,7 @@ impl Default for TrainConfig {
             learning_rate: 0.05,
             schedule: ScheduleConfig::default(),
             optimizer: OptimizerConfig::default(),
+            augment: AugmentConfig::default(),
             clip_norm: None,
             seed: 0,
             select: Selection::Last,
@@ -82,6 +86,7 @@ impl TrainConfig {
         }
         Schedule::new(self.schedule.clone(), self.learning_rate, self.epochs as f64)?;
         self.optimizer.validate()?;
+        self.augment.validate()?;
         if self.clip_norm.is_some_and(|norm| norm.is_nan() || norm <= 0.0) {
             return Err(Error::config("train.clip_norm", "must be positive"));
         }

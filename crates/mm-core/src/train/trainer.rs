@@ -2,7 +2,7 @@
 
 use super::checkpoint::{Checkpoint, State, latest};
 use super::{CheckpointConfig, HeldOut, Losses, Method, Progress, Selection, Step, TrainConfig};
-use crate::data::{Batch, Dataset, epoch_batches};
+use crate::data::{Batch, Dataset, InputKind, augment, epoch_batches};
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate_combinations};
 use crate::optim::{Optimizer, Schedule, clip_gradient_norm};
@@ -65,6 +65,9 @@ pub fn fit(
     if validation.is_empty() && config.validates_after(0) {
         return Err(Error::config("train.select", "model selection and early stopping need validation samples, and there are none"));
     }
+    if !config.augment.is_off() && dataset.schema().inputs.iter().all(|input| input.kind != InputKind::Image) {
+        return Err(Error::config("train.augment", "transforms images, and no modality of this data set is one"));
+    }
     let schedule = Schedule::new(config.schedule.clone(), config.learning_rate, config.epochs as f64)?;
     let combinations = default_combinations(dataset.schema().modalities.len(), config.seed);
     let held_out = HeldOut { dataset, rows: validation, batch_size: EVALUATION_BATCH, device: &device };
@@ -79,7 +82,10 @@ pub fn fit(
         let batches = epoch_batches(train, config.batch_size, train.len() >= config.batch_size, config.seed, epoch as u64);
         for (i, rows) in batches.iter().enumerate() {
             let step = Step { seed: config.seed, epoch, epochs: config.epochs, step: i, steps: batches.len() };
-            let batch = dataset.batch(rows, &device)?;
+            let mut batch = dataset.batch(rows, &device)?;
+            if !config.augment.is_off() {
+                batch = augment(&batch, &config.augment, config.seed, epoch as u64)?;
+            }
             let losses = method.loss(&batch, &step)?;
             let total = losses.total()?;
             means.add(&losses, &total, &step, &batch)?;
