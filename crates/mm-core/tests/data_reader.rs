@@ -243,7 +243,7 @@ fn a_view_may_be_an_image() {
     assert_eq!(image, [[7.0, 8.0, 9.0], [10.0, 11.0, 12.0]]);
     fails(load_card(&card("[1, 3, 3]"), &files), &["a.csv:1:1", "`a` has 6 feature columns", "[1, 3, 3]` needs 9"]);
     fails(load_card(&card("[0, 2, 3]"), &files), &["view.shape in cards/t.toml", "the shape of `a` has a 0"]);
-    fails(load_card(&card("[2, 3]"), &files), &["cards/t.toml:8:9", "3"]);
+    fails(load_card(&card("[2, 3]"), &files), &["cards/t.toml:9:9", "an array of length 3"]);
     // Too large to multiply.
     fails(load_card(&card("[9223372036854775807, 2, 3]"), &files), &["has 6 feature columns"]);
 }
