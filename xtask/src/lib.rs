@@ -9,6 +9,7 @@ mod perf;
 mod report;
 mod result;
 mod tidy;
+mod train_curve;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Golden(golden::GoldenArguments),
     /// Time our work, beside PyTorch where asked.
     Perf(perf::PerfArguments),
+    /// Train MMANet's image network beside PyTorch from the same weights, and compare the losses.
+    TrainCurve(train_curve::TrainCurveArguments),
     /// Type-check the workspace with its CUDA code, without a GPU.
     CudaCheck(cuda_check::CudaCheckArguments),
     /// Check the house rules.
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Golden(arguments) => golden::run(&arguments),
         Command::Perf(arguments) => perf::run(&arguments),
+        Command::TrainCurve(arguments) => train_curve::run(&arguments),
         Command::CudaCheck(arguments) => cuda_check::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Cell(arguments) => bench::run_cell(&arguments).map(|()| ExitCode::SUCCESS),

@@ -91,17 +91,19 @@ impl Outputs {
     }
 }
 
-/// The integer hash of the format, in `[-1, 1)` times scale plus offset.
+/// The integer hash of the format.
+pub fn fill_hash(key: u64, i: u64) -> u64 {
+    let mut z = key.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add((i + 1).wrapping_mul(0xD1B5_4A32_D192_ED03));
+    z ^= z >> 30;
+    z = z.wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z ^= z >> 27;
+    z = z.wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// The hash in `[-1, 1)` times scale plus offset.
 pub fn fill(key: u64, count: usize, scale: f64, offset: f64) -> Vec<f32> {
-    let value = |i: u64| {
-        let mut z = key.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add((i + 1).wrapping_mul(0xD1B5_4A32_D192_ED03));
-        z ^= z >> 30;
-        z = z.wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z ^= z >> 27;
-        z = z.wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        (offset + scale * (2.0 * (z >> 40) as f64 / 16_777_216.0 - 1.0)) as f32
-    };
+    let value = |i: u64| (offset + scale * (2.0 * (fill_hash(key, i) >> 40) as f64 / 16_777_216.0 - 1.0)) as f32;
     (0..count as u64).map(value).collect()
 }
 

@@ -12,7 +12,7 @@ pub use image_work::{ImageWorkArguments, run as run_image_work};
 pub use main_job::PerfCell;
 
 use anyhow::Result;
-use pytorch::PyTorch;
+pub use pytorch::PyTorch;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use table::{Provenance, Row, Table};

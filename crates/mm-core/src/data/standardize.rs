@@ -150,7 +150,7 @@ impl ViewStatistics {
 fn channels(input: &InputSpec) -> usize {
     match input.kind {
         InputKind::Vector => input.elements(),
-        InputKind::Image => input.shape[0],
+        InputKind::Image | InputKind::Video => input.shape[0],
     }
 }
 

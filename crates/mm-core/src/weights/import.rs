@@ -14,6 +14,7 @@ use std::path::Path;
 /// let map = NameMap::new().skip("fc.").rename("backbone.", "encoders.rgb.");
 /// assert_eq!(map.apply("backbone.conv1.weight").as_deref(), Some("encoders.rgb.conv1.weight"));
 /// assert_eq!(map.apply("fc.bias"), None);
+/// assert_eq!(map.published("encoders.rgb.conv1.weight").as_deref(), Some("backbone.conv1.weight"));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NameMap {
@@ -46,6 +47,12 @@ impl NameMap {
             }
         }
         Some(name.to_string())
+    }
+
+    /// The published name that [`NameMap::apply`] turns into ours: to write weights that the published code reads.
+    pub fn published(&self, ours: &str) -> Option<String> {
+        let candidates = self.rules.iter().filter_map(|(from, to)| Some(format!("{from}{}", ours.strip_prefix(to.as_deref()?)?)));
+        candidates.chain([ours.to_string()]).find(|name| self.apply(name).as_deref() == Some(ours))
     }
 }
 
