@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Which transforms training images get; by default none.
 ///
 /// A sample's transform is defined in coordinates relative to the image, so sensors of different resolution that see the same
-/// scene still do so afterwards. Every image keeps its size: a crop is resized to it. What comes in from outside the image is
+/// scene still do so afterwards (a rotation turns pixels, so it asks for one aspect ratio). Every image keeps its size: a crop is resized to it. What comes in from outside the image is
 /// 0, to standardized data the mean. Vectors stay as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
