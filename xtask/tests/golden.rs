@@ -25,7 +25,7 @@ fn a_file_that_is_not_one_is_an_error() {
 }
 
 /// Cases of whole networks that are met; each trains or predicts through the library's own types.
-const NETWORKS: [&str; 7] = [
+const NETWORKS: [&str; 8] = [
     "torchvision_resnet18/eval",
     "torchvision_resnet18/train",
     "mmanet_teacher_surf/eval",
