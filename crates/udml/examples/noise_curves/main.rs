@@ -33,7 +33,10 @@ struct Arguments {
     /// Folder of the results.
     #[arg(long, default_value = "target/noise-curves")]
     out: PathBuf,
-    /// Runs of each form, with seeds 0, 1, ...
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    first_seed: u64,
+    /// Runs of each form, with seeds from the first one on.
     #[arg(long, default_value_t = 5)]
     seeds: u64,
     /// Passes over the training samples.
@@ -82,7 +85,7 @@ fn main() -> Result<()> {
             if cell >= cells {
                 return Ok(());
             }
-            let (seed, i) = ((cell / runs.len()) as u64, cell % runs.len());
+            let (seed, i) = (arguments.first_seed + (cell / runs.len()) as u64, cell % runs.len());
             let measured = train_and_measure(&runs[i], &card, seed, &arguments)?;
             eprintln!("seed {seed}, {}: {}", runs[i].name, measured.line());
             results[i].lock().unwrap_or_else(|p| p.into_inner()).push(measured);
