@@ -8,12 +8,12 @@ use candle_core::{Device, Tensor};
 use mm_core::data::{Batch, Schema};
 use mm_core::fusion::{FusionNetwork, pool};
 use mm_core::loss::{cross_entropy, cross_entropy_per_sample};
+use mm_core::missing::draw_among;
 use mm_core::nn::{Mode, Parameters};
 use mm_core::predict::{Predictions, Predictor};
 use mm_core::rng::{Rng, standard_normal};
 use mm_core::train::{HeldOut, Losses, Method, Step};
 use mm_core::{Error, Presence, Result, Subset};
-use rand::seq::IndexedRandom;
 
 /// DMRNet: a network that represents each (sample, combination) by a distribution, and trains harder on hard combinations.
 ///
@@ -142,7 +142,7 @@ impl Dmrnet {
             }
             HardSupervision::Redraw if hard.is_empty() => Ok(None),
             HardSupervision::Redraw => {
-                let redrawn = redraw(&batch.presence, hard, &mut step.rng("hard"));
+                let redrawn = draw_among(&batch.presence, hard, &mut step.rng("hard"));
                 let logits = self.sample(batch, &redrawn, &mut step.rng("hard-noise"))?.logits;
                 Ok(Some(cross_entropy(&logits, &batch.labels)?))
             }
@@ -225,10 +225,4 @@ impl Method for Dmrnet {
         self.mined = saved;
         Ok(())
     }
-}
-
-/// One of the hard combinations for each sample; a sample that has nothing of it keeps what it has.
-fn redraw(natural: &Presence, hard: &[Subset], rng: &mut Rng) -> Presence {
-    let draw = |&has: &Subset| hard.choose(rng).and_then(|h| h.intersection(has)).unwrap_or(has);
-    Presence::new(natural.subsets().iter().map(draw).collect())
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::modality::{MAX_MODALITIES, Presence, Subset};
 use crate::rng::Rng;
 use rand::RngExt;
+use rand::seq::IndexedRandom;
 use serde::{Deserialize, Serialize};
 
 /// How sensors go missing.
@@ -123,4 +124,10 @@ fn with_rates(has: Subset, rates: &[f64], rng: &mut Rng) -> Result<Option<Subset
         }
     }
     Subset::from_bits(bits).map(Some)
+}
+
+/// One of `combinations` for each sample, as far as the sample has it; a sample that has nothing of it keeps what it has.
+pub fn draw_among(natural: &Presence, combinations: &[Subset], rng: &mut Rng) -> Presence {
+    let draw = |&has: &Subset| combinations.choose(rng).and_then(|c| c.intersection(has)).unwrap_or(has);
+    Presence::new(natural.subsets().iter().map(draw).collect())
 }

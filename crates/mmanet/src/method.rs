@@ -6,13 +6,12 @@ use candle_core::{Device, Tensor};
 use mm_core::data::{Batch, Schema};
 use mm_core::fusion::{FusionNetwork, Trunk, keep_present, pool};
 use mm_core::loss::cross_entropy;
+use mm_core::missing::draw_among;
 use mm_core::nn::{Linear, Mode, Parameters, linear};
 use mm_core::predict::{Predictions, Predictor};
-use mm_core::rng::Rng;
 use mm_core::teacher::{CachedTeacher, Teacher};
 use mm_core::train::{HeldOut, Losses, Method, Step};
 use mm_core::{Error, Presence, Result, Subset};
-use rand::seq::IndexedRandom;
 
 /// Everything that only training has lives under this name.
 pub(crate) const REGULARIZATION: &str = "regularization";
@@ -154,7 +153,7 @@ impl Method for Mmanet {
         let begun = step.epoch >= begin_epoch;
         let drawn = self.config.missing.draw(&batch.presence, self.schema.modalities.len(), &mut step.rng("missing"))?;
         let redrawn = (begun && lambda_mar > 0.0 && supervision != WeakSupervision::Branch)
-            .then(|| redraw(&batch.presence, &training.mined.weak, &mut step.rng("weak")));
+            .then(|| draw_among(&batch.presence, &training.mined.weak, &mut step.rng("weak")));
         // What either draw needs is encoded once; both then pass the trunk as one batch.
         let needed = redrawn.as_ref().map_or_else(|| Ok(drawn.clone()), |redrawn| drawn.union(redrawn))?;
         let features = self.network.encode(batch, &needed, Mode::Train)?;
@@ -235,10 +234,4 @@ impl Method for Mmanet {
 /// 1 where the sample's combination is weak.
 fn weak_mask(drawn: &Presence, weak: &[Subset]) -> Vec<f32> {
     drawn.subsets().iter().map(|s| f32::from(weak.contains(s))).collect()
-}
-
-/// One of the weak combinations for each sample; a sample that has nothing of it keeps what it has.
-fn redraw(natural: &Presence, weak: &[Subset], rng: &mut Rng) -> Presence {
-    let draw = |&has: &Subset| weak.choose(rng).and_then(|w| w.intersection(has)).unwrap_or(has);
-    Presence::new(natural.subsets().iter().map(draw).collect())
 }
