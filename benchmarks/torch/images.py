@@ -67,7 +67,7 @@ def resnet18(a):
 
 
 def step(a, method, batch, size, sensors):
-    """A training step, ready to be called: random masks, forward, loss, backward, SGD."""
+    """A training step, ready to be called (random masks, forward, loss, backward, SGD), and the tensors it needs to start."""
     from surf_networks import Dmrnet, Surf, combinations, dmrnet_loss, mmanet_loss, weak_combinations
 
     x, y = images(a, batch, sensors, size), torch.randint(2, (batch,))
@@ -83,12 +83,26 @@ def step(a, method, batch, size, sensors):
         loss.backward()
         optimizer.step()
 
-    return run
+    return run, [*x, *network.parameters()]
+
+
+def saved_bytes(run, anyway):
+    """Bytes of the storages that autograd saves for the backward pass, without those of the tensors `anyway`."""
+    storages = {}
+
+    def save(tensor):
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        run()
+    return sum(storages.values()) - sum(storages.get(t.untyped_storage().data_ptr(), 0) for t in anyway)
 
 
 def train_step(a):
     """A training step of MMANet (frozen teacher, regularization branch, MAD, MAR) or of DMRNet."""
-    return dict(seconds=median_seconds(step(a, a.method, a.batch, a.size or 112, a.sensors), a.repeats))
+    run, anyway = step(a, a.method, a.batch, a.size or 112, a.sensors)
+    return dict(seconds=median_seconds(run, a.repeats), activation_bytes=saved_bytes(run, anyway))
 
 
 def evaluate(a):
@@ -150,7 +164,7 @@ def scaling(a):
     for value in points:
         torch.set_num_threads(value if a.over == "threads" else a.threads)
         at = dict(batch=a.batch, size=a.size or 112, sensors=a.sensors) | ({a.over: value} if a.over != "threads" else {})
-        measured.append({a.over: value, "seconds": median_seconds(step(a, a.method, **at), a.repeats)})
+        measured.append({a.over: value, "seconds": median_seconds(step(a, a.method, **at)[0], a.repeats)})
     return dict(over=a.over, points=measured)
 
 

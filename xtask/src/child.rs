@@ -11,5 +11,7 @@ pub fn command(threads: usize) -> Result<Command> {
     command.env("CANDLE_NUM_THREADS", "1");
     // Freed tensors are about to be wanted again: the allocator keeps their pages instead of having them cleared anew.
     command.env("MIMALLOC_PURGE_DELAY", "-1");
+    // Huge pages are cleared as a whole when first touched: in processes this short that costs more than it saves.
+    command.env("MIMALLOC_ALLOW_THP", "0");
     Ok(command)
 }

@@ -5,6 +5,7 @@ mod child;
 mod cuda_check;
 mod dataset;
 mod golden;
+mod memory;
 mod perf;
 mod report;
 mod result;

@@ -217,7 +217,7 @@ fn passes_before_do_not_change_the_bits_of_a_prediction() {
     // At 4x4, one image is convolved directly and eight by Winograd's transforms.
     let small = |batch: usize| values(&[batch, 20, 4, 4], DType::F32);
     let (used, _) = unit(3);
-    for batch in [8, 1, 8, 1] {
+    for batch in [8, 1, 8, 8, 8, 1, 1, 1, 8] {
         let fresh = unit(3).0.forward(&small(batch), Mode::Eval).unwrap();
         assert_eq!(bits(&used.forward(&small(batch), Mode::Eval).unwrap()), bits(&fresh), "batch {batch}");
     }

@@ -3,6 +3,7 @@
 use super::cell::CellSpec;
 use super::{corruption, method};
 use crate::dataset::Source;
+use crate::memory::peak_memory_bytes;
 use crate::result::*;
 use anyhow::{Context, Result};
 use candle_core::Device;

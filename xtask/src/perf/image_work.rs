@@ -1,7 +1,8 @@
 //! One piece of work on images, timed in a process of its own: the counterpart of `benchmarks/torch/images.py`.
 
+use crate::memory::{allocated_bytes, peak_memory_bytes};
 use anyhow::{Context as _, Result, bail};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, Var};
 use dmrnet::{Dmrnet, DmrnetConfig};
 use mm_baselines::{Fusion, FusionConfig};
 use mm_core::data::{Batch, InputKind, InputSpec, Schema, Target};
@@ -69,26 +70,35 @@ pub struct Measured {
     pub seconds: f64,
     /// Of the process.
     pub peak_memory_bytes: u64,
+    /// What a training step keeps between its forward and its backward pass.
+    #[serde(default)]
+    pub activation_bytes: Option<u64>,
 }
 
 /// Does the work and prints a [`Measured`] as JSON.
 pub fn run(arguments: &ImageWorkArguments) -> Result<()> {
     let work: Work = serde_json::from_str(&arguments.work).context("reading the work")?;
     let mut once = prepare(&work)?;
-    once()?;
+    let mut activation_bytes = once()?;
     let mut seconds = Vec::new();
     for _ in 0..if matches!(work, Work::PredictOnce { .. }) { 0 } else { arguments.repeats.max(1) } {
         let started = Instant::now();
-        once()?;
+        activation_bytes = once()?;
         seconds.push(started.elapsed().as_secs_f64());
     }
     let seconds = super::table::median(&seconds, |&s| s).unwrap_or(0.0);
-    let peak_memory_bytes = crate::result::peak_memory_bytes().unwrap_or_default();
-    println!("{}", serde_json::to_string(&Measured { seconds, peak_memory_bytes })?);
+    let peak_memory_bytes = peak_memory_bytes().unwrap_or_default();
+    println!("{}", serde_json::to_string(&Measured { seconds, peak_memory_bytes, activation_bytes })?);
     Ok(())
 }
 
-type Once = Box<dyn FnMut() -> Result<()>>;
+/// Does the work once; of a training step, how many bytes it kept for its backward pass.
+type Once = Box<dyn FnMut() -> Result<Option<u64>>>;
+
+fn nothing_kept<T, E: Into<anyhow::Error>>(result: Result<T, E>) -> Result<Option<u64>> {
+    result.map_err(Into::into)?;
+    Ok(None)
+}
 
 fn prepare(work: &Work) -> Result<Once> {
     match work {
@@ -96,27 +106,27 @@ fn prepare(work: &Work) -> Result<Once> {
         Work::Resnet18 { batch } => {
             let network = ResNet::new(&ResNetConfig::default(), 3, 1000, Parameters::new(0, &Device::Cpu).builder())?;
             let image = normal("image", &[*batch, 3, 224, 224])?;
-            Ok(Box::new(move || Ok(network.forward(&image, Mode::Eval).map(drop)?)))
+            Ok(Box::new(move || nothing_kept(network.forward(&image, Mode::Eval))))
         }
         Work::TrainStep { method, batch, size, sensors } => train_step(method, *batch, *size, *sensors),
         Work::Evaluate { batch, size, sensors } => {
             let (schema, batch) = cameras(*batch, *size, *sensors)?;
             let model = Mmanet::builder(schema).config(MmanetConfig::face_anti_spoofing()).build()?;
             let subsets: Vec<Subset> = Subset::all_non_empty(*sensors).collect();
-            Ok(Box::new(move || Ok(model.predict_combinations(&batch, &subsets).map(drop)?)))
+            Ok(Box::new(move || nothing_kept(model.predict_combinations(&batch, &subsets))))
         }
         Work::Single { size, sensors } => {
             let (schema, batch) = cameras(1, *size, *sensors)?;
             let model = Mmanet::builder(schema).config(MmanetConfig::face_anti_spoofing()).build()?;
             let batch = batch.with_presence(Presence::uniform(Subset::single(0), 1))?;
-            Ok(Box::new(move || Ok(model.predict(&batch).map(drop)?)))
+            Ok(Box::new(move || nothing_kept(model.predict(&batch))))
         }
         Work::PredictOnce { weights } => {
             let parameters = Parameters::for_loading(&Device::Cpu);
             let network = ResNet::new(&ResNetConfig::default(), 3, 1000, parameters.builder())?;
             from_pretrained(&parameters, weights, &NameMap::new())?.complete(weights)?;
             let image = Tensor::zeros((1, 3, 224, 224), DType::F32, &Device::Cpu)?;
-            Ok(Box::new(move || Ok(network.forward(&image, Mode::Eval).map(drop)?)))
+            Ok(Box::new(move || nothing_kept(network.forward(&image, Mode::Eval))))
         }
     }
 }
@@ -129,14 +139,29 @@ fn conv(name: &str, backward: bool, batch: usize) -> Result<Once> {
     let input = normal("input", &[batch, inputs, size, size])?;
     if !backward {
         let layer = Conv2d::new(weight.as_tensor().detach(), None, Conv2dConfig::square(stride, kernel / 2));
-        return Ok(Box::new(move || Ok(layer.forward(&input).map(drop)?)));
+        return Ok(Box::new(move || nothing_kept(layer.forward(&input))));
     }
     let input = if name == "stem" { input } else { Var::from_tensor(&input)?.as_tensor().clone() };
     let output = layer.forward(&input)?;
-    let gradient = normal("gradient", output.dims())?;
-    // A product with the gradient and a sum hand the convolution that gradient; both are cheap beside it.
-    let loss = (output * gradient)?.sum_all()?;
-    Ok(Box::new(move || Ok(loss.backward().map(drop)?)))
+    let loss = output.apply_op1(GivenGradient(normal("gradient", output.dims())?))?;
+    Ok(Box::new(move || nothing_kept(loss.backward())))
+}
+
+/// A loss of 0 whose gradient is given: what `output.backward(gradient)` is in PyTorch.
+struct GivenGradient(Tensor);
+
+impl CustomOp1 for GivenGradient {
+    fn name(&self) -> &'static str {
+        "given-gradient"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok((CpuStorage::F32(vec![0.0]), Shape::from(())))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        Ok(Some(self.0.clone()))
+    }
 }
 
 /// Random masks, forward, loss, backward and SGD, as the scripts have them: a frozen teacher that runs in every step, weak or
@@ -172,8 +197,11 @@ fn train_step(method: &str, batch: usize, size: usize, sensors: usize) -> Result
     Ok(Box::new(move || {
         let at = Step { seed: 0, epoch: 1, epochs: 2, step, steps: 1000 };
         step += 1;
-        let gradients = model.loss(&batch, &at)?.total()?.backward()?;
-        Ok(optimizer.step(model.parameters(), &gradients, 1e-3)?)
+        let before = allocated_bytes();
+        let loss = model.loss(&batch, &at)?.total()?;
+        let kept = allocated_bytes().saturating_sub(before);
+        optimizer.step(model.parameters(), &loss.backward()?, 1e-3)?;
+        Ok(Some(kept))
     }))
 }
 

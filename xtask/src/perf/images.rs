@@ -33,6 +33,10 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
     let mut add = |what: &str, timings: (Vec<Measured>, Vec<Measured>)| {
         rows.push(Row::of_medians(what, "ms", &timings, |t| 1e3 * t.seconds));
         rows.push(Row::of_medians(format!("{what}: peak memory"), "MB", &timings, |t| t.peak_memory_bytes as f64 / 1e6));
+        if timings.0.iter().any(|t| t.activation_bytes.is_some()) {
+            let kept = |t: &Measured| t.activation_bytes.map_or(f64::NAN, |bytes| bytes as f64 / 1e6);
+            rows.push(Row::of_medians(format!("{what}: kept for the backward pass"), "MB", &timings, kept));
+        }
     };
     for batch in [1, 8] {
         let timings = measure(context, &Work::Resnet18 { batch }, "resnet18", &["--batch", &batch.to_string()])?;

@@ -5,23 +5,35 @@ use super::cpu::{kernel_error, runs_on_cpu_kernels, with_slices};
 use super::{BatchNorm, Conv2d, Conv2dConfig, Mode, batch_norm, conv2d_no_bias};
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
-use mm_kernels::conv::{Conv2dShape, Epilogue, PreparedWeights, conv2d_forward_prepared};
+use mm_kernels::conv::{Conv2dShape, Epilogue, PreparedWeights, conv2d_forward_prepared, conv2d_forward_with};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
+use twox_hash::XxHash3_64;
 
 /// A convolution without bias followed by batch normalisation: what residual networks are made of.
 ///
 /// In [`Mode::Eval`] on the CPU in f32 it is one convolution whose weights were multiplied with the scale of the norm and
-/// rearranged before; the norm's shift, the residual and the ReLU are applied as its outputs are stored. The folded
-/// weights are kept from one pass to the next, with the numbers they were made from: every pass compares these with the
-/// present ones, bit for bit, and folds anew if they differ. So whatever sets the variables (an optimizer, a checkpoint,
-/// [`candle_core::Var::set`]), the next pass sees it. The comparison reads as much memory as twice the weights; what is
-/// kept is two to five times their size. A pass in [`Mode::Train`] frees it. Clones share it, as they share the variables.
+/// rearranged before; the norm's shift, the residual and the ReLU are applied as its outputs are stored.
+///
+/// From the second pass on the folded weights (one to four times the size of the weights) are kept, with a hash of the
+/// numbers they were made from: every pass compares it with the hash of the present ones. So whatever sets the variables (an
+/// optimizer, a checkpoint, [`candle_core::Var::set`]), the next pass sees it. The first pass keeps nothing, so that a single
+/// prediction needs no memory for it; a pass in [`Mode::Train`] frees what is kept. Clones share it, as they share the variables.
 #[derive(Debug, Clone)]
 pub struct ConvNorm {
     conv: Conv2d,
     norm: BatchNorm,
-    folded: Arc<Mutex<Option<Arc<Folded>>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// What earlier passes in [`Mode::Eval`] left.
+#[derive(Debug, Clone, Default)]
+enum Kept {
+    #[default]
+    Nothing,
+    /// There was one pass.
+    Seen,
+    Folded(Arc<Folded>),
 }
 
 /// Builds both; published networks give them names of their own, so each has its builder.
@@ -33,7 +45,7 @@ pub fn conv_norm(
     norm: VarBuilder,
 ) -> Result<ConvNorm> {
     let (conv, norm) = (conv2d_no_bias(inputs, outputs, kernel, config, conv)?, batch_norm(outputs, norm)?);
-    Ok(ConvNorm { conv, norm, folded: Arc::default() })
+    Ok(ConvNorm { conv, norm, kept: Arc::default() })
 }
 
 impl ConvNorm {
@@ -63,9 +75,13 @@ impl ConvNorm {
 
     fn folds(&self, input: &Tensor, mode: Mode) -> bool {
         if mode.is_train() {
-            *self.folded.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.keep(Kept::Nothing);
         }
         !mode.is_train() && runs_on_cpu_kernels(input)
+    }
+
+    fn keep(&self, kept: Kept) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
     fn forward_folded(&self, input: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
@@ -75,11 +91,16 @@ impl ConvNorm {
             bail!("conv2d and batch norm: output {output_shape:?} and residual {:?} must have the same shape", residual.dims());
         }
         let (scale, shift) = self.norm.scale_shift()?;
-        let folded = with_slices([self.conv.weight(), &scale, &shift], |[w, scale, shift]| self.folded(&shape, w, scale, shift))?;
         let run = |x: &[f32], residual: Option<&[f32]>| {
             let mut output = vec![0.0; shape.output_length()];
-            let epilogue = Epilogue { bias: Some(&folded.shift), residual, relu };
-            conv2d_forward_prepared(shape, x, &folded.prepared, epilogue, &mut output).map_err(kernel_error)?;
+            with_slices([self.conv.weight(), &scale, &shift], |[weight, scale, shift]| {
+                let epilogue = Epilogue { bias: Some(shift), residual, relu };
+                match self.folded(&shape, weight, scale)? {
+                    Some(folded) => conv2d_forward_prepared(shape, x, &folded.weights, epilogue, &mut output),
+                    None => conv2d_forward_with(shape, x, &scaled(&shape, weight, scale), epilogue, &mut output),
+                }
+                .map_err(kernel_error)
+            })?;
             Tensor::from_vec(output, &output_shape, input.device())
         };
         match residual {
@@ -88,49 +109,58 @@ impl ConvNorm {
         }
     }
 
-    /// What was kept, if it was made from these numbers and for such a shape; else it is made.
-    fn folded(&self, shape: &Conv2dShape, weight: &[f32], scale: &[f32], shift: &[f32]) -> Result<Arc<Folded>> {
-        let kept = self.folded.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(kept) = kept.filter(|kept| kept.is_of(shape, weight, scale, shift)) {
-            return Ok(kept);
+    /// The folded weights, except in a first pass with these numbers and such a shape.
+    fn folded(&self, shape: &Conv2dShape, weight: &[f32], scale: &[f32]) -> Result<Option<Arc<Folded>>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match kept {
+            Kept::Folded(folded) if folded.is_of(shape, weight, scale) => Ok(Some(folded)),
+            Kept::Nothing | Kept::Folded(_) => {
+                self.keep(Kept::Seen);
+                Ok(None)
+            }
+            Kept::Seen => {
+                let weights = PreparedWeights::new(*shape, &scaled(shape, weight, scale)).map_err(kernel_error)?;
+                let folded = Arc::new(Folded { of: hash(weight, scale), weights });
+                self.keep(Kept::Folded(folded.clone()));
+                Ok(Some(folded))
+            }
         }
-        let folded = Arc::new(Folded::new(*shape, weight, scale, shift)?);
-        *self.folded.lock().unwrap_or_else(PoisonError::into_inner) = Some(folded.clone());
-        Ok(folded)
     }
 }
 
-/// Folded weights, and the numbers they were made from.
+/// The weight of each output channel times its scale.
+fn scaled(shape: &Conv2dShape, weight: &[f32], scale: &[f32]) -> Vec<f32> {
+    let inner = weight.len() / shape.out_channels;
+    let mut scaled = vec![0.0; weight.len()];
+    scaled.par_chunks_mut(inner).zip(weight.par_chunks(inner)).zip(scale).with_min_len(16).for_each(|((scaled, weight), scale)| {
+        for (scaled, w) in scaled.iter_mut().zip(weight) {
+            *scaled = w * scale;
+        }
+    });
+    scaled
+}
+
+/// Folded weights, and a hash of the numbers they were made from.
 #[derive(Debug)]
 struct Folded {
-    weight: Vec<f32>,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-    prepared: PreparedWeights,
+    of: [u64; 2],
+    weights: PreparedWeights,
 }
 
 impl Folded {
-    fn new(shape: Conv2dShape, weight: &[f32], scale: &[f32], shift: &[f32]) -> Result<Self> {
-        let outputs = weight.chunks(weight.len() / shape.out_channels).zip(scale);
-        let scaled: Vec<f32> = outputs.flat_map(|(weight, scale)| weight.iter().map(move |w| w * scale)).collect();
-        let prepared = PreparedWeights::new(shape, &scaled).map_err(kernel_error)?;
-        Ok(Self { weight: weight.to_vec(), scale: scale.to_vec(), shift: shift.to_vec(), prepared })
-    }
-
-    fn is_of(&self, shape: &Conv2dShape, weight: &[f32], scale: &[f32], shift: &[f32]) -> bool {
+    fn is_of(&self, shape: &Conv2dShape, weight: &[f32], scale: &[f32]) -> bool {
         // Weights arranged for another shape would do, but then bits would depend on the passes before.
-        let same_norm = same_bits(&self.scale, scale) && same_bits(&self.shift, shift);
-        self.prepared.suits(shape) && same_norm && same_bits(&self.weight, weight)
+        self.weights.suits(shape) && self.of == hash(weight, scale)
     }
 }
 
-/// Whether all numbers are the same, NaN and the sign of zero included.
-fn same_bits(a: &[f32], b: &[f32]) -> bool {
+/// Of the bits, so NaN and the sign of zero count.
+fn hash(weight: &[f32], scale: &[f32]) -> [u64; 2] {
     const CHUNK: usize = 1 << 16;
-    let same = |(a, b): (&[f32], &[f32])| a.iter().zip(b).fold(0, |differing, (a, b)| differing | (a.to_bits() ^ b.to_bits())) == 0;
-    match a.len() {
-        length if length != b.len() => false,
-        length if length <= CHUNK => same((a, b)),
-        _ => a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)).all(same),
-    }
+    let of = |numbers: &[f32]| XxHash3_64::oneshot(bytemuck::cast_slice(numbers));
+    let chunks: Vec<u64> = match weight.len() {
+        length if length <= CHUNK => vec![of(weight)],
+        _ => weight.par_chunks(CHUNK).map(of).collect(),
+    };
+    [XxHash3_64::oneshot(bytemuck::cast_slice(&chunks)), of(scale)]
 }

@@ -2,10 +2,12 @@
 
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor, safetensors::Load};
-use safetensors::{SafeTensors, tensor::TensorView};
+use rayon::prelude::*;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, Metadata, TensorView};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// Header entry with the checksums (and the caller's text), one JSON object: one entry keeps the bytes reproducible.
@@ -87,21 +89,23 @@ fn hex(hash: Sha256) -> String {
 ///
 /// A file of ours is checked tensor by tensor; a foreign file (no checksums) is read as it is.
 pub fn load(path: &Path, device: &Device) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
-    decode(path, &std::fs::read(path).map_err(Error::io(path))?, device)
+    let file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let length = file.metadata().map_err(Error::io(path))?.len();
+    decode(path, file, length, device)
 }
 
-/// What [`load`] does with the bytes of a file; `path` is for messages.
-pub(crate) fn decode(path: &Path, bytes: &[u8], device: &Device) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
-    let problem = |e: &dyn std::fmt::Display| Error::weights(path, format!("not a readable safetensors file: {e}"));
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| problem(&e))?;
-    let views = SafeTensors::deserialize(bytes).map_err(|e| problem(&e))?;
+/// What [`load`] does with the `length` bytes of a file; `path` is for messages.
+///
+/// Tensors are read into the memory they stay in, so a large file needs no more than its own size.
+pub(crate) fn decode(path: &Path, mut file: impl Read, length: u64, device: &Device) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
+    let metadata = read_header(path, &mut file, length)?;
     let header: Option<Header> = match metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY)) {
         Some(text) => Some(serde_json::from_str(text).map_err(|e| Error::weights(path, format!("corrupt header: {e}")))?),
         None => None,
     };
     if let Some(header) = &header {
         for name in header.sha256.keys() {
-            if views.tensor(name).is_err() {
+            if metadata.info(name).is_none() {
                 return Err(Error::weights(path, format!("corrupt: tensor `{name}` is gone")));
             }
         }
@@ -109,15 +113,71 @@ pub(crate) fn decode(path: &Path, bytes: &[u8], device: &Device) -> Result<(BTre
             return Err(Error::weights(path, "corrupt: the checksum of the text in the header is wrong"));
         }
     }
-    let mut tensors = BTreeMap::new();
-    for (name, view) in views.iter() {
-        if let Some(header) = &header
-            && header.sha256.get(name) != Some(&tensor_hash(&view))
-        {
+    let mut contents = Vec::new();
+    // In the order of the file, which has no gaps: the header was checked for that.
+    for name in metadata.offset_keys() {
+        let Some(info) = metadata.info(&name) else { continue };
+        let bytes = info.data_offsets.1 - info.data_offsets.0;
+        contents.push((name, info, Content::read(&mut file, info.dtype, bytes).map_err(Error::io(path))?));
+    }
+    let checked = contents.into_par_iter().map(|(name, info, content)| {
+        let problem = |e: &dyn std::fmt::Display| Error::weights(path, format!("tensor `{name}` of {:?}: {e}", info.dtype));
+        let view = TensorView::new(info.dtype, info.shape.clone(), content.bytes()).map_err(|e| problem(&e))?;
+        let hash = header.as_ref().map(|header| (header.sha256.get(&name), tensor_hash(&view)));
+        if hash.is_some_and(|(expected, found)| expected != Some(&found)) {
             return Err(Error::weights(path, format!("corrupt: the checksum of tensor `{name}` is wrong")));
         }
-        let tensor = view.load(device).map_err(|e| Error::weights(path, format!("tensor `{name}` of {:?}: {e}", view.dtype())))?;
-        tensors.insert(name.to_string(), tensor);
-    }
+        let tensor = match content {
+            Content::Numbers(numbers) => Tensor::from_vec(numbers, info.shape.as_slice(), device),
+            Content::Bytes(_) => view.load(device),
+        };
+        let tensor = tensor.map_err(|e| problem(&e))?;
+        Ok((name, tensor))
+    });
+    let tensors = checked.collect::<Result<BTreeMap<String, Tensor>>>()?;
     Ok((tensors, header.and_then(|h| h.text).map(|t| t.text)))
+}
+
+/// The header of a safetensors file of `length` bytes, and checked that these are as many as it says.
+fn read_header(path: &Path, file: &mut impl Read, length: u64) -> Result<Metadata> {
+    let problem = |e: &dyn std::fmt::Display| Error::weights(path, format!("not a readable safetensors file: {e}"));
+    let mut size = [0; size_of::<u64>()];
+    file.read_exact(&mut size).map_err(|e| problem(&e))?;
+    let (header_length, rest) = (u64::from_le_bytes(size), length.saturating_sub(size.len() as u64));
+    if header_length > rest {
+        return Err(problem(&format!("a header of {header_length} bytes in a file of {length}")));
+    }
+    let mut header = vec![0; header_length as usize];
+    file.read_exact(&mut header).map_err(|e| problem(&e))?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(|e| problem(&e))?;
+    match (metadata.data_len() as u64, rest - header_length) {
+        (expected, found) if expected == found => Ok(metadata),
+        (expected, found) => Err(problem(&format!("{expected} bytes of tensors expected, found {found}"))),
+    }
+}
+
+/// The bytes of a tensor; of an f32 tensor in the memory that candle then takes over.
+enum Content {
+    Numbers(Vec<f32>),
+    Bytes(Vec<u8>),
+}
+
+impl Content {
+    fn read(file: &mut impl Read, dtype: Dtype, bytes: usize) -> std::io::Result<Self> {
+        if dtype == Dtype::F32 && cfg!(target_endian = "little") {
+            let mut numbers = vec![0.0; bytes / size_of::<f32>()];
+            file.read_exact(bytemuck::cast_slice_mut(&mut numbers))?;
+            return Ok(Self::Numbers(numbers));
+        }
+        let mut content = vec![0; bytes];
+        file.read_exact(&mut content)?;
+        Ok(Self::Bytes(content))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Numbers(numbers) => bytemuck::cast_slice(numbers),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
 }

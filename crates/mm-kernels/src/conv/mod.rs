@@ -137,6 +137,11 @@ pub fn conv2d_forward_prepared(
     Ok(())
 }
 
+/// `output = epilogue(convolution(input, weight))`.
+pub fn conv2d_forward_with(shape: Conv2dShape, input: &[f32], weight: &[f32], epilogue: Epilogue, output: &mut [f32]) -> Result<()> {
+    conv2d_forward_prepared(shape, input, &PreparedWeights::in_scratch(shape, weight)?, epilogue, output)
+}
+
 /// `output = convolution(input, weight) + bias`.
 pub fn conv2d_forward(shape: Conv2dShape, input: &[f32], weight: &[f32], bias: Option<&[f32]>, output: &mut [f32]) -> Result<()> {
     if exact::asked() {
@@ -148,8 +153,7 @@ pub fn conv2d_forward(shape: Conv2dShape, input: &[f32], weight: &[f32], bias: O
         exact::forward(&shape, input, weight, bias, output);
         return Ok(());
     }
-    let weights = PreparedWeights::in_scratch(shape, weight)?;
-    conv2d_forward_prepared(shape, input, &weights, Epilogue::bias(bias), output)
+    conv2d_forward_with(shape, input, weight, Epilogue::bias(bias), output)
 }
 
 /// Gradient of the input, from the gradient of the output and the weight.
