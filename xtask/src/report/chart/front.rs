@@ -53,12 +53,12 @@ pub fn front(title: &str, description: &str, ink: Ink, points: &[Point]) -> Resu
         area.draw_series(rest.map(|p| Circle::new(place(p), 3 * SCALE, style(0.4, 0))))?;
         area.draw_series(LineSeries::new(on_front.iter().map(|p| place(p)), style(1.0, 2 * SCALE)))?;
         area.draw_series(on_front.iter().map(|p| Circle::new(place(p), 5 * SCALE, style(1.0, 0))))?;
-        // Few names fit: those of the first sets of the front; the table has them all.
-        let label = text(12, Ink::Text).pos(Pos::new(HPos::Center, VPos::Bottom));
+        // Few names fit: those of the first sets of the front, above and below it in turn; the table has them all.
         let short = on_front.iter().filter_map(|p| Some((*p, p.front.as_ref()?))).filter(|(_, name)| name.chars().count() <= 14);
-        let names = short.map(|(p, name)| {
+        let names = short.enumerate().map(|(i, (p, name))| {
             let (x, y) = area.backend_coord(&place(p));
-            Text::new(name.clone(), (x, y - 7 * SCALE as i32), label.clone())
+            let (anchor, distance) = if i % 2 == 0 { (VPos::Bottom, -7) } else { (VPos::Top, 9) };
+            Text::new(name.clone(), (x, y + distance * SCALE as i32), text(12, Ink::Text).pos(Pos::new(HPos::Center, anchor)))
         });
         for name in names.collect::<Vec<_>>() {
             root.draw(&name)?;
