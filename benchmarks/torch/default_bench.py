@@ -1,14 +1,16 @@
 """The default bench in PyTorch, for `cargo xtask perf --rows bench`: every method on both sizes, trained and evaluated once.
 
-usage: default_bench.py DATASET_DIR THREADS JOBS [SEED] [METHOD...]
+usage: default_bench.py DATASET_DIR THREADS JOBS [SEED] [--splits FILE] [--methods METHOD...]
 
-Prints one JSON line a cell: {"method", "size", "train_seconds", "evaluation_seconds", "mean_accuracy"}, then one for the whole:
+FILE gives the rows of each part, {size: {"train": [...], "validation": [...], "test": [...]}}; without it they are drawn from the seed.
+Prints one JSON line a cell: {"method", "size", "train_seconds", "evaluation_seconds", "mean_accuracy", "worst_accuracy"}, the last two over
+combinations, then one for the whole:
 {"seconds", "mean_accuracy", "peak_memory_bytes"}. `seconds` is the wall time from the first cell to the last, of ONE seed: the bench has
 as many of these as seeds. JOBS cells run side by side, each with THREADS threads, the teacher (full-only) of a size first.
 Evaluation is the reference way: a forward pass for each of the 63 combinations, then 3 corruptions at 5 severities with all views.
 """
 
-import json, resource, sys, time
+import argparse, json, resource, time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 import multiprocessing
 import numpy as np, torch
@@ -24,14 +26,17 @@ NEEDS_TEACHER = ["mmanet", "logit-distillation", "mod-distill"]
 DATA = {}
 
 
-def load(folder, threads, seed):
+def load(folder, threads, seed, splits):
     torch.set_num_threads(threads)
     tables = [np.loadtxt(f"{folder}/mfeat-{v}.csv.gz", delimiter=",", skiprows=1, dtype=np.float32) for v in VIEWS]
     y = tables[0][:, -1].astype(np.int64)
     shuffle = np.random.default_rng(seed)
     rows = [shuffle.permutation(np.where(y == c)[0]) for c in range(10)]
     for size, (per_class, _) in SIZES.items():
-        parts = [np.concatenate([r[part] for r in rows]) for part in (slice(per_class), slice(140, 160), slice(160, None))]
+        if splits:
+            parts = [np.array(splits[size][part]) for part in ("train", "validation", "test")]
+        else:
+            parts = [np.concatenate([r[part] for r in rows]) for part in (slice(per_class), slice(140, 160), slice(160, None))]
         x = [t[:, :-1] for t in tables]
         x = [(v - v[parts[0]].mean(0)) / (v[parts[0]].std(0) + 1e-6) for v in x]
         DATA[size] = [([torch.tensor(v[p]) for v in x], torch.tensor(y[p])) for p in parts]
@@ -79,7 +84,7 @@ def evaluate(model, size):
         for family in ("gaussian", "dead", "swapped"):
             for severity in range(5):
                 accuracy(corrupt(x, family, severity), masks[-1])
-    return float(np.mean(by_combination))
+    return dict(mean_accuracy=float(np.mean(by_combination)), worst_accuracy=float(min(by_combination)))
 
 
 def cell(method, size, seed, teacher_state):
@@ -93,17 +98,26 @@ def cell(method, size, seed, teacher_state):
     started = time.perf_counter()
     train(model, size, SIZES[size][1])
     trained = time.perf_counter()
-    mean = evaluate(model, size)
-    result = dict(method=method, size=size, train_seconds=trained - started, evaluation_seconds=time.perf_counter() - trained, mean_accuracy=mean)
+    accuracy = evaluate(model, size)
+    seconds = dict(train_seconds=trained - started, evaluation_seconds=time.perf_counter() - trained)
+    result = dict(method=method, size=size) | seconds | accuracy
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return result, memory, model.state_dict() if method == "full-only" else None
 
 
 def main():
-    folder, threads, jobs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    seed, methods = int((sys.argv[4:] or [0])[0]), sys.argv[5:] or METHODS
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder")
+    parser.add_argument("threads", type=int)
+    parser.add_argument("jobs", type=int)
+    parser.add_argument("seed", type=int, nargs="?", default=0)
+    parser.add_argument("--splits")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    a = parser.parse_args()
+    seed, methods, jobs = a.seed, a.methods, a.jobs
+    splits = json.load(open(a.splits)) if a.splits else None
     spawn = multiprocessing.get_context("spawn")  # threads of PyTorch do not survive a fork
-    with ProcessPoolExecutor(jobs, spawn, load, (folder, threads, seed)) as pool:
+    with ProcessPoolExecutor(jobs, spawn, load, (a.folder, a.threads, seed, splits)) as pool:
         for done in [pool.submit(time.sleep, 0.5) for _ in range(jobs)]:
             done.result()  # all processes are up
         started = time.perf_counter()

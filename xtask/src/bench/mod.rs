@@ -10,7 +10,7 @@ mod schedule;
 
 pub use cell::{CellSpec, Resolved};
 pub use command::{BenchArguments, run};
-pub use plan::Plan;
+pub use plan::{DEFAULT_PLAN, DataEntry, Plan};
 pub use run_cell::{CellArguments, run_cell};
 
 /// The seeds of the default plan.

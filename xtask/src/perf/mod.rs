@@ -5,6 +5,7 @@ mod image_work;
 mod images;
 mod main_job;
 mod pytorch;
+mod quality;
 mod scaling;
 mod table;
 
@@ -50,6 +51,8 @@ enum RowSet {
     MainJob,
     /// The whole default bench, from nothing to the report.
     Bench,
+    /// Accuracy of every method of the default plan on the same splits; `--repeats` is the number of seeds.
+    Quality,
     /// Convolutions of ResNet-18, forward and backward.
     Convolutions,
     /// Prediction, training steps, evaluation of all combinations, cold start and memory of image networks.
@@ -88,6 +91,7 @@ pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
         rows.extend(match set {
             RowSet::MainJob => main_job::rows(&context)?,
             RowSet::Bench => bench::rows(&context)?,
+            RowSet::Quality => quality::rows(&context)?,
             RowSet::Convolutions => images::convolutions(&context)?,
             RowSet::Images => images::rows(&context)?,
             RowSet::Scaling => scaling::rows(&context)?,
