@@ -1,11 +1,21 @@
 //! Working memory that is kept between calls, so that a kernel in steady state allocates nothing.
+//!
+//! Compiled with `--cfg exact_scratch` it is what a sanitizer wants instead: every buffer is allocated for its call, ends
+//! with its last number and starts as NaN, so that reading or writing past it, or reading what was never written, shows.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
+/// Numbers of a cache line.
+const LINE: usize = if cfg!(exact_scratch) { 1 } else { 16 };
+
 #[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
+#[cfg_attr(not(exact_scratch), repr(C, align(64)))]
+#[cfg_attr(exact_scratch, repr(C))]
+struct Line([f32; LINE]);
+
+/// What a new buffer holds.
+const UNSPECIFIED: Line = Line([if cfg!(exact_scratch) { f32::NAN } else { 0.0 }; LINE]);
 
 static POOL: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
 
@@ -19,14 +29,14 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// A copy that is no larger than it must be and stays out of the pool: for what outlives a call.
     pub(crate) fn into_own(self) -> Self {
-        let lines = self.lines[..self.length.div_ceil(16)].to_vec();
+        let lines = self.lines[..self.length.div_ceil(LINE)].to_vec();
         Self { lines, length: self.length, pooled: false }
     }
 }
 
 /// A buffer of `length` numbers with unspecified contents.
 pub(crate) fn take(length: usize) -> Scratch {
-    let needed = length.div_ceil(16);
+    let needed = length.div_ceil(LINE);
     let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
     // The smallest buffer that is large enough, else the largest, which then grows.
     let fitting = (0..pool.len()).filter(|&i| pool[i].len() >= needed).min_by_key(|&i| pool[i].len());
@@ -36,9 +46,9 @@ pub(crate) fn take(length: usize) -> Scratch {
     if lines.len() < needed {
         // Not `resize`: the old contents need no copy.
         lines = Vec::new();
-        lines.resize(needed, Line([0.0; 16]));
+        lines.resize(needed, UNSPECIFIED);
     }
-    Scratch { lines, length, pooled: true }
+    Scratch { lines, length, pooled: !cfg!(exact_scratch) }
 }
 
 /// A buffer of `length` zeros.
@@ -56,7 +66,7 @@ pub fn release_scratch() {
 impl Deref for Scratch {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        // SAFETY: `Line` is 16 floats without padding, and `length <= 16 * lines.len()`.
+        // SAFETY: `Line` is `LINE` floats without padding, and `length <= LINE * lines.len()`.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
     }
 }
