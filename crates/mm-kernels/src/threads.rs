@@ -46,7 +46,7 @@ impl<'a> Shared<'a> {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), length) }
     }
 
-    /// Elements `at..at + length` as a shared slice.
+    /// Elements `at..at + length`, of which a task may own only some; panics if they are out of bounds.
     pub(crate) fn part(&self, at: usize, length: usize) -> Self {
         assert!(at <= self.length && length <= self.length - at, "part inside the shared slice");
         Self { start: self.start.wrapping_add(at), length, borrow: PhantomData }

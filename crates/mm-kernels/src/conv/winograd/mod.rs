@@ -196,7 +196,7 @@ impl Chunk<'_> {
             let at = (image * self.out_channels + channel) * plane + top * SIDE * width;
             // SAFETY: tasks own disjoint rows or channels of the output; `pixels` holds `pixel_rows * width` panel rows.
             unsafe {
-                let to = self.output.range(at, (channels - 1) * plane + pixel_rows * width).as_mut_ptr();
+                let to = self.output.part(at, (channels - 1) * plane + pixel_rows * width).pointer();
                 let finish = self.finish.part(channel, at);
                 pixels_to_planes(self.level, pixels.as_ptr(), PANEL, (pixel_rows * width, channels), to, plane, finish);
             }

@@ -89,8 +89,8 @@ impl Tiles {
         let (image, row) = (row / self.grid.0, row % self.grid.0);
         let from = &pixels[image * source.image_length()..][..source.image_length()][source.pixel(row * SIDE, 0)..];
         assert!(first + self.grid.1 <= tiles, "tiles of the block");
-        // SAFETY: the caller's promise; the range covers all positions of these tiles.
-        let to = unsafe { to.range(first * step, ((POSITIONS - 1) * tiles + self.grid.1) * step).as_mut_ptr() };
+        // All positions of these tiles, and between them other tiles of other tasks: a pointer, not a slice.
+        let to = to.part(first * step, ((POSITIONS - 1) * tiles + self.grid.1) * step).pointer();
         let steps = (source.padded.1 * step, step);
         let channels = source.channels.next_multiple_of(16);
         at_level!(level, transform_row(from.as_ptr(), steps, (self.grid.1, channels), to, tiles * step, gradient));

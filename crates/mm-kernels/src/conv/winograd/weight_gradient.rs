@@ -108,7 +108,7 @@ unsafe fn store(level: Level, shape: &Conv2dShape, sums: &[f32], (channel, rows)
     let at = (column * shape.in_channels + channel) * 9;
     // SAFETY: the caller's promise; `kernels` holds `rows * 9` panel rows.
     unsafe {
-        let to = to.range(at, (columns - 1) * plane + rows * 9).as_mut_ptr();
+        let to = to.part(at, (columns - 1) * plane + rows * 9).pointer();
         pixels_to_planes(level, kernels.as_ptr(), PANEL, (rows * 9, columns), to, plane, Finish::NOTHING);
     }
 }

@@ -54,8 +54,8 @@ fn transform(
         gather(panel, first, count, PANEL.min(columns - panel * PANEL), kernels.as_mut_ptr());
         let at = (panel * POSITIONS * channels + first) * PANEL;
         let length = ((POSITIONS - 1) * channels + count) * PANEL;
-        // SAFETY: tasks write different channels of the positions in this range.
-        let to = unsafe { shared.range(at, length).as_mut_ptr() };
+        // These channels at all positions, and between them channels of other tasks: a pointer, not a slice.
+        let to = shared.part(at, length).pointer();
         at_level!(level, transform_kernels(&kernels, count, to, channels * PANEL));
     });
     transformed
