@@ -1,13 +1,12 @@
 //! Linear layers and batch normalisation on row-major `[rows, features]` matrices.
 //!
 //! Sums run in a fixed order on one thread: the results do not depend on the number of threads.
+//!
+//! The matrix products are those of the `gemm` crate, which chooses its own instructions: [`Level`] does not lower them. All
+//! other loops follow it, and have the same bits at every level.
 
-use crate::error::{Error, Result};
-use multiversion::multiversion;
-
-fn check(what: &'static str, expected: usize, found: usize) -> Result<()> {
-    if expected == found { Ok(()) } else { Err(Error::Length { what, expected, found }) }
-}
+use crate::error::{Error, Result, check_length as check};
+use crate::simd::{Level, vectorize};
 
 /// A matrix operand: a row-major slice of `rows * columns` numbers, read transposed if `transposed`.
 #[derive(Clone, Copy)]
@@ -120,11 +119,15 @@ pub fn linear_weight_gradient(shape: LinearShape, output_gradient: &[f32], input
 pub fn column_sums(input: &[f32], columns: usize, output: &mut [f32]) -> Result<()> {
     check("output", columns, output.len())?;
     check("whole rows of the input", 0, input.len() % columns.max(1))?;
-    add_rows(input, output);
+    vectorize(
+        Level::current(),
+        #[inline(always)]
+        || add_rows(input, output),
+    );
     Ok(())
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn add_rows(input: &[f32], output: &mut [f32]) {
     output.fill(0.0);
     for row in input.chunks_exact(output.len().max(1)) {
@@ -165,12 +168,24 @@ pub fn batch_norm_rows_forward(
     let rows = (input.len() / features) as f64;
     let mut statistics = BatchStatistics::default();
     let mean_of = |sums: Vec<f64>| -> Vec<f32> { sums.into_iter().map(|s| (s / rows) as f32).collect() };
-    statistics.mean = mean_of(row_sums(input, features));
-    statistics.variance = mean_of(row_square_sums(input, &statistics.mean));
+    statistics.mean = mean_of(vectorize(
+        Level::current(),
+        #[inline(always)]
+        || row_sums(input, features),
+    ));
+    statistics.variance = mean_of(vectorize(
+        Level::current(),
+        #[inline(always)]
+        || row_square_sums(input, &statistics.mean),
+    ));
     statistics.inverse_std = statistics.variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
     let scale: Vec<f32> = weight.iter().zip(&statistics.inverse_std).map(|(w, s)| w * s).collect();
     let shift: Vec<f32> = bias.iter().zip(&statistics.mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
-    scale_shift(input, &scale, &shift, relu, output);
+    vectorize(
+        Level::current(),
+        #[inline(always)]
+        || scale_shift(input, &scale, &shift, relu, output),
+    );
     Ok(statistics)
 }
 
@@ -179,11 +194,15 @@ pub fn scale_shift_rows(input: &[f32], scale: &[f32], shift: &[f32], relu: bool,
     check("shift", scale.len(), shift.len())?;
     check("output", input.len(), output.len())?;
     check("whole rows of the input", 0, input.len() % scale.len().max(1))?;
-    scale_shift(input, scale, shift, relu, output);
+    vectorize(
+        Level::current(),
+        #[inline(always)]
+        || scale_shift(input, scale, shift, relu, output),
+    );
     Ok(())
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn scale_shift(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, output: &mut [f32]) {
     let features = scale.len().max(1);
     for (row, out) in input.chunks_exact(features).zip(output.chunks_exact_mut(features)) {
@@ -199,7 +218,7 @@ fn scale_shift(input: &[f32], scale: &[f32], shift: &[f32], relu: bool, output: 
 const BLOCK: usize = 64;
 
 /// Sum of each feature over the rows.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn row_sums(input: &[f32], features: usize) -> Vec<f64> {
     let mut total = vec![0.0f64; features];
     let mut block_sum = vec![0.0f32; features];
@@ -218,7 +237,7 @@ fn row_sums(input: &[f32], features: usize) -> Vec<f64> {
 }
 
 /// Sum over the rows of each feature's squared distance from its mean.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn row_square_sums(input: &[f32], mean: &[f32]) -> Vec<f64> {
     let features = mean.len();
     let mut total = vec![0.0f64; features];
@@ -267,14 +286,22 @@ pub fn batch_norm_rows_backward(
     let mut gradients = BatchNormGradients { input: vec![0.0; input.len()], weight: vec![0.0; features], bias: vec![0.0; features] };
     let BatchStatistics { mean, inverse_std, .. } = statistics;
     let open = Open { output, relu };
-    norm_parameter_gradients(input, open, output_gradient, mean, &mut gradients.weight, &mut gradients.bias);
+    vectorize(
+        Level::current(),
+        #[inline(always)]
+        || norm_parameter_gradients(input, open, output_gradient, mean, &mut gradients.weight, &mut gradients.bias),
+    );
     gradients.weight.iter_mut().zip(inverse_std).for_each(|(w, s)| *w *= s);
     // dx = w s (g - mean(g) - x̂ mean(g x̂)), as g a - (x - m) b - c with constants by feature.
     let n = rows as f32;
     let a: Vec<f32> = weight.iter().zip(inverse_std).map(|(w, s)| w * s).collect();
     let b: Vec<f32> = (0..features).map(|i| a[i] * gradients.weight[i] * inverse_std[i] / n).collect();
     let c: Vec<f32> = (0..features).map(|i| a[i] * gradients.bias[i] / n).collect();
-    norm_input_gradient(input, open, output_gradient, [mean, &a, &b, &c], &mut gradients.input);
+    vectorize(
+        Level::current(),
+        #[inline(always)]
+        || norm_input_gradient(input, open, output_gradient, [mean, &a, &b, &c], &mut gradients.input),
+    );
     Ok(gradients)
 }
 
@@ -286,7 +313,7 @@ struct Open<'a> {
 }
 
 /// Sums over rows of the gradient (for the bias) and of gradient times centred input (for the weight).
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn norm_parameter_gradients(input: &[f32], open: Open, gradient: &[f32], mean: &[f32], weight: &mut [f32], bias: &mut [f32]) {
     let features = mean.len().max(1);
     let rows = input.chunks_exact(features).zip(open.output.chunks_exact(features)).zip(gradient.chunks_exact(features));
@@ -301,7 +328,7 @@ fn norm_parameter_gradients(input: &[f32], open: Open, gradient: &[f32], mean: &
 }
 
 /// `g a - (x - m) b - c` by feature, from `[m, a, b, c]`.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn norm_input_gradient(input: &[f32], open: Open, gradient: &[f32], constants: [&[f32]; 4], output: &mut [f32]) {
     let [mean, a, b, c] = constants;
     let features = mean.len().max(1);

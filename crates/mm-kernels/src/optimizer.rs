@@ -1,7 +1,7 @@
 //! One pass of an optimizer update over flat buffers.
 
 use crate::error::{Error, Result};
-use multiversion::multiversion;
+use crate::simd::{Level, vectorize};
 
 fn check_lengths(parameter: usize, others: &[usize]) -> Result<()> {
     match others.iter().find(|&&n| n != parameter) {
@@ -27,11 +27,15 @@ pub struct SgdStep {
 pub fn sgd_velocity(step: SgdStep, velocity: &mut [f32], parameter: &[f32], gradient: &[f32]) -> Result<()> {
     check_lengths(velocity.len(), &[parameter.len(), gradient.len()])?;
     let SgdStep { momentum, weight_decay, .. } = step;
-    velocity_loop(velocity, parameter, gradient, momentum, weight_decay);
+    vectorize(
+        Level::current(),
+        #[inline(always)]
+        || velocity_loop(velocity, parameter, gradient, momentum, weight_decay),
+    );
     Ok(())
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn velocity_loop(velocity: &mut [f32], parameter: &[f32], gradient: &[f32], momentum: f32, weight_decay: f32) {
     for ((v, p), g) in velocity.iter_mut().zip(parameter).zip(gradient) {
         *v = momentum * *v + (g + weight_decay * p);
@@ -41,11 +45,15 @@ fn velocity_loop(velocity: &mut [f32], parameter: &[f32], gradient: &[f32], mome
 /// `p -= learning_rate (v, or g + momentum v with Nesterov)`: second half of the update, on the parameter.
 pub fn sgd_parameter(step: SgdStep, parameter: &mut [f32], velocity: &[f32], gradient: &[f32]) -> Result<()> {
     check_lengths(parameter.len(), &[velocity.len(), gradient.len()])?;
-    parameter_loop(step, parameter, velocity, gradient);
+    vectorize(
+        Level::current(),
+        #[inline(always)]
+        || parameter_loop(step, parameter, velocity, gradient),
+    );
     Ok(())
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn parameter_loop(step: SgdStep, parameter: &mut [f32], velocity: &[f32], gradient: &[f32]) {
     let SgdStep { learning_rate, momentum, weight_decay, nesterov } = step;
     for ((p, v), g) in parameter.iter_mut().zip(velocity).zip(gradient) {
@@ -80,11 +88,15 @@ pub fn adam_moment(step: AdamStep, second: bool, moment: &mut [f32], parameter: 
     check_lengths(moment.len(), &[parameter.len(), gradient.len()])?;
     let decay = if step.decoupled { 0.0 } else { step.weight_decay };
     let beta = if second { step.beta2 } else { step.beta1 };
-    moment_loop(moment, parameter, gradient, second, [beta as f32, (1.0 - beta) as f32], decay);
+    vectorize(
+        Level::current(),
+        #[inline(always)]
+        || moment_loop(moment, parameter, gradient, second, [beta as f32, (1.0 - beta) as f32], decay),
+    );
     Ok(())
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn moment_loop(moment: &mut [f32], parameter: &[f32], gradient: &[f32], second: bool, [keep, add]: [f32; 2], decay: f32) {
     for ((m, p), g) in moment.iter_mut().zip(parameter).zip(gradient) {
         let g = g + decay * p;
@@ -98,11 +110,15 @@ pub fn adam_parameter(step: AdamStep, parameter: &mut [f32], first: &[f32], seco
     check_lengths(parameter.len(), &[first.len(), second.len()])?;
     let keep = if step.decoupled { 1.0 - step.learning_rate * step.weight_decay } else { 1.0 };
     let (rate, root) = (step.learning_rate / step.correction1, 1.0 / step.correction2.sqrt());
-    adam_loop(parameter, first, second, keep, rate, root, step.eps);
+    vectorize(
+        Level::current(),
+        #[inline(always)]
+        || adam_loop(parameter, first, second, keep, rate, root, step.eps),
+    );
     Ok(())
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
+#[inline(always)]
 fn adam_loop(parameter: &mut [f32], first: &[f32], second: &[f32], keep: f32, rate: f32, root: f32, eps: f32) {
     for ((p, m), v) in parameter.iter_mut().zip(first).zip(second) {
         *p = keep * *p - rate * m / (v.sqrt() * root + eps);
