@@ -1,6 +1,5 @@
 //! The method as a whole: the network with its distribution heads, and when each term acts.
 
-use crate::distribution::DistributionHeads;
 use crate::{
     Distribution, DmrnetConfig, HardSupervision, MinedCombinations, MiningScore, gaussian_kl, hard_combination_loss, reparameterize,
 };
@@ -9,7 +8,7 @@ use mm_core::data::{Batch, Schema};
 use mm_core::fusion::{FusionNetwork, pool};
 use mm_core::loss::{cross_entropy, cross_entropy_per_sample};
 use mm_core::missing::draw_among;
-use mm_core::nn::{Mode, Parameters};
+use mm_core::nn::{GaussianHeads, GaussianHeadsConfig, Mode, Parameters};
 use mm_core::predict::{Predictions, Predictor};
 use mm_core::rng::{Rng, standard_normal};
 use mm_core::train::{HeldOut, Losses, Method, Step};
@@ -24,7 +23,7 @@ pub struct Dmrnet {
     schema: Schema,
     parameters: Parameters,
     network: FusionNetwork,
-    heads: DistributionHeads,
+    heads: GaussianHeads,
     mined: MinedCombinations,
 }
 
@@ -64,7 +63,8 @@ impl DmrnetBuilder {
         self.config.missing.check(self.schema.modalities.len())?;
         let parameters = Parameters::new(self.seed, &self.device);
         let network = FusionNetwork::new(&self.config.network, &self.schema, parameters.builder())?;
-        let heads = DistributionHeads::new(network.trunk().feature_shape()[0], self.config.head_norm, parameters.builder())?;
+        let heads = GaussianHeadsConfig { bias: true, norm: self.config.head_norm };
+        let heads = GaussianHeads::new(network.trunk().feature_shape()[0], heads, parameters.builder())?;
         let mined = MinedCombinations::new(&self.config, &self.schema.modalities, self.seed)?;
         Ok(Dmrnet { config: self.config, schema: self.schema, parameters, network, heads, mined })
     }

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use mm_core::nn::{BatchNorm, Linear, Mode, batch_norm, linear};
+use mm_core::nn::{BatchNorm, Linear, Mode, at_every_position, batch_norm, linear};
 use mm_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -137,16 +137,7 @@ fn mean(tensors: &[Tensor]) -> Result<Tensor> {
 
 /// A linear layer over the channels: of vectors, or of every pixel.
 fn over_channels(layer: &Linear, input: &Tensor) -> Result<Tensor> {
-    match *input.dims() {
-        [_, _] => Ok(layer.forward(input)?),
-        [batch, channels, height, width] => {
-            let pixels = input.permute((0, 2, 3, 1))?.reshape((batch * height * width, channels))?;
-            let output = layer.forward(&pixels)?;
-            let outputs = output.dim(1)?;
-            Ok(output.reshape((batch, height, width, outputs))?.permute((0, 3, 1, 2))?.contiguous()?)
-        }
-        _ => Err(Error::shape("feature", "[batch, C] or [batch, C, height, width]", input.dims())),
-    }
+    at_every_position(input, |pixels| Ok(layer.forward(pixels)?))
 }
 
 /// `mean((joint_r - r)²) + mean((joint_a - a)²)`, a scalar; the features have no gradient. It keeps the translated pair able to

@@ -2,7 +2,6 @@
 
 use crate::dependence::Dependence;
 use crate::estimator::NoiseEstimator;
-use crate::feature::DistributionHeads;
 use crate::head::combination_logits;
 use crate::{
     ConcatHead, DependenceForm, EstimatorInput, GaussianFeature, LevelLoss, Prior, SensorTrust, UdmlConfig, UdmlOutput, WeightForm,
@@ -14,7 +13,7 @@ use mm_core::data::{Batch, Schema};
 use mm_core::fusion::{Encoders, pool};
 use mm_core::loss::cross_entropy;
 use mm_core::loss::cross_entropy_per_sample;
-use mm_core::nn::{Mode, Parameters, scatter_rows};
+use mm_core::nn::{GaussianHeads, GaussianHeadsConfig, Mode, Parameters, scatter_rows};
 use mm_core::predict::{Predictions, Predictor};
 use mm_core::train::{Losses, Method, Step};
 use mm_core::{Error, Presence, Result, Subset, rng};
@@ -29,7 +28,7 @@ pub struct Udml {
     schema: Schema,
     parameters: Parameters,
     encoders: Encoders,
-    features: Vec<DistributionHeads>,
+    features: Vec<GaussianHeads>,
     /// Empty in static fusion.
     estimators: Vec<NoiseEstimator>,
     /// Where the estimators do not read the probabilistic features.
@@ -75,7 +74,8 @@ impl UdmlBuilder {
         // The head reads features pooled over positions: one number a channel.
         let widths: Vec<usize> = encoders.feature_shapes().iter().map(|shape| shape[0]).collect();
         let named = || self.schema.modalities.names().iter().zip(&widths);
-        let features = named().map(|(name, &width)| DistributionHeads::new(width, self.config.feature_bias, vb.pp("features").pp(name)));
+        let heads = GaussianHeadsConfig { bias: self.config.feature_bias, norm: true };
+        let features = named().map(|(name, &width)| GaussianHeads::new(width, heads, vb.pp("features").pp(name)));
         let features = features.collect::<Result<_>>()?;
         let estimators = named().filter(|_| self.config.weights == WeightForm::Dynamic);
         let estimators = estimators.map(|(name, &width)| NoiseEstimator::new(width, &self.config, vb.pp("estimators").pp(name)));
