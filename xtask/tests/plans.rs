@@ -137,6 +137,27 @@ fn one_network_serves_all_runs_that_name_none() {
     assert!(message.contains("trunk.widths"), "{message}");
 }
 
+/// Some birds were not heard and some were not seen: what only training would notice is refused before it.
+#[test]
+fn samples_that_a_method_cannot_train_on_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |options: &str| {
+        let run = format!("{EVERYTHING}\n[[runs]]\nmethod = \"mod-distill\"\noptions = {{ {options} }}\n");
+        cells(&birds::write(folder.path(), 60, &run)).map_err(|error| format!("{error:#}"))
+    };
+    let message = with("available = ['song']").unwrap_err();
+    for part in ["plan.toml", "run `mod-distill` on data `all`", "do not have all of song", "set `robust`"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    let message = with("available = ['song'], robust = true").unwrap_err();
+    assert!(message.contains("have none of song"), "{message}");
+    let message = with("available = ['sing'], robust = true").unwrap_err();
+    assert!(message.contains("sing"), "{message}");
+    let message = with("robust = true, teacher = 'privileged'").unwrap_err();
+    assert!(message.contains("no privileged modality"), "{message}");
+    assert!(with("robust = true").is_ok());
+}
+
 #[test]
 fn more_cells_than_anyone_waits_for_are_refused() {
     let folder = tempfile::tempdir().unwrap();

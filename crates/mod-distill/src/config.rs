@@ -2,7 +2,7 @@
 
 use crate::{CrossFusionConfig, TranslationConfig};
 use mm_core::fusion::{NetworkConfig, TrunkConfig};
-use mm_core::{Error, Modalities, Result, Subset};
+use mm_core::{Error, Modalities, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
 
 /// Settings of one-stage modality distillation; only `available` has no default that works.
@@ -159,6 +159,34 @@ impl ModDistillConfig {
             return Err(Error::config("available", "names every modality: none is left to distil from; leave one out, or set `robust`"));
         }
         Ok(available)
+    }
+
+    /// Whether a model that reads `available` predicts for (and trains on) a sample of this combination.
+    pub(crate) fn can_use(&self, combination: Subset, available: Subset) -> bool {
+        match self.robust {
+            true => combination.intersection(available).is_some(),
+            false => available.is_subset_of(combination),
+        }
+    }
+
+    /// Refuses training samples that lack what the model reads: one of the available modalities, or in `robust` mode all.
+    ///
+    /// Training refuses them as well, but only when it meets the first.
+    pub fn check_samples(&self, modalities: &Modalities, presence: &Presence) -> Result<()> {
+        let available = self.available_subset(modalities)?;
+        match presence.subsets().iter().filter(|has| !self.can_use(**has, available)).count() {
+            0 => Ok(()),
+            unusable => Err(Error::config(
+                "available",
+                format!(
+                    "{unusable} of {} training samples {} {}: leave them out{}",
+                    presence.len(),
+                    if self.robust { "have none of" } else { "do not have all of" },
+                    modalities.format(available),
+                    if self.robust { "" } else { ", or set `robust`" }
+                ),
+            )),
+        }
     }
 
     /// What the teacher sees of these modalities.

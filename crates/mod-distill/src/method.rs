@@ -61,7 +61,7 @@ impl ModDistill {
     /// What each sample has of the available modalities: all of them, or in robust mode at least one.
     fn usable(&self, presence: &Presence) -> Result<Presence> {
         let usable = |(sample, has): (usize, &Subset)| match has.intersection(self.available) {
-            Some(usable) if self.config.robust || usable == self.available => Ok(usable),
+            Some(usable) if self.supports(*has) => Ok(usable),
             _ => Err(Error::Modality(format!(
                 "sample {sample} of the batch has {}, but this model reads {}{}",
                 self.schema.modalities.format(*has),
@@ -130,10 +130,7 @@ impl Predictor for ModDistill {
 
     /// Combinations that hold all available modalities; in robust mode, at least one of them.
     fn supports(&self, subset: Subset) -> bool {
-        match self.config.robust {
-            true => subset.intersection(self.available).is_some(),
-            false => self.available.is_subset_of(subset),
-        }
+        self.config.can_use(subset, self.available)
     }
 }
 

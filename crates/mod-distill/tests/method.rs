@@ -399,6 +399,13 @@ fn what_does_not_fit_is_named() {
     let lacking = batch.with_presence(Presence::uniform(Subset::single(1), 12)).unwrap();
     let error = model(config(&["a"])).predict(&lacking).unwrap_err().to_string();
     assert!(error.contains("sample 0") && error.contains("reads a"), "{error}");
+    // Before training, the same samples are told by their number.
+    let (names, half) = (schema().modalities, Presence::new([0b001, 0b010, 0b110, 0b011].map(|s| Subset::from_bits(s).unwrap()).to_vec()));
+    let error = config(&["a"]).check_samples(&names, &half).unwrap_err();
+    assert!(matches!(&error, Error::Config { field, problem } if field == "available" && problem.starts_with("2 of 4 ")), "{error}");
+    let robust = ModDistillConfig { robust: true, ..config(&["a", "c"]) };
+    assert!(robust.check_samples(&names, &half).unwrap_err().to_string().contains("1 of 4 training samples have none of a+c"));
+    assert!(ModDistillConfig { robust: true, ..config(&[]) }.check_samples(&names, &half).is_ok());
     let untaught = ModDistill::builder(schema()).config(config(&["a"])).build().unwrap().loss(&batch, &step(0));
     assert!(matches!(untaught, Err(Error::Config { field, .. }) if field == "teacher"));
 }

@@ -5,11 +5,11 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use dmrnet::{Dmrnet, DmrnetConfig};
 use mm_baselines::{DistillationConfig, Ensemble, Fusion, FusionConfig};
-use mm_core::data::{Schema, parse_table};
+use mm_core::data::{Dataset, LoadedData, Schema, parse_table};
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
 use mm_core::nn::Parameters;
 use mm_core::train::Method;
-use mm_core::{Subset, missing::MissingPattern};
+use mm_core::{Presence, Subset, missing::MissingPattern};
 use mmanet::{Mmanet, MmanetConfig};
 use mod_distill::{ModDistill, ModDistillConfig};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -92,6 +92,19 @@ pub fn check_options(resolved: &Resolved) -> Result<()> {
         MethodName::ModDistill => Ok(options::<ModDistillConfig>(resolved)?.validate()?),
         _ => Ok(options::<BaselineOptions>(resolved)?.network.validate()?),
     }
+}
+
+/// Refuses data that the method cannot be trained on: `mod-distill` may need modalities that a training sample lacks.
+pub fn check_data(resolved: &Resolved, loaded: &LoadedData) -> Result<()> {
+    if resolved.method != MethodName::ModDistill {
+        return Ok(());
+    }
+    let (config, modalities): (ModDistillConfig, _) = (options(resolved)?, &loaded.data.schema().modalities);
+    // Names that the data does not have, and a teacher without modalities.
+    config.teacher_subset(modalities)?;
+    let rows = loaded.split_with(resolved.train_per_class, resolved.train.seed)?.train;
+    let presence = Presence::new(rows.iter().map(|&row| loaded.data.presence(row)).collect());
+    Ok(config.check_samples(modalities, &presence)?)
 }
 
 /// The cell that trains the teacher this cell needs: full-only training of the same network.

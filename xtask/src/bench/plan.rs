@@ -192,6 +192,7 @@ impl Plan {
                         teacher: None,
                     };
                     method::check_options(&resolved).with_context(|| format!("run `{}`", run.name()))?;
+                    method::check_data(&resolved, &loaded).with_context(|| format!("run `{}` on data `{}`", run.name(), data.name))?;
                     let mut cell = CellSpec::new(&data.name, &run.name(), train_samples, resolved);
                     if let Some(teacher) = method::teacher_of(&cell.resolved)? {
                         let teacher = CellSpec::new(&data.name, "teacher", train_samples, teacher).hidden();
