@@ -136,6 +136,30 @@ fn linear_has_the_gradients_of_its_composition() {
 }
 
 #[test]
+fn linear_with_relu_has_the_gradients_of_its_composition() {
+    for biased in [true, false] {
+        let variable = |shape: &[usize]| Var::from_tensor(&values(shape, DType::F32)).unwrap();
+        let (x, weight, bias) = (variable(&[5, 4]), variable(&[3, 4]), variable(&[3]));
+        let layer = Linear::new(weight.as_tensor().clone(), biased.then(|| bias.as_tensor().clone()));
+        let (fused, composed) = (layer.forward_relu(&x).unwrap(), layer.forward(&x).unwrap().relu().unwrap());
+        let numbers = fused.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(numbers, composed.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        let closed = numbers.iter().filter(|y| **y == 0.0).count();
+        assert!((1..numbers.len()).contains(&closed), "{numbers:?}");
+        let [of_fused, of_composed] = [fused, composed].map(|y| y.sqr().unwrap().sum_all().unwrap().backward().unwrap());
+        for variable in [&x, &weight, &bias].into_iter().take(if biased { 3 } else { 2 }) {
+            let [a, b] = [&of_fused, &of_composed].map(|g| g.get(variable).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            assert_eq!(a, b);
+        }
+        // Away from the kinks: everything open, by a large bias.
+        if biased {
+            let open = Linear::new(weight.as_tensor().detach(), Some(Tensor::full(9f32, 3, &Device::Cpu).unwrap()));
+            assert!(gradient_error(&values(&[5, 4], DType::F32), |x| open.forward_relu(x)) < 1e-3);
+        }
+    }
+}
+
+#[test]
 fn scattering_rows_has_the_gather_as_its_gradient() {
     let x = values(&[2, 3], DType::F64);
     let y = scatter_rows(&x, &[1, 3], 4).unwrap().to_vec2::<f64>().unwrap();

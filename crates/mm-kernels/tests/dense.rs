@@ -5,7 +5,7 @@ mod reference;
 use mm_kernels::Error;
 use mm_kernels::dense::{
     LinearShape, batch_norm_rows_backward, batch_norm_rows_forward, column_sums, linear_forward, linear_input_gradient,
-    linear_weight_gradient, scale_shift_rows,
+    linear_weight_gradient, relu_gradient, scale_shift_rows,
 };
 use mm_kernels::simd::{Level, with_level};
 use proptest::prelude::*;
@@ -117,7 +117,7 @@ impl Rows {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(120))]
     #[test]
-    fn linear_is_right(rows in 1usize..34, inputs in 1usize..70, outputs in 1usize..70, biased: bool) {
+    fn linear_is_right(rows in 1usize..34, inputs in 1usize..70, outputs in 1usize..70, biased: bool, relu: bool) {
         let shape = LinearShape { rows, inputs, outputs };
         let (x, w, b, g) = (random(1, rows * inputs), random(2, outputs * inputs), random(3, outputs), random(4, rows * outputs));
         let product = |a: f32, b: f32| f64::from(a) * f64::from(b);
@@ -125,6 +125,7 @@ proptest! {
             0 => if biased { f64::from(b[o]) } else { 0.0 },
             k => product(x[r * inputs + k - 1], w[o * inputs + k - 1]),
         });
+        let forward: Vec<Sum> = forward.into_iter().map(|s| Sum { value: if relu { s.value.max(0.0) } else { s.value }, ..s }).collect();
         let dx = sums(rows, inputs, outputs, |r, i, o| product(g[r * outputs + o], w[o * inputs + i]));
         let dw = sums(outputs, inputs, rows, |o, i, r| product(g[r * outputs + o], x[r * inputs + i]));
         let db = sums(1, outputs, rows, |_, o, r| f64::from(g[r * outputs + o]));
@@ -132,7 +133,7 @@ proptest! {
             let nan = |n| vec![f32::NAN; n];
             let (mut y, mut found_dx, mut found_dw, mut found_db) = (nan(g.len()), nan(x.len()), nan(w.len()), nan(outputs));
             with_level(level, || {
-                linear_forward(shape, &x, &w, biased.then_some(&b[..]), &mut y).unwrap();
+                linear_forward(shape, &x, &w, biased.then_some(&b[..]), relu, &mut y).unwrap();
                 linear_input_gradient(shape, &g, &w, &mut found_dx).unwrap();
                 linear_weight_gradient(shape, &g, &x, &mut found_dw).unwrap();
                 column_sums(&g, outputs, &mut found_db).unwrap();
@@ -170,6 +171,17 @@ proptest! {
 }
 
 #[test]
+fn a_relu_lets_gradients_through_where_its_output_is_not_zero() {
+    for level in LEVELS {
+        let mut gradient = [f32::NAN; 4];
+        with_level(level, || relu_gradient(&[0.0, 2.0, 0.0, 1e-20], &[3.0, 4.0, -5.0, -6.0], &mut gradient)).unwrap();
+        assert_eq!(gradient, [0.0, 4.0, 0.0, -6.0]);
+    }
+    assert!(relu_gradient(&[0.0; 3], &[0.0; 2], &mut [0.0; 3]).is_err());
+    assert!(relu_gradient(&[0.0; 3], &[0.0; 3], &mut [0.0; 2]).is_err());
+}
+
+#[test]
 fn nan_stays_nan() {
     let mut output = [0.0; 2];
     scale_shift_rows(&[f32::NAN, -1.0], &[1.0; 2], &[0.0; 2], true, &mut output).unwrap();
@@ -180,10 +192,10 @@ fn nan_stays_nan() {
 fn wrong_lengths_are_refused() {
     let shape = LinearShape { rows: 2, inputs: 3, outputs: 4 };
     let refused = |found: Result<(), Error>| assert!(matches!(found, Err(Error::Length { .. })), "{found:?}");
-    refused(linear_forward(shape, &[0.0; 5], &[0.0; 12], None, &mut [0.0; 8]));
-    refused(linear_forward(shape, &[0.0; 6], &[0.0; 11], None, &mut [0.0; 8]));
-    refused(linear_forward(shape, &[0.0; 6], &[0.0; 12], Some(&[0.0; 3]), &mut [0.0; 8]));
-    refused(linear_forward(shape, &[0.0; 6], &[0.0; 12], None, &mut [0.0; 9]));
+    refused(linear_forward(shape, &[0.0; 5], &[0.0; 12], None, false, &mut [0.0; 8]));
+    refused(linear_forward(shape, &[0.0; 6], &[0.0; 11], None, false, &mut [0.0; 8]));
+    refused(linear_forward(shape, &[0.0; 6], &[0.0; 12], Some(&[0.0; 3]), false, &mut [0.0; 8]));
+    refused(linear_forward(shape, &[0.0; 6], &[0.0; 12], None, false, &mut [0.0; 9]));
     refused(linear_input_gradient(shape, &[0.0; 7], &[0.0; 12], &mut [0.0; 6]));
     refused(linear_weight_gradient(shape, &[0.0; 8], &[0.0; 6], &mut [0.0; 13]));
     refused(column_sums(&[0.0; 7], 4, &mut [0.0; 4]));

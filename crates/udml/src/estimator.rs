@@ -59,11 +59,11 @@ impl NoiseEstimator {
 
     /// Log-levels `[rows, 1]`; dropout only where a generator is given.
     pub fn forward(&self, input: &Tensor, random: Option<&mut Rng>) -> Result<Tensor> {
-        let mut hidden = self.first.forward(input)?;
-        // The published estimator is affine.
-        if self.input != EstimatorInput::SpreadDetached {
-            hidden = hidden.relu()?;
-        }
+        let mut hidden = match self.input {
+            // The published estimator is affine.
+            EstimatorInput::SpreadDetached => self.first.forward(input)?,
+            _ => self.first.forward_relu(input)?,
+        };
         if let Some(random) = random {
             hidden = dropout(&hidden, self.dropout, random)?;
         }

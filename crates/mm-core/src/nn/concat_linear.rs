@@ -48,6 +48,6 @@ impl ConcatLinear {
             bail!("modality {index} of a layer for {} modalities", self.widths.len());
         };
         let start = self.widths[..index].iter().sum();
-        apply_linear(feature, &self.linear.weight().narrow(1, start, width)?, None)
+        apply_linear(feature, &self.linear.weight().narrow(1, start, width)?, None, false)
     }
 }

@@ -3,7 +3,8 @@
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
-use mm_kernels::dense::{LinearShape, column_sums, linear_forward, linear_input_gradient, linear_weight_gradient};
+use mm_kernels::dense::{LinearShape, column_sums, linear_forward, linear_input_gradient, linear_weight_gradient, relu_gradient};
+use std::borrow::Cow;
 
 /// `y[batch, outputs] = x[batch, inputs] weightᵀ + bias`; parameters `weight [outputs, inputs]` and `bias [outputs]`.
 #[derive(Debug, Clone)]
@@ -43,7 +44,12 @@ impl Linear {
 
     /// Applies the layer to `[batch, inputs]`.
     pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        apply_linear(input, &self.weight, self.bias.as_ref())
+        apply_linear(input, &self.weight, self.bias.as_ref(), false)
+    }
+
+    /// [`Linear::forward`] followed by ReLU, in one op.
+    pub fn forward_relu(&self, input: &Tensor) -> Result<Tensor> {
+        apply_linear(input, &self.weight, self.bias.as_ref(), true)
     }
 }
 
@@ -53,27 +59,30 @@ impl candle_core::Module for Linear {
     }
 }
 
-pub(crate) fn apply_linear(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    widened(input, |input| product(input, weight, bias))
+pub(crate) fn apply_linear(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+    widened(input, |input| product(input, weight, bias, relu))
 }
 
-fn product(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+fn product(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, relu: bool) -> Result<Tensor> {
     if !runs_on_cpu_kernels(input) {
         // In the dtype of the input: an encoder of half precision casts its f32 parameters where it uses them.
         let product = input.matmul(&weight.to_dtype(input.dtype())?.t()?)?;
-        return match bias {
-            Some(bias) => product.broadcast_add(&bias.to_dtype(input.dtype())?),
-            None => Ok(product),
+        let output = match bias {
+            Some(bias) => product.broadcast_add(&bias.to_dtype(input.dtype())?)?,
+            None => product,
         };
+        return if relu { output.relu() } else { Ok(output) };
     }
     let input = input.contiguous()?;
     match bias {
-        Some(bias) => input.apply_op3(&weight.contiguous()?, bias, LinearOp),
-        None => input.apply_op2(&weight.contiguous()?, LinearOp),
+        Some(bias) => input.apply_op3(&weight.contiguous()?, bias, LinearOp { relu }),
+        None => input.apply_op2(&weight.contiguous()?, LinearOp { relu }),
     }
 }
 
-struct LinearOp;
+struct LinearOp {
+    relu: bool,
+}
 
 impl LinearOp {
     fn shape(input: &[usize], weight: &[usize]) -> Result<LinearShape> {
@@ -84,6 +93,7 @@ impl LinearOp {
     }
 
     fn run(
+        &self,
         input: (&CpuStorage, &Layout),
         weight: (&CpuStorage, &Layout),
         bias: Option<(&CpuStorage, &Layout)>,
@@ -92,8 +102,20 @@ impl LinearOp {
         let bias = bias.map(|(storage, layout)| contiguous_f32(storage, layout)).transpose()?;
         let (x, w) = (contiguous_f32(input.0, input.1)?, contiguous_f32(weight.0, weight.1)?);
         let mut output = vec![0.0; shape.rows * shape.outputs];
-        linear_forward(shape, x, w, bias, &mut output).map_err(kernel_error)?;
+        linear_forward(shape, x, w, bias, self.relu, &mut output).map_err(kernel_error)?;
         Ok((CpuStorage::F32(output), Shape::from((shape.rows, shape.outputs))))
+    }
+
+    /// The gradient of what comes before the ReLU.
+    fn before_relu<'a>(&self, output: &Tensor, gradient: &'a Tensor) -> Result<Cow<'a, Tensor>> {
+        if !self.relu {
+            return Ok(Cow::Borrowed(gradient));
+        }
+        with_slices([output, gradient], |[y, g]| {
+            let mut before = vec![0.0; g.len()];
+            relu_gradient(y, g, &mut before).map_err(kernel_error)?;
+            Ok(Cow::Owned(Tensor::from_vec(before, gradient.shape(), gradient.device())?))
+        })
     }
 
     fn gradients(input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
@@ -120,11 +142,11 @@ impl CustomOp2 for LinearOp {
     }
 
     fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
-        Self::run((s1, l1), (s2, l2), None)
+        self.run((s1, l1), (s2, l2), None)
     }
 
-    fn bwd(&self, input: &Tensor, weight: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        Self::gradients(input, weight, gradient)
+    fn bwd(&self, input: &Tensor, weight: &Tensor, output: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        Self::gradients(input, weight, self.before_relu(output, gradient)?.as_ref())
     }
 }
 
@@ -142,7 +164,7 @@ impl CustomOp3 for LinearOp {
         s3: &CpuStorage,
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        Self::run((s1, l1), (s2, l2), Some((s3, l3)))
+        self.run((s1, l1), (s2, l2), Some((s3, l3)))
     }
 
     fn bwd(
@@ -150,9 +172,11 @@ impl CustomOp3 for LinearOp {
         input: &Tensor,
         weight: &Tensor,
         bias: &Tensor,
-        _: &Tensor,
+        output: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let gradient = self.before_relu(output, gradient)?;
+        let gradient = gradient.as_ref();
         let (input_gradient, weight_gradient) = Self::gradients(input, weight, gradient)?;
         let bias_gradient = with_slices([gradient], |[g]| {
             let mut out = vec![0.0; bias.elem_count()];

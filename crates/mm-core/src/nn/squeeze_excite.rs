@@ -26,7 +26,7 @@ impl SqueezeExcite {
     /// Applies it to `[batch, channels, height, width]`.
     pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let pooled = input.mean((2, 3))?;
-        let gate = candle_nn::ops::sigmoid(&self.excite.forward(&self.squeeze.forward(&pooled)?.relu()?)?)?;
+        let gate = candle_nn::ops::sigmoid(&self.excite.forward(&self.squeeze.forward_relu(&pooled)?)?)?;
         input.broadcast_mul(&gate.unsqueeze(2)?.unsqueeze(3)?)
     }
 }
