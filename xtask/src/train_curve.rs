@@ -1,6 +1,5 @@
 //! `cargo xtask train-curve`: MMANet's image network trained by us and by PyTorch from the same weights on the same images.
 
-use crate::golden::fill_hash;
 use crate::perf::PyTorch;
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
@@ -13,6 +12,7 @@ use mm_core::teacher::Teacher;
 use mm_core::train::Method;
 use mm_core::weights::{NameMap, save, write_atomically};
 use mm_core::{Modalities, Presence, Subset};
+use mm_testing::fill_hash;
 use mmanet::{Mmanet, MmanetConfig, Weighting, margin_aware_distillation};
 use plotters::prelude::*;
 use serde::Deserialize;

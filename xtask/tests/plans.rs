@@ -5,11 +5,55 @@ mod birds;
 mod damage;
 
 use anyhow::Result;
-use birds::EVERYTHING;
 use mm_core::rng;
 use std::collections::BTreeSet;
 use std::path::Path;
 use xtask::bench::{CellSpec, Plan};
+
+/// Every field of a plan.
+const EVERYTHING: &str = r#"
+name = "birds-plan"
+description = "Songs and feathers."
+seeds = [0, 1]
+combinations = ["song", "song+feather"]
+
+[[corruptions]]
+families = ["gaussian", "dead"]
+severities = [1, 3]
+modalities = "feather"
+
+[train]
+epochs = 4
+batch_size = 8
+learning_rate = 0.05
+clip_norm = 5.0
+schedule = { kind = "multi_step", milestones = [2.0, 3.0], gamma = 0.1 }
+optimizer = { kind = "adam_w", betas = [0.9, 0.999], eps = 1e-8, weight_decay = 0.01 }
+
+[[data]]
+name = "all"
+card = "birds.toml"
+
+[[data]]
+name = "few"
+card = "birds.toml"
+train_per_class = 4
+train = { epochs = 6, validate_every = 2, select = "best_validation", patience = 3 }
+
+[[runs]]
+method = "modality-dropout"
+options = { missing = { rates = [0.3, 0.5] }, network = { trunk = { kind = "mlp", widths = [16, 8] } } }
+
+[[runs]]
+name = "slow-mmanet"
+method = "mmanet"
+train = { learning_rate = 0.01, optimizer = { kind = "sgd", momentum = 0.9 } }
+options = { lambda_mad = 4.0, begin_epoch = 3, network = { encoder = { kind = "mlp", widths = [16] } } }
+
+[[runs]]
+method = "udml"
+options = { estimator_width = 12, temperature = 2.0 }
+"#;
 
 fn cells(path: &Path) -> Result<Vec<CellSpec>> {
     Plan::read(Some(path))?.cells()

@@ -13,6 +13,25 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use xtask::bench::{CellSpec, Plan};
 
+/// The four methods, each with its phases within a few epochs.
+const METHODS: &str = r#"
+[[runs]]
+method = "mmanet"
+options = { begin_epoch = 4, lambda_mad = 4.0 }
+
+[[runs]]
+method = "dmrnet"
+options = { warm_up_epochs = 4 }
+
+[[runs]]
+method = "udml"
+options = { clean_share = 0.2, static_share = 0.4 }
+
+[[runs]]
+method = "mod-distill"
+options = { robust = true, warm_up = 0.3 }
+"#;
+
 const EPOCHS: usize = 40;
 
 fn xtask() -> Command {
@@ -100,7 +119,7 @@ fn kill_nine_at_random_moments_changes_no_method() {
     let plan = format!(
         "name = \"killed\"\nseeds = [3]\ndata = [{{ name = \"birds\", card = \"birds.toml\" }}]\n\
          train = {{ epochs = {EPOCHS}, batch_size = 16, select = \"best_validation\" }}\n{}",
-        birds::METHODS
+        METHODS
     );
     let cells = Plan::read(Some(&birds::write(folder.path(), 150, &plan))).unwrap().cells().unwrap();
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
@@ -146,7 +165,7 @@ fn interrupt(group: bool) {
     let plan = format!(
         "name = \"stopped\"\nseeds = [0, 1]\ndata = [{{ name = \"birds\", card = \"birds.toml\" }}]\n\
          train = {{ epochs = 150, batch_size = 16 }}\n{}",
-        birds::METHODS
+        METHODS
     );
     let plan = birds::write(folder.path(), 150, &plan);
     let out = folder.path().join("out");

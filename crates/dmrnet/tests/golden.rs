@@ -1,28 +1,16 @@
 //! Values computed with PyTorch in f64 (`cargo xtask golden` checks the same operations on fresh inputs).
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use dmrnet::{HardLoss, gaussian_kl, hard_combination_loss, reparameterize};
 use mm_core::Result;
+use mm_testing::assert_close;
 
-/// Inputs are described, not stored: `offset + scale · u` with u from a hash of (key, position).
 fn fill(key: u64, shape: &[usize], scale: f64) -> Var {
-    let value = |i: u64| {
-        let mut z = key.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add((i + 1).wrapping_mul(0xD1B5_4A32_D192_ED03));
-        z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        (scale * (2.0 * (z >> 40) as f64 / f64::from(1 << 24) - 1.0)) as f32
-    };
-    let count: usize = shape.iter().product();
-    Var::from_vec((0..count as u64).map(value).collect(), shape, &Device::Cpu).unwrap()
+    Var::from_tensor(&mm_testing::fill(key, shape, scale, 0.0).to_dtype(DType::F32).unwrap()).unwrap()
 }
 
 fn close(found: &Tensor, expected: &[f64]) {
-    let found = found.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    assert_eq!(found.len(), expected.len());
-    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
-        assert!((f64::from(*f) - e).abs() <= 2e-6 * e.abs().max(1.0), "element {i}: {f}, expected {e}");
-    }
+    assert_close(found, expected, 2e-6);
 }
 
 /// `0.5 * (lv.exp() + mu ** 2 - lv - 1).sum(1).mean()`
@@ -59,7 +47,7 @@ fn gaussian_kl_by_hand() -> Result<()> {
     let gradients = loss.backward()?;
     close(gradients.get(&mean).unwrap(), &[0.25, -0.5, 0.0, 1.0]);
     close(gradients.get(&log_var).unwrap(), &[0.0, 0.75, -0.1875, 0.0]);
-    let zero = Tensor::zeros((3, 2, 2, 2), candle_core::DType::F32, &Device::Cpu)?;
+    let zero = Tensor::zeros((3, 2, 2, 2), DType::F32, &Device::Cpu)?;
     close(&gaussian_kl(&zero, &zero)?, &[0.0]);
     Ok(())
 }
@@ -133,7 +121,7 @@ fn hard_combination_loss_by_hand() -> Result<()> {
 /// Pooling comes after sampling: 16 independent draws average to a variance of 1 / 16.
 #[test]
 fn noise_is_drawn_at_every_position() -> Result<()> {
-    let zero = Tensor::zeros((60, 1000, 4, 4), candle_core::DType::F32, &Device::Cpu)?;
+    let zero = Tensor::zeros((60, 1000, 4, 4), DType::F32, &Device::Cpu)?;
     let draws = mm_core::rng::standard_normal(&mut mm_core::rng::stream(3, "noise", &[]), zero.elem_count());
     let sample = reparameterize(&zero, &zero, &Tensor::from_vec(draws, zero.shape(), &Device::Cpu)?)?;
     let pooled = mm_core::fusion::pool(&sample)?.flatten_all()?.to_vec1::<f32>()?;

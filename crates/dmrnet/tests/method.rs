@@ -10,27 +10,19 @@ use mm_core::nn::Parameters;
 use mm_core::predict::{Predictions, Predictor};
 use mm_core::train::{CheckpointConfig, HeldOut, Losses, Method, Progress, Step, TrainConfig, fit};
 use mm_core::{Error, Modalities, Presence, Result, Subset, rng};
+use mm_testing::{bits, parameter_bits, patterns};
 
 const CLASSES: usize = 3;
 const WIDTHS: [usize; 3] = [8, 12, 6];
-const NOISE: [f32; 3] = [0.4, 0.4, 2.5];
 
 fn schema() -> Schema {
     let names = (0..CLASSES).map(|c| c.to_string()).collect();
     Schema::new(Modalities::new(["a", "b", "c"]).unwrap(), WIDTHS.map(InputSpec::vector).to_vec(), Target::Classes(names)).unwrap()
 }
 
-/// Each sensor shows the class as a fixed random pattern with its noise; every fifth sample lacks sensor `c`.
+/// Every fifth sample lacks sensor `c`.
 fn dataset(samples: usize) -> TableDataset {
-    let labels: Vec<u32> = (0..samples).map(|i| (i % CLASSES) as u32).collect();
-    let table = |m: usize| -> Vec<f32> {
-        let patterns = rng::standard_normal(&mut rng::stream(9, "pattern", &[m as u64]), CLASSES * WIDTHS[m]);
-        let noise = rng::standard_normal(&mut rng::stream(9, "noise", &[m as u64]), samples * WIDTHS[m]);
-        let clean = labels.iter().flat_map(|&l| patterns[l as usize * WIDTHS[m]..][..WIDTHS[m]].to_vec());
-        clean.zip(noise).map(|(p, n)| p + NOISE[m] * n).collect()
-    };
-    let subsets = (0..samples).map(|i| if i % 5 == 4 { subset(&[0, 1]) } else { Subset::full(3) }).collect();
-    TableDataset::new(schema(), (0..3).map(table).collect(), Presence::new(subsets), labels).unwrap()
+    patterns(schema(), samples, &[0.4, 0.4, 2.5], |i| if i % 5 == 4 { subset(&[0, 1]) } else { Subset::full(3) })
 }
 
 fn subset(indices: &[usize]) -> Subset {
@@ -61,14 +53,6 @@ fn trained(config: &DmrnetConfig, epochs: usize) -> (Dmrnet, Vec<String>) {
 
 fn batch(rows: usize) -> Batch {
     dataset(rows).batch(&(0..rows).collect::<Vec<_>>(), &Device::Cpu).unwrap()
-}
-
-fn bits(tensor: &Tensor) -> Vec<u32> {
-    tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
-}
-
-fn bytes(parameters: &Parameters) -> Vec<(String, Vec<u32>)> {
-    parameters.snapshot().unwrap().iter().map(|(name, t)| (name.clone(), bits(t))).collect()
 }
 
 fn step(epoch: usize) -> Step {
@@ -262,10 +246,10 @@ fn masks_are_uniform_over_the_combinations() -> Result<()> {
 #[test]
 fn same_seed_same_bytes() {
     let (a, b) = (trained(&small(), 5).0, trained(&small(), 5).0);
-    assert_eq!(bytes(a.parameters()), bytes(b.parameters()));
+    assert_eq!(parameter_bits(a.parameters()), parameter_bits(b.parameters()));
     assert_eq!(a.mined(), b.mined());
     let other = Dmrnet::builder(schema()).config(small()).seed(2).build().unwrap();
-    assert_ne!(bytes(other.parameters()), bytes(build(&small()).parameters()));
+    assert_ne!(parameter_bits(other.parameters()), parameter_bits(build(&small()).parameters()));
 }
 
 /// Stops in front of the first step of an epoch, as a killed process does.
@@ -322,7 +306,7 @@ fn a_resumed_run_is_the_uninterrupted_one() -> Result<()> {
             let mut second = build(&config);
             let outcome = fit(&mut second, &data, &rows, &validation, &train_config(6), Some(&checkpoints), &Progress::hidden())?;
             assert_eq!((outcome.history, outcome.notes), (expected.history.clone(), expected.notes.clone()));
-            assert_eq!(bytes(second.parameters()), bytes(whole.parameters()));
+            assert_eq!(parameter_bits(second.parameters()), parameter_bits(whole.parameters()));
             assert_eq!(second.mined(), whole.mined());
         }
     }

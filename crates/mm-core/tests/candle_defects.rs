@@ -1,12 +1,9 @@
 //! One test for each defect of candle 0.11.1 that we work around: the day candle mends it, the workaround can go.
 
-#[path = "support/gradients.rs"]
-mod gradients;
-
 use candle_core::{DType, Device, Tensor, Var};
-use gradients::{gradient_error, values};
 use mm_core::nn::{BatchNorm, LayerNorm, Linear, Mode, Parameters, dropout, l2_normalize, linear, scatter_rows};
 use mm_core::rng;
+use mm_testing::{gradient_error, values};
 
 type Result<T> = candle_core::Result<T>;
 

@@ -1,15 +1,14 @@
 //! Damaged and foreign checkpoints: a typed error that names file and tensor, never a panic, never taken for good.
 
 mod damage;
-mod support;
 
 use candle_core::{Device, Tensor};
 use damage::damage;
 use mm_core::train::{Checkpoint, CheckpointConfig, CheckpointState, EpochLog, Progress, TrainConfig, fit, latest_checkpoint};
 use mm_core::{Error, rng};
+use mm_testing::{Dropout, clear_to_weak};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use support::Dropout;
 
 /// A folder with two checkpoints; the path of the newest.
 fn checkpointed() -> (tempfile::TempDir, PathBuf) {
@@ -17,7 +16,7 @@ fn checkpointed() -> (tempfile::TempDir, PathBuf) {
     let rows: Vec<usize> = (0..60).collect();
     let config = TrainConfig { epochs: 3, batch_size: 16, ..TrainConfig::default() };
     let checkpoints = CheckpointConfig { folder: folder.path().into(), every_seconds: 0.0, fingerprint: "run".into() };
-    fit(&mut Dropout::new(0), &support::data(60, 1), &rows, &[], &config, Some(&checkpoints), &Progress::hidden()).unwrap();
+    fit(&mut Dropout::new(0), &clear_to_weak(60, 1), &rows, &[], &config, Some(&checkpoints), &Progress::hidden()).unwrap();
     let newest = latest_checkpoint(folder.path()).unwrap().unwrap();
     (folder, newest)
 }

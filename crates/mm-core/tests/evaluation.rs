@@ -1,7 +1,5 @@
 //! Every combination from one run of each encoder; absent means absent; the metrics by hand.
 
-mod support;
-
 use candle_core::{Device, Tensor};
 use mm_core::data::{Batch, Dataset, TableDataset};
 use mm_core::encoder::{Encoder, MlpEncoder};
@@ -10,6 +8,7 @@ use mm_core::fusion::{Encoders, FusionNetwork, NetworkConfig, TrunkConfig};
 use mm_core::nn::{Mode, Parameters, linear};
 use mm_core::predict::{Predictions, Predictor};
 use mm_core::{Presence, Result, Subset};
+use mm_testing::{clear_to_weak, clear_to_weak_schema};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -53,10 +52,11 @@ fn encoders_run_once_a_batch_for_all_combinations() {
         Box::new(Counting { inner: MlpEncoder::new(width, &[8], vb.pp(m)).unwrap(), runs: runs.clone() })
     };
     let encoders = Encoders::new([6, 5, 4].into_iter().enumerate().map(encoder).collect());
-    let trunk = TrunkConfig::default().build(support::schema().modalities.names(), &encoders.feature_shapes(), vb.pp("trunk")).unwrap();
+    let trunk =
+        TrunkConfig::default().build(clear_to_weak_schema().modalities.names(), &encoders.feature_shapes(), vb.pp("trunk")).unwrap();
     let head = linear(trunk.feature_shape()[0], 3, vb.pp("head")).unwrap();
     let model = Model { network: FusionNetwork::from_parts(encoders, trunk, head) };
-    let data = support::data(50, 1);
+    let data = clear_to_weak(50, 1);
     let rows: Vec<usize> = (0..50).collect();
     let subsets = default_combinations(3, 0);
     let evaluation = evaluate_combinations(&model, &data, &rows, &subsets, 20, &Device::Cpu).unwrap();
@@ -72,13 +72,13 @@ fn encoders_run_once_a_batch_for_all_combinations() {
 }
 
 fn network(seed: u64) -> FusionNetwork {
-    FusionNetwork::new(&NetworkConfig::default(), &support::schema(), Parameters::new(seed, &Device::Cpu).builder()).unwrap()
+    FusionNetwork::new(&NetworkConfig::default(), &clear_to_weak_schema(), Parameters::new(seed, &Device::Cpu).builder()).unwrap()
 }
 
 #[test]
 fn a_combination_from_shared_parts_equals_the_combination_alone() {
     let network = network(3);
-    let data = support::data(20, 2);
+    let data = clear_to_weak(20, 2);
     let batch = data.batch(&(0..20).collect::<Vec<_>>(), &Device::Cpu).unwrap();
     let subsets: Vec<Subset> = Subset::all_non_empty(3).collect();
     let together = network.predict_combinations(&batch, &subsets).unwrap().logits;
@@ -91,7 +91,7 @@ fn a_combination_from_shared_parts_equals_the_combination_alone() {
 
 #[test]
 fn what_an_absent_modality_holds_changes_no_bit() {
-    let data = support::data(9, 2);
+    let data = clear_to_weak(9, 2);
     let batch = data.batch(&(0..9).collect::<Vec<_>>(), &Device::Cpu).unwrap();
     let presence = Presence::new((0..9).map(|i| Subset::from_bits(i % 7 + 1).unwrap()).collect());
     let predict = |fill: f32| -> Vec<u32> {
@@ -145,10 +145,10 @@ fn metrics_by_hand() {
 
 #[test]
 fn naturally_absent_modalities_leave_a_sample_out_of_their_combinations() {
-    let whole = support::data(6, 1);
+    let whole = clear_to_weak(6, 1);
     let presence = Presence::new([7, 7, 7, 7, 1, 2].map(|bits| Subset::from_bits(bits).unwrap()).to_vec());
     let columns = (0..3).map(|m| whole.column(m).to_vec()).collect();
-    let data = TableDataset::new(support::schema(), columns, presence, whole.labels().to_vec()).unwrap();
+    let data = TableDataset::new(clear_to_weak_schema(), columns, presence, whole.labels().to_vec()).unwrap();
     let model = Model { network: network(1) };
     let subsets = [Subset::single(0), Subset::single(1), Subset::full(3)];
     let evaluation = evaluate_combinations(&model, &data, &[0, 1, 2, 3, 4, 5], &subsets, 4, &Device::Cpu).unwrap();

@@ -1,17 +1,13 @@
 //! Encoders in bf16, everything else in f32.
 
-#[path = "support/gradients.rs"]
-mod gradients;
-mod support;
-
 use candle_core::{DType, Device, Result, Tensor};
-use gradients::{difference, values};
 use mm_core::data::Dataset;
 use mm_core::encoder::EncoderDType;
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
 use mm_core::nn::{
     Conv2dConfig, Mode, Parameters, avg_pool2d, conv_norm, conv2d, depthwise_conv2d, layer_norm, linear, max_pool2d, squeeze_excite,
 };
+use mm_testing::{clear_to_weak, clear_to_weak_schema, difference, values};
 
 /// Every layer of an image encoder, on `[batch, 3, 9, 9]`; its variables are f32.
 fn small_encoder(x: &Tensor, parameters: &Parameters) -> Result<Tensor> {
@@ -55,11 +51,11 @@ fn a_network_with_encoders_in_bf16_gives_features_and_gradients_in_f32() {
     let config: NetworkConfig = toml::from_str("encoder_dtype = \"bf16\"").unwrap();
     assert_eq!(config.encoder_dtype, EncoderDType::Bf16);
     assert!(!toml::to_string(&NetworkConfig::default()).unwrap().contains("encoder_dtype"));
-    let data = support::data(32, 1);
+    let data = clear_to_weak(32, 1);
     let batch = data.batch(&(0..32).collect::<Vec<_>>(), &Device::Cpu).unwrap();
     let run = |config: &NetworkConfig| {
         let parameters = Parameters::new(1, &Device::Cpu);
-        let network = FusionNetwork::new(config, &support::schema(), parameters.builder()).unwrap();
+        let network = FusionNetwork::new(config, &clear_to_weak_schema(), parameters.builder()).unwrap();
         let logits = network.forward(&batch, &batch.presence, Mode::Train).unwrap().logits;
         let all = mm_core::loss::cross_entropy(&logits, &batch.labels).unwrap().backward().unwrap();
         for (name, variable) in parameters.variables().into_iter().filter(|(name, _)| !name.contains("running")) {

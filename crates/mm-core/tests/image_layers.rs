@@ -1,11 +1,8 @@
 //! Layers on images: the kernels against the same layer made of candle ops, and gradients against finite differences.
 
-#[path = "support/gradients.rs"]
-mod gradients;
-
 use candle_core::{DType, Device, Result, Tensor, Var};
-use gradients::{difference, gradient_error, values};
 use mm_core::nn::{BatchNorm, Conv2d, Conv2dConfig, ConvNorm, DepthwiseConv2d, Mode, Parameters, conv_norm, max_pool2d};
+use mm_testing::{bits, difference, gradient_error, values};
 use std::path::Path;
 
 fn norm(features: usize, dtype: DType) -> BatchNorm {
@@ -149,10 +146,6 @@ fn unit(seed: u64) -> (ConvNorm, Parameters) {
     let vb = parameters.builder();
     let unit = conv_norm((20, 18), (3, 3), Conv2dConfig::square(1, 1), vb.pp("conv"), vb.pp("norm")).unwrap();
     (unit, parameters)
-}
-
-fn bits(t: &Tensor) -> Vec<u32> {
-    t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
 }
 
 fn image(batch: usize) -> Tensor {

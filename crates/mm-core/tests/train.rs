@@ -1,15 +1,13 @@
 //! The training loop: repeatable, resumable, honest about what goes wrong.
 
-mod support;
-
 use mm_core::Error;
 use mm_core::optim::{OptimizerConfig, ScheduleConfig};
 use mm_core::train::{CheckpointConfig, Progress, Selection, TrainConfig, TrainOutcome, fit, latest_checkpoint};
+use mm_testing::{Dropout, clear_to_weak};
 use rand::RngExt;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
-use support::Dropout;
 
 const EPOCHS: usize = 12;
 
@@ -18,7 +16,7 @@ fn config() -> TrainConfig {
 }
 
 fn train(config: &TrainConfig, folder: Option<&Path>) -> mm_core::Result<(Dropout, TrainOutcome)> {
-    let data = support::data(150, 1);
+    let data = clear_to_weak(150, 1);
     let (rows, validation): (Vec<usize>, Vec<usize>) = (0..150).partition(|row| row % 5 != 0);
     let checkpoints = folder.map(|folder| CheckpointConfig { folder: folder.into(), every_seconds: 0.0, fingerprint: "test".into() });
     let mut method = Dropout::new(config.seed);
@@ -84,7 +82,7 @@ fn the_best_validation_epoch_is_kept_and_patience_stops() {
     let best = outcome.history.iter().map(|e| e.validation_accuracy.unwrap()).fold(0.0, f64::max);
     assert_eq!(outcome.history[outcome.selected_epoch].validation_accuracy, Some(best));
     // The weights are those that gave the best score.
-    let data = support::data(150, 1);
+    let data = clear_to_weak(150, 1);
     let validation: Vec<usize> = (0..150).filter(|row| row % 5 == 0).collect();
     let subsets = mm_core::eval::default_combinations(3, 0);
     let evaluation = mm_core::eval::evaluate_combinations(&method, &data, &validation, &subsets, 512, &candle_core::Device::Cpu).unwrap();
@@ -93,7 +91,7 @@ fn the_best_validation_epoch_is_kept_and_patience_stops() {
 
 #[test]
 fn selection_without_validation_samples_is_refused() {
-    let data = support::data(60, 1);
+    let data = clear_to_weak(60, 1);
     let rows: Vec<usize> = (0..60).collect();
     let config = TrainConfig { select: Selection::BestValidation, ..config() };
     let error = fit(&mut Dropout::new(0), &data, &rows, &[], &config, None, &Progress::hidden()).unwrap_err();
@@ -102,7 +100,7 @@ fn selection_without_validation_samples_is_refused() {
 
 #[test]
 fn a_nan_loss_stops_the_run_with_term_epoch_and_samples_and_keeps_the_checkpoint() {
-    let data = support::data(60, 1);
+    let data = clear_to_weak(60, 1);
     let rows: Vec<usize> = (0..60).collect();
     let folder = tempfile::tempdir().unwrap();
     let checkpoints = CheckpointConfig { folder: folder.path().into(), every_seconds: 0.0, fingerprint: "nan".into() };

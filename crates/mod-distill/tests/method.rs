@@ -11,6 +11,7 @@ use mm_core::predict::{Predictions, Predictor};
 use mm_core::teacher::Teacher;
 use mm_core::train::{CheckpointConfig, HeldOut, Losses, Method, Progress, Step, TrainConfig, fit};
 use mm_core::{Error, Modalities, Presence, Result, Subset, rng};
+use mm_testing::spoilt;
 use mod_distill::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -95,16 +96,6 @@ fn snapshot(model: &ModDistill) -> BTreeMap<String, Vec<f32>> {
     model.parameters().snapshot().unwrap().into_iter().map(|(n, t)| (n, flat(&t))).collect()
 }
 
-/// The batch with NaN in the input of a modality, in the rows that `spoil` names.
-fn spoilt(batch: &Batch, modality: usize, presence: Presence, spoil: impl Fn(usize) -> bool) -> Batch {
-    let width = WIDTHS[modality];
-    let mut values = flat(batch.inputs[modality].as_ref().unwrap());
-    values.iter_mut().enumerate().filter(|(i, _)| spoil(i / width)).for_each(|(_, v)| *v = f32::NAN);
-    let mut inputs = batch.inputs.clone();
-    inputs[modality] = Some(Tensor::from_vec(values, (batch.len(), width), &Device::Cpu).unwrap());
-    Batch::new(inputs, presence, batch.labels.clone(), batch.rows.clone()).unwrap()
-}
-
 #[test]
 fn privileged_inputs_are_not_read_at_prediction() {
     let batch = data(12, false).batch(&(0..12).collect::<Vec<_>>(), &Device::Cpu).unwrap();
@@ -113,14 +104,14 @@ fn privileged_inputs_are_not_read_at_prediction() {
     assert!(with_all.iter().any(|x| *x != 0.0) && with_all.iter().all(|x| x.is_finite()));
     let alone = batch.with_presence(Presence::uniform(Subset::single(0), 12)).unwrap();
     assert_eq!(with_all, flat(&model.predict(&alone).unwrap()));
-    assert_eq!(with_all, flat(&model.predict(&spoilt(&batch, 1, batch.presence.clone(), |_| true)).unwrap()));
+    assert_eq!(with_all, flat(&model.predict(&spoilt(&batch, f32::NAN, |_, m| m == 1)).unwrap()));
 }
 
 /// NaN where a privileged modality is absent reaches neither the loss nor a gradient.
 #[test]
 fn absent_privileged_values_do_not_train() {
     let clean = data(18, true).batch(&(0..18).collect::<Vec<_>>(), &Device::Cpu).unwrap();
-    let dirty = spoilt(&clean, 2, clean.presence.clone(), |row| row % 9 < 3);
+    let dirty = spoilt(&clean, f32::NAN, |row, m| m == 2 && row % 9 < 3);
     let schema = schema();
     let gradients = |batch: &Batch| -> Vec<Vec<f32>> {
         let teacher = Fusion::new(FusionConfig { network: network(), ..FusionConfig::full_only() }, &schema, 5, &Device::Cpu).unwrap();

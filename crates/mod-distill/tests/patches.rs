@@ -7,6 +7,7 @@ use mm_core::nn::{Mode, Parameters};
 use mm_core::predict::Predictor;
 use mm_core::train::{Method, Progress, Step, TrainConfig, fit};
 use mm_core::{Error, Modalities, Presence, Result, Subset, rng};
+use mm_testing::{bits, patterns, spoilt};
 use mod_distill::*;
 
 const CLASSES: usize = 3;
@@ -18,20 +19,9 @@ fn schema() -> Schema {
     Schema::new(Modalities::new(["hsi", "lidar"]).unwrap(), inputs, Target::Classes(classes)).unwrap()
 }
 
-/// Both sensors show the class as a fixed random pattern with some noise; with `holes` every third sample lacks one of them.
+/// With `holes` every third sample lacks one of the sensors.
 fn dataset(holes: bool) -> TableDataset {
-    let schema = schema();
-    let labels: Vec<u32> = (0..SAMPLES).map(|i| (i % CLASSES) as u32).collect();
-    let table = |(m, input): (usize, &InputSpec)| -> Vec<f32> {
-        let width = input.elements();
-        let patterns = rng::standard_normal(&mut rng::stream(9, "pattern", &[m as u64]), CLASSES * width);
-        let noise = rng::standard_normal(&mut rng::stream(9, "noise", &[m as u64]), SAMPLES * width);
-        let clean = labels.iter().flat_map(|&l| patterns[l as usize * width..][..width].to_vec());
-        clean.zip(noise).map(|(p, n)| p + 0.5 * n).collect()
-    };
-    let subset = |i: usize| if holes && i % 3 == 2 { Subset::single(i % 2) } else { Subset::full(2) };
-    let tables = schema.inputs.iter().enumerate().map(table).collect();
-    TableDataset::new(schema, tables, Presence::new((0..SAMPLES).map(subset).collect()), labels).unwrap()
+    patterns(schema(), SAMPLES, &[0.5; 2], |i| if holes && i % 3 == 2 { Subset::single(i % 2) } else { Subset::full(2) })
 }
 
 fn batch(holes: bool) -> Batch {
@@ -53,10 +43,6 @@ fn train<M: Method>(mut model: M, holes: bool) -> M {
     model
 }
 
-fn bits(tensor: &Tensor) -> Vec<u32> {
-    tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
-}
-
 fn loss(model: &impl Predictor, batch: &Batch) -> f32 {
     cross_entropy(&model.predict(batch).unwrap(), &batch.labels).unwrap().to_scalar().unwrap()
 }
@@ -64,19 +50,6 @@ fn loss(model: &impl Predictor, batch: &Batch) -> f32 {
 fn assert_close(a: &Tensor, b: &Tensor) {
     let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
     assert!(difference < 1e-4, "{difference}");
-}
-
-/// The batch with `value` wherever `spoil(row, modality)`.
-fn spoilt(batch: &Batch, value: f32, spoil: impl Fn(usize, usize) -> bool) -> Batch {
-    let mut spoilt = batch.clone();
-    for (m, input) in spoilt.inputs.iter_mut().enumerate() {
-        let Some(tensor) = input else { continue };
-        let width = tensor.elem_count() / batch.len();
-        let mut values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        values.iter_mut().enumerate().filter(|(i, _)| spoil(i / width, m)).for_each(|(_, v)| *v = value);
-        *input = Some(Tensor::from_vec(values, tensor.shape(), &Device::Cpu).unwrap());
-    }
-    spoilt
 }
 
 /// Training lowers the loss of `start`, and a model that loads the file of the deployed part predicts the same bits.

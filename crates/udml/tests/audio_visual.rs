@@ -1,13 +1,14 @@
 //! The method on sound and film: spectrograms of one channel, and colour videos of another size.
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use mm_core::data::{Batch, Dataset, InputKind, InputSpec, Schema, TableDataset, Target};
 use mm_core::encoder::{EncoderConfig, ResNetConfig, Stem};
 use mm_core::loss::cross_entropy;
 use mm_core::missing::MissingPattern;
 use mm_core::predict::Predictor;
 use mm_core::train::{Method, Progress, TrainConfig, fit};
-use mm_core::{Modalities, Presence, Result, Subset, rng};
+use mm_core::{Modalities, Presence, Result, Subset};
+use mm_testing::{bits, patterns, spoilt};
 use udml::*;
 
 const CLASSES: usize = 2;
@@ -23,20 +24,9 @@ fn schema() -> Schema {
     schema_of([1, 12, 9], [3, 2, 8, 10], CLASSES)
 }
 
-/// Both sensors show the class as a fixed random pattern with some noise; every third sample lacks one of them.
+/// Every third sample lacks one of the sensors.
 fn dataset() -> TableDataset {
-    let schema = schema();
-    let labels: Vec<u32> = (0..SAMPLES).map(|i| (i % CLASSES) as u32).collect();
-    let table = |(m, input): (usize, &InputSpec)| -> Vec<f32> {
-        let width = input.elements();
-        let patterns = rng::standard_normal(&mut rng::stream(9, "pattern", &[m as u64]), CLASSES * width);
-        let noise = rng::standard_normal(&mut rng::stream(9, "noise", &[m as u64]), SAMPLES * width);
-        let clean = labels.iter().flat_map(|&l| patterns[l as usize * width..][..width].to_vec());
-        clean.zip(noise).map(|(p, n)| p + 0.5 * n).collect()
-    };
-    let subsets = (0..SAMPLES).map(|i| if i % 3 == 2 { Subset::single(i % 2) } else { Subset::full(2) }).collect();
-    let tables = schema.inputs.iter().enumerate().map(table).collect();
-    TableDataset::new(schema, tables, Presence::new(subsets), labels).unwrap()
+    patterns(schema(), SAMPLES, &[0.5; 2], |i| if i % 3 == 2 { Subset::single(i % 2) } else { Subset::full(2) })
 }
 
 fn config() -> UdmlConfig {
@@ -59,10 +49,6 @@ fn trained() -> Udml {
     let config = TrainConfig { epochs: 4, batch_size: 16, learning_rate: 0.02, clip_norm: Some(20.0), ..TrainConfig::default() };
     fit(&mut model, &dataset(), &(0..SAMPLES).collect::<Vec<_>>(), &[], &config, None, &Progress::hidden()).unwrap();
     model
-}
-
-fn bits(tensor: &Tensor) -> Vec<u32> {
-    tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
 }
 
 fn loss(model: &Udml, batch: &Batch) -> f32 {
@@ -123,23 +109,10 @@ fn biases_change_no_other_start() -> Result<()> {
 #[test]
 fn what_an_absent_sensor_holds_changes_no_bit() -> Result<()> {
     let (model, clean) = (trained(), batch());
-    let spoilt = |value: f32| -> Result<Batch> {
-        let mut spoilt = clean.clone();
-        for (m, input) in spoilt.inputs.iter_mut().enumerate() {
-            let Some(tensor) = input else { continue };
-            let width = tensor.elem_count() / SAMPLES;
-            let mut values = tensor.flatten_all()?.to_vec1::<f32>()?;
-            for (row, subset) in clean.presence.subsets().iter().enumerate().filter(|(_, subset)| !subset.contains(m)) {
-                assert_eq!(subset.len(), 1);
-                values[row * width..][..width].fill(value);
-            }
-            *input = Some(Tensor::from_vec(values, tensor.shape(), &Device::Cpu)?);
-        }
-        Ok(spoilt)
-    };
+    let absent = |row: usize, m: usize| !clean.presence.subsets()[row].contains(m);
     let expected = bits(&model.predict(&clean)?);
     for value in [f32::NAN, 1e30, -3.0] {
-        assert_eq!(bits(&model.predict(&spoilt(value)?)?), expected, "{value}");
+        assert_eq!(bits(&model.predict(&spoilt(&clean, value, absent))?), expected, "{value}");
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use mm_core::nn::Parameters;
 use mm_core::predict::Predictor;
 use mm_core::train::{CheckpointConfig, Method, Progress, Step, TrainConfig, fit};
 use mm_core::{Error, Modalities, Presence, Result, Subset, rng};
+use mm_testing::{parameter_bits, patterns};
 use udml::*;
 
 const CLASSES: usize = 3;
@@ -17,17 +18,10 @@ fn schema() -> Schema {
     Schema::new(Modalities::new(["a", "b", "c"]).unwrap(), WIDTHS.map(InputSpec::vector).to_vec(), Target::Classes(names)).unwrap()
 }
 
-/// Each sensor shows the class as a fixed random pattern with some noise; every fifth sample lacks sensor `c`.
+/// Every fifth sample lacks sensor `c`.
 fn dataset(samples: usize) -> TableDataset {
-    let labels: Vec<u32> = (0..samples).map(|i| (i % CLASSES) as u32).collect();
-    let table = |m: usize| -> Vec<f32> {
-        let patterns = rng::standard_normal(&mut rng::stream(9, "pattern", &[m as u64]), CLASSES * WIDTHS[m]);
-        let noise = rng::standard_normal(&mut rng::stream(9, "noise", &[m as u64]), samples * WIDTHS[m]);
-        let clean = labels.iter().flat_map(|&l| patterns[l as usize * WIDTHS[m]..][..WIDTHS[m]].to_vec());
-        clean.zip(noise).map(|(p, n)| p + 0.3 * n).collect()
-    };
-    let subsets = (0..samples).map(|i| if i % 5 == 4 { Subset::from_indices([0, 1]).unwrap() } else { Subset::full(3) }).collect();
-    TableDataset::new(schema(), (0..3).map(table).collect(), Presence::new(subsets), labels).unwrap()
+    let both = Subset::from_indices([0, 1]).unwrap();
+    patterns(schema(), samples, &[0.3; 3], |i| if i % 5 == 4 { both } else { Subset::full(3) })
 }
 
 fn small() -> UdmlConfig {
@@ -50,11 +44,6 @@ fn train_config(epochs: usize) -> TrainConfig {
 
 fn held_out() -> Batch {
     dataset(240).batch(&(180..240).collect::<Vec<_>>(), &Device::Cpu).unwrap()
-}
-
-fn bytes(parameters: &Parameters) -> Vec<(String, Vec<u32>)> {
-    let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect();
-    parameters.snapshot().unwrap().iter().map(|(name, t)| (name.clone(), numbers(t))).collect()
 }
 
 fn accuracy(model: &Udml, batch: &Batch) -> f64 {
@@ -171,9 +160,12 @@ fn what_an_absent_modality_holds_changes_nothing() -> Result<()> {
 #[test]
 fn same_seed_same_bytes() {
     let (a, b) = (trained(small(), 3), trained(small(), 3));
-    assert_eq!(bytes(a.parameters()), bytes(b.parameters()));
+    assert_eq!(parameter_bits(a.parameters()), parameter_bits(b.parameters()));
     let other = Udml::builder(schema()).config(small()).seed(2).build().unwrap();
-    assert_ne!(bytes(other.parameters()), bytes(Udml::builder(schema()).config(small()).seed(1).build().unwrap().parameters()));
+    assert_ne!(
+        parameter_bits(other.parameters()),
+        parameter_bits(Udml::builder(schema()).config(small()).seed(1).build().unwrap().parameters())
+    );
 }
 
 #[test]
@@ -193,7 +185,7 @@ fn a_resumed_run_is_the_uninterrupted_one() -> Result<()> {
         let mut second = build()?;
         let outcome = fit(&mut second, &data, &rows, &[], &train_config(6), Some(&checkpoints), &Progress::hidden())?;
         assert_eq!(outcome.history.len(), 6);
-        assert_eq!(bytes(second.parameters()), bytes(whole.parameters()));
+        assert_eq!(parameter_bits(second.parameters()), parameter_bits(whole.parameters()));
     }
     Ok(())
 }

@@ -3,51 +3,16 @@
 //! Numbers of `golden_*` are those of `make_ops.py` (PyTorch, f64); inputs are its integer-hash fills.
 
 use candle_core::{Device, Result, Tensor, Var};
+use mm_testing::{assert_close, fill, gradient_error};
 use udml::*;
-
-/// `make_ops.py`: z = key * 0x9E37.. + (i + 1) * 0xD1B5.., three xor-shift-multiply rounds, offset + scale * (2 * (z >> 40) / 2^24 - 1).
-fn fill(key: u64, shape: &[usize], scale: f64, offset: f64) -> Tensor {
-    let count = shape.iter().product::<usize>() as u64;
-    let value = |i: u64| {
-        let mut z = key.wrapping_mul(0x9E3779B97F4A7C15).wrapping_add((i + 1).wrapping_mul(0xD1B54A32D192ED03));
-        z ^= z >> 30;
-        z = z.wrapping_mul(0xBF58476D1CE4E5B9);
-        z ^= z >> 27;
-        z = z.wrapping_mul(0x94D049BB133111EB);
-        z ^= z >> 31;
-        f64::from((offset + scale * (2.0 * (z >> 40) as f64 / f64::from(1 << 24) - 1.0)) as f32)
-    };
-    Tensor::from_vec((0..count).map(value).collect::<Vec<f64>>(), shape, &Device::Cpu).unwrap()
-}
 
 fn tensor(values: &[f64], shape: &[usize]) -> Tensor {
     Tensor::from_slice(values, shape, &Device::Cpu).unwrap()
 }
 
-fn assert_close(found: &Tensor, expected: &[f64], tolerance: f64) {
-    let found = found.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-    assert_eq!(found.len(), expected.len());
-    let scale = expected.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
-    for (f, e) in found.iter().zip(expected) {
-        assert!((f - e).abs() <= tolerance * scale, "{found:?}\nexpected {expected:?}");
-    }
-}
-
-/// Gradient of `f` at `x` against central differences.
 fn check_gradient(x: &Tensor, f: impl Fn(&Tensor) -> mm_core::Result<Tensor>) {
-    let var = Var::from_tensor(x).unwrap();
-    let gradient = f(var.as_tensor()).unwrap().backward().unwrap().get(&var).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
-    let values = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-    let at = |i: usize, step: f64| {
-        let mut moved = values.clone();
-        moved[i] += step;
-        f(&tensor(&moved, x.dims())).unwrap().to_scalar::<f64>().unwrap()
-    };
-    assert!(gradient.iter().any(|g| g.abs() > 1e-6));
-    for (i, g) in gradient.iter().enumerate() {
-        let difference = (at(i, 1e-5) - at(i, -1e-5)) / 2e-5;
-        assert!((g - difference).abs() < 1e-6 * (1.0 + g.abs()), "element {i}: {g} against {difference}");
-    }
+    let error = gradient_error(x, f);
+    assert!(error < 1e-6, "{error}");
 }
 
 /// c = Case("udml_weights", "dynamic"): w = 3 * (-x - d.log()).softmax(1); static = 3 * (-d.log()).softmax(0); (w ** 2).sum().backward()

@@ -3,6 +3,7 @@
 use super::networks::WeightList;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor, Var, backprop::GradStore};
+use mm_testing::fill_values;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -91,22 +92,6 @@ impl Outputs {
     }
 }
 
-/// The integer hash of the format.
-pub fn fill_hash(key: u64, i: u64) -> u64 {
-    let mut z = key.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add((i + 1).wrapping_mul(0xD1B5_4A32_D192_ED03));
-    z ^= z >> 30;
-    z = z.wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z ^= z >> 27;
-    z = z.wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-/// The hash in `[-1, 1)` times scale plus offset.
-pub fn fill(key: u64, count: usize, scale: f64, offset: f64) -> Vec<f32> {
-    let value = |i: u64| (offset + scale * (2.0 * (fill_hash(key, i) >> 40) as f64 / 16_777_216.0 - 1.0)) as f32;
-    (0..count as u64).map(value).collect()
-}
-
 impl GoldenFile {
     /// Gives every case of a network without weights those of the preceding case of the same network.
     pub fn share_weights(&mut self) {
@@ -132,7 +117,7 @@ impl Case {
     fn values(&self, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
         match self.inputs.get(name).with_context(|| format!("the case has no input `{name}`"))? {
             Input::Fill { fill: f } => {
-                let values = fill(f.key, f.shape.iter().product(), f.scale, f.offset);
+                let values = fill_values(f.key, f.shape.iter().product(), f.scale, f.offset);
                 Ok((f.shape.clone(), values.into_iter().map(f64::from).collect()))
             }
             Input::Data { shape, data } => {

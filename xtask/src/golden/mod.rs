@@ -14,7 +14,6 @@ mod two_sensors;
 mod udml;
 
 use anyhow::{Context, Result};
-pub use case::fill_hash;
 use case::{Case, GoldenFile, Outputs};
 use std::path::PathBuf;
 use std::process::ExitCode;

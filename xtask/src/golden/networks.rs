@@ -1,6 +1,6 @@
 //! Whole networks with the published names, weights filled by formula.
 
-use super::case::{Case, Outputs, fill};
+use super::case::{Case, Outputs};
 use super::{face_spoofing, two_sensors};
 use anyhow::{Context, Result, bail};
 use candle_core::backprop::GradStore;
@@ -9,6 +9,7 @@ use mm_core::encoder::{ResNet, ResNetConfig};
 use mm_core::loss::cross_entropy;
 use mm_core::nn::{Mode, Parameters, with_exact_sums};
 use mm_core::weights::{NameMap, import};
+use mm_testing::fill_values;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -48,7 +49,7 @@ pub fn filled(case: &Case) -> Result<BTreeMap<String, Tensor>> {
     let weights = case.weights.as_ref().context("neither the case nor one before it lists the weights of the network")?;
     let tensor = |(name, shape): &(String, Vec<usize>)| {
         let (scale, offset) = scale_and_offset(name, shape);
-        let values = fill(fnv1a(name), shape.iter().product(), scale, offset);
+        let values = fill_values(fnv1a(name), shape.iter().product(), scale, offset);
         Ok((name.clone(), Tensor::from_vec(values, shape.as_slice(), &Device::Cpu)?))
     };
     weights.iter().map(tensor).collect()

@@ -1,51 +1,33 @@
-//! A small method and small data for the tests of the training loop.
-#![allow(dead_code)] // each test file uses a part of it
+//! A small method for the tests of the training loop.
 
+use crate::clear_to_weak_schema;
 use candle_core::{Device, Tensor};
-use mm_core::data::{Batch, InputSpec, Schema, TableDataset, Target};
+use mm_core::data::Batch;
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
 use mm_core::loss::cross_entropy;
 use mm_core::missing::MissingPattern;
 use mm_core::nn::{Mode, Parameters};
 use mm_core::predict::{Predictions, Predictor};
 use mm_core::train::{Losses, Method, Step};
-use mm_core::{Modalities, Presence, Result, Subset, rng};
-use rand::RngExt;
+use mm_core::{Result, Subset};
 
-/// Three modalities of widths 6, 5, 4; the first tells the class clearly, the others less.
-pub fn schema() -> Schema {
-    let inputs = [6, 5, 4].map(InputSpec::vector).to_vec();
-    let classes = ["a", "b", "c"].map(String::from).to_vec();
-    Schema::new(Modalities::new(["strong", "middle", "weak"]).unwrap(), inputs, Target::Classes(classes)).unwrap()
-}
-
-/// `samples` of [`schema`], seeded.
-pub fn data(samples: usize, seed: u64) -> TableDataset {
-    let mut random = rng::stream(seed, "test-data", &[]);
-    let labels: Vec<u32> = (0..samples as u32).map(|i| i % 3).collect();
-    let columns = [(6, 2.0), (5, 1.0), (4, 0.4)].map(|(width, signal): (usize, f32)| {
-        let mut column = Vec::new();
-        for &label in &labels {
-            column.extend((0..width).map(|d| signal * f32::from(d as u32 == label) + random.random::<f32>() - 0.5));
-        }
-        column
-    });
-    TableDataset::new(schema(), columns.to_vec(), Presence::uniform(Subset::full(3), samples), labels).unwrap()
-}
-
-/// Modality dropout on the shared network, with a counter in its state.
+/// Modality dropout on the shared network and the data of [`crate::clear_to_weak`], with a counter in its state.
 pub struct Dropout {
+    /// Of the network.
     pub parameters: Parameters,
+    /// What is trained.
     pub network: FusionNetwork,
+    /// The counter: epochs that ended.
     pub epochs_seen: u64,
     /// From this epoch on the loss is NaN.
     pub nan_from: Option<usize>,
 }
 
 impl Dropout {
+    /// Untrained, with these initial weights.
     pub fn new(seed: u64) -> Self {
         let parameters = Parameters::new(seed, &Device::Cpu);
-        let network = FusionNetwork::new(&NetworkConfig::default(), &schema(), parameters.builder()).unwrap();
+        let network = FusionNetwork::new(&NetworkConfig::default(), &clear_to_weak_schema(), parameters.builder()).unwrap();
         Self { parameters, network, epochs_seen: 0, nan_from: None }
     }
 }

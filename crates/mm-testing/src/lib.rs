@@ -1,0 +1,15 @@
+//! What the tests of several crates share: inputs of golden values, comparisons, gradients, small data, a small method.
+//!
+//! Not published: packages of the other crates come without their tests. Being tests, these functions panic.
+
+mod data;
+mod dropout;
+mod golden;
+mod gradient;
+mod numbers;
+
+pub use data::{clear_to_weak, clear_to_weak_schema, patterns, spoilt};
+pub use dropout::Dropout;
+pub use golden::{assert_close, fill, fill_hash, fill_values};
+pub use gradient::{gradient_error, gradient_error_of};
+pub use numbers::{bits, difference, parameter_bits, values};
