@@ -42,7 +42,8 @@ pub struct CorruptedSubset {
     modalities: String,
 }
 
-/// Predicts the test samples with everything they have, under each corruption.
+/// Predicts the test samples with everything they have, under each corruption. A sample that has not what the model needs is left out,
+/// and so is a corruption that leaves none.
 pub fn evaluate(
     predictor: &dyn Predictor,
     data: &dyn Dataset,
@@ -61,19 +62,24 @@ pub fn evaluate(
             let batch = apply(&data.batch(chunk, device)?, entry.corruption, subset, seed)?;
             let screened = screen_non_finite(&batch, NonFinite::Absent)?;
             non_finite += screened.non_finite;
-            let predicted = predictor.predict(&screened.batch)?.to_vec2::<f32>()?;
-            let mut predicted = predicted.into_iter().zip(screened.batch.labels.to_vec1::<u32>()?);
-            for position in 0..chunk.len() {
-                if screened.excluded.contains(&position) {
-                    correct.push('-');
-                    continue;
+            let screened_positions: Vec<usize> = (0..chunk.len()).filter(|position| !screened.excluded.contains(position)).collect();
+            let presence = screened.batch.presence.subsets();
+            let usable: Vec<usize> = (0..presence.len()).filter(|&i| predictor.supports(presence[i])).collect();
+            let mut marks = vec!['-'; chunk.len()];
+            if !usable.is_empty() {
+                let batch = screened.batch.select(&usable)?;
+                let predicted = predictor.predict(&batch)?.to_vec2::<f32>()?;
+                for ((row, label), &i) in predicted.into_iter().zip(batch.labels.to_vec1::<u32>()?).zip(&usable) {
+                    let best = (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
+                    marks[screened_positions[i]] = if best == label as usize { '1' } else { '0' };
+                    logits.extend(row);
+                    labels.push(label);
                 }
-                let Some((row, label)) = predicted.next() else { anyhow::bail!("a sample has no prediction") };
-                let best = (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
-                correct.push(if best == label as usize { '1' } else { '0' });
-                logits.extend(row);
-                labels.push(label);
             }
+            correct.extend(marks);
+        }
+        if labels.is_empty() {
+            continue;
         }
         let metrics = classification_metrics(&logits, classes, &labels, 15)?;
         let spoof = (classes == 2).then(|| spoof_metrics(&logits, &labels)).transpose()?;
@@ -87,4 +93,49 @@ pub fn evaluate(
         });
     }
     Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Tensor;
+    use mm_core::Subset;
+    use mm_core::data::Batch;
+    use mm_core::predict::Predictions;
+    use mm_testing::{clear_to_weak, clear_to_weak_schema, patterns};
+
+    /// Says class 0, and needs the first modality.
+    struct NeedsFirst;
+
+    impl Predictor for NeedsFirst {
+        fn predict(&self, batch: &Batch) -> mm_core::Result<Tensor> {
+            assert!(batch.presence.subsets().iter().all(|&s| self.supports(s)));
+            let row = [1f32, 0.0, 0.0].repeat(batch.len());
+            Ok(Tensor::from_vec(row, (batch.len(), 3), &Device::Cpu)?)
+        }
+
+        fn predict_combinations(&self, _: &Batch, _: &[Subset]) -> mm_core::Result<Predictions> {
+            unreachable!("corruptions are evaluated on what a sample has")
+        }
+
+        fn supports(&self, subset: Subset) -> bool {
+            subset.contains(0)
+        }
+    }
+
+    fn marks(data: &dyn Dataset, rows: &[usize]) -> Vec<String> {
+        let entry = CorruptionEntry { families: vec![Family::Gaussian], severities: None, modalities: "middle".into() };
+        let corruptions = entry.resolve(&data.schema().modalities).unwrap();
+        let results = evaluate(&NeedsFirst, data, rows, &corruptions, 0, &Device::Cpu).unwrap();
+        results.into_iter().map(|r| r.correct).collect()
+    }
+
+    #[test]
+    fn samples_that_a_model_cannot_use_are_left_out() {
+        let has = |i: usize| if i % 2 == 0 { Subset::full(3) } else { Subset::single(1) };
+        let data = patterns(clear_to_weak_schema(), 6, &[0.1; 3], has);
+        assert_eq!(marks(&data, &[0, 1, 2, 3, 4, 5]), ["1-0-0-"; 5]);
+        assert_eq!(marks(&data, &[1, 3]), Vec::<String>::new());
+        assert_eq!(marks(&clear_to_weak(3, 0), &[0, 1, 2]), ["100"; 5]);
+    }
 }

@@ -3,7 +3,6 @@
 use crate::data::{Batch, NonFinite};
 use crate::error::{Error, Result};
 use crate::modality::{Presence, Subset};
-use candle_core::Tensor;
 
 /// A batch without values that are not finite, and what that took.
 #[derive(Debug, Clone)]
@@ -53,17 +52,7 @@ pub fn screen_non_finite(batch: &Batch, policy: NonFinite) -> Result<Screened> {
         ));
     }
     let presence = Presence::new(finite.into_iter().filter(|&bits| bits != 0).map(Subset::from_bits).collect::<Result<_>>()?);
-    let kept = if excluded.is_empty() { batch.clone() } else { without(batch, &excluded)? };
-    Ok(Screened { batch: kept.with_presence(presence)?, non_finite, excluded })
-}
-
-/// The batch without the samples at these positions.
-fn without(batch: &Batch, excluded: &[usize]) -> Result<Batch> {
     let kept: Vec<usize> = (0..batch.len()).filter(|row| excluded.binary_search(row).is_err()).collect();
-    let index = Tensor::from_vec(kept.iter().map(|&row| row as u32).collect::<Vec<_>>(), kept.len(), batch.device())?;
-    let select = |input: &Option<Tensor>| input.as_ref().map(|t| t.index_select(&index, 0)).transpose();
-    let inputs = batch.inputs.iter().map(select).collect::<candle_core::Result<_>>()?;
-    let presence = Presence::new(kept.iter().map(|&row| batch.presence.subsets()[row]).collect());
-    let rows = kept.iter().map(|&row| batch.rows[row]).collect();
-    Batch::new(inputs, presence, batch.labels.index_select(&index, 0)?, rows)
+    let kept = if excluded.is_empty() { batch.clone() } else { batch.select(&kept)? };
+    Ok(Screened { batch: kept.with_presence(presence)?, non_finite, excluded })
 }

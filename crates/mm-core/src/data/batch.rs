@@ -66,14 +66,21 @@ impl Batch {
 
     /// Sample `i` as a batch of one; a position past the end is a typed error.
     pub fn sample(&self, i: usize) -> Result<Self> {
-        if i >= self.len() {
-            return Err(Error::Data(format!("sample {i} of a batch of {}", self.len())));
+        self.select(&[i])
+    }
+
+    /// The samples at these positions, in their order; a position past the end is a typed error.
+    pub fn select(&self, positions: &[usize]) -> Result<Self> {
+        if let Some(position) = positions.iter().find(|&&position| position >= self.len()) {
+            return Err(Error::Data(format!("sample {position} of a batch of {}", self.len())));
         }
-        let inputs = self.inputs.iter().map(|input| input.as_ref().map(|t| t.narrow(0, i, 1)?.contiguous()).transpose());
-        let inputs = inputs.collect::<candle_core::Result<_>>()?;
-        let presence = Presence::new(self.presence.subsets()[i..=i].to_vec());
-        let sample = Self::new(inputs, presence, self.labels.narrow(0, i, 1)?, self.rows[i..=i].to_vec())?;
-        Ok(Self { augmented: self.augmented, ..sample })
+        let index = Tensor::from_vec(positions.iter().map(|&p| p as u32).collect::<Vec<_>>(), positions.len(), self.device())?;
+        let select = |input: &Option<Tensor>| input.as_ref().map(|t| t.index_select(&index, 0)).transpose();
+        let inputs = self.inputs.iter().map(select).collect::<candle_core::Result<_>>()?;
+        let presence = Presence::new(positions.iter().map(|&p| self.presence.subsets()[p]).collect());
+        let rows = positions.iter().map(|&p| self.rows[p]).collect();
+        let selected = Self::new(inputs, presence, self.labels.index_select(&index, 0)?, rows)?;
+        Ok(Self { augmented: self.augmented, ..selected })
     }
 
     /// The same samples with other sensors alive: `presence` must be within what the batch has. Copies no data.
