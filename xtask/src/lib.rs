@@ -9,6 +9,7 @@ mod memory;
 mod perf;
 mod report;
 mod result;
+mod sanitize;
 mod tidy;
 mod train_curve;
 
@@ -43,6 +44,8 @@ enum Command {
     TrainCurve(train_curve::TrainCurveArguments),
     /// Type-check the workspace with its CUDA code, without a GPU.
     CudaCheck(cuda_check::CudaCheckArguments),
+    /// Run the kernels' tests under AddressSanitizer.
+    Sanitize,
     /// Check the house rules.
     Tidy,
     /// Run one cell of a bench (called by `bench`).
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Perf(arguments) => perf::run(&arguments),
         Command::TrainCurve(arguments) => train_curve::run(&arguments),
         Command::CudaCheck(arguments) => cuda_check::run(&arguments),
+        Command::Sanitize => sanitize::run(),
         Command::Tidy => tidy::run(),
         Command::Cell(arguments) => bench::run_cell(&arguments).map(|()| ExitCode::SUCCESS),
         Command::ImageWork(arguments) => perf::run_image_work(&arguments).map(|()| ExitCode::SUCCESS),

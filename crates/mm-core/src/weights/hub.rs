@@ -26,19 +26,51 @@ pub fn cached_model(cache: &Path, id: &str, file: &str) -> Result<PathBuf> {
 /// `file` of the model `id` from the cache; with the feature `hub`, and unless `HF_HUB_OFFLINE` is set, fetched where it is
 /// not there.
 pub(super) fn model_file(id: &str, file: &str) -> Result<PathBuf> {
-    let cached = cached_model(&hub_cache(), id, file);
     #[cfg(feature = "hub")]
-    if cached.is_err() && std::env::var_os("HF_HUB_OFFLINE").is_none_or(|value| value.is_empty() || value == "0") {
-        return fetch(id, file).map_err(|e| Error::weights(id, format!("`{file}` could not be fetched from the Hub: {e}")));
+    if std::env::var_os("HF_HUB_OFFLINE").is_none_or(|value| value.is_empty() || value == "0") {
+        return fetch_model(&hub_endpoint(), &hub_cache(), id, file);
     }
-    cached
+    cached_model(&hub_cache(), id, file)
 }
 
-/// Downloads into the cache.
+/// Address of the Hub: `HF_ENDPOINT`, or `https://huggingface.co`.
 #[cfg(feature = "hub")]
-fn fetch(id: &str, file: &str) -> hf_hub::HFResult<PathBuf> {
-    let (owner, name) = hf_hub::split_id(id);
-    hf_hub::HFClientSync::new()?.model(owner, name).download_file().filename(file).send()
+pub fn hub_endpoint() -> String {
+    std::env::var("HF_ENDPOINT").ok().filter(|value| !value.is_empty()).unwrap_or_else(|| "https://huggingface.co".into())
+}
+
+/// [`cached_model`], downloaded into `cache` from the Hub at `endpoint` (or a mirror of it) where it is not there.
+///
+/// The token of `HF_TOKEN`, or the one that `hf auth login` left beside the cache, goes with the request. A transfer that breaks
+/// off is resumed.
+#[cfg(feature = "hub")]
+pub fn fetch_model(endpoint: &str, cache: &Path, id: &str, file: &str) -> Result<PathBuf> {
+    use hf_hub::{Cache, api::sync::ApiBuilder};
+    if let Ok(path) = cached_model(cache, id, file) {
+        return Ok(path);
+    }
+    let endpoint = endpoint.trim_end_matches('/');
+    let builder = ApiBuilder::from_cache(Cache::new(cache.to_path_buf())).with_endpoint(endpoint.into()).with_retries(3);
+    let token = std::env::var("HF_TOKEN").ok().filter(|value| !value.is_empty());
+    let builder = if token.is_some() { builder.with_token(token) } else { builder };
+    builder.build().and_then(|hub| hub.model(id.into()).download(file)).map_err(|problem| {
+        let advice = advice(&problem);
+        Error::weights(id, format!("`{file}` could not be fetched from {endpoint}: {problem}; {advice}"))
+    })
+}
+
+#[cfg(feature = "hub")]
+fn advice(problem: &hf_hub::api::sync::ApiError) -> &'static str {
+    use hf_hub::api::sync::ApiError;
+    match problem {
+        ApiError::RequestError(error) => match **error {
+            ureq::Error::StatusCode(404) => "there is no such model or file",
+            ureq::Error::StatusCode(401 | 403) => "there is no such model, or it asks for a token (HF_TOKEN) that may read it",
+            _ => "is the address right (HF_ENDPOINT), and the network up?",
+        },
+        ApiError::InvalidResume => "delete the files that end in `.part` below the model's folder in the cache",
+        _ => "try again later, or fetch it with `hf download`",
+    }
 }
 
 /// Whether a path that does not exist may be the id of a model: two plain names.

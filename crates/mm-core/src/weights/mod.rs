@@ -8,4 +8,6 @@ mod import;
 pub(crate) use file::{decode, encode, hash};
 pub use file::{load, save, write_atomically};
 pub use hub::{cached_model, hub_cache};
+#[cfg(feature = "hub")]
+pub use hub::{fetch_model, hub_endpoint};
 pub use import::{ImportReport, NameMap, from_pretrained, import};
