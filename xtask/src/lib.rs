@@ -68,13 +68,20 @@ pub fn main() -> ExitCode {
         Command::CudaCheck(arguments) => cuda_check::run(&arguments),
         Command::Sanitize => sanitize::run(),
         Command::Tidy => tidy::run(),
-        Command::Cell(arguments) => bench::run_cell(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::ImageWork(arguments) => perf::run_image_work(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Cell(arguments) => computing(|| bench::run_cell(&arguments)),
+        Command::ImageWork(arguments) => computing(|| perf::run_image_work(&arguments)),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// A command that computes in this process.
+fn computing(command: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    child::compute_on_this_thread()?;
+    command()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `RUST_LOG` chooses what is logged; warnings by default.
