@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn samples_that_a_model_cannot_use_are_left_out() {
-        let has = |i: usize| if i % 2 == 0 { Subset::full(3) } else { Subset::single(1) };
+        let has = |i: usize| if i.is_multiple_of(2) { Subset::full(3) } else { Subset::single(1) };
         let data = patterns(clear_to_weak_schema(), 6, &[0.1; 3], has);
         assert_eq!(marks(&data, &[0, 1, 2, 3, 4, 5]), ["1-0-0-"; 5]);
         assert_eq!(marks(&data, &[1, 3]), Vec::<String>::new());
