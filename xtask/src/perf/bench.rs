@@ -6,6 +6,7 @@ use crate::bench::default_seeds;
 use crate::result::CellResult;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -62,15 +63,20 @@ fn ours(Arrangement { jobs, threads }: Arrangement) -> Result<Timing> {
     if !status.success() {
         bail!("the bench failed: {status}");
     }
-    let (mut means, mut peak_memory_bytes) = (Vec::new(), 0);
-    for entry in std::fs::read_dir(folder.path().join("cells"))? {
+    let cells = cell_results(folder.path())?;
+    let mean_accuracy = cells.iter().map(|cell| cell.summary.mean).sum::<f64>() / cells.len() as f64;
+    let peak_memory_bytes = cells.iter().filter_map(|cell| cell.cost.peak_memory_bytes).max().unwrap_or_default();
+    Ok(Timing { seconds, mean_accuracy, peak_memory_bytes })
+}
+
+/// Every cell's result in a bench's folder.
+pub fn cell_results(folder: &Path) -> Result<Vec<CellResult>> {
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
         let path = entry?.path().join("result.json");
         let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        let result: CellResult = serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))?;
-        means.push(result.summary.mean);
-        peak_memory_bytes = peak_memory_bytes.max(result.cost.peak_memory_bytes.unwrap_or_default());
-    }
-    Ok(Timing { seconds, mean_accuracy: means.iter().sum::<f64>() / means.len() as f64, peak_memory_bytes })
+        serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))
+    };
+    std::fs::read_dir(folder.join("cells"))?.map(read).collect()
 }
 
 /// The cells of one seed: they cost the same for every seed.

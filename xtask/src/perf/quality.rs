@@ -1,5 +1,6 @@
 //! Accuracy beside PyTorch's on the same splits: is it as good, and not only as fast?
 
+use super::bench::cell_results;
 use super::pytorch::{PyTorch, dataset_folder};
 use super::{Context, Row};
 use crate::bench::DEFAULT_PLAN;
@@ -77,15 +78,13 @@ fn ours(folder: &Path, plan: &toml::Table, jobs: usize) -> Result<Vec<Accuracy>>
     if !status.success() {
         bail!("the bench failed: {status}");
     }
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(out.join("cells"))? {
-        let path = entry?.path().join("result.json");
-        let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        let CellResult { method, data, summary, .. } =
-            serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))?;
-        all.push(Accuracy { method, size: data, mean_accuracy: summary.mean, worst_accuracy: summary.worst });
-    }
-    Ok(all)
+    let accuracy = |cell: CellResult| Accuracy {
+        method: cell.method,
+        size: cell.data,
+        mean_accuracy: cell.summary.mean,
+        worst_accuracy: cell.summary.worst,
+    };
+    Ok(cell_results(&out)?.into_iter().map(accuracy).collect())
 }
 
 /// The rows of each part, by the name of the plan's data.
