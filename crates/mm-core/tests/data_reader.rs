@@ -81,7 +81,7 @@ fn cells_that_cannot_be_used() {
     one("x,y,kind\n1,2,a\n,2,b\n", &["a.csv:3:1: this cell is empty, but modality `a` has other values in this line", "empty all 2 cells"]);
     one("x,y,kind\n1,2,a\n1,2,\n", &["a.csv:3:3: the label is empty"]);
     one("x,kind\n1,a\n1,\"b\n1,a\n", &["a.csv:3:2: the label spans lines; is a closing quote missing?"]);
-    one("x,kind\n1,a\n,b\n", &["a.csv:3:1: sample 2 has no modality at all"]);
+    one("x,kind\n1,a\n,b\n", &["a.csv:3:1: 1 samples have no reading at all: line 3"]);
     one("x,kind\nred,a\nblue,b\n", &["a.csv:1:1: no column of modality `a` holds numbers"]);
     fails(load("", &[("a.csv", b"x,y,kind\n1,2,a\n1,2,\xe9t\xe9\n")]), &["a.csv:3:3: byte 0xe9 is not valid UTF-8"]);
 }
@@ -92,8 +92,12 @@ fn headers_that_cannot_be_used() {
     one("x,kind\n", &["a.csv:2:1: there are no samples"]);
     one("x,x,kind\n1,2,a\n", &["a.csv:1:2: columns 1 and 2 are both called `x`"]);
     one("x,,kind\n1,2,a\n", &["a.csv:1:2: this column has no name"]);
-    one("1.5,2,kind\n1,2,a\n", &["a.csv:1:1: `1.5` looks like data"]);
-    one("7,2,5,kind\n1,2,3,a\n", &["a.csv:1:1: the first line looks like data"]);
+    let nameless = |text: &'static str| {
+        let card = "name = \"t\"\nlabel = -1\n[[view]]\nmodality = \"a\"\nfile = \"a.csv\"\n";
+        load_card(card, &[("a.csv", text.as_bytes())])
+    };
+    fails(nameless("1.5,2,x\n1,2,a\n1,2,b\n"), &["a.csv:1:1: `1.5` looks like data", "header = true"]);
+    fails(nameless("7,2,5,x\n1,2,3,a\n1,2,3,b\n"), &["a.csv:1:1: the first line looks like data", "header = true"]);
     one("x,kin\n1,a\n", &["a.csv:1:1: there is no column `kind`; did you mean `kin`?"]);
     one("x,species\n1,a\n", &["there is no column `kind`; there are: x, species"]);
     one("kind\na\n", &["no column is left for modality `a`"]);
@@ -140,7 +144,7 @@ fn values_that_are_not_finite() {
     assert_eq!((0..3).map(|r| loaded.data.presence(r).bits()).collect::<Vec<_>>(), [0b10, 0b01, 0b10]);
     assert_eq!(loaded.report.iter().map(|r| (r.non_finite, r.absent)).collect::<Vec<_>>(), [(2, 0), (1, 0)]);
     fails(load("non_finite = \"error\"", &files), &["cards/a.csv:2:2: `nan` is not finite", "non_finite = \"absent\""]);
-    fails(load("", &[("a.csv", b"x,kind\nnan,p\n1,q\n")]), &["a.csv:2:1: sample 1 has no modality at all"]);
+    fails(load("", &[("a.csv", b"x,kind\nnan,p\n1,q\n")]), &["a.csv:2:1: 1 samples have no reading at all: line 2"]);
 }
 
 #[test]
@@ -164,7 +168,7 @@ fn joined_by_row() {
     );
     fails(load("", &[("a.csv", b"x\n1\n")]), &["there is no column `kind`"]);
     let names: Vec<String> = (0..17).map(|i| format!("m{i}.csv")).collect();
-    let files: Vec<(&str, &[u8])> = names.iter().map(|n| (n.as_str(), b"x,kind\n1,p\n".as_slice())).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|n| (n.as_str(), b"x,kind\n1,p\n2,q\n".as_slice())).collect();
     fails(load("", &files), &["1 to 16 modalities are possible, found 17"]);
     let loaded = load("", &files[..16]).unwrap();
     assert_eq!(loaded.data.presence(0).len(), 16);
@@ -193,7 +197,10 @@ fn joined_by_id() {
     assert_eq!(loaded.ids.as_deref().unwrap(), ["ann", "bob", "cyd", "dan"]);
     assert_eq!((0..4).map(|r| loaded.data.presence(r).bits()).collect::<Vec<_>>(), [0b11, 0b01, 0b01, 0b10]);
     assert_eq!(loaded.data.column(1), [10.0, 0.0, 0.0, 7.0]);
-    fails(load(&loose, &[a, ("b.csv", b"z,who\n7,dan\n")]), &["cards/b.csv:2:1: no file has the label of this sample"]);
+    fails(
+        load(&loose, &[a, ("b.csv", b"z,who\n7,dan\n1,bob\n")]),
+        &["cards/b.csv:2:2: no file has the label of the id `dan`; those with a label are cards/a.csv; add it", "missing_label = \"drop\""],
+    );
 }
 
 #[test]

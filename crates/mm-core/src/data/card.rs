@@ -1,14 +1,20 @@
 //! Data set cards: one TOML file says what a data set is, where it comes from and how it is read.
 
-use super::join::{Join, Joined, join};
+use super::ids::some;
+use super::join::{Join, Joined, Joining, join};
+use super::labels::{Labels, Unusable};
+use super::reader::{Reading, Table, read_table};
+use super::roles::Keys;
+use super::table_text::Writing;
 use super::text::parse_error;
-use super::view::{NonFinite, ViewSpec, read_view};
-use super::{Column, Split, SplitSpec, parse_toml};
+use super::view::{LabelSpec, NonFinite, Partial, ViewSpec};
+use super::{Column, Dataset, Split, SplitSpec, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a data set is and how it is read.
@@ -64,9 +70,39 @@ pub struct DatasetCard {
     /// What to do with `nan` and `inf`.
     #[serde(default)]
     pub non_finite: NonFinite,
+    /// What to do with lines in which only some cells of a modality are empty.
+    #[serde(default)]
+    pub partial: Partial,
+    /// What to do with samples that have no reading of any modality.
+    #[serde(default)]
+    pub no_reading: Unusable,
+    /// Between fields, in all files: `,`, `;`, a tab or `|` are recognised by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// Between the digits of a number: `.` or `,`; `.` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<char>,
+    /// First character of lines that are no data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<char>,
+    /// Cells that stand for no reading, besides empty ones: `["NA", "-999"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// Columns that are no features, in every file that has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<Column>,
     /// The label column, in every file that has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Column>,
+    /// A file with the labels, where they are in none of the views' files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelSpec>,
+    /// The classes in the order of their numbers; by default those that are found, sorted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// What to do with samples whose label is empty, `NaN`, `?` or the like.
+    #[serde(default)]
+    pub missing_label: Unusable,
     /// The id column, in every file that has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Column>,
@@ -121,6 +157,34 @@ impl LoadedData {
             (None, None) => self.split.draw(&self.data, seed),
         }
     }
+
+    /// What to know about a split before training on it, in words: classes that a part lacks.
+    pub fn remarks_on(&self, split: &Split) -> Vec<String> {
+        let names = self.data.schema().target.class_names();
+        let lacking = |rows: &[usize]| -> Vec<&str> {
+            let mut found = vec![false; names.len()];
+            rows.iter().for_each(|&row| found[self.data.label(row) as usize] = true);
+            names.iter().zip(found).filter(|(_, found)| !found).map(|(name, _)| name.as_str()).collect()
+        };
+        let mut remarks = Vec::new();
+        let untrained = lacking(&split.train);
+        if !untrained.is_empty() {
+            let what = "no training sample has the class";
+            remarks.push(format!("{what} {}: no model can learn it, and its test samples count as wrong", quoted(&untrained)));
+        }
+        for (part, rows) in [("validation", &split.validation), ("test", &split.test)] {
+            let absent = lacking(rows);
+            if !rows.is_empty() && !absent.is_empty() {
+                remarks.push(format!("no {part} sample has the class {}", quoted(&absent)));
+            }
+        }
+        remarks
+    }
+}
+
+fn quoted(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    some(&quoted.iter().map(String::as_str).collect::<Vec<_>>(), 5)
 }
 
 impl DatasetCard {
@@ -154,9 +218,25 @@ impl DatasetCard {
         if let Some(Err(problem)) = self.split.map(|split| split.validate()) {
             return Err(Error::config(at("split"), problem));
         }
-        if !self.has_column(&self.label, |v| &v.label) {
-            return Err(Error::config(at("label"), "no label column is named; write label = \"column\", or label = -1 for the last"));
+        match &self.labels {
+            Some(labels) if labels.file.is_empty() => {
+                return Err(Error::config(at("labels.file"), "names no file; write labels = { file = \"labels.csv\", column = \"kind\" }"));
+            }
+            Some(labels) if labels.column.is_none() && self.label.is_none() => {
+                return Err(Error::config(at("labels.column"), "which column of the file is the label? Write column = \"kind\""));
+            }
+            None if !self.has_column(&self.label, |v| &v.label) => {
+                let problem = "no label column is named; write label = \"column\", or label = -1 for the last, or labels = { file = ..., column = ... }";
+                return Err(Error::config(at("label"), problem));
+            }
+            _ => {}
         }
+        if let Some(classes) = &self.classes
+            && let Some(twice) = classes.iter().enumerate().find(|(i, class)| classes[..*i].contains(class))
+        {
+            return Err(Error::config(at("classes"), format!("`{}` is listed twice", twice.1)));
+        }
+        self.check_writing(&at)?;
         if self.join == Join::Id && !self.has_column(&self.id, |v| &v.id) {
             return Err(Error::config(at("id"), "join = \"id\" needs an id column; write id = \"column\""));
         }
@@ -164,6 +244,55 @@ impl DatasetCard {
             return Err(Error::config(at("allow_unmatched"), "only has a meaning with join = \"id\""));
         }
         Ok(())
+    }
+
+    /// Whether the characters of the files' form are possible.
+    fn check_writing(&self, at: &dyn Fn(&str) -> String) -> Result<()> {
+        let of_labels = self.labels.iter().flat_map(|l| [("labels.delimiter", l.delimiter), ("labels.comment", l.comment)]);
+        let of_views = self.views.iter().flat_map(|v| [("delimiter", v.delimiter), ("comment", v.comment), ("decimal", v.decimal)]);
+        let own = [("delimiter", self.delimiter), ("comment", self.comment), ("decimal", self.decimal)];
+        for (field, character) in own.into_iter().chain(of_views).chain(of_labels) {
+            let problem = match character {
+                Some(c) if field == "decimal" && !".,".contains(c) => "must be \".\" or \",\"",
+                Some(c) if !c.is_ascii() || c.is_ascii_alphanumeric() || "\"\n\r".contains(c) => {
+                    "must be one sign such as \";\", no letter, digit or quote"
+                }
+                _ => continue,
+            };
+            return Err(Error::config(at(field), problem));
+        }
+        let writings = self.views.iter().map(|v| self.writing(v)).chain(self.labels.iter().map(|l| self.writing_of_labels(l)));
+        for writing in writings {
+            if writing.delimiter.is_some() && writing.delimiter == writing.comment {
+                return Err(Error::config(at("comment"), "is the delimiter too"));
+            }
+        }
+        Ok(())
+    }
+
+    fn writing<'a>(&'a self, view: &'a ViewSpec) -> Writing<'a> {
+        Writing {
+            delimiter: view.delimiter.or(self.delimiter),
+            comment: view.comment.or(self.comment),
+            missing: view.missing.as_ref().unwrap_or(&self.missing),
+            decimal_comma: view.decimal.or(self.decimal) == Some(','),
+        }
+    }
+
+    fn writing_of_labels(&self, labels: &LabelSpec) -> Writing<'_> {
+        let (delimiter, comment) = (labels.delimiter.or(self.delimiter), labels.comment.or(self.comment));
+        Writing { delimiter, comment, ..Writing::default() }
+    }
+
+    /// The files that the card names, each once.
+    pub fn files(&self) -> Vec<&str> {
+        let mut files: Vec<&str> = Vec::new();
+        for file in self.views.iter().map(|v| &v.file).chain(self.labels.iter().map(|l| &l.file)) {
+            if !files.contains(&file.as_str()) {
+                files.push(file);
+            }
+        }
+        files
     }
 
     fn has_column<'a>(&'a self, own: &Option<Column>, of_view: impl Fn(&'a ViewSpec) -> &'a Option<Column>) -> bool {
@@ -183,42 +312,104 @@ impl DatasetCard {
         })
     }
 
-    /// Reads the data; `read` gives the bytes of each file named in the card, from wherever they are.
+    /// Reads the data; `read` gives the bytes of each file named in the card, from wherever they are. Each file is read once.
     pub fn load<'a>(&self, read: impl Fn(&str) -> Result<Cow<'a, [u8]>>) -> Result<LoadedData> {
+        let mut contents = BTreeMap::new();
+        for file in self.files() {
+            contents.insert(file, read(file)?);
+        }
         let defaults = [self.label.as_ref(), self.id.as_ref(), self.group.as_ref(), self.part.as_ref()];
-        let mut views = Vec::with_capacity(self.views.len());
-        for spec in &self.views {
-            let path = self.folder().join(&spec.file);
-            let bytes = read(&spec.file)?;
-            if let Some(expected) = &spec.sha256 {
-                let found = hexadecimal(&Sha256::digest(&bytes));
-                if !expected.eq_ignore_ascii_case(&found) {
-                    let problem = format!("sha256 is {found}, but the card says {expected}; get the file again or correct the card");
-                    return Err(Error::Data(format!("{}: {problem}", path.display())));
-                }
-            }
-            views.push(read_view(spec, defaults, &path, &bytes, self.non_finite)?);
+        let labels = Labels { classes: self.classes.as_deref(), missing: self.missing_label };
+        let read_one = |file: &str, sha256: &Option<String>, reading: Reading| -> Result<Table> {
+            let path = self.folder().join(file);
+            let bytes = contents.get(file).map_or(&[] as &[u8], |bytes| bytes);
+            check_hash(&path, bytes, sha256.as_deref())?;
+            read_table(&reading, &path, bytes)
+        };
+        let reading = Reading {
+            modality: None,
+            columns: None,
+            ignore: &self.ignore,
+            view_ignore: &[],
+            shape: None,
+            own: [None; 4],
+            defaults,
+            writing: Writing::default(),
+            header: false,
+            non_finite: self.non_finite,
+            partial: self.partial,
+            labels,
+        };
+        let mut tables = Vec::with_capacity(self.views.len());
+        for view in &self.views {
+            let reading = Reading {
+                modality: Some(&view.modality),
+                columns: view.columns.as_deref(),
+                view_ignore: &view.ignore,
+                shape: view.shape,
+                own: [view.label.as_ref(), view.id.as_ref(), view.group.as_ref(), view.part.as_ref()],
+                // With a file of labels, a label by position is meant for that.
+                defaults: if self.labels.is_some() { without_position(defaults) } else { defaults },
+                writing: self.writing(view),
+                header: view.header,
+                partial: view.partial.unwrap_or(self.partial),
+                ..reading
+            };
+            tables.push(read_one(&view.file, &view.sha256, reading)?);
         }
-        // A column that any file may have must be in one of them.
+        if let Some(spec) = &self.labels {
+            let label = spec.column.as_ref().or(self.label.as_ref());
+            let own = [label, spec.id.as_ref(), None, None];
+            let reading = Reading { columns: Some(&[]), own, writing: self.writing_of_labels(spec), ..reading };
+            tables.push(read_one(&spec.file, &spec.sha256, reading)?);
+        }
+        self.check_keys(&tables, defaults)?;
+        let joining = Joining {
+            how: self.join,
+            allow_unmatched: self.allow_unmatched,
+            labels,
+            no_reading: self.no_reading,
+            label_position: self.label.as_ref().and_then(Column::position),
+        };
+        Ok(LoadedData { joined: join(tables, &joining)?, split: self.split.unwrap_or_default() })
+    }
+
+    /// Whether the columns that any file may have are in one of them, and no label is a feature of another file.
+    fn check_keys(&self, tables: &[Table], defaults: Keys<&Column>) -> Result<()> {
         for (key, column) in defaults.into_iter().enumerate() {
-            if let (Some(column), true) = (column, views.iter().all(|v| v.keys[key].is_none())) {
-                let problem = views.iter().find_map(|v| column.find(&v.header).err()).unwrap_or_default();
-                return Err(parse_error(&views[0].path, 1, 1, format!("{problem} (in none of the files)")));
+            if let (Some(column), true) = (column, tables.iter().all(|t| t.keys[key].is_none())) {
+                let problem = tables.iter().find_map(|t| column.find(&t.header.names).err()).unwrap_or_default();
+                let (path, line) = (&tables[0].path, tables[0].header.line);
+                return Err(parse_error(path, line, 1, format!("{problem} (in none of the files)")));
             }
         }
-        // A label under the same name in another file must not become a feature.
-        for name in self.views.iter().filter_map(|v| match &v.label {
-            Some(Column::Name(name)) => Some(name),
-            _ => None,
-        }) {
-            if let Some(view) = views.iter().find(|v| v.features.contains(name)) {
-                let problem =
-                    format!("column `{name}` is the label in another file; name it as `label` of this view too, or list the `columns`");
-                return Err(parse_error(&view.path, 1, 1, problem));
+        let own = self.views.iter().map(|v| &v.label).chain(self.labels.iter().map(|l| &l.column));
+        for name in own.filter_map(|column| column.as_ref().and_then(Column::name)) {
+            if let Some(table) = tables.iter().find(|t| t.features.iter().any(|f| f == name)) {
+                let problem = format!(
+                    "column `{name}` is the label in another file; name it as `label` of this view too, list the `columns`, or write ignore = [{name:?}]"
+                );
+                return Err(parse_error(&table.path, table.header.line, 1, problem));
             }
         }
-        let joined = join(views, self.join, self.allow_unmatched)?;
-        Ok(LoadedData { joined, split: self.split.unwrap_or_default() })
+        Ok(())
+    }
+}
+
+fn without_position(mut defaults: Keys<&Column>) -> Keys<&Column> {
+    defaults[super::roles::LABEL] = defaults[super::roles::LABEL].filter(|column| column.name().is_some());
+    defaults
+}
+
+fn check_hash(path: &Path, bytes: &[u8], expected: Option<&str>) -> Result<()> {
+    let Some(expected) = expected else { return Ok(()) };
+    let found = hexadecimal(&Sha256::digest(bytes));
+    match expected.eq_ignore_ascii_case(&found) {
+        true => Ok(()),
+        false => {
+            let problem = format!("sha256 is {found}, but the card says {expected}; get the file again or correct the card");
+            Err(Error::Data(format!("{}: {problem}", path.display())))
+        }
     }
 }
 

@@ -37,6 +37,22 @@ impl Column {
         }
     }
 
+    /// The name, if it is given by name.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Position(_) => None,
+        }
+    }
+
+    /// The position, if it is given by position.
+    pub(super) fn position(&self) -> Option<i64> {
+        match self {
+            Self::Name(_) => None,
+            Self::Position(position) => Some(*position),
+        }
+    }
+
     /// Whether the file has it.
     pub(super) fn is_in(&self, header: &[String]) -> bool {
         match self {

@@ -1,12 +1,16 @@
-//! Views of several files joined to samples.
+//! Files joined to samples.
 
-use super::view::{GROUP, ID, KEY_NAMES, LABEL, PART, View};
+use super::ids::{FileReport, RowMaps, by_id, by_rows, file_reports, hint, some};
+use super::labels::{Labels, Unusable, hardly_classes, look_alikes};
+use super::offset::{collapsed, offsets};
+use super::reader::Table;
+use super::roles::{GROUP, ID, KEY_NAMES, LABEL, PART};
 use super::{Schema, TableDataset, Target};
 use super::{split::Part, text::parse_error};
 use crate::error::{Error, Result};
 use crate::modality::{Modalities, Presence, Subset};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// How the rows of several files belong together.
@@ -20,20 +24,22 @@ pub enum Join {
     Id,
 }
 
-/// What reading found, view by view.
+/// What reading found, modality by modality.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewReport {
     /// Name of the modality.
     pub modality: String,
     /// Names of its features.
     pub features: Vec<String>,
-    /// Samples that lack it in the file.
+    /// Samples that have no reading of it.
     pub absent: usize,
     /// Samples where it counts as missing because of a value that is not finite.
     pub non_finite: usize,
+    /// Samples where it counts as missing because some of its cells are empty.
+    pub partial: usize,
     /// Whether all samples that have it have the same values.
     pub constant: bool,
-    /// Columns that were left out because they hold no numbers.
+    /// Columns that were left out because they hold no numbers or have no name.
     pub ignored: Vec<String>,
 }
 
@@ -49,210 +55,312 @@ pub struct Joined {
     pub groups: Option<Vec<String>>,
     /// The fixed split, if there is a column of it.
     pub parts: Option<Vec<Part>>,
+    /// By sample, the modalities that count as missing because of a value that is not finite: bit `m` is modality `m`.
+    pub non_finite: Vec<u16>,
     /// What was found, modality by modality.
     pub report: Vec<ViewReport>,
+    /// What was found, file by file.
+    pub files: Vec<FileReport>,
+    /// What to know about the data before using it, in words.
+    pub remarks: Vec<String>,
 }
 
-/// Sample -> row of each view.
-type RowMaps = Vec<Vec<Option<usize>>>;
+/// How files become samples.
+pub(super) struct Joining<'a> {
+    pub how: Join,
+    pub allow_unmatched: bool,
+    pub labels: Labels<'a>,
+    /// What to do with a sample without any reading.
+    pub no_reading: Unusable,
+    /// The position of the label column, if the card gives it by position: in every file.
+    pub label_position: Option<i64>,
+}
 
-/// Joins views to samples.
-pub(super) fn join(views: Vec<View>, how: Join, allow_unmatched: bool) -> Result<Joined> {
-    let modalities = Modalities::new(views.iter().map(|v| v.modality.clone()))?;
-    let maps = match how {
-        Join::Rows => by_rows(&views)?,
-        Join::Id => by_id(&views, allow_unmatched)?,
+/// Joins tables to samples.
+pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
+    let modalities = Modalities::new(tables.iter().filter_map(|t| t.modality.clone()))?;
+    let mut remarks: Vec<String> =
+        tables.iter().flat_map(|t| t.remarks.iter().map(|remark| format!("{}: {remark}", t.path.display()))).collect();
+    remarks.dedup();
+    let mut maps = match joining.how {
+        Join::Rows => by_rows(&tables)?,
+        Join::Id => by_id(&tables, joining.allow_unmatched, &mut remarks)?,
     };
-    let label_texts = key(&views, &maps, LABEL)?.ok_or_else(|| Error::Data("no file has a label column; name one with `label`".into()))?;
-    let ids = key(&views, &maps, ID)?;
-    let groups = key(&views, &maps, GROUP)?;
-    let parts = match key(&views, &maps, PART)? {
-        Some(texts) => Some(texts.iter().enumerate().map(|(s, t)| parse_part(&views, &maps, s, t)).collect::<Result<_>>()?),
+    let files = file_reports(&tables, &maps);
+    let all = maps[0].len();
+    let label_texts = key(&tables, &maps, LABEL, joining.labels.missing)
+        .map_err(|error| by_position(error, joining, &tables))?
+        .ok_or_else(|| Error::Data("no file has a label column; name one with `label`".into()))?;
+    let presence = presence(&tables, &maps, joining.no_reading)?;
+    let kept: Vec<usize> = (0..all).filter(|&s| label_texts[s].is_some() && presence[s].is_some()).collect();
+    let unlabelled = label_texts.iter().filter(|l| l.is_none()).count();
+    if unlabelled > 0 {
+        remarks.push(format!("{unlabelled} samples without a label are left out"));
+    }
+    if all - unlabelled > kept.len() {
+        remarks.push(format!("{} samples without any reading are left out", all - unlabelled - kept.len()));
+    }
+    if kept.is_empty() {
+        return Err(Error::Data("no sample has a label and a reading".into()));
+    }
+    if kept.len() < all {
+        maps.iter_mut().for_each(|rows| *rows = kept.iter().map(|&s| rows[s]).collect());
+    }
+    let texts: Vec<&str> = kept.iter().filter_map(|&s| label_texts[s].as_deref()).collect();
+    let presence: Vec<Subset> = kept.iter().filter_map(|&s| presence[s]).collect();
+    let given = |key_number: usize| -> Result<Option<Vec<String>>> {
+        Ok(key(&tables, &maps, key_number, Unusable::Error)?.map(|texts| texts.into_iter().flatten().collect()))
+    };
+    let (ids, groups) = (given(ID)?, given(GROUP)?);
+    let parts: Option<Vec<Part>> = match given(PART)? {
+        Some(texts) => Some(texts.iter().enumerate().map(|(s, t)| parse_part(&tables, &maps, s, t)).collect::<Result<_>>()?),
         None => None,
     };
-    let presence = presence(&views, &maps)?;
-    let (classes, labels) = classes(&label_texts);
-    if classes.len() == 1 {
-        tracing::warn!(class = classes[0], "every sample has the same label");
+    if let (Some(groups), Some(parts)) = (&groups, &parts) {
+        no_group_in_two_parts(&tables, &maps, groups, parts)?;
     }
+    let (classes, labels) = joining.labels.classes(&texts);
+    check_classes(&tables, &maps, &classes, &labels, &joining.labels, &mut remarks)?;
 
+    let gathered = joining.how == Join::Id || kept.len() < all;
+    let non_finite = (0..kept.len()).map(|s| bits(&tables, &maps, s)).collect();
     let mut report = Vec::new();
     let mut inputs = Vec::new();
     let mut columns = Vec::new();
-    for (m, (view, rows)) in views.into_iter().zip(&maps).enumerate() {
-        let width = view.features.len();
+    for (m, (table, rows)) in tables.into_iter().zip(&maps).filter(|(t, _)| t.modality.is_some()).enumerate() {
+        let (modality, width) = (table.modality.unwrap_or_default(), table.features.len());
         let having = presence.iter().filter(|s| s.contains(m)).count();
         if having == 0 {
-            return Err(Error::Data(format!("modality `{}` ({}) is absent in every sample", view.modality, view.path.display())));
+            let problem = format!("modality `{modality}` ({}) is absent in every sample", table.path.display());
+            return Err(Error::Data(problem));
         }
-        let values = if how == Join::Rows { view.values } else { gather(&view.values, width, rows) };
+        let values = if gathered { gather(&table.values, width, rows) } else { table.values };
         let mut present = values.chunks_exact(width).zip(&presence).filter(|(_, s)| s.contains(m)).map(|(x, _)| x);
         let first = present.next().unwrap_or_default();
         let constant = having > 1 && present.all(|x| x == first);
         if constant {
-            tracing::warn!(modality = view.modality, "the modality has the same values in every sample");
+            remarks.push(format!("modality `{modality}` has the same values in every sample"));
         }
-        if view.non_finite > 0 {
-            tracing::warn!(
-                modality = view.modality,
-                samples = view.non_finite,
-                "values that are not finite: the modality counts as missing there"
-            );
+        let non_finite = rows.iter().flatten().filter(|&&row| table.non_finite[row]).count();
+        if non_finite > 0 {
+            remarks.push(format!("modality `{modality}` counts as missing in {non_finite} samples: values that are not finite"));
         }
-        inputs.push(view.input);
+        if table.partial > 0 {
+            remarks.push(format!("modality `{modality}` counts as missing in {} lines: some of its cells are empty", table.partial));
+        }
+        let has = |sample: usize| presence[sample].contains(m);
+        let collapsed: Vec<&str> =
+            collapsed(&values, width, &offsets(&values, width, has), has).into_iter().map(|f| table.features[f].as_str()).collect();
+        if !collapsed.is_empty() {
+            remarks.push(format!(
+                "modality `{modality}`: different numbers become equal in 32 bits in the columns {}; subtract a constant or change the unit",
+                some(&collapsed, 5)
+            ));
+        }
+        inputs.push(table.input);
         report.push(ViewReport {
-            modality: view.modality,
-            features: view.features,
-            absent: presence.len() - having - view.non_finite,
-            non_finite: view.non_finite,
+            modality,
+            features: table.features,
+            absent: presence.len() - having - non_finite,
+            non_finite,
+            partial: table.partial,
             constant,
-            ignored: view.ignored,
+            ignored: table.ignored,
         });
         columns.push(values);
     }
     let schema = Schema::new(modalities, inputs, Target::Classes(classes))?;
-    let data = TableDataset::new(schema, columns, Presence::new(presence), labels)?;
-    Ok(Joined { data, ids, groups, parts, report })
+    let data = TableDataset::from_f64(schema, columns, Presence::new(presence), labels)?;
+    remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
+    Ok(Joined { data, ids, groups, parts, non_finite, report, files, remarks })
 }
 
-fn by_rows(views: &[View]) -> Result<RowMaps> {
-    let samples = views[0].lines.len();
-    if let Some(other) = views.iter().find(|v| v.lines.len() != samples) {
-        return Err(Error::Data(format!(
-            "{} has {samples} rows, {} has {}; files joined by row need the same number, or join by an id column with join = \"id\"",
-            views[0].path.display(),
-            other.path.display(),
-            other.lines.len()
-        )));
-    }
-    Ok(vec![(0..samples).map(Some).collect(); views.len()])
-}
-
-fn by_id(views: &[View], allow_unmatched: bool) -> Result<RowMaps> {
-    let mut order: Vec<&str> = Vec::new();
-    let mut sample_of: HashMap<&str, usize> = HashMap::new();
-    let mut row_of: Vec<HashMap<&str, usize>> = Vec::new();
-    for view in views {
-        let Some(ids) = &view.keys[ID] else {
-            return Err(parse_error(&view.path, 1, 1, "files joined by id need an id column; name it with `id`"));
-        };
-        let mut rows = HashMap::new();
-        let mut twice: BTreeMap<&str, usize> = BTreeMap::new();
-        for (row, id) in ids.values.iter().enumerate() {
-            if rows.insert(id.as_str(), row).is_some() {
-                twice.entry(id).or_insert(row);
-            }
-            sample_of.entry(id).or_insert_with(|| {
-                order.push(id);
-                order.len() - 1
-            });
-        }
-        if let Some(row) = twice.values().min() {
-            let problem = format!("ids that appear twice: {}; an id is one sample", some(twice.keys().copied()));
-            return Err(parse_error(&view.path, view.lines[*row], ids.column + 1, problem));
-        }
-        row_of.push(rows);
-    }
-    for (view, rows) in views.iter().zip(&row_of) {
-        let lacking: Vec<&str> = order.iter().copied().filter(|id| !rows.contains_key(id)).collect();
-        if !lacking.is_empty() && !allow_unmatched {
-            return Err(Error::Data(format!(
-                "{} lacks ids that other files have: {}; add them, or set allow_unmatched = true to take the modality as absent there",
-                view.path.display(),
-                some(lacking.into_iter())
-            )));
-        }
-    }
-    Ok(row_of.iter().map(|rows| order.iter().map(|id| rows.get(id).copied()).collect()).collect())
-}
-
-/// Up to five names, and how many more.
-fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let more = names.len().saturating_sub(5);
-    let shown = names.take(5).collect::<Vec<_>>().join(", ");
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
-}
-
-/// The values of a key, one a sample; files that have it must agree.
-fn key(views: &[View], maps: &RowMaps, key: usize) -> Result<Option<Vec<String>>> {
-    let mut merged: Vec<Option<(String, &Path, usize)>> = vec![None; maps[0].len()];
-    let mut found = false;
-    for (view, rows) in views.iter().zip(maps) {
-        let Some(column) = &view.keys[key] else { continue };
-        found = true;
+/// The values of a key, one a sample; files that have it must agree. A label may be missing, if such samples are dropped.
+fn key(tables: &[Table], maps: &RowMaps, key: usize, missing: Unusable) -> Result<Option<Vec<Option<String>>>> {
+    let mut merged: Vec<Option<(&str, &Path, usize)>> = vec![None; maps[0].len()];
+    let having: Vec<(&Table, &Vec<Option<usize>>)> = tables.iter().zip(maps).filter(|(t, _)| t.keys[key].is_some()).collect();
+    for &(table, rows) in &having {
+        let Some(column) = &table.keys[key] else { continue };
         for (known, row) in merged.iter_mut().zip(rows) {
             let Some(row) = *row else { continue };
-            let (value, line) = (&column.values[row], view.lines[row]);
+            let (value, line) = (column.values[row].as_str(), table.lines[row]);
             match known {
-                Some((first, path, first_line)) if first != value => {
+                Some((first, path, first_line)) if *first != value && !value.is_empty() => {
                     let mut problem = format!("the {} is `{value}`, but `{first}` in {}:{first_line}", KEY_NAMES[key], path.display());
                     if key == ID {
                         problem += "; for files in another order use join = \"id\"";
                     }
-                    return Err(parse_error(&view.path, line, column.column + 1, problem));
+                    return Err(parse_error(&table.path, line, column.column + 1, problem));
                 }
                 Some(_) => {}
-                None => *known = Some((value.clone(), &view.path, line)),
+                None if value.is_empty() => {}
+                None => *known = Some((value, &table.path, line)),
             }
         }
     }
-    if !found {
+    if having.is_empty() {
         return Ok(None);
     }
-    let values = merged.into_iter().enumerate().map(|(sample, value)| match value {
-        Some((value, ..)) => Ok(value),
-        None => {
-            let (view, row) = place(views, maps, sample);
-            Err(parse_error(&view.path, view.lines[row], 1, format!("no file has the {} of this sample", KEY_NAMES[key])))
-        }
-    });
-    values.collect::<Result<_>>().map(Some)
+    if let (Some(sample), Unusable::Error) = (merged.iter().position(Option::is_none), missing) {
+        return Err(without_key(tables, maps, key, sample, &having));
+    }
+    Ok(Some(merged.into_iter().map(|value| value.map(|(text, ..)| text.to_string())).collect()))
 }
 
-/// A view and row where the sample is (every sample is in one).
-fn place<'a>(views: &'a [View], maps: &RowMaps, sample: usize) -> (&'a View, usize) {
-    let found = views.iter().zip(maps).find_map(|(view, rows)| rows[sample].map(|row| (view, row)));
-    found.unwrap_or((&views[0], 0))
+/// Labels that disagree where the card names the label column by its position: that is meant for every file.
+fn by_position(error: Error, joining: &Joining, tables: &[Table]) -> Error {
+    let (Some(position), Error::Parse { path, line, column, problem }) = (joining.label_position, &error) else { return error };
+    let columns: Vec<String> = tables
+        .iter()
+        .filter_map(|t| Some(format!("`{}` of {}", t.header.names[t.keys[LABEL].as_ref()?.column], t.path.display())))
+        .collect();
+    if columns.len() < 2 {
+        return error;
+    }
+    let problem = format!(
+        "{problem}; label = {position} in the card is meant for every file: {}; name the column instead (label = \"...\"), or write \
+         `label` in the view that has it",
+        columns.join(", ")
+    );
+    parse_error(path, *line, *column, problem)
 }
 
-fn parse_part(views: &[View], maps: &RowMaps, sample: usize, text: &str) -> Result<Part> {
+/// The error for a sample that no file has the key of: its id, the files, and how it might match.
+fn without_key(tables: &[Table], maps: &RowMaps, key: usize, sample: usize, having: &[(&Table, &Vec<Option<usize>>)]) -> Error {
+    let (table, row) = place(tables, maps, sample);
+    let files: Vec<String> = having.iter().map(|(t, _)| t.path.display().to_string()).collect();
+    let (name, files) = (KEY_NAMES[key], files.join(", "));
+    let Some(ids) = table.keys[ID].as_ref() else {
+        return parse_error(&table.path, table.lines[row], 1, format!("{files} lacks the {name} of this sample"));
+    };
+    let id = ids.values[row].as_str();
+    let known: Vec<&str> = having.iter().filter_map(|(t, _)| t.keys[ID].as_ref()).flat_map(|c| &c.values).map(String::as_str).collect();
+    let mut problem = format!("no file has the {name} of the id `{id}`; those with a {name} are {files}");
+    problem += &match hint(&[id], &known) {
+        Some(hint) => format!("; {hint}"),
+        None if key == LABEL => "; add it, or write missing_label = \"drop\" in the card to leave such samples out".into(),
+        None => "; add it".into(),
+    };
+    parse_error(&table.path, table.lines[row], ids.column + 1, problem)
+}
+
+/// A table and row where the sample is (every sample is in one).
+fn place<'a>(tables: &'a [Table], maps: &RowMaps, sample: usize) -> (&'a Table, usize) {
+    let found = tables.iter().zip(maps).find_map(|(table, rows)| rows[sample].map(|row| (table, row)));
+    found.unwrap_or((&tables[0], 0))
+}
+
+/// File, line and column of a sample's key.
+fn place_of_key<'a>(tables: &'a [Table], maps: &RowMaps, key: usize, sample: usize) -> (&'a Path, usize, usize) {
+    let found = tables.iter().zip(maps).find_map(|(t, rows)| Some((t, rows[sample]?, t.keys[key].as_ref()?.column)));
+    let (table, row, column) = found.unwrap_or((&tables[0], 0, 0));
+    (&table.path, table.lines[row], column + 1)
+}
+
+fn parse_part(tables: &[Table], maps: &RowMaps, sample: usize, text: &str) -> Result<Part> {
     text.parse().map_err(|problem: String| {
-        let found = views.iter().zip(maps).find_map(|(v, rows)| Some((v, rows[sample]?, v.keys[PART].as_ref()?.column)));
-        let (view, row, column) = found.unwrap_or((&views[0], 0, 0));
-        parse_error(&view.path, view.lines[row], column + 1, problem)
+        let (path, line, column) = place_of_key(tables, maps, PART, sample);
+        parse_error(path, line, column, problem)
     })
 }
 
-fn presence(views: &[View], maps: &RowMaps) -> Result<Vec<Subset>> {
-    let samples = maps[0].len();
-    let subsets = (0..samples).map(|sample| {
-        let has = |m: &usize| maps[*m][sample].is_some_and(|row| views[*m].present[row]);
-        Subset::from_indices((0..views.len()).filter(has)).map_err(|_| {
-            let (view, row) = place(views, maps, sample);
-            let id = view.keys[ID].as_ref().map_or(String::new(), |ids| format!(" (id `{}`)", ids.values[row]));
-            let problem = format!("sample {}{id} has no modality at all; leave it out of the files", sample + 1);
-            parse_error(&view.path, view.lines[row], 1, problem)
-        })
-    });
-    subsets.collect()
+/// A group (a person, a device) in training and in the test would let a model recognise it.
+fn no_group_in_two_parts(tables: &[Table], maps: &RowMaps, groups: &[String], parts: &[Part]) -> Result<()> {
+    let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+    for (sample, group) in groups.iter().enumerate() {
+        let known = *first.entry(group).or_insert(sample);
+        if parts[known] != parts[sample] {
+            let (path, line, column) = place_of_key(tables, maps, GROUP, sample);
+            let (other, other_line, _) = place_of_key(tables, maps, GROUP, known);
+            let problem = format!(
+                "group `{group}` is in two parts: {} here, {} in {}:{other_line}; give all its samples one part, or take out `group` if its \
+                 samples may be in several",
+                parts[sample],
+                parts[known],
+                other.display()
+            );
+            return Err(parse_error(path, line, column, problem));
+        }
+    }
+    Ok(())
 }
 
-/// Class names in order (by number if all are integers), and the label of each sample.
-fn classes(texts: &[String]) -> (Vec<String>, Vec<u32>) {
-    let mut numbers: HashMap<&str, u32> = texts.iter().map(|t| (t.as_str(), 0)).collect();
-    let mut names: Vec<&str> = numbers.keys().copied().collect();
-    names.sort_unstable();
-    if names.iter().all(|n| n.parse::<i64>().is_ok()) {
-        names.sort_by_key(|n| n.parse::<i64>().unwrap_or_default());
+/// Refuses labels that are no classes, and says what looks like a mistake.
+fn check_classes(
+    tables: &[Table],
+    maps: &RowMaps,
+    classes: &[String],
+    labels: &[u32],
+    given: &Labels,
+    remarks: &mut Vec<String>,
+) -> Result<()> {
+    let at = |problem: String| {
+        let (path, line, column) = place_of_key(tables, maps, LABEL, 0);
+        Err(parse_error(path, line, column, problem))
+    };
+    let mut counts = vec![0usize; classes.len()];
+    labels.iter().for_each(|&label| counts[label as usize] += 1);
+    let found: Vec<usize> = (0..classes.len()).filter(|&c| counts[c] > 0).collect();
+    if let [only] = found[..] {
+        return at(format!(
+            "every sample has the label `{}`: there is nothing to tell apart; name the column of the classes",
+            classes[only]
+        ));
     }
-    for (label, name) in (0..).zip(&names) {
-        numbers.insert(name, label);
+    if given.classes.is_none()
+        && let Some(problem) = hardly_classes(classes, labels.len())
+    {
+        return at(problem);
     }
-    let labels = texts.iter().map(|t| numbers[t.as_str()]).collect();
-    (names.into_iter().map(String::from).collect(), labels)
+    for same in look_alikes(classes.iter().map(String::as_str)) {
+        let shown: Vec<String> = same.iter().map(|c| format!("`{c}`")).collect();
+        remarks.push(format!("the labels {} are different classes; are they one? Then write them alike", shown.join(", ")));
+    }
+    for class in (0..classes.len()).filter(|&c| counts[c] == 0) {
+        remarks.push(format!("no sample has the class `{}` that the card lists", classes[class]));
+    }
+    Ok(())
 }
 
-fn gather(values: &[f32], width: usize, rows: &[Option<usize>]) -> Vec<f32> {
+/// What each sample has; `None` where that is nothing and such samples are dropped.
+fn presence(tables: &[Table], maps: &RowMaps, no_reading: Unusable) -> Result<Vec<Option<Subset>>> {
+    let of_modality: Vec<(&Table, &Vec<Option<usize>>)> = tables.iter().zip(maps).filter(|(t, _)| t.modality.is_some()).collect();
+    let has = |sample: usize, m: usize| of_modality[m].1[sample].is_some_and(|row| of_modality[m].0.present[row]);
+    let subsets: Vec<Option<Subset>> =
+        (0..maps[0].len()).map(|sample| Subset::from_indices((0..of_modality.len()).filter(|&m| has(sample, m))).ok()).collect();
+    let empty: Vec<usize> = (0..subsets.len()).filter(|&s| subsets[s].is_none()).collect();
+    match empty.first() {
+        Some(&sample) if no_reading == Unusable::Error => {
+            let names: Vec<String> = empty
+                .iter()
+                .map(|&s| {
+                    let (table, row) = place(tables, maps, s);
+                    table.keys[ID].as_ref().map_or_else(|| format!("line {}", table.lines[row]), |ids| format!("`{}`", ids.values[row]))
+                })
+                .collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let (table, row) = place(tables, maps, sample);
+            let problem = format!(
+                "{} samples have no reading at all: {}; take them out of the files, or write no_reading = \"drop\" in the card to leave them out",
+                names.len(),
+                some(&names, 40)
+            );
+            Err(parse_error(&table.path, table.lines[row], 1, problem))
+        }
+        _ => Ok(subsets),
+    }
+}
+
+/// The modalities of a sample that are missing because of a value that is not finite.
+fn bits(tables: &[Table], maps: &RowMaps, sample: usize) -> u16 {
+    let of_modality = tables.iter().zip(maps).filter(|(t, _)| t.modality.is_some());
+    of_modality.enumerate().fold(0, |bits, (m, (table, rows))| match rows[sample] {
+        Some(row) if table.non_finite[row] => bits | 1 << m,
+        _ => bits,
+    })
+}
+
+fn gather(values: &[f64], width: usize, rows: &[Option<usize>]) -> Vec<f64> {
     let mut gathered = Vec::with_capacity(rows.len() * width);
     for row in rows {
         match row {

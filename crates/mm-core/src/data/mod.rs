@@ -7,13 +7,20 @@ mod augment;
 mod batch;
 mod card;
 mod column;
+mod ids;
 mod join;
+mod labels;
 mod loader;
 mod nearest;
+mod number;
+mod offset;
+mod reader;
+mod roles;
 mod schema;
 mod split;
 mod standardize;
 mod table;
+mod table_text;
 mod text;
 mod toml_text;
 mod view;
@@ -22,7 +29,9 @@ pub use augment::{AugmentConfig, Transform, augment, transform};
 pub use batch::Batch;
 pub use card::{DatasetCard, LoadedData};
 pub use column::Column;
+pub use ids::FileReport;
 pub use join::{Join, Joined, ViewReport};
+pub use labels::Unusable;
 pub use loader::epoch_batches;
 pub use nearest::nearest;
 pub use schema::{InputKind, InputSpec, Schema, Target};
@@ -31,7 +40,7 @@ pub use standardize::{Standardizer, ViewStatistics};
 pub use table::TableDataset;
 pub use text::utf8;
 pub use toml_text::{parse_table, parse_toml};
-pub use view::{NonFinite, ViewSpec};
+pub use view::{LabelSpec, NonFinite, Partial, ViewSpec};
 
 use crate::error::Result;
 use crate::modality::Subset;
@@ -58,4 +67,20 @@ pub trait Dataset: Send + Sync {
 
     /// Puts samples together, in the order given; a row past the end is a typed error.
     fn batch(&self, rows: &[usize], device: &Device) -> Result<Batch>;
+
+    /// Calls `visit(modality, values)` for each row and each modality that it has, in the order of the rows, with all the digits
+    /// that the source has: the values of a batch are rounded to f32. A source that holds more overrides it.
+    fn visit_values(&self, rows: &[usize], visit: &mut dyn FnMut(usize, &[f64])) -> Result<()> {
+        // So many at a time that the data need not fit in memory.
+        for chunk in rows.chunks(512) {
+            let batch = self.batch(chunk, &Device::Cpu)?;
+            for (m, input) in batch.inputs.iter().enumerate() {
+                let Some(input) = input else { continue };
+                let values: Vec<f64> = input.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect();
+                let samples = values.chunks_exact(values.len() / chunk.len()).zip(batch.presence.subsets());
+                samples.filter(|(_, s)| s.contains(m)).for_each(|(x, _)| visit(m, x));
+            }
+        }
+        Ok(())
+    }
 }

@@ -19,7 +19,7 @@ pub struct Split {
     pub test: Vec<usize>,
 }
 
-/// A part of a split, as a column of a table names it: `train`, `validation` (or `val`), `test`.
+/// A part of a split, as a column of a table names it: `train`, `validation` (or `val`, `dev`), `test`, in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
@@ -34,12 +34,22 @@ pub enum Part {
 impl std::str::FromStr for Part {
     type Err = String;
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "train" => Ok(Self::Train),
-            "validation" | "val" => Ok(Self::Validation),
-            "test" => Ok(Self::Test),
+        match text.to_lowercase().as_str() {
+            "train" | "training" => Ok(Self::Train),
+            "validation" | "val" | "valid" | "dev" => Ok(Self::Validation),
+            "test" | "testing" => Ok(Self::Test),
             _ => Err(format!("`{text}` is no part; use train, validation or test")),
         }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        })
     }
 }
 

@@ -27,9 +27,6 @@ pub struct ViewStatistics {
     pub std: Vec<f64>,
 }
 
-/// Samples read at a time, so that the data need not fit in memory.
-const CHUNK: usize = 512;
-
 impl Standardizer {
     /// From the training rows, each modality over the samples that have it; sums in f64.
     pub fn fit(data: &dyn Dataset, rows: &[usize]) -> Result<Self> {
@@ -41,11 +38,11 @@ impl Standardizer {
         }
         // How many values went into each statistic of a view.
         let mut counts = vec![0.0f64; views.len()];
-        each_present(data, rows, |view, x| {
+        data.visit_values(rows, &mut |view, x| {
             let mean = &mut views[view].mean;
             let size = x.len() / mean.len();
             counts[view] += size as f64;
-            mean.iter_mut().zip(x.chunks_exact(size)).for_each(|(mean, x)| x.iter().for_each(|&x| *mean += f64::from(x)));
+            mean.iter_mut().zip(x.chunks_exact(size)).for_each(|(mean, x)| x.iter().for_each(|&x| *mean += x));
         })?;
         for (view, &count) in views.iter_mut().zip(&counts) {
             if count == 0.0 {
@@ -53,11 +50,11 @@ impl Standardizer {
             }
             view.mean.iter_mut().for_each(|mean| *mean /= count);
         }
-        each_present(data, rows, |view, x| {
+        data.visit_values(rows, &mut |view, x| {
             let ViewStatistics { mean, std, .. } = &mut views[view];
             let size = x.len() / mean.len();
             for ((sum, mean), x) in std.iter_mut().zip(mean).zip(x.chunks_exact(size)) {
-                x.iter().map(|&x| f64::from(x) - *mean).for_each(|distance| *sum += distance * distance);
+                x.iter().map(|&x| x - *mean).for_each(|distance| *sum += distance * distance);
             }
         })?;
         for (view, &count) in views.iter_mut().zip(&counts) {
@@ -82,31 +79,45 @@ impl Standardizer {
         self.check(data.schema())?;
         for m in 0..data.schema().modalities.len() {
             let Some(view) = self.view(&data.schema().modalities.names()[m]) else { continue };
-            let present: Vec<bool> = data.presences().subsets().iter().map(|s| s.contains(m)).collect();
-            let width = data.schema().inputs[m].elements();
-            let rows = data.column_mut(m).chunks_exact_mut(width);
-            rows.zip(present).filter(|(_, present)| *present).for_each(|(x, _)| view.apply(x));
+            data.map_values(m, |values, x| view.apply(values, x));
         }
         Ok(())
+    }
+
+    /// Standardizes one sample of a modality: all its values, in the order of the data set. Centred in f64, so a large offset (a
+    /// map coordinate, a time since 1970) costs no digits.
+    pub fn apply_values(&self, modality: &str, values: &[f64]) -> Result<Vec<f32>> {
+        let view = self.named(modality)?;
+        if values.is_empty() || !values.len().is_multiple_of(view.mean.len()) {
+            return Err(Error::shape(modality, format!("a multiple of {} values", view.mean.len()), values.len()));
+        }
+        let mut standardized = vec![0.0; values.len()];
+        view.apply(values, &mut standardized);
+        Ok(standardized)
     }
 
     /// Standardizes one modality of some samples: `[batch, features]` or `[batch, channels, height, width]` in, the same out.
     /// Keeps no gradient.
     pub fn apply_tensor(&self, modality: &str, xs: &Tensor) -> Result<Tensor> {
-        let view = self.view(modality).ok_or_else(|| {
-            let known: Vec<&str> = self.views.iter().map(|v| v.modality.as_str()).collect();
-            Error::Data(format!("the standardizer has no modality `{modality}`; it has: {}", known.join(", ")))
-        })?;
+        let view = self.named(modality)?;
         let channels = view.mean.len();
         if !matches!(xs.rank(), 2 | 4) || xs.dims()[1] != channels {
             return Err(Error::shape(modality, format!("[batch, {channels}] or [batch, {channels}, height, width]"), xs.dims()));
         }
         let width: usize = xs.dims()[1..].iter().product();
-        let mut values = xs.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+        let values: Vec<f64> = xs.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect();
+        let mut standardized = vec![0.0; values.len()];
         if width > 0 {
-            values.chunks_exact_mut(width).for_each(|x| view.apply(x));
+            standardized.chunks_exact_mut(width).zip(values.chunks_exact(width)).for_each(|(out, x)| view.apply(x, out));
         }
-        Ok(Tensor::from_vec(values, xs.shape(), xs.device())?)
+        Ok(Tensor::from_vec(standardized, xs.shape(), xs.device())?)
+    }
+
+    fn named(&self, modality: &str) -> Result<&ViewStatistics> {
+        self.view(modality).ok_or_else(|| {
+            let known: Vec<&str> = self.views.iter().map(|v| v.modality.as_str()).collect();
+            Error::Data(format!("the standardizer has no modality `{modality}`; it has: {}", known.join(", ")))
+        })
     }
 
     /// Whether it was made for such data: the same modalities with the same numbers of features or channels.
@@ -137,11 +148,12 @@ impl Standardizer {
 }
 
 impl ViewStatistics {
-    /// One sample in place.
-    fn apply(&self, xs: &mut [f32]) {
-        let size = xs.len() / self.mean.len();
-        for ((xs, mean), std) in xs.chunks_exact_mut(size).zip(&self.mean).zip(&self.std) {
-            xs.iter_mut().for_each(|x| *x = ((f64::from(*x) - mean) / std) as f32);
+    /// One sample, from f64 to f32.
+    fn apply(&self, values: &[f64], standardized: &mut [f32]) {
+        let size = values.len() / self.mean.len();
+        let channels = values.chunks_exact(size).zip(standardized.chunks_exact_mut(size)).zip(self.mean.iter().zip(&self.std));
+        for ((values, out), (mean, std)) in channels {
+            out.iter_mut().zip(values).for_each(|(out, x)| *out = ((x - mean) / std) as f32);
         }
     }
 }
@@ -152,18 +164,4 @@ fn channels(input: &InputSpec) -> usize {
         InputKind::Vector => input.elements(),
         InputKind::Image | InputKind::Video => input.shape[0],
     }
-}
-
-/// Calls `visit(modality, values)` for each row and each modality that it has, in order.
-fn each_present(data: &dyn Dataset, rows: &[usize], mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
-    for chunk in rows.chunks(CHUNK) {
-        let batch = data.batch(chunk, &Device::Cpu)?;
-        for (m, input) in batch.inputs.iter().enumerate() {
-            let Some(input) = input else { continue };
-            let values = input.flatten_all()?.to_vec1::<f32>()?;
-            let samples = values.chunks_exact(values.len() / chunk.len()).zip(batch.presence.subsets());
-            samples.filter(|(_, s)| s.contains(m)).for_each(|(x, _)| visit(m, x));
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! A data set of vectors and images in memory.
 
 use super::card::hexadecimal;
+use super::offset::offsets;
 use super::{Batch, Dataset, Schema};
 use crate::error::{Error, Result};
 use crate::modality::{Presence, Subset};
@@ -8,10 +9,15 @@ use candle_core::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
 
 /// Samples in memory: one row-major f32 table a modality.
+///
+/// A column of large numbers that hardly differ (a map coordinate, a time since 1970) is held as the f64 offset of the column and
+/// f32 distances from it, so that [`Dataset::visit_values`], and with it a [`super::Standardizer`], sees all digits.
 #[derive(Debug, Clone)]
 pub struct TableDataset {
     schema: Schema,
     columns: Vec<Vec<f32>>,
+    /// By modality: what is added to each of its columns; empty where nothing is.
+    offsets: Vec<Vec<f64>>,
     presence: Presence,
     labels: Vec<u32>,
 }
@@ -51,7 +57,23 @@ impl TableDataset {
                 )));
             }
         }
-        Ok(Self { schema, columns, presence, labels })
+        let offsets = vec![Vec::new(); columns.len()];
+        Ok(Self { schema, columns, offsets, presence, labels })
+    }
+
+    /// As [`TableDataset::new`], from numbers in f64; the digits of a large offset are kept.
+    pub fn from_f64(schema: Schema, columns: Vec<Vec<f64>>, presence: Presence, labels: Vec<u32>) -> Result<Self> {
+        let offsets: Vec<Vec<f64>> = columns
+            .iter()
+            .zip(&schema.inputs)
+            .enumerate()
+            .map(|(m, (values, input))| offsets(values, input.elements(), |row| presence.subsets().get(row).is_some_and(|s| s.contains(m))))
+            .collect();
+        let distances = columns.into_iter().zip(&offsets).map(|(values, offsets)| match offsets.as_slice() {
+            [] => values.into_iter().map(|x| x as f32).collect(),
+            offsets => values.into_iter().zip(offsets.iter().cycle()).map(|(x, offset)| (x - offset) as f32).collect(),
+        });
+        Ok(Self { offsets: offsets.clone(), ..Self::new(schema, distances.collect(), presence, labels)? })
     }
 
     /// From one f32 tensor `[samples, ..shape]` a modality, such as images `[samples, channels, height, width]`; the values are
@@ -72,14 +94,21 @@ impl TableDataset {
         Self::new(schema, columns, presence, labels)
     }
 
-    /// The table of a modality: `[samples, ..shape]` row-major.
+    /// The table of a modality: `[samples, ..shape]` row-major, as distances from the columns' offsets where they have one.
     pub fn column(&self, modality: usize) -> &[f32] {
         &self.columns[modality]
     }
 
-    /// To change values in place, as a standardizer does.
-    pub(super) fn column_mut(&mut self, modality: usize) -> &mut [f32] {
-        &mut self.columns[modality]
+    /// Replaces the values of each sample that has the modality, as a standardizer does; nothing has an offset then.
+    pub(super) fn map_values(&mut self, modality: usize, map: impl Fn(&[f64], &mut [f32])) {
+        let offsets = std::mem::take(&mut self.offsets[modality]);
+        let width = self.schema.inputs[modality].elements();
+        let mut values = vec![0.0; width];
+        let rows = self.columns[modality].chunks_exact_mut(width).zip(self.presence.subsets());
+        for (row, _) in rows.filter(|(_, s)| s.contains(modality)) {
+            exact(row, &offsets, &mut values);
+            map(&values, row);
+        }
     }
 
     /// SHA-256 over schema, labels, presence and values, in hexadecimal: which data a result was made from.
@@ -98,6 +127,7 @@ impl TableDataset {
                 let bytes: Vec<u8> = row.iter().flat_map(|x| x.to_le_bytes()).collect();
                 hash.update(&bytes);
             }
+            self.offsets[m].iter().for_each(|offset| hash.update(offset.to_le_bytes()));
         }
         Ok(hexadecimal(&hash.finalize()))
     }
@@ -144,8 +174,10 @@ impl Dataset for TableDataset {
             let width = input.elements();
             let mut values = Vec::with_capacity(rows.len() * width);
             for (&row, subset) in rows.iter().zip(&subsets) {
+                let distances = &table[row * width..][..width];
                 match subset.contains(m) {
-                    true => values.extend_from_slice(&table[row * width..][..width]),
+                    true if self.offsets[m].is_empty() => values.extend_from_slice(distances),
+                    true => values.extend(distances.iter().zip(&self.offsets[m]).map(|(x, offset)| (offset + f64::from(*x)) as f32)),
                     false => values.resize(values.len() + width, 0.0),
                 }
             }
@@ -161,4 +193,25 @@ impl Dataset for TableDataset {
             augmented: false,
         })
     }
+
+    fn visit_values(&self, rows: &[usize], visit: &mut dyn FnMut(usize, &[f64])) -> Result<()> {
+        if let Some(row) = rows.iter().find(|row| **row >= self.len()) {
+            return Err(Error::Data(format!("row {row} was asked for, but there are {} samples", self.len())));
+        }
+        for (m, (table, input)) in self.columns.iter().zip(&self.schema.inputs).enumerate() {
+            let mut values = vec![0.0; input.elements()];
+            for &row in rows.iter().filter(|row| self.presence(**row).contains(m)) {
+                let width = values.len();
+                exact(&table[row * width..][..width], &self.offsets[m], &mut values);
+                visit(m, &values);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The numbers behind distances from offsets.
+fn exact(distances: &[f32], offsets: &[f64], values: &mut [f64]) {
+    values.iter_mut().zip(distances).for_each(|(value, distance)| *value = f64::from(*distance));
+    values.iter_mut().zip(offsets).for_each(|(value, offset)| *value += offset);
 }

@@ -1,4 +1,4 @@
-//! The bytes of a file as text: gzip undone, UTF-8 checked.
+//! The bytes of a file as text: gzip undone, UTF-8 checked, other kinds of files named.
 
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
@@ -11,15 +11,46 @@ pub(super) fn parse_error(path: &Path, line: usize, column: usize, problem: impl
     Error::Parse { path: path.into(), line, column, problem: problem.into() }
 }
 
-/// Decompresses what is gzip (by content, or by the name `*.gz`) and checks that the result is UTF-8.
+/// Decompresses what is gzip (by content, or by the name `*.gz`) and checks that the result is text in UTF-8.
 pub(super) fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     let gzip = bytes.starts_with(&[0x1f, 0x8b]) || path.extension().is_some_and(|e| e == "gz");
     let text = match gzip {
         true => Cow::Owned(decompress(path, bytes)?),
         false => Cow::Borrowed(bytes),
     };
+    if let Some(found) = no_text(&text) {
+        return Err(parse_error(path, 1, 1, found));
+    }
     utf8(path, &text)?;
     Ok(text)
+}
+
+/// Files that are taken for tables by mistake, by how they begin; what they are and what to do.
+const NO_TEXT: [(&[u8], &str); 13] = [
+    (b"PK\x03\x04", "this is a ZIP archive (an .xlsx is one too); unpack it, or save the sheet as CSV in UTF-8"),
+    (b"\xff\xfe", "this is text in UTF-16; save it as UTF-8 (in Excel: \"CSV UTF-8\")"),
+    (b"\xfe\xff", "this is text in UTF-16; save it as UTF-8 (in Excel: \"CSV UTF-8\")"),
+    (b"\xd0\xcf\x11\xe0", "this is an old Excel file (.xls); save the sheet as CSV in UTF-8"),
+    (b"PAR1", "this is a Parquet file; write it as CSV"),
+    (b"\x93NUMPY", "this is a NumPy file; write it as CSV"),
+    (b"\x89HDF", "this is an HDF5 file; write its tables as CSV"),
+    (b"\x28\xb5\x2f\xfd", "this is compressed with zstd; unpack it or use gzip"),
+    (b"BZh", "this is compressed with bzip2; unpack it or use gzip"),
+    (b"\xfd7zXZ", "this is compressed with xz; unpack it or use gzip"),
+    (b"version https://git-lfs", "this is a pointer of Git LFS, not the file; fetch it with `git lfs pull`"),
+    (b"<!DOCTYPE", "this is a web page, not a table; perhaps a download that asked for a login"),
+    (b"<html", "this is a web page, not a table; perhaps a download that asked for a login"),
+];
+
+fn no_text(bytes: &[u8]) -> Option<&'static str> {
+    let begins = |start: &[u8]| bytes.get(..start.len()).is_some_and(|b| b.eq_ignore_ascii_case(start));
+    if let Some((_, what)) = NO_TEXT.iter().find(|(start, _)| begins(start)) {
+        return Some(what);
+    }
+    // Text has no zeros; UTF-16 has one in nearly every letter.
+    bytes[..bytes.len().min(64)]
+        .contains(&0)
+        .then_some("this is no text in UTF-8 (UTF-16 without a mark, or a binary file); save it as CSV in UTF-8")
 }
 
 /// The bytes of a file as text; where they are not UTF-8, the error says where.

@@ -1,0 +1,353 @@
+//! One CSV file read: the values of its features, the texts of its keys.
+
+use super::number::{Cell, Numbers, advice, has_decimal_comma};
+use super::roles::{Header, KEY_NAMES, Keys, LABEL, Role, comment_mark, one_field, roles};
+use super::table_text::{TableText, Writing, cell};
+use super::text::parse_error;
+use super::view::{NonFinite, Partial};
+use super::{Column, InputSpec, labels::Labels};
+use crate::error::Result;
+use std::path::{Path, PathBuf};
+
+/// What is read of a file: what the card says of it and of all files.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    /// `None` for a file of labels alone.
+    pub modality: Option<&'a str>,
+    /// The feature columns, if they are given.
+    pub columns: Option<&'a [Column]>,
+    /// Columns that are no features, if the file has them.
+    pub ignore: &'a [Column],
+    /// Columns that are no features and that the file must have.
+    pub view_ignore: &'a [Column],
+    pub shape: Option<[usize; 3]>,
+    /// Key columns that the file must have.
+    pub own: Keys<&'a Column>,
+    /// Key columns that any file may have.
+    pub defaults: Keys<&'a Column>,
+    pub writing: Writing<'a>,
+    /// The first line is a header, whatever it looks like.
+    pub header: bool,
+    pub non_finite: NonFinite,
+    pub partial: Partial,
+    pub labels: Labels<'a>,
+}
+
+/// A key column of one file.
+pub(super) struct KeyColumn {
+    /// Index in the header.
+    pub column: usize,
+    /// One text a row; empty only where a label is missing and may be.
+    pub values: Vec<String>,
+}
+
+/// One file as read.
+pub(super) struct Table {
+    pub path: PathBuf,
+    /// `None` for a file of labels alone.
+    pub modality: Option<String>,
+    pub header: Header,
+    pub features: Vec<String>,
+    /// Form of a sample's features.
+    pub input: InputSpec,
+    /// `[rows, features]`; zeros where absent.
+    pub values: Vec<f64>,
+    pub present: Vec<bool>,
+    /// Rows that count as absent because of a value that is not finite.
+    pub non_finite: Vec<bool>,
+    /// How many rows count as absent because some cells are empty.
+    pub partial: usize,
+    /// Line of each row.
+    pub lines: Vec<usize>,
+    pub keys: Keys<KeyColumn>,
+    /// Columns that no one asked for and that are left out.
+    pub ignored: Vec<String>,
+    /// What a reader should know.
+    pub remarks: Vec<String>,
+}
+
+/// Reads a file.
+pub(super) fn read_table(reading: &Reading, path: &Path, bytes: &[u8]) -> Result<Table> {
+    let keys = reading.own.iter().zip(&reading.defaults).filter_map(|(own, default)| own.or(*default));
+    let names: Vec<&str> = keys.chain(reading.columns.into_iter().flatten()).filter_map(Column::name).collect();
+    let text = TableText::open(path, bytes, &reading.writing, &names)?;
+    let Some((names, line)) = text.header()? else {
+        return Err(parse_error(path, 1, 1, "the file is empty; a header line with column names is needed"));
+    };
+    let header = Header { names, line };
+    let mut remarks = Vec::new();
+    let mut ignored = Vec::new();
+    let mut roles = roles(reading, path, &header, text.delimiter(), &mut ignored)?;
+    let mut rows = read_rows(path, &text, reading, &header, &roles);
+    // Perhaps what is wrong is in a column that holds no numbers, which is no feature unless it was asked for.
+    let in_vain = rows.as_ref().map_or(true, |rows| !rows.lines.is_empty() && !rows.present.contains(&true));
+    if in_vain && reading.columns.is_none() && leave_out_text(path, &text, reading, &header, &mut roles, &mut ignored)? {
+        if !roles.contains(&Role::Feature) {
+            let modality = reading.modality.unwrap_or_default();
+            return Err(header.error(
+                path,
+                0,
+                format!("no column of modality `{modality}` holds numbers{}", one_field(&header, text.delimiter())),
+            ));
+        }
+        rows = read_rows(path, &text, reading, &header, &roles);
+    }
+    let rows = rows?;
+    if rows.lines.is_empty() {
+        return Err(parse_error(path, header.line + 1, 1, "there are no samples after the header line"));
+    }
+    if reading.writing.delimiter.is_none() && text.delimiter() != ',' {
+        remarks.push(format!("read with the delimiter {:?}", text.delimiter()));
+    }
+    if !ignored.is_empty() {
+        remarks.push(format!("columns without use are left out: {}", ignored.join(", ")));
+    }
+    remarks.extend(rows.remarks);
+    let features: Vec<String> = header.names.iter().zip(&roles).filter(|(_, r)| **r == Role::Feature).map(|(h, _)| h.clone()).collect();
+    let input = reading.shape.map_or_else(|| InputSpec::vector(features.len()), InputSpec::image);
+    if reading.modality.is_some() && input.elements() != features.len() {
+        let problem = format!(
+            "modality `{}` has {} feature columns, but `shape = {:?}` needs {}; correct the shape, or list the `columns`",
+            reading.modality.unwrap_or_default(),
+            features.len(),
+            input.shape,
+            input.elements()
+        );
+        return Err(header.error(path, 0, problem));
+    }
+    let mut keys: Keys<KeyColumn> = [const { None }; 4];
+    for (key, values) in rows.keys.into_iter().enumerate() {
+        let column = roles.iter().position(|r| *r == Role::Key(key));
+        keys[key] = column.map(|column| KeyColumn { column, values });
+    }
+    let modality = reading.modality.map(String::from);
+    let (values, present, non_finite) = (rows.values, rows.present, rows.non_finite);
+    Ok(Table {
+        path: path.into(),
+        modality,
+        header,
+        features,
+        input,
+        values,
+        present,
+        non_finite,
+        partial: rows.partial,
+        lines: rows.lines,
+        keys,
+        ignored,
+        remarks,
+    })
+}
+
+#[derive(Default)]
+struct Rows {
+    values: Vec<f64>,
+    present: Vec<bool>,
+    lines: Vec<usize>,
+    keys: [Vec<String>; 4],
+    non_finite: Vec<bool>,
+    partial: usize,
+    remarks: Vec<String>,
+}
+
+fn read_rows(path: &Path, text: &TableText, reading: &Reading, header: &Header, roles: &[Role]) -> Result<Rows> {
+    let numbers = Numbers::new(&reading.writing);
+    let features = roles.iter().filter(|r| **r == Role::Feature).count();
+    let modality = reading.modality.unwrap_or_default();
+    let mut rows = Rows { values: Vec::with_capacity(text.len() / 4), ..Rows::default() };
+    let mut marks = DecimalMarks::new(reading.writing.decimal_comma, roles.len());
+    let mut trailing = 0;
+    let mut records = text.records();
+    records.next()?; // the header
+    while let Some((record, line)) = records.next()? {
+        let error = |column: usize, problem: String| Err(parse_error(path, line, column + 1, problem));
+        // A delimiter at the end of the line, with nothing behind it.
+        let empty_end = record.len() == roles.len() + 1 && record.iter().next_back().is_some_and(|field| cell(field).is_empty());
+        trailing += usize::from(empty_end);
+        if record.len() != roles.len() && !empty_end {
+            return error(record.len().min(roles.len()), wrong_length(record, roles.len()));
+        }
+        let start = rows.values.len();
+        let (mut empty, mut first_empty, mut finite) = (0, 0, true);
+        for (column, (field, role)) in record.iter().zip(roles).enumerate() {
+            match role {
+                Role::Skip => {}
+                Role::Key(key) => {
+                    let text = key_cell(field, *key, &reading.labels).map_err(|problem| parse_error(path, line, column + 1, problem))?;
+                    rows.keys[*key].push(text)
+                }
+                Role::Feature => match numbers.read(field) {
+                    Cell::Number(value) => {
+                        // Models compute in f32: what is too large for that is no number to them.
+                        if !(value as f32).is_finite() {
+                            finite = false;
+                            if reading.non_finite == NonFinite::Error {
+                                return error(
+                                    column,
+                                    format!("`{}` is not finite; empty the modality's cells, or set non_finite = \"absent\"", cell(field)),
+                                );
+                            }
+                        }
+                        marks.see(column, field).map_err(|problem| parse_error(path, line, column + 1, problem))?;
+                        rows.values.push(value);
+                    }
+                    Cell::Empty => {
+                        first_empty = if empty == 0 { column } else { first_empty };
+                        empty += 1;
+                        rows.values.push(0.0);
+                    }
+                    Cell::Text => return error(column, advice(cell(field), modality, &header.names[column])),
+                },
+            }
+        }
+        let partial = empty > 0 && empty < features;
+        if partial && reading.partial == Partial::Error {
+            return error(
+                first_empty,
+                format!(
+                    "this cell is empty, but modality `{modality}` has other values in this line; fill it in, empty all {features} cells if the \
+                     sensor was missing, or write partial = \"absent\" in the card to take such lines as missing"
+                ),
+            );
+        }
+        rows.partial += usize::from(partial);
+        rows.present.push(empty == 0 && finite);
+        rows.non_finite.push(!finite);
+        rows.lines.push(line);
+        if empty > 0 || !finite {
+            rows.values[start..].fill(0.0);
+        }
+    }
+    if let Some((line, count)) = records.blank_lines() {
+        rows.remarks.push(format!("blank lines are skipped: {count}, the first is line {line}"));
+    }
+    if trailing > 0 {
+        rows.remarks.push(format!("a delimiter at the end of the line is ignored, in {trailing} lines"));
+    }
+    rows.remarks.extend(marks.remark());
+    Ok(rows)
+}
+
+fn wrong_length(record: &csv::ByteRecord, expected: usize) -> String {
+    let mut problem = format!("the line has {} fields, the header has {expected}", record.len());
+    let first = record.get(0).map(cell).unwrap_or_default();
+    if let Some(mark) = comment_mark(first) {
+        problem += &format!("; if lines with `{mark}` are comments, write comment = {mark:?} in the card");
+    } else if record.len() + 1 == expected || record.len() == expected + 1 {
+        problem += "; is a delimiter missing or one too many, or a decimal comma without quotes?";
+    }
+    problem
+}
+
+fn key_cell(field: &[u8], key: usize, labels: &Labels) -> std::result::Result<String, String> {
+    let text = cell(field);
+    // A quote that is never closed swallows the lines below it.
+    if text.contains(['\n', '\r']) {
+        return Err(format!("the {} spans lines; is a closing quote missing?", KEY_NAMES[key]));
+    }
+    match text {
+        _ if key == LABEL => Ok(labels.read(text)?.unwrap_or_default().into()),
+        "" => Err(format!("the {} is empty; every sample needs one", KEY_NAMES[key])),
+        text => Ok(text.into()),
+    }
+}
+
+/// What the cells of a column are.
+#[derive(Clone, Default)]
+struct Kinds {
+    /// Holds a finite number.
+    numbers: bool,
+    /// Where a `nan` or `inf` is.
+    not_finite: Option<usize>,
+    /// The first text, and its line.
+    text: Option<(String, usize)>,
+    /// All texts are numbers but for a decimal comma.
+    commas: bool,
+}
+
+/// Takes the role of a feature from columns without numbers; whether there were any. An error where it is not clear what they are.
+fn leave_out_text(
+    path: &Path,
+    text: &TableText,
+    reading: &Reading,
+    header: &Header,
+    roles: &mut [Role],
+    ignored: &mut Vec<String>,
+) -> Result<bool> {
+    let numbers = Numbers::new(&reading.writing);
+    let mut kinds = vec![Kinds { commas: true, ..Kinds::default() }; roles.len()];
+    let mut records = text.records();
+    records.next()?;
+    while let Ok(Some((record, line))) = records.next() {
+        for (kinds, field) in kinds.iter_mut().zip(record) {
+            match numbers.read(field) {
+                Cell::Number(value) if value.is_finite() => kinds.numbers = true,
+                Cell::Number(_) => kinds.not_finite = kinds.not_finite.or(Some(line)),
+                Cell::Empty => {}
+                Cell::Text => {
+                    kinds.commas &= has_decimal_comma(cell(field));
+                    kinds.text.get_or_insert_with(|| (cell(field).into(), line));
+                }
+            }
+        }
+    }
+    let before = ignored.len();
+    for (column, (role, kinds)) in roles.iter_mut().zip(&kinds).enumerate().filter(|(_, (role, _))| **role == Role::Feature) {
+        let name = &header.names[column];
+        match (&kinds.text, kinds.not_finite) {
+            _ if kinds.numbers => continue,
+            (Some((text, line)), _) if kinds.commas => return Err(parse_error(path, *line, column + 1, advice(text, "", name))),
+            (Some((text, line)), Some(other)) => {
+                let shown: String = text.chars().take(40).collect();
+                return Err(parse_error(
+                    path,
+                    *line,
+                    column + 1,
+                    format!(
+                        "column `{name}` holds text (`{shown}` here); the `nan` in line {other} is no number among text; leave the column out \
+                         with ignore = [{name:?}]"
+                    ),
+                ));
+            }
+            (None, Some(_)) => continue,
+            _ => {}
+        }
+        *role = Role::Skip;
+        ignored.push(name.clone());
+    }
+    Ok(ignored.len() > before)
+}
+
+/// With a decimal comma, a point may be a decimal point or stand between thousands: one column must not have both.
+struct DecimalMarks {
+    on: bool,
+    /// Whether the column has had a comma, a point.
+    seen: Vec<[bool; 2]>,
+}
+
+impl DecimalMarks {
+    fn new(on: bool, columns: usize) -> Self {
+        Self { on, seen: vec![[false; 2]; if on { columns } else { 0 }] }
+    }
+
+    fn see(&mut self, column: usize, field: &[u8]) -> std::result::Result<(), String> {
+        if !self.on {
+            return Ok(());
+        }
+        let seen = &mut self.seen[column];
+        seen[0] |= field.contains(&b',');
+        seen[1] |= field.contains(&b'.');
+        match seen {
+            [true, true] => Err(format!(
+                "`{}`: this column has numbers with a decimal comma and numbers with a point; write all alike, without separators between thousands",
+                cell(field)
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn remark(&self) -> Option<String> {
+        let points: Vec<String> = (0..self.seen.len()).filter(|&c| self.seen[c][1]).map(|c| (c + 1).to_string()).collect();
+        (!points.is_empty()).then(|| format!("decimal = \",\", but the points of columns {} are read as decimal points", points.join(", ")))
+    }
+}
