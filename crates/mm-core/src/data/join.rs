@@ -101,7 +101,9 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         remarks.push(format!("{} samples without any reading are left out", all - unlabelled - kept.len()));
     }
     if kept.is_empty() {
-        return Err(Error::Data("no sample has a label and a reading".into()));
+        let labelled = tables.iter().find(|t| t.keys[LABEL].is_some()).unwrap_or(&tables[0]);
+        let (path, line) = (&labelled.path, labelled.header.line);
+        return Err(parse_error(path, line, 1, "no sample has a label here and a reading in a file of a modality"));
     }
     if kept.len() < all {
         maps.iter_mut().for_each(|rows| *rows = kept.iter().map(|&s| rows[s]).collect());

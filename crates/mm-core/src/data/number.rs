@@ -32,7 +32,7 @@ impl<'a> Numbers<'a> {
     pub fn read(&self, field: &[u8]) -> Cell {
         let text = cell(field);
         match self.parse(text) {
-            Some(value) if self.missing_numbers.iter().any(|m| *m == value) => Cell::Empty,
+            Some(value) if self.missing_numbers.contains(&value) => Cell::Empty,
             // A `nan` that stands for no reading, by the card.
             Some(value) if !value.is_finite() && self.is_missing(text) => Cell::Empty,
             Some(value) => Cell::Number(value),
