@@ -1,6 +1,6 @@
 //! Tables as people have them: what is read as it is meant, what is refused, and what is said about it.
 
-use mm_core::data::{Dataset, DatasetCard, LoadedData, Standardizer};
+use mm_core::data::{Dataset, DatasetCard, LoadedData, Standardizer, TableDataset};
 use mm_core::{Error, Result};
 use std::borrow::Cow;
 
@@ -60,8 +60,14 @@ fn a_large_offset_costs_no_digits() {
             assert!((x - y).abs() < 1e-4, "offset {offset}: {x} instead of {y}");
         }
     }
-    // Without the standardizer, a batch holds the numbers themselves, as far as f32 can.
+    // The same from numbers of a program's own.
     let loaded = load("label = \"kind\"", &[("a.csv", &rows(5_812_345.0))]).unwrap();
+    let numbers = (0..90).map(|i| 5_812_345.0 + f64::from(i % 3) * 0.13).collect();
+    let (schema, presence) = (loaded.data.schema().clone(), loaded.data.presences().clone());
+    let mut own = TableDataset::from_f64(schema, vec![numbers], presence, loaded.data.labels().to_vec()).unwrap();
+    Standardizer::fit(&own, &[0, 1, 2]).unwrap().apply(&mut own).unwrap();
+    assert!(own.column(0).iter().zip(&plain).all(|(x, y)| (x - y).abs() < 1e-4));
+    // Without the standardizer, a batch holds the numbers themselves, as far as f32 can.
     let batch = loaded.data.batch(&[0], &candle_core::Device::Cpu).unwrap();
     assert_eq!(batch.inputs[0].as_ref().unwrap().to_vec2::<f32>().unwrap(), [[5_812_345.0]]);
 }

@@ -2,7 +2,6 @@
 
 use super::ids::{FileReport, RowMaps, by_id, by_rows, file_reports, hint, some};
 use super::labels::{Labels, Unusable, hardly_classes, look_alikes};
-use super::offset::{collapsed, offsets};
 use super::reader::Table;
 use super::roles::{GROUP, ID, KEY_NAMES, LABEL, PART};
 use super::{Schema, TableDataset, Target};
@@ -129,6 +128,7 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
     let mut report = Vec::new();
     let mut inputs = Vec::new();
     let mut columns = Vec::new();
+    let mut all_offsets = Vec::new();
     for (m, (table, rows)) in tables.into_iter().zip(&maps).filter(|(t, _)| t.modality.is_some()).enumerate() {
         let (modality, width) = (table.modality.unwrap_or_default(), table.features.len());
         let having = presence.iter().filter(|s| s.contains(m)).count();
@@ -150,15 +150,6 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         if table.partial > 0 {
             remarks.push(format!("modality `{modality}` counts as missing in {} lines: some of its cells are empty", table.partial));
         }
-        let has = |sample: usize| presence[sample].contains(m);
-        let collapsed: Vec<&str> =
-            collapsed(&values, width, &offsets(&values, width, has), has).into_iter().map(|f| table.features[f].as_str()).collect();
-        if !collapsed.is_empty() {
-            remarks.push(format!(
-                "modality `{modality}`: different numbers become equal in 32 bits in the columns {}; subtract a constant or change the unit",
-                some(&collapsed, 5)
-            ));
-        }
         inputs.push(table.input);
         report.push(ViewReport {
             modality,
@@ -170,9 +161,10 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
             ignored: table.ignored,
         });
         columns.push(values);
+        all_offsets.push(table.offsets);
     }
     let schema = Schema::new(modalities, inputs, Target::Classes(classes))?;
-    let data = TableDataset::from_f64(schema, columns, Presence::new(presence), labels)?;
+    let data = TableDataset::with_offsets(schema, columns, all_offsets, Presence::new(presence), labels)?;
     remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
     Ok(Joined { data, ids, groups, parts, non_finite, report, files, remarks })
 }
@@ -362,7 +354,7 @@ fn bits(tables: &[Table], maps: &RowMaps, sample: usize) -> u16 {
     })
 }
 
-fn gather(values: &[f64], width: usize, rows: &[Option<usize>]) -> Vec<f64> {
+fn gather(values: &[f32], width: usize, rows: &[Option<usize>]) -> Vec<f32> {
     let mut gathered = Vec::with_capacity(rows.len() * width);
     for row in rows {
         match row {

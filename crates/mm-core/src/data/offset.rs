@@ -7,6 +7,14 @@ const LARGE: f64 = 1024.0;
 /// Columns in which at least this share of neighbouring numbers that differ become equal are told.
 const COLLAPSED: f64 = 0.05;
 
+/// Rows of f64 as the columns' offsets and f32 distances from them.
+pub(super) fn distances(values: Vec<f64>, offsets: &[f64]) -> Vec<f32> {
+    match offsets {
+        [] => values.into_iter().map(|x| x as f32).collect(),
+        offsets => values.into_iter().zip(offsets.iter().cycle()).map(|(x, offset)| (x - offset) as f32).collect(),
+    }
+}
+
 /// The offset of each column of `[rows, width]`: its median where that is large beside its spread, else 0. Empty if all are 0.
 pub(super) fn offsets(values: &[f64], width: usize, present: impl Fn(usize) -> bool) -> Vec<f64> {
     let rows: Vec<usize> = (0..values.len() / width.max(1)).filter(|&row| present(row)).collect();

@@ -1,6 +1,8 @@
 //! One CSV file read: the values of its features, the texts of its keys.
 
+use super::ids::some;
 use super::number::{Cell, Numbers, advice, has_decimal_comma};
+use super::offset::{collapsed, distances, offsets};
 use super::roles::{Header, KEY_NAMES, Keys, LABEL, Role, comment_mark, one_field, roles};
 use super::table_text::{TableText, Writing, cell};
 use super::text::parse_error;
@@ -50,8 +52,10 @@ pub(super) struct Table {
     pub features: Vec<String>,
     /// Form of a sample's features.
     pub input: InputSpec,
-    /// `[rows, features]`; zeros where absent.
-    pub values: Vec<f64>,
+    /// `[rows, features]`, as distances from the offsets; zeros where absent.
+    pub values: Vec<f32>,
+    /// What is added to each feature; empty where nothing is.
+    pub offsets: Vec<f64>,
     pub present: Vec<bool>,
     /// Rows that count as absent because of a value that is not finite.
     pub non_finite: Vec<bool>,
@@ -120,17 +124,25 @@ pub(super) fn read_table(reading: &Reading, path: &Path, bytes: &[u8]) -> Result
         let column = roles.iter().position(|r| *r == Role::Key(key));
         keys[key] = column.map(|column| KeyColumn { column, values });
     }
-    let modality = reading.modality.map(String::from);
-    let (values, present, non_finite) = (rows.values, rows.present, rows.non_finite);
+    let (width, has) = (features.len(), |row: usize| rows.present[row]);
+    let offsets = offsets(&rows.values, width, has);
+    let collapsed: Vec<&str> = collapsed(&rows.values, width, &offsets, has).into_iter().map(|f| features[f].as_str()).collect();
+    if !collapsed.is_empty() {
+        remarks.push(format!(
+            "different numbers become equal in 32 bits in the columns {}; subtract a constant or change the unit",
+            some(&collapsed, 5)
+        ));
+    }
     Ok(Table {
         path: path.into(),
-        modality,
+        modality: reading.modality.map(String::from),
         header,
         features,
         input,
-        values,
-        present,
-        non_finite,
+        values: distances(rows.values, &offsets),
+        offsets,
+        present: rows.present,
+        non_finite: rows.non_finite,
         partial: rows.partial,
         lines: rows.lines,
         keys,

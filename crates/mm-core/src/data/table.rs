@@ -1,7 +1,7 @@
 //! A data set of vectors and images in memory.
 
 use super::card::hexadecimal;
-use super::offset::offsets;
+use super::offset::{distances, offsets};
 use super::{Batch, Dataset, Schema};
 use crate::error::{Error, Result};
 use crate::modality::{Presence, Subset};
@@ -69,11 +69,19 @@ impl TableDataset {
             .enumerate()
             .map(|(m, (values, input))| offsets(values, input.elements(), |row| presence.subsets().get(row).is_some_and(|s| s.contains(m))))
             .collect();
-        let distances = columns.into_iter().zip(&offsets).map(|(values, offsets)| match offsets.as_slice() {
-            [] => values.into_iter().map(|x| x as f32).collect(),
-            offsets => values.into_iter().zip(offsets.iter().cycle()).map(|(x, offset)| (x - offset) as f32).collect(),
-        });
-        Ok(Self { offsets: offsets.clone(), ..Self::new(schema, distances.collect(), presence, labels)? })
+        let distances = columns.into_iter().zip(&offsets).map(|(values, offsets)| distances(values, offsets)).collect();
+        Self::with_offsets(schema, distances, offsets, presence, labels)
+    }
+
+    /// From distances and what is added to each column of them: nothing, or one number a column.
+    pub(super) fn with_offsets(
+        schema: Schema,
+        columns: Vec<Vec<f32>>,
+        offsets: Vec<Vec<f64>>,
+        presence: Presence,
+        labels: Vec<u32>,
+    ) -> Result<Self> {
+        Ok(Self { offsets, ..Self::new(schema, columns, presence, labels)? })
     }
 
     /// From one f32 tensor `[samples, ..shape]` a modality, such as images `[samples, channels, height, width]`; the values are
