@@ -5,6 +5,7 @@ use mm_core::Error;
 use mm_core::data::{DatasetCard, LoadedData};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::path::Path;
 
 /// Name of the built-in data set.
@@ -53,19 +54,16 @@ impl Source {
         std::fs::read(&path).map(Cow::Owned).map_err(Error::io(path))
     }
 
-    /// Reads the samples.
-    pub fn load(&self) -> Result<LoadedData> {
-        self.card.load(|file| self.bytes(file)).with_context(|| format!("reading the data set `{}`", self.card.name))
-    }
-
-    /// Hash of the card and all its files.
-    pub fn fingerprint(&self) -> Result<String> {
-        let mut hash = Sha256::new();
-        hash.update(serde_json::to_vec(&self.card)?);
-        for view in &self.card.views {
-            hash.update(Sha256::digest(self.bytes(&view.file)?));
-        }
-        Ok(hex(&hash.finalize()))
+    /// Reads the samples; with them the hash of the card and of the very bytes they were read from.
+    pub fn load(&self) -> Result<(LoadedData, String)> {
+        let hash = RefCell::new(Sha256::new_with_prefix(serde_json::to_vec(&self.card)?));
+        let read = |file: &str| {
+            let bytes = self.bytes(file)?;
+            hash.borrow_mut().update(Sha256::digest(&bytes));
+            Ok(bytes)
+        };
+        let loaded = self.card.load(read).with_context(|| format!("reading the data set `{}`", self.card.name))?;
+        Ok((loaded, hex(&hash.into_inner().finalize())))
     }
 }
 

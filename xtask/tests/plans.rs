@@ -7,7 +7,7 @@ mod damage;
 use anyhow::Result;
 use mm_core::rng;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use xtask::bench::{CellSpec, Plan};
 
 /// Every field of a plan.
@@ -110,7 +110,7 @@ fn ten_thousand_damaged_plans_are_understood_or_refused() {
                 understood += 1;
                 check_against_tables(std::str::from_utf8(&bytes).unwrap(), &cells, case);
                 for cell in &cells {
-                    assert!(cell.estimated_seconds().is_finite() && cell.resolved.train.validate().is_ok(), "case {case}");
+                    assert!(cell.estimated_seconds.is_finite() && cell.resolved.train.validate().is_ok(), "case {case}");
                     // The child process reads what was resolved here.
                     let text = serde_json::to_string(cell).unwrap();
                     let read: CellSpec = serde_json::from_str(&text).unwrap();
@@ -155,7 +155,11 @@ fn slips_are_named_with_field_and_limit() {
         ("seeds = [0, 1]", "seeds = [0, 0]", "appears twice"),
         ("seeds = [0, 1]", "seeds = [0, -1]", "plan.toml:4:"),
         ("\"song\", ", "\"sing\", ", "`combinations`"),
+        ("[\"song\", \"song+feather\"]", "[\"song+feather\", \"feather+song\"]", "\"song+feather\" and \"feather+song\" are the same"),
+        ("[\"song\", \"song+feather\"]", "[\"song\", \"song\"]", "`combinations`"),
+        ("[\"song\", \"song+feather\"]", "[]", "the list is empty"),
         ("modalities = \"feather\"", "modalities = \"fur\"", "`[[corruptions]]`"),
+        ("severities = [1, 3]", "severities = [3, 3]", "`gaussian of severity 3 on feather` appears twice"),
         ("card = \"birds.toml\"\n\n", "card = \"bird.toml\"\n\n", "bird.toml"),
     ];
     for (from, to, expected) in slips {
@@ -209,4 +213,62 @@ fn more_cells_than_anyone_waits_for_are_refused() {
     let path = birds::write(folder.path(), 60, &EVERYTHING.replace("[0, 1]", &format!("[{}]", seeds.join(","))));
     let message = format!("{:#}", cells(&path).expect_err("too many"));
     assert!(message.contains("300000 cells"), "{message}");
+}
+
+#[test]
+fn data_and_runs_under_two_names_are_all_shown_and_trained_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = r#"
+name = "twice"
+seeds = [0, 1]
+data = [{ name = "birds", card = "birds.toml" }, { name = "again", card = "./birds.toml" }]
+runs = [{ method = "logit-distillation" }, { method = "full-only" }, { name = "other", method = "full-only" }]
+"#;
+    let cells = cells(&birds::write(folder.path(), 60, plan)).unwrap();
+    let shown: BTreeSet<_> = cells.iter().filter(|c| !c.hidden).map(|c| (c.data.as_str(), c.run.as_str(), c.resolved.train.seed)).collect();
+    assert_eq!(shown.len(), 2 * 3 * 2);
+    // The teacher is the full-only run.
+    assert_eq!(cells.len(), shown.len());
+    assert_eq!(cells.iter().map(|c| &c.key).collect::<BTreeSet<_>>().len(), 2 * 2);
+}
+
+/// Data of so many sensors with one column each.
+fn sensors(folder: &Path, count: usize, runs: &str) -> PathBuf {
+    let names: Vec<String> = (0..count).map(|m| format!("m{m}")).collect();
+    let views: String = names.iter().map(|m| format!("[[view]]\nmodality = \"{m}\"\nfile = \"all.csv\"\ncolumns = [\"{m}\"]\n")).collect();
+    let row = |i: usize| (0..count).map(|m| format!("{}", (i * (m + 3)) % 7)).collect::<Vec<_>>().join(",");
+    let rows: String = (0..60).map(|i| format!("{},{}\n", ["wren", "kite"][i % 2], row(i))).collect();
+    std::fs::write(folder.join("all.csv"), format!("species,{}\n{rows}", names.join(","))).unwrap();
+    std::fs::write(folder.join("many.toml"), format!("name = \"many\"\nlabel = \"species\"\n{views}")).unwrap();
+    let plan = format!("name = \"many\"\nseeds = [0]\ndata = [{{ name = \"many\", card = \"many.toml\" }}]\nruns = [{runs}]\n");
+    let path = folder.join("plan.toml");
+    std::fs::write(&path, plan).unwrap();
+    path
+}
+
+#[test]
+fn more_networks_than_memory_holds_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let cells = |count, runs: &str| cells(&sensors(folder.path(), count, runs)).map_err(|error| format!("{error:#}"));
+    assert!(cells(10, "{ method = 'per-combination' }").is_ok());
+    let message = cells(11, "{ method = 'per-combination' }").unwrap_err();
+    for part in ["run `per-combination` on data `many`", "2047 combinations of 11 sensors", "at most 1024", "options = { combinations = ["]
+    {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert!(cells(16, "{ method = 'per-combination', options = { combinations = ['m0', 'm15+m1', 'full'] } }").is_ok());
+    let message = cells(4, "{ method = 'per-combination', options = { combinations = ['m0+m1', 'm1+m0'] } }").unwrap_err();
+    assert!(message.contains("`options.combinations`: \"m0+m1\" and \"m1+m0\" are the same combination"), "{message}");
+    assert!(cells(4, "{ method = 'per-combination', options = { combinations = ['m7'] } }").unwrap_err().contains("m7"));
+}
+
+#[test]
+fn the_estimate_counts_networks() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = "{ method = 'full-only' }, { method = 'late-fusion' }, { method = 'per-combination' }";
+    let seconds = |count| cells(&sensors(folder.path(), count, runs)).unwrap().iter().map(|c| c.estimated_seconds).collect::<Vec<f64>>();
+    let (few, many) = (seconds(2), seconds(10));
+    // 3 and 1023 networks.
+    assert!(many[2] > 100.0 * few[2] && many[2] > 100.0 * many[0], "{few:?} {many:?}");
+    assert!(many[1] > 2.0 * few[1] && many[1] < 10.0 * few[1], "{few:?} {many:?}");
 }

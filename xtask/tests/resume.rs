@@ -3,14 +3,16 @@
 #![cfg(unix)]
 
 mod birds;
+mod program;
 
 use mm_core::rng;
+use program::{Guarded, bench, children, lasting, results, runs, said, signal, wait_for, xtask};
 use rand::RngExt;
-use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use xtask::bench::{CellSpec, Plan};
 
 /// The four methods, each with its phases within a few epochs.
@@ -33,24 +35,6 @@ options = { robust = true, warm_up = 0.3 }
 "#;
 
 const EPOCHS: usize = 40;
-
-fn xtask() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.env("RAYON_NUM_THREADS", "1").stdin(Stdio::null());
-    command
-}
-
-/// Waits until there is something; a run that hangs is an error.
-fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(started.elapsed() < Duration::from_secs(300), "waited in vain for {what}");
-        std::thread::sleep(Duration::from_micros(500));
-    }
-}
 
 /// Starts a cell that saves a checkpoint after every epoch.
 fn start(folder: &Path) -> Child {
@@ -106,11 +90,7 @@ fn run_killed(folder: &Path, cell: &CellSpec) -> usize {
 
 /// The result of a cell without what a clock or a machine says.
 fn result(folder: &Path) -> serde_json::Value {
-    let mut result: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("result.json")).unwrap()).unwrap();
-    for key in ["cost", "provenance"] {
-        assert!(result.as_object_mut().unwrap().remove(key).is_some());
-    }
-    result
+    lasting(&std::fs::read(folder.join("result.json")).unwrap())
 }
 
 #[test]
@@ -138,13 +118,6 @@ fn kill_nine_at_random_moments_changes_no_method() {
     assert_eq!(methods, 4);
 }
 
-/// The results so far, with their bytes.
-fn results(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let Ok(entries) = std::fs::read_dir(out.join("cells")) else { return BTreeMap::new() };
-    let paths = entries.flatten().map(|entry| entry.path().join("result.json"));
-    paths.filter_map(|path| Some((path.clone(), std::fs::read(path).ok()?))).collect()
-}
-
 /// Every file below the cells is whole.
 fn check_whole(out: &Path) {
     for entry in std::fs::read_dir(out.join("cells")).unwrap() {
@@ -159,53 +132,196 @@ fn check_whole(out: &Path) {
     }
 }
 
-/// Interrupts a bench after its first result; `group`: as a terminal does it, all its processes at once.
-fn interrupt(group: bool) {
-    let folder = tempfile::tempdir().unwrap();
+/// A plan of ten cells: two teachers and two seeds of four methods.
+fn ten_cells(folder: &Path) -> PathBuf {
     let plan = format!(
         "name = \"stopped\"\nseeds = [0, 1]\ndata = [{{ name = \"birds\", card = \"birds.toml\" }}]\n\
-         train = {{ epochs = 150, batch_size = 16 }}\n{}",
+         train = {{ epochs = 60, batch_size = 16 }}\n{}",
         METHODS
     );
-    let plan = birds::write(folder.path(), 150, &plan);
-    let out = folder.path().join("out");
-    let bench = || {
-        let mut command = xtask();
-        command.arg("bench").arg(&plan).args(["--jobs", "1"]).arg("--out").arg(&out);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        command
-    };
-    let text = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    birds::write(folder, 150, &plan)
+}
 
-    let child = bench().spawn().unwrap();
-    wait_for("the first result", || (!results(&out).is_empty()).then_some(()));
-    let target = if group { format!("-{}", child.id()) } else { child.id().to_string() };
-    assert!(Command::new("kill").args(["-INT", "--", &target]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", text(&output));
-    assert!(text(&output).contains("interrupted; the same command goes on where this one stopped"), "{}", text(&output));
-    assert!(!text(&output).contains("failed"), "{}", text(&output));
-    check_whole(&out);
-    let finished = results(&out);
+/// Waits for the first result of a bench.
+fn wait_for_a_result(out: &Path) {
+    wait_for("the first result", || (!results(out).is_empty()).then_some(()));
+}
+
+/// Runs an interrupted bench to its end; what was finished is not computed again.
+fn check_rerun(plan: &Path, out: &Path) {
+    check_whole(out);
+    let finished = results(out);
     assert!(finished.len() < 10, "nothing was left to interrupt");
-
-    let output = bench().output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    // Two teachers and two seeds of four methods.
-    assert!(text(&output).contains(&format!("{} of 10 cells new", 10 - finished.len())), "{}", text(&output));
+    let output = bench(plan, out).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains(&format!("{} of 10 cells new", 10 - finished.len())), "{}", said(&output));
     assert!(Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists());
-    check_whole(&out);
-    let all = results(&out);
+    check_whole(out);
+    let all = results(out);
     assert_eq!(all.len(), 10);
     assert!(finished.iter().all(|(path, bytes)| all[path] == *bytes), "a finished cell was computed again");
 }
 
+/// Interrupts a bench after its first result; `group`: as a terminal does it, all its processes at once.
+fn interrupt(name: &str, group: bool, code: i32) {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (ten_cells(folder.path()), folder.path().join("out"));
+    let child = bench(&plan, &out).process_group(0).spawn().unwrap();
+    wait_for_a_result(&out);
+    signal(name, &if group { format!("-{}", child.id()) } else { child.id().to_string() });
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+    assert!(said(&output).contains("interrupted; the same command goes on where this one stopped"), "{}", said(&output));
+    assert!(!said(&output).contains("failed"), "{}", said(&output));
+    check_rerun(&plan, &out);
+}
+
 #[test]
 fn ctrl_c_in_a_terminal_ends_the_bench_and_a_rerun_goes_on() {
-    interrupt(true);
+    interrupt("INT", true, 130);
 }
 
 #[test]
 fn sigint_to_the_bench_alone_ends_its_cells_too() {
-    interrupt(false);
+    interrupt("INT", false, 130);
+}
+
+#[test]
+fn sigterm_and_the_end_of_the_terminal_are_as_ctrl_c() {
+    interrupt("TERM", false, 143);
+    interrupt("TERM", true, 143);
+    interrupt("HUP", true, 129);
+}
+
+#[test]
+fn a_bench_that_is_to_survive_its_terminal_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (ten_cells(folder.path()), folder.path().join("out"));
+    // What `nohup` does.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(env!("CARGO_BIN_EXE_xtask")).args(bench(&plan, &out).get_args());
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap();
+    wait_for_a_result(&out);
+    signal("HUP", &format!("-{}", child.id()));
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && said(&output).contains("10 of 10 cells new"), "{}", said(&output));
+}
+
+#[test]
+fn cells_end_with_a_bench_that_is_killed_and_a_rerun_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let kill = |mut parent: Child| {
+        let cells = wait_for("a running cell", || Some(children(parent.id())).filter(|cells| !cells.is_empty()));
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        wait_for("the end of the cells", || cells.iter().all(|&cell| !runs(cell)).then_some(()));
+    };
+    kill(bench(&endless(folder.path()), &folder.path().join("endless")).spawn().unwrap());
+    let (plan, out) = (ten_cells(folder.path()), folder.path().join("out"));
+    let parent = bench(&plan, &out).spawn().unwrap();
+    wait_for_a_result(&out);
+    kill(parent);
+    check_rerun(&plan, &out);
+}
+
+/// A bench of one cell that takes longer than any test.
+fn endless(folder: &Path) -> PathBuf {
+    let plan = "name = \"endless\"\nseeds = [0]\ndata = [{ name = \"birds\", card = \"birds.toml\" }]\n\
+                train = { epochs = 1000000, batch_size = 2 }\nruns = [{ method = \"full-only\" }]\n";
+    birds::write(folder, 60, plan)
+}
+
+#[test]
+fn a_cell_that_is_killed_says_by_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (endless(folder.path()), folder.path().join("out"));
+    for (name, expected) in [("KILL", "killed by SIGKILL, perhaps because memory ran out"), ("TERM", "killed by SIGTERM")] {
+        let parent = bench(&plan, &out).spawn().unwrap();
+        let cell = wait_for("the cell", || children(parent.id()).first().copied());
+        // Before it is a program of its own, it is the bench.
+        wait_for("its log", || out.join("cells").read_dir().ok()?.flatten().next().filter(|cell| cell.path().join("log.txt").exists()));
+        signal(name, &cell.to_string());
+        let output = parent.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains(&format!("birds / full-only / seed 0 failed: {expected}")), "{}", said(&output));
+    }
+}
+
+#[test]
+fn a_second_bench_waits_for_the_first_however_that_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (endless(folder.path()), folder.path().join("out"));
+    let mut first = Guarded(bench(&plan, &out).spawn().unwrap());
+    wait_for("its word", || out.join("bench.json").exists().then_some(()));
+    let short = folder.path().join("short.toml");
+    std::fs::write(&short, std::fs::read_to_string(&plan).unwrap().replace("1000000", "2").replace("endless", "short")).unwrap();
+    let wait = || {
+        let mut second = bench(&short, &out).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(second.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains(&format!("in use by the bench of process {} (plan `endless`, since 20", first.0.id())), "{line}");
+        second
+    };
+    let impatient = wait();
+    signal("INT", &impatient.id().to_string());
+    assert_eq!(impatient.wait_with_output().unwrap().status.code(), Some(130));
+    let patient = wait();
+    assert_eq!(results(&out).len(), 0);
+    first.0.kill().unwrap();
+    first.0.wait().unwrap();
+    let output = patient.wait_with_output().unwrap();
+    assert!(output.status.success() && results(&out).len() == 1, "{}", said(&output));
+}
+
+/// Elsewhere the bench says that its program was replaced (`child.rs`).
+#[cfg(target_os = "linux")]
+#[test]
+fn a_bench_whose_program_is_replaced_goes_on_with_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (ten_cells(folder.path()), folder.path().join("out"));
+    let (program, other) = (folder.path().join("program"), folder.path().join("other"));
+    std::fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+    std::fs::copy("/bin/false", &other).unwrap();
+    let mut command = Command::new(&program);
+    let child = command.args(bench(&plan, &out).get_args()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_a_result(&out);
+    std::fs::rename(&other, &program).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && said(&output).contains("10 of 10 cells new"), "{}", said(&output));
+    // The same program elsewhere: its hash is the one that the cells are kept under.
+    let output = bench(&plan, &out).output().unwrap();
+    assert!(said(&output).contains("0 of 10 cells new"), "{}", said(&output));
+}
+
+#[test]
+fn data_that_changes_while_a_bench_runs_fails_the_cells_that_would_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (ten_cells(folder.path()), folder.path().join("out"));
+    let (data, before) = (folder.path().join("song.csv"), folder.path().join("before.csv"));
+    std::fs::copy(&data, &before).unwrap();
+    let replace = |text: String| {
+        let new = folder.path().join("new.csv");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &data).unwrap();
+    };
+    let text = std::fs::read_to_string(&before).unwrap();
+    // Other numbers, and a table that is read with an error.
+    for changed in [text.replace("0.1", "0.2"), text.replace(",wren", "")] {
+        let child = bench(&plan, &out).spawn().unwrap();
+        let finished = results(&out).len();
+        wait_for("a result", || (results(&out).len() > finished).then_some(()));
+        replace(changed);
+        let output = child.wait_with_output().unwrap();
+        replace(text.clone());
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("birds.toml` changed since the bench began: run the bench again"), "{}", said(&output));
+        assert!(results(&out).len() < 10, "nothing was left to fail");
+    }
+    check_rerun(&plan, &out);
+    let whole = folder.path().join("whole");
+    assert!(bench(&plan, &whole).output().unwrap().status.success());
+    for (path, bytes) in results(&whole) {
+        let resumed = out.join(path.strip_prefix(&whole).unwrap());
+        assert_eq!(lasting(&std::fs::read(resumed).unwrap()), lasting(&bytes), "{}", path.display());
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::corruption::CorruptedSubset;
 use super::method::MethodName;
+use crate::child;
 use crate::dataset::hex;
 use mm_core::train::TrainConfig;
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,8 @@ pub struct CellSpec {
     pub run: String,
     /// Only a teacher for other cells, not a row of the report.
     pub hidden: bool,
-    /// Training samples, for the estimate of the cost.
-    pub train_samples: usize,
+    /// Rough cost in seconds of one core, for the order of cells and the estimate of `--dry-run`.
+    pub estimated_seconds: f64,
     /// What determines the result.
     pub resolved: Resolved,
 }
@@ -50,8 +51,8 @@ pub struct Resolved {
 
 impl CellSpec {
     /// A cell with its key.
-    pub fn new(data: &str, run: &str, train_samples: usize, resolved: Resolved) -> Self {
-        let mut cell = Self { key: String::new(), data: data.into(), run: run.into(), hidden: false, train_samples, resolved };
+    pub fn new(data: &str, run: &str, estimated_seconds: f64, resolved: Resolved) -> Self {
+        let mut cell = Self { key: String::new(), data: data.into(), run: run.into(), hidden: false, estimated_seconds, resolved };
         cell.key = cell.hash();
         cell
     }
@@ -74,19 +75,13 @@ impl CellSpec {
         let text = serde_json::to_string(&identity).unwrap_or_default();
         hex(&Sha256::digest(format!("{}\n{text}", program_hash())))[..16].to_string()
     }
-
-    /// Rough cost in seconds of one core, for the order of cells and the estimate of `--dry-run`.
-    pub fn estimated_seconds(&self) -> f64 {
-        let sample_epochs = (self.train_samples * self.resolved.train.epochs) as f64;
-        0.2 + sample_epochs * 2.0e-5 * self.resolved.method.relative_cost()
-    }
 }
 
-/// Hash of this program: a changed program may give other results.
+/// Hash of the running program: a changed program may give other results.
 fn program_hash() -> &'static str {
     static HASH: OnceLock<String> = OnceLock::new();
     HASH.get_or_init(|| {
-        let bytes = std::env::current_exe().and_then(std::fs::read);
+        let bytes = child::program().and_then(|path| Ok(std::fs::read(path)?));
         bytes.map_or_else(|_| env!("CARGO_PKG_VERSION").to_string(), |bytes| hex(&Sha256::digest(bytes)))
     })
 }

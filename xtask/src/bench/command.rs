@@ -1,6 +1,8 @@
 //! The command: plan, cells, report.
 
 use super::cell::CellSpec;
+use super::interrupt::Interrupt;
+use super::output::Output;
 use super::plan::Plan;
 use super::schedule::{self, Jobs};
 use crate::report;
@@ -10,6 +12,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
+
+/// More than any machine has: a slip of the keyboard.
+const MOST_THREADS: usize = 1024;
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
@@ -30,10 +35,10 @@ pub struct BenchArguments {
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     resume: bool,
     /// Threads of each cell; by default one, with as many cells side by side as there are cores.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = count)]
     threads: usize,
     /// Cells side by side; by default the cores over `--threads`.
-    #[arg(long)]
+    #[arg(long, value_parser = count)]
     jobs: Option<usize>,
     /// List the runs of the plan and stop.
     #[arg(long)]
@@ -58,23 +63,29 @@ pub fn run(arguments: BenchArguments) -> Result<ExitCode> {
     }
     let cells = plan.cells()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = arguments.threads.max(1);
+    let threads = arguments.threads;
     let jobs = arguments.jobs.unwrap_or_else(|| (cores / threads).max(1));
-    let costs: BTreeMap<String, f64> = cells.iter().map(|c| (c.key.clone(), c.estimated_seconds())).collect();
     if arguments.dry_run {
-        print_cells(&cells, &costs, jobs);
+        print_cells(&cells, jobs);
         return Ok(ExitCode::SUCCESS);
     }
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("target/bench").join(&plan.name));
-    let folder = out.join("cells");
-    if !arguments.resume && folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
-    }
-    let started = Instant::now();
-    let outcome = schedule::run_all(&cells, &costs, &Jobs { folder: folder.clone(), jobs, threads })?;
-    if outcome.interrupted {
+    let interrupt = Interrupt::listen()?;
+    let interrupted = |code: u8| {
         eprintln!("interrupted; the same command goes on where this one stopped");
-        return Ok(ExitCode::from(130));
+        Ok(ExitCode::from(code))
+    };
+    let Some(mut output) = Output::open(&out, &plan.name, &interrupt)? else {
+        return interrupted(interrupt.exit_code().unwrap_or(1));
+    };
+    if !arguments.resume {
+        output.remove(&cells)?;
+    }
+    let folder = output.cells();
+    let started = Instant::now();
+    let outcome = schedule::run_all(&cells, &Jobs { folder: folder.clone(), jobs, threads }, &interrupt)?;
+    if let Some(code) = interrupt.exit_code() {
+        return interrupted(code);
     }
     let mut results = Vec::new();
     for cell in cells.iter().filter(|c| !c.hidden && !outcome.failures.contains_key(&c.key)) {
@@ -92,7 +103,7 @@ pub fn run(arguments: BenchArguments) -> Result<ExitCode> {
         eprintln!("error: {failure}");
     }
     if !results.is_empty() {
-        let paths = report::write(&out, &plan.name, &plan.description, &results, &failures)?;
+        let paths = report::write(output.for_report()?, &plan.name, &plan.description, &results, &failures)?;
         eprintln!("{} of {} cells new in {:.1} s", outcome.finished, cells.len(), started.elapsed().as_secs_f64());
         println!("{}", paths.html.display());
     }
@@ -105,11 +116,22 @@ fn read_result(folder: &Path, cell: &CellSpec) -> Result<CellResult> {
     serde_json::from_slice(&text).with_context(|| format!("{} is corrupt: remove it and run the bench again", path.display()))
 }
 
-fn print_cells(cells: &[CellSpec], costs: &BTreeMap<String, f64>, jobs: usize) {
+fn print_cells(cells: &[CellSpec], jobs: usize) {
     println!("{:16}  {:24} {:24} {:>6} {:>8}", "key", "data", "run", "seed", "seconds");
     for cell in cells {
-        println!("{:16}  {:24} {:24} {:>6} {:>8.1}", cell.key, cell.data, cell.run, cell.resolved.train.seed, costs[&cell.key]);
+        println!("{:16}  {:24} {:24} {:>6} {:>8.1}", cell.key, cell.data, cell.run, cell.resolved.train.seed, cell.estimated_seconds);
     }
-    let total: f64 = costs.values().sum();
-    println!("{} cells, about {:.0} s on {jobs} cells side by side", cells.len(), total / jobs as f64);
+    // A cell that two names share runs once.
+    let costs: BTreeMap<&str, f64> = cells.iter().map(|cell| (cell.key.as_str(), cell.estimated_seconds)).collect();
+    println!("{} cells, about {:.0} s with {jobs} side by side", costs.len(), costs.values().sum::<f64>() / jobs as f64);
+}
+
+/// Threads or cells side by side.
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=MOST_THREADS) => Ok(count),
+        Ok(0) => Err("at least 1 is needed".into()),
+        Ok(_) => Err(format!("at most {MOST_THREADS} are possible")),
+        Err(problem) => Err(format!("{problem}; it is a number from 1 to {MOST_THREADS}")),
+    }
 }

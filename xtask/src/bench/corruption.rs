@@ -42,6 +42,12 @@ pub struct CorruptedSubset {
     modalities: String,
 }
 
+impl std::fmt::Display for CorruptedSubset {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{} of severity {} on {}", self.corruption.family.name(), u8::from(self.corruption.severity), self.modalities)
+    }
+}
+
 /// Predicts the test samples with everything they have, under each corruption. A sample that has not what the model needs is left out,
 /// and so is a corruption that leaves none.
 pub fn evaluate(

@@ -9,7 +9,7 @@ use mm_core::data::{Dataset, LoadedData, Schema, parse_table};
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
 use mm_core::nn::Parameters;
 use mm_core::train::Method;
-use mm_core::{Presence, Subset, missing::MissingPattern};
+use mm_core::{Modalities, Presence, Subset, missing::MissingPattern};
 use mmanet::{Mmanet, MmanetConfig};
 use mod_distill::{ModDistill, ModDistillConfig};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -53,18 +53,8 @@ impl std::fmt::Display for MethodName {
     }
 }
 
-impl MethodName {
-    /// Training cost against full-only training.
-    pub fn relative_cost(self) -> f64 {
-        match self {
-            Self::PerCombination => 4.0,
-            Self::LateFusion => 3.0,
-            Self::Mmanet | Self::Dmrnet => 2.0,
-            Self::Udml | Self::StaticFusionNoise | Self::ModDistill => 2.5,
-            _ => 1.0,
-        }
-    }
-}
+/// More networks than memory holds: ten sensors have 1023 combinations.
+const MOST_NETWORKS: usize = 1024;
 
 /// Options of the baselines.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -94,8 +84,10 @@ pub fn check_options(resolved: &Resolved) -> Result<()> {
     }
 }
 
-/// Refuses data that the method cannot be trained on: `mod-distill` may need modalities that a training sample lacks.
+/// Refuses data that the method cannot be trained on: too many sensors for `per-combination`, or `mod-distill` may need modalities that a
+/// training sample lacks.
 pub fn check_data(resolved: &Resolved, loaded: &LoadedData) -> Result<()> {
+    members(resolved, loaded.data.schema())?;
     if resolved.method != MethodName::ModDistill {
         return Ok(());
     }
@@ -105,6 +97,47 @@ pub fn check_data(resolved: &Resolved, loaded: &LoadedData) -> Result<()> {
     let rows = loaded.split_with(resolved.train_per_class, resolved.train.seed)?.train;
     let presence = Presence::new(rows.iter().map(|&row| loaded.data.presence(row)).collect());
     Ok(config.check_samples(modalities, &presence)?)
+}
+
+/// The modalities of each network that a method trains: most train one for all.
+pub fn members(resolved: &Resolved, schema: &Schema) -> Result<Vec<Subset>> {
+    let count = schema.modalities.len();
+    match resolved.method {
+        MethodName::LateFusion => Ok((0..count).map(Subset::single).collect()),
+        MethodName::PerCombination => {
+            let named = options::<BaselineOptions>(resolved)?.combinations;
+            let wanted = named.as_ref().map_or((1 << count) - 1, Vec::len);
+            if wanted > MOST_NETWORKS {
+                bail!(
+                    "`{}` trains a network for each of {wanted} combinations of {count} sensors, at most {MOST_NETWORKS} are possible; \
+                     name those it is to train: options = {{ combinations = [\"{}\", \"full\"] }}",
+                    resolved.method,
+                    schema.modalities.names().join("\", \"")
+                );
+            }
+            match named {
+                Some(names) => distinct_combinations(&schema.modalities, &names).context("`options.combinations`"),
+                None => Ok(Subset::all_non_empty(count).collect()),
+            }
+        }
+        _ => Ok(vec![schema.modalities.full()]),
+    }
+}
+
+/// Reads combinations; one that is named twice would count twice.
+pub fn distinct_combinations(modalities: &Modalities, names: &[String]) -> Result<Vec<Subset>> {
+    if names.is_empty() {
+        bail!("the list is empty: name combinations, or leave it out to have all");
+    }
+    let mut subsets = Vec::with_capacity(names.len());
+    for name in names {
+        let subset = modalities.parse(name)?;
+        if let Some(before) = subsets.iter().position(|s| *s == subset) {
+            bail!("{:?} and {name:?} are the same combination: keep one", names[before]);
+        }
+        subsets.push(subset);
+    }
+    Ok(subsets)
 }
 
 /// The cell that trains the teacher this cell needs: full-only training of the same network.
@@ -164,13 +197,7 @@ fn build_baseline(resolved: &Resolved, schema: &Schema, device: &Device, teacher
         MethodName::ModalityDropout => Box::new(Fusion::new(fusion(FusionConfig::modality_dropout()), schema, seed, device)?),
         MethodName::MeanImputation => Box::new(Fusion::new(fusion(FusionConfig::mean_imputation()), schema, seed, device)?),
         MethodName::LateFusion => Box::new(Ensemble::late_fusion(&network, schema, seed, device)?),
-        MethodName::PerCombination => {
-            let subsets: Vec<Subset> = match &options.combinations {
-                Some(names) => names.iter().map(|name| schema.modalities.parse(name)).collect::<Result<_, _>>()?,
-                None => Subset::all_non_empty(schema.modalities.len()).collect(),
-            };
-            Box::new(Ensemble::per_combination(&network, schema, &subsets, seed, device)?)
-        }
+        MethodName::PerCombination => Box::new(Ensemble::per_combination(&network, schema, &members(resolved, schema)?, seed, device)?),
         MethodName::LogitDistillation => {
             let mut config = fusion(FusionConfig::logit_distillation());
             config.distillation = options.distillation.or(config.distillation);

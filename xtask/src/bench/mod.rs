@@ -3,7 +3,11 @@
 mod cell;
 mod command;
 mod corruption;
+mod cost;
+mod failure;
+mod interrupt;
 mod method;
+mod output;
 mod plan;
 mod run_cell;
 mod schedule;

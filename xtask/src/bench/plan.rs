@@ -2,6 +2,7 @@
 
 use super::cell::{CellSpec, Resolved};
 use super::corruption::CorruptionEntry;
+use super::cost::Scale;
 use super::method::{self, MethodName};
 use crate::dataset::Source;
 use anyhow::{Context, Result, bail};
@@ -163,12 +164,12 @@ impl Plan {
         for data in &self.data {
             let context = || format!("data `{}`", data.name);
             let source = Source::open(&data.card).with_context(context)?;
-            let loaded = source.load().with_context(context)?;
+            let (loaded, data_hash) = source.load().with_context(context)?;
             let modalities = &loaded.joined.data.schema().modalities;
             let combinations = match &self.combinations {
                 Some(names) => {
-                    let canonical = |name: &String| Ok(modalities.format(modalities.parse(name)?));
-                    Some(names.iter().map(canonical).collect::<Result<Vec<_>>>().context("`combinations`")?)
+                    let subsets = method::distinct_combinations(modalities, names).context("`combinations`")?;
+                    Some(subsets.into_iter().map(|subset| modalities.format(subset)).collect::<Vec<_>>())
                 }
                 None => None,
             };
@@ -176,12 +177,13 @@ impl Plan {
             for entry in &self.corruptions {
                 corruptions.extend(entry.resolve(modalities).context("`[[corruptions]]`")?);
             }
-            let fingerprint = source.fingerprint()?;
-            let train_samples = loaded.split_with(data.train_per_class, self.seeds[0]).with_context(context)?.train.len();
+            distinct("corruption", corruptions.iter().map(ToString::to_string)).context("`[[corruptions]]`")?;
+            let split = loaded.split_with(data.train_per_class, self.seeds[0]).with_context(context)?;
+            let scale = Scale::new(&loaded, split, self.seeds[0]);
             for run in &self.runs {
                 for &seed in &self.seeds {
                     let resolved = Resolved {
-                        data_hash: fingerprint.clone(),
+                        data_hash: data_hash.clone(),
                         card: data.card.clone(),
                         train_per_class: data.train_per_class,
                         method: run.method,
@@ -193,9 +195,11 @@ impl Plan {
                     };
                     method::check_options(&resolved).with_context(|| format!("run `{}`", run.name()))?;
                     method::check_data(&resolved, &loaded).with_context(|| format!("run `{}` on data `{}`", run.name(), data.name))?;
-                    let mut cell = CellSpec::new(&data.name, &run.name(), train_samples, resolved);
+                    let seconds = scale.seconds(&resolved)?;
+                    let mut cell = CellSpec::new(&data.name, &run.name(), seconds, resolved);
                     if let Some(teacher) = method::teacher_of(&cell.resolved)? {
-                        let teacher = CellSpec::new(&data.name, "teacher", train_samples, teacher).hidden();
+                        let seconds = scale.seconds(&teacher)?;
+                        let teacher = CellSpec::new(&data.name, "teacher", seconds, teacher).hidden();
                         cell.set_teacher(teacher.key.clone());
                         add(&mut cells, &mut positions, teacher);
                     }
@@ -236,8 +240,8 @@ fn add(cells: &mut Vec<CellSpec>, positions: &mut BTreeMap<String, usize>, cell:
         Some(&at) if cells[at].hidden && !cell.hidden => {
             cells[at] = cell;
         }
-        // The same settings under two names: both are shown, one is trained.
-        Some(&at) if !cell.hidden && cells[at].run != cell.run => cells.push(cell),
+        // The same settings, or the same data, under two names: both are shown, one is trained.
+        Some(_) if !cell.hidden => cells.push(cell),
         Some(_) => {}
         None => {
             positions.insert(cell.key.clone(), cells.len());

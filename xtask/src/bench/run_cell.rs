@@ -1,14 +1,14 @@
 //! The child process: trains and evaluates one cell.
 
-use super::cell::CellSpec;
-use super::{corruption, method};
+use super::cell::{CellSpec, Resolved};
+use super::{corruption, method, output};
+use crate::child;
 use crate::dataset::Source;
 use crate::memory::peak_memory_bytes;
 use crate::result::*;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use candle_core::Device;
-use mm_core::data::Dataset;
-use mm_core::data::Standardizer;
+use mm_core::data::{Dataset, LoadedData, Standardizer};
 use mm_core::eval::{Evaluation, default_combinations, evaluate_combinations};
 use mm_core::nn::is_running_statistic;
 use mm_core::predict::Predictor;
@@ -28,10 +28,16 @@ pub struct CellArguments {
     /// Seconds between checkpoints.
     #[arg(long, default_value_t = 20.0)]
     checkpoint_seconds: f64,
+    /// End when standard input does: the caller holds its other end.
+    #[arg(long)]
+    end_with_stdin: bool,
 }
 
 /// Trains and evaluates the cell in a folder.
 pub fn run_cell(arguments: &CellArguments) -> Result<()> {
+    if arguments.end_with_stdin {
+        child::end_with_parent()?;
+    }
     let started = Instant::now();
     let folder = &arguments.folder;
     let spec_path = folder.join("spec.json");
@@ -40,7 +46,7 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
     let resolved = &spec.resolved;
     let device = Device::Cpu;
 
-    let mut loaded = Source::open(&resolved.card)?.load()?;
+    let mut loaded = load_unchanged(resolved)?;
     let split = loaded.split_with(resolved.train_per_class, resolved.train.seed)?;
     let standardizer = Standardizer::fit(&loaded.joined.data, &split.train)?;
     standardizer.apply(&mut loaded.joined.data)?;
@@ -121,8 +127,18 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
         },
     };
     write_json(&folder.join("result.json"), &result)?;
-    let _ = std::fs::remove_dir_all(&checkpoints.folder);
-    Ok(())
+    output::remove_checkpoints(&checkpoints.folder)
+}
+
+/// The data, if it still is what the bench found when it began: a result is kept under the hash of that.
+fn load_unchanged(resolved: &Resolved) -> Result<LoadedData> {
+    let changed = || format!("the data of `{}` changed since the bench began: run the bench again", resolved.card);
+    let read = Source::open(&resolved.card).and_then(|source| source.load());
+    let (loaded, hash) = read.context("it was read without error then").with_context(changed)?;
+    if hash != resolved.data_hash {
+        bail!(changed());
+    }
+    Ok(loaded)
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {

@@ -1,17 +1,18 @@
 //! Runs cells in child processes, several side by side, teachers first, the longest first.
 
 use super::cell::CellSpec;
+use super::interrupt::Interrupt;
+use super::{failure, output};
 use crate::child;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use mm_core::weights::write_atomically;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 /// Where and how wide.
 pub struct Jobs {
@@ -30,8 +31,6 @@ pub struct Outcome {
     pub finished: usize,
     /// Why cells failed, by key.
     pub failures: BTreeMap<String, String>,
-    /// Whether Ctrl-C ended it.
-    pub interrupted: bool,
 }
 
 #[derive(Default)]
@@ -42,21 +41,20 @@ struct State {
 }
 
 impl State {
-    /// The next cell whose teacher is there.
+    /// The next cell whose teacher is there. Without its teacher a cell fails as that did.
     fn take(&mut self) -> Option<CellSpec> {
-        let ready =
-            |cell: &CellSpec| cell.resolved.teacher.as_ref().is_none_or(|t| self.done.contains(t) || self.outcome.failures.contains_key(t));
-        let at = self.waiting.iter().position(ready)?;
+        let failures = &mut self.outcome.failures;
+        self.waiting.retain(|cell| {
+            let why = cell.resolved.teacher.as_ref().and_then(|teacher| failures.get(teacher)).cloned();
+            why.map(|why| failures.insert(cell.key.clone(), format!("its teacher failed: {why}"))).is_none()
+        });
+        let at = self.waiting.iter().position(|cell| cell.resolved.teacher.as_ref().is_none_or(|teacher| self.done.contains(teacher)))?;
         Some(self.waiting.remove(at))
     }
 }
 
-/// Runs every cell that has no result yet.
-pub fn run_all(cells: &[CellSpec], costs: &BTreeMap<String, f64>, jobs: &Jobs) -> Result<Outcome> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = interrupted.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::SeqCst)).context("setting the Ctrl-C handler")?;
-
+/// Runs every cell that has no result yet, or until it is interrupted.
+pub fn run_all(cells: &[CellSpec], jobs: &Jobs, interrupt: &Interrupt) -> Result<Outcome> {
     let mut state = State::default();
     let mut seen = BTreeSet::new();
     for cell in cells {
@@ -71,51 +69,50 @@ pub fn run_all(cells: &[CellSpec], costs: &BTreeMap<String, f64>, jobs: &Jobs) -
     // Long cells first, but before all the teachers, so that nobody waits for one at the end.
     let teachers: BTreeSet<String> = cells.iter().filter_map(|c| c.resolved.teacher.clone()).collect();
     state.waiting.sort_by(|a, b| {
-        (teachers.contains(&b.key), costs[&b.key])
-            .partial_cmp(&(teachers.contains(&a.key), costs[&a.key]))
-            .unwrap_or(std::cmp::Ordering::Equal)
+        let (of_a, of_b) = (teachers.contains(&a.key), teachers.contains(&b.key));
+        of_b.cmp(&of_a).then(b.estimated_seconds.total_cmp(&a.estimated_seconds))
     });
 
     let bar = ProgressBar::new((state.waiting.len() + state.done.len()) as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} cells, {eta} left  {msg}")?);
     bar.set_position(state.done.len() as u64);
+    let side_by_side = jobs.jobs.min(state.waiting.len());
     let shared = (Mutex::new(state), Condvar::new());
     std::thread::scope(|scope| {
-        for _ in 0..jobs.jobs {
-            scope.spawn(|| work(&shared, jobs, &bar, &interrupted));
+        for _ in 0..side_by_side {
+            scope.spawn(|| work(&shared, jobs, &bar, interrupt));
         }
     });
     bar.finish_and_clear();
-    let mut outcome = shared.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).outcome;
-    outcome.interrupted = interrupted.load(Ordering::SeqCst);
-    Ok(outcome)
+    Ok(shared.0.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).outcome)
 }
 
-fn work(shared: &(Mutex<State>, Condvar), jobs: &Jobs, bar: &ProgressBar, interrupted: &AtomicBool) {
+fn work(shared: &(Mutex<State>, Condvar), jobs: &Jobs, bar: &ProgressBar, interrupt: &Interrupt) {
     let (state, changed) = shared;
     loop {
         let mut guard = state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let cell = loop {
-            if interrupted.load(Ordering::SeqCst) || guard.waiting.is_empty() {
+            let next = guard.take();
+            if interrupt.is_set() || (next.is_none() && guard.waiting.is_empty()) {
                 changed.notify_all();
                 return;
             }
-            match guard.take() {
+            match next {
                 Some(cell) => break cell,
                 None => guard = changed.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner()),
             }
         };
         drop(guard);
         bar.set_message(format!("{} {} seed {}", cell.data, cell.run, cell.resolved.train.seed));
-        let result = run_child(&cell, jobs, interrupted);
+        let result = run_child(&cell, jobs, interrupt);
         let mut guard = state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         match result {
             Ok(()) => {
                 guard.done.insert(cell.key.clone());
                 guard.outcome.finished += 1;
             }
-            // A cell that Ctrl-C ended did not fail.
-            Err(_) if interrupted.load(Ordering::SeqCst) => {}
+            // A cell that was interrupted did not fail.
+            Err(_) if interrupt.is_set() => {}
             Err(error) => _ = guard.outcome.failures.insert(cell.key.clone(), format!("{error:#}")),
         }
         bar.inc(1);
@@ -125,16 +122,21 @@ fn work(shared: &(Mutex<State>, Condvar), jobs: &Jobs, bar: &ProgressBar, interr
 
 /// How often a running cell is looked at.
 const POLL: Duration = Duration::from_millis(10);
+/// A signal to all processes of a terminal or a service may end a cell before this process has heard of it: wait so long.
+const HEARD: Duration = Duration::from_secs(1);
 
 /// A child that dies takes its cell with it and nothing else.
-fn run_child(cell: &CellSpec, jobs: &Jobs, interrupted: &AtomicBool) -> Result<()> {
+fn run_child(cell: &CellSpec, jobs: &Jobs, interrupt: &Interrupt) -> Result<()> {
     let folder = jobs.folder.join(&cell.key);
+    output::remove_leftovers(&folder)?;
     write_atomically(&folder.join("spec.json"), &serde_json::to_vec_pretty(cell)?)?;
     let log = folder.join("log.txt");
+    // The child ends when its standard input does: with this process, however that ends.
     let mut child = child::command(jobs.threads)?
         .arg("cell")
         .arg(&folder)
-        .stdin(Stdio::null())
+        .arg("--end-with-stdin")
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(File::create(&log).with_context(|| format!("writing {}", log.display()))?)
         .spawn()
@@ -144,7 +146,7 @@ fn run_child(cell: &CellSpec, jobs: &Jobs, interrupted: &AtomicBool) -> Result<(
             break status;
         }
         // It goes on from its checkpoint the next time.
-        if interrupted.load(Ordering::SeqCst) {
+        if interrupt.is_set() {
             child.kill().context("ending a cell")?;
         }
         std::thread::sleep(POLL);
@@ -152,24 +154,44 @@ fn run_child(cell: &CellSpec, jobs: &Jobs, interrupted: &AtomicBool) -> Result<(
     if status.success() {
         return Ok(());
     }
-    // A terminal sends Ctrl-C to the cells too, and one may be gone before this process has heard of it.
-    if ended_by_ctrl_c(status) {
-        interrupted.store(true, Ordering::SeqCst);
+    let ended = Instant::now();
+    while was_asked_to_end(status) && !interrupt.is_set() && ended.elapsed() < HEARD {
+        std::thread::sleep(POLL);
     }
-    let log = std::fs::read(&log).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
-    let last = log.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("no message");
-    anyhow::bail!("{status} ({last})")
+    bail!(failure::reason(status, &log))
 }
 
 #[cfg(unix)]
-fn ended_by_ctrl_c(status: ExitStatus) -> bool {
-    use std::os::unix::process::ExitStatusExt;
-    const SIGINT: i32 = 2;
-    status.signal() == Some(SIGINT)
+fn was_asked_to_end(status: ExitStatus) -> bool {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    std::os::unix::process::ExitStatusExt::signal(&status).is_some_and(|signal| [SIGHUP, SIGINT, SIGTERM].contains(&signal))
 }
 
 #[cfg(not(unix))]
-fn ended_by_ctrl_c(_: ExitStatus) -> bool {
+fn was_asked_to_end(_: ExitStatus) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::Plan;
+
+    #[test]
+    fn a_cell_fails_with_its_teacher() {
+        let cells = Plan::read(None).unwrap().cells().unwrap();
+        let teacher = cells.iter().find_map(|cell| cell.resolved.teacher.clone()).unwrap();
+        let of_teacher: BTreeSet<&str> =
+            cells.iter().filter(|cell| cell.resolved.teacher.as_ref() == Some(&teacher)).map(|cell| cell.key.as_str()).collect();
+        let mut state = State { waiting: cells.iter().filter(|cell| cell.key != teacher).cloned().collect(), ..State::default() };
+        state.outcome.failures.insert(teacher.clone(), "it broke".into());
+        while let Some(cell) = state.take() {
+            assert!(!of_teacher.contains(cell.key.as_str()));
+            state.done.insert(cell.key);
+        }
+        assert!(state.waiting.is_empty() && of_teacher.len() > 1);
+        let failed: Vec<_> = state.outcome.failures.iter().filter(|(key, _)| **key != teacher).collect();
+        assert_eq!(failed.len(), of_teacher.len());
+        assert!(failed.iter().all(|(key, why)| of_teacher.contains(key.as_str()) && *why == "its teacher failed: it broke"));
+    }
 }

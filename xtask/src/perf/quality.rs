@@ -89,7 +89,7 @@ fn ours(folder: &Path, plan: &toml::Table, jobs: usize) -> Result<Vec<Accuracy>>
 
 /// The rows of each part, by the name of the plan's data.
 fn splits(plan: &toml::Table, seed: u64) -> Result<BTreeMap<String, Split>> {
-    let loaded = Source::open(BUILT_IN)?.load()?;
+    let (loaded, _) = Source::open(BUILT_IN)?.load()?;
     let data: Vec<crate::bench::DataEntry> = plan.get("data").context("the plan has data")?.clone().try_into()?;
     data.into_iter().map(|entry| Ok((entry.name, loaded.split_with(entry.train_per_class, seed)?))).collect()
 }
