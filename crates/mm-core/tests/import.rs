@@ -3,7 +3,8 @@
 use candle_core::{DType, Device, Tensor};
 use mm_core::encoder::{ResNet, ResNetConfig};
 use mm_core::nn::{Mode, Parameters, batch_norm, linear};
-use mm_core::weights::{NameMap, cached_model, from_pretrained, import, save};
+use mm_core::weights::{ImportOptions, NameMap, cached_model, from_pretrained, import, save};
+use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -67,6 +68,91 @@ fn what_is_missing_and_unused_is_listed() {
     // A skipped name is not unused.
     let report = import(&parameters, &tensors, &map().skip("extra."), Path::new("published")).unwrap();
     assert!(report.unused.is_empty());
+}
+
+/// Wrappers of data parallel training and of a compiler, in any mix; what they wrap may itself be called `modules`.
+#[test]
+fn prefixes_of_wrappers_are_left_out() {
+    for prefix in ["", "module.", "_orig_mod.", "module.module.", "_orig_mod.module.", "module._orig_mod.module.module."] {
+        let tensors = published().into_iter().map(|(name, t)| (name.replacen("module.", prefix, 1), t)).collect();
+        let parameters = model();
+        import(&parameters, &tensors, &map(), Path::new("published")).unwrap().complete(Path::new("published")).unwrap();
+        assert_eq!(values(&parameters, "head.weight"), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "{prefix}");
+    }
+    let parameters = Parameters::new(1, &Device::Cpu);
+    linear(3, 2, parameters.builder().pp("modules")).unwrap();
+    let tensors = BTreeMap::from([("module.modules.bias".to_string(), published()["module.classifier.bias"].clone())]);
+    import(&parameters, &tensors, &NameMap::new(), Path::new("published")).unwrap();
+    assert_eq!(values(&parameters, "modules.bias"), [10.0, 11.0]);
+}
+
+#[test]
+fn names_none_of_which_matches_are_an_error() {
+    let parameters = model();
+    let before = values(&parameters, "head.weight");
+    let all = NameMap::new().rename("", "elsewhere.");
+    for (tensors, map) in [(published(), all), (published(), NameMap::new().skip("")), (BTreeMap::new(), map())] {
+        let problem = import(&parameters, &tensors, &map, Path::new("published")).unwrap_err().to_string();
+        assert!(
+            ["published: no tensor has the name of a parameter", "head.bias", "NameMap"].iter().all(|p| problem.contains(p)),
+            "{problem}"
+        );
+    }
+    let problem = import(&parameters, &published(), &NameMap::new(), Path::new("published")).unwrap_err().to_string();
+    assert!(problem.contains("module.bn.bias"), "{problem}");
+    assert_eq!(values(&parameters, "head.weight"), before);
+}
+
+/// Buffers of types that candle has no tensors of, and a large one: only what is wanted is read.
+#[test]
+fn tensors_that_no_parameter_takes_do_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let (bias, mask, position) = ([1f32, 2.0].map(f32::to_le_bytes).concat(), [1u8; 6], [0u8; 8 * 512]);
+    let views = [
+        ("attn_mask", TensorView::new(Dtype::BOOL, vec![2, 3], &mask).unwrap()),
+        ("head.bias", TensorView::new(Dtype::F32, vec![2], &bias).unwrap()),
+        ("position_ids", TensorView::new(Dtype::I64, vec![1, 512], &position).unwrap()),
+    ];
+    safetensors::serialize_to_file(views, None, &path).unwrap();
+    let parameters = model();
+    let report = from_pretrained(&parameters, &path, &NameMap::new()).unwrap();
+    assert_eq!(values(&parameters, "head.bias"), [1.0, 2.0]);
+    assert_eq!(report.unused, ["attn_mask", "position_ids"]);
+    // Wanted, such a tensor is an error that names it.
+    let problem = from_pretrained(&parameters, &path, &NameMap::new().rename("attn_mask", "head.weight")).unwrap_err().to_string();
+    assert!(problem.contains("`attn_mask` of BOOL"), "{problem}");
+}
+
+#[test]
+fn values_that_are_not_finite_are_refused_unless_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    for broken in [f32::NAN, f32::INFINITY] {
+        let mut tensors = published();
+        tensors.insert("module.bn.bias".into(), Tensor::new(&[0.0, broken, 0.0], &Device::Cpu).unwrap());
+        tensors.insert("unused".into(), Tensor::new(&[broken], &Device::Cpu).unwrap());
+        let path = folder.path().join("model.safetensors");
+        save(&path, &tensors, None).unwrap();
+        let parameters = model();
+        let before = parameters.snapshot().unwrap();
+        let problem = from_pretrained(&parameters, &path, &map()).unwrap_err().to_string();
+        assert!(["`module.bn.bias`", "1 of 3 values", "allow_non_finite"].iter().all(|part| problem.contains(part)), "{problem}");
+        for (name, tensor) in before {
+            assert_eq!(tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap(), values(&parameters, &name), "{name}");
+        }
+        from_pretrained(&parameters, &path, ImportOptions { names: map(), allow_non_finite: true }).unwrap();
+        assert!(!values(&parameters, "norm.bias")[1].is_finite());
+
+        // A model of ours, too.
+        parameters.save(&path, |_| true).unwrap();
+        let problem = model().load(&path).unwrap_err().to_string();
+        assert!(problem.contains("`norm.bias`") && problem.contains("restore"), "{problem}");
+    }
+    // Not finite once it is an f32.
+    let mut tensors = published();
+    tensors.insert("module.bn.bias".into(), Tensor::new(&[0.0, 1e300, 0.0], &Device::Cpu).unwrap());
+    let problem = import(&model(), &tensors, &map(), Path::new("published")).unwrap_err().to_string();
+    assert!(problem.contains("`module.bn.bias`"), "{problem}");
 }
 
 #[test]

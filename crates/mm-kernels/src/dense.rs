@@ -2,81 +2,11 @@
 //!
 //! Sums run in a fixed order on one thread: the results do not depend on the number of threads.
 //!
-//! The matrix products are those of the `gemm` crate, which chooses its own instructions: [`Level`] does not lower them. All
-//! other loops follow it, and have the same bits at every level.
+//! Everything follows the [`Level`]; all but the matrix products has the same bits at every one.
 
 use crate::error::{Error, Result, check_length as check};
+use crate::product::{Operand, matmul};
 use crate::simd::{Level, vectorize};
-
-/// A matrix operand: a row-major slice of `rows * columns` numbers, read transposed if `transposed`.
-#[derive(Clone, Copy)]
-struct Operand<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    transposed: bool,
-}
-
-impl<'a> Operand<'a> {
-    fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        Self { data, rows, columns, transposed: false }
-    }
-
-    fn t(self) -> Self {
-        Self { transposed: true, ..self }
-    }
-
-    /// (rows, columns, row stride, column stride) as read.
-    fn view(&self) -> (usize, usize, isize, isize) {
-        let width = self.columns as isize;
-        if self.transposed { (self.columns, self.rows, 1, width) } else { (self.rows, self.columns, width, 1) }
-    }
-}
-
-/// `output = a b`, or `output += a b`; `output` is row-major.
-fn matmul(a: Operand, b: Operand, output: &mut [f32], accumulate: bool) -> Result<()> {
-    let (m, k, a_rs, a_cs) = a.view();
-    let (k_b, n, b_rs, b_cs) = b.view();
-    check("left operand", a.rows * a.columns, a.data.len())?;
-    check("right operand", b.rows * b.columns, b.data.len())?;
-    check("inner dimension", k, k_b)?;
-    check("output", m * n, output.len())?;
-    if m == 0 || n == 0 {
-        return Ok(());
-    }
-    // Below this many multiply-adds a second thread costs more than it saves.
-    let threads = rayon::current_num_threads();
-    let parallelism = match threads > 1 && m * n * k > 4_000_000 {
-        true => gemm::Parallelism::Rayon(threads),
-        false => gemm::Parallelism::None,
-    };
-    // SAFETY: the lengths of all three slices were checked against the shapes above, the strides stay inside them, and
-    // `output` is borrowed mutably, so it does not overlap the inputs.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            output.as_mut_ptr(),
-            1,
-            n as isize,
-            accumulate,
-            a.data.as_ptr(),
-            a_cs,
-            a_rs,
-            b.data.as_ptr(),
-            b_cs,
-            b_rs,
-            1.0f32,
-            1.0f32,
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
-    Ok(())
-}
 
 /// Shape of a linear layer: `output[rows, outputs] = input[rows, inputs] weight[outputs, inputs]ᵀ + bias[outputs]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

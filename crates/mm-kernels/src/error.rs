@@ -20,6 +20,15 @@ pub enum Error {
     /// A shape that cannot be, such as a kernel larger than the padded input.
     #[error("kernel: {0}")]
     Shape(String),
+
+    /// The environment variable [`VARIABLE`](crate::simd::VARIABLE) asks for a level that does not exist, or not here.
+    #[error("{}={asked}: {problem}; the levels of this processor are {}", crate::simd::VARIABLE, crate::simd::Level::names_here())]
+    Level {
+        /// What it asks for.
+        asked: String,
+        /// What is wrong with that.
+        problem: &'static str,
+    },
 }
 
 /// Refuses a slice whose length is not the expected one.

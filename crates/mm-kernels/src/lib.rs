@@ -11,6 +11,7 @@ mod layout;
 pub mod max_pool;
 mod microkernel;
 pub mod optimizer;
+mod product;
 pub mod resize;
 mod scratch;
 pub mod simd;

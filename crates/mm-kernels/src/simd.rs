@@ -1,5 +1,6 @@
 //! Which vector instructions a kernel uses, chosen when the program runs.
 
+use crate::error::{Error, Result};
 use std::cell::Cell;
 use std::sync::OnceLock;
 
@@ -18,22 +19,53 @@ thread_local! {
     static FORCED: Cell<Option<Level>> = const { Cell::new(None) };
 }
 
+/// The environment variable that lowers the level: `portable`, `avx2` or `avx512`, read once.
+pub const VARIABLE: &str = "MM_KERNELS_SIMD";
+
 impl Level {
-    /// The best level of this processor. The environment variable `MM_KERNELS_SIMD` (`portable`, `avx2`, `avx512`),
-    /// read once, lowers it.
+    /// All levels, the lowest first.
+    pub const ALL: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
+
+    /// Its name in the environment variable [`VARIABLE`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// The best level of this processor, or the lower one that [`VARIABLE`] names. What that cannot mean is said once on
+    /// standard error, and then left aside; [`Level::from_environment`] makes it an error.
     pub fn best() -> Self {
         static BEST: OnceLock<Level> = OnceLock::new();
         *BEST.get_or_init(|| {
-            let asked = match std::env::var("MM_KERNELS_SIMD").as_deref() {
-                Ok("portable") => Level::Portable,
-                Ok("avx2") => Level::Avx2,
-                _ => Level::Avx512,
-            };
-            asked.min(Self::supported())
+            Self::from_environment().unwrap_or_else(|problem| {
+                eprintln!("warning: {problem}; {} is used", Self::supported().name());
+                Self::supported()
+            })
         })
     }
 
-    fn supported() -> Self {
+    /// The level that [`VARIABLE`] names, where it is set; the best of this processor otherwise.
+    pub fn from_environment() -> Result<Self> {
+        let Some(asked) = std::env::var_os(VARIABLE).filter(|asked| !asked.is_empty()) else { return Ok(Self::supported()) };
+        let problem = |problem| Err(Error::Level { asked: asked.to_string_lossy().into_owned(), problem });
+        match Self::ALL.into_iter().find(|level| asked == level.name()) {
+            Some(level) if level <= Self::supported() => Ok(level),
+            Some(_) => problem("this processor has no such instructions"),
+            None => problem("there is no such level"),
+        }
+    }
+
+    /// The names of the levels that this processor has.
+    pub(crate) fn names_here() -> String {
+        let here = Self::ALL.into_iter().filter(|level| *level <= Self::supported());
+        here.map(Self::name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The best level of this processor, whatever is asked for.
+    pub fn supported() -> Self {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             return if is_x86_feature_detected!("avx512f") { Level::Avx512 } else { Level::Avx2 };

@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::init::{Init, NormalOrUniform};
 use candle_nn::var_builder::SimpleBackend;
 use rand::RngExt;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -124,20 +125,27 @@ impl Parameters {
     }
 
     /// Reads all variables from a safetensors file written by [`Parameters::save`] with the same architecture.
+    ///
+    /// Values that are NaN or infinite are refused; [`Parameters::restore`] with what [`crate::weights::load`] reads takes them.
     pub fn load(&self, path: &Path) -> Result<()> {
-        self.restore(&crate::weights::load(path, &self.device)?.0, path)
+        let (values, _) = crate::weights::load(path, &self.device)?;
+        let advice = "such a model predicts nothing; `Parameters::restore` takes them if they are meant";
+        let check = |(name, value): (&String, &Tensor)| crate::weights::refuse_non_finite(name, value, path, advice);
+        values.par_iter().try_for_each(check)?;
+        self.restore(&values, path)
     }
 }
 
 /// The first names of both lists, for an error.
 pub(crate) fn name_lists<S: AsRef<str>>(missing: &[S], unexpected: &[S]) -> String {
-    let join = |names: &[S]| names.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(", ");
-    let list = |what: &str, names: &[S]| match names.len() {
-        0 => String::new(),
-        n if n > 5 => format!("{what} {n}: {}, ... ", join(&names[..5])),
-        n => format!("{what} {n}: {} ", join(names)),
-    };
+    let list = |what: &str, names: &[S]| if names.is_empty() { String::new() } else { format!("{what} {} ", name_list(names)) };
     format!("{}{}", list("missing", missing), list("unexpected", unexpected)).trim_end().to_string()
+}
+
+/// How many names there are, and the first of them.
+pub(crate) fn name_list<S: AsRef<str>>(names: &[S]) -> String {
+    let shown: Vec<&str> = names.iter().take(5).map(AsRef::as_ref).collect();
+    format!("{}: {}{}", names.len(), shown.join(", "), if names.len() > shown.len() { ", ..." } else { "" })
 }
 
 impl SimpleBackend for Parameters {

@@ -167,7 +167,7 @@ impl Checkpoint {
             let path = checkpoint.join(name);
             let bytes = bytes(&path)?;
             // First tensor by tensor, so that the message names the damaged one.
-            let (tensors, _) = weights::decode(&path, bytes.as_slice(), bytes.len() as u64, device)?;
+            let (tensors, _) = weights::decode(&path, &bytes, device)?;
             match files.get(name) == Some(&weights::hash(&bytes)) {
                 true => Ok(tensors),
                 false => Err(Error::weights(&path, format!("corrupt, or not of this checkpoint: its checksum is not the one in {STATE}"))),

@@ -1,5 +1,6 @@
 //! Writing in one step, reading with every check.
 
+use super::foreign;
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor, safetensors::Load};
 use rayon::prelude::*;
@@ -7,11 +8,15 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, TensorView};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, Write};
 use std::path::Path;
 
 /// Header entry with the checksums (and the caller's text), one JSON object: one entry keeps the bytes reproducible.
 const HEADER_KEY: &str = "mm-core";
+
+/// Bytes that a header may have, as in the format's own library.
+const LONGEST_HEADER: u64 = 100_000_000;
 
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,53 +94,95 @@ fn hex(hash: Sha256) -> String {
 ///
 /// A file of ours is checked tensor by tensor; a foreign file (no checksums) is read as it is.
 pub fn load(path: &Path, device: &Device) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
-    let file = std::fs::File::open(path).map_err(Error::io(path))?;
-    let length = file.metadata().map_err(Error::io(path))?.len();
-    decode(path, file, length, device)
+    Reader::open(path)?.read(device, |_| true)
 }
 
-/// What [`load`] does with the `length` bytes of a file; `path` is for messages.
-///
-/// Tensors are read into the memory they stay in, so a large file needs no more than its own size.
-pub(crate) fn decode(path: &Path, mut file: impl Read, length: u64, device: &Device) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
-    let metadata = read_header(path, &mut file, length)?;
-    let header: Option<Header> = match metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY)) {
-        Some(text) => Some(serde_json::from_str(text).map_err(|e| Error::weights(path, format!("corrupt header: {e}")))?),
-        None => None,
-    };
-    if let Some(header) = &header {
-        for name in header.sha256.keys() {
-            if metadata.info(name).is_none() {
-                return Err(Error::weights(path, format!("corrupt: tensor `{name}` is gone")));
+/// What [`load`] does with the bytes of a file; `path` is for messages.
+pub(crate) fn decode(path: &Path, bytes: &[u8], device: &Device) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
+    Reader::new(path, Cursor::new(bytes), bytes.len() as u64)?.read(device, |_| true)
+}
+
+/// A file whose header was read and checked.
+pub(super) struct Reader<'a, R> {
+    path: &'a Path,
+    file: R,
+    metadata: Metadata,
+    header: Option<Header>,
+}
+
+impl<'a> Reader<'a, File> {
+    pub fn open(path: &'a Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io(path))?;
+        let metadata = file.metadata().map_err(Error::io(path))?;
+        match metadata.is_dir() {
+            true => Err(Error::weights(path, "this is a folder: name a file in it")),
+            false => Self::new(path, file, metadata.len()),
+        }
+    }
+}
+
+impl<'a, R: Read + Seek> Reader<'a, R> {
+    /// `length` is that of the file in bytes.
+    fn new(path: &'a Path, mut file: R, length: u64) -> Result<Self> {
+        let metadata = read_header(path, &mut file, length).map_err(|problem| match foreign::describe(&mut file, length) {
+            Some(what) => Error::weights(path, what),
+            None => problem,
+        })?;
+        let header: Option<Header> = match metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY)) {
+            Some(text) => Some(serde_json::from_str(text).map_err(|e| Error::weights(path, format!("corrupt header: {e}")))?),
+            None => None,
+        };
+        if let Some(header) = &header {
+            for name in header.sha256.keys() {
+                if metadata.info(name).is_none() {
+                    return Err(Error::weights(path, format!("corrupt: tensor `{name}` is gone")));
+                }
+            }
+            if header.text.as_ref().is_some_and(|text| text.sha256 != hash(text.text.as_bytes())) {
+                return Err(Error::weights(path, "corrupt: the checksum of the text in the header is wrong"));
             }
         }
-        if header.text.as_ref().is_some_and(|text| text.sha256 != hash(text.text.as_bytes())) {
-            return Err(Error::weights(path, "corrupt: the checksum of the text in the header is wrong"));
-        }
+        Ok(Self { path, file, metadata, header })
     }
-    let mut contents = Vec::new();
-    // In the order of the file, which has no gaps: the header was checked for that.
-    for name in metadata.offset_keys() {
-        let Some(info) = metadata.info(&name) else { continue };
-        let bytes = info.data_offsets.1 - info.data_offsets.0;
-        contents.push((name, info, Content::read(&mut file, info.dtype, bytes).map_err(Error::io(path))?));
+
+    /// The names of all tensors.
+    pub fn names(&self) -> Vec<String> {
+        self.metadata.offset_keys()
     }
-    let checked = contents.into_par_iter().map(|(name, info, content)| {
-        let problem = |e: &dyn std::fmt::Display| Error::weights(path, format!("tensor `{name}` of {:?}: {e}", info.dtype));
-        let view = TensorView::new(info.dtype, info.shape.clone(), content.bytes()).map_err(|e| problem(&e))?;
-        let hash = header.as_ref().map(|header| (header.sha256.get(&name), tensor_hash(&view)));
-        if hash.is_some_and(|(expected, found)| expected != Some(&found)) {
-            return Err(Error::weights(path, format!("corrupt: the checksum of tensor `{name}` is wrong")));
+
+    /// The tensors whose names `wanted` accepts, and the caller's text; of the others not a byte is read.
+    ///
+    /// Tensors are read into the memory they stay in, so a large file needs no more than its own size.
+    pub fn read(mut self, device: &Device, wanted: impl Fn(&str) -> bool) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
+        let (path, header) = (self.path, &self.header);
+        let mut contents = Vec::new();
+        // In the order of the file, which has no gaps: the header was checked for that.
+        for name in self.metadata.offset_keys() {
+            let Some(info) = self.metadata.info(&name) else { continue };
+            let bytes = info.data_offsets.1 - info.data_offsets.0;
+            if wanted(&name) {
+                contents.push((name, info, Content::read(&mut self.file, info.dtype, bytes).map_err(Error::io(path))?));
+            } else {
+                self.file.seek_relative(bytes as i64).map_err(Error::io(path))?;
+            }
         }
-        let tensor = match content {
-            Content::Numbers(numbers) => Tensor::from_vec(numbers, info.shape.as_slice(), device),
-            Content::Bytes(_) => view.load(device),
-        };
-        let tensor = tensor.map_err(|e| problem(&e))?;
-        Ok((name, tensor))
-    });
-    let tensors = checked.collect::<Result<BTreeMap<String, Tensor>>>()?;
-    Ok((tensors, header.and_then(|h| h.text).map(|t| t.text)))
+        let checked = contents.into_par_iter().map(|(name, info, content)| {
+            let problem = |e: &dyn std::fmt::Display| Error::weights(path, format!("tensor `{name}` of {:?}: {e}", info.dtype));
+            let view = TensorView::new(info.dtype, info.shape.clone(), content.bytes()).map_err(|e| problem(&e))?;
+            let hash = header.as_ref().map(|header| (header.sha256.get(&name), tensor_hash(&view)));
+            if hash.is_some_and(|(expected, found)| expected != Some(&found)) {
+                return Err(Error::weights(path, format!("corrupt: the checksum of tensor `{name}` is wrong")));
+            }
+            let tensor = match content {
+                Content::Numbers(numbers) => Tensor::from_vec(numbers, info.shape.as_slice(), device),
+                Content::Bytes(_) => view.load(device),
+            };
+            let tensor = tensor.map_err(|e| problem(&e))?;
+            Ok((name, tensor))
+        });
+        let tensors = checked.collect::<Result<BTreeMap<String, Tensor>>>()?;
+        Ok((tensors, self.header.and_then(|h| h.text).map(|t| t.text)))
+    }
 }
 
 /// The header of a safetensors file of `length` bytes, and checked that these are as many as it says.
@@ -144,7 +191,7 @@ fn read_header(path: &Path, file: &mut impl Read, length: u64) -> Result<Metadat
     let mut size = [0; size_of::<u64>()];
     file.read_exact(&mut size).map_err(|e| problem(&e))?;
     let (header_length, rest) = (u64::from_le_bytes(size), length.saturating_sub(size.len() as u64));
-    if header_length > rest {
+    if header_length > rest.min(LONGEST_HEADER) {
         return Err(problem(&format!("a header of {header_length} bytes in a file of {length}")));
     }
     let mut header = vec![0; header_length as usize];
@@ -152,7 +199,7 @@ fn read_header(path: &Path, file: &mut impl Read, length: u64) -> Result<Metadat
     let metadata: Metadata = serde_json::from_slice(&header).map_err(|e| problem(&e))?;
     match (metadata.data_len() as u64, rest - header_length) {
         (expected, found) if expected == found => Ok(metadata),
-        (expected, found) => Err(problem(&format!("{expected} bytes of tensors expected, found {found}"))),
+        (expected, found) => Err(problem(&format!("{expected} bytes of tensors expected, found {found}; fetch the file again"))),
     }
 }
 

@@ -2,6 +2,7 @@
 //! and published weights of other makers.
 
 mod file;
+mod foreign;
 mod hub;
 mod import;
 
@@ -10,4 +11,5 @@ pub use file::{load, save, write_atomically};
 pub use hub::{cached_model, hub_cache};
 #[cfg(feature = "hub")]
 pub use hub::{fetch_model, hub_endpoint};
-pub use import::{ImportReport, NameMap, from_pretrained, import};
+pub(crate) use import::refuse_non_finite;
+pub use import::{ImportOptions, ImportReport, NameMap, from_pretrained, import};
