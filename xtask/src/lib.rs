@@ -5,6 +5,7 @@ mod child;
 mod cuda_check;
 mod dataset;
 mod golden;
+mod levels;
 mod memory;
 mod perf;
 mod report;
@@ -46,6 +47,8 @@ enum Command {
     CudaCheck(cuda_check::CudaCheckArguments),
     /// Run the kernels' tests under AddressSanitizer.
     Sanitize,
+    /// Run the numeric tests at every level of vector instructions below the processor's best.
+    Levels,
     /// Check the house rules.
     Tidy,
     /// Run one cell of a bench (called by `bench`).
@@ -60,6 +63,11 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     init_logging(arguments.log);
+    // Computing at another level than the one asked for would be worse than not at all.
+    if let Err(problem) = mm_kernels::simd::Level::from_environment() {
+        eprintln!("error: {problem}");
+        return ExitCode::FAILURE;
+    }
     let outcome = match arguments.command {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Golden(arguments) => golden::run(&arguments),
@@ -67,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::TrainCurve(arguments) => train_curve::run(&arguments),
         Command::CudaCheck(arguments) => cuda_check::run(&arguments),
         Command::Sanitize => sanitize::run(),
+        Command::Levels => levels::run(),
         Command::Tidy => tidy::run(),
         Command::Cell(arguments) => computing(|| bench::run_cell(&arguments)),
         Command::ImageWork(arguments) => computing(|| perf::run_image_work(&arguments)),

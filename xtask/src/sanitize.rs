@@ -1,6 +1,7 @@
 //! `cargo xtask sanitize`: the tests of the kernels, the only crate with `unsafe` code, under AddressSanitizer.
 
 use anyhow::{Context, Result, bail};
+use mm_kernels::simd::{Level, VARIABLE};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -16,8 +17,8 @@ pub fn run() -> Result<ExitCode> {
         bail!("the kernels' vector instructions and this sanitizer meet on x86-64 Linux only");
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace has a root")?;
-    for level in ["avx512", "avx2", "portable"] {
-        eprintln!("kernels at level {level}, or the best below it that this processor has");
+    for level in Level::ALL.into_iter().rev().filter(|level| *level <= Level::supported()) {
+        eprintln!("kernels at level {}", level.name());
         let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["test", "-p", "mm-kernels", "--release", "--tests", "--target", TARGET])
             .current_dir(root)
@@ -25,7 +26,7 @@ pub fn run() -> Result<ExitCode> {
             .env("RUSTFLAGS", FLAGS)
             // A sanitizer is an unstable option, which a stable compiler has but refuses without this.
             .env("RUSTC_BOOTSTRAP", "1")
-            .env("MM_KERNELS_SIMD", level)
+            .env(VARIABLE, level.name())
             .status()
             .context("running cargo")?;
         if !status.success() {

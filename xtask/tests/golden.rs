@@ -24,6 +24,59 @@ fn a_file_that_is_not_one_is_an_error() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-file.json"));
 }
 
+/// Runs `golden` on this text; whether it succeeds, and what it says.
+fn golden_text(text: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cases.json");
+    std::fs::write(&path, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask")).arg("golden").arg(&path).output().expect("the command runs");
+    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// A file with one case of softmax, of this version and with this shape of the input.
+fn softmax(version: &str, shape: &str) -> String {
+    let input = |shape: &str| format!(r#"{{"fill": {{"key": 1, "shape": {shape}, "scale": 0.0, "offset": 0.0}}}}"#);
+    let case = format!(
+        r#"{{"op": "softmax", "name": "case", "inputs": {{"input": {}, "upstream": {}}}, "outputs": {{"output": {{"shape": [1, 2], "data": [0.5, 0.5]}}}}}}"#,
+        input(shape),
+        input(shape)
+    );
+    format!(r#"{{{version} "cases": [{case}]}}"#)
+}
+
+#[test]
+fn a_file_that_checks_nothing_is_an_error() {
+    let (passed, text) = golden_text(&softmax(r#""version": 1,"#, "[1, 2]"));
+    assert!(passed && text.contains("1 passed, 0 failed"), "{text}");
+    let cases = [
+        (String::new(), "empty"),
+        (" \n".into(), "empty"),
+        ("{}".into(), "version"),
+        (r#"{"version": 1, "cases": []}"#.into(), "no cases"),
+        (softmax(r#""version": 2,"#, "[1, 2]"), "version is 2"),
+        (softmax("", "[1, 2]"), "version"),
+        (r#"{"version": 2}"#.into(), "version is 2"),
+    ];
+    for (file, part) in cases {
+        let (passed, text) = golden_text(&file);
+        assert!(!passed && text.contains(part) && text.contains("cases.json"), "{file}: {text}");
+    }
+}
+
+/// Shapes whose numbers no machine has room for, or whose count overflows.
+#[test]
+fn a_huge_shape_is_a_failed_case() {
+    for shape in ["[1000000, 1000000]", "[4294967296, 4294967296]", "[18446744073709551615]", "[8192, 8192]", "[1, 100000]"] {
+        let (passed, text) = golden_text(&softmax(r#""version": 1,"#, shape));
+        assert!(!passed && text.contains("0 passed, 1 failed") && text.contains("too large"), "{shape}: {text}");
+    }
+    let weights = r#"{"version": 1, "cases": [{"op": "network", "name": "case", "network": "torchvision_resnet18", "params": {"mode": "eval"},
+        "inputs": {"image": {"fill": {"key": 1, "shape": [1, 3, 32, 32], "scale": 1.0, "offset": 0.0}}},
+        "outputs": {"logits": {"shape": [1], "data": [0.0]}}, "weights": [["fc.weight", [1000000, 1000000]]]}]}"#;
+    let (passed, text) = golden_text(weights);
+    assert!(!passed && text.contains("0 passed, 1 failed") && text.contains("too large"), "{text}");
+}
+
 /// Cases of whole networks that are met; each trains or predicts through the library's own types.
 const NETWORKS: [&str; 8] = [
     "torchvision_resnet18/eval",

@@ -13,6 +13,15 @@ const TOLERANCE: f64 = 1e-5;
 /// Largest relative error of an output of a whole network.
 const NETWORK_TOLERANCE: f64 = 1e-4;
 
+/// Version of the format.
+const VERSION: u64 = 1;
+/// Length of the longest side of an input or output, and of the largest number of a setting.
+const LONGEST: usize = 8192;
+/// Numbers that the inputs of a case may have together, so that what is computed from them stays small, too.
+const INPUT_NUMBERS: usize = 1 << 22;
+/// Numbers that the outputs of a case, or the weights of its network, may have together.
+const NUMBERS: usize = 1 << 26;
+
 /// A file of cases.
 #[derive(Deserialize)]
 pub struct GoldenFile {
@@ -43,6 +52,14 @@ pub struct Case {
 enum Input {
     Fill { fill: Fill },
     Data { shape: Vec<usize>, data: Vec<f64> },
+}
+
+impl Input {
+    fn shape(&self) -> &[usize] {
+        match self {
+            Input::Fill { fill: Fill { shape, .. } } | Input::Data { shape, .. } => shape,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -93,8 +110,24 @@ impl Outputs {
 }
 
 impl GoldenFile {
+    /// Reads a file of the known version, with at least one case.
+    pub fn parse(text: &[u8]) -> Result<Self> {
+        /// Read first: a file of another version may look different in everything else.
+        #[derive(Deserialize)]
+        struct Version {
+            version: u64,
+        }
+        ensure!(!text.trim_ascii().is_empty(), "the file is empty");
+        let Version { version } = serde_json::from_slice(text)?;
+        ensure!(version == VERSION, "its version is {version}, and only version {VERSION} is known");
+        let mut file: Self = serde_json::from_slice(text)?;
+        ensure!(!file.cases.is_empty(), "it has no cases");
+        file.share_weights();
+        Ok(file)
+    }
+
     /// Gives every case of a network without weights those of the preceding case of the same network.
-    pub fn share_weights(&mut self) {
+    fn share_weights(&mut self) {
         let mut known: BTreeMap<String, WeightList> = BTreeMap::new();
         for case in &mut self.cases {
             let Some(network) = &case.network else { continue };
@@ -108,7 +141,51 @@ impl GoldenFile {
     }
 }
 
+/// Refuses shapes with a side above `longest`, or with more than `limit` numbers together.
+fn check_sizes<'a>(what: &str, shapes: impl Iterator<Item = (&'a str, &'a [usize])>, longest: usize, limit: usize) -> Result<()> {
+    let mut total = 0usize;
+    for (name, shape) in shapes {
+        let count = shape.iter().try_fold(1usize, |count, &n| if n <= longest { count.checked_mul(n) } else { None });
+        total = match count.and_then(|count| total.checked_add(count)) {
+            Some(total) if total <= limit => total,
+            _ => bail!("{what} `{name}` of shape {shape:?} is too large: sides to {longest}, {limit} numbers in all {what}s"),
+        };
+    }
+    Ok(())
+}
+
+/// The largest whole number in a setting.
+fn largest(value: &Value) -> u64 {
+    match value {
+        Value::Number(number) => number.as_u64().unwrap_or_default(),
+        Value::Array(values) => values.iter().map(largest).max().unwrap_or_default(),
+        Value::Object(values) => values.values().map(largest).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
 impl Case {
+    /// Refuses what would take more memory than any case needs.
+    pub fn check_size(&self) -> Result<()> {
+        let inputs = self.inputs.iter().map(|(name, input)| (name.as_str(), input.shape()));
+        let outputs = self.outputs.iter().map(|(name, output)| (name.as_str(), output.shape.as_slice()));
+        let weights = self.weights.iter().flatten().map(|(name, shape)| (name.as_str(), shape.as_slice()));
+        check_sizes("input", inputs, LONGEST, INPUT_NUMBERS)?;
+        check_sizes("output", outputs, LONGEST, NUMBERS)?;
+        // A table of words is longer than any input.
+        check_sizes("weight", weights, NUMBERS, NUMBERS)?;
+        let largest = largest(&self.params);
+        ensure!(largest <= LONGEST as u64, "a parameter of {largest} is too large: at most {LONGEST}");
+        Ok(())
+    }
+
+    /// Refuses an output whose shape is not the expected one, before it is computed.
+    pub fn expect_shape(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let expected = &self.outputs.get(name).with_context(|| format!("the case expects no `{name}`"))?.shape;
+        ensure!(expected == shape, "output `{name}`: shape {shape:?}, expected {expected:?}");
+        Ok(())
+    }
+
     /// Names of what the case expects.
     pub fn output_names(&self) -> impl Iterator<Item = &str> {
         self.outputs.keys().map(String::as_str)

@@ -1,7 +1,7 @@
 //! The cases of losses and metrics of classifiers.
 
 use super::case::{Case, Outputs};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use candle_core::Tensor;
 use mm_core::eval::{classification_metrics, spoof_metrics};
 
@@ -21,7 +21,9 @@ fn logits_and_labels(case: &Case) -> Result<(Tensor, Vec<f32>, Vec<u32>)> {
 /// Accuracy, F1, recall, likelihood, calibration.
 pub fn metrics(case: &Case) -> Result<Outputs> {
     let (logits, flat, labels) = logits_and_labels(case)?;
-    let m = classification_metrics(&flat, logits.dim(1)?, &labels, case.param("ece_bins")?)?;
+    let bins = case.param("ece_bins")?;
+    ensure!(bins > 0, "no bins");
+    let m = classification_metrics(&flat, logits.dim(1)?, &labels, bins)?;
     Ok(Outputs::default()
         .scalar("accuracy", m.accuracy)
         .scalar("macro_f1", m.macro_f1)

@@ -2,7 +2,7 @@
 
 use super::case::{Case, Outputs};
 use super::networks::{by_published_name, import_weights, labels, mode};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use dmrnet::{Dmrnet, DmrnetConfig};
 use mm_core::data::{Batch, InputKind, InputSpec, Schema, Target};
@@ -22,7 +22,8 @@ const DMRNET_ORDER: [&str; 3] = ["rgb", "ir", "depth"];
 /// Schema and complete batch of the inputs called `inputs`, as the modalities `names`.
 fn data(case: &Case, names: [&str; 3], inputs: [&str; 3]) -> Result<(Schema, Batch)> {
     let images = inputs.map(|name| case.tensor(name)).into_iter().collect::<Result<Vec<Tensor>>>()?;
-    let specs = images.iter().map(|image| InputSpec::new(InputKind::Image, &image.dims()[1..])).collect();
+    let spec = |image: &Tensor| Ok(InputSpec::new(InputKind::Image, image.dims().get(1..).context("an input without samples")?));
+    let specs = images.iter().map(spec).collect::<Result<_>>()?;
     let schema = Schema::new(Modalities::new(names)?, specs, Target::Classes(vec!["attack".into(), "live".into()]))?;
     let samples = images[0].dim(0)?;
     let labels = labels(case).or_else(|_| Ok::<_, anyhow::Error>(Tensor::zeros(samples, candle_core::DType::U32, &Device::Cpu)?))?;
@@ -86,6 +87,7 @@ pub fn dmrnet(case: &Case) -> Result<Outputs> {
     import_weights(case, model.parameters(), &dmrnet::published_names(&schema.modalities))?;
     let mut outputs = Outputs::default();
     for mask in case.output_names().filter_map(|name| name.strip_prefix("logits:")) {
+        ensure!(mask.len() == DMRNET_ORDER.len(), "mask `{mask}`");
         let bits = mask.bytes().enumerate().map(|(slot, digit)| u16::from(digit == b'1') << slot).sum();
         let subset = Subset::from_bits(bits)?;
         let distribution = model.distribution(&batch.with_presence(Presence::uniform(subset, batch.len()))?)?;

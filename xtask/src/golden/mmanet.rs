@@ -1,7 +1,7 @@
 //! The cases of MMANet.
 
 use super::case::{Case, Outputs};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use mmanet::{Weighting, histogram_distance, margin_aware_distillation, reference_histogram_distance};
 
 /// Margin-aware distillation, both weightings and a zero row.
@@ -20,6 +20,7 @@ pub fn mad(case: &Case) -> Result<Outputs> {
 pub fn mar_distance(case: &Case) -> Result<Outputs> {
     let full = case.numbers("count_full")?;
     let counts = case.numbers("counts")?;
+    ensure!(!full.is_empty(), "no class is counted");
     let rows = || counts.chunks_exact(full.len());
     let smoothed: Vec<f64> = rows().map(|row| histogram_distance(row, &full)).collect();
     let reference: Vec<f64> = rows().map(|row| reference_histogram_distance(row, &full)).collect();

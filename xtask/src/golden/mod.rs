@@ -10,6 +10,8 @@ mod mmanet;
 mod mod_distill;
 mod networks;
 mod optimizers;
+#[cfg(test)]
+mod tests;
 mod two_sensors;
 mod udml;
 
@@ -28,9 +30,7 @@ pub struct GoldenArguments {
 /// Runs a file: one line a case, and `N passed, N failed` at the end.
 pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
     let text = std::fs::read(&arguments.file).with_context(|| format!("reading {}", arguments.file.display()))?;
-    let mut file: GoldenFile =
-        serde_json::from_slice(&text).with_context(|| format!("{} is not a golden-value file", arguments.file.display()))?;
-    file.share_weights();
+    let file = GoldenFile::parse(&text).with_context(|| format!("{} is not a golden-value file", arguments.file.display()))?;
     let (mut passed, mut failed) = (0, 0);
     for case in &file.cases {
         match compute(case).and_then(|outputs| case.compare(&outputs)) {
@@ -50,6 +50,7 @@ pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
 
 /// Our outputs for a case.
 fn compute(case: &Case) -> Result<Outputs> {
+    case.check_size()?;
     match case.op.as_str() {
         "network" => networks::network(case),
         "mad" => mmanet::mad(case),

@@ -26,6 +26,8 @@ fn optimizer_config(case: &Case) -> Result<OptimizerConfig> {
 pub fn optimizer(case: &Case) -> Result<Outputs> {
     let (start, target) = (case.tensor("parameter")?, case.tensor("target")?);
     let (count, steps): (usize, usize) = (start.elem_count(), case.param("steps")?);
+    let shape: Vec<usize> = [steps].into_iter().chain(start.dims().iter().copied()).collect();
+    case.expect_shape("trajectory", &shape)?;
     let parameters = Parameters::new(0, &Device::Cpu);
     let parameter = parameters.builder().get_with_hints(count, "p", Init::Const(0.0))?;
     let (_, variable) = parameters.variables().into_iter().next().context("one variable")?;
