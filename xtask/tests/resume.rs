@@ -63,9 +63,9 @@ fn epochs_done(folder: &Path) -> usize {
 }
 
 /// Trains a cell that is killed (SIGKILL) at random moments of its training; how often.
-fn run_killed(folder: &Path, cell: &CellSpec) -> usize {
+fn run_killed(folder: &Path, cell: &CellSpec, attempt: u64) -> usize {
     let folder = prepare(folder, cell);
-    let mut random = rng::stream(17, &cell.run, &[]);
+    let mut random = rng::stream(17, &cell.run, &[attempt]);
     let mut killed = 0;
     for target in [3, 9, 15, 21, 27, 33] {
         let target = target + random.random_range(0..5);
@@ -107,9 +107,16 @@ fn kill_nine_at_random_moments_changes_no_method() {
     for cell in &cells {
         let uninterrupted = run(&whole, cell);
         let resumed = broken.join(&cell.key);
-        let killed = run_killed(&broken, cell);
-        println!("{}: killed {killed} times", cell.run);
-        assert!(killed >= 2, "{} was killed {killed} times only", cell.run);
+        // A machine that is busy elsewhere may let a cell end unseen: then it is tried again.
+        let killed = (0..10).find_map(|attempt| {
+            let killed = run_killed(&broken, cell, attempt);
+            println!("{}: killed {killed} times", cell.run);
+            if killed < 2 {
+                std::fs::remove_dir_all(&resumed).unwrap();
+            }
+            (killed >= 2).then_some(killed)
+        });
+        assert!(killed.is_some(), "{} always ended before it was killed twice", cell.run);
         let weights = |folder: &Path| std::fs::read(folder.join("model.safetensors")).unwrap();
         assert!(weights(&resumed) == weights(&uninterrupted), "the weights of {} differ", cell.run);
         assert_eq!(result(&resumed), result(&uninterrupted), "{}", cell.run);

@@ -54,10 +54,9 @@ fn rates_are_exact_given_that_not_all_are_missing() {
 
 #[test]
 fn rates_close_to_one_end_at_once() {
-    let started = std::time::Instant::now();
-    let counts = frequencies(&Rates(vec![0.999999; 3]), 0b111, 3, 30_000);
+    // To draw until something is there would not end within a day.
+    let counts = frequencies(&Rates(vec![0.999999999; 3]), 0b111, 3, 30_000);
     assert!([1, 2, 4].iter().all(|&s: &usize| counts[s].abs_diff(10_000) < 400), "{counts:?}");
-    assert!(started.elapsed().as_secs() < 5);
     let nearly = 1.0 - f64::EPSILON / 2.0;
     assert_eq!(frequencies(&Rates(vec![1.0, nearly, 1.0]), 0b111, 3, 1000)[2], 1000);
 }

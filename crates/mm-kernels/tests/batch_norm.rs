@@ -6,7 +6,7 @@ use mm_kernels::Error;
 use mm_kernels::batch_norm::{BatchNormGradientsMut, BatchNormShape, batch_norm_backward, batch_norm_forward, scale_shift};
 use mm_kernels::simd::{Level, with_level};
 use proptest::prelude::*;
-use reference::{bits, error, on_threads, random};
+use reference::{bits, error, error_of_terms, on_threads, random};
 
 const EPS: f32 = 1e-5;
 
@@ -57,8 +57,8 @@ impl Case {
         (output.collect(), mean, variance)
     }
 
-    /// Largest error of the forward pass relative to its largest number, and of the gradients, against the textbook
-    /// formula in f64, relative to the terms they are sums of.
+    /// Largest errors of the forward pass and of the gradients against the textbook formula in f64, relative to the terms they
+    /// are sums of.
     fn errors(&self) -> [f64; 2] {
         let shape = self.shape;
         let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|&x| x.into()).collect() };
@@ -68,10 +68,13 @@ impl Case {
         let statistics =
             batch_norm_forward(shape, &self.input, &self.weight, &self.bias, EPS, self.residual.as_deref(), self.relu, &mut output)
                 .unwrap();
-        let forward = error(&output, &expected).max(error(&statistics.mean, &mean)).max(error(&statistics.variance, &variance));
-
         let (c, n) = (shape.channels, (shape.batch * shape.spatial) as f64);
         let std: Vec<f64> = variance.iter().map(|v| (v + f64::from(EPS)).sqrt()).collect();
+        let scaled = |(i, x): (usize, &f64)| (x * weight[self.channel(i)] / std[self.channel(i)]).abs();
+        let terms = input.iter().enumerate().map(scaled).fold(0.0, f64::max);
+        let forward = error_of_terms(&output, &expected, terms);
+        let forward = forward.max(error(&statistics.mean, &mean)).max(error(&statistics.variance, &variance));
+
         // The gate of the kernel's own output, so that a value at zero cannot fall on either side.
         let gated: Vec<f64> =
             self.gradient.iter().zip(&output).map(|(&g, &y)| if self.relu && y <= 0.0 { 0.0 } else { g.into() }).collect();

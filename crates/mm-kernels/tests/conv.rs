@@ -9,7 +9,7 @@ use mm_kernels::conv::{
 };
 use mm_kernels::simd::{Level, with_level};
 use proptest::prelude::*;
-use reference::{bits, error, on_threads, products, random};
+use reference::{bits, error, error_of_terms, on_threads, products, random};
 
 struct Case {
     shape: Conv2dShape,
@@ -56,29 +56,41 @@ impl Case {
     }
 
     fn reference(&self) -> Results<f64> {
+        self.sums(|term| term)
+    }
+
+    /// How large the largest sum of each result is, had its terms random signs.
+    fn sizes(&self) -> [f64; 4] {
+        let squares = self.sums(|term| term * term);
+        [squares.output, squares.input_gradient, squares.weight_gradient, squares.bias_gradient]
+            .map(|sums| sums.into_iter().fold(0.0, f64::max).sqrt())
+    }
+
+    /// Every result with `of` each of its terms.
+    fn sums(&self, of: impl Fn(f64) -> f64) -> Results<f64> {
         let s = &self.shape;
         let plane = s.out_height() * s.out_width();
         let wide = |x: &[f32], i: usize| f64::from(x[i]);
         let mut r = Results {
-            output: (0..s.output_length()).map(|i| wide(&self.bias, i / plane % s.out_channels)).collect(),
+            output: (0..s.output_length()).map(|i| of(wide(&self.bias, i / plane % s.out_channels))).collect(),
             input_gradient: vec![0.0; s.input_length()],
             weight_gradient: vec![0.0; s.weight_length()],
             bias_gradient: vec![0.0; s.out_channels],
         };
         products(s, 1, |i, w, o| {
-            r.output[o] += wide(&self.input, i) * wide(&self.weight, w);
-            r.input_gradient[i] += wide(&self.gradient, o) * wide(&self.weight, w);
-            r.weight_gradient[w] += wide(&self.gradient, o) * wide(&self.input, i);
+            r.output[o] += of(wide(&self.input, i) * wide(&self.weight, w));
+            r.input_gradient[i] += of(wide(&self.gradient, o) * wide(&self.weight, w));
+            r.weight_gradient[w] += of(wide(&self.gradient, o) * wide(&self.input, i));
         });
         for o in 0..s.output_length() {
-            r.bias_gradient[o / plane % s.out_channels] += wide(&self.gradient, o);
+            r.bias_gradient[o / plane % s.out_channels] += of(wide(&self.gradient, o));
         }
         r
     }
 
     /// Relative errors of output, input gradient, weight gradient and bias gradient: the worst of all instruction sets.
     fn errors(&self) -> [f64; 4] {
-        let expected = self.reference();
+        let (expected, sizes) = (self.reference(), self.sizes());
         let mut worst = [0.0f64; 4];
         for level in [Level::Portable, Level::Avx2, Level::Avx512] {
             let found = with_level(level, || self.run());
@@ -88,8 +100,8 @@ impl Case {
                 (&found.weight_gradient, &expected.weight_gradient),
                 (&found.bias_gradient, &expected.bias_gradient),
             ];
-            for (worst, (found, expected)) in worst.iter_mut().zip(pairs) {
-                *worst = worst.max(error(found, expected));
+            for ((worst, (found, expected)), size) in worst.iter_mut().zip(pairs).zip(sizes) {
+                *worst = worst.max(error_of_terms(found, expected, size));
             }
         }
         worst

@@ -183,7 +183,7 @@ fn weights_enter_the_total() {
         assert!((losses.total().unwrap().to_scalar::<f32>().unwrap() - expected).abs() < 1e-5);
         seen.push(value("ja"));
     }
-    assert!(seen[0] != seen[1] && seen.iter().all(|x| *x > 0.0));
+    assert!((seen[0] - seen[1]).abs() > 1e-3 && seen.iter().all(|x| *x > 1e-3), "{seen:?}");
 }
 
 /// Trains two-stage for one stage, or for both, and says which parameters moved in the second.
@@ -284,7 +284,8 @@ fn robust_mode_predicts_from_what_is_left() {
         let together = flat(&predictions.logits.get(i).unwrap());
         assert!(alone.iter().zip(&together).all(|(x, y)| (x - y).abs() < 1e-5));
     }
-    assert!(flat(&predictions.logits.get(0).unwrap()) != flat(&predictions.logits.get(6).unwrap()));
+    let [first, full] = [0, 6].map(|i| flat(&predictions.logits.get(i).unwrap()));
+    assert!(first.iter().zip(&full).any(|(a, b)| (a - b).abs() > 1e-3), "{first:?} {full:?}");
     // The teacher sees all, whatever was drawn.
     assert!(term(&model.loss(&batch, &step(1)).unwrap(), "ja").unwrap() > 0.0);
 }

@@ -300,7 +300,7 @@ fn the_static_phase_does_not_look_at_the_noise() -> Result<()> {
         Ok(value)
     };
     assert_eq!(task(0.5, 0.0)?, task(0.5, 2.0)?);
-    assert_ne!(task(0.1, 0.0)?, task(0.1, 2.0)?);
+    assert!((task(0.1, 0.0)? - task(0.1, 2.0)?).abs() > 1e-3, "{} {}", task(0.1, 0.0)?, task(0.1, 2.0)?);
     Ok(())
 }
 

@@ -10,10 +10,16 @@ pub fn random(seed: u64, length: usize) -> Vec<f32> {
     (0..length).map(|_| rng.random_range(-1.0f32..1.0)).collect()
 }
 
-/// Largest error, relative to the largest reference value (at least 1e-3).
+/// Largest error, relative to the largest reference value, or to the size of the numbers of [`random`] if that is larger.
 pub fn error(found: &[f32], reference: &[f64]) -> f64 {
+    error_of_terms(found, reference, 0.25)
+}
+
+/// Largest error, relative to the largest reference value, or to `size`, that of the terms that it is a sum of: a few sums may
+/// all cancel, and rounding is that of what is summed.
+pub fn error_of_terms(found: &[f32], reference: &[f64], size: f64) -> f64 {
     assert_eq!(found.len(), reference.len());
-    let scale = reference.iter().fold(1e-3f64, |a, b| a.max(b.abs()));
+    let scale = reference.iter().fold(size, |a, b| a.max(b.abs()));
     let worst = found.iter().zip(reference).map(|(&f, r)| {
         let e = (f64::from(f) - r).abs();
         if e.is_nan() { f64::INFINITY } else { e }
