@@ -15,6 +15,7 @@ mod tidy;
 mod train_curve;
 
 use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -93,12 +94,12 @@ fn computing(command: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// `RUST_LOG` chooses what is logged; warnings by default.
+/// `RUST_LOG` chooses what is logged; by default warnings, and what a bench finds in its data.
 fn init_logging(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,xtask::bench=info".into());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Human => builder.init(),
+        LogFormat::Human => builder.without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => builder.json().init(),
     }
 }

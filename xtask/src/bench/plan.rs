@@ -6,7 +6,7 @@ use super::cost::Scale;
 use super::method::{self, MethodName};
 use crate::dataset::Source;
 use anyhow::{Context, Result, bail};
-use mm_core::data::{Dataset, parse_table, parse_toml, utf8};
+use mm_core::data::{Dataset, LoadedData, parse_table, parse_toml, utf8};
 use mm_core::train::TrainConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -178,6 +178,7 @@ impl Plan {
                 corruptions.extend(entry.resolve(modalities).context("`[[corruptions]]`")?);
             }
             distinct("corruption", corruptions.iter().map(ToString::to_string)).context("`[[corruptions]]`")?;
+            self.tell(data, &loaded).with_context(context)?;
             let split = loaded.split_with(data.train_per_class, self.seeds[0]).with_context(context)?;
             let scale = Scale::new(&loaded, split, self.seeds[0]);
             for run in &self.runs {
@@ -208,6 +209,23 @@ impl Plan {
             }
         }
         Ok(cells)
+    }
+
+    /// Says what was read, how ids matched, and what the splits lack, before anything is trained. The reader has told its own remarks.
+    fn tell(&self, data: &DataEntry, loaded: &LoadedData) -> Result<()> {
+        let schema = loaded.data.schema();
+        let (samples, sensors, classes) = (loaded.data.len(), schema.modalities.len(), schema.target.classes());
+        tracing::info!("data `{}`: {samples} samples, {sensors} sensors, {classes} classes", data.name);
+        if loaded.ids.is_some() && loaded.files.len() > 1 {
+            loaded.files.iter().for_each(|file| tracing::info!("{file}"));
+        }
+        let mut remarks: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for &seed in &self.seeds {
+            let split = loaded.split_with(data.train_per_class, seed)?;
+            loaded.remarks_on(&split).into_iter().for_each(|remark| remarks.entry(remark).or_default().push(seed.to_string()));
+        }
+        remarks.iter().for_each(|(remark, seeds)| tracing::warn!("data `{}`, seed {}: {remark}", data.name, seeds.join(", ")));
+        Ok(())
     }
 
     /// The run's options, with the plan's network where they name none.

@@ -7,6 +7,7 @@ use super::text::parse_error;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 
 /// Sample -> row of each table.
 pub(super) type RowMaps = Vec<Vec<Option<usize>>>;
@@ -24,6 +25,16 @@ pub struct FileReport {
     pub unmatched: usize,
     /// Ids that other files have and it lacks.
     pub lacking: usize,
+}
+
+impl fmt::Display for FileReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, rows, matched, unmatched, lacking } = self;
+        if *unmatched == 0 && *lacking == 0 {
+            return write!(f, "{file}: {rows} ids, all match");
+        }
+        write!(f, "{file}: {rows} ids, {matched} in another file too, {unmatched} only here, {lacking} that others have are not here")
+    }
 }
 
 /// Rows of the same place are one sample.
