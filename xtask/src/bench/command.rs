@@ -123,7 +123,8 @@ fn print_cells(cells: &[CellSpec], jobs: usize) {
     }
     // A cell that two names share runs once.
     let costs: BTreeMap<&str, f64> = cells.iter().map(|cell| (cell.key.as_str(), cell.estimated_seconds)).collect();
-    println!("{} cells, about {:.0} s with {jobs} side by side", costs.len(), costs.values().sum::<f64>() / jobs as f64);
+    let (total, longest) = costs.values().fold((0.0, 0f64), |(total, longest), &cost| (total + cost, longest.max(cost)));
+    println!("{} cells, about {:.0} s with {jobs} side by side", costs.len(), longest.max(total / jobs as f64));
 }
 
 /// Threads or cells side by side.

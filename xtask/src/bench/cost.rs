@@ -16,11 +16,11 @@ mod rate {
     /// One value of a table, read from text.
     pub const VALUE: f64 = 1e-7;
     /// Initial value, checksums and file of one parameter.
-    pub const PARAMETER: f64 = 4e-8;
+    pub const PARAMETER: f64 = 6e-8;
     /// One parameter in one step of the optimizer, its gradient included.
     pub const UPDATE: f64 = 2e-9;
     /// The same where the parameters do not fit the caches.
-    pub const LARGE_UPDATE: f64 = 7e-9;
+    pub const LARGE_UPDATE: f64 = 9e-9;
     /// One multiplication of the network for one training sample, forward and backward.
     pub const TRAINED: f64 = 6e-11;
     /// One multiplication for one sample that is predicted.
