@@ -54,7 +54,7 @@ fn what_is_not_safetensors_is_named() {
         assert!(problem.contains(name) && parts.iter().all(|part| problem.contains(part)), "{problem}");
     }
     // Nothing is known of these, so it is said what the header lacks.
-    for bytes in [b"\x80\x09 none".as_slice(), b"\0\0\0\0\0\0\0\0\0", b"\x05\0\0\0\0\0\0\0{}   "] {
+    for bytes in [b"\x80\x09 none".as_slice(), b"\0\0\0\0\0\0\0\0\0", b"\x05\0\0\0\0\0\0\0{}  "] {
         let path = folder.path().join("unknown");
         std::fs::write(&path, bytes).unwrap();
         assert!(problem(&path).contains("unknown: ") && !problem(&path).contains("PyTorch"), "{}", problem(&path));
