@@ -12,6 +12,8 @@ pub struct Outcomes {
     right: Vec<u8>,
     /// 1 where evaluated, sample-major.
     evaluated: Vec<u8>,
+    /// Which samples these are, where known.
+    ids: Option<Vec<u64>>,
 }
 
 impl Outcomes {
@@ -39,7 +41,20 @@ impl Outcomes {
                 };
             }
         }
-        Ok(Self { columns, samples, right, evaluated })
+        Ok(Self { columns, samples, right, evaluated, ids: None })
+    }
+
+    /// Says which samples these are: samples of several seeds with one id are one sample. Without, every seed has samples of its own.
+    pub fn with_ids(self, ids: Vec<u64>) -> Result<Self> {
+        if ids.len() != self.samples {
+            return Err(Error::Data(format!("{} ids for {} samples", ids.len(), self.samples)));
+        }
+        let mut sorted = ids.clone();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::Data(format!("two samples have the id {}", pair[0])));
+        }
+        Ok(Self { ids: Some(ids), ..self })
     }
 
     /// Number of columns.
@@ -50,6 +65,11 @@ impl Outcomes {
     /// Number of test samples.
     pub fn samples(&self) -> usize {
         self.samples
+    }
+
+    /// Which sample it is, where known.
+    pub(super) fn id(&self, sample: usize) -> Option<u64> {
+        self.ids.as_ref().map(|ids| ids[sample])
     }
 
     /// 1 for each column that got this sample right.

@@ -47,6 +47,12 @@ pub struct Runs<'a> {
 /// `[run][seed][available]`: right or wrong for each test sample; run 0 is the teacher.
 pub type Outcomes = Vec<Vec<Vec<Vec<bool>>>>;
 
+/// What was tested, on which rows of the data set with each seed.
+pub struct Tested {
+    pub outcomes: Outcomes,
+    pub samples: Vec<Vec<usize>>,
+}
+
 /// A teacher that several students share.
 struct Shared(Arc<CachedTeacher>);
 
@@ -67,7 +73,7 @@ struct Seed {
 
 impl Runs<'_> {
     /// Trains and tests all.
-    pub fn all(&self) -> Result<Outcomes> {
+    pub fn all(&self) -> Result<Tested> {
         let seeds: Vec<Seed> = in_parallel(self.setting.seeds as usize, |seed| self.seed(self.setting.first_seed + seed as u64))?;
         let (runs, sets) = (self.runs.len(), self.available.len());
         let cells = in_parallel(seeds.len() * sets * runs, |cell| {
@@ -82,7 +88,8 @@ impl Runs<'_> {
         let of_run = |run: usize| -> Vec<Vec<Vec<bool>>> {
             (0..seeds.len()).map(|seed| (0..sets).map(|set| cells[(seed * sets + set) * runs + run].clone()).collect()).collect()
         };
-        Ok(std::iter::once(teacher).chain((0..runs).map(of_run)).collect())
+        let outcomes = std::iter::once(teacher).chain((0..runs).map(of_run)).collect();
+        Ok(Tested { outcomes, samples: seeds.into_iter().map(|s| s.split.test).collect() })
     }
 
     fn seed(&self, seed: u64) -> Result<Seed> {

@@ -79,10 +79,9 @@ fn main() -> Result<()> {
         if setting.seeds == 0 {
             bail!("at least one seed is needed");
         }
-        let outcomes =
-            Runs { card: &card, available: &arguments.available, runs: &runs, setting, validation: arguments.validation }.all()?;
+        let tested = Runs { card: &card, available: &arguments.available, runs: &runs, setting, validation: arguments.validation }.all()?;
         let names: Vec<&str> = std::iter::once(report::TEACHER).chain(runs.iter().map(|(name, _)| name.as_str())).collect();
-        let table = report::compare(&names, &arguments.available, &outcomes, setting)?;
+        let table = report::compare(&names, &arguments.available, &tested, setting)?;
         report::print(&table);
         tables.push(table);
     }

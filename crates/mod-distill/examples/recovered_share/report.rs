@@ -1,9 +1,9 @@
 //! Accuracies, differences and recovered shares, with 95 % intervals.
 
-use crate::cells::{Outcomes, Setting};
+use crate::cells::{Setting, Tested};
 use anyhow::{Context, Result};
 use mm_core::rng;
-use mm_core::statistics::{Bootstrap, Interval, Outcomes as Rows, Resamples, Statistic, holm, verdict};
+use mm_core::statistics::{Bootstrap, Interval, LEVEL, Outcomes as Rows, Resamples, Statistic, simultaneous};
 use rand::RngExt;
 use serde_json::{Value, json};
 
@@ -15,13 +15,17 @@ pub const CONCATENATION: &str = "without CTN";
 const RESAMPLES: usize = 4000;
 
 /// One table of a size: every run on every set of available views, and on their mean.
-pub fn compare(names: &[&str], available: &[String], outcomes: &Outcomes, setting: Setting) -> Result<Value> {
+pub fn compare(names: &[&str], available: &[String], tested: &Tested, setting: Setting) -> Result<Value> {
+    let Tested { outcomes, samples } = tested;
     let position = |name: &str| names.iter().position(|n| *n == name);
     let (teacher, alone) = (position(TEACHER).context("no teacher")?, position(ALONE).context("nothing to compare with")?);
     // One table a seed; its columns are the sets of the first run, of the second, and so on.
     let text = |right: &Vec<bool>| right.iter().map(|&r| if r { '1' } else { '0' }).collect::<String>();
     let seeds = outcomes.first().map_or(0, Vec::len);
-    let rows = |seed: usize| Rows::from_rows(&outcomes.iter().flat_map(|run| run[seed].iter().map(text)).collect::<Vec<_>>());
+    let rows = |seed: usize| {
+        let rows: Vec<String> = outcomes.iter().flat_map(|run| run[seed].iter().map(text)).collect();
+        Rows::from_rows(&rows)?.with_ids(samples[seed].iter().map(|&row| row as u64).collect())
+    };
     let resampled = Bootstrap::default().run(&(0..seeds).map(rows).collect::<mm_core::Result<Vec<_>>>()?)?;
 
     let mut table = Vec::new();
@@ -29,15 +33,14 @@ pub fn compare(names: &[&str], available: &[String], outcomes: &Outcomes, settin
     for (set, sets) in each.chain([("mean", (0..available.len()).collect())]) {
         let mean = |run: usize| Statistic::Mean(sets.iter().map(|s| run * available.len() + s).collect());
         let runs: Vec<Resamples> = (0..names.len()).map(|run| resampled.statistic(&mean(run))).collect::<mm_core::Result<_>>()?;
-        let mut entries: Vec<Value> = names.iter().zip(&runs).map(|(name, r)| json!({"run": name, "accuracy": r.interval()})).collect();
+        let mut entries: Vec<Value> =
+            names.iter().zip(&runs).map(|(name, r)| json!({"run": name, "accuracy": r.estimate().interval(LEVEL)})).collect();
         for (reference, key) in [(Some(alone), "minus_alone"), (position(CONCATENATION), "minus_concatenation")] {
             let Some(reference) = reference else { continue };
             let others: Vec<usize> = (0..names.len()).filter(|run| ![teacher, alone, reference].contains(run)).collect();
-            let differences: Vec<_> = others.iter().map(|&run| runs[run].difference(&runs[reference])).collect();
-            let adjusted = holm(&differences.iter().map(|d| d.p).collect::<Vec<_>>());
-            for ((run, difference), p) in others.into_iter().zip(differences).zip(adjusted) {
-                let found = verdict(difference.interval.estimate, p).to_string();
-                entries[run][key] = json!({"difference": difference.interval, "adjusted_p": p, "verdict": found});
+            let differences: Vec<_> = others.iter().map(|&run| runs[run].minus(&runs[reference]).estimate()).collect();
+            for (run, d) in others.into_iter().zip(simultaneous(&differences)) {
+                entries[run][key] = json!({"difference": d.interval, "adjusted_p": d.adjusted_p, "verdict": d.verdict.to_string()});
             }
         }
         for run in (0..names.len()).filter(|run| ![teacher, alone].contains(run)) {
