@@ -110,8 +110,22 @@ fn splits_say_which_class_is_too_small() {
     assert!(error.contains("class `class-1` has 1 training samples; 2 per class were asked for"), "{error}");
     let groups: Vec<String> = (0..13).map(|i| (i / 10).to_string()).collect();
     let error = SplitSpec::default().draw_grouped(&data, &groups, 0).unwrap_err().to_string();
-    assert!(error.contains("is in too few groups"), "{error}");
+    let said = "class `class-0` cannot be split by group: it is in 1 group, 2 too few for 3 parts (train, validation, test); set `validation = 0`";
+    assert!(error.contains(said) && error.contains("`part` column"), "{error}");
+    // With two parts one group fewer is lacking, and there is no validation part to do without.
+    let two_parts = SplitSpec { validation: Amount::PerClass(0), ..SplitSpec::default() };
+    let error = two_parts.draw_grouped(&data, &groups, 0).unwrap_err().to_string();
+    assert!(error.contains("1 too few for 2 parts (train, test); say in"), "{error}");
+    // Three groups would do, but two of them hold the other class as well.
+    let error = SplitSpec::default().draw_grouped(&table([vec![0; 40], vec![1; 3]].concat(), 2), &lopsided(), 0).unwrap_err().to_string();
+    assert!(error.contains("could not be dealt to 3 parts"), "{error}");
     assert!(Split::from_parts(&[Part::Train, Part::Train]).unwrap_err().to_string().contains("the test part"));
+}
+
+/// 43 samples: class 0 in three groups of very different size, class 1 in the largest of them and in two more.
+fn lopsided() -> Vec<String> {
+    let of = |i: usize| if i < 38 { "a" } else { ["b", "c", "a", "d", "e"][i - 38] };
+    (0..43).map(|i| of(i).to_string()).collect()
 }
 
 #[test]

@@ -197,13 +197,12 @@ impl SplitSpec {
         }
         let [test, validation, train] = parts;
         let split = Split { train, validation, test };
-        for (part, rows, targets) in
-            [("train", &split.train, &targets[2]), ("validation", &split.validation, &targets[1]), ("test", &split.test, &targets[0])]
-        {
+        let parts = [("train", &split.train, &targets[2]), ("validation", &split.validation, &targets[1]), ("test", &split.test, &targets[0])];
+        for (part, rows, targets) in parts {
             let found: HashSet<usize> = rows.iter().map(|&row| data.label(row) as usize).collect();
             if let Some(class) = (0..classes).find(|c| targets[*c] > 0.0 && !found.contains(c)) {
-                let name = class_name(data, class);
-                return Err(Error::Data(format!("class `{name}` is in too few groups: none is left for the {part} part")));
+                let wanted: Vec<&str> = parts.iter().filter(|(_, _, targets)| targets[class] > 0.0).map(|(part, ..)| *part).collect();
+                return Err(too_few_groups(data, groups, class, part, &wanted));
             }
         }
         split.sorted()
@@ -240,6 +239,21 @@ impl Split {
         }
         Ok(self)
     }
+}
+
+/// Groups of a class are too few, or too large, for one to be left for each part.
+fn too_few_groups(data: &dyn Dataset, groups: &[String], class: usize, part: &str, wanted: &[&str]) -> Error {
+    let name = class_name(data, class);
+    let found = (0..data.len()).filter(|&row| data.label(row) as usize == class).map(|row| &groups[row]).collect::<HashSet<_>>().len();
+    let parts = format!("{} parts ({})", wanted.len(), wanted.join(", "));
+    let problem = match wanted.len().saturating_sub(found) {
+        0 => format!("its {found} groups could not be dealt to {parts}: none was left for {part}"),
+        lacking => format!("it is in {found} group{}, {lacking} too few for {parts}", if found == 1 { "" } else { "s" }),
+    };
+    let fewer = if wanted.contains(&"validation") { "set `validation = 0` in `[split]`, " } else { "" };
+    Error::Data(format!(
+        "class `{name}` cannot be split by group: {problem}; {fewer}say in a `part` column which group goes where, add groups of this class, or split without `group`"
+    ))
 }
 
 fn class_name(data: &dyn Dataset, class: usize) -> &str {
