@@ -10,6 +10,7 @@ mod memory;
 mod perf;
 mod report;
 mod result;
+mod rows;
 mod sanitize;
 mod tidy;
 mod train_curve;

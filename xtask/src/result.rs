@@ -1,5 +1,6 @@
 //! What one finished cell (data, run, seed) leaves behind: `result.json`, all the report is made from.
 
+use crate::rows::Rows;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -22,13 +23,28 @@ pub struct CellResult {
     pub classes: Vec<String>,
     /// Test samples.
     pub test_samples: usize,
+    /// Which rows of the data set they are; results without are of an older version.
+    #[serde(default)]
+    pub test_rows: Option<Rows>,
+    /// What the test samples have, one entry a modality.
+    #[serde(default)]
+    pub readings: Vec<Readings>,
+    /// Remarks on the data as read.
+    #[serde(default)]
+    pub data_remarks: Vec<String>,
     /// One entry per evaluated combination, in the order of `Subset::all_non_empty`.
     pub combinations: Vec<CombinationResult>,
-    /// One entry per corruption, severity and corrupted subset, evaluated with all modalities present.
+    /// Combinations that were asked for and of which no sample could be evaluated.
+    #[serde(default)]
+    pub not_evaluated: Vec<NotEvaluated>,
+    /// All test samples with everything each of them has and nothing corrupted: what corruptions are compared with.
+    #[serde(default)]
+    pub clean: Option<CleanResult>,
+    /// One entry per corruption, severity and corrupted subset, evaluated with everything each sample has.
     #[serde(default)]
     pub corruptions: Vec<CorruptionResult>,
-    /// Means over the combinations.
-    pub summary: Summary,
+    /// Means over the combinations; absent if none was evaluated.
+    pub summary: Option<Summary>,
     /// Cost of the cell.
     pub cost: Cost,
     /// Training history, one entry an epoch.
@@ -47,10 +63,58 @@ pub struct CombinationResult {
     pub subset: String,
     /// Its metrics.
     pub metrics: Metrics,
-    /// One character a test sample: `1` right, `0` wrong, `-` not evaluated (a modality is naturally absent).
+    /// One character a test sample: `1` right, `0` wrong, `-` not evaluated.
     pub correct: String,
+    /// Why the samples that are missing from `metrics` are.
+    #[serde(default)]
+    pub excluded: Excluded,
     /// `confusion[true][predicted]`.
     pub confusion: Vec<Vec<u32>>,
+}
+
+/// Samples that were not evaluated, each counted once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excluded {
+    /// They have no reading of a modality of the combination.
+    pub absent: usize,
+    /// They have all of its readings, but one at least is not finite.
+    pub non_finite: usize,
+    /// The model cannot predict from it.
+    pub unusable: usize,
+}
+
+/// A combination that was asked for and of which no sample could be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotEvaluated {
+    /// The combination as text.
+    pub subset: String,
+    /// Why.
+    pub excluded: Excluded,
+}
+
+/// What test samples have of one modality.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readings {
+    /// Name of the modality.
+    pub modality: String,
+    /// Readings that can be used.
+    pub present: usize,
+    /// Samples without a reading.
+    pub absent: usize,
+    /// Readings that count as absent because of a value that is not finite.
+    pub non_finite: usize,
+}
+
+/// Test metrics without any corruption, on what each sample has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CleanResult {
+    /// Its metrics.
+    pub metrics: Metrics,
+    /// As in [`CombinationResult`].
+    pub correct: String,
+    /// As in [`CombinationResult`].
+    #[serde(default)]
+    pub excluded: Excluded,
 }
 
 /// Test metrics under one corruption.
@@ -62,10 +126,13 @@ pub struct CorruptionResult {
     pub severity: u8,
     /// The corrupted modalities as text.
     pub subset: String,
-    /// Metrics with all modalities present.
+    /// Metrics with everything each sample has.
     pub metrics: Metrics,
     /// As in [`CombinationResult`].
     pub correct: String,
+    /// As in [`CombinationResult`].
+    #[serde(default)]
+    pub excluded: Excluded,
     /// Non-finite values met and treated as absent (sample-modality pairs).
     pub non_finite: usize,
 }

@@ -110,7 +110,8 @@ fn splits_say_which_class_is_too_small() {
     assert!(error.contains("class `class-1` has 1 training samples; 2 per class were asked for"), "{error}");
     let groups: Vec<String> = (0..13).map(|i| (i / 10).to_string()).collect();
     let error = SplitSpec::default().draw_grouped(&data, &groups, 0).unwrap_err().to_string();
-    let said = "class `class-0` cannot be split by group: it is in 1 group, 2 too few for 3 parts (train, validation, test); set `validation = 0`";
+    let said =
+        "class `class-0` cannot be split by group: it is in 1 group, 2 too few for 3 parts (train, validation, test); set `validation = 0`";
     assert!(error.contains(said) && error.contains("`part` column"), "{error}");
     // With two parts one group fewer is lacking, and there is no validation part to do without.
     let two_parts = SplitSpec { validation: Amount::PerClass(0), ..SplitSpec::default() };

@@ -103,7 +103,8 @@ pub fn run(arguments: BenchArguments) -> Result<ExitCode> {
         eprintln!("error: {failure}");
     }
     if !results.is_empty() {
-        let paths = report::write(output.for_report()?, &plan.name, &plan.description, &results, &failures)?;
+        let settings = report::Settings { failure: plan.failure_rates(), ..report::Settings::default() };
+        let paths = report::write(output.for_report()?, &plan.name, &plan.description, &results, &failures, &settings)?;
         eprintln!("{} of {} cells new in {:.1} s", outcome.finished, cells.len(), started.elapsed().as_secs_f64());
         println!("{}", paths.html.display());
     }

@@ -4,6 +4,7 @@ mod cell;
 mod command;
 mod corruption;
 mod cost;
+mod counts;
 mod failure;
 mod interrupt;
 mod method;

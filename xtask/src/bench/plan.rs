@@ -5,7 +5,8 @@ use super::corruption::CorruptionEntry;
 use super::cost::Scale;
 use super::method::{self, MethodName};
 use crate::dataset::Source;
-use anyhow::{Context, Result, bail};
+use crate::report::{FailureRates, check_failure};
+use anyhow::{Context, Result, anyhow, bail};
 use mm_core::data::{Dataset, LoadedData, parse_table, parse_toml, utf8};
 use mm_core::train::TrainConfig;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub struct Plan {
     /// Corruptions to evaluate with all modalities present.
     #[serde(default)]
     corruptions: Vec<CorruptionEntry>,
+    /// How often each sensor fails, for a further mean in the report. No part of a cell.
+    #[serde(default)]
+    failure: Option<FailureRates>,
     /// The data sets, or variants of one.
     pub data: Vec<DataEntry>,
     /// The runs.
@@ -64,6 +68,9 @@ pub struct DataEntry {
     /// Training settings for this data.
     #[serde(default)]
     train: toml::Table,
+    /// How often each sensor fails, in place of the plan's rates.
+    #[serde(default)]
+    failure: Option<FailureRates>,
 }
 
 /// One run of a plan.
@@ -133,6 +140,12 @@ impl Plan {
         distinct("name of [[runs]]", self.runs.iter().map(RunEntry::name))
     }
 
+    /// The failure rates of each data entry that has some: its own or the plan's.
+    pub fn failure_rates(&self) -> BTreeMap<String, FailureRates> {
+        let of = |data: &DataEntry| Some((data.name.clone(), data.failure.clone().or_else(|| self.failure.clone())?));
+        self.data.iter().filter_map(of).collect()
+    }
+
     /// One seed and few epochs: does everything work?
     pub fn quick(&mut self) {
         self.name = format!("{}-quick", self.name);
@@ -173,6 +186,9 @@ impl Plan {
                 }
                 None => None,
             };
+            if let Some(rates) = data.failure.as_ref().or(self.failure.as_ref()) {
+                check_failure(rates, modalities.names()).map_err(|problem| anyhow!(problem)).with_context(context)?;
+            }
             let mut corruptions = Vec::new();
             for entry in &self.corruptions {
                 corruptions.extend(entry.resolve(modalities).context("`[[corruptions]]`")?);

@@ -1,15 +1,18 @@
 //! The child process: trains and evaluates one cell.
 
 use super::cell::{CellSpec, Resolved};
+use super::counts::TestSamples;
 use super::{corruption, method, output};
 use crate::child;
 use crate::dataset::Source;
 use crate::memory::peak_memory_bytes;
 use crate::result::*;
+use crate::rows::Rows;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
+use mm_core::Subset;
 use mm_core::data::{Dataset, LoadedData, Standardizer};
-use mm_core::eval::{Evaluation, default_combinations, evaluate_combinations};
+use mm_core::eval::{default_combinations, evaluate_combinations};
 use mm_core::nn::is_running_statistic;
 use mm_core::predict::Predictor;
 use mm_core::train::{CheckpointConfig, Progress, TrainOutcome, fit};
@@ -19,6 +22,8 @@ use std::time::Instant;
 
 /// Test samples per batch.
 const EVALUATION_BATCH: usize = 512;
+/// Where there are too many combinations for all, all cells evaluate the same ones: what seeds and runs do not share cannot be compared.
+const COMBINATION_DRAW: u64 = 0;
 
 /// Arguments of the hidden `cell` command.
 #[derive(clap::Args)]
@@ -59,22 +64,23 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
         CheckpointConfig { folder: folder.join("checkpoints"), every_seconds: arguments.checkpoint_seconds, fingerprint: spec.key.clone() };
     let outcome = fit(&mut *method, data, &split.train, &split.validation, &resolved.train, Some(&checkpoints), &Progress::hidden())?;
 
-    let subsets = match &resolved.combinations {
+    let subsets: Vec<Subset> = match &resolved.combinations {
         Some(names) => names.iter().map(|n| schema.modalities.parse(n)).collect::<Result<_, _>>()?,
-        None => default_combinations(schema.modalities.len(), resolved.train.seed),
+        None => default_combinations(schema.modalities.len(), COMBINATION_DRAW),
     };
     let evaluation_started = Instant::now();
     let predictor: &dyn Predictor = &*method;
     let evaluation = evaluate_combinations(predictor, data, &split.test, &subsets, EVALUATION_BATCH, &device)?;
     let evaluation_seconds = evaluation_started.elapsed().as_secs_f64();
 
-    let corruptions = corruption::evaluate(predictor, data, &split.test, &resolved.corruptions, resolved.train.seed, &device)?;
+    let (clean, corruptions) = corruption::evaluate(predictor, data, &split.test, &resolved.corruptions, resolved.train.seed, &device)?;
 
     let parameters = method.parameters();
     parameters.save(&folder.join("model.safetensors"), |name| method.is_deployed(name))?;
     write_json(&folder.join("standardizer.json"), &standardizer)?;
 
     let modalities = &schema.modalities;
+    let samples = TestSamples::new(data, &split.test, &loaded.joined.non_finite);
     let combinations: Vec<CombinationResult> = evaluation
         .combinations
         .iter()
@@ -82,9 +88,15 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
             subset: modalities.format(c.subset),
             metrics: metrics(&c.metrics, c.spoof.as_ref()),
             correct: c.correct.iter().map(|x| x.map_or('-', |right| if right { '1' } else { '0' })).collect(),
+            excluded: samples.excluded(c.subset, true),
             confusion: c.confusion.clone(),
         })
         .collect();
+    let evaluated = |subset: &Subset| evaluation.combinations.iter().any(|c| c.subset == *subset);
+    let left_out = |&subset: &Subset| NotEvaluated {
+        subset: modalities.format(subset),
+        excluded: samples.excluded(subset, predictor.supports(subset)),
+    };
     let full = modalities.format(modalities.full());
     let cost = Cost {
         train_seconds: outcome.seconds,
@@ -113,12 +125,17 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
         modalities: modalities.names().to_vec(),
         classes: schema.target.class_names().to_vec(),
         test_samples: split.test.len(),
-        summary: summary(&evaluation, &combinations, &full),
+        test_rows: Some(Rows::new(split.test.clone())),
+        readings: samples.readings(modalities),
+        data_remarks: loaded.joined.remarks.clone(),
+        summary: summary(&combinations, &full),
         combinations,
+        not_evaluated: subsets.iter().filter(|s| !evaluated(s)).map(left_out).collect(),
+        clean,
         corruptions,
         cost,
         epochs: epochs(&outcome),
-        notes: outcome.notes.clone(),
+        notes: outcome.notes.clone().into_iter().chain(not_finite(&outcome)).collect(),
         provenance: Provenance {
             version: crate::result::version(),
             data_hash: resolved.data_hash.clone(),
@@ -126,7 +143,10 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
             finished_at: jiff::Timestamp::now().to_string(),
         },
     };
-    write_json(&folder.join("result.json"), &result)?;
+    let bytes = serde_json::to_vec(&result)?;
+    // A number that is not finite would be written as null, and the result could never be read.
+    serde_json::from_slice::<CellResult>(&bytes).context("the result holds a number that is not finite")?;
+    write_atomically(&folder.join("result.json"), &bytes)?;
     output::remove_checkpoints(&checkpoints.folder)
 }
 
@@ -158,25 +178,36 @@ pub(super) fn metrics(m: &mm_core::eval::ClassificationMetrics, spoof: Option<&m
     }
 }
 
-fn summary(evaluation: &Evaluation, combinations: &[CombinationResult], full: &str) -> Summary {
-    let worst = combinations.iter().min_by(|a, b| a.metrics.accuracy.total_cmp(&b.metrics.accuracy));
-    let worst_accuracy = worst.map_or(f64::NAN, |c| c.metrics.accuracy);
+/// Means over the combinations; nothing if there are none.
+fn summary(combinations: &[CombinationResult], full: &str) -> Option<Summary> {
+    let worst = combinations.iter().min_by(|a, b| a.metrics.accuracy.total_cmp(&b.metrics.accuracy))?;
     let full = combinations.iter().find(|c| c.subset == full).map(|c| c.metrics.accuracy);
-    Summary {
-        mean: evaluation.mean_accuracy(),
-        worst: worst_accuracy,
-        worst_subset: worst.map(|c| c.subset.clone()).unwrap_or_default(),
+    Some(Summary {
+        mean: combinations.iter().map(|c| c.metrics.accuracy).sum::<f64>() / combinations.len() as f64,
+        worst: worst.metrics.accuracy,
+        worst_subset: worst.subset.clone(),
         full,
-        gap: full.map(|full| full - worst_accuracy),
-    }
+        gap: full.map(|full| full - worst.metrics.accuracy),
+    })
 }
 
+/// The training history; what was not finite is left out, and [`not_finite`] says so.
 fn epochs(outcome: &TrainOutcome) -> Vec<EpochRecord> {
     let record = |log: &mm_core::train::EpochLog| EpochRecord {
         epoch: log.epoch,
         learning_rate: log.learning_rate,
-        losses: log.losses.clone(),
-        validation_accuracy: log.validation_accuracy,
+        losses: log.losses.iter().filter(|(_, loss)| loss.is_finite()).map(|(name, loss)| (name.clone(), *loss)).collect(),
+        validation_accuracy: log.validation_accuracy.filter(|accuracy| accuracy.is_finite()),
     };
     outcome.history.iter().map(record).collect()
+}
+
+fn not_finite(outcome: &TrainOutcome) -> Option<String> {
+    let of_epoch = |log: &mm_core::train::EpochLog| {
+        let names: Vec<&str> = log.losses.iter().filter(|(_, loss)| !loss.is_finite()).map(|(name, _)| name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("{} in epoch {}", names.join(", "), log.epoch))
+    };
+    let found: Vec<String> = outcome.history.iter().filter_map(of_epoch).collect();
+    let first = found.first()?;
+    Some(format!("losses that are not finite in {} epochs, first {first}", found.len()))
 }

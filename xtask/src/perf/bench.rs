@@ -64,7 +64,7 @@ fn ours(Arrangement { jobs, threads }: Arrangement) -> Result<Timing> {
         bail!("the bench failed: {status}");
     }
     let cells = cell_results(folder.path())?;
-    let mean_accuracy = cells.iter().map(|cell| cell.summary.mean).sum::<f64>() / cells.len() as f64;
+    let mean_accuracy = cells.iter().filter_map(|cell| Some(cell.summary.as_ref()?.mean)).sum::<f64>() / cells.len() as f64;
     let peak_memory_bytes = cells.iter().filter_map(|cell| cell.cost.peak_memory_bytes).max().unwrap_or_default();
     Ok(Timing { seconds, mean_accuracy, peak_memory_bytes })
 }

@@ -78,13 +78,11 @@ fn ours(folder: &Path, plan: &toml::Table, jobs: usize) -> Result<Vec<Accuracy>>
     if !status.success() {
         bail!("the bench failed: {status}");
     }
-    let accuracy = |cell: CellResult| Accuracy {
-        method: cell.method,
-        size: cell.data,
-        mean_accuracy: cell.summary.mean,
-        worst_accuracy: cell.summary.worst,
+    let accuracy = |cell: CellResult| {
+        let summary = cell.summary.context("a cell evaluated nothing")?;
+        Ok(Accuracy { method: cell.method, size: cell.data, mean_accuracy: summary.mean, worst_accuracy: summary.worst })
     };
-    Ok(cell_results(&out)?.into_iter().map(accuracy).collect())
+    cell_results(&out)?.into_iter().map(accuracy).collect()
 }
 
 /// The rows of each part, by the name of the plan's data.

@@ -1,6 +1,6 @@
 //! The report as Markdown: the tables, without the pictures.
 
-use super::analysis::{DataReport, Report};
+use super::analysis::{DataReport, Difference, Report, Value};
 use super::words::*;
 
 /// Sets of sensors listed in the table.
@@ -13,8 +13,8 @@ pub fn text(report: &Report) -> String {
         out += &format!("\n{}\n", escape(&report.description));
     }
     out += &format!(
-        "\nAccuracies in percent, differences in percentage points. `±` is the standard deviation over seeds, `[low, high]` a 95 % interval from a \
-         paired bootstrap over seeds and test samples ({} resamples); verdicts are Holm-adjusted.\n",
+        "\nAccuracies in percent, differences in percentage points. `±` is the standard deviation over seeds, `[low, high]` {INTERVALS} ({} \
+         resamples).\n",
         report.resamples
     );
     out += &list("Notes", &report.notes);
@@ -54,7 +54,12 @@ fn data_section(data: &DataReport) -> String {
         out += &format!("- **{}**: {}. {}\n", headline.measure, interval(&headline.value), escape(&sentence(headline, &data.reference)));
     }
     out += &list("Before reading the numbers", &data.remarks);
+    out += &list("Remarks on the data as read", &data.data_remarks);
+    if data.runs.is_empty() {
+        return out + &samples(data);
+    }
     out += &summary(data);
+    out += &samples(data);
     out += &severity(data);
     out += &sensors(data);
     out += &cost(data);
@@ -64,16 +69,62 @@ fn data_section(data: &DataReport) -> String {
 
 fn summary(data: &DataReport) -> String {
     let reference = format!("Δ mean to {}", escape(&data.reference));
+    let judged = |d: Option<Difference>| d.map_or(["–".into(), "–".into()], |d| [difference(&d), d.verdict.to_string()]);
     let rows = data.runs.iter().map(|run| {
-        let optional = |v: &Option<super::analysis::Value>| v.as_ref().map_or("–".into(), value);
-        let (delta, verdict) = match &run.comparison {
-            Some(c) => (difference(&c.mean.difference), c.mean.verdict.to_string()),
-            None => ("–".into(), "–".into()),
-        };
+        let optional = |v: &Option<Value>| v.as_ref().map_or("–".into(), value);
         let mean = format!("{} {}", value(&run.mean), range(&run.mean.interval));
-        vec![escape(&run.run), mean, value(&run.worst), optional(&run.full), optional(&run.gap), delta, verdict]
+        let mut row = vec![escape(&run.run), mean, value(&run.worst), optional(&run.full), optional(&run.gap)];
+        row.extend(judged(run.comparison.as_ref().and_then(|c| c.mean)));
+        row
     });
-    format!("\n### Summary\n\n{}", table(&["Method", "Mean", "Worst", "Full", "Gap", &reference, "Verdict"], rows.collect()))
+    let mut out = format!("\n### Summary\n\n{}", table(&["Method", "Mean", "Worst", "Full", "Gap", &reference, "Verdict"], rows.collect()));
+    if let Some(given) = &data.failure_rates {
+        let rows = data.runs.iter().map(|run| {
+            let expected = run.failure.as_ref().map_or("–".into(), |f| {
+                format!("{} {} {}", value(&f.value), range(&f.value.interval), covered(f.covered)).trim_end().to_string()
+            });
+            let mut row = vec![escape(&run.run), expected];
+            row.extend(judged(run.comparison.as_ref().and_then(|c| c.failure)));
+            row
+        });
+        out += &format!(
+            "\n### Under failure\n\nThe mean over the combinations as often as each is left where sensors fail independently, given that not all do. \
+             Rates: {}.\n\n{}",
+            escape(&rates(given)),
+            table(&["Method", "Mean under failure", &format!("Δ to {}", escape(&data.reference)), "Verdict"], rows.collect())
+        );
+    }
+    out
+}
+
+fn samples(data: &DataReport) -> String {
+    if data.incomplete.is_empty() && data.readings.iter().all(|r| r.absent + r.non_finite == 0) {
+        let all = "Every test sample has a reading of every modality, and every combination stands on all of them.";
+        return format!("\n### Test samples\n\n{all}\n");
+    }
+    let readings = data.readings.iter().map(|r| {
+        let counts = [r.present, r.absent, r.non_finite].map(|n| n.to_string());
+        std::iter::once(escape(&r.modality)).chain(counts).collect()
+    });
+    let mut out = format!(
+        "\n### Test samples\n\nReadings in the test parts of all seeds together; a reading with a value that is not finite counts as absent.\n\n{}",
+        table(&["Modality", "Present", "Absent", "Not finite"], readings.collect())
+    );
+    if !data.incomplete.is_empty() {
+        let rows = data.incomplete.iter().map(|c| {
+            let e = &c.standing.excluded;
+            let runs = if c.runs.is_empty() { "all".into() } else { escape(&c.runs.join(", ")) };
+            let samples = format!("{}{}", c.standing.samples, mark(&c.standing));
+            vec![escape(&c.combination), runs, samples, e.absent.to_string(), e.non_finite.to_string(), e.unusable.to_string()]
+        });
+        out += &format!(
+            "\nCombinations that leave samples out or stand on few. Samples are distinct ones, of all seeds together; what is left out is summed over \
+             the seeds. {}\n\n{}",
+            mark_in_words(),
+            table(&["Combination", "Runs", "Samples", "Left out: absent", "not finite", "of no use to the model"], rows.collect())
+        );
+    }
+    out
 }
 
 fn severity(data: &DataReport) -> String {
@@ -83,7 +134,7 @@ fn severity(data: &DataReport) -> String {
         .flat_map(|report| {
             report.runs.iter().map(|run| {
                 let (delta, verdict) =
-                    run.comparison.as_ref().map_or(("–".into(), "–".into()), |c| (difference(&c.difference), c.verdict.to_string()));
+                    run.comparison.as_ref().map_or(("–".into(), "–".into()), |c| (difference(c), c.verdict.to_string()));
                 let area = run.area.as_ref().map_or("–".into(), interval);
                 vec![escape(&report.condition.corruption), escape(&report.condition.subset), escape(&run.run), area, delta, verdict]
             })

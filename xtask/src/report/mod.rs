@@ -13,7 +13,10 @@ mod words;
 use crate::result::CellResult;
 use mm_core::statistics::Bootstrap;
 use mm_core::weights::write_atomically;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+pub use analysis::check_failure;
 
 /// Where the report is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,14 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// Failure rates that do not fit the data.
+    #[error("data {data}: {problem}")]
+    Failure {
+        /// Data entry.
+        data: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A statistic could not be computed, or a file not be written.
     #[error(transparent)]
     Core(#[from] mm_core::Error),
@@ -61,25 +72,20 @@ impl Error {
     }
 }
 
+/// How often each sensor fails, by name: at least 0, below 1. Sensors without a rate never do.
+pub type FailureRates = BTreeMap<String, f64>;
+
 /// Settings of the analysis.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// The bootstrap behind every interval.
     pub bootstrap: Bootstrap,
+    /// Failure rates by data entry, for those that have any.
+    pub failure: BTreeMap<String, FailureRates>,
 }
 
 /// Analyses the results of a plan and writes the three files into `out_dir`, each whole or not at all.
 pub fn write(
-    out_dir: &Path,
-    plan_name: &str,
-    plan_description: &str,
-    results: &[CellResult],
-    notes: &[String],
-) -> Result<ReportPaths, Error> {
-    write_with(out_dir, plan_name, plan_description, results, notes, &Settings::default())
-}
-
-fn write_with(
     out_dir: &Path,
     plan_name: &str,
     plan_description: &str,

@@ -1,6 +1,7 @@
 //! Made-up results for the tests: as large and as shaped as those of a real plan.
 
 use crate::result::*;
+use crate::rows::Rows;
 use mm_core::{Modalities, Subset};
 use rand::RngExt;
 use std::collections::BTreeMap;
@@ -101,9 +102,13 @@ impl Synthetic {
         let combinations: Vec<CombinationResult> = subsets
             .map(|s| {
                 let (metrics, correct, confusion) = evaluate(accuracy(s));
-                CombinationResult { subset: names.format(s), metrics, correct, confusion }
+                CombinationResult { subset: names.format(s), metrics, correct, confusion, excluded: Excluded::default() }
             })
             .collect();
+        let clean = (!self.corruptions.is_empty()).then(|| {
+            let (metrics, correct, _) = evaluate(accuracy(names.full()));
+            CleanResult { metrics, correct, excluded: Excluded::default() }
+        });
         let mut corruptions = Vec::new();
         for (family, subset) in &self.corruptions {
             for severity in 1..=5u8 {
@@ -117,6 +122,7 @@ impl Synthetic {
                     subset: subset.clone(),
                     metrics,
                     correct,
+                    excluded: Excluded::default(),
                     non_finite,
                 });
             }
@@ -133,13 +139,23 @@ impl Synthetic {
             modalities: self.modalities.clone(),
             classes: self.classes.clone(),
             test_samples: self.samples,
-            summary: Summary {
+            // Random fifths of one data set, as ours are.
+            test_rows: Some(Rows::new((0..self.samples).map(|i| 5 * i + (i + seed as usize) % 5).collect())),
+            readings: self
+                .modalities
+                .iter()
+                .map(|m| Readings { modality: m.clone(), present: self.samples, absent: 0, non_finite: 0 })
+                .collect(),
+            data_remarks: Vec::new(),
+            not_evaluated: Vec::new(),
+            clean,
+            summary: Some(Summary {
                 mean,
                 worst: worst.metrics.accuracy,
                 worst_subset: worst.subset.clone(),
                 full,
                 gap: full.map(|f| f - worst.metrics.accuracy),
-            },
+            }),
             combinations,
             corruptions,
             cost: Cost {

@@ -3,10 +3,13 @@
 use super::analysis::{Report, analyse};
 use super::synthetic::Synthetic;
 use super::*;
-use mm_core::statistics::Verdict;
+use crate::result::{Excluded, NotEvaluated};
+use crate::rows::Rows;
+use mm_core::statistics::{Estimate, Verdict, simultaneous};
+use proptest::prelude::*;
 
 fn quick() -> Settings {
-    Settings { bootstrap: Bootstrap { resamples: 120, seed: 0 } }
+    Settings { bootstrap: Bootstrap { resamples: 120, seed: 0 }, ..Settings::default() }
 }
 
 fn report(results: &[CellResult]) -> Report {
@@ -55,24 +58,24 @@ fn three_files_are_written_and_the_json_reads_back() {
     let out = folder.path().join("deep/er");
     let results = Synthetic::small().results();
     let notes = ["a cell failed".to_string()];
-    let paths = write_with(&out, "plan", "what for", &results, &notes, &quick()).expect("written");
+    let paths = write(&out, "plan", "what for", &results, &notes, &quick()).expect("written");
     let json: Report = serde_json::from_slice(&std::fs::read(&paths.json).expect("json")).expect("parsed");
     assert_eq!(json, analyse("plan", "what for", &results, &notes, &quick()).expect("analysis"));
     check_html(&std::fs::read_to_string(&paths.html).expect("html"));
     assert!(std::fs::read_to_string(&paths.markdown).expect("markdown").contains("a cell failed"));
     assert_eq!(std::fs::read_dir(&out).expect("folder").count(), 3, "temporary files are gone");
     // Over an older report.
-    write_with(&out, "plan", "", &results, &[], &quick()).expect("written again");
+    write(&out, "plan", "", &results, &[], &quick()).expect("written again");
 }
 
 #[test]
 fn a_difference_that_is_there_is_found() {
-    let report = report(&Synthetic::small().results());
+    let report = report(&Synthetic { seeds: vec![0, 1, 2, 3, 4], ..Synthetic::small() }.results());
     let data = &report.data[0];
     assert_eq!(data.reference, "modality-dropout");
     assert_eq!(data.headlines[0].best, "better");
     let comparison = data.runs[1].comparison.as_ref().expect("compared");
-    assert_eq!(comparison.mean.verdict, Verdict::Better);
+    assert_eq!(comparison.mean.expect("mean").verdict, Verdict::Better);
     assert!(data.runs[0].comparison.is_none());
     let shapley = data.runs[0].shapley.as_ref().expect("complete table");
     let [low, full] = [1.0 / 3.0, data.runs[0].full.expect("full").interval.estimate];
@@ -88,8 +91,8 @@ fn identical_runs_do_not_differ() {
     results.extend(twins);
     let report = report(&results);
     let twin = report.data[0].runs[2].comparison.as_ref().expect("compared");
-    assert_eq!(twin.mean.verdict, Verdict::NoDifferenceFound);
-    assert_eq!((twin.mean.difference.interval.low, twin.mean.difference.interval.high), (0.0, 0.0));
+    let mean = twin.mean.expect("mean");
+    assert_eq!((mean.verdict, mean.interval.low, mean.interval.high), (Verdict::NoDifferenceFound, 0.0, 0.0));
     assert!(html::page(&report).expect("page").contains("no difference found"));
 }
 
@@ -144,6 +147,186 @@ fn samples_that_lack_a_sensor_are_left_out() {
     page(&results);
     results[0].combinations[1].correct = "-".repeat(80);
     assert!(!report(&results).data[0].runs[0].complete);
+}
+
+/// Combinations by name without an evaluated sample, as a cell writes it.
+fn without(cell: &mut CellResult, names: &[&str]) {
+    cell.combinations.retain(|c| !names.contains(&c.subset.as_str()));
+    let excluded = Excluded { absent: 70, non_finite: 10, unusable: 0 };
+    cell.not_evaluated = names.iter().map(|name| NotEvaluated { subset: name.to_string(), excluded }).collect();
+}
+
+#[test]
+fn a_combination_that_one_seed_lacks_is_said_and_the_rest_shown() {
+    let mut results = Synthetic { seeds: vec![0, 1, 2, 3], ..Synthetic::small() }.results();
+    results.iter_mut().filter(|r| r.seed == 2).for_each(|r| without(r, &["rgb+depth"]));
+    let report = report(&results);
+    let data = &report.data[0];
+    assert!(data.remarks.iter().any(|r| r.contains("No test sample of seed 2 has rgb+depth")), "{:?}", data.remarks);
+    let run = &data.runs[0];
+    assert!(run.complete && run.evaluated == 2 && run.seeds == [0, 1, 2, 3]);
+    let both = run.combinations[2].expect("of the other seeds");
+    assert_eq!((both.interval, both.standing.excluded.absent, both.standing.excluded.non_finite), (None, 70, 10));
+    assert!(data.headlines.iter().any(|h| !h.better.is_empty() || !h.no_difference.is_empty()));
+    let page = page(&results);
+    assert!(page.contains("No test sample of seed 2 has rgb+depth") && page.contains("Combinations that leave samples out"));
+    assert!(markdown::text(&report).contains("| rgb+depth | all | "));
+}
+
+#[test]
+fn seeds_without_any_combination_are_left_out() {
+    // As with `combinations = ["rgb+depth"]` where samples that have both are rare.
+    let only = |mut r: CellResult, lacking: &[u64]| {
+        r.combinations.retain(|c| c.subset == "rgb+depth");
+        r.corruptions.clear();
+        if lacking.contains(&r.seed) {
+            without(&mut r, &["rgb+depth"]);
+            r.summary = None;
+        }
+        r
+    };
+    let results: Vec<CellResult> = Synthetic { seeds: vec![0, 1, 2, 3], ..Synthetic::small() }.results();
+    let some: Vec<CellResult> = results.iter().cloned().map(|r| only(r, &[0, 3])).collect();
+    let first = report(&some);
+    let data = &first.data[0];
+    assert!(data.remarks.iter().any(|r| r.contains("No test sample of seeds 0, 3 has rgb+depth")), "{:?}", data.remarks);
+    assert!(data.runs.iter().all(|r| r.seeds == [1, 2] && r.combinations[0].is_some_and(|c| c.standing.excluded.absent == 140)));
+    page(&some);
+    // No seed has any: there is nothing to rank, and that is said.
+    let none: Vec<CellResult> = results.into_iter().map(|r| only(r, &[0, 1, 2, 3])).collect();
+    let second = report(&none);
+    assert!(second.data[0].runs.is_empty() && second.data[0].remarks.iter().any(|r| r.contains("better has no test sample")));
+    assert!(page(&none).contains("No test sample of seeds 0, 1, 2, 3 has rgb+depth"));
+}
+
+#[test]
+fn what_stands_on_few_samples_is_marked() {
+    let mut results = Synthetic::small().results();
+    for r in &mut results {
+        let c = r.combinations.iter_mut().find(|c| c.subset == "depth").expect("depth");
+        c.correct = format!("{}{}", "1".repeat(5), "-".repeat(75));
+        (c.metrics.samples, c.metrics.accuracy) = (5, 1.0);
+        c.excluded = Excluded { absent: 60, non_finite: 15, unusable: 0 };
+        (r.readings[1].present, r.readings[1].absent, r.readings[1].non_finite) = (5, 60, 15);
+    }
+    let report = report(&results);
+    let depth = report.data[0].runs[0].combinations[1].expect("evaluated");
+    // The two seeds have different rows: ten distinct samples.
+    assert_eq!((depth.standing.samples, depth.standing.few, depth.standing.excluded.non_finite), (10, true, 30));
+    assert!(!report.data[0].runs[0].combinations[0].expect("rgb").standing.few);
+    assert_eq!(report.data[0].readings[1].non_finite, 30);
+    let page = page(&results);
+    assert!(page.contains("class=\"few\"") && page.contains("10 test samples (left out: 120 absent, 30 not finite)") && page.contains("†"));
+    let markdown = markdown::text(&report);
+    assert!(markdown.contains("| depth | all | 10† | 120 | 30 | 0 |") && markdown.contains("| depth | 10 | 120 | 30 |"), "{markdown}");
+    let json = serde_json::to_string(&report).expect("json");
+    assert!(json.contains("\"standing\":{\"samples\":10,\"few\":true,\"excluded\":{\"absent\":120,\"non_finite\":30,\"unusable\":0}}"));
+    assert!(
+        html::page(&super::analysis::analyse("plan", "", &Synthetic::small().results(), &[], &quick()).expect("analysis"))
+            .expect("page")
+            .contains("every combination stands on all of them")
+    );
+}
+
+#[test]
+fn seeds_that_share_their_test_samples_do_not_pass_for_more() {
+    let mut results = Synthetic { seeds: vec![0, 1, 2, 3, 4], ..Synthetic::small() }.results();
+    // Five copies of the first seed on the same rows, then on rows of their own.
+    for i in 0..results.len() {
+        let (first, seed) = (results[i / 5 * 5].clone(), results[i].seed);
+        results[i] = CellResult { seed, ..first };
+    }
+    let width =
+        |results: &[CellResult]| report(results).data[0].runs[0].mean.interval.high - report(results).data[0].runs[0].mean.interval.low;
+    let one: Vec<CellResult> = results.iter().filter(|r| r.seed == 0).cloned().collect();
+    assert!((width(&results) - width(&one)).abs() < 1e-12);
+    for r in &mut results {
+        r.test_rows = Some(Rows::new((0..80).map(|i| i + 80 * r.seed as usize).collect()));
+    }
+    assert!(width(&results) < 0.7 * width(&one));
+}
+
+#[test]
+fn failure_rates_weigh_the_combinations() {
+    let results = Synthetic { seeds: vec![0, 1, 2, 3, 4], ..Synthetic::small() }.results();
+    let given = |rates: &[(&str, f64)]| Settings {
+        failure: BTreeMap::from([("tiny".to_string(), rates.iter().map(|(n, r)| (n.to_string(), *r)).collect())]),
+        ..quick()
+    };
+    let settings = given(&[("rgb", 0.1), ("depth", 0.3)]);
+    let report = analyse("plan", "", &results, &[], &settings).expect("analysis");
+    let data = &report.data[0];
+    let (run, [rgb, depth, both]) = (&data.runs[1], [0, 1, 2].map(|i| data.runs[1].combinations[i].expect("evaluated").accuracy));
+    let failure = run.failure.expect("given");
+    let expected = (0.27 * rgb + 0.07 * depth + 0.63 * both) / 0.97;
+    assert!((failure.value.interval.estimate - expected).abs() < 1e-12 && failure.covered > 0.999 && failure.value.sd.is_some());
+    let difference = run.comparison.as_ref().and_then(|c| c.failure).expect("compared");
+    assert!((difference.interval.estimate - (expected - data.runs[0].failure.expect("given").value.interval.estimate)).abs() < 1e-12);
+    assert_eq!(data.headlines.len(), 4);
+    let page = html::page(&report).expect("page");
+    check_html(&page);
+    assert!(page.contains("Rates: rgb 0.1, depth 0.3") && page.contains("Under failure"));
+    let markdown = markdown::text(&report);
+    assert!(markdown.contains("### Under failure") && markdown.contains(&words::percent(expected)));
+    let refused = |rates: &[(&str, f64)]| analyse("plan", "", &results, &[], &given(rates)).expect_err("refused").to_string();
+    assert!(refused(&[("sonar", 0.1)]).contains("names the sensor `sonar`, but the data has rgb, depth"));
+    assert!(refused(&[("rgb", 1.0)]).contains("`rgb` is 1; a rate is at least 0 and below 1"));
+    assert!(refused(&[("rgb", -0.1)]).contains("-0.1") && refused(&[("rgb", f64::NAN)]).contains("NaN"));
+}
+
+#[test]
+fn every_severity_is_on_the_same_samples() {
+    let mut results = Synthetic { seeds: vec![0], ..Synthetic::small() }.results();
+    for r in &mut results {
+        // The clean sensor is right everywhere; at severity 3 half of the samples have no reading left.
+        r.clean.as_mut().expect("clean").correct = format!("{}{}", "1".repeat(40), "0".repeat(40));
+        let third = r.corruptions.iter_mut().find(|c| c.severity == 3).expect("severity 3");
+        third.correct = format!("{}{}", "-".repeat(40), "1".repeat(40));
+    }
+    let report = report(&results);
+    let points = &report.data[0].severity[0].runs[0].points;
+    assert_eq!(points.iter().map(|p| p.0).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+    assert_eq!((points[0].1.estimate, points[3].1.estimate), (0.0, 1.0));
+    // Without clean outcomes, as older results have none, the curve starts at 1.
+    results.iter_mut().for_each(|r| r.clean = None);
+    assert_eq!(super::tests::report(&results).data[0].severity[0].runs[0].points[0].0, 1);
+}
+
+#[test]
+fn results_of_an_older_version_are_read_and_told_apart() {
+    let mut results = Vec::new();
+    for result in Synthetic::small().results() {
+        let mut json = serde_json::to_value(&result).expect("json");
+        let object = json.as_object_mut().expect("object");
+        ["test_rows", "readings", "data_remarks", "not_evaluated", "clean"].iter().for_each(|field| _ = object.remove(*field));
+        for record in ["combinations", "corruptions"] {
+            object[record]
+                .as_array_mut()
+                .expect("array")
+                .iter_mut()
+                .for_each(|c| _ = c.as_object_mut().expect("object").remove("excluded"));
+        }
+        results.push(serde_json::from_value(json).expect("an older result"));
+    }
+    assert!(page(&results).contains("do not say which samples they were tested on"));
+}
+
+proptest! {
+    #[test]
+    fn what_is_shown_of_an_interval_agrees_with_its_verdict(
+        size in -14i32..0, sign in prop::bool::ANY, relative in 0.0f64..3.0, freedom in 1.0f64..200.0, others in 0usize..30,
+    ) {
+        let value = 2f64.powi(size) * if sign { 1.0 } else { -1.0 };
+        let variance = (value * relative / 2.0).powi(2);
+        let one = Estimate { value, variance, freedom, within: variance / 2.0, samples: 400 };
+        let difference = simultaneous(&vec![one; others + 1])[0];
+        let shown = words::difference(&difference);
+        let (_, ends) = shown.split_once('[').expect("an interval");
+        let (low, high) = ends.trim_end_matches(']').split_once(", ").expect("two ends");
+        let excludes = low.starts_with('+') || high.starts_with('−');
+        prop_assert_eq!(excludes, difference.verdict != Verdict::NoDifferenceFound, "{} {:?}", shown, difference);
+        prop_assert!(!excludes || (difference.verdict == Verdict::Better) == low.starts_with('+'));
+    }
 }
 
 #[test]
@@ -214,7 +397,7 @@ fn what_does_not_hold_together_is_an_error() {
     assert!(change(&|r| r.combinations[0].correct.push('1')).contains("tiny / better / seed 1"));
     assert!(change(&|r| r.combinations[0].subset = "sonar".into()).contains("sonar"));
     assert!(change(&|r| r.combinations[0].correct = "x".repeat(80)).contains("'x'"));
-    assert!(change(&|r| r.combinations.clear()).contains("no combination"));
+    assert!(change(&|r| r.test_rows = Some(Rows::new(vec![1, 2]))).contains("which rows"));
     assert!(change(&|r| r.modalities.reverse()).contains("modalities differ"));
     assert!(change(&|r| r.corruptions[0].correct = "1".into()).contains("gaussian"));
 }
@@ -228,15 +411,22 @@ fn sample_page() {
     let results = Synthetic::realistic().results();
     println!("made up in {:?}", started.elapsed());
     let started = std::time::Instant::now();
-    write(&folder.join("realistic"), "default", "Six views of handwritten numerals, many and few training samples.", &results, &[])
-        .expect("written");
+    write(
+        &folder.join("realistic"),
+        "default",
+        "Six views of handwritten numerals, many and few training samples.",
+        &results,
+        &[],
+        &Settings::default(),
+    )
+    .expect("written");
     println!("written in {:?}", started.elapsed());
     let many = (0..10).map(|i| format!("sensor-{i}")).collect();
     let many = Synthetic { modalities: many, seeds: vec![0], data: vec!["many"], corruptions: vec![], ..Synthetic::realistic() };
     let results = many.results();
     let started = std::time::Instant::now();
-    write(&folder.join("many"), "many", "", &results, &["cell x failed".into()]).expect("written");
+    write(&folder.join("many"), "many", "", &results, &["cell x failed".into()], &Settings::default()).expect("written");
     println!("1,023 combinations written in {:?}", started.elapsed());
     let small = Synthetic { classes: vec!["attack".into(), "live".into()], ..Synthetic::small() };
-    write(&folder.join("small"), "small", "", &small.results(), &[]).expect("written");
+    write(&folder.join("small"), "small", "", &small.results(), &[], &Settings::default()).expect("written");
 }

@@ -1,7 +1,7 @@
 //! Numbers and findings in words, the same in every format. Accuracies are in percent, differences in percentage points.
 
-use super::analysis::{Compared, Headline, Value};
-use mm_core::statistics::{Difference, EffectSize, Interval};
+use super::analysis::{Difference, FEW_SAMPLES, Headline, Standing, Value};
+use mm_core::statistics::{EffectSize, Interval};
 
 /// `97.1`.
 pub fn percent(share: f64) -> String {
@@ -10,6 +10,8 @@ pub fn percent(share: f64) -> String {
 
 /// Intervals narrower than this many points are shown with two decimals.
 const NARROW: f64 = 0.3;
+/// As many decimals as an end of an interval may need not to look like 0.
+const MOST_DECIMALS: usize = 4;
 
 /// `+0.4`, with a real minus sign; differences that round to nothing have no sign.
 pub fn points(difference: f64) -> String {
@@ -50,10 +52,13 @@ pub fn difference(value: &Difference) -> String {
     points_interval(&value.interval)
 }
 
-/// `+0.4 [−0.1, +0.9]`, with two decimals where the interval is narrow: a difference that was found is not shown as nothing.
+/// `+0.4 [−0.1, +0.9]`, with as many decimals as it takes to show that the interval leaves out 0, if it does.
 pub fn points_interval(value: &Interval) -> String {
-    let [estimate, low, high] =
-        [value.estimate, value.low, value.high].map(|x| signed(x, if 100.0 * (value.high - value.low) < NARROW { 2 } else { 1 }));
+    let nearest = if value.low > 0.0 { Some(value.low) } else { Some(value.high).filter(|high| *high < 0.0) };
+    let enough = |decimals: &usize| nearest.is_none_or(|end| signed(end, *decimals).starts_with(['+', '−']));
+    let least = if 100.0 * (value.high - value.low) < NARROW { 2 } else { 1 };
+    let decimals = (least..MOST_DECIMALS).find(enough).unwrap_or(MOST_DECIMALS);
+    let [estimate, low, high] = [value.estimate, value.low, value.high].map(|x| signed(x, decimals));
     format!("{estimate} [{low}, {high}]")
 }
 
@@ -88,9 +93,43 @@ pub fn sentence(headline: &Headline, reference: &str) -> String {
     .concat()
 }
 
-/// `better by 0.4 points [0.1, 0.9]` or `no difference found, +0.1 points [-0.2, 0.5]`.
-pub fn finding(compared: &Compared) -> String {
-    format!("{} points, {}", difference(&compared.difference), compared.verdict)
+/// `+0.4 [+0.1, +0.9] points, better`.
+pub fn finding(compared: &Difference) -> String {
+    format!("{} points, {}", difference(compared), compared.verdict)
+}
+
+/// What is to be said of intervals and verdicts, once.
+pub const INTERVALS: &str = "the 95 % interval from a paired bootstrap over test samples with seeds as a random effect. Intervals of differences \
+    are simultaneous: those of all runs in one measure (of all runs and corruptions for degraded sensors) hold at once in 95 % of the cases. A \
+    difference is called better or worse where its interval leaves out 0. “No difference found” is not a proof of equality";
+
+/// `12 test samples (3 absent, 1 not finite, 2 that the model cannot use)`.
+pub fn standing(standing: &Standing) -> String {
+    let e = &standing.excluded;
+    let left_out = [(e.absent, "absent"), (e.non_finite, "not finite"), (e.unusable, "of no use to the model")];
+    let left_out: Vec<String> = left_out.iter().filter(|(n, _)| *n > 0).map(|(n, why)| format!("{n} {why}")).collect();
+    let left_out = if left_out.is_empty() { String::new() } else { format!(" (left out: {})", left_out.join(", ")) };
+    format!("{}{left_out}", count(standing.samples, "test sample"))
+}
+
+/// A mark on what stands on few samples.
+pub fn mark(standing: &Standing) -> &'static str {
+    if standing.few { "†" } else { "" }
+}
+
+/// What the mark means.
+pub fn mark_in_words() -> String {
+    format!("† fewer than {FEW_SAMPLES} distinct test samples, which say little.")
+}
+
+/// `rgb 0.1, depth 0.3`.
+pub fn rates(rates: &[(String, f64)]) -> String {
+    rates.iter().map(|(name, rate)| format!("{name} {rate}")).collect::<Vec<_>>().join(", ")
+}
+
+/// `of 93 % of the cases` where some combinations were not evaluated.
+pub fn covered(share: f64) -> String {
+    if share > 0.9995 { String::new() } else { format!("of {:.0} % of the cases", 100.0 * share) }
 }
 
 /// `1 seed`, `3 seeds`.

@@ -197,7 +197,8 @@ impl SplitSpec {
         }
         let [test, validation, train] = parts;
         let split = Split { train, validation, test };
-        let parts = [("train", &split.train, &targets[2]), ("validation", &split.validation, &targets[1]), ("test", &split.test, &targets[0])];
+        let parts =
+            [("train", &split.train, &targets[2]), ("validation", &split.validation, &targets[1]), ("test", &split.test, &targets[0])];
         for (part, rows, targets) in parts {
             let found: HashSet<usize> = rows.iter().map(|&row| data.label(row) as usize).collect();
             if let Some(class) = (0..classes).find(|c| targets[*c] > 0.0 && !found.contains(c)) {

@@ -1,13 +1,15 @@
-//! Each run against the reference, paired on what both have, corrected for how many comparisons there are.
+//! Each run against the reference, paired on what both have, judged together with the other runs.
 
+use super::failure::Rates;
 use super::outcomes::{Cell, Group};
 use super::study::{Pair, View};
 use super::{Error, RunReport};
 use mm_core::Subset;
-use mm_core::statistics::{Difference, EffectSize, Resamples, Verdict, effect_size, holm, mean, verdict};
+use mm_core::statistics::{Difference, EffectSize, Estimate, Resamples, effect_size, mean, simultaneous};
 use serde::{Deserialize, Serialize};
 
-/// The difference of a run to the reference.
+/// The difference of a run to the reference. Each is judged together with those of the other runs in the same measure: each measure is a
+/// question of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// Name of the reference run.
@@ -17,73 +19,72 @@ pub struct Comparison {
     /// Combinations that both evaluated.
     pub combinations: usize,
     /// Mean over these combinations.
-    pub mean: Compared,
+    pub mean: Option<Difference>,
     /// Worst of these combinations.
-    pub worst: Compared,
+    pub worst: Option<Difference>,
     /// All modalities, if both evaluated that.
-    pub full: Option<Compared>,
+    pub full: Option<Difference>,
+    /// Mean over these combinations under the given failure rates, if there are any.
+    pub failure: Option<Difference>,
     /// Effect size of the mean.
     pub effect: EffectSize,
 }
 
-/// One difference with its verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Compared {
-    /// The difference, its interval and uncorrected p-value.
-    pub difference: Difference,
-    /// P-value after Holm's correction: over all runs in this measure, or over all runs and corruptions.
-    pub adjusted_p: f64,
-    /// What that says.
-    pub verdict: Verdict,
-}
+/// A comparison and its differences in the order of [`Comparison`], not yet judged.
+pub type Unjudged = (Comparison, [Option<Estimate>; 4]);
 
-/// Compares a run with the reference; uncorrected until [`correct`]. `None` without a common combination.
-pub fn compare(group: &Group, reference: &Group, pair: &Pair, full: Subset) -> Result<Option<Comparison>, Error> {
+/// Compares a run with the reference. `None` without a common combination.
+pub fn compare(group: &Group, reference: &Group, pair: &Pair, full: Subset, rates: Option<&Rates>) -> Result<Option<Unjudged>, Error> {
     let mut common = pair.run.combinations();
     let of_reference = pair.reference.combinations();
     common.retain(|s| of_reference.contains(s));
     if common.is_empty() {
         return Ok(None);
     }
-    let compared = |f: &dyn Fn(View) -> Result<Resamples, Error>| Ok::<_, Error>(Compared::new(&f(pair.run)?, &f(pair.reference)?));
+    let minus = |f: &dyn Fn(View) -> Result<Resamples, Error>| Ok::<_, Error>(Some(f(pair.run)?.minus(&f(pair.reference)?).estimate()));
     let seeds = pair.run.seeds().to_vec();
     let means = |group: &Group| -> Vec<f64> {
         let of_cell =
             |cell: &Cell| mean(&common.iter().filter_map(|s| cell.combination(*s)).map(|c| c.metrics.accuracy).collect::<Vec<_>>());
         group.cells.iter().filter(|c| seeds.contains(&c.result.seed)).map(of_cell).collect()
     };
-    Ok(Some(Comparison {
+    let comparison = Comparison {
         reference: reference.run.clone(),
         effect: effect_size(&means(group), &means(reference)),
         combinations: common.len(),
-        mean: compared(&|v| v.mean(&common))?,
-        worst: compared(&|v| v.worst(&common))?,
-        full: if common.contains(&full) { Some(compared(&|v| v.mean(&[full]))?) } else { None },
+        mean: None,
+        worst: None,
+        full: None,
+        failure: None,
         seeds,
-    }))
+    };
+    let weighted = rates.and_then(|rates| rates.weights(&common));
+    let estimates = [
+        minus(&|v| v.mean(&common))?,
+        minus(&|v| v.worst(&common))?,
+        if common.contains(&full) { minus(&|v| v.mean(&[full]))? } else { None },
+        match &weighted {
+            Some(weights) => minus(&|v| v.linear(&weights.terms, 0.0))?,
+            None => None,
+        },
+    ];
+    Ok(Some((comparison, estimates)))
 }
 
-impl Compared {
-    /// A difference, not yet corrected.
-    pub fn new(run: &Resamples, reference: &Resamples) -> Self {
-        let difference = run.difference(reference);
-        Self { difference, adjusted_p: difference.p, verdict: verdict(difference.interval.estimate, difference.p) }
+/// Judges the runs of each measure together.
+pub fn judge(runs: &mut [RunReport], unjudged: Vec<Option<Unjudged>>) {
+    let (mut comparisons, estimates): (Vec<Option<Comparison>>, Vec<[Option<Estimate>; 4]>) =
+        unjudged.into_iter().map(|u| u.map_or((None, [None; 4]), |(comparison, estimates)| (Some(comparison), estimates))).unzip();
+    let measures: [fn(&mut Comparison) -> &mut Option<Difference>; 4] =
+        [|c| &mut c.mean, |c| &mut c.worst, |c| &mut c.full, |c| &mut c.failure];
+    for (k, measure) in measures.into_iter().enumerate() {
+        let together: Vec<Estimate> = estimates.iter().filter_map(|e| e[k]).collect();
+        let mut judged = simultaneous(&together).into_iter();
+        for (comparison, _) in comparisons.iter_mut().zip(&estimates).filter(|(_, e)| e[k].is_some()) {
+            if let Some(comparison) = comparison {
+                *measure(comparison) = judged.next();
+            }
+        }
     }
-}
-
-/// Holm's correction over all runs, for each measure by itself: each is a question of its own.
-pub fn correct_runs(runs: &mut [RunReport]) {
-    let measures: [fn(&mut Comparison) -> Option<&mut Compared>; 3] = [|c| Some(&mut c.mean), |c| Some(&mut c.worst), |c| c.full.as_mut()];
-    for measure in measures {
-        correct(runs.iter_mut().filter_map(|r| r.comparison.as_mut()).filter_map(measure).collect());
-    }
-}
-
-/// Holm's correction over some comparisons.
-pub fn correct(mut compared: Vec<&mut Compared>) {
-    let adjusted = holm(&compared.iter().map(|c| c.difference.p).collect::<Vec<_>>());
-    for (one, p) in compared.iter_mut().zip(adjusted) {
-        one.adjusted_p = p;
-        one.verdict = verdict(one.difference.interval.estimate, p);
-    }
+    runs.iter_mut().zip(comparisons).for_each(|(run, comparison)| run.comparison = comparison);
 }

@@ -1,7 +1,7 @@
 //! The result in plain words.
 
-use super::{Compared, Comparison, RunReport};
-use mm_core::statistics::{Interval, Verdict};
+use super::{Comparison, RunReport};
+use mm_core::statistics::{Difference, Interval, Verdict};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -15,6 +15,8 @@ pub enum Measure {
     Worst,
     /// All modalities.
     Full,
+    /// Mean over the combinations as often as they occur under the given failure rates.
+    Failure,
 }
 
 /// Who is best in one measure, and what that is worth.
@@ -27,7 +29,7 @@ pub struct Headline {
     /// Its value.
     pub value: Interval,
     /// Its difference to the reference; absent if it is the reference.
-    pub compared: Option<Compared>,
+    pub compared: Option<Difference>,
     /// Runs found better than the reference.
     pub better: Vec<String>,
     /// Runs found worse than the reference.
@@ -42,6 +44,7 @@ impl fmt::Display for Measure {
             Self::Mean => "Mean over combinations",
             Self::Worst => "Worst combination",
             Self::Full => "All modalities present",
+            Self::Failure => "Under the given failure rates",
         })
     }
 }
@@ -52,34 +55,37 @@ impl Measure {
             Self::Mean => Some(run.mean.interval),
             Self::Worst => Some(run.worst.interval),
             Self::Full => run.full.map(|v| v.interval),
+            Self::Failure => run.failure.map(|f| f.value.interval),
         }
     }
 
-    fn compared(self, comparison: &Comparison) -> Option<Compared> {
+    fn compared(self, comparison: &Comparison) -> Option<Difference> {
         match self {
-            Self::Mean => Some(comparison.mean),
-            Self::Worst => Some(comparison.worst),
+            Self::Mean => comparison.mean,
+            Self::Worst => comparison.worst,
             Self::Full => comparison.full,
+            Self::Failure => comparison.failure,
         }
     }
 }
 
 /// One headline a measure.
 pub fn of(runs: &[RunReport], reference: usize) -> Vec<Headline> {
-    [Measure::Mean, Measure::Worst, Measure::Full].into_iter().filter_map(|m| headline(m, runs, reference)).collect()
+    [Measure::Mean, Measure::Worst, Measure::Full, Measure::Failure].into_iter().filter_map(|m| headline(m, runs, reference)).collect()
 }
 
 fn headline(measure: Measure, runs: &[RunReport], reference: usize) -> Option<Headline> {
+    let reference = &runs.get(reference)?.run;
     let any_complete = runs.iter().any(|r| r.complete);
     let ranked: Vec<&RunReport> = runs.iter().filter(|r| r.complete || !any_complete).collect();
     let score = |r: &RunReport| measure.value(r).map_or(f64::NEG_INFINITY, |v| v.estimate);
     // Of equals, the reference: another one is not better then.
-    let rank = |r: &RunReport| (score(r), r.run == runs[reference].run);
+    let rank = |r: &RunReport| (score(r), r.run == *reference);
     let best = ranked.iter().copied().reduce(|best, r| if rank(r) > rank(best) { r } else { best })?;
     let of = |r: &RunReport| r.comparison.as_ref().and_then(|c| measure.compared(c));
     let found = |verdict: Verdict| {
         let hits = ranked.iter().filter(|r| of(r).is_some_and(|c| c.verdict == verdict));
-        hits.filter(|r| r.run != runs[reference].run).map(|r| r.run.clone()).collect()
+        hits.filter(|r| r.run != *reference).map(|r| r.run.clone()).collect()
     };
     Some(Headline {
         measure,

@@ -4,29 +4,36 @@ mod calibration;
 mod comparison;
 mod confusion;
 mod cost;
+mod failure;
 mod headline;
 mod outcomes;
 mod remarks;
 mod run;
+mod samples;
 mod sensors;
 mod severity;
 mod study;
 mod training;
 
 pub use calibration::{Calibration, OverSeeds, Spoof, SpoofRates};
-pub use comparison::{Compared, Comparison};
+pub use comparison::Comparison;
 pub use confusion::Confusion;
 pub use cost::CostReport;
+pub use failure::check_failure;
 pub use headline::Headline;
 pub use run::{CombinationValue, RunReport, Value};
+pub use samples::{CombinationSamples, FEW_SAMPLES, Standing};
 pub use sensors::{SensorReport, SensorSet};
 pub use severity::{Condition, SeverityReport};
 pub use training::EpochMean;
 
-use super::{Error, Settings};
-use crate::result::CellResult;
+use super::{Error, FailureRates, Settings};
+use crate::result::{CellResult, Readings};
+use failure::Rates;
 use mm_core::Subset;
+pub use mm_core::statistics::Difference;
 use outcomes::Group;
+use run::Scope;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -73,9 +80,17 @@ pub struct DataReport {
     pub reference: String,
     /// What to know before reading the numbers.
     pub remarks: Vec<String>,
+    /// What reading the data remarked.
+    pub data_remarks: Vec<String>,
+    /// The given failure rate of each sensor, if there are any.
+    pub failure_rates: Option<Vec<(String, f64)>>,
+    /// What the test samples have of each modality, summed over the seeds.
+    pub readings: Vec<Readings>,
+    /// Combinations that leave test samples out, or stand on few.
+    pub incomplete: Vec<CombinationSamples>,
     /// The result in plain words.
     pub headlines: Vec<Headline>,
-    /// The combinations that any run evaluated, by size.
+    /// The combinations that any run was asked for, by size.
     pub combinations: Vec<Combination>,
     /// One part a run, in the order of the plan.
     pub runs: Vec<RunReport>,
@@ -125,7 +140,7 @@ pub fn analyse(plan: &str, description: &str, results: &[CellResult], notes: &[S
     let names = distinct(results.iter().map(|r| r.data.clone()));
     let data = names.iter().map(|name| analyse_data(name, results, settings)).collect::<Result<_, _>>()?;
     Ok(Report {
-        format: 1,
+        format: 2,
         plan: plan.to_string(),
         description: description.to_string(),
         resamples: settings.bootstrap.resamples,
@@ -138,32 +153,34 @@ pub fn analyse(plan: &str, description: &str, results: &[CellResult], notes: &[S
 fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Result<DataReport, Error> {
     let cells: Vec<&CellResult> = results.iter().filter(|r| r.data == name).collect();
     let first = cells[0];
-    let groups: Vec<Group> =
-        distinct(cells.iter().map(|c| c.run.clone())).iter().map(|run| Group::new(run, &cells)).collect::<Result<_, _>>()?;
+    let groups = distinct(cells.iter().map(|c| c.run.clone())).into_iter().map(|run| Group::new(&run, &cells));
+    let groups: Vec<Group> = groups.filter_map(Result::transpose).collect::<Result<_, _>>()?;
     let reference = groups.iter().position(|g| g.method == REFERENCE_METHOD).unwrap_or(0);
-    let mut subsets: Vec<Subset> = groups.iter().flat_map(Group::any_combination).collect();
-    subsets.sort_by_key(outcomes::order);
-    subsets.dedup();
+    let subsets = sorted(groups.iter().flat_map(Group::any_combination));
+    let rankable = sorted(groups.iter().flat_map(Group::combinations));
     let full = Subset::full(first.modalities.len());
     let shown = shown(&subsets, full, &groups);
+    let rates = settings.failure.get(name).map(|given| Rates::new(given, first)).transpose()?;
 
     let conditions = severity::conditions(&groups);
+    let scope = Scope { subsets: &subsets, rankable: &rankable, shown: &shown, full, first };
     let mut by_run = std::collections::BTreeMap::new();
     study::for_each_run(&groups, reference, settings, |i, view, pair| {
-        let mut run = RunReport::new(&groups[i], view, &subsets, &shown, full, first)?;
-        if let Some(pair) = &pair {
-            run.comparison = comparison::compare(&groups[i], &groups[reference], pair, full)?;
-        }
-        let under = |c| severity::of_run(&groups[i], view, pair.as_ref(), c, full);
-        by_run.insert(i, (run, conditions.iter().map(under).collect::<Result<Vec<_>, _>>()?));
+        let run = RunReport::new(&groups[i], view, &scope, rates.as_ref())?;
+        let compare = |pair: &study::Pair| comparison::compare(&groups[i], &groups[reference], pair, full, rates.as_ref());
+        let compared = pair.as_ref().map(compare).transpose()?.flatten();
+        let under = |c| severity::of_run(&groups[i], view, pair.as_ref(), c);
+        by_run.insert(i, (run, compared, conditions.iter().map(under).collect::<Result<Vec<_>, _>>()?));
         Ok(())
     })?;
-    let (mut runs, by_condition): (Vec<RunReport>, Vec<_>) = by_run.into_values().unzip();
-    comparison::correct_runs(&mut runs);
-    let at = |k: usize| by_condition.iter().filter_map(|of_run| of_run[k].clone()).collect();
-    let mut severity: Vec<SeverityReport> =
-        conditions.into_iter().enumerate().map(|(k, condition)| SeverityReport { condition, runs: at(k) }).collect();
-    comparison::correct(severity.iter_mut().flat_map(|s| &mut s.runs).filter_map(|r| r.comparison.as_mut()).collect());
+    let (mut runs, mut compared, mut by_condition) = (Vec::new(), Vec::new(), vec![Vec::new(); conditions.len()]);
+    for (run, comparison, conditions) in by_run.into_values() {
+        runs.push(run);
+        compared.push(comparison);
+        by_condition.iter_mut().zip(conditions).for_each(|(runs, run)| runs.extend(run));
+    }
+    comparison::judge(&mut runs, compared);
+    let severity = severity::judge(conditions, by_condition);
     let best = run::best(&runs);
     Ok(DataReport {
         name: name.to_string(),
@@ -171,11 +188,15 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         classes: first.classes.clone(),
         test_samples: distinct(cells.iter().map(|c| c.test_samples)),
         seeds: distinct_sorted(cells.iter().map(|c| c.seed)),
-        reference: groups[reference].run.clone(),
-        remarks: remarks::of(&groups, reference, &runs, &cells),
+        reference: groups.get(reference).map(|g| g.run.clone()).unwrap_or_default(),
+        remarks: remarks::of(&groups, reference, &runs, &cells)?,
+        data_remarks: distinct(cells.iter().flat_map(|c| c.data_remarks.iter().cloned())),
+        failure_rates: rates.as_ref().map(|rates| rates.named(first)),
+        readings: samples::readings(&cells),
+        incomplete: samples::incomplete(&groups, &subsets, first),
         headlines: headline::of(&runs, reference),
-        sensors: sensors::analyse(&runs[best], &subsets, full, first),
-        confusion: confusion::of_best(&groups[best], full),
+        sensors: runs.get(best).and_then(|run| sensors::analyse(run, &subsets, full, first)),
+        confusion: groups.get(best).map(|group| confusion::of_best(group, full)).unwrap_or_default(),
         combinations: subsets.iter().map(|s| Combination::new(*s, first, shown.contains(s))).collect(),
         runs,
         severity,
@@ -186,6 +207,14 @@ impl Combination {
     fn new(subset: Subset, cell: &CellResult, shown: bool) -> Self {
         Self { name: outcomes::name(subset, cell), modalities: subset.indices().collect(), shown }
     }
+}
+
+/// Each combination once, by size.
+fn sorted(subsets: impl Iterator<Item = Subset>) -> Vec<Subset> {
+    let mut subsets: Vec<Subset> = subsets.collect();
+    subsets.sort_by_key(outcomes::order);
+    subsets.dedup();
+    subsets
 }
 
 /// The combinations shown one by one: all, or the single ones, the full one and the worst ones on average over the runs.

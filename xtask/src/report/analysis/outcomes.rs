@@ -1,16 +1,17 @@
 //! The cells of a run, with their outcomes looked up by situation.
 
 use super::{Condition, Error};
-use crate::result::{CellResult, CombinationResult};
+use crate::result::{CellResult, CombinationResult, Excluded};
 use mm_core::{Modalities, Subset};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a model was evaluated under.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Situation {
     /// Only these modalities.
     Only(Subset),
-    /// All modalities, some of them corrupted, with a severity.
+    /// Everything a sample has, some of it corrupted, with a severity; 0 is as it is.
     Corrupted(Condition, u8),
 }
 
@@ -22,6 +23,8 @@ pub struct Group<'a> {
     pub method: String,
     /// By ascending seed, each seed once.
     pub cells: Vec<Cell<'a>>,
+    /// Those that are left out of everything: they share no combination with the others.
+    pub left_out: Vec<Cell<'a>>,
 }
 
 /// One cell.
@@ -30,19 +33,30 @@ pub struct Cell<'a> {
     /// The result as read.
     pub result: &'a CellResult,
     by_subset: BTreeMap<Subset, &'a CombinationResult>,
+    /// Combinations without an evaluated sample.
+    without: BTreeMap<Subset, Excluded>,
     /// Where at least one sample was evaluated.
-    pub outcomes: BTreeMap<Situation, &'a str>,
+    pub outcomes: BTreeMap<Situation, Cow<'a, str>>,
 }
 
 impl<'a> Group<'a> {
-    /// Collects the cells of a run.
-    pub fn new(run: &str, cells: &[&'a CellResult]) -> Result<Self, Error> {
+    /// Collects the cells of a run; `None` if none of them evaluated anything.
+    pub fn new(run: &str, cells: &[&'a CellResult]) -> Result<Option<Self>, Error> {
         let mut by_seed = BTreeMap::new();
         for result in cells.iter().filter(|c| c.run == run) {
             by_seed.entry(result.seed).or_insert(Cell::new(result, cells[0])?);
         }
         let cells: Vec<Cell> = by_seed.into_values().collect();
-        Ok(Self { run: run.to_string(), method: cells[0].result.method.clone(), cells })
+        let Some(method) = cells.first().map(|c| c.result.method.clone()) else { return Ok(None) };
+        let mut group = Self { run: run.to_string(), method, cells, left_out: Vec::new() };
+        // Seeds that have nothing in common cannot be averaged: those with the fewest combinations give way.
+        while group.combinations().is_empty() {
+            let fewest = (0..group.cells.len()).min_by_key(|&i| group.cells[i].by_subset.len());
+            let Some(fewest) = fewest else { return Ok(None) };
+            group.left_out.push(group.cells.remove(fewest));
+        }
+        group.left_out.sort_by_key(|c| c.result.seed);
+        Ok(Some(group))
     }
 
     /// Its seeds, ascending.
@@ -50,14 +64,14 @@ impl<'a> Group<'a> {
         self.cells.iter().map(|c| c.result.seed).collect()
     }
 
-    /// Combinations that any seed evaluated.
+    /// Combinations that any seed was asked for.
     pub fn any_combination(&self) -> Vec<Subset> {
-        self.cells.iter().flat_map(|c| c.by_subset.keys().copied()).collect()
+        self.cells.iter().chain(&self.left_out).flat_map(|c| c.by_subset.keys().chain(c.without.keys()).copied()).collect()
     }
 
     /// Combinations that every seed evaluated, by size.
     pub fn combinations(&self) -> Vec<Subset> {
-        let mut subsets: Vec<Subset> = self.cells[0].by_subset.keys().copied().collect();
+        let mut subsets: Vec<Subset> = self.cells.first().map(|c| c.by_subset.keys().copied().collect()).unwrap_or_default();
         subsets.retain(|s| self.cells.iter().all(|c| c.by_subset.contains_key(s)));
         subsets.sort_by_key(order);
         subsets
@@ -76,7 +90,8 @@ impl<'a> Group<'a> {
 }
 
 impl<'a> Cell<'a> {
-    fn new(result: &'a CellResult, first: &CellResult) -> Result<Self, Error> {
+    /// Reads a result; `first` is another one of the same data.
+    pub fn new(result: &'a CellResult, first: &CellResult) -> Result<Self, Error> {
         let error = |problem: String| Error::cell(result, problem);
         let modalities = Modalities::new(result.modalities.clone()).map_err(|e| error(e.to_string()))?;
         if result.modalities != first.modalities {
@@ -85,29 +100,60 @@ impl<'a> Cell<'a> {
         if result.classes != first.classes {
             return Err(error("its classes differ from those of the other cells of this data".into()));
         }
-        let (mut by_subset, mut outcomes) = (BTreeMap::new(), BTreeMap::new());
+        if result.test_rows.as_ref().is_some_and(|rows| rows.numbers().len() != result.test_samples) {
+            return Err(error("it does not say which rows its test samples are".into()));
+        }
+        let parse = |subset: &str| modalities.parse(subset).map_err(|e| error(e.to_string()));
+        let (mut by_subset, mut without, mut outcomes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for combination in &result.combinations {
+            let subset = parse(&combination.subset)?;
             if evaluated(&combination.correct, result, &combination.subset)? {
-                let subset = modalities.parse(&combination.subset).map_err(|e| error(e.to_string()))?;
                 by_subset.insert(subset, combination);
-                outcomes.insert(Situation::Only(subset), combination.correct.as_str());
+                outcomes.insert(Situation::Only(subset), Cow::Borrowed(combination.correct.as_str()));
+            } else {
+                without.insert(subset, combination.excluded);
             }
         }
-        for corruption in &result.corruptions {
-            if evaluated(&corruption.correct, result, &corruption.corruption)? {
-                outcomes.insert(Situation::Corrupted(Condition::of(corruption), corruption.severity), corruption.correct.as_str());
-            }
+        for combination in &result.not_evaluated {
+            without.insert(parse(&combination.subset)?, combination.excluded);
         }
-        if by_subset.is_empty() {
-            return Err(error("it evaluated no combination".into()));
+        for condition in super::distinct(result.corruptions.iter().map(Condition::of)) {
+            outcomes.extend(severities(result, &condition)?);
         }
-        Ok(Self { result, by_subset, outcomes })
+        Ok(Self { result, by_subset, without, outcomes })
+    }
+
+    /// Why samples of a combination were not evaluated.
+    pub fn excluded(&self, subset: Subset) -> Excluded {
+        self.by_subset.get(&subset).map(|c| c.excluded).or_else(|| self.without.get(&subset).copied()).unwrap_or_default()
+    }
+
+    /// Combinations of which no test sample has all readings.
+    pub fn without_samples(&self) -> BTreeSet<Subset> {
+        self.without.iter().filter(|(_, excluded)| excluded.unusable == 0).map(|(subset, _)| *subset).collect()
     }
 
     /// The result of one combination.
     pub fn combination(&self, subset: Subset) -> Option<&'a CombinationResult> {
         self.by_subset.get(&subset).copied()
     }
+}
+
+/// The outcomes under a corruption by severity, 0 included, all on one population: the samples evaluated at every severity.
+fn severities<'a>(result: &'a CellResult, condition: &Condition) -> Result<Vec<(Situation, Cow<'a, str>)>, Error> {
+    let records = result.corruptions.iter().filter(|c| Condition::of(c) == *condition).map(|c| (c.severity, c.correct.as_str()));
+    let all: BTreeMap<u8, &str> = result.clean.iter().map(|clean| (0, clean.correct.as_str())).chain(records).collect();
+    for text in all.values() {
+        evaluated(text, result, &condition.corruption)?;
+    }
+    let everywhere = |i: usize| all.values().all(|text| text.as_bytes()[i] != b'-');
+    let same = all.values().all(|text| text.bytes().enumerate().all(|(i, c)| c == b'-' || everywhere(i)));
+    let masked = |text: &str| text.char_indices().map(|(i, c)| if everywhere(i) { c } else { '-' }).collect::<String>();
+    let of = |(severity, text): (&u8, &&'a str)| {
+        let text = if same { Cow::Borrowed(*text) } else { Cow::Owned(masked(text)) };
+        (Situation::Corrupted(condition.clone(), *severity), text)
+    };
+    Ok(all.iter().map(of).filter(|(_, text)| text.bytes().any(|c| c != b'-')).collect())
 }
 
 /// Whether there is any outcome; an error if there are not as many as test samples or they are not what they should be.

@@ -1,15 +1,25 @@
 //! What a reader must know before reading the numbers.
 
-use super::outcomes::Group;
-use super::{REFERENCE_METHOD, RunReport, distinct, distinct_sorted};
+use super::outcomes::{Cell, Group, name, order};
+use super::{Error, FEW_SAMPLES, REFERENCE_METHOD, RunReport, distinct, distinct_sorted};
 use crate::result::CellResult;
+use mm_core::Subset;
 use mm_core::statistics::FEW_SEEDS;
+use std::collections::BTreeMap;
+
+/// Combinations named in one remark.
+const NAMED: usize = 8;
 
 /// The remarks on one data entry.
-pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&CellResult]) -> Vec<String> {
-    let mut remarks = Vec::new();
-    let name = &groups[reference].run;
-    if groups[reference].method != REFERENCE_METHOD {
+pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&CellResult]) -> Result<Vec<String>, Error> {
+    let mut remarks = without_samples(cells)?;
+    let evaluated = distinct(groups.iter().map(|g| g.run.clone()));
+    for run in distinct(cells.iter().map(|c| c.run.clone())).into_iter().filter(|run| !evaluated.contains(run)) {
+        remarks.push(format!("{run} has no test sample in any combination that was asked for: it is not shown."));
+    }
+    let Some(of_reference) = groups.get(reference) else { return Ok(remarks) };
+    let name = &of_reference.run;
+    if of_reference.method != REFERENCE_METHOD {
         remarks
             .push(format!("No run of this data uses the method {REFERENCE_METHOD}: the others are compared with the first run, {name}."));
     }
@@ -19,11 +29,25 @@ pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&Cell
             "One seed ({}): how much the numbers vary from training to training is unknown. The intervals cover the choice of test samples only.",
             seeds[0]
         )),
-        n if n < FEW_SEEDS => remarks.push(format!("{n} seeds are few: intervals and verdicts are corrected for that and so wide and careful; effect sizes are rough.")),
+        n if n < FEW_SEEDS => remarks.push(format!("{n} seeds are few: intervals are wide for that, and differences must be large to be found; effect sizes are rough.")),
         _ => {}
     }
+    if cells.iter().any(|c| c.test_rows.is_none()) {
+        remarks.push("Some results do not say which samples they were tested on: samples that seeds share count as different ones, and intervals may be too narrow.".into());
+    }
+    let few = runs.iter().flat_map(|r| r.combinations.iter().flatten()).filter(|c| c.standing.few).count();
+    if few > 0 {
+        remarks.push(format!("{few} accuracies stand on fewer than {FEW_SAMPLES} test samples and are marked (†): they say little."));
+    }
     for (group, run) in groups.iter().zip(runs) {
-        if group.seeds() != seeds {
+        if !group.left_out.is_empty() {
+            remarks.push(format!(
+                "{}: {} {} left out of its means, for want of a combination that the others have.",
+                run.run,
+                seeds_in_words(&group.left_out.iter().map(|c| c.result.seed).collect::<Vec<_>>()),
+                if group.left_out.len() == 1 { "is" } else { "are" }
+            ));
+        } else if group.seeds() != seeds {
             remarks.push(format!("{} has the seeds {} of {}.", run.run, list(&group.seeds()), list(&seeds)));
         }
         if !run.complete {
@@ -33,7 +57,7 @@ pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&Cell
             ));
         }
         match &run.comparison {
-            Some(c) if c.seeds != group.seeds() || c.seeds != groups[reference].seeds() => {
+            Some(c) if c.seeds != group.seeds() || c.seeds != of_reference.seeds() => {
                 remarks.push(format!("{} and {name} are compared on the common seeds {}.", run.run, list(&c.seeds)));
             }
             None if run.run != *name => {
@@ -48,7 +72,34 @@ pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&Cell
     if distinct(cells.iter().map(|c| &c.provenance.data_hash)).len() > 1 {
         remarks.push("The cells were not all made from the same data: their data hashes differ.".into());
     }
-    remarks
+    Ok(remarks)
+}
+
+/// Which seeds have no test sample of a combination, those of the same seeds together.
+fn without_samples(cells: &[&CellResult]) -> Result<Vec<String>, Error> {
+    let mut seeds: BTreeMap<Subset, Vec<u64>> = BTreeMap::new();
+    for result in cells {
+        for subset in Cell::new(result, cells[0])?.without_samples() {
+            seeds.entry(subset).or_default().push(result.seed);
+        }
+    }
+    let mut by_seeds: BTreeMap<Vec<u64>, Vec<Subset>> = BTreeMap::new();
+    for (subset, seeds) in seeds {
+        by_seeds.entry(distinct_sorted(seeds.into_iter())).or_default().push(subset);
+    }
+    let remark = |(seeds, mut subsets): (Vec<u64>, Vec<Subset>)| {
+        subsets.sort_by_key(order);
+        let mut names: Vec<String> = subsets.iter().take(NAMED).map(|s| name(*s, cells[0])).collect();
+        if subsets.len() > NAMED {
+            names.push(format!("{} more", subsets.len() - NAMED));
+        }
+        format!("No test sample of {} has {}: what is shown of it is of the other seeds.", seeds_in_words(&seeds), names.join(", "))
+    };
+    Ok(by_seeds.into_iter().map(remark).collect())
+}
+
+fn seeds_in_words(seeds: &[u64]) -> String {
+    format!("{} {}", if seeds.len() == 1 { "seed" } else { "seeds" }, list(seeds))
 }
 
 fn list(seeds: &[u64]) -> String {

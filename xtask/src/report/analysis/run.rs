@@ -1,11 +1,13 @@
 //! One run: its accuracy over the combinations, with intervals.
 
+use super::failure::Rates;
 use super::outcomes::{Group, Situation, name};
+use super::samples::{self, Standing};
 use super::study::{View, share};
 use super::{Calibration, Comparison, CostReport, EpochMean, Error, Spoof, calibration, cost, training};
 use crate::result::CellResult;
 use mm_core::Subset;
-use mm_core::statistics::{Interval, Resamples, mean, shapley_weights, standard_deviation};
+use mm_core::statistics::{Interval, LEVEL, Resamples, mean, shapley_weights, standard_deviation};
 use serde::{Deserialize, Serialize};
 
 /// One run on one data entry, over its seeds.
@@ -17,7 +19,7 @@ pub struct RunReport {
     pub method: String,
     /// Its seeds.
     pub seeds: Vec<u64>,
-    /// Whether every seed evaluated every combination that any run did.
+    /// Whether every seed evaluated every combination that all seeds of any run did.
     pub complete: bool,
     /// Combinations that all seeds evaluated: those behind mean and worst.
     pub evaluated: usize,
@@ -31,6 +33,8 @@ pub struct RunReport {
     pub full: Option<Value>,
     /// Full minus worst.
     pub gap: Option<Value>,
+    /// Accuracy under the given failure rates, if there are any.
+    pub failure: Option<FailureValue>,
     /// The difference to the reference; absent for the reference itself and where nothing can be paired.
     pub comparison: Option<Comparison>,
     /// In the order of [`super::DataReport::combinations`]; absent where not evaluated.
@@ -60,6 +64,15 @@ pub struct Value {
     pub sd: Option<f64>,
 }
 
+/// The mean over the combinations as often as they occur under given failure rates.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FailureValue {
+    /// The mean.
+    pub value: Value,
+    /// The share of all cases that the evaluated combinations are; the mean is over these.
+    pub covered: f64,
+}
+
 /// The accuracy on one combination.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CombinationValue {
@@ -69,11 +82,14 @@ pub struct CombinationValue {
     pub sd: Option<f64>,
     /// 95 % interval, where all seeds evaluated it and it is shown by itself.
     pub interval: Option<Interval>,
+    /// What it stands on.
+    pub standing: Standing,
 }
 
 impl RunReport {
     /// Analyses a run; `comparison` is filled in later.
-    pub fn new(group: &Group, view: View, subsets: &[Subset], shown: &[Subset], full: Subset, first: &CellResult) -> Result<Self, Error> {
+    pub fn new(group: &Group, view: View, scope: &Scope, rates: Option<&Rates>) -> Result<Self, Error> {
+        let Scope { subsets, rankable, shown, full, first } = *scope;
         let common = view.combinations();
         if common.is_empty() {
             return Err(Error::cell(group.cells[0].result, "its seeds have no combination in common"));
@@ -86,12 +102,22 @@ impl RunReport {
         let lowest = |seed: usize| common.iter().map(|s| accuracy(seed, *s)).fold(f64::INFINITY, f64::min);
         let average = |seed: usize| mean(&common.iter().map(|s| accuracy(seed, *s)).collect::<Vec<_>>());
         let value = |of: &Resamples, sd: Option<f64>| Value { interval: share(of), sd };
+        let failure = match rates.and_then(|rates| rates.weights(&common)) {
+            Some(weights) => {
+                let weighted = |seed: usize| {
+                    weights.terms.iter().map(|(s, w)| if let Situation::Only(s) = s { w * accuracy(seed, *s) } else { 0.0 }).sum::<f64>()
+                };
+                let expected = value(&view.linear(&weights.terms, 0.0)?, per_seed(&weighted));
+                Some(FailureValue { value: expected, covered: weights.covered })
+            }
+            None => None,
+        };
         let worst = worst_combination(group, &common);
         Ok(Self {
             run: group.run.clone(),
             method: group.method.clone(),
             seeds: group.seeds(),
-            complete: subsets.iter().all(|s| common.contains(s)),
+            complete: rankable.iter().all(|s| common.contains(s)),
             evaluated: common.len(),
             mean: value(&average_accuracy, per_seed(&average)),
             worst: value(&lowest_accuracy, per_seed(&lowest)),
@@ -100,6 +126,7 @@ impl RunReport {
             gap: full_accuracy
                 .as_ref()
                 .map(|all| value(&all.minus(&lowest_accuracy), per_seed(&|seed| accuracy(seed, full) - lowest(seed)))),
+            failure,
             comparison: None,
             combinations: subsets.iter().map(|s| combination(group, view, *s, &common, shown)).collect::<Result<_, _>>()?,
             by_size: by_size(group, &common),
@@ -111,6 +138,21 @@ impl RunReport {
             notes: notes(group),
         })
     }
+}
+
+/// What the runs of a data entry have in common.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// Combinations that any run was asked for.
+    pub subsets: &'a [Subset],
+    /// Combinations that all seeds of any run evaluated.
+    pub rankable: &'a [Subset],
+    /// Combinations shown one by one.
+    pub shown: &'a [Subset],
+    /// All modalities.
+    pub full: Subset,
+    /// A cell, for names.
+    pub first: &'a CellResult,
 }
 
 /// The combination of lowest accuracy over the seeds, the first of equals.
@@ -135,7 +177,8 @@ fn combination(group: &Group, view: View, subset: Subset, common: &[Subset], sho
         return Ok(None);
     }
     let interval = if common.contains(&subset) && shown.contains(&subset) { Some(share(&view.mean(&[subset])?)) } else { None };
-    Ok(Some(CombinationValue { accuracy: mean(&values), sd: standard_deviation(&values), interval }))
+    let standing = samples::standing(group, subset);
+    Ok(Some(CombinationValue { accuracy: mean(&values), sd: standard_deviation(&values), interval, standing }))
 }
 
 /// The Shapley values, if the table is complete. The empty set is worth a guess: the largest class, or 1/K.
@@ -144,7 +187,7 @@ fn shapley(view: View, common: &[Subset], full: Subset, first: &CellResult) -> R
     let empty = guess(first);
     let value = |w: &Vec<f64>| {
         let terms: Vec<(Situation, f64)> = common.iter().map(|s| (Situation::Only(*s), w[s.bits() as usize])).collect();
-        Ok(view.linear(&terms, w[0] * empty)?.interval())
+        Ok(view.linear(&terms, w[0] * empty)?.estimate().interval(LEVEL))
     };
     weights.iter().map(value).collect::<Result<_, _>>().map(Some)
 }

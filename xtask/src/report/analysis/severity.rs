@@ -1,11 +1,10 @@
 //! Sensors that degrade: accuracy by severity, and the area under the curve.
 
 use super::outcomes::{Group, Situation};
-use super::study::{Pair, View, share, situation};
-use super::{Compared, Error};
+use super::study::{Pair, View, share};
+use super::{Difference, Error};
 use crate::result::CorruptionResult;
-use mm_core::Subset;
-use mm_core::statistics::{Interval, Resamples, area_weights};
+use mm_core::statistics::{Estimate, Interval, Resamples, area_weights, simultaneous};
 use serde::{Deserialize, Serialize};
 
 /// What is done to which sensors.
@@ -31,12 +30,12 @@ pub struct SeverityReport {
 pub struct SeverityRun {
     /// The run.
     pub run: String,
-    /// Severity and accuracy; severity 0 is the clean sensor.
+    /// Severity and accuracy, all on the same samples; severity 0 is the clean sensor.
     pub points: Vec<(u8, Interval)>,
     /// Normalised area under the curve: the mean accuracy over the severities.
     pub area: Option<Interval>,
-    /// Difference of the area to the reference, corrected over all corruptions and runs of this data entry.
-    pub comparison: Option<Compared>,
+    /// Difference of the area to the reference, judged together with those of all corruptions and runs of this data entry.
+    pub comparison: Option<Difference>,
     /// Sample-modality pairs found non-finite and treated as absent, over all severities and seeds.
     pub non_finite: usize,
 }
@@ -46,35 +45,52 @@ pub fn conditions(groups: &[Group]) -> Vec<Condition> {
     super::distinct(groups.iter().flat_map(|g| &g.cells).flat_map(|c| &c.result.corruptions).map(Condition::of))
 }
 
-/// A run under a corruption, uncorrected until [`super::comparison::correct`]; `None` if not all its seeds were evaluated under it.
-pub fn of_run(group: &Group, view: View, pair: Option<&Pair>, condition: &Condition, full: Subset) -> Result<Option<SeverityRun>, Error> {
-    let severities = view.severities(condition, full);
+/// A run under a corruption, and its difference to the reference for [`judge`]; `None` if not all its seeds were evaluated under it.
+pub fn of_run(group: &Group, view: View, pair: Option<&Pair>, condition: &Condition) -> Result<Option<Unjudged>, Error> {
+    let severities = view.severities(condition);
     if severities.iter().all(|s| *s == 0) {
         return Ok(None);
     }
-    let point = |s: &u8| Ok((*s, share(&view.linear(&[(situation(condition, *s, full), 1.0)], 0.0)?)));
+    let point = |s: &u8| Ok((*s, share(&view.linear(&[(Situation::Corrupted(condition.clone(), *s), 1.0)], 0.0)?)));
     let records = group.cells.iter().flat_map(|c| &c.result.corruptions).filter(|c| Condition::of(c) == *condition);
-    Ok(Some(SeverityRun {
+    let run = SeverityRun {
         run: group.run.clone(),
         points: severities.iter().map(point).collect::<Result<_, Error>>()?,
-        area: area(view, condition, &severities, full)?.as_ref().map(share),
-        comparison: pair.map(|p| compare(p, condition, full)).transpose()?.flatten(),
+        area: area(view, condition, &severities)?.as_ref().map(share),
+        comparison: None,
         non_finite: records.map(|c| c.non_finite).sum(),
-    }))
+    };
+    Ok(Some((run, pair.map(|p| compare(p, condition)).transpose()?.flatten())))
 }
 
-fn compare(pair: &Pair, condition: &Condition, full: Subset) -> Result<Option<Compared>, Error> {
-    let mut common = pair.run.severities(condition, full);
-    let of_reference = pair.reference.severities(condition, full);
+/// A run under a corruption, its comparison still open.
+pub type Unjudged = (SeverityRun, Option<Estimate>);
+
+/// Judges all corruptions and runs together.
+pub fn judge(conditions: Vec<Condition>, unjudged: Vec<Vec<Unjudged>>) -> Vec<SeverityReport> {
+    let differences: Vec<Estimate> = unjudged.iter().flatten().filter_map(|(_, difference)| *difference).collect();
+    let mut judged = simultaneous(&differences).into_iter();
+    let mut run = |(mut run, difference): Unjudged| {
+        run.comparison = difference.and_then(|_| judged.next());
+        run
+    };
+    let mut report =
+        |(condition, runs): (Condition, Vec<Unjudged>)| SeverityReport { condition, runs: runs.into_iter().map(&mut run).collect() };
+    conditions.into_iter().zip(unjudged).map(&mut report).collect()
+}
+
+fn compare(pair: &Pair, condition: &Condition) -> Result<Option<Estimate>, Error> {
+    let mut common = pair.run.severities(condition);
+    let of_reference = pair.reference.severities(condition);
     common.retain(|s| of_reference.contains(s));
-    let areas = area(pair.run, condition, &common, full)?.zip(area(pair.reference, condition, &common, full)?);
-    Ok(areas.map(|(a, b)| Compared::new(&a, &b)))
+    let areas = area(pair.run, condition, &common)?.zip(area(pair.reference, condition, &common)?);
+    Ok(areas.map(|(a, b)| a.minus(&b).estimate()))
 }
 
-fn area(view: View, condition: &Condition, severities: &[u8], full: Subset) -> Result<Option<Resamples>, Error> {
+fn area(view: View, condition: &Condition, severities: &[u8]) -> Result<Option<Resamples>, Error> {
     let positions: Vec<f64> = severities.iter().map(|s| f64::from(*s)).collect();
     let Some(weights) = area_weights(&positions) else { return Ok(None) };
-    let terms: Vec<(Situation, f64)> = severities.iter().map(|s| situation(condition, *s, full)).zip(weights).collect();
+    let terms: Vec<(Situation, f64)> = severities.iter().map(|s| Situation::Corrupted(condition.clone(), *s)).zip(weights).collect();
     view.linear(&terms, 0.0).map(Some)
 }
 

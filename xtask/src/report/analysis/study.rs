@@ -3,7 +3,8 @@
 use super::outcomes::{Cell, Group, Situation, order};
 use super::{Condition, Error, Settings};
 use mm_core::Subset;
-use mm_core::statistics::{Interval, Outcomes, Resampled, Resamples, Statistic};
+use mm_core::statistics::{Interval, LEVEL, Outcomes, Resampled, Resamples, Statistic};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Bytes that one bootstrap may keep; more runs are resampled in turn.
@@ -39,6 +40,9 @@ pub fn for_each_run(
     settings: &Settings,
     mut visit: impl FnMut(usize, View, Option<Pair>) -> Result<(), Error>,
 ) -> Result<(), Error> {
+    if groups.is_empty() {
+        return Ok(());
+    }
     if same_samples(groups) {
         let others: Vec<usize> = (0..groups.len()).filter(|i| *i != reference).collect();
         let columns = groups.iter().map(|g| g.cells[0].outcomes.len()).max().unwrap_or(1);
@@ -75,19 +79,23 @@ fn same_samples(groups: &[Group]) -> bool {
     groups.iter().all(|g| g.seeds() == groups[0].seeds())
         && (0..groups[0].cells.len()).all(|seed| {
             let mut masks = BTreeMap::new();
-            let samples = groups[0].cells[seed].result.test_samples;
             groups.iter().all(|g| {
                 let cell = &g.cells[seed];
-                let mut same =
-                    |(situation, text): (&Situation, &&str)| *masks.entry(situation.clone()).or_insert_with(|| mask(text)) == mask(text);
-                cell.result.test_samples == samples && cell.outcomes.iter().all(&mut same)
+                let mut same = |(situation, text): (&Situation, &Cow<str>)| {
+                    *masks.entry(situation.clone()).or_insert_with(|| mask(text)) == mask(text)
+                };
+                same_test_samples(cell, &groups[0].cells[seed]) && cell.outcomes.iter().all(&mut same)
             })
         })
 }
 
-/// The cells of two runs with the same seeds and as many test samples.
+fn same_test_samples(a: &Cell, b: &Cell) -> bool {
+    a.result.test_samples == b.result.test_samples && a.result.test_rows == b.result.test_rows
+}
+
+/// The cells of two runs with the same seeds and test samples.
 fn common_cells<'a>(a: &Group<'a>, b: &Group<'a>) -> (Vec<Cell<'a>>, Vec<Cell<'a>>) {
-    let partner = |c: &Cell| b.cells.iter().find(|o| o.result.seed == c.result.seed && o.result.test_samples == c.result.test_samples);
+    let partner = |c: &Cell| b.cells.iter().find(|o| o.result.seed == c.result.seed && same_test_samples(o, c));
     a.cells.iter().filter_map(|c| Some((c.clone(), partner(c)?.clone()))).unzip()
 }
 
@@ -117,7 +125,15 @@ impl Study {
             // Two runs without a common situation: one blank column keeps the study whole.
             rows.iter_mut().zip(runs[0]).for_each(|(rows, cell)| rows.push("-".repeat(cell.result.test_samples)));
         }
-        let outcomes: Vec<Outcomes> = rows.iter().map(|rows| Outcomes::from_rows(rows)).collect::<mm_core::Result<_>>()?;
+        let known = runs[0].iter().all(|cell| cell.result.test_rows.is_some());
+        let outcomes = |(rows, cell): (&Vec<String>, &Cell)| {
+            let outcomes = Outcomes::from_rows(rows)?;
+            match cell.result.test_rows.as_ref().filter(|_| known) {
+                Some(ids) => outcomes.with_ids(ids.numbers().iter().map(|&row| row as u64).collect()),
+                None => Ok(outcomes),
+            }
+        };
+        let outcomes: Vec<Outcomes> = rows.iter().zip(runs[0]).map(outcomes).collect::<mm_core::Result<_>>()?;
         Ok(Self { seeds, resampled: settings.bootstrap.run(&outcomes)?, columns })
     }
 }
@@ -147,9 +163,9 @@ impl View<'_> {
         subsets
     }
 
-    /// The severities of a corruption that all its seeds have, ascending; 0 is the clean combination `full`.
-    pub fn severities(&self, condition: &Condition, full: Subset) -> Vec<u8> {
-        (0..=u8::MAX).filter(|s| self.places().contains_key(&situation(condition, *s, full))).collect()
+    /// The severities of a corruption that all its seeds have, ascending; 0 is the clean sensor.
+    pub fn severities(&self, condition: &Condition) -> Vec<u8> {
+        (0..=u8::MAX).filter(|s| self.places().contains_key(&Situation::Corrupted(condition.clone(), *s))).collect()
     }
 
     /// Mean accuracy over combinations.
@@ -181,13 +197,8 @@ impl View<'_> {
     }
 }
 
-/// The situation of a severity; 0 is the clean combination `full`.
-pub fn situation(condition: &Condition, severity: u8, full: Subset) -> Situation {
-    if severity == 0 { Situation::Only(full) } else { Situation::Corrupted(condition.clone(), severity) }
-}
-
 /// The interval of a share, which ends at 0 and 1.
 pub fn share(of: &Resamples) -> Interval {
-    let Interval { estimate, low, high } = of.interval();
+    let Interval { estimate, low, high } = of.estimate().interval(LEVEL);
     Interval { estimate, low: low.max(0.0), high: high.min(1.0) }
 }

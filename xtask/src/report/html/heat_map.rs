@@ -7,7 +7,7 @@ use super::parts::table;
 use crate::report::Error;
 use crate::report::analysis::{Combination, CombinationValue, DataReport, RunReport};
 use crate::report::chart::{LineChart, Series, lines};
-use crate::report::words::{percent, points, range, spread};
+use crate::report::words::{mark, mark_in_words, percent, points, range, spread, standing as in_words};
 use maud::{Markup, html};
 
 const ROW: usize = 24;
@@ -90,6 +90,9 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
         @if hidden > 0 {
             p.note { "There are " (data.combinations.len()) " combinations. Shown are the single modalities, the full set and the worst on average; the chart below covers all by size." }
         }
+        @if data.runs.iter().flat_map(|r| r.combinations.iter().flatten()).any(|c| c.standing.few) {
+            p.note { "Dashed cells: " (mark_in_words()) }
+        }
         (heat_map("Accuracy, %", data, &shown, &all, scale, &|run, i| run.combinations[i].map(|v| v.accuracy)))
         @if !others.is_empty() {
             details open {
@@ -136,7 +139,7 @@ fn heat_map(
                     }
                     @for (r, run) in runs.iter().enumerate() {
                         @for (k, &i) in shown.iter().enumerate() {
-                            (square(run, &data.combinations[i], value(run, i), scale, lefts[k], HEAD + r * ROW, cell))
+                            (square(run, &data.combinations[i], run.combinations[i].zip(value(run, i)), scale, (lefts[k], HEAD + r * ROW), cell))
                         }
                     }
                     @for (k, &i) in shown.iter().enumerate() {
@@ -151,8 +154,15 @@ fn heat_map(
     }
 }
 
-fn square(run: &RunReport, combination: &Combination, value: Option<f64>, scale: Scale, x: usize, y: usize, width: usize) -> Markup {
-    let Some(v) = value else {
+fn square(
+    run: &RunReport,
+    combination: &Combination,
+    value: Option<(CombinationValue, f64)>,
+    scale: Scale,
+    (x, y): (usize, usize),
+    width: usize,
+) -> Markup {
+    let Some((CombinationValue { standing, .. }, v)) = value else {
         return html! { rect.blank x=(x) y=(y) width=(width - 1) height=(ROW - 1) { title { (run.run) ", " (combination.name) ": not evaluated" } } };
     };
     let ([r, g, b], light) = scale.color(v);
@@ -165,8 +175,8 @@ fn square(run: &RunReport, combination: &Combination, value: Option<f64>, scale:
     let squeezed = width < 26 && label.chars().count() > 2;
     html! {
         g {
-            title { (run.run) ", " (combination.name) ": " (scale.text(v)) }
-            rect x=(x) y=(y) width=(width - 1) height=(ROW - 1) fill={ "rgb(" (r) "," (g) "," (b) ")" } {}
+            title { (run.run) ", " (combination.name) ": " (scale.text(v)) " on " (in_words(&standing)) }
+            rect.few[standing.few] x=(x) y=(y) width=(width - 1) height=(ROW - 1) fill={ "rgb(" (r) "," (g) "," (b) ")" } {}
             text.cell.light[light] x=(x + width / 2) y=(y + ROW / 2 + 3) textLength=[squeezed.then_some(width - 3)] lengthAdjust=[squeezed.then_some("spacingAndGlyphs")] { (label) }
         }
     }
@@ -233,7 +243,8 @@ fn by_size(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
 
 /// The same as a table, for reading and copying.
 fn numbers(data: &DataReport, shown: &[usize]) -> Markup {
-    let text = |v: &CombinationValue| format!("{} {}", percent(v.accuracy), v.interval.as_ref().map_or(spread(v.sd), range));
+    let text =
+        |v: &CombinationValue| format!("{}{} {}", percent(v.accuracy), mark(&v.standing), v.interval.as_ref().map_or(spread(v.sd), range));
     html! {
         details {
             summary { "All numbers, with 95 % intervals" }

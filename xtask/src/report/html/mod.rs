@@ -4,6 +4,7 @@ mod confusion;
 mod cost;
 mod heat_map;
 mod parts;
+mod samples;
 mod sensors;
 mod severity;
 mod summary;
@@ -12,7 +13,7 @@ mod training;
 use super::Error;
 use super::analysis::{DataReport, Report};
 use super::chart::{Ink, SERIES};
-use super::words::{count, thousands};
+use super::words::{INTERVALS, count, thousands};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use parts::{list, table};
 
@@ -58,10 +59,8 @@ pub fn page(report: &Report) -> Result<String, Error> {
                     @if !report.description.is_empty() { p.lead { (report.description) } }
                     p.note {
                         "Accuracies in percent, differences in percentage points. "
-                        b { "±" } " is the standard deviation over seeds, " b { "[low, high]" }
-                        " a 95 % interval from a paired bootstrap over seeds and test samples (" (thousands(report.resamples)) " resamples). "
-                        "Verdicts are corrected for the number of runs compared in each measure (Holm, level 0.05), so an interval may leave out 0 without a difference being found. "
-                        "“No difference found” is not a proof of equality."
+                        b { "±" } " is the standard deviation over seeds, " b { "[low, high]" } " "
+                        (INTERVALS) " (" (thousands(report.resamples)) " resamples)."
                     }
                     @if !report.notes.is_empty() { div.warning { (list(&report.notes)) } }
                     nav aria-label="Data sets" { @for (i, data) in report.data.iter().enumerate() { a href={ "#data-" (i) } { (data.name) } } a href="#provenance" { "Provenance" } }
@@ -88,16 +87,22 @@ fn data_section(index: usize, data: &DataReport, inks: &Inks) -> Result<Markup, 
                 (count(data.seeds.len(), "seed")) " (" (data.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")) ")"
             }
             @if !data.remarks.is_empty() { div.remarks { (list(&data.remarks)) } }
-            (summary::headlines(data))
-            (summary::legend(data, inks))
-            (summary::section(data))
-            (heat_map::section(data, inks)?)
-            (severity::section(data, inks)?)
-            (sensors::section(data, inks)?)
-            (confusion::section(data, inks)?)
-            (training::section(data, inks)?)
-            (cost::section(data))
-            (notes(data))
+            @if !data.data_remarks.is_empty() { details { summary { "Remarks on the data as read" } (list(&data.data_remarks)) } }
+            @if data.runs.is_empty() {
+                (samples::section(data))
+            } @else {
+                (summary::headlines(data))
+                (summary::legend(data, inks))
+                (summary::section(data))
+                (heat_map::section(data, inks)?)
+                (samples::section(data))
+                (severity::section(data, inks)?)
+                (sensors::section(data, inks)?)
+                (confusion::section(data, inks)?)
+                (training::section(data, inks)?)
+                (cost::section(data))
+                (notes(data))
+            }
         }
     })
 }

@@ -1,6 +1,6 @@
 //! Pieces of several sections.
 
-use crate::report::analysis::Compared;
+use crate::report::analysis::Difference;
 use crate::report::words::{difference, p_value};
 use maud::{Markup, html};
 use mm_core::statistics::Verdict;
@@ -16,21 +16,21 @@ pub fn list(items: &[String]) -> Markup {
 }
 
 /// A verdict as a small label, with the difference behind it.
-pub fn chip(compared: &Compared) -> Markup {
+pub fn chip(compared: &Difference) -> Markup {
     let (class, sign) = match compared.verdict {
         Verdict::Better => ("better", "▲"),
         Verdict::Worse => ("worse", "▼"),
         Verdict::NoDifferenceFound => ("none", "≈"),
     };
-    let title = format!("{} points, Holm-adjusted p {}", difference(&compared.difference), p_value(compared.adjusted_p));
+    let title = format!("{} points, corrected p {}", difference(compared), p_value(compared.adjusted_p));
     html! { span class={ "chip " (class) } title=(title) { span aria-hidden="true" { (sign) } " " (compared.verdict) } }
 }
 
 /// A cell with a difference and its verdict; a dash where nothing was compared.
-pub fn compared(value: Option<&Compared>) -> Markup {
+pub fn compared(value: Option<&Difference>) -> Markup {
     html! {
         @match value {
-            Some(c) => td { span.number { (difference(&c.difference)) } " " (chip(c)) },
+            Some(c) => td { span.number { (difference(c)) } " " (chip(c)) },
             None => td.muted { "–" },
         }
     }

@@ -21,7 +21,7 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
     let columns = if non_finite { "4" } else { "3" };
     Ok(html! {
         h3 { "Degraded sensors" }
-        p.note { "All modalities present, some of them corrupted at test time. Severity 0 is the clean sensor; bands are 95 % intervals." }
+        p.note { "Each sample with everything it has, some of it corrupted at test time. Severity 0 is the same samples with clean sensors; bands are 95 % intervals." }
         div.charts { @for chart in &charts { (chart) } }
         details open[data.severity.len() <= OPEN_UP_TO] {
             summary { "Area under the curve: mean accuracy over the severities" }

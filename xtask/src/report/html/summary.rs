@@ -2,9 +2,9 @@
 
 use super::Inks;
 use super::parts::{chip, compared, number, table};
-use crate::report::analysis::{DataReport, Headline, RunReport, Value};
+use crate::report::analysis::{DataReport, Difference, Headline, RunReport, Value};
 use crate::report::chart::SERIES;
-use crate::report::words::{effect, interval, p_value, percent, range, sentence, spread};
+use crate::report::words::{covered, effect, interval, p_value, percent, range, rates, sentence, spread};
 use maud::{Markup, html};
 
 /// The finding of each measure.
@@ -43,24 +43,35 @@ pub fn legend(data: &DataReport, inks: &Inks) -> Markup {
 /// The table of all methods.
 pub fn section(data: &DataReport) -> Markup {
     let gap = data.runs.iter().any(|r| r.gap.is_some());
+    let failure = data.failure_rates.is_some();
+    let accuracies = 2 + 2 * usize::from(gap) + usize::from(failure);
+    let differences = 3 + usize::from(gap) + usize::from(failure);
     html! {
         h3 { "Summary" }
+        @if let Some(given) = &data.failure_rates {
+            p.note {
+                "Under failure: the mean over the combinations as often as each is left where sensors fail independently, given that not all do. "
+                "Rates: " (rates(given)) "."
+            }
+        }
         (table("Summary of the methods", html! {
             thead {
                 tr {
                     th scope="col" rowspan="2" { "Method" }
-                    th scope="colgroup" colspan=(if gap { "4" } else { "2" }) { "Accuracy, %" }
-                    th scope="colgroup" colspan=(if gap { "4" } else { "3" }) { "Difference to " (data.reference) ", points" }
+                    th scope="colgroup" colspan=(accuracies) { "Accuracy, %" }
+                    th scope="colgroup" colspan=(differences) { "Difference to " (data.reference) ", points" }
                 }
                 tr {
                     th scope="col" { "Mean" } th scope="col" { "Worst" }
                     @if gap { th scope="col" { "Full" } th scope="col" { "Gap" } }
+                    @if failure { th scope="col" { "Under failure" } }
                     th scope="col" { "Mean" } th scope="col" { "Worst" }
                     @if gap { th scope="col" { "Full" } }
+                    @if failure { th scope="col" { "Under failure" } }
                     th scope="col" title="Cohen's d of the mean: the difference in standard deviations over seeds" { "Effect\u{a0}d" }
                 }
             }
-            tbody { @for run in &data.runs { (row(run, data, gap)) } }
+            tbody { @for run in &data.runs { (row(run, data, gap, differences)) } }
         }))
         details {
             summary { "Intervals and p-values" }
@@ -68,6 +79,7 @@ pub fn section(data: &DataReport) -> Markup {
                 thead { tr {
                     th scope="col" { "Method" } th scope="col" { "Mean" } th scope="col" { "Worst" } th scope="col" { "Worst combination" }
                     th scope="col" { "Full" } th scope="col" { "p, mean" } th scope="col" { "p, worst" } th scope="col" { "p, full" }
+                    @if failure { th scope="col" { "p, under failure" } }
                 } }
                 tbody { @for run in &data.runs { tr {
                     th scope="row" { (run.run) }
@@ -76,31 +88,43 @@ pub fn section(data: &DataReport) -> Markup {
                     td { (run.worst_combination) }
                     td.number { (run.full.as_ref().map_or("–".into(), |v| interval(&v.interval))) }
                     @let c = run.comparison.as_ref();
-                    @for one in [c.map(|c| c.mean), c.map(|c| c.worst), c.and_then(|c| c.full)] {
-                        td.number { (one.map_or("–".into(), |d| p_value(d.adjusted_p))) }
-                    }
+                    @let p = |d: Option<Difference>| d.map_or("–".into(), |d| p_value(d.adjusted_p));
+                    @for one in [c.and_then(|c| c.mean), c.and_then(|c| c.worst), c.and_then(|c| c.full)] { td.number { (p(one)) } }
+                    @if failure { td.number { (p(c.and_then(|c| c.failure))) } }
                 } } }
             }))
         }
     }
 }
 
-fn row(run: &RunReport, data: &DataReport, gap: bool) -> Markup {
-    let reference = run.run == data.reference;
+fn row(run: &RunReport, data: &DataReport, gap: bool, differences: usize) -> Markup {
+    let (reference, failure) = (run.run == data.reference, data.failure_rates.is_some());
     html! {
         tr.reference[reference] {
             th scope="row" { (run.run) @if !run.complete { span.muted title="Evaluated on fewer combinations: not ranked" { " *" } } }
             (value(Some(&run.mean)))
             (value(Some(&run.worst)))
             @if gap { (value(run.full.as_ref())) (value(run.gap.as_ref())) }
+            @if failure { (under_failure(run)) }
             @match &run.comparison {
                 Some(c) => {
-                    (compared(Some(&c.mean))) (compared(Some(&c.worst)))
+                    (compared(c.mean.as_ref())) (compared(c.worst.as_ref()))
                     @if gap { (compared(c.full.as_ref())) }
+                    @if failure { (compared(c.failure.as_ref())) }
                     (number(&effect(&c.effect), ""))
                 }
-                None => td.muted colspan=(if gap { "4" } else { "3" }) { (if reference { "reference" } else { "not compared" }) },
+                None => td.muted colspan=(differences) { (if reference { "reference" } else { "not compared" }) },
             }
+        }
+    }
+}
+
+fn under_failure(run: &RunReport) -> Markup {
+    let Some(failure) = &run.failure else { return value(None) };
+    html! {
+        td.number {
+            (percent(failure.value.interval.estimate)) " "
+            small { (spread(failure.value.sd)) " " span.range { (range(&failure.value.interval)) " " (covered(failure.covered)) } }
         }
     }
 }
