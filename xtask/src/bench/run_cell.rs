@@ -11,7 +11,7 @@ use crate::rows::Rows;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use mm_core::Subset;
-use mm_core::data::{Dataset, LoadedData, Standardizer};
+use mm_core::data::{Dataset, LoadedData, Split, Standardizer};
 use mm_core::eval::{default_combinations, evaluate_combinations};
 use mm_core::nn::is_running_statistic;
 use mm_core::predict::Predictor;
@@ -127,7 +127,7 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
         test_samples: split.test.len(),
         test_rows: Some(Rows::new(split.test.clone())),
         readings: samples.readings(modalities),
-        data_remarks: loaded.joined.remarks.clone(),
+        data_remarks: data_remarks(&loaded, &split),
         summary: summary(&combinations, &full),
         combinations,
         not_evaluated: subsets.iter().filter(|s| !evaluated(s)).map(left_out).collect(),
@@ -148,6 +148,12 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
     serde_json::from_slice::<CellResult>(&bytes).context("the result holds a number that is not finite")?;
     write_atomically(&folder.join("result.json"), &bytes)?;
     output::remove_checkpoints(&checkpoints.folder)
+}
+
+/// What to know about the data: how ids matched, what the reader remarked, which classes a part lacks.
+fn data_remarks(loaded: &LoadedData, split: &Split) -> Vec<String> {
+    let matched = loaded.files.iter().filter(|_| loaded.ids.is_some() && loaded.files.len() > 1).map(ToString::to_string);
+    matched.chain(loaded.remarks.clone()).chain(loaded.remarks_on(split)).collect()
 }
 
 /// The data, if it still is what the bench found when it began: a result is kept under the hash of that.
