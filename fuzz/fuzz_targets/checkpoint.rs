@@ -19,6 +19,7 @@ static WHOLE: LazyLock<(tempfile::TempDir, PathBuf)> = LazyLock::new(|| {
         optimizer_steps: 1,
         best: None,
         validations_since_best: 0,
+        skipped_steps: 0,
         history: Vec::new(),
         notes: Vec::new(),
         method: 0.into(),

@@ -42,7 +42,7 @@ train = { epochs = 6, validate_every = 2, select = "best_validation", patience =
 
 [[runs]]
 method = "modality-dropout"
-options = { missing = { rates = [0.3, 0.5] }, network = { trunk = { kind = "mlp", widths = [16, 8] } } }
+options = { missing = { rates = { song = 0.3, feather = 0.5 } }, network = { trunk = { kind = "mlp", widths = [16, 8] } } }
 
 [[runs]]
 name = "slow-mmanet"
@@ -204,6 +204,125 @@ fn samples_that_a_method_cannot_train_on_are_refused() {
     let message = with("robust = true, teacher = 'privileged'").unwrap_err();
     assert!(message.contains("no privileged modality"), "{message}");
     assert!(with("robust = true").is_ok());
+}
+
+/// Every sample has either a camera or a scale, or both if `complete`.
+fn either(folder: &Path, complete: bool, runs: &str) -> Result<Vec<CellSpec>> {
+    let (mut camera, mut scale) = (String::from("id,kind,x,y\n"), String::from("id,weight\n"));
+    for i in 0..60 {
+        let seen = if complete || i % 2 == 0 { format!("{}.5,{}", i % 3, i % 7) } else { ",".into() };
+        let weighed = if complete || i % 2 == 1 { format!("{}.25", i % 5) } else { String::new() };
+        camera += &format!("s{i},{},{seen}\n", ["oak", "elm", "ash"][i % 3]);
+        scale += &format!("s{i},{weighed}\n");
+    }
+    let card = "name = 'trees'\njoin = 'id'\nid = 'id'\nlabel = 'kind'\n\
+                [[view]]\nmodality = 'camera'\nfile = 'camera.csv'\n[[view]]\nmodality = 'scale'\nfile = 'scale.csv'\n";
+    let plan = format!("name = 'either'\nseeds = [0]\n[[data]]\nname = 'trees'\ncard = 'trees.toml'\n{runs}");
+    for (name, text) in [("camera.csv", &*camera), ("scale.csv", &scale), ("trees.toml", card), ("plan.toml", &plan)] {
+        std::fs::write(folder.join(name), text)?;
+    }
+    cells(&folder.join("plan.toml"))
+}
+
+/// What no method can make up for is said before anything is trained, with method, data and what to write.
+#[test]
+fn methods_that_need_complete_samples_are_refused_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |complete: bool, method: &str, options: &str| {
+        either(folder.path(), complete, &format!("[[runs]]\nmethod = '{method}'\noptions = {{ {options} }}\n"))
+            .map_err(|e| format!("{e:#}"))
+    };
+    let refused = [
+        ("mmanet", "", "none of the 6 validation samples has all of camera+scale"),
+        ("dmrnet", "mining = 'per_sample_kl'", "none of the 6 validation samples has all modalities"),
+        ("mod-distill", "robust = true", "sees camera+scale, which none of the 42 training samples has"),
+        ("per-combination", "combinations = ['full']", "no two of 42 training samples have all of one of camera+scale"),
+        ("udml", "missing = 'full'", "42 of 42 training samples lack a modality"),
+        ("full-only", "missing = 'full'", "42 of 42 training samples lack a modality"),
+    ];
+    for (method, options, expected) in refused {
+        let message = with(false, method, options).expect_err(method);
+        assert!(message.contains(expected) && message.contains(&format!("`{method}` cannot be trained on this")), "{message}");
+        assert!(message.contains(&format!("run `{method}` on data `trees`")), "{message}");
+        with(true, method, options).unwrap();
+    }
+    for (method, options) in [
+        ("full-only", ""),
+        ("mean-imputation", ""),
+        ("logit-distillation", ""),
+        ("late-fusion", ""),
+        ("per-combination", ""),
+        ("dmrnet", ""),
+        ("udml", ""),
+        ("mmanet", "weak_combinations = ['scale']"),
+        ("mmanet", "lambda_mar = 0.0"),
+        ("mod-distill", "robust = true, no_ja = true"),
+    ] {
+        with(false, method, options).unwrap();
+    }
+}
+
+#[test]
+fn sensors_go_missing_in_training_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |method: &str, missing: &str| {
+        let robust = if method == "mod-distill" { "robust = true, " } else { "" };
+        let run = format!("[[runs]]\nmethod = '{method}'\noptions = {{ {robust}missing = {missing} }}\n");
+        either(folder.path(), true, &run).map_err(|e| format!("{e:#}"))
+    };
+    for method in ["full-only", "modality-dropout", "mean-imputation", "logit-distillation", "mmanet", "udml", "dmrnet", "mod-distill"] {
+        for pattern in [
+            "{ rate = 0.3 }",
+            "{ rates = { camera = 0.1, scale = 0.6 } }",
+            "{ rates = { scale = 0.6 } }",
+            "'natural'",
+            "{ fixed = 'scale' }",
+        ] {
+            with(method, pattern).unwrap_or_else(|error| panic!("{method}, {pattern}: {error}"));
+        }
+        for (pattern, expected) in [
+            ("{ rates = { camra = 0.1 } }", "did you mean \"camera\"?"),
+            ("{ rates = [0.1, 0.2] }", "a rate for each modality by name, such as `{ rgb = 0.1, depth = 0.3 }`"),
+            ("{ rate = 1.5 }", "rate 1.5 is not between 0 and 1"),
+            ("{ rate = 0.1, rates = { scale = 0.2 } }", "missing"),
+        ] {
+            let message = with(method, pattern).expect_err(pattern);
+            assert!(message.contains(expected), "{method}, {pattern}: {message}");
+        }
+    }
+    for (method, option) in [
+        ("late-fusion", "missing = { rate = 0.3 }"),
+        ("full-only", "combinations = ['scale']"),
+        ("modality-dropout", "distillation = { weight = 2.0 }"),
+    ] {
+        let message = either(folder.path(), true, &format!("[[runs]]\nmethod = '{method}'\noptions = {{ {option} }}\n")).expect_err(option);
+        let named = format!("`{method}` has no option `{}`", option.split(' ').next().unwrap());
+        assert!(format!("{message:#}").contains(&named), "{message:#}");
+    }
+}
+
+/// The plan that the page of the methods shows.
+#[test]
+fn the_documented_missing_rates_are_a_plan() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/methods.md")).unwrap();
+    let text = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let cells = Plan::from_bytes(text.as_bytes(), Path::new("plan.toml")).unwrap().cells().unwrap();
+    assert_eq!(cells.iter().map(|cell| cell.run.as_str()).collect::<Vec<_>>(), ["one-rate", "two-rates"]);
+}
+
+/// A teacher of privileged modalities is trained on these alone.
+#[test]
+fn a_privileged_teacher_is_trained_on_what_it_sees() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = |options: &str| {
+        let cells = either(folder.path(), true, &format!("[[runs]]\nmethod = 'mod-distill'\noptions = {{ {options} }}\n")).unwrap();
+        assert_eq!(cells.len(), 2);
+        assert_eq!(cells[1].resolved.teacher.as_ref(), Some(&cells[0].key));
+        cells[0].resolved.options.clone()
+    };
+    assert!(teacher("available = ['scale']").is_empty());
+    let expected: toml::Table = toml::from_str("missing = { fixed = 'camera' }").unwrap();
+    assert_eq!(teacher("available = ['scale'], teacher = 'privileged'"), expected);
 }
 
 #[test]

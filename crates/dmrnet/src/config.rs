@@ -2,7 +2,7 @@
 
 use mm_core::fusion::NetworkConfig;
 use mm_core::missing::MissingPattern;
-use mm_core::{Error, Result};
+use mm_core::{Error, Modalities, Presence, Result};
 use serde::{Deserialize, Serialize};
 
 /// Settings of DMRNet; the defaults are those recommended for vectors.
@@ -105,6 +105,36 @@ impl DmrnetConfig {
             return Err(Error::config("clamp_log_var", format!("must be a positive number, found {limit}")));
         }
         Ok(())
+    }
+}
+
+impl DmrnetConfig {
+    /// Refuses settings that cannot work for these modalities.
+    pub fn check_modalities(&self, modalities: &Modalities) -> Result<()> {
+        if modalities.len() < 2 {
+            return Err(Error::config("modalities", "DMRNet with one modality has no combinations to tell apart: use two or more"));
+        }
+        let mut by_hand = self.hard_combinations.iter().flatten();
+        by_hand.try_for_each(|name| modalities.parse(name).map(|_| ()))?;
+        self.missing.check(modalities)
+    }
+
+    /// Refuses samples that training would stumble over: what those for training and those for validation have.
+    pub fn check_samples(&self, modalities: &Modalities, train: &Presence, validation: &Presence) -> Result<()> {
+        self.check_modalities(modalities)?;
+        self.missing.check_samples(train, modalities)?;
+        let mines = self.beta > 0.0 && self.hard_combinations.is_none() && self.mining == MiningScore::PerSampleKl;
+        match mines && !validation.subsets().contains(&modalities.full()) {
+            true => Err(Error::config(
+                "mining",
+                format!(
+                    "`per_sample_kl` compares with the full combination, but none of the {} validation samples has all modalities; give \
+                     complete ones, use `training_loss`, or name `hard_combinations`",
+                    validation.len()
+                ),
+            )),
+            false => Ok(()),
+        }
     }
 }
 

@@ -57,10 +57,7 @@ impl DmrnetBuilder {
     /// A model to be trained, or to be given weights with [`Parameters::load`] on [`Method::parameters`].
     pub fn build(self) -> Result<Dmrnet> {
         self.config.validate()?;
-        if self.schema.modalities.len() < 2 {
-            return Err(Error::config("modalities", "DMRNet with one modality has no combinations to tell apart: use two or more"));
-        }
-        self.config.missing.check(self.schema.modalities.len())?;
+        self.config.check_modalities(&self.schema.modalities)?;
         let parameters = Parameters::new(self.seed, &self.device);
         let network = FusionNetwork::new(&self.config.network, &self.schema, parameters.builder())?;
         let heads = GaussianHeadsConfig { bias: true, norm: self.config.head_norm };
@@ -166,7 +163,7 @@ impl Predictor for Dmrnet {
 impl Method for Dmrnet {
     /// `CE + alpha KL`, and after the warm-up `+ beta L_H`.
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let drawn = self.config.missing.draw(&batch.presence, self.schema.modalities.len(), &mut step.rng("missing"))?;
+        let drawn = self.config.missing.draw(&batch.presence, &self.schema.modalities, &mut step.rng("missing"))?;
         let Sampled { distribution, logits } = self.sample(batch, &drawn, &mut step.rng("noise"))?;
         let by_sample = cross_entropy_per_sample(&logits, &batch.labels)?;
         let mut losses = Losses::new("task", by_sample.mean_all()?);
@@ -192,6 +189,10 @@ impl Method for Dmrnet {
             losses = losses.with("hard", self.config.beta, hard);
         }
         Ok(losses)
+    }
+
+    fn check_samples(&self, train: &Presence, validation: &Presence) -> Result<()> {
+        self.config.check_samples(&self.schema.modalities, train, validation)
     }
 
     fn end_of_epoch(&mut self, epoch: usize, held_out: &HeldOut) -> Result<Vec<String>> {

@@ -135,8 +135,8 @@ fn noise_is_drawn_at_every_position() -> Result<()> {
 fn learning_rate_of_the_published_segmentation() -> Result<()> {
     use mm_core::optim::{Schedule, ScheduleConfig};
     let config = ScheduleConfig::OneCycle { pct_start: 0.1, div_factor: 25.0, final_div_factor: 1e4 };
-    let schedule = Schedule::new(config, 0.01, 300.0)?;
-    for (epoch, expected) in [(0.0, 4e-4), (10.0, 2.951639e-3), (29.0, 1e-2), (150.0, 5.810907e-3), (299.0, 4e-8)] {
+    let schedule = Schedule::new(config, 0.01, 300, 1)?;
+    for (epoch, expected) in [(0, 4e-4), (10, 2.951639e-3), (29, 1e-2), (150, 5.810907e-3), (299, 4e-8)] {
         let found = schedule.rate(epoch);
         assert!((found - expected).abs() < 1e-6 * expected, "epoch {epoch}: {found}, expected {expected}");
     }

@@ -1,6 +1,7 @@
 //! Several networks, each for a fixed combination: late fusion, and one model per combination.
 
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, Var};
+use candle_nn::Init;
 use candle_nn::ops::softmax;
 use mm_core::data::{Batch, Schema};
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
@@ -22,12 +23,23 @@ pub enum Combine {
 struct Member {
     subset: Subset,
     network: FusionNetwork,
+    /// How many batches it was trained on, a number. Stored with the weights: a member that never met two samples of a batch with all its
+    /// modalities must not predict.
+    batches: Var,
+}
+
+impl Member {
+    fn batches(&self) -> Result<f32> {
+        Ok(self.batches.to_scalar()?)
+    }
 }
 
 /// Networks that never see each other, trained side by side: the sum of their losses has the gradient of each alone.
 ///
-/// Parameters of the member for `rgb+depth` live under `rgb+depth.`.
+/// Parameters of the member for `rgb+depth` live under `rgb+depth.`. A member is trained on the samples that have all its modalities; one
+/// that never met two of them in a batch supports nothing.
 pub struct Ensemble {
+    modalities: Modalities,
     parameters: Parameters,
     members: Vec<Member>,
     combine: Combine,
@@ -45,6 +57,20 @@ impl Ensemble {
         Self::new(network, schema, subsets, Combine::Exact, seed, device)
     }
 
+    /// Refuses training samples of which no two have all modalities of any one of `subsets`.
+    pub fn check_training(modalities: &Modalities, subsets: &[Subset], train: &Presence) -> Result<()> {
+        let samples = |subset: &Subset| train.subsets().iter().filter(|has| subset.is_subset_of(**has)).count();
+        match subsets.iter().any(|subset| samples(subset) >= 2) {
+            true => Ok(()),
+            false => {
+                let names: Vec<String> = subsets.iter().take(8).map(|&subset| modalities.format(subset)).collect();
+                let (count, names) = (train.len(), names.join(", "));
+                let problem = format!("no two of {count} training samples have all of one of {names}: there is nothing to train on");
+                Err(Error::config("combinations", problem))
+            }
+        }
+    }
+
     fn new(config: &NetworkConfig, schema: &Schema, subsets: &[Subset], combine: Combine, seed: u64, device: &Device) -> Result<Self> {
         if subsets.is_empty() {
             return Err(Error::config("combinations", "an ensemble needs at least one combination"));
@@ -55,9 +81,12 @@ impl Ensemble {
             let mut config = config.clone();
             config.encoders.retain(|name, _| schema_of.modalities.names().contains(name));
             let vb = parameters.builder().pp(schema.modalities.format(subset));
-            Ok(Member { subset, network: FusionNetwork::new(&config, &schema_of, vb)? })
+            // Named as such counts are in PyTorch: nothing that is learnt.
+            let batches = Var::from_tensor(&vb.get_with_hints((), "num_batches_tracked", Init::Const(0.0))?)?;
+            Ok(Member { subset, network: FusionNetwork::new(&config, &schema_of, vb)?, batches })
         };
-        Ok(Self { members: subsets.iter().map(member).collect::<Result<_>>()?, parameters, combine })
+        let members = subsets.iter().map(member).collect::<Result<_>>()?;
+        Ok(Self { modalities: schema.modalities.clone(), members, parameters, combine })
     }
 
     /// Log-probabilities of one member, `[batch, classes]`.
@@ -72,12 +101,17 @@ impl Ensemble {
         Ok(softmax(&member.network.forward(&restricted, &presence, Mode::Eval)?.logits.detach(), 1)?)
     }
 
-    /// For each combination, the members that speak for it.
+    fn untrained(&self, subset: Subset) -> Error {
+        Error::Modality(format!("no member was trained for the combination {}", self.modalities.format(subset)))
+    }
+
+    /// For each combination, the trained members that speak for it.
     fn speakers(&self, subset: Subset) -> Vec<usize> {
-        let speaks = |member: &Member| match self.combine {
+        let fits = |member: &Member| match self.combine {
             Combine::Average => member.subset.is_subset_of(subset),
             Combine::Exact => member.subset == subset,
         };
+        let speaks = |member: &Member| fits(member) && member.batches().is_ok_and(|batches| batches > 0.0);
         (0..self.members.len()).filter(|&i| speaks(&self.members[i])).collect()
     }
 }
@@ -94,26 +128,20 @@ fn restrict_batch(batch: &Batch, subset: Subset) -> Result<Batch> {
     if inputs.iter().any(Option::is_none) {
         return Err(Error::Modality("no sample of the batch has a modality that this member needs".into()));
     }
-    let presence = Presence::uniform(Subset::full(subset.len()), batch.len());
-    Batch::new(inputs, presence, batch.labels.clone(), batch.rows.clone())
+    let mut restricted = batch.clone();
+    (restricted.inputs, restricted.presence) = (inputs, Presence::uniform(Subset::full(subset.len()), batch.len()));
+    Ok(restricted)
 }
 
-/// The samples that have every modality of `subset`, reduced to those modalities.
+/// The samples that have every modality of `subset`, reduced to those modalities; `None` if they are fewer than two.
 fn complete_samples(batch: &Batch, subset: Subset) -> Result<Option<Batch>> {
-    let rows: Vec<u32> = (0u32..).zip(batch.presence.subsets()).filter(|(_, has)| subset.is_subset_of(**has)).map(|(i, _)| i).collect();
-    if rows.len() == batch.len() {
-        return restrict_batch(batch, subset).map(Some);
+    let complete: Vec<usize> = (0..batch.len()).filter(|&i| subset.is_subset_of(batch.presence.subsets()[i])).collect();
+    match complete.len() {
+        // Batch statistics need two samples.
+        0 | 1 => Ok(None),
+        n if n == batch.len() => restrict_batch(batch, subset).map(Some),
+        _ => restrict_batch(batch, subset)?.select(&complete).map(Some),
     }
-    // Batch statistics need two samples.
-    if rows.len() < 2 {
-        return Ok(None);
-    }
-    let index = Tensor::from_slice(&rows, rows.len(), batch.device())?;
-    let select = |m: usize| batch.inputs.get(m).and_then(Option::as_ref).map(|t| t.index_select(&index, 0)).transpose();
-    let inputs = subset.indices().map(select).collect::<candle_core::Result<_>>()?;
-    let ids = rows.iter().map(|&r| batch.rows[r as usize]).collect();
-    let presence = Presence::uniform(Subset::full(subset.len()), rows.len());
-    Batch::new(inputs, presence, batch.labels.index_select(&index, 0)?, ids).map(Some)
 }
 
 impl Predictor for Ensemble {
@@ -123,7 +151,7 @@ impl Predictor for Ensemble {
         distinct.sort();
         distinct.dedup();
         if let Some(unsupported) = distinct.iter().find(|s| !self.supports(**s)) {
-            return Err(Error::Modality(format!("no member was trained for the combination with bits {:b}", unsupported.bits())));
+            return Err(self.untrained(*unsupported));
         }
         let predictions = self.predict_combinations(batch, &distinct)?.logits;
         let rows = batch.presence.subsets().iter().enumerate().map(|(i, subset)| {
@@ -153,8 +181,7 @@ impl Predictor for Ensemble {
                     });
                 }
             }
-            let sum =
-                sum.ok_or_else(|| Error::Modality(format!("no member was trained for the combination with bits {:b}", subset.bits())))?;
+            let sum = sum.ok_or_else(|| self.untrained(subset))?;
             // Log-probabilities are logits of the averaged distribution.
             logits.push(((sum / speakers.len() as f64)? + 1e-12)?.log()?);
         }
@@ -173,13 +200,34 @@ impl Method for Ensemble {
             let Some(complete) = complete_samples(batch, member.subset)? else { continue };
             let logits = member.network.forward(&complete, &complete.presence, Mode::Train)?.logits;
             let loss = cross_entropy(&logits, &complete.labels)?;
+            member.batches.set(&(member.batches.as_detached_tensor() + 1.0)?)?;
             total = Some(match total {
                 Some(total) => (total + loss)?,
                 None => loss,
             });
         }
-        let total = total.ok_or_else(|| Error::Data("no sample of the batch has a combination that a member is trained for".into()))?;
-        Ok(Losses::new("task", total))
+        Ok(total.map(|total| Losses::new("task", total)).unwrap_or_default())
+    }
+
+    fn check_samples(&self, train: &Presence, _validation: &Presence) -> Result<()> {
+        let subsets: Vec<Subset> = self.members.iter().map(|member| member.subset).collect();
+        Self::check_training(&self.modalities, &subsets, train)
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let batches: Vec<f32> = self.members.iter().map(|member| member.batches().unwrap_or_default()).collect();
+        let most = batches.iter().copied().fold(0.0, f32::max);
+        let remark = |(member, batches): (&Member, f32)| {
+            let name = self.modalities.format(member.subset);
+            match batches {
+                0.0 => {
+                    Some(format!("the network for {name} was never trained and does not predict: no batch had two samples with all of it"))
+                }
+                _ if batches < most => Some(format!("the network for {name} was trained on {batches} batches, others on up to {most}")),
+                _ => None,
+            }
+        };
+        self.members.iter().zip(batches).filter_map(remark).collect()
     }
 
     fn parameters(&self) -> &Parameters {

@@ -1,97 +1,167 @@
 //! How sensors go missing: a [`MissingPattern`] draws one combination a sample, inside what the data has.
 //!
 //! ```
-//! use mm_core::{missing::MissingPattern, rng, Presence, Subset};
-//! let natural = Presence::uniform(Subset::full(3), 64);
-//! let drawn = MissingPattern::Uniform.draw(&natural, 3, &mut rng::stream(0, "mask", &[0, 0]))?;
+//! use mm_core::{missing::MissingPattern, rng, Modalities, Presence};
+//! let modalities = Modalities::new(["rgb", "depth", "audio"])?;
+//! let natural = Presence::uniform(modalities.full(), 64);
+//! let pattern = MissingPattern::Rates([("depth".to_string(), 0.3)].into());
+//! let drawn = pattern.draw(&natural, &modalities, &mut rng::stream(0, "mask", &[0, 0]))?;
 //! assert_eq!(drawn.len(), 64);
 //! # Ok::<(), mm_core::Error>(())
 //! ```
 
 use crate::error::{Error, Result};
-use crate::modality::{MAX_MODALITIES, Presence, Subset};
+use crate::modality::{MAX_MODALITIES, Modalities, Presence, Subset};
 use crate::rng::Rng;
 use rand::RngExt;
 use rand::seq::IndexedRandom;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::collections::BTreeMap;
+use std::fmt;
 
-/// How sensors go missing.
+/// How sensors go missing, with modalities by name.
+///
+/// In a plan: `missing = "uniform"`, `{ rate = 0.3 }`, `{ rates = { rgb = 0.1, depth = 0.3 } }`, `{ fixed = "rgb+depth" }`, `"natural"`
+/// or `"full"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingPattern {
     /// Nothing is missing; a sample that lacks a modality is an error.
     Full,
-    /// Only these modalities are kept.
-    Fixed(Subset),
+    /// Only these modalities are kept, such as `rgb+depth`.
+    Fixed(String),
     /// Each sample keeps one of the non-empty combinations of what it has, all equally likely.
     Uniform,
-    /// Modality `m` of each sample is missing with probability `rates[m]`, independently, given that not all are missing.
-    Rates(Vec<f64>),
+    /// Each modality of a sample is missing with this probability, independently, given that not all are missing.
+    Rate(f64),
+    /// The same with a probability of its own for each modality; one that is not named is never missing.
+    #[serde(deserialize_with = "rates_by_name")]
+    Rates(BTreeMap<String, f64>),
     /// As the data has it.
     Natural,
 }
 
 impl MissingPattern {
-    /// Draws who keeps what; `natural` is what each sample of the batch has, out of `modalities` (1 to 16).
+    /// Draws who keeps what; `natural` is what each sample of the batch has.
     ///
     /// The result is never empty and never more than `natural`. Errors name the sample by its position in the batch.
-    pub fn draw(&self, natural: &Presence, modalities: usize, rng: &mut Rng) -> Result<Presence> {
-        self.check(modalities)?;
-        let full = Subset::full(modalities);
-        let subsets = natural.subsets().iter().enumerate().map(|(sample, &has)| {
-            if !has.is_subset_of(full) {
-                return Err(Error::Modality(format!("sample {sample} of the batch has modality {}, but there are only {modalities} (counted from 0)", highest(has))));
+    pub fn draw(&self, natural: &Presence, modalities: &Modalities, rng: &mut Rng) -> Result<Presence> {
+        let pattern = self.resolve(modalities)?;
+        let subsets = natural.subsets().iter().enumerate().map(|(sample, &has)| match &pattern {
+            _ if !has.is_subset_of(modalities.full()) => {
+                Err(Error::Modality(format!("sample {sample} of the batch has a modality past the {} that there are", modalities.len())))
             }
-            match self {
-                Self::Natural => Ok(has),
-                Self::Full if has == full => Ok(has),
-                Self::Full => {
-                    let lacking: Vec<String> = full.indices().filter(|&m| !has.contains(m)).map(|m| m.to_string()).collect();
-                    Err(Error::Modality(format!(
-                        "sample {sample} of the batch lacks modality {}, but the pattern asks for full samples; use `natural` or leave the sample out",
-                        lacking.join(", ")
-                    )))
-                }
-                Self::Fixed(kept) => has
-                    .intersection(*kept)
-                    .ok_or_else(|| Error::Modality(format!("sample {sample} of the batch has none of the modalities that the fixed pattern keeps"))),
-                Self::Uniform => uniform(has, rng),
-                Self::Rates(rates) => with_rates(has, rates, rng)?.ok_or_else(|| {
-                    Error::Modality(format!("sample {sample} of the batch: every modality that it has is missing with rate 1; lower one of the rates"))
-                }),
-            }
+            Resolved::Uniform => uniform(has, rng),
+            Resolved::Rates(rates) => with_rates(has, rates, rng)?.ok_or_else(|| pattern.unusable(sample, has, modalities)),
+            _ => pattern.kept(has).ok_or_else(|| pattern.unusable(sample, has, modalities)),
         });
         Ok(Presence::new(subsets.collect::<Result<_>>()?))
     }
 
-    /// Whether the pattern makes sense for so many modalities (1 to 16).
-    pub fn check(&self, modalities: usize) -> Result<()> {
-        if !(1..=MAX_MODALITIES).contains(&modalities) {
-            return Err(Error::Modality(format!("1 to {MAX_MODALITIES} modalities are possible, not {modalities}")));
-        }
-        match self {
-            Self::Fixed(kept) if !kept.is_subset_of(Subset::full(modalities)) => Err(Error::config(
-                "missing.fixed",
-                format!("names modality {}, but there are only {modalities} (counted from 0)", highest(*kept)),
-            )),
-            Self::Rates(rates) if rates.len() != modalities => {
-                Err(Error::config("missing.rates", format!("has {} rates for {modalities} modalities; give one for each", rates.len())))
+    /// Whether the pattern makes sense for these modalities.
+    pub fn check(&self, modalities: &Modalities) -> Result<()> {
+        self.resolve(modalities).map(|_| ())
+    }
+
+    /// Whether every one of these samples can be drawn from, known before the first draw.
+    pub fn check_samples(&self, natural: &Presence, modalities: &Modalities) -> Result<()> {
+        let pattern = self.resolve(modalities)?;
+        let cannot = natural.subsets().iter().filter(|has| pattern.kept(**has).is_none()).count();
+        match cannot {
+            0 => Ok(()),
+            count => {
+                Err(Error::config("missing", format!("{count} of {} training samples {}", natural.len(), pattern.problem(modalities))))
             }
-            Self::Rates(rates) => match rates.iter().position(|r| !(0.0..=1.0).contains(r)) {
-                Some(m) => Err(Error::config("missing.rates", format!("rate {} of modality {m} is not between 0 and 1", rates[m]))),
-                None if rates.iter().all(|&r| r == 1.0) => {
-                    Err(Error::config("missing.rates", "every rate is 1: no sample would have anything left; lower one of them"))
+        }
+    }
+
+    /// The modalities that it keeps, where these are fixed.
+    pub fn fixed(&self, modalities: &Modalities) -> Result<Option<Subset>> {
+        match self {
+            Self::Fixed(names) => modalities.parse(names).map(Some).map_err(|e| Error::config("missing.fixed", e.to_string())),
+            _ => Ok(None),
+        }
+    }
+
+    fn resolve(&self, modalities: &Modalities) -> Result<Resolved> {
+        let in_unit = |name: &str, field: &str, rate: f64| match (0.0..=1.0).contains(&rate) {
+            true => Ok(()),
+            false => Err(Error::config(field, format!("rate {rate}{name} is not between 0 and 1"))),
+        };
+        let rates = match self {
+            Self::Natural => return Ok(Resolved::Natural),
+            Self::Uniform => return Ok(Resolved::Uniform),
+            Self::Full => return Ok(Resolved::Full(modalities.full())),
+            Self::Fixed(_) => return Ok(self.fixed(modalities)?.map_or(Resolved::Natural, Resolved::Fixed)),
+            Self::Rate(rate) => {
+                in_unit("", "missing.rate", *rate)?;
+                vec![*rate; modalities.len()]
+            }
+            Self::Rates(by_name) => {
+                let mut rates = vec![0.0; modalities.len()];
+                for (name, &rate) in by_name {
+                    let index = modalities.index(name).map_err(|e| Error::config("missing.rates", e.to_string()))?;
+                    in_unit(&format!(" of modality {name:?}"), "missing.rates", rate)?;
+                    rates[index] = rate;
                 }
-                None => Ok(()),
-            },
-            _ => Ok(()),
+                rates
+            }
+        };
+        match rates.iter().all(|&r| r == 1.0) {
+            true => Err(Error::config("missing", "every rate is 1: no sample would have anything left; lower one of them")),
+            false => Ok(Resolved::Rates(rates)),
         }
     }
 }
 
-/// The highest position in a combination.
-fn highest(subset: Subset) -> u32 {
-    subset.bits().ilog2()
+/// A pattern with modalities by position.
+enum Resolved {
+    Natural,
+    Uniform,
+    Full(Subset),
+    Fixed(Subset),
+    Rates(Vec<f64>),
+}
+
+impl Resolved {
+    /// The most that can be kept of what a sample has; `None` if nothing.
+    fn kept(&self, has: Subset) -> Option<Subset> {
+        match self {
+            Self::Natural | Self::Uniform => Some(has),
+            Self::Full(full) => (has == *full).then_some(has),
+            Self::Fixed(kept) => has.intersection(*kept),
+            Self::Rates(rates) => Subset::from_indices(has.indices().filter(|&m| rates[m] < 1.0)).ok(),
+        }
+    }
+
+    /// What is wrong with samples that keep nothing, and what to do.
+    fn problem(&self, modalities: &Modalities) -> String {
+        match self {
+            Self::Full(_) => "lack a modality, but the pattern asks for full samples; use \"natural\" or leave them out".into(),
+            Self::Fixed(kept) => format!("have none of {}, all that the fixed pattern keeps; leave them out", modalities.format(*kept)),
+            _ => "have only modalities that are missing with rate 1; lower one of the rates".into(),
+        }
+    }
+
+    fn unusable(&self, sample: usize, has: Subset, modalities: &Modalities) -> Error {
+        let has = modalities.format(has);
+        Error::Modality(format!("sample {sample} of the batch has {has}; such samples {}", self.problem(modalities)))
+    }
+}
+
+/// A table of rates; a list, as positions would have it, is told what to write.
+fn rates_by_name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<BTreeMap<String, f64>, D::Error> {
+    struct ByName;
+    impl<'de> de::Visitor<'de> for ByName {
+        type Value = BTreeMap<String, f64>;
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a rate for each modality by name, such as `{ rgb = 0.1, depth = 0.3 }`")
+        }
+        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> std::result::Result<Self::Value, A::Error> {
+            BTreeMap::deserialize(de::value::MapAccessDeserializer::new(map))
+        }
+    }
+    deserializer.deserialize_map(ByName)
 }
 
 /// One of the `2^n - 1` non-empty combinations of the `n` modalities in `has`.

@@ -53,10 +53,11 @@ impl Modalities {
 
     /// Position of a name.
     pub fn index(&self, name: &str) -> Result<usize> {
-        self.names
-            .iter()
-            .position(|n| n == name)
-            .ok_or_else(|| Error::Modality(format!("no modality is called {name:?}; there are: {}", self.names.join(", "))))
+        self.names.iter().position(|n| n == name).ok_or_else(|| {
+            let near = crate::data::nearest(name, self.names.iter().map(String::as_str));
+            let near = near.map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default();
+            Error::Modality(format!("no modality is called {name:?}{near}; there are: {}", self.names.join(", ")))
+        })
     }
 
     /// The combination of all modalities.

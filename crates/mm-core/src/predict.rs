@@ -1,7 +1,7 @@
 //! Prediction with some sensors missing.
 
 use crate::data::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::modality::Subset;
 use candle_core::Tensor;
 
@@ -12,6 +12,18 @@ pub struct Predictions {
     pub logits: Tensor,
     /// Encoder runs that it took.
     pub encoder_passes: usize,
+}
+
+/// Refuses logits `[samples, classes]` that are NaN or infinite: what follows would call them class 0 or a mistake. The error names the
+/// combination and the first such sample.
+pub fn check_logits(logits: &[f32], classes: usize, combination: &str, samples: impl IntoIterator<Item = u64>) -> Result<()> {
+    let broken = logits.chunks_exact(classes.max(1)).zip(samples).find(|(row, _)| row.iter().any(|x| !x.is_finite()));
+    match broken {
+        None => Ok(()),
+        Some((row, sample)) => Err(Error::NonFinite(format!(
+            "the model's prediction from {combination} for sample {sample} (row of the data set, counted from 0) is {row:?}; either its weights have diverged or a reading is far outside what it was trained on"
+        ))),
+    }
 }
 
 /// A trained model that predicts with whatever modalities are there.

@@ -6,8 +6,7 @@ use crate::fusion::{Fused, FusionNetwork};
 use crate::nn::Mode;
 use candle_core::Tensor;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 /// A frozen network: features and logits of complete samples, without gradient.
 pub trait Teacher: Send + Sync {
@@ -22,20 +21,52 @@ impl Teacher for FusionNetwork {
     }
 }
 
+/// Memory that a [`CachedTeacher`] takes at most where nothing else is said, in MiB.
+pub const DEFAULT_CACHE_MIB: usize = 256;
+
 /// A teacher that runs once per sample, as long as the inputs of a sample do not change: an augmented batch passes by the cache.
 ///
 /// It is asked for one sample at a time. The last bits of a matrix product depend on its number of rows, so an answer taken from a
-/// whole batch would depend on which batch came first, and a resumed run would differ from an uninterrupted one.
+/// whole batch would depend on which batch came first, and a resumed run would differ from an uninterrupted one. So they would on
+/// what is still in the cache: what finds no place in it is asked for again, one sample at a time too.
 pub struct CachedTeacher {
     teacher: Box<dyn Teacher>,
-    cache: Mutex<HashMap<u64, Fused>>,
+    /// In bytes.
+    budget: usize,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    answers: HashMap<u64, Fused>,
+    bytes: usize,
 }
 
 impl CachedTeacher {
-    /// Wraps a teacher; the cache is keyed by the row of the data set.
+    /// Wraps a teacher; the cache is keyed by the row of the data set and takes [`DEFAULT_CACHE_MIB`] at most.
     pub fn new(teacher: Box<dyn Teacher>) -> Self {
-        Self { teacher, cache: Mutex::default() }
+        Self::with_budget(teacher, DEFAULT_CACHE_MIB)
     }
+
+    /// The same with another budget, in MiB. Which samples it holds changes no bit of the answers.
+    pub fn with_budget(teacher: Box<dyn Teacher>, mib: usize) -> Self {
+        Self { teacher, budget: mib.saturating_mul(1 << 20), cache: Mutex::default() }
+    }
+
+    /// Bytes of the answers in the cache.
+    pub fn bytes(&self) -> usize {
+        self.cache().bytes
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Memory of an answer: its numbers, and what keeps them.
+fn size_of(answer: &Fused) -> usize {
+    const OVERHEAD: usize = 512;
+    OVERHEAD + [&answer.feature, &answer.logits].iter().map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum::<usize>()
 }
 
 impl Teacher for CachedTeacher {
@@ -46,15 +77,26 @@ impl Teacher for CachedTeacher {
         if batch.augmented {
             return self.teacher.teach(batch);
         }
-        let mut cache = self.cache.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        for (i, &row) in batch.rows.iter().enumerate() {
-            if let Entry::Vacant(entry) = cache.entry(row) {
-                entry.insert(self.teacher.teach(&batch.sample(i)?)?);
+        let known: Vec<Option<Fused>> = {
+            let cache = self.cache();
+            batch.rows.iter().map(|row| cache.answers.get(row).cloned()).collect()
+        };
+        // Without the lock: the teacher's work is spread over threads that may want the cache as well. Two that ask for the same
+        // sample get the same bits.
+        let answer = |(i, known): (usize, Option<Fused>)| known.map_or_else(|| self.teacher.teach(&batch.sample(i)?), Ok);
+        let answers: Vec<Fused> = known.into_iter().enumerate().map(answer).collect::<Result<_>>()?;
+        let mut cache = self.cache();
+        for (&row, answer) in batch.rows.iter().zip(&answers) {
+            let bytes = size_of(answer);
+            // What came first stays: every sample comes once an epoch, and throwing out the oldest would miss them all.
+            if cache.bytes + bytes <= self.budget && !cache.answers.contains_key(&row) {
+                cache.answers.insert(row, answer.clone());
+                cache.bytes += bytes;
             }
         }
-        let taught: Vec<&Fused> = batch.rows.iter().filter_map(|row| cache.get(row)).collect();
-        let features: Vec<&Tensor> = taught.iter().map(|fused| &fused.feature).collect();
-        let logits: Vec<&Tensor> = taught.iter().map(|fused| &fused.logits).collect();
+        drop(cache);
+        let features: Vec<&Tensor> = answers.iter().map(|answer| &answer.feature).collect();
+        let logits: Vec<&Tensor> = answers.iter().map(|answer| &answer.logits).collect();
         Ok(Fused { feature: Tensor::cat(&features, 0)?, logits: Tensor::cat(&logits, 0)? })
     }
 }

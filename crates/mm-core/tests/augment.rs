@@ -1,17 +1,15 @@
 //! Augmentation: exact where it must be, one transform for all sensors of a sample, repeatable in training.
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{Device, Tensor};
 use mm_core::data::{AugmentConfig, Batch, Dataset, InputSpec, Schema, TableDataset, Target, Transform, augment, transform};
-use mm_core::fusion::{Fused, FusionNetwork, NetworkConfig};
+use mm_core::fusion::{FusionNetwork, NetworkConfig};
 use mm_core::loss::cross_entropy;
 use mm_core::nn::{Mode, Parameters};
 use mm_core::predict::{Predictions, Predictor};
-use mm_core::teacher::{CachedTeacher, Teacher};
 use mm_core::train::{CheckpointConfig, Losses, Method, Progress, Step, TrainConfig, fit};
 use mm_core::{Error, Modalities, Presence, Result, Subset, rng};
 use proptest::prelude::*;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 const ALL: AugmentConfig = AugmentConfig { flip: 0.5, rotation: 30.0, crop_area: [0.5, 1.0], crop_aspect: [0.75, 4.0 / 3.0] };
 
@@ -222,30 +220,4 @@ fn data_without_images_is_refused() {
     let config = TrainConfig { augment: ALL, ..Default::default() };
     let error = fit(&mut Network { parameters, network }, &data, &[0, 1, 2], &[], &config, None, &Progress::hidden()).unwrap_err();
     assert!(matches!(error, Error::Config { .. }) && error.to_string().contains("train.augment"), "{error}");
-}
-
-/// Answers with the mean of each image, and counts how often it is asked.
-struct Counting(&'static AtomicUsize);
-
-impl Teacher for Counting {
-    fn teach(&self, batch: &Batch) -> Result<Fused> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        let feature = input(batch, 0).flatten_from(1)?.mean_keepdim(D::Minus1)?;
-        Ok(Fused { logits: feature.clone(), feature })
-    }
-}
-
-#[test]
-fn a_cached_teacher_is_asked_again_for_augmented_samples() {
-    static ASKED: AtomicUsize = AtomicUsize::new(0);
-    let teacher = CachedTeacher::new(Box::new(Counting(&ASKED)));
-    let clean = batch(vec![normal((3, 1, 8, 8))]);
-    let first = values(&teacher.teach(&clean).unwrap().feature);
-    teacher.teach(&clean).unwrap();
-    assert_eq!(ASKED.load(Ordering::Relaxed), 3); // once a sample
-    let changed = augment(&clean, &ALL, 0, 0).unwrap();
-    assert_ne!(values(&teacher.teach(&changed).unwrap().feature), first);
-    assert_eq!(ASKED.load(Ordering::Relaxed), 4); // the batch as a whole
-    assert_eq!(values(&teacher.teach(&clean).unwrap().feature), first);
-    assert_eq!(ASKED.load(Ordering::Relaxed), 4);
 }

@@ -80,6 +80,7 @@ fn small() -> Checkpoint {
         optimizer_steps: 9,
         best: Some((1, 2.0 / 3.0)),
         validations_since_best: 1,
+        skipped_steps: 2,
         history: history.collect(),
         notes: vec!["a note".into()],
         method: serde_json::json!({ "counts": [1, 2.5, null], "name": "x" }),

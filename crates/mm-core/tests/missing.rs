@@ -1,25 +1,36 @@
 //! Missing patterns: right frequencies, repeatable, never empty, never more than what is there.
 
 use mm_core::missing::MissingPattern::{self, *};
-use mm_core::{Presence, Subset, rng};
+use mm_core::{Modalities, Presence, Subset, rng};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// `m0`, `m1`, ...
+fn modalities(count: usize) -> Modalities {
+    Modalities::new((0..count).map(|m| format!("m{m}"))).unwrap()
+}
+
+/// One rate for each of `m0`, `m1`, ...
+fn rates(rates: &[f64]) -> MissingPattern {
+    Rates(rates.iter().enumerate().map(|(m, &rate)| (format!("m{m}"), rate)).collect())
+}
 
 fn subset(bits: u16) -> Subset {
     Subset::from_bits(bits).unwrap()
 }
 
 /// How often each bitset comes out of `draws` draws for samples that have `natural`.
-fn frequencies(pattern: &MissingPattern, natural: u16, modalities: usize, draws: usize) -> Vec<usize> {
+fn frequencies(pattern: &MissingPattern, natural: u16, count: usize, draws: usize) -> Vec<usize> {
     let natural = Presence::uniform(subset(natural), draws);
-    let drawn = pattern.draw(&natural, modalities, &mut rng::stream(5, "mask", &[0])).unwrap();
-    let mut counts = vec![0; 1 << modalities];
+    let drawn = pattern.draw(&natural, &modalities(count), &mut rng::stream(5, "mask", &[0])).unwrap();
+    let mut counts = vec![0; 1 << count];
     drawn.subsets().iter().for_each(|s| counts[s.bits() as usize] += 1);
     counts
 }
 
-fn message(pattern: MissingPattern, natural: &[u16], modalities: usize) -> String {
+fn message(pattern: MissingPattern, natural: &[u16], count: usize) -> String {
     let natural = Presence::new(natural.iter().map(|&b| subset(b)).collect());
-    pattern.draw(&natural, modalities, &mut rng::stream(0, "mask", &[])).unwrap_err().to_string()
+    pattern.draw(&natural, &modalities(count), &mut rng::stream(0, "mask", &[])).unwrap_err().to_string()
 }
 
 #[test]
@@ -36,18 +47,18 @@ fn uniform_gives_each_of_seven_combinations_its_seventh() {
 /// P(subset) = prod q or r, over 1 - prod r.
 #[test]
 fn rates_are_exact_given_that_not_all_are_missing() {
-    for (rates, natural) in [([0.1, 0.5, 0.9], 0b111u16), ([0.7, 0.8, 0.9], 0b110), ([0.0, 1.0, 0.4], 0b111), ([1.0, 1.0, 0.4], 0b111)] {
+    for (each, natural) in [([0.1, 0.5, 0.9], 0b111u16), ([0.7, 0.8, 0.9], 0b110), ([0.0, 1.0, 0.4], 0b111), ([1.0, 1.0, 0.4], 0b111)] {
         let draws = 100_000;
-        let counts = frequencies(&Rates(rates.to_vec()), natural, 3, draws);
+        let counts = frequencies(&rates(&each), natural, 3, draws);
         let probability = |s: u16| -> f64 {
             let has = (0..3).filter(|m| natural >> m & 1 == 1);
-            has.map(|m| if s >> m & 1 == 1 { 1.0 - rates[m] } else { rates[m] }).product()
+            has.map(|m| if s >> m & 1 == 1 { 1.0 - each[m] } else { each[m] }).product()
         };
         let not_empty = 1.0 - probability(0);
         for s in 0..8u16 {
             let expected = if s != 0 && s & !natural == 0 { probability(s) / not_empty } else { 0.0 };
             let (n, deviation) = (draws as f64, (draws as f64 * expected * (1.0 - expected)).sqrt());
-            assert!((counts[s as usize] as f64 - n * expected).abs() <= 4.5 * deviation, "{rates:?} {s:03b}: {counts:?}");
+            assert!((counts[s as usize] as f64 - n * expected).abs() <= 4.5 * deviation, "{each:?} {s:03b}: {counts:?}");
         }
     }
 }
@@ -55,54 +66,94 @@ fn rates_are_exact_given_that_not_all_are_missing() {
 #[test]
 fn rates_close_to_one_end_at_once() {
     // To draw until something is there would not end within a day.
-    let counts = frequencies(&Rates(vec![0.999999999; 3]), 0b111, 3, 30_000);
+    let counts = frequencies(&rates(&[0.999999999; 3]), 0b111, 3, 30_000);
     assert!([1, 2, 4].iter().all(|&s: &usize| counts[s].abs_diff(10_000) < 400), "{counts:?}");
     let nearly = 1.0 - f64::EPSILON / 2.0;
-    assert_eq!(frequencies(&Rates(vec![1.0, nearly, 1.0]), 0b111, 3, 1000)[2], 1000);
+    assert_eq!(frequencies(&rates(&[1.0, nearly, 1.0]), 0b111, 3, 1000)[2], 1000);
 }
 
 #[test]
 fn fixed_full_and_natural() {
     let natural = Presence::new(vec![subset(0b111), subset(0b110)]);
     let mut rng = rng::stream(0, "mask", &[]);
-    assert_eq!(Natural.draw(&natural, 3, &mut rng).unwrap(), natural);
-    assert_eq!(Fixed(subset(0b011)).draw(&natural, 3, &mut rng).unwrap().subsets(), [subset(0b011), subset(0b010)]);
-    assert_eq!(Full.draw(&Presence::uniform(subset(0b111), 2), 3, &mut rng).unwrap().len(), 2);
-    assert!(Uniform.draw(&Presence::new(vec![]), 3, &mut rng).unwrap().is_empty());
+    assert_eq!(Natural.draw(&natural, &modalities(3), &mut rng).unwrap(), natural);
+    assert_eq!(Fixed("m1+m0".into()).draw(&natural, &modalities(3), &mut rng).unwrap().subsets(), [subset(0b011), subset(0b010)]);
+    assert_eq!(Full.draw(&Presence::uniform(subset(0b111), 2), &modalities(3), &mut rng).unwrap().len(), 2);
+    assert!(Uniform.draw(&Presence::new(vec![]), &modalities(3), &mut rng).unwrap().is_empty());
+}
+
+#[test]
+fn one_rate_is_that_of_every_modality_and_who_is_not_named_stays() {
+    assert_eq!(frequencies(&Rate(0.3), 0b111, 3, 5000), frequencies(&rates(&[0.3; 3]), 0b111, 3, 5000));
+    let only_second = Rates(BTreeMap::from([("m1".to_string(), 0.3)]));
+    assert_eq!(frequencies(&only_second, 0b111, 3, 5000), frequencies(&rates(&[0.0, 0.3, 0.0]), 0b111, 3, 5000));
 }
 
 #[test]
 fn errors_say_which_sample_and_what_to_do() {
     let cases = [
-        (message(Fixed(subset(1)), &[0b11, 0b10], 2), "sample 1 of the batch has none of the modalities that the fixed pattern keeps"),
-        (message(Full, &[0b11, 0b10], 2), "sample 1 of the batch lacks modality 0"),
-        (message(Rates(vec![1.0, 1.0]), &[0b11], 2), "every rate is 1"),
-        (message(Rates(vec![1.0, 0.0]), &[0b11, 0b01], 2), "sample 1 of the batch: every modality that it has is missing with rate 1"),
-        (message(Rates(vec![0.5]), &[0b11], 2), "1 rates for 2 modalities"),
-        (message(Rates(vec![0.5, f64::NAN]), &[0b11], 2), "rate NaN of modality 1"),
-        (message(Rates(vec![-0.5, 0.0]), &[0b11], 2), "rate -0.5 of modality 0"),
-        (message(Fixed(subset(0b100)), &[0b11], 2), "names modality 2, but there are only 2"),
-        (message(Uniform, &[0b11, 0b100], 2), "sample 1 of the batch has modality 2"),
-        (message(Uniform, &[1], 17), "1 to 16 modalities"),
+        (message(Fixed("m0".into()), &[0b11, 0b10], 2), "sample 1 of the batch has m1; such samples have none of m0"),
+        (message(Full, &[0b11, 0b10], 2), "sample 1 of the batch has m1; such samples lack a modality"),
+        (message(Rate(1.0), &[0b11], 2), "every rate is 1"),
+        (message(rates(&[1.0, 1.0]), &[0b11], 2), "every rate is 1"),
+        (
+            message(rates(&[1.0, 0.0]), &[0b11, 0b01], 2),
+            "sample 1 of the batch has m0; such samples have only modalities that are missing with rate 1",
+        ),
+        (message(Rates([("M1x".to_string(), 0.5)].into()), &[0b11], 2), "no modality is called \"M1x\" (did you mean \"m1\"?)"),
+        (message(rates(&[0.5, f64::NAN]), &[0b11], 2), "rate NaN of modality \"m1\""),
+        (message(rates(&[-0.5, 0.0]), &[0b11], 2), "rate -0.5 of modality \"m0\""),
+        (message(Rate(1.5), &[0b11], 2), "`missing.rate`: rate 1.5 is not between 0 and 1"),
+        (message(Fixed("m2".into()), &[0b11], 2), "`missing.fixed`: modality: no modality is called \"m2\""),
+        (message(Uniform, &[0b11, 0b100], 2), "sample 1 of the batch has a modality past the 2"),
     ];
     for (found, expected) in cases {
         assert!(found.contains(expected), "{found:?} lacks {expected:?}");
     }
 }
 
+/// What drawing would stumble over is known before.
+#[test]
+fn samples_are_checked_before_the_first_draw() {
+    let check = |pattern: MissingPattern, natural: &[u16]| {
+        let natural = Presence::new(natural.iter().map(|&b| subset(b)).collect());
+        let drawn = pattern.draw(&natural, &modalities(2), &mut rng::stream(0, "mask", &[]));
+        let checked = pattern.check_samples(&natural, &modalities(2));
+        assert_eq!(checked.is_ok(), drawn.is_ok(), "{pattern:?}");
+        checked.err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    for pattern in [Natural, Uniform, Rate(0.9), rates(&[1.0, 0.5]), Fixed("m1".into())] {
+        assert_eq!(check(pattern, &[0b10, 0b11]), "");
+    }
+    assert!(check(Full, &[0b10, 0b11, 0b01]).contains("2 of 3 training samples lack a modality"));
+    assert!(check(Fixed("m0".into()), &[0b10, 0b11]).contains("1 of 2 training samples have none of m0"));
+    assert!(check(rates(&[1.0, 0.5]), &[0b01, 0b11]).contains("1 of 2 training samples have only modalities that are missing with rate 1"));
+}
+
 #[test]
 fn patterns_are_readable_in_files() {
-    for (pattern, text) in
-        [(Uniform, "\"uniform\""), (Rates(vec![0.5, 0.25]), "{\"rates\":[0.5,0.25]}"), (Fixed(subset(3)), "{\"fixed\":3}")]
-    {
+    let cases = [
+        (Uniform, "\"uniform\""),
+        (Rate(0.3), "{\"rate\":0.3}"),
+        (rates(&[0.5, 0.25]), "{\"rates\":{\"m0\":0.5,\"m1\":0.25}}"),
+        (Fixed("rgb+depth".into()), "{\"fixed\":\"rgb+depth\"}"),
+    ];
+    for (pattern, text) in cases {
         assert_eq!(serde_json::to_string(&pattern).unwrap(), text);
         assert_eq!(serde_json::from_str::<MissingPattern>(text).unwrap(), pattern);
     }
-    assert!(serde_json::from_str::<MissingPattern>("{\"fixed\":0}").is_err());
+    let error = serde_json::from_str::<MissingPattern>("{\"rates\":[0.1,0.2]}").unwrap_err().to_string();
+    assert!(error.contains("expected a rate for each modality by name, such as `{ rgb = 0.1, depth = 0.3 }`"), "{error}");
+    assert!(serde_json::from_str::<MissingPattern>("{\"rate\":0.1,\"rates\":{}}").is_err());
 }
 
-fn any_pattern(modalities: usize) -> impl Strategy<Value = MissingPattern> {
-    prop_oneof![Just(Uniform), Just(Natural), prop::collection::vec(0.0..0.999f64, modalities).prop_map(Rates)]
+fn any_pattern(count: usize) -> impl Strategy<Value = MissingPattern> {
+    prop_oneof![
+        Just(Uniform),
+        Just(Natural),
+        prop::collection::vec(0.0..0.999f64, count).prop_map(|each| rates(&each)),
+        (0.0..0.999f64).prop_map(Rate)
+    ]
 }
 
 proptest! {
@@ -110,13 +161,13 @@ proptest! {
 
     #[test]
     fn never_empty_never_more_and_repeatable(
-        (modalities, naturals, pattern) in (1usize..=16).prop_flat_map(|m| {
+        (count, naturals, pattern) in (1usize..=16).prop_flat_map(|m| {
             (Just(m), prop::collection::vec(1..=Subset::full(m).bits(), 0..50), any_pattern(m))
         }),
         seed in any::<u64>(),
     ) {
         let natural = Presence::new(naturals.iter().map(|&b| subset(b)).collect());
-        let draw = |seed| pattern.draw(&natural, modalities, &mut rng::stream(seed, "mask", &[1, 2])).unwrap();
+        let draw = |seed| pattern.draw(&natural, &modalities(count), &mut rng::stream(seed, "mask", &[1, 2])).unwrap();
         let drawn = draw(seed);
         prop_assert_eq!(drawn.len(), natural.len());
         prop_assert!(drawn.subsets().iter().zip(natural.subsets()).all(|(d, n)| d.is_subset_of(*n) && d.bits() != 0));

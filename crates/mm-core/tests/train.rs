@@ -1,8 +1,12 @@
 //! The training loop: repeatable, resumable, honest about what goes wrong.
 
-use mm_core::Error;
+use candle_core::Tensor;
+use mm_core::data::Batch;
+use mm_core::nn::Parameters;
 use mm_core::optim::{OptimizerConfig, ScheduleConfig};
-use mm_core::train::{CheckpointConfig, Progress, Selection, TrainConfig, TrainOutcome, fit, latest_checkpoint};
+use mm_core::predict::{Predictions, Predictor};
+use mm_core::train::{CheckpointConfig, Losses, Method, Progress, Selection, Step, TrainConfig, TrainOutcome, fit, latest_checkpoint};
+use mm_core::{Error, Presence, Result, Subset};
 use mm_testing::{Dropout, clear_to_weak};
 use rand::RngExt;
 use std::path::Path;
@@ -15,7 +19,7 @@ fn config() -> TrainConfig {
     TrainConfig { epochs: EPOCHS, batch_size: 16, seed: 5, ..TrainConfig::default() }
 }
 
-fn train(config: &TrainConfig, folder: Option<&Path>) -> mm_core::Result<(Dropout, TrainOutcome)> {
+fn train(config: &TrainConfig, folder: Option<&Path>) -> Result<(Dropout, TrainOutcome)> {
     let data = clear_to_weak(150, 1);
     let (rows, validation): (Vec<usize>, Vec<usize>) = (0..150).partition(|row| row % 5 != 0);
     let checkpoints = folder.map(|folder| CheckpointConfig { folder: folder.into(), every_seconds: 0.0, fingerprint: "test".into() });
@@ -87,6 +91,187 @@ fn the_best_validation_epoch_is_kept_and_patience_stops() {
     let subsets = mm_core::eval::default_combinations(3, 0);
     let evaluation = mm_core::eval::evaluate_combinations(&method, &data, &validation, &subsets, 512, &candle_core::Device::Cpu).unwrap();
     assert_eq!(evaluation.mean_accuracy(), best);
+}
+
+/// A method with quirks: it skips some steps, its answers are those of `logit`, and it takes complete training samples only.
+struct Odd {
+    dropout: Dropout,
+    skips: fn(&Step) -> bool,
+    logit: fn(combination: usize, sample: usize) -> f32,
+}
+
+impl Odd {
+    fn new() -> Self {
+        Self { dropout: Dropout::new(5), skips: |_| false, logit: |_, _| 0.0 }
+    }
+
+    fn train(&mut self, config: &TrainConfig, checkpoints: Option<&CheckpointConfig>) -> Result<TrainOutcome> {
+        let data = clear_to_weak(150, 1);
+        let (rows, validation): (Vec<usize>, Vec<usize>) = (0..150).partition(|row| row % 5 != 0);
+        fit(self, &data, &rows, &validation, config, checkpoints, &Progress::hidden())
+    }
+}
+
+impl Predictor for Odd {
+    fn predict(&self, _: &Batch) -> Result<Tensor> {
+        unreachable!("validation asks for combinations")
+    }
+
+    fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
+        let logits = (0..subsets.len()).flat_map(|c| (0..batch.len()).flat_map(move |i| [(self.logit)(c, i), 0.0, 0.0])).collect();
+        Ok(Predictions { logits: Tensor::from_vec::<_, f32>(logits, (subsets.len(), batch.len(), 3), batch.device())?, encoder_passes: 0 })
+    }
+}
+
+impl Method for Odd {
+    fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
+        if (self.skips)(step) { Ok(Losses::default()) } else { self.dropout.loss(batch, step) }
+    }
+
+    fn check_samples(&self, train: &Presence, validation: &Presence) -> Result<()> {
+        assert_eq!((train.len(), validation.len()), (120, 30));
+        match train.subsets().iter().all(|has| *has == Subset::full(3)) {
+            true => Ok(()),
+            false => Err(Error::config("missing", "some samples are incomplete")),
+        }
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        vec!["that was all".into()]
+    }
+
+    fn parameters(&self) -> &Parameters {
+        &self.dropout.parameters
+    }
+}
+
+#[test]
+fn patience_counts_the_validations_without_a_new_best() {
+    for patience in 1..4 {
+        let config = TrainConfig { patience: Some(patience), ..config() };
+        // Equal scores: the first validation is the best one.
+        let outcome = Odd::new().train(&config, None).unwrap();
+        assert_eq!(outcome.history.len(), 1 + patience);
+        let every_second = Odd::new().train(&TrainConfig { validate_every: 2, ..config }, None).unwrap();
+        assert_eq!(every_second.history.len(), 2 + 2 * patience);
+    }
+    let error = TrainConfig { patience: Some(0), ..config() }.validate().unwrap_err().to_string();
+    assert!(error.contains("train.patience") && error.contains("at least 1"), "{error}");
+}
+
+#[test]
+fn steps_without_a_loss_are_skipped_and_counted() {
+    let mut odd = Odd { skips: |step| step.step % 3 == 1, ..Odd::new() };
+    let outcome = odd.train(&config(), None).unwrap();
+    let whole = Odd::new().train(&config(), None).unwrap();
+    // Seven steps an epoch, of which the second and the fifth are skipped.
+    assert_eq!((whole.steps, outcome.steps), (EPOCHS as u64 * 7, EPOCHS as u64 * 5));
+    let told = format!("{} of {} steps were skipped", EPOCHS * 2, EPOCHS * 7);
+    assert!(outcome.notes[0].contains(&told), "{:?}", outcome.notes);
+    assert_eq!(outcome.notes[1..], ["that was all"]);
+    assert_eq!(whole.notes, ["that was all"]);
+    // A resumed run counts on.
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = CheckpointConfig { folder: folder.path().into(), every_seconds: 0.0, fingerprint: "skips".into() };
+    let skips = odd.skips;
+    Odd { skips, ..Odd::new() }.train(&TrainConfig { epochs: 5, ..config() }, Some(&checkpoints)).unwrap();
+    let resumed = Odd { skips, ..Odd::new() }.train(&config(), Some(&checkpoints)).unwrap();
+    assert_eq!((resumed.steps, resumed.notes), (outcome.steps, outcome.notes));
+
+    let error = Odd { skips: |_| true, ..Odd::new() }.train(&config(), None).unwrap_err().to_string();
+    assert!(error.contains("no batch of the whole training"), "{error}");
+}
+
+#[test]
+fn samples_are_checked_before_training() {
+    let data =
+        mm_testing::patterns(
+            mm_testing::clear_to_weak_schema(),
+            150,
+            &[0.1; 3],
+            |i| {
+                if i == 17 { Subset::single(0) } else { Subset::full(3) }
+            },
+        );
+    let (rows, validation): (Vec<usize>, Vec<usize>) = (0..150).partition(|row| row % 5 != 0);
+    let mut never = Odd { skips: |_| unreachable!("training has begun"), ..Odd::new() };
+    let error = fit(&mut never, &data, &rows, &validation, &config(), None, &Progress::hidden()).unwrap_err();
+    assert!(matches!(&error, Error::Config { problem, .. } if problem == "some samples are incomplete"), "{error}");
+}
+
+#[test]
+fn a_prediction_that_is_nan_is_an_error_with_combination_and_sample() {
+    let config = TrainConfig { validate_every: 1, ..config() };
+    for broken in [f32::NAN, f32::INFINITY] {
+        let logit = match broken.is_nan() {
+            true => |combination: usize, sample: usize| if (combination, sample) == (4, 3) { f32::NAN } else { 0.0 },
+            false => |combination: usize, sample: usize| if (combination, sample) == (4, 3) { f32::INFINITY } else { 0.0 },
+        };
+        let error = Odd { logit, ..Odd::new() }.train(&config, None).unwrap_err();
+        let text = error.to_string();
+        // The fifth combination, and the fourth validation sample: rows 0, 5, 10, 15.
+        assert!(matches!(error, Error::NonFinite(_)) && text.contains("from strong+weak for sample 15"), "{text}");
+    }
+}
+
+#[test]
+fn a_prediction_that_is_nan_where_the_sample_lacks_the_sensor_does_no_harm() {
+    let data =
+        mm_testing::patterns(
+            mm_testing::clear_to_weak_schema(),
+            12,
+            &[0.1; 3],
+            |i| {
+                if i == 3 { Subset::single(1) } else { Subset::full(3) }
+            },
+        );
+    let nan = Odd { logit: |combination, sample| if (combination, sample) == (4, 3) { f32::NAN } else { 0.0 }, ..Odd::new() };
+    let rows: Vec<usize> = (0..12).collect();
+    let subsets = mm_core::eval::default_combinations(3, 0);
+    let evaluate = |rows: &[usize]| mm_core::eval::evaluate_combinations(&nan, &data, rows, &subsets, 512, &candle_core::Device::Cpu);
+    assert_eq!(evaluate(&rows).unwrap().combinations[4].metrics.samples, 11);
+    assert!(evaluate(&[0, 1, 2, 4]).is_err());
+}
+
+/// The first clip that is met acts: that of the settings, else that of the method.
+#[test]
+fn the_method_clips_where_the_settings_say_nothing() {
+    struct Clips(Dropout);
+    impl Predictor for Clips {
+        fn predict(&self, batch: &Batch) -> Result<Tensor> {
+            self.0.predict(batch)
+        }
+        fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
+            self.0.predict_combinations(batch, subsets)
+        }
+    }
+    impl Method for Clips {
+        fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
+            self.0.loss(batch, step)
+        }
+        fn clip_norm(&self) -> Option<f64> {
+            Some(0.1)
+        }
+        fn parameters(&self) -> &Parameters {
+            self.0.parameters()
+        }
+    }
+    let data = clear_to_weak(60, 1);
+    let rows: Vec<usize> = (0..60).collect();
+    let plain = |clip_norm: Option<f64>| {
+        let mut method = Dropout::new(0);
+        fit(&mut method, &data, &rows, &[], &TrainConfig { clip_norm, ..config() }, None, &Progress::hidden()).unwrap();
+        bytes(&method)
+    };
+    let clips = |clip_norm: Option<f64>| {
+        let mut method = Clips(Dropout::new(0));
+        fit(&mut method, &data, &rows, &[], &TrainConfig { clip_norm, ..config() }, None, &Progress::hidden()).unwrap();
+        bytes(&method.0)
+    };
+    assert_eq!(clips(None), plain(Some(0.1)));
+    assert_eq!(clips(Some(0.2)), plain(Some(0.2)));
+    assert_eq!(clips(Some(0.0)), plain(None));
+    assert_ne!(plain(None), plain(Some(0.1)));
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Predictor for Dropout {
 
 impl Method for Dropout {
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let drawn = MissingPattern::Uniform.draw(&batch.presence, 3, &mut step.rng("missing"))?;
+        let drawn = MissingPattern::Uniform.draw(&batch.presence, &clear_to_weak_schema().modalities, &mut step.rng("missing"))?;
         let logits = self.network.forward(batch, &drawn, Mode::Train)?.logits;
         let mut losses = Losses::new("task", cross_entropy(&logits, &batch.labels)?);
         if self.nan_from.is_some_and(|epoch| step.epoch >= epoch) {

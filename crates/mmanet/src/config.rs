@@ -2,7 +2,8 @@
 
 use mm_core::fusion::NetworkConfig;
 use mm_core::missing::MissingPattern;
-use mm_core::{Error, Result};
+use mm_core::teacher::DEFAULT_CACHE_MIB;
+use mm_core::{Error, Modalities, Presence, Result};
 use serde::{Deserialize, Serialize};
 
 /// Settings of MMANet; the defaults are those recommended for vectors.
@@ -30,8 +31,10 @@ pub struct MmanetConfig {
     pub weak_combinations: Option<Vec<String>>,
     /// What the extra supervision of weak combinations acts on.
     pub supervision: WeakSupervision,
-    /// Keep the teacher's outputs per sample; turn off when they do not fit in memory. Augmented batches are never cached.
+    /// Keep the teacher's outputs per sample. Augmented batches are never cached.
     pub cache_teacher: bool,
+    /// Memory for them in MiB; samples that find no place are asked for again, with the same bits.
+    pub teacher_cache_mib: usize,
 }
 
 impl Default for MmanetConfig {
@@ -48,6 +51,7 @@ impl Default for MmanetConfig {
             weak_combinations: None,
             supervision: WeakSupervision::default(),
             cache_teacher: true,
+            teacher_cache_mib: DEFAULT_CACHE_MIB,
         }
     }
 }
@@ -81,6 +85,38 @@ impl MmanetConfig {
             return Err(Error::config("begin_epoch", "mining needs at least 2 epochs of plain training before it"));
         }
         Ok(())
+    }
+}
+
+impl MmanetConfig {
+    /// Refuses settings that cannot work for these modalities.
+    pub fn check_modalities(&self, modalities: &Modalities) -> Result<()> {
+        if modalities.len() < 2 {
+            return Err(Error::config("modalities", "MMANet with one modality is plain training: use two or more"));
+        }
+        let mut by_hand = self.weak_combinations.iter().flatten();
+        by_hand.try_for_each(|name| modalities.parse(name).map(|_| ()))?;
+        self.missing.check(modalities)
+    }
+
+    /// Refuses samples that training would stumble over: what those for training and those for validation have.
+    pub fn check_samples(&self, modalities: &Modalities, train: &Presence, validation: &Presence) -> Result<()> {
+        self.check_modalities(modalities)?;
+        self.missing.check_samples(train, modalities)?;
+        let mines = self.lambda_mar > 0.0 && self.weak_combinations.is_none();
+        match mines && !validation.subsets().contains(&modalities.full()) {
+            true => Err(Error::config(
+                "weak_combinations",
+                format!(
+                    "MMANet mines weak combinations by what they predict beside the full one, but none of the {} validation samples has all of \
+                     {}; give complete ones, name the weak combinations (`weak_combinations = [\"{}\"]`), or do without (`lambda_mar = 0`)",
+                    validation.len(),
+                    modalities.format(modalities.full()),
+                    modalities.names()[0]
+                ),
+            )),
+            false => Ok(()),
+        }
     }
 }
 

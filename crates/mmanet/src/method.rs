@@ -74,16 +74,13 @@ impl MmanetBuilder {
 
     /// A model to be trained with the help of `teacher`, a network trained on complete data.
     pub fn build_with_teacher(self, teacher: impl Teacher + 'static) -> Result<Mmanet> {
-        let count = self.schema.modalities.len();
-        if count < 2 {
-            return Err(Error::config("modalities", "MMANet with one modality is plain training: use two or more"));
-        }
+        self.config.check_modalities(&self.schema.modalities)?;
         let seed = self.seed;
         let mut model = self.build()?;
         let supervised = model.config.lambda_mar > 0.0 && model.config.supervision != WeakSupervision::Redraw;
         let branch = supervised.then(|| model.regularization_branch()).transpose()?;
         let teacher: Box<dyn Teacher> = match model.config.cache_teacher {
-            true => Box::new(CachedTeacher::new(Box::new(teacher))),
+            true => Box::new(CachedTeacher::with_budget(Box::new(teacher), model.config.teacher_cache_mib)),
             false => Box::new(teacher),
         };
         let mined = MinedCombinations::new(&model.config, &model.schema.modalities, seed)?;
@@ -151,7 +148,7 @@ impl Method for Mmanet {
             .ok_or_else(|| Error::config("teacher", "this model was built for prediction: build it with a teacher to train it"))?;
         let MmanetConfig { lambda_mad, lambda_mar, begin_epoch, supervision, .. } = self.config;
         let begun = step.epoch >= begin_epoch;
-        let drawn = self.config.missing.draw(&batch.presence, self.schema.modalities.len(), &mut step.rng("missing"))?;
+        let drawn = self.config.missing.draw(&batch.presence, &self.schema.modalities, &mut step.rng("missing"))?;
         let redrawn = (begun && lambda_mar > 0.0 && supervision != WeakSupervision::Branch)
             .then(|| draw_among(&batch.presence, &training.mined.weak, &mut step.rng("weak")));
         // What either draw needs is encoded once; both then pass the trunk as one batch.
@@ -185,6 +182,10 @@ impl Method for Mmanet {
             losses = losses.with("weak", lambda_mar, task(1)?);
         }
         Ok(losses)
+    }
+
+    fn check_samples(&self, train: &Presence, validation: &Presence) -> Result<()> {
+        self.config.check_samples(&self.schema.modalities, train, validation)
     }
 
     fn end_of_epoch(&mut self, epoch: usize, held_out: &HeldOut) -> Result<Vec<String>> {

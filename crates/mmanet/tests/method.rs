@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor, Var};
 use mm_baselines::{Fusion, FusionConfig};
 use mm_core::data::{InputSpec, Schema, TableDataset, Target};
 use mm_core::fusion::FusionNetwork;
+use mm_core::missing::MissingPattern;
 use mm_core::optim::ScheduleConfig;
 use mm_core::train::{CheckpointConfig, Method, Progress, TrainConfig, fit};
 use mm_core::{Modalities, Presence, Subset, rng};
@@ -130,7 +131,16 @@ fn mining_needs_held_out_samples() {
     let mut model = Mmanet::builder(schema()).seed(2).build_with_teacher(teacher()).unwrap();
     let rows: Vec<usize> = (0..SAMPLES).collect();
     let error = fit(&mut model, &data(), &rows, &[], &train_config(6), None, &Progress::hidden()).unwrap_err().to_string();
-    assert!(error.contains("validation split") && error.contains("weak_combinations"), "{error}");
+    assert!(error.contains("none of the 0 validation samples") && error.contains("weak_combinations"), "{error}");
+    // Nor do incomplete ones serve; both are known before training.
+    let half = Presence::new(vec![Subset::single(0), Subset::from_bits(0b110).unwrap()]);
+    let check = |config: MmanetConfig, train: &Presence| config.check_samples(&schema().modalities, train, &half);
+    assert!(check(MmanetConfig::default(), &half).is_err());
+    assert!(check(MmanetConfig { lambda_mar: 0.0, ..MmanetConfig::default() }, &half).is_ok());
+    let full = MmanetConfig { missing: MissingPattern::Full, lambda_mar: 0.0, ..MmanetConfig::default() };
+    assert!(check(full, &half).unwrap_err().to_string().contains("2 of 2 training samples lack a modality"));
+    let unknown = MmanetConfig { weak_combinations: Some(vec!["weak_c".into()]), ..MmanetConfig::default() };
+    assert!(check(unknown, &half).unwrap_err().to_string().contains("weak_c"));
     // Named by hand, none is needed.
     let config = MmanetConfig { weak_combinations: Some(vec!["weak_a".into(), "weak_a+weak_b".into()]), ..MmanetConfig::default() };
     let mut model = Mmanet::builder(schema()).config(config).seed(2).build_with_teacher(teacher()).unwrap();

@@ -46,7 +46,7 @@ fn main() -> Result<()> {
         Ok::<f64, mm_core::Error>(evaluate_combinations(model, &data, &test, &[subset], 512, &Device::Cpu)?.mean_accuracy())
     };
 
-    let alone = FusionConfig { missing: MissingPattern::Fixed(radar), ..FusionConfig::default() };
+    let alone = FusionConfig { missing: MissingPattern::Fixed("radar".into()), ..FusionConfig::default() };
     let mut alone = Fusion::new(alone, &schema, 0, &Device::Cpu)?;
     fit(&mut alone, &data, &train, &[], &config, None, &Progress::epochs("radar alone", config.epochs))?;
     println!("radar alone            {:.3}", accuracy(&alone, radar)?);

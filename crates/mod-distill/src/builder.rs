@@ -48,7 +48,7 @@ impl ModDistillBuilder {
         let mut model = self.build()?;
         let teacher_sees = model.config.teacher_subset(&model.schema.modalities)?;
         let teacher: Box<dyn Teacher> = match model.config.cache_teacher {
-            true => Box::new(CachedTeacher::new(Box::new(teacher))),
+            true => Box::new(CachedTeacher::with_budget(Box::new(teacher), model.config.teacher_cache_mib)),
             false => Box::new(teacher),
         };
         let vb = model.parameters.builder();

@@ -2,6 +2,8 @@
 
 use crate::{CrossFusionConfig, TranslationConfig};
 use mm_core::fusion::{NetworkConfig, TrunkConfig};
+use mm_core::missing::MissingPattern;
+use mm_core::teacher::DEFAULT_CACHE_MIB;
 use mm_core::{Error, Modalities, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
 
@@ -49,8 +51,12 @@ pub struct ModDistillConfig {
     /// them can be predicted; `available` may then name all modalities, or be empty to mean all. The restored branch completes
     /// what is missing from the mean of the present encoders' features, which must have one width.
     pub robust: bool,
-    /// Keep the teacher's outputs per sample; turn off when they do not fit in memory. Augmented batches are never cached.
+    /// How available modalities go missing in training; for `robust`, which alone can do without some.
+    pub missing: MissingPattern,
+    /// Keep the teacher's outputs per sample. Augmented batches are never cached.
     pub cache_teacher: bool,
+    /// Memory for them in MiB; samples that find no place are asked for again, with the same bits.
+    pub teacher_cache_mib: usize,
 }
 
 impl Default for ModDistillConfig {
@@ -75,7 +81,9 @@ impl Default for ModDistillConfig {
             no_ctn: false,
             no_ja: false,
             robust: false,
+            missing: MissingPattern::Uniform,
             cache_teacher: true,
+            teacher_cache_mib: DEFAULT_CACHE_MIB,
         }
     }
 }
@@ -134,6 +142,12 @@ impl ModDistillConfig {
                 "reads maps, but `robust` restores pooled features: set only one of them",
             ));
         }
+        if !self.robust && self.missing != MissingPattern::Uniform {
+            return Err(Error::config(
+                "missing",
+                "all available modalities are there in training, unless `robust` is set: set it, or leave this out",
+            ));
+        }
         if self.two_stage && self.robust {
             return Err(Error::config(
                 "two_stage",
@@ -169,14 +183,16 @@ impl ModDistillConfig {
         }
     }
 
-    /// Refuses training samples that lack what the model reads: one of the available modalities, or in `robust` mode all.
+    /// Refuses training samples that lack what the model reads (one of the available modalities, or in `robust` mode all), and those that
+    /// the teacher can say nothing about, if they are all.
     ///
-    /// Training refuses them as well, but only when it meets the first.
+    /// Training refuses the former as well, but only when it meets the first.
     pub fn check_samples(&self, modalities: &Modalities, presence: &Presence) -> Result<()> {
         let available = self.available_subset(modalities)?;
-        match presence.subsets().iter().filter(|has| !self.can_use(**has, available)).count() {
-            0 => Ok(()),
-            unusable => Err(Error::config(
+        let teacher_sees = self.teacher_subset(modalities)?;
+        let unusable = presence.subsets().iter().filter(|has| !self.can_use(**has, available)).count();
+        if unusable > 0 {
+            return Err(Error::config(
                 "available",
                 format!(
                     "{unusable} of {} training samples {} {}: leave them out{}",
@@ -184,6 +200,23 @@ impl ModDistillConfig {
                     if self.robust { "have none of" } else { "do not have all of" },
                     modalities.format(available),
                     if self.robust { "" } else { ", or set `robust`" }
+                ),
+            ));
+        }
+        if self.robust {
+            let usable = presence.subsets().iter().filter_map(|has| has.intersection(available)).collect();
+            self.missing.check_samples(&Presence::new(usable), modalities)?;
+        }
+        let taught = presence.subsets().iter().any(|has| teacher_sees.is_subset_of(*has));
+        match taught || self.no_ja || self.lambda_ja == 0.0 {
+            true => Ok(()),
+            false => Err(Error::config(
+                "teacher",
+                format!(
+                    "sees {}, which none of the {} training samples has: nothing could be distilled; give such samples, another `teacher`, or \
+                     do without (`no_ja = true`)",
+                    modalities.format(teacher_sees),
+                    presence.len()
                 ),
             )),
         }

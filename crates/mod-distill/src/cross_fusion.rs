@@ -11,7 +11,7 @@ use mm_core::nn::{Linear, Mode, Parameters, linear, scatter_rows};
 use mm_core::predict::{Predictions, Predictor};
 use mm_core::teacher::Teacher;
 use mm_core::train::{Losses, Method, Step};
-use mm_core::{Error, Presence, Result, Subset};
+use mm_core::{Error, Modalities, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
 
 /// Settings of a [`CrossFusion`]; the defaults are the published network for small patches.
@@ -43,6 +43,7 @@ impl Default for CrossFusionConfig {
 /// `fusion.translate_<k>.*` with k from 1 in the order of the modalities, `trunk.*`, `head.{weight, bias}`.
 pub struct CrossFusion {
     config: CrossFusionConfig,
+    modalities: Modalities,
     parameters: Parameters,
     encoders: Encoders,
     translation: ConvTranslation,
@@ -54,6 +55,7 @@ impl CrossFusion {
     /// A network with initial weights from `seed`.
     pub fn new(config: CrossFusionConfig, schema: &Schema, seed: u64, device: &Device) -> Result<Self> {
         config.network.validate()?;
+        config.missing.check(&schema.modalities)?;
         let parameters = Parameters::new(seed, device);
         let vb = parameters.builder();
         let names = schema.modalities.names();
@@ -65,7 +67,7 @@ impl CrossFusion {
         let translation = ConvTranslation::new(shapes[0], names.len(), config.width, vb.pp("fusion"))?;
         let trunk = config.network.trunk.build(&["fused".to_string()], &[translation.joint_shape()], vb.pp("trunk"))?;
         let head = linear(trunk.feature_shape()[0], schema.target.classes(), vb.pp("head"))?;
-        Ok(Self { config, parameters, encoders, translation, trunk, head })
+        Ok(Self { config, modalities: schema.modalities.clone(), parameters, encoders, translation, trunk, head })
     }
 
     /// Feature and prediction of a batch where each sample uses the modalities of `presence` (within what it has).
@@ -137,7 +139,7 @@ impl Teacher for CrossFusion {
 
 impl Method for CrossFusion {
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let drawn = self.config.missing.draw(&batch.presence, self.encoders.len(), &mut step.rng("missing"))?;
+        let drawn = self.config.missing.draw(&batch.presence, &self.modalities, &mut step.rng("missing"))?;
         Ok(Losses::new("task", cross_entropy(&self.forward(batch, &drawn, Mode::Train)?.logits, &batch.labels)?))
     }
 

@@ -8,7 +8,6 @@ use crate::{ModDistillBuilder, ModDistillConfig, reconstruction};
 use candle_core::Tensor;
 use mm_core::data::{Batch, Schema};
 use mm_core::loss::cross_entropy;
-use mm_core::missing::MissingPattern;
 use mm_core::nn::{Mode, Parameters};
 use mm_core::predict::{Predictions, Predictor};
 use mm_core::train::{HeldOut, Losses, Method, Step};
@@ -145,7 +144,7 @@ impl Method for ModDistill {
         let stage = self.stage(step);
         let mut presence = self.usable(&batch.presence)?;
         if self.config.robust {
-            presence = MissingPattern::Uniform.draw(&presence, self.schema.modalities.len(), &mut step.rng("missing"))?;
+            presence = self.config.missing.draw(&presence, &self.schema.modalities, &mut step.rng("missing"))?;
         }
         let complete = Complete::new(&batch.presence, teacher_sees);
         let mut terms = Terms::new();
@@ -179,6 +178,10 @@ impl Method for ModDistill {
             Some(uncertainties) => uncertainties.balance(terms),
             None => Ok(terms.into_iter().fold(Losses::default(), |losses, (name, weight, value)| losses.with(name, weight, value))),
         }
+    }
+
+    fn check_samples(&self, train: &Presence, _validation: &Presence) -> Result<()> {
+        self.config.check_samples(&self.schema.modalities, train)
     }
 
     fn end_of_epoch(&mut self, epoch: usize, _held_out: &HeldOut) -> Result<Vec<String>> {

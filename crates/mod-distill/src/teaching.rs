@@ -65,9 +65,8 @@ impl Complete {
         if self.rows.len() == self.batch {
             return batch.with_presence(presence);
         }
-        let inputs = batch.inputs.iter().map(|input| input.as_ref().map(|t| self.of(t)).transpose()).collect::<Result<_>>()?;
-        let ids = self.rows.iter().filter_map(|&row| batch.rows.get(row as usize).copied()).collect();
-        Batch::new(inputs, presence, self.of(&batch.labels)?, ids)
+        let positions: Vec<usize> = self.rows.iter().map(|&row| row as usize).collect();
+        batch.select(&positions)?.with_presence(presence)
     }
 }
 

@@ -397,7 +397,12 @@ fn what_does_not_fit_is_named() {
     assert!(matches!(&error, Error::Config { field, problem } if field == "available" && problem.starts_with("2 of 4 ")), "{error}");
     let robust = ModDistillConfig { robust: true, ..config(&["a", "c"]) };
     assert!(robust.check_samples(&names, &half).unwrap_err().to_string().contains("1 of 4 training samples have none of a+c"));
-    assert!(ModDistillConfig { robust: true, ..config(&[]) }.check_samples(&names, &half).is_ok());
+    // Robust mode reads them all, but not one of them can be taught.
+    let robust = ModDistillConfig { robust: true, ..config(&[]) };
+    let error = robust.check_samples(&names, &half).unwrap_err().to_string();
+    assert!(error.contains("sees a+b+c, which none of the 4 training samples has"), "{error}");
+    assert!(ModDistillConfig { no_ja: true, ..robust.clone() }.check_samples(&names, &half).is_ok());
+    assert!(robust.check_samples(&names, &Presence::new([half.subsets(), &[Subset::full(3)]].concat())).is_ok());
     let untaught = ModDistill::builder(schema()).config(config(&["a"])).build().unwrap().loss(&batch, &step(0));
     assert!(matches!(untaught, Err(Error::Config { field, .. }) if field == "teacher"));
 }

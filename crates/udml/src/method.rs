@@ -18,6 +18,11 @@ use mm_core::predict::{Predictions, Predictor};
 use mm_core::train::{Losses, Method, Step};
 use mm_core::{Error, Presence, Result, Subset, rng};
 
+/// Largest gradient norm where the training settings name none. With two or three rows in a batch, a batch normalisation passes on
+/// gradients of hundreds, and the head, which reads samples of the features directly, answers with larger ones in the next step.
+/// Batches of 16 and more stay below, so that nothing is cut there.
+const CLIP_NORM: f64 = 30.0;
+
 /// UDML: fusion that estimates how noisy each modality of each sample is, and trusts the cleaner ones.
 ///
 /// Parameters: `encoders.<modality>.*`, `features.<modality>.{mean, log_var}.*`, `estimators.<modality>.*`,
@@ -67,7 +72,7 @@ impl UdmlBuilder {
     /// A model to be trained, or to load weights into with [`Parameters::load`] on [`Method::parameters`].
     pub fn build(self) -> Result<Udml> {
         self.config.validate()?;
-        self.config.missing.check(self.schema.modalities.len())?;
+        self.config.missing.check(&self.schema.modalities)?;
         let parameters = Parameters::new(self.seed, &self.device);
         let vb = parameters.builder();
         let encoders = Encoders::build(&self.config.network, &self.schema, vb.pp("encoders"))?;
@@ -277,7 +282,7 @@ impl Method for Udml {
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
         let modalities = self.schema.modalities.len();
         let progress = step.epoch as f64 / step.epochs.max(1) as f64;
-        let drawn = self.config.missing.draw(&batch.presence, modalities, &mut step.rng("missing"))?;
+        let drawn = self.config.missing.draw(&batch.presence, &self.schema.modalities, &mut step.rng("missing"))?;
         let clean = crate::NoiseConfig::clean();
         let noise = if progress < self.config.clean_share { &clean } else { &self.config.noise };
         let noisy = inject_noise(batch, noise, step.seed, step.epoch as u64)?;
@@ -316,6 +321,14 @@ impl Method for Udml {
             DependenceForm::LoneModality => lone_modality_dependence(&unimodal, Some(&encoded.present))?,
         })?;
         Ok(losses)
+    }
+
+    fn check_samples(&self, train: &Presence, _validation: &Presence) -> Result<()> {
+        self.config.missing.check_samples(train, &self.schema.modalities)
+    }
+
+    fn clip_norm(&self) -> Option<f64> {
+        Some(CLIP_NORM)
     }
 
     fn parameters(&self) -> &Parameters {

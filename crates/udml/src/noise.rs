@@ -108,6 +108,7 @@ pub fn inject_noise(batch: &Batch, config: &NoiseConfig, seed: u64, epoch: u64) 
             if let Some(tensor) = input.as_ref().filter(|_| !rows.is_empty()) {
                 let key = |row: usize| rng::stream(seed, "noise", &[epoch, batch.rows[row], m as u64]);
                 *input = Some(corrupt(tensor, config, &rows, key, |row, level| levels[row * modalities + m] = level)?);
+                noisy.augmented = true;
             }
         }
     }

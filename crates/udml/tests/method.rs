@@ -327,8 +327,9 @@ fn samples_have_the_stated_mean_and_spread() -> Result<()> {
 fn settings_are_read_and_checked() {
     let read = |text: &str| serde_json::from_str::<UdmlConfig>(text);
     assert_eq!(read("{}").unwrap(), UdmlConfig::default());
-    let config = read(r#"{"weights": "static", "noise": {"families": ["gaussian"]}, "missing": {"rates": [0.1, 0.2, 0.3]}}"#).unwrap();
-    assert_eq!((config.weights, config.missing), (WeightForm::Static, MissingPattern::Rates(vec![0.1, 0.2, 0.3])));
+    let config = read(r#"{"weights": "static", "noise": {"families": ["gaussian"]}, "missing": {"rates": {"a": 0.1, "c": 0.3}}}"#).unwrap();
+    let rates = [("a".to_string(), 0.1), ("c".to_string(), 0.3)].into();
+    assert_eq!((config.weights, config.missing), (WeightForm::Static, MissingPattern::Rates(rates)));
     assert!(read(r#"{"lambda": 1}"#).is_err());
     let field = |config: UdmlConfig| match Udml::builder(schema()).config(config).build() {
         Err(Error::Config { field, .. }) => field,
@@ -340,7 +341,7 @@ fn settings_are_read_and_checked() {
     assert_eq!(field(UdmlConfig { estimator_dropout: 1.0, ..small() }), "estimator_dropout");
     assert_eq!(field(UdmlConfig { lambda_level: 0.0, ..small() }), "lambda_level");
     assert_eq!(field(UdmlConfig { noise: NoiseConfig { max_level: 1.0, ..NoiseConfig::default() }, ..small() }), "noise.max_level");
-    assert_eq!(field(UdmlConfig { missing: MissingPattern::Rates(vec![0.5]), ..small() }), "missing.rates");
+    assert_eq!(field(UdmlConfig { missing: MissingPattern::Rates([("d".to_string(), 0.5)].into()), ..small() }), "missing.rates");
     UdmlConfig::published().validate().unwrap();
     UdmlConfig::static_fusion().validate().unwrap();
 }

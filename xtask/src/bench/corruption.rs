@@ -1,13 +1,13 @@
 //! How a trained cell does when sensors degrade.
 
 use crate::result::{CleanResult, CorruptionResult, Excluded, Metrics};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::Device;
 use mm_core::Modalities;
 use mm_core::corrupt::{Corruption, Family, Severity, apply, screen_non_finite};
 use mm_core::data::{Batch, Dataset, NonFinite};
 use mm_core::eval::{classification_metrics, spoof_metrics};
-use mm_core::predict::Predictor;
+use mm_core::predict::{Predictor, check_logits};
 use serde::{Deserialize, Serialize};
 
 /// Samples per batch.
@@ -83,7 +83,7 @@ pub fn evaluate(
     let mut results = Vec::with_capacity(corruptions.len());
     for entry in corruptions {
         let subset = data.schema().modalities.parse(&entry.modalities)?;
-        let predicted = test.predicted(|batch| apply(batch, entry.corruption, subset, seed))?;
+        let predicted = test.predicted(|batch| apply(batch, entry.corruption, subset, seed)).with_context(|| format!("under {entry}"))?;
         results.extend(predicted.map(|p| CorruptionResult {
             corruption: entry.corruption.family.name().into(),
             severity: entry.corruption.severity.into(),
@@ -118,6 +118,8 @@ impl Test<'_> {
                         let batch = screened.batch.select(&usable)?;
                         let predicted = self.predictor.predict(&batch)?.to_vec2::<f32>()?;
                         for ((row, label), &i) in predicted.into_iter().zip(batch.labels.to_vec1::<u32>()?).zip(&usable) {
+                            let has = self.data.schema().modalities.format(presence[i]);
+                            check_logits(&row, classes, &has, [chunk[positions[i]] as u64])?;
                             let best = (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
                             marks[positions[i]] = if best == label as usize { '1' } else { '0' };
                             logits.extend(row);

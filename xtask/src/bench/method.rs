@@ -53,6 +53,23 @@ impl std::fmt::Display for MethodName {
     }
 }
 
+impl MethodName {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::FullOnly,
+        Self::ModalityDropout,
+        Self::MeanImputation,
+        Self::PerCombination,
+        Self::LateFusion,
+        Self::LogitDistillation,
+        Self::StaticFusionNoise,
+        Self::Mmanet,
+        Self::Udml,
+        Self::Dmrnet,
+        Self::ModDistill,
+    ];
+}
+
 /// More networks than memory holds: ten sensors have 1023 combinations.
 const MOST_NETWORKS: usize = 1024;
 
@@ -61,12 +78,41 @@ const MOST_NETWORKS: usize = 1024;
 #[serde(default, deny_unknown_fields)]
 struct BaselineOptions {
     network: NetworkConfig,
-    /// Missing pattern of `modality-dropout` and `logit-distillation`.
+    /// Missing pattern of the baselines that train one network.
     missing: Option<MissingPattern>,
     /// Combinations of `per-combination`; all by default.
     combinations: Option<Vec<String>>,
     /// Settings of `logit-distillation`.
     distillation: Option<DistillationConfig>,
+}
+
+impl BaselineOptions {
+    /// Refuses options of other baselines, and settings that cannot work for any data.
+    fn validate(&self, method: MethodName) -> Result<()> {
+        let ensemble = matches!(method, MethodName::LateFusion | MethodName::PerCombination);
+        let foreign = [
+            ("missing", self.missing.is_some() && ensemble),
+            ("combinations", self.combinations.is_some() && method != MethodName::PerCombination),
+            ("distillation", self.distillation.is_some() && method != MethodName::LogitDistillation),
+        ];
+        match foreign.iter().find(|(_, foreign)| *foreign) {
+            Some((option, _)) => bail!("`{method}` has no option `{option}`"),
+            None => Ok(self.network.validate()?),
+        }
+    }
+
+    /// Settings of the baselines that train one network.
+    fn fusion(self, method: MethodName) -> Result<FusionConfig> {
+        let config = match method {
+            MethodName::FullOnly => FusionConfig::full_only(),
+            MethodName::ModalityDropout => FusionConfig::modality_dropout(),
+            MethodName::MeanImputation => FusionConfig::mean_imputation(),
+            MethodName::LogitDistillation => FusionConfig::logit_distillation(),
+            other => bail!("`{other}` is not one network"),
+        };
+        let missing = self.missing.unwrap_or(config.missing);
+        Ok(FusionConfig { network: self.network, missing, distillation: self.distillation.or(config.distillation), ..config })
+    }
 }
 
 fn options<T: DeserializeOwned>(resolved: &Resolved) -> Result<T> {
@@ -80,23 +126,35 @@ pub fn check_options(resolved: &Resolved) -> Result<()> {
         MethodName::Udml | MethodName::StaticFusionNoise => Ok(udml_config(resolved)?.validate()?),
         MethodName::Dmrnet => Ok(options::<DmrnetConfig>(resolved)?.validate()?),
         MethodName::ModDistill => Ok(options::<ModDistillConfig>(resolved)?.validate()?),
-        _ => Ok(options::<BaselineOptions>(resolved)?.network.validate()?),
+        method => options::<BaselineOptions>(resolved)?.validate(method),
     }
 }
 
-/// Refuses data that the method cannot be trained on: too many sensors for `per-combination`, or `mod-distill` may need modalities that a
-/// training sample lacks.
+/// Refuses data that the method cannot be trained on, before anything is trained: modalities that its options name and the data lacks, and
+/// samples that lack what it needs.
 pub fn check_data(resolved: &Resolved, loaded: &LoadedData) -> Result<()> {
-    members(resolved, loaded.data.schema())?;
-    if resolved.method != MethodName::ModDistill {
-        return Ok(());
+    let (schema, modalities) = (loaded.data.schema(), &loaded.data.schema().modalities);
+    let members = members(resolved, schema)?;
+    let split = loaded.split_with(resolved.train_per_class, resolved.train.seed)?;
+    let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| loaded.data.presence(row)).collect());
+    let (train, validation) = (presence(&split.train), presence(&split.validation));
+    check_samples(resolved, modalities, &members, &train, &validation)
+        .with_context(|| format!("`{}` cannot be trained on this", resolved.method))
+}
+
+fn check_samples(resolved: &Resolved, modalities: &Modalities, members: &[Subset], train: &Presence, validation: &Presence) -> Result<()> {
+    if let Some(absent) = (0..modalities.len()).find(|&m| train.rows_with(m).is_empty()) {
+        bail!("none of the {} training samples has `{}`; take the modality out of the card", train.len(), modalities.names()[absent]);
     }
-    let (config, modalities): (ModDistillConfig, _) = (options(resolved)?, &loaded.data.schema().modalities);
-    // Names that the data does not have, and a teacher without modalities.
-    config.teacher_subset(modalities)?;
-    let rows = loaded.split_with(resolved.train_per_class, resolved.train.seed)?.train;
-    let presence = Presence::new(rows.iter().map(|&row| loaded.data.presence(row)).collect());
-    Ok(config.check_samples(modalities, &presence)?)
+    match resolved.method {
+        MethodName::Mmanet => options::<MmanetConfig>(resolved)?.check_samples(modalities, train, validation)?,
+        MethodName::Udml | MethodName::StaticFusionNoise => udml_config(resolved)?.missing.check_samples(train, modalities)?,
+        MethodName::Dmrnet => options::<DmrnetConfig>(resolved)?.check_samples(modalities, train, validation)?,
+        MethodName::ModDistill => options::<ModDistillConfig>(resolved)?.check_samples(modalities, train)?,
+        MethodName::LateFusion | MethodName::PerCombination => Ensemble::check_training(modalities, members, train)?,
+        method => options::<BaselineOptions>(resolved)?.fusion(method)?.check_samples(modalities, train)?,
+    }
+    Ok(())
 }
 
 /// The modalities of each network that a method trains: most train one for all.
@@ -140,14 +198,21 @@ pub fn distinct_combinations(modalities: &Modalities, names: &[String]) -> Resul
     Ok(subsets)
 }
 
-/// The cell that trains the teacher this cell needs: full-only training of the same network.
-pub fn teacher_of(resolved: &Resolved) -> Result<Option<Resolved>> {
-    let network = match resolved.method {
-        MethodName::Mmanet | MethodName::LogitDistillation | MethodName::ModDistill => resolved.options.get("network").cloned(),
+/// The cell that trains the teacher this cell needs: full-only training of the same network, on the modalities that the teacher sees.
+pub fn teacher_of(resolved: &Resolved, modalities: &Modalities) -> Result<Option<Resolved>> {
+    let mut teacher = toml::Table::new();
+    match resolved.method {
+        MethodName::Mmanet | MethodName::LogitDistillation => {}
+        MethodName::ModDistill => {
+            let sees = options::<ModDistillConfig>(resolved)?.teacher_subset(modalities)?;
+            if sees != modalities.full() {
+                teacher.insert("missing".into(), toml::Value::try_from(MissingPattern::Fixed(modalities.format(sees)))?);
+            }
+        }
         _ => return Ok(None),
-    };
-    let options = network.map(|network| ("network".to_string(), network)).into_iter().collect();
-    Ok(Some(Resolved { method: MethodName::FullOnly, options, teacher: None, ..resolved.clone() }))
+    }
+    teacher.extend(resolved.options.get("network").map(|network| ("network".to_string(), network.clone())));
+    Ok(Some(Resolved { method: MethodName::FullOnly, options: teacher, teacher: None, ..resolved.clone() }))
 }
 
 /// Options of `udml`, or of the same network with static weights.
@@ -186,24 +251,20 @@ pub fn build(resolved: &Resolved, schema: &Schema, device: &Device, teacher: Opt
 fn build_baseline(resolved: &Resolved, schema: &Schema, device: &Device, teacher: Option<&std::path::Path>) -> Result<Box<dyn Method>> {
     let seed = resolved.train.seed;
     let options: BaselineOptions = options(resolved)?;
-    let network = options.network;
-    let fusion = |config: FusionConfig| FusionConfig {
-        network: network.clone(),
-        missing: options.missing.clone().unwrap_or(config.missing),
-        ..config
-    };
     Ok(match resolved.method {
-        MethodName::FullOnly => Box::new(Fusion::new(fusion(FusionConfig::full_only()), schema, seed, device)?),
-        MethodName::ModalityDropout => Box::new(Fusion::new(fusion(FusionConfig::modality_dropout()), schema, seed, device)?),
-        MethodName::MeanImputation => Box::new(Fusion::new(fusion(FusionConfig::mean_imputation()), schema, seed, device)?),
-        MethodName::LateFusion => Box::new(Ensemble::late_fusion(&network, schema, seed, device)?),
-        MethodName::PerCombination => Box::new(Ensemble::per_combination(&network, schema, &members(resolved, schema)?, seed, device)?),
-        MethodName::LogitDistillation => {
-            let mut config = fusion(FusionConfig::logit_distillation());
-            config.distillation = options.distillation.or(config.distillation);
-            Box::new(Fusion::new(config, schema, seed, device)?.with_teacher(load_teacher(&network, schema, device, teacher)?))
+        MethodName::LateFusion => Box::new(Ensemble::late_fusion(&options.network, schema, seed, device)?),
+        MethodName::PerCombination => {
+            Box::new(Ensemble::per_combination(&options.network, schema, &members(resolved, schema)?, seed, device)?)
         }
-        other => bail!("`{other}` is no baseline"),
+        method => {
+            let config = options.fusion(method)?;
+            let teacher = config.distillation.is_some().then(|| load_teacher(&config.network, schema, device, teacher)).transpose()?;
+            let fusion = Fusion::new(config, schema, seed, device)?;
+            Box::new(match teacher {
+                Some(teacher) => fusion.with_teacher(teacher),
+                None => fusion,
+            })
+        }
     })
 }
 

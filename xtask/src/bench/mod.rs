@@ -15,6 +15,7 @@ mod schedule;
 
 pub use cell::{CellSpec, Resolved};
 pub use command::{BenchArguments, run};
+pub use method::{MethodName, build as build_method};
 pub use plan::{DEFAULT_PLAN, DataEntry, Plan};
 pub use run_cell::{CellArguments, run_cell};
 

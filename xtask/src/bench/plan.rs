@@ -214,7 +214,7 @@ impl Plan {
                     method::check_data(&resolved, &loaded).with_context(|| format!("run `{}` on data `{}`", run.name(), data.name))?;
                     let seconds = scale.seconds(&resolved)?;
                     let mut cell = CellSpec::new(&data.name, &run.name(), seconds, resolved);
-                    if let Some(teacher) = method::teacher_of(&cell.resolved)? {
+                    if let Some(teacher) = method::teacher_of(&cell.resolved, modalities)? {
                         let seconds = scale.seconds(&teacher)?;
                         let teacher = CellSpec::new(&data.name, "teacher", seconds, teacher).hidden();
                         cell.set_teacher(teacher.key.clone());

@@ -70,10 +70,12 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
     };
     let evaluation_started = Instant::now();
     let predictor: &dyn Predictor = &*method;
-    let evaluation = evaluate_combinations(predictor, data, &split.test, &subsets, EVALUATION_BATCH, &device)?;
+    let evaluation = evaluate_combinations(predictor, data, &split.test, &subsets, EVALUATION_BATCH, &device)
+        .with_context(|| format!("evaluating `{}`", resolved.method))?;
     let evaluation_seconds = evaluation_started.elapsed().as_secs_f64();
 
-    let (clean, corruptions) = corruption::evaluate(predictor, data, &split.test, &resolved.corruptions, resolved.train.seed, &device)?;
+    let (clean, corruptions) = corruption::evaluate(predictor, data, &split.test, &resolved.corruptions, resolved.train.seed, &device)
+        .with_context(|| format!("evaluating `{}`", resolved.method))?;
 
     let parameters = method.parameters();
     parameters.save(&folder.join("model.safetensors"), |name| method.is_deployed(name))?;

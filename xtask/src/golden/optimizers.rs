@@ -66,7 +66,8 @@ pub fn schedule(case: &Case) -> Result<Outputs> {
         }
         other => bail!("unknown schedule `{other}`"),
     };
-    let schedule = Schedule::new(config, rate, total as f64)?;
+    // Each epoch is one step.
+    let schedule = Schedule::new(config, rate, total, 1)?;
     let count = case.output_length("lr")?;
-    Ok(Outputs::default().numbers("lr", &[count], (0..count).map(|epoch| schedule.rate(epoch as f64)).collect()))
+    Ok(Outputs::default().numbers("lr", &[count], (0..count).map(|epoch| schedule.rate(epoch)).collect()))
 }

@@ -72,6 +72,7 @@ pub fn apply(batch: &Batch, corruption: Corruption, subset: Subset, seed: u64) -
             }
         }
         corrupted.inputs[m] = Some(Tensor::from_vec(values, input.shape(), input.device())?);
+        corrupted.augmented = true;
     }
     Ok(corrupted)
 }

@@ -3,8 +3,8 @@
 use super::{ClassificationMetrics, SpoofMetrics, classification_metrics, confusion_matrix, spoof_metrics};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::modality::Subset;
-use crate::predict::Predictor;
+use crate::modality::{Modalities, Subset};
+use crate::predict::{Predictor, check_logits};
 use candle_core::Device;
 use rayon::prelude::*;
 
@@ -100,9 +100,20 @@ pub fn evaluate_combinations(
     let presence: Vec<Subset> = rows.iter().map(|&row| dataset.presence(row)).collect();
     let labels: Vec<u32> = rows.iter().map(|&row| dataset.label(row)).collect();
     let pairs: Vec<_> = subsets.into_iter().zip(logits).collect();
-    let combinations = pairs.into_par_iter().map(|(subset, logits)| evaluate_one(subset, &logits, classes, &presence, &labels));
+    let modalities = &dataset.schema().modalities;
+    let combinations = pairs.into_par_iter().map(|(subset, logits)| {
+        check_kept(subset, &logits, classes, &presence, rows, modalities)?;
+        evaluate_one(subset, &logits, classes, &presence, &labels)
+    });
     let combinations: Vec<Option<CombinationEvaluation>> = combinations.collect::<Result<_>>()?;
     Ok(Evaluation { combinations: combinations.into_iter().flatten().collect(), encoder_passes, batches })
+}
+
+/// Refuses NaN among the predictions that count: those of samples that have all of `subset`.
+fn check_kept(subset: Subset, logits: &[f32], classes: usize, presence: &[Subset], rows: &[usize], modalities: &Modalities) -> Result<()> {
+    let name = modalities.format(subset);
+    let mut samples = logits.chunks_exact(classes).zip(presence).zip(rows).filter(|((_, has), _)| subset.is_subset_of(**has));
+    samples.try_for_each(|((logits, _), &row)| check_logits(logits, classes, &name, [row as u64]))
 }
 
 fn evaluate_one(

@@ -1,6 +1,7 @@
 //! Features that are diagonal Gaussians: a mean for what the input says, a variance for how noisy it is.
 
-use super::{BatchNorm, Linear, Mode, at_every_position, batch_norm, linear, linear_no_bias};
+use super::cpu::with_slices;
+use super::{BatchNorm, Linear, Mode, at_every_position, batch_norm, linear, linear_no_bias, runs_on_cpu_kernels};
 use crate::error::Result;
 use candle_core::{D, Tensor};
 use candle_nn::VarBuilder;
@@ -54,14 +55,31 @@ impl GaussianHeads {
     }
 
     /// Both heads on `[batch, features]` or `[batch, channels, height, width]`.
+    ///
+    /// Above 10, where the standard deviation is 150 times that of the prior, the log-variance goes on as a logarithm, so that the
+    /// variance is linear in what the head says: an exponential there is infinite after one step too many.
     pub fn forward(&self, feature: &Tensor, mode: Mode) -> Result<GaussianFeature> {
-        Ok(GaussianFeature { mean: self.mean.forward(feature, mode)?, log_var: self.log_var.forward(feature, mode)? })
+        Ok(GaussianFeature { mean: self.mean.forward(feature, mode)?, log_var: tame(&self.log_var.forward(feature, mode)?)? })
     }
 
     /// The mean alone: all that prediction needs.
     pub fn predicted_mean(&self, feature: &Tensor) -> Result<Tensor> {
         self.mean.forward(feature, Mode::Eval)
     }
+}
+
+/// Up to here the variance is the exponential of what the head says. Far above what training with more than a few rows in a batch
+/// reaches (7), so that nothing but runs that would diverge is changed.
+const EXPONENTIAL_UP_TO: f64 = 10.0;
+
+/// `x` up to the limit L, bit for bit; above, `L + ln(1 + x - L)`: the slope is 1 at the limit and never 0.
+fn tame(log_var: &Tensor) -> Result<Tensor> {
+    let calm = |x: &Tensor| with_slices([x], |[x]| Ok(x.iter().all(|x| *x <= EXPONENTIAL_UP_TO as f32)));
+    if runs_on_cpu_kernels(log_var) && calm(log_var)? {
+        return Ok(log_var.clone());
+    }
+    let excess = (log_var - EXPONENTIAL_UP_TO)?.relu()?;
+    Ok((log_var.minimum(EXPONENTIAL_UP_TO)? + (excess + 1.0)?.log()?)?)
 }
 
 #[derive(Debug, Clone)]
@@ -94,7 +112,7 @@ mod tests {
     use crate::loss::gaussian_kl;
     use crate::nn::Parameters;
     use crate::{Error, rng};
-    use candle_core::Device;
+    use candle_core::{Device, Var};
 
     const BOTH: GaussianHeadsConfig = GaussianHeadsConfig { bias: true, norm: true };
 
@@ -140,6 +158,27 @@ mod tests {
         let GaussianFeature { mean, log_var } = heads(64, BOTH).forward(&normal(&[2000, 64]), Mode::Train).unwrap();
         let kl = number(gaussian_kl(&mean, &log_var, None).unwrap()) / 64.0;
         assert!((kl - 0.824).abs() < 0.01, "{kl}");
+    }
+
+    #[test]
+    fn large_log_variances_are_tamed_and_small_ones_untouched() {
+        let input = [-1e30f32, -5.5, 0.0, 9.99, 10.0, 10.5, 30.0, 1e4, 3e38];
+        let x = Var::new(&input, &Device::Cpu).unwrap();
+        let y = tame(x.as_tensor()).unwrap();
+        let expected = |x: f64| if x <= 10.0 { x } else { 10.0 + (x - 9.0).ln() };
+        let values = y.to_vec1::<f32>().unwrap();
+        assert_eq!(values[..5], input[..5]);
+        assert!(values.iter().zip(input).all(|(y, x)| (f64::from(*y) - expected(f64::from(x))).abs() < 1e-4), "{values:?}");
+        // What trains: a slope of 1 up to the limit, then 1 / (1 + x - L), never 0; and a variance that f32 can hold.
+        let slopes = y.sum_all().unwrap().backward().unwrap().get(&x).unwrap().to_vec1::<f32>().unwrap();
+        for (x, slope) in input.iter().zip(slopes).filter(|(x, _)| **x != 10.0 && **x < 1e30) {
+            let expected = if *x <= 10.0 { 1.0 } else { 1.0 / (f64::from(*x) - 9.0) };
+            assert!((f64::from(slope) / expected - 1.0).abs() < 1e-4, "{x}: {slope}");
+        }
+        assert!(y.narrow(0, 0, 8).unwrap().exp().unwrap().to_vec1::<f32>().unwrap().iter().all(|v| v.is_finite()));
+        // Nothing above the limit: the very tensor.
+        let calm = x.as_tensor().narrow(0, 0, 5).unwrap();
+        assert_eq!(tame(&calm).unwrap().id(), calm.id());
     }
 
     /// The log-variance has unit variance at the start, so its mean spread is E exp(z / 2) = exp(1 / 8).

@@ -1,17 +1,22 @@
 //! Gradient clipping by global norm.
 
-use crate::nn::Parameters;
-use candle_core::{Result, backprop::GradStore};
+use crate::error::{Error, Result};
+use crate::nn::{Parameters, runs_on_cpu_kernels, with_slices};
+use candle_core::{DType, Tensor, backprop::GradStore};
 
 /// Scales all gradients so that their joint L2 norm is at most `max_norm`; returns the norm before.
 ///
-/// As PyTorch's `clip_grad_norm_`, with 1e-6 in the denominator.
+/// As PyTorch's `clip_grad_norm_`, with 1e-6 in the denominator. A gradient that is not finite is an error that names its parameter.
 pub fn clip_gradient_norm(parameters: &Parameters, gradients: &mut GradStore, max_norm: f64) -> Result<f64> {
     let variables = parameters.variables();
     let mut squares = 0.0;
-    for (_, var) in &variables {
+    for (name, var) in &variables {
         if let Some(gradient) = gradients.get(var) {
-            squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
+            let square = sum_of_squares(gradient)?;
+            if !square.is_finite() {
+                return Err(Error::NonFinite(format!("the gradient of parameter `{name}`; try a lower learning rate")));
+            }
+            squares += square;
         }
     }
     let norm = squares.sqrt();
@@ -24,4 +29,66 @@ pub fn clip_gradient_norm(parameters: &Parameters, gradients: &mut GradStore, ma
         }
     }
     Ok(norm)
+}
+
+/// In f64: squares of f32 overflow long before the numbers do.
+fn sum_of_squares(gradient: &Tensor) -> candle_core::Result<f64> {
+    const LANES: usize = 8;
+    if !runs_on_cpu_kernels(gradient) {
+        return gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar();
+    }
+    with_slices([gradient], |[gradient]| {
+        let (chunks, rest) = gradient.as_chunks::<LANES>();
+        let mut lanes = [0.0f64; LANES];
+        for chunk in chunks {
+            lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane += f64::from(*x) * f64::from(*x));
+        }
+        lanes.iter_mut().zip(rest).for_each(|(lane, x)| *lane += f64::from(*x) * f64::from(*x));
+        Ok(lanes.iter().sum())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+    use candle_nn::Init;
+
+    /// The gradients of a sum weighted by `a` and `b`, clipped.
+    fn clipped(a: [f32; 2], b: Vec<f32>, max_norm: f64) -> Result<(f64, Vec<f32>)> {
+        let parameters = Parameters::new(0, &Device::Cpu);
+        let (x, y) = (
+            parameters.builder().get_with_hints(2, "x", Init::Const(1.0))?,
+            parameters.builder().get_with_hints(b.len(), "y", Init::Const(1.0))?,
+        );
+        let loss = ((x * Tensor::new(&a, &Device::Cpu)?)?.sum_all()? + (y * Tensor::new(b, &Device::Cpu)?)?.sum_all()?)?;
+        let mut gradients = loss.backward()?;
+        let norm = clip_gradient_norm(&parameters, &mut gradients, max_norm)?;
+        let of = |(_, var): (String, candle_core::Var)| gradients.get(&var).map(|g| g.to_vec1::<f32>()).transpose();
+        let all: Vec<Vec<f32>> =
+            parameters.variables().into_iter().filter_map(|v| of(v).transpose()).collect::<candle_core::Result<_>>()?;
+        Ok((norm, all.concat()))
+    }
+
+    #[test]
+    fn the_joint_norm_is_cut_and_a_small_one_left_alone() {
+        let (norm, gradients) = clipped([3.0, 0.0], vec![0.0, 0.0, 4.0], 1.0).unwrap();
+        assert!((norm - 5.0).abs() < 1e-12);
+        let expected = [0.6, 0.0, 0.0, 0.0, 0.8];
+        assert!(gradients.iter().zip(expected).all(|(g, e)| (g - e).abs() < 1e-6), "{gradients:?}");
+        assert_eq!(clipped([3.0, 0.0], vec![0.0, 0.0, 4.0], 5.1).unwrap(), (norm, vec![3.0, 0.0, 0.0, 0.0, 4.0]));
+        // More numbers than lanes.
+        assert!((clipped([0.0, 0.0], vec![2.0; 25], 100.0).unwrap().0 - 10.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn large_gradients_are_cut_and_infinite_ones_are_an_error() {
+        let (norm, gradients) = clipped([3e30, 0.0], vec![4e30], 1.0).unwrap();
+        assert!((norm / 5e30 - 1.0).abs() < 1e-6);
+        assert!((gradients[0] - 0.6).abs() < 1e-5 && (gradients[2] - 0.8).abs() < 1e-5, "{gradients:?}");
+        for bad in [f32::NAN, f32::INFINITY] {
+            let error = clipped([1.0, 1.0], vec![bad], 1.0).unwrap_err();
+            assert!(matches!(&error, Error::NonFinite(text) if text.contains("`y`")), "{error}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Learning rate as a function of progress, with optional warm-up.
+//! Learning rate of each step, with optional warm-up.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -10,13 +10,13 @@ use std::f64::consts::PI;
 pub enum ScheduleConfig {
     /// The same rate throughout.
     Constant {
-        /// Epochs of linear warm-up from 0.
+        /// Epochs of linear warm-up.
         #[serde(default)]
         warmup_epochs: f64,
     },
-    /// Half a cosine from the full rate to 0.
+    /// Half a cosine from the full rate to 0, which the step behind the last one would have.
     Cosine {
-        /// Epochs of linear warm-up from 0, before the cosine.
+        /// Epochs of linear warm-up before the cosine.
         #[serde(default)]
         warmup_epochs: f64,
     },
@@ -26,11 +26,13 @@ pub enum ScheduleConfig {
         milestones: Vec<f64>,
         /// Factor of each drop.
         gamma: f64,
-        /// Epochs of linear warm-up from 0.
+        /// Epochs of linear warm-up.
         #[serde(default)]
         warmup_epochs: f64,
     },
-    /// Cosine up from `rate / div_factor` to the full rate, then cosine down to `rate / (div_factor * final_div_factor)`.
+    /// Cosine up from `rate / div_factor` to the full rate, then cosine down to `rate / (div_factor * final_div_factor)`, step by step
+    /// as PyTorch's `OneCycleLR` with `total_steps`; of N steps, number `pct_start N - 1` has the full rate and the last one the
+    /// lowest. The momentum stays as it is.
     OneCycle {
         /// Share of the run that goes up: its warm-up.
         pct_start: f64,
@@ -47,51 +49,64 @@ impl Default for ScheduleConfig {
     }
 }
 
+impl ScheduleConfig {
+    /// Refuses settings that cannot work in a run of so many epochs.
+    pub fn validate(&self, epochs: usize) -> Result<()> {
+        match self {
+            Self::Constant { warmup_epochs } | Self::Cosine { warmup_epochs } | Self::MultiStep { warmup_epochs, .. }
+                if !(0.0..=epochs as f64).contains(warmup_epochs) =>
+            {
+                let problem = format!("must lie within the {epochs} epochs, found {warmup_epochs}");
+                Err(Error::config("schedule.warmup_epochs", problem))
+            }
+            Self::OneCycle { pct_start, div_factor, final_div_factor } => {
+                let positive = [div_factor, final_div_factor].iter().all(|f| **f > 0.0 && f.is_finite());
+                match *pct_start > 0.0 && *pct_start < 1.0 && positive {
+                    true => Ok(()),
+                    false => Err(Error::config("schedule.one_cycle", "pct_start must lie in (0, 1), the factors must be positive")),
+                }
+            }
+            Self::MultiStep { gamma, .. } if !(*gamma > 0.0 && gamma.is_finite()) => {
+                Err(Error::config("schedule.gamma", format!("must be a positive number, found {gamma}")))
+            }
+            Self::MultiStep { milestones, .. } => match milestones.iter().find(|m| !(**m >= 0.0 && m.is_finite())) {
+                Some(milestone) => Err(Error::config("schedule.milestones", format!("are epochs, counted from 0; found {milestone}"))),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A schedule over a run of known length.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     config: ScheduleConfig,
     rate: f64,
-    epochs: f64,
+    epochs: usize,
+    steps_per_epoch: usize,
 }
 
 impl Schedule {
-    /// A schedule with its highest rate, over `epochs`.
-    pub fn new(config: ScheduleConfig, rate: f64, epochs: f64) -> Result<Self> {
+    /// A schedule with its highest rate, over `epochs` of so many steps each (at least 1).
+    pub fn new(config: ScheduleConfig, rate: f64, epochs: usize, steps_per_epoch: usize) -> Result<Self> {
         if !(rate > 0.0 && rate.is_finite()) {
             return Err(Error::config("learning_rate", format!("must be positive, found {rate}")));
         }
-        if let ScheduleConfig::Constant { warmup_epochs }
-        | ScheduleConfig::Cosine { warmup_epochs }
-        | ScheduleConfig::MultiStep { warmup_epochs, .. } = config
-            && !(0.0..=epochs).contains(&warmup_epochs)
-        {
-            return Err(Error::config("schedule.warmup_epochs", format!("must lie within the {epochs} epochs, found {warmup_epochs}")));
-        }
-        if let ScheduleConfig::OneCycle { pct_start, div_factor, final_div_factor } = config {
-            let positive = [div_factor, final_div_factor].iter().all(|f| *f > 0.0 && f.is_finite());
-            if !(pct_start > 0.0 && pct_start < 1.0 && positive) {
-                return Err(Error::config("schedule.one_cycle", "pct_start must lie in (0, 1), the factors must be positive"));
-            }
-        }
-        if let ScheduleConfig::MultiStep { milestones, gamma, .. } = &config {
-            if !(*gamma > 0.0 && gamma.is_finite()) {
-                return Err(Error::config("schedule.gamma", format!("must be a positive number, found {gamma}")));
-            }
-            if let Some(milestone) = milestones.iter().find(|m| !(**m >= 0.0 && m.is_finite())) {
-                return Err(Error::config("schedule.milestones", format!("are epochs, counted from 0; found {milestone}")));
-            }
-        }
-        Ok(Self { config, rate, epochs })
+        config.validate(epochs)?;
+        Ok(Self { config, rate, epochs, steps_per_epoch: steps_per_epoch.max(1) })
     }
 
-    /// The rate at `epoch`, counted from 0; fractions are steps within an epoch.
-    pub fn rate(&self, epoch: f64) -> f64 {
-        let warm = |warmup: f64| if epoch < warmup { Some(self.rate * epoch / warmup) } else { None };
+    /// The rate of a step of the run, counted from 0.
+    pub fn rate(&self, step: usize) -> f64 {
+        let of_epoch = self.steps_per_epoch as f64;
+        let epoch = (step / self.steps_per_epoch) as f64 + (step % self.steps_per_epoch) as f64 / of_epoch;
+        // The first step is one share up already, the first one behind the warm-up has the full rate.
+        let warm = |warmup: f64| (epoch < warmup).then(|| self.rate * (epoch + 1.0 / of_epoch) / (warmup + 1.0 / of_epoch));
         match &self.config {
             ScheduleConfig::Constant { warmup_epochs } => warm(*warmup_epochs).unwrap_or(self.rate),
             ScheduleConfig::Cosine { warmup_epochs } => warm(*warmup_epochs).unwrap_or_else(|| {
-                let progress = (epoch - warmup_epochs) / (self.epochs - warmup_epochs).max(f64::MIN_POSITIVE);
+                let progress = (epoch - warmup_epochs) / (self.epochs as f64 - warmup_epochs).max(f64::MIN_POSITIVE);
                 anneal(self.rate, 0.0, progress)
             }),
             ScheduleConfig::MultiStep { milestones, gamma, warmup_epochs } => warm(*warmup_epochs).unwrap_or_else(|| {
@@ -99,12 +114,12 @@ impl Schedule {
                 self.rate * gamma.powi(passed as i32)
             }),
             ScheduleConfig::OneCycle { pct_start, div_factor, final_div_factor } => {
-                // Peak and end lie on whole steps of the caller's unit, as in PyTorch.
-                let (peak, last) = (pct_start * self.epochs - 1.0, self.epochs - 1.0);
+                let (step, steps) = (step as f64, (self.epochs * self.steps_per_epoch) as f64);
+                let (peak, last) = (pct_start * steps - 1.0, steps - 1.0);
                 let first = self.rate / div_factor;
-                match epoch < peak {
-                    true => anneal(first, self.rate, epoch / peak),
-                    false => anneal(self.rate, first / final_div_factor, (epoch - peak) / (last - peak).max(f64::MIN_POSITIVE)),
+                match step < peak {
+                    true => anneal(first, self.rate, step / peak),
+                    false => anneal(self.rate, first / final_div_factor, (step - peak) / (last - peak).max(f64::MIN_POSITIVE)),
                 }
             }
         }
@@ -113,4 +128,87 @@ impl Schedule {
 
 fn anneal(from: f64, to: f64, progress: f64) -> f64 {
     to + (from - to) * (1.0 + (PI * progress.clamp(0.0, 1.0)).cos()) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `pct_start`, steps of the run, and some of them with their rate.
+    type Case = (f64, usize, &'static [(usize, f64)]);
+
+    /// PyTorch's `OneCycleLR`, from its documentation: two phases that end at `pct_start * total_steps - 1` and `total_steps - 1`, and in each
+    /// `end + (start - end) / 2 * (1 + cos(pi * share))`; computed from there with 50 digits, written with 12, for max_lr 0.1, div_factor 25,
+    /// final_div_factor 1e4.
+    const ONE_CYCLE: [Case; 7] = [
+        (0.3, 2, &[(0, 0.081174565395), (1, 4e-07)]),
+        (0.3, 5, &[(0, 0.004), (1, 0.0950484632013), (2, 0.0611262021936), (3, 0.018825834605), (4, 4e-07)]),
+        (0.25, 4, &[(1, 0.0750001), (2, 0.0250003), (3, 4e-07)]),
+        (0.5, 3, &[(0, 0.004), (1, 0.0750001), (2, 4e-07)]),
+        (0.1, 12, &[(0, 0.004), (1, 0.09865224892), (2, 0.0933012969841), (6, 0.0441955775123), (11, 4e-07)]),
+        (
+            0.3,
+            21,
+            &[
+                (0, 0.004),
+                (1, 0.0121885270984),
+                (5, 0.0992430677415),
+                (6, 0.0994415435451),
+                (12, 0.0569235532687),
+                (19, 0.00113789562697),
+                (20, 4e-07),
+            ],
+        ),
+        (
+            0.1,
+            300,
+            &[
+                (0, 0.004),
+                (10, 0.0295163948464),
+                (29, 0.1),
+                (30, 0.0999966154137),
+                (150, 0.0581090637197),
+                (298, 3.78458627349e-06),
+                (299, 4e-07),
+            ],
+        ),
+    ];
+
+    #[test]
+    fn one_cycle_is_that_of_pytorch_at_any_length() {
+        for (pct_start, steps, expected) in ONE_CYCLE {
+            let config = ScheduleConfig::OneCycle { pct_start, div_factor: 25.0, final_div_factor: 1e4 };
+            // However the steps are dealt to epochs.
+            for steps_per_epoch in (1..=steps).filter(|n| steps.is_multiple_of(*n)) {
+                let schedule = Schedule::new(config.clone(), 0.1, steps / steps_per_epoch, steps_per_epoch).unwrap();
+                for &(step, rate) in expected {
+                    let found = schedule.rate(step);
+                    assert!((found - rate).abs() <= 1e-10 * rate, "{pct_start} of {steps}, step {step}: {found}, expected {rate}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_step_of_a_warm_up_trains_and_the_next_one_has_the_full_rate() {
+        for (warmup_epochs, steps_per_epoch, warm) in [(1.0, 4, 4), (0.25, 4, 1), (2.0, 1, 2), (0.3, 10, 3)] {
+            for config in [ScheduleConfig::Constant { warmup_epochs }, ScheduleConfig::Cosine { warmup_epochs }] {
+                let schedule = Schedule::new(config, 0.1, 5, steps_per_epoch).unwrap();
+                let rates: Vec<f64> = (0..=warm).map(|step| schedule.rate(step)).collect();
+                for (step, rate) in rates.iter().enumerate() {
+                    let expected = 0.1 * (step + 1) as f64 / (warm + 1) as f64;
+                    assert!((rate - expected).abs() < 1e-12, "{warmup_epochs} of {steps_per_epoch}: {rates:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_warm_up_the_first_step_has_the_full_rate_and_the_last_one_trains() {
+        for (epochs, steps) in [(1, 1), (1, 7), (40, 21)] {
+            let schedule = Schedule::new(ScheduleConfig::default(), 0.1, epochs, steps).unwrap();
+            assert_eq!(schedule.rate(0), 0.1);
+            assert!(schedule.rate(epochs * steps - 1) > 0.0);
+        }
+    }
 }

@@ -41,6 +41,8 @@ pub struct State {
     pub best: Option<(usize, f64)>,
     /// Validations since then.
     pub validations_since_best: usize,
+    /// Steps that were skipped, their batch holding nothing to learn from.
+    pub skipped_steps: u64,
     /// History so far.
     pub history: Vec<EpochLog>,
     /// Remarks so far.

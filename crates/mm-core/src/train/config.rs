@@ -22,7 +22,7 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     /// Random transforms of the training images; none by default.
     pub augment: AugmentConfig,
-    /// Largest L2 norm of all gradients together; none by default.
+    /// Largest L2 norm of all gradients together, 0 for none; by default what the method asks for ([`Method::clip_norm`](super::Method::clip_norm)).
     pub clip_norm: Option<f64>,
     /// Seed of the initialisation, the order of samples, the masks and all other draws.
     pub seed: u64,
@@ -84,11 +84,14 @@ impl TrainConfig {
         if self.batch_size > LARGEST_BATCH {
             return Err(Error::config("train.batch_size", format!("must be at most {LARGEST_BATCH}, found {}", self.batch_size)));
         }
-        Schedule::new(self.schedule.clone(), self.learning_rate, self.epochs as f64)?;
+        Schedule::new(self.schedule.clone(), self.learning_rate, self.epochs, 1)?;
         self.optimizer.validate()?;
         self.augment.validate()?;
-        if self.clip_norm.is_some_and(|norm| norm.is_nan() || norm <= 0.0) {
-            return Err(Error::config("train.clip_norm", "must be positive"));
+        if self.clip_norm.is_some_and(|norm| !(norm >= 0.0 && norm.is_finite())) {
+            return Err(Error::config("train.clip_norm", "must be a positive number, or 0 for no clipping"));
+        }
+        if self.patience == Some(0) {
+            return Err(Error::config("train.patience", "must be at least 1: a run can stop only after a validation without a new best"));
         }
         Ok(())
     }

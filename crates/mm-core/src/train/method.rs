@@ -2,6 +2,7 @@
 
 use crate::data::{Batch, Dataset};
 use crate::error::{Error, Result};
+use crate::modality::Presence;
 use crate::nn::Parameters;
 use crate::predict::Predictor;
 use crate::rng::{self, Rng};
@@ -52,6 +53,11 @@ impl Losses {
         self
     }
 
+    /// Whether there is no term: the batch holds nothing that the method can learn from, and the step is skipped.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
     /// Names and unweighted values.
     pub fn terms(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
         self.terms.iter().map(|(name, _, value)| (*name, value))
@@ -93,12 +99,28 @@ impl HeldOut<'_> {
 /// A way to train a model on incomplete modalities.
 pub trait Method: Predictor {
     /// The loss of one batch, in training mode; `batch.presence` is what the data has, and what is dropped on top of that is
-    /// the method's affair.
+    /// the method's affair. Without a term the step is skipped.
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses>;
+
+    /// Refuses samples that the method cannot be trained on, before training begins: what those for training and those for
+    /// validation have.
+    fn check_samples(&self, _train: &Presence, _validation: &Presence) -> Result<()> {
+        Ok(())
+    }
+
+    /// Largest L2 norm of all gradients together where the training settings say nothing; none by default.
+    fn clip_norm(&self) -> Option<f64> {
+        None
+    }
 
     /// Called after each epoch, for mining and the like; returns remarks for the log.
     fn end_of_epoch(&mut self, _epoch: usize, _held_out: &HeldOut) -> Result<Vec<String>> {
         Ok(Vec::new())
+    }
+
+    /// Called once after the last epoch; returns remarks for the log.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// All variables of the training: those of the deployed model and those that only training needs.

@@ -5,6 +5,7 @@ use super::{CheckpointConfig, HeldOut, Losses, Method, Progress, Selection, Step
 use crate::data::{Batch, Dataset, InputKind, augment, epoch_batches};
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate_combinations};
+use crate::modality::Presence;
 use crate::optim::{Optimizer, Schedule, clip_gradient_norm};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -68,7 +69,10 @@ pub fn fit(
     if !config.augment.is_off() && dataset.schema().inputs.iter().all(|input| input.kind != InputKind::Image) {
         return Err(Error::config("train.augment", "transforms images, and no modality of this data set is one"));
     }
-    let schedule = Schedule::new(config.schedule.clone(), config.learning_rate, config.epochs as f64)?;
+    let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| dataset.presence(row)).collect());
+    method.check_samples(&presence(train), &presence(validation))?;
+    let schedule = Schedule::new(config.schedule.clone(), config.learning_rate, config.epochs, batches_per_epoch)?;
+    let clip_norm = config.clip_norm.or_else(|| method.clip_norm()).filter(|norm| *norm > 0.0);
     let combinations = default_combinations(dataset.schema().modalities.len(), config.seed);
     let held_out = HeldOut { dataset, rows: validation, batch_size: EVALUATION_BATCH, device: &device };
 
@@ -87,13 +91,17 @@ pub fn fit(
                 batch = augment(&batch, &config.augment, config.seed, epoch as u64)?;
             }
             let losses = method.loss(&batch, &step)?;
+            if losses.is_empty() {
+                run.skipped_steps += 1;
+                continue;
+            }
             let total = losses.total()?;
             means.add(&losses, &total, &step, &batch)?;
             let mut gradients = total.backward()?;
-            if let Some(norm) = config.clip_norm {
+            if let Some(norm) = clip_norm {
                 clip_gradient_norm(method.parameters(), &mut gradients, norm)?;
             }
-            learning_rate = schedule.rate(epoch as f64 + i as f64 / batches.len() as f64);
+            learning_rate = schedule.rate(epoch * batches.len() + i);
             run.optimizer.step(method.parameters(), &gradients, learning_rate)?;
         }
         for note in method.end_of_epoch(epoch, &held_out)? {
@@ -101,8 +109,12 @@ pub fn fit(
             run.notes.push(note);
         }
         let mut validation_accuracy = None;
-        if config.validates_after(epoch) {
+        // An ensemble whose members have not had a usable batch yet supports nothing.
+        if config.validates_after(epoch) && combinations.iter().any(|subset| method.supports(*subset)) {
             let evaluation = evaluate_combinations(&*method, dataset, validation, &combinations, EVALUATION_BATCH, &device)?;
+            if evaluation.combinations.is_empty() {
+                return Err(Error::Data("no validation sample has a combination that the model can predict from".into()));
+            }
             validation_accuracy = Some(evaluation.mean_accuracy());
             run.take_score(method, epoch, evaluation.mean_accuracy(), config)?;
         }
@@ -129,6 +141,7 @@ struct Run {
     best: Option<(usize, f64)>,
     best_values: Option<BTreeMap<String, Tensor>>,
     validations_since_best: usize,
+    skipped_steps: u64,
     history: Vec<EpochLog>,
     notes: Vec<String>,
 }
@@ -142,6 +155,7 @@ impl Run {
             best: None,
             best_values: None,
             validations_since_best: 0,
+            skipped_steps: 0,
             history: Vec::new(),
             notes: Vec::new(),
         };
@@ -157,13 +171,14 @@ impl Run {
         run.best = saved.state.best;
         run.best_values = saved.best;
         run.validations_since_best = saved.state.validations_since_best;
+        run.skipped_steps = saved.state.skipped_steps;
         run.history = saved.state.history;
         run.notes = saved.state.notes;
         Ok(run)
     }
 
     fn out_of_patience(&self, config: &TrainConfig) -> bool {
-        config.patience.is_some_and(|patience| self.validations_since_best > patience)
+        config.patience.is_some_and(|patience| self.validations_since_best >= patience)
     }
 
     fn take_score(&mut self, method: &dyn Method, epoch: usize, score: f64, config: &TrainConfig) -> Result<()> {
@@ -187,6 +202,7 @@ impl Run {
             optimizer_steps: self.optimizer.steps(),
             best: self.best,
             validations_since_best: self.validations_since_best,
+            skipped_steps: self.skipped_steps,
             history: self.history.clone(),
             notes: self.notes.clone(),
             method: method.state(),
@@ -205,7 +221,22 @@ impl Run {
         if self.epochs_done < config.epochs {
             self.notes.push(format!("stopped early after {} of {} epochs", self.epochs_done, config.epochs));
         }
-        Ok(TrainOutcome { history: self.history, steps: self.optimizer.steps(), seconds, selected_epoch, notes: self.notes })
+        let steps = self.optimizer.steps();
+        if steps == 0 {
+            return Err(Error::Data("no batch of the whole training held samples that the method can learn from".into()));
+        }
+        if self.skipped_steps > 0 {
+            self.notes.push(format!(
+                "{} of {} steps were skipped: their batches held no samples that the method can learn from",
+                self.skipped_steps,
+                steps + self.skipped_steps
+            ));
+        }
+        for note in method.remarks() {
+            tracing::info!("{note}");
+            self.notes.push(note);
+        }
+        Ok(TrainOutcome { history: self.history, steps, seconds, selected_epoch, notes: self.notes })
     }
 }
 

@@ -112,7 +112,7 @@ impl Runs<'_> {
         let Seed { data, split, train, .. } = seed;
         let (schema, subset) = (data.schema().clone(), data.schema().modalities.parse(available)?);
         let teacher = Shared(seed.teacher.clone());
-        let missing = MissingPattern::Fixed(subset);
+        let missing = MissingPattern::Fixed(available.into());
         let alone = FusionConfig { missing, ..FusionConfig::full_only() };
         match run {
             Run::Alone => trained(&mut Fusion::new(alone, &schema, train.seed, &Device::Cpu)?, data, split, train, subset),
