@@ -88,6 +88,12 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// Whether these are arguments that [`main`] takes: for the test of the documentation.
+pub fn check_arguments(arguments: &[&str]) -> Result<(), String> {
+    let parsed = Arguments::try_parse_from(["cargo xtask"].iter().chain(arguments));
+    parsed.map(drop).map_err(|error| error.to_string())
+}
+
 /// A command that computes in this process.
 fn computing(command: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     child::compute_on_this_thread()?;

@@ -1,6 +1,7 @@
 //! Prediction with some sensors missing.
 
-use crate::data::Batch;
+use crate::corrupt::{Screened, screen_non_finite};
+use crate::data::{Batch, NonFinite};
 use crate::error::{Error, Result};
 use crate::modality::Subset;
 use candle_core::Tensor;
@@ -28,8 +29,16 @@ pub fn check_logits(logits: &[f32], classes: usize, combination: &str, samples: 
 
 /// A trained model that predicts with whatever modalities are there.
 pub trait Predictor {
-    /// Logits `[batch, classes]`, each sample with the modalities that `batch.presence` says it has.
+    /// Logits `[batch, classes]`, each sample with the modalities that `batch.presence` says it has. What it says is there is
+    /// read, be it NaN; [`Predictor::predict_screened`] looks first.
     fn predict(&self, batch: &Batch) -> Result<Tensor>;
+
+    /// [`Predictor::predict`] of what [`screen_non_finite`] leaves of the batch: readings with a NaN or an infinity count as
+    /// absent, and so no such value is read. The logits are of the samples of [`Screened::batch`].
+    fn predict_screened(&self, batch: &Batch) -> Result<(Tensor, Screened)> {
+        let screened = screen_non_finite(batch, NonFinite::Absent)?;
+        Ok((self.predict(&screened.batch)?, screened))
+    }
 
     /// Logits of each combination, as if every sample had exactly its modalities. Rows of samples that lack one of them
     /// have no meaning.

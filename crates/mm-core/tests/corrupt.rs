@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use mm_core::corrupt::{Corruption, Family, Severity, apply, screen_non_finite};
-use mm_core::data::{Batch, NonFinite};
+use mm_core::data::{Batch, Dataset, NonFinite};
+use mm_core::predict::Predictor;
 use mm_core::{Error, Presence, Result, Subset, rng};
 
 const SAMPLES: usize = 400;
@@ -208,6 +209,23 @@ fn a_sample_with_nothing_left_is_left_out_and_named() -> Result<()> {
     assert_eq!(screened.batch.presence.subsets(), [Subset::full(2), Subset::single(1)]);
     let all: Vec<(usize, usize)> = (0..3).flat_map(|row| [(row, 0), (row, 1)]).collect();
     assert!(matches!(screen_non_finite(&with_bad(&all)?, NonFinite::Absent), Err(Error::NonFinite(_))));
+    Ok(())
+}
+
+/// A model that is given what was measured, NaN and all, predicts as if those sensors had been missing.
+#[test]
+fn a_screened_prediction_is_that_of_the_sensors_that_are_left() -> Result<()> {
+    let model = mm_testing::Dropout::new(0);
+    let rows: Vec<usize> = (0..4).collect();
+    let clean = mm_testing::clear_to_weak(4, 1).batch(&rows, &Device::Cpu)?;
+    let broken = |row: usize, m: usize| (row, m) == (1, 2) || row == 3;
+    let spoilt = mm_testing::spoilt(&clean, f32::NAN, broken);
+    let (logits, screened) = model.predict_screened(&spoilt)?;
+    assert_eq!((screened.non_finite, screened.excluded), (4, vec![3]));
+    let left = clean.select(&[0, 1, 2])?;
+    let left = left.with_presence(Presence::new(vec![Subset::full(3), Subset::from_indices([0, 1])?, Subset::full(3)]))?;
+    assert_eq!(mm_testing::bits(&logits), mm_testing::bits(&model.predict(&left)?));
+    assert!(model.predict(&spoilt)?.to_vec2::<f32>()?[1][0].is_nan());
     Ok(())
 }
 

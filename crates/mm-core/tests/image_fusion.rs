@@ -56,6 +56,26 @@ fn batch(schema: &Schema, presence: &[u16], absent: f32) -> Batch {
     Batch::new(inputs, Presence::new(subsets.clone()), labels, (0..subsets.len() as u64).collect()).unwrap()
 }
 
+/// Results of prediction hold no graph, those of training do: with norms, and without any.
+#[test]
+fn prediction_hands_out_no_graph() -> Result<()> {
+    let vectors = schema(InputSpec::vector(5));
+    for (text, schema) in
+        [("", vectors), (IMAGES, schema(image(2, 20, 20))), (PATCHES[0], schema(image(2, 16, 15))), (PATCHES[1], schema(image(2, 16, 15)))]
+    {
+        let (network, _) = network(text, &schema)?;
+        let batch = batch(&schema, &[7, 7, 5, 2], 0.0);
+        for mode in [Mode::Eval, Mode::Train] {
+            let features = network.encode(&batch, &batch.presence, mode)?;
+            let fused = network.fuse(&features, mode)?;
+            let results = features.iter().flatten().chain([&fused.feature, &fused.logits]);
+            assert!(results.into_iter().all(|t| t.track_op() == mode.is_train()), "{text} {mode:?}");
+        }
+        assert!(!network.predict_combinations(&batch, &[Subset::full(3)])?.logits.track_op());
+    }
+    Ok(())
+}
+
 fn numbers(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }

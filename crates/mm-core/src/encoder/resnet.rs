@@ -206,6 +206,6 @@ impl ResNet {
 
     /// Logits `[batch, classes]` of images `[batch, channels, height, width]` of any size.
     pub fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        Ok(self.fc.forward(&self.backbone.forward(input, mode)?.mean((2, 3))?)?)
+        Ok(mode.result(self.fc.forward(&self.backbone.forward(input, mode)?.mean((2, 3))?)?))
     }
 }

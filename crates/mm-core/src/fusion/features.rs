@@ -87,7 +87,7 @@ impl Encoders {
                         true => input.clone(),
                         false => input.index_select(&Tensor::from_slice(&rows, rows.len(), input.device())?, 0)?,
                     };
-                    Some(scatter_rows(&encoder.forward(&present, mode)?, &rows, batch.len())?)
+                    Some(scatter_rows(&mode.result(encoder.forward(&present, mode)?), &rows, batch.len())?)
                 }
                 _ => None,
             };

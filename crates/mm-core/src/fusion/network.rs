@@ -119,8 +119,8 @@ impl FusionNetwork {
 
     /// Fuses features that are zero where absent.
     pub fn fuse(&self, features: &[Option<Tensor>], mode: Mode) -> Result<Fused> {
-        let feature = self.trunk.forward(features, mode)?;
-        let logits = self.head.forward(&pool(&feature)?)?;
+        let feature = mode.result(self.trunk.forward(features, mode)?);
+        let logits = mode.result(self.head.forward(&pool(&feature)?)?);
         Ok(Fused { feature, logits })
     }
 

@@ -100,7 +100,7 @@ impl Head {
             let mapped = self.linear.forward(rows)?;
             Ok(match &self.norm {
                 Some(norm) => norm.forward(&mapped, mode)?,
-                None => mapped,
+                None => mode.result(mapped),
             })
         })
     }

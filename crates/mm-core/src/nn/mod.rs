@@ -23,6 +23,7 @@ mod scatter;
 mod squeeze_excite;
 
 use crate::error::{Error, Result};
+use candle_core::Tensor;
 
 pub use batch_norm::{BatchNorm, batch_norm};
 pub use concat_conv::{ConcatConv2d, concat_conv2d};
@@ -65,7 +66,7 @@ pub fn check_widths(field: &str, widths: &[usize]) -> Result<()> {
 pub enum Mode {
     /// Batch statistics, dropout and sampling are on; running statistics are updated.
     Train,
-    /// Prediction: running statistics, no randomness, and no graph for gradients.
+    /// Prediction: running statistics, no randomness, and results without a graph for gradients.
     Eval,
 }
 
@@ -73,5 +74,10 @@ impl Mode {
     /// `true` in training.
     pub fn is_train(self) -> bool {
         self == Mode::Train
+    }
+
+    /// What a pass of this mode hands out: in prediction, without the graph of how it came about.
+    pub fn result(self, tensor: Tensor) -> Tensor {
+        if self.is_train() { tensor } else { tensor.detach() }
     }
 }
