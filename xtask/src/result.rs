@@ -230,7 +230,7 @@ pub struct Provenance {
     pub version: String,
     /// Hash of the data as read.
     pub data_hash: String,
-    /// Processor, cores, operating system.
+    /// Processor, level of vector instructions, cores, operating system.
     pub machine: String,
     /// RFC 3339.
     pub finished_at: String,
@@ -244,10 +244,11 @@ pub fn version() -> String {
     }
 }
 
-/// Processor, cores and operating system.
+/// Processor, level of vector instructions, cores and operating system.
 pub fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find(|l| l.starts_with("model name")).and_then(|l| l.split(": ").nth(1)).unwrap_or(std::env::consts::ARCH);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {cores} cores, {}", std::env::consts::OS)
+    let level = mm_kernels::simd::Level::best().name();
+    format!("{model} ({level}), {cores} cores, {}", std::env::consts::OS)
 }

@@ -10,12 +10,12 @@ mod damage;
 /// 10,000 damaged variants of the ops' cases, one case a file: each is computed or refused.
 #[test]
 fn damaged_cases_are_computed_or_refused() {
-    let ops: serde_json::Value = serde_json::from_slice(include_bytes!("../../tests/golden/ops.json")).unwrap();
+    let ops: serde_json::Value = serde_json::from_slice(include_bytes!("../../tests/golden/ops.json")).expect("it is a file of cases");
     let files: Vec<Vec<u8>> = ops["cases"]
         .as_array()
-        .unwrap()
+        .expect("it is a file of cases")
         .iter()
-        .map(|case| serde_json::to_vec(&serde_json::json!({ "version": 1, "cases": [case] })).unwrap())
+        .map(|case| serde_json::to_vec(&serde_json::json!({ "version": 1, "cases": [case] })).expect("it is a file of cases"))
         .collect();
     let mut read = 0;
     for number in 0..10_000 {

@@ -32,6 +32,7 @@ pub fn check(words: &[String]) -> Result<(), String> {
     let assigned = words.iter().take_while(assigns).count();
     let words: Vec<&str> = words[assigned..].iter().map(String::as_str).collect();
     match words.as_slice() {
+        ["cargo", "xtask"] => Ok(()),
         ["cargo", "xtask", arguments @ ..] => check_xtask(arguments),
         ["cargo", "run", arguments @ ..] => check_example(arguments),
         ["cargo", "+nightly", "fuzz", "run", target, ..] => exists(&format!("fuzz/fuzz_targets/{target}.rs")),
