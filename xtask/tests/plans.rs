@@ -16,6 +16,7 @@ name = "birds-plan"
 description = "Songs and feathers."
 seeds = [0, 1]
 combinations = ["song", "song+feather"]
+failure = { feather = 0.25 }
 
 [[corruptions]]
 families = ["gaussian", "dead"]
@@ -168,6 +169,20 @@ fn slips_are_named_with_field_and_limit() {
         let message = format!("{:#}", cells(&path).expect_err(to));
         assert!(message.contains("plan.toml") && message.contains(expected), "{to}: {message}");
     }
+}
+
+#[test]
+fn failure_rates_are_checked_and_train_nothing_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = |text: &str| cells(&birds::write(folder.path(), 60, text)).map(|cells| cells.into_iter().map(|c| c.key).collect::<Vec<_>>());
+    let plan = |rates: &str| EVERYTHING.replace("{ feather = 0.25 }", rates);
+    let of_data = |rates: &str| EVERYTHING.replace("name = \"few\"", &format!("name = \"few\"\nfailure = {rates}"));
+    let without = keys(&EVERYTHING.replace("failure = { feather = 0.25 }\n", "")).unwrap();
+    assert_eq!(keys(&plan("{ song = 0.1, feather = 0.3 }")).unwrap(), without);
+    assert_eq!(keys(&of_data("{ feather = 0.0 }")).unwrap(), without);
+    let refused = |text: String| format!("{:#}", keys(&text).unwrap_err());
+    assert!(refused(plan("{ sing = 0.1 }")).contains("`failure` names the sensor `sing`, but the data has song, feather"));
+    assert!(refused(of_data("{ song = 1.0 }")).contains("data `few`: `failure` of `song` is 1; a rate is at least 0 and below 1"));
 }
 
 #[test]
