@@ -264,8 +264,9 @@ fn a_second_bench_waits_for_the_first_however_that_ends() {
     std::fs::write(&short, std::fs::read_to_string(&plan).unwrap().replace("1000000", "2").replace("endless", "short")).unwrap();
     let wait = || {
         let mut second = bench(&short, &out).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(second.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        // What it has to say of the data comes first.
+        let mut lines = BufReader::new(second.stderr.as_mut().unwrap()).lines().map(Result::unwrap);
+        let line = lines.find(|line| line.contains("in use")).expect("it waits");
         assert!(line.contains(&format!("in use by the bench of process {} (plan `endless`, since 20", first.0.id())), "{line}");
         second
     };
