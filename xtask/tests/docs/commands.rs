@@ -84,6 +84,7 @@ fn check_example(arguments: &[&str]) -> Result<(), String> {
 fn check_packages(arguments: &[&str]) -> Result<(), String> {
     for pair in arguments.windows(2) {
         match pair {
+            ["-p", "xtask"] => {}
             ["-p", package] => exists(&format!("crates/{package}/Cargo.toml"))?,
             ["--features", feature] => {
                 let (package, feature) = feature.split_once('/').unwrap_or(("mm-core", feature));
