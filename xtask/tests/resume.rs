@@ -6,7 +6,7 @@ mod birds;
 mod program;
 
 use mm_core::rng;
-use program::{Guarded, bench, children, lasting, results, runs, said, signal, wait_for, xtask};
+use program::{Guarded, bench, cells, lasting, results, runs, said, signal, wait_for, xtask};
 use rand::RngExt;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -218,7 +218,7 @@ fn a_bench_that_is_to_survive_its_terminal_does() {
 fn cells_end_with_a_bench_that_is_killed_and_a_rerun_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let kill = |mut parent: Child| {
-        let cells = wait_for("a running cell", || Some(children(parent.id())).filter(|cells| !cells.is_empty()));
+        let cells = wait_for("a running cell", || Some(cells(parent.id())).filter(|cells| !cells.is_empty()));
         parent.kill().unwrap();
         parent.wait().unwrap();
         wait_for("the end of the cells", || cells.iter().all(|&cell| !runs(cell)).then_some(()));
@@ -244,9 +244,7 @@ fn a_cell_that_is_killed_says_by_what() {
     let (plan, out) = (endless(folder.path()), folder.path().join("out"));
     for (name, expected) in [("KILL", "killed by SIGKILL, perhaps because memory ran out"), ("TERM", "killed by SIGTERM")] {
         let parent = bench(&plan, &out).spawn().unwrap();
-        let cell = wait_for("the cell", || children(parent.id()).first().copied());
-        // Before it is a program of its own, it is the bench.
-        wait_for("its log", || out.join("cells").read_dir().ok()?.flatten().next().filter(|cell| cell.path().join("log.txt").exists()));
+        let cell = wait_for("the cell", || cells(parent.id()).first().copied());
         signal(name, &cell.to_string());
         let output = parent.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));

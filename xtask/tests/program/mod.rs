@@ -55,9 +55,9 @@ pub fn signal(name: &str, target: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), "--", target]).status().unwrap().success());
 }
 
-/// The processes that a process started and that still run, as the system lists them.
-pub fn children(parent: u32) -> Vec<u32> {
-    processes().into_iter().filter(|process| process.parent == parent).map(|process| process.id).collect()
+/// The running cells of a bench: a bench has other children for a moment, and a cell is the bench before it is a program of its own.
+pub fn cells(bench: u32) -> Vec<u32> {
+    processes().into_iter().filter(|process| process.parent == bench && process.is_cell).map(|process| process.id).collect()
 }
 
 /// Whether a process still runs; one that only waits for its parent to look at it does not.
@@ -68,14 +68,15 @@ pub fn runs(id: u32) -> bool {
 struct Process {
     id: u32,
     parent: u32,
+    is_cell: bool,
 }
 
 fn processes() -> Vec<Process> {
-    let output = Command::new("ps").args(["-A", "-o", "pid=,ppid=,stat="]).output().unwrap();
+    let output = Command::new("ps").args(["-A", "-o", "pid=,ppid=,stat=,args="]).output().unwrap();
     let process = |line: &str| {
         let mut fields = line.split_whitespace();
         let (id, parent, state) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?, fields.next()?);
-        (!state.starts_with('Z')).then_some(Process { id, parent })
+        (!state.starts_with('Z')).then_some(Process { id, parent, is_cell: fields.nth(1) == Some("cell") })
     };
     String::from_utf8_lossy(&output.stdout).lines().filter_map(process).collect()
 }
