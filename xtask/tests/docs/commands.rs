@@ -67,12 +67,15 @@ fn check_example(arguments: &[&str]) -> Result<(), String> {
     let (Some(package), Some(name)) = (after("-p"), after("--example")) else { return Err("names no example".into()) };
     let folder = format!("crates/{package}/examples/{name}");
     exists(&format!("{folder}.rs")).or(exists(&format!("{folder}/main.rs")))?;
-    let own = arguments.iter().skip_while(|argument| **argument != "--").skip(1).copied();
+    let own: Vec<&str> = arguments.iter().skip_while(|argument| **argument != "--").skip(1).copied().collect();
+    if own.is_empty() {
+        return Ok(());
+    }
     // The folder of this test's own program; `cargo test --workspace` builds the examples, too.
     let built: PathBuf = std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join(name);
     match built.exists() {
         // Asked for help at the end, it says what it does not understand before that.
-        true => run_in_root(&built, &own.chain(["--help"]).collect::<Vec<_>>()),
+        true => run_in_root(&built, &[own.as_slice(), &["--help"]].concat()),
         false => {
             println!("not built, so its arguments are not checked: {}", built.display());
             Ok(())
@@ -100,5 +103,6 @@ fn check_packages(arguments: &[&str]) -> Result<(), String> {
 
 fn run_in_root(program: &Path, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(program).args(arguments).current_dir(root()).output().map_err(|e| e.to_string())?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_string()) }
+    let said = || format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    if output.status.success() { Ok(()) } else { Err(said()) }
 }
