@@ -49,7 +49,7 @@ enum Command {
     CudaCheck(cuda_check::CudaCheckArguments),
     /// Run the kernels' tests under AddressSanitizer.
     Sanitize,
-    /// Run the numeric tests at every level of vector instructions below the processor's best.
+    /// Run the tests at every level of vector instructions below the processor's best.
     Levels,
     /// Check the house rules.
     Tidy,
