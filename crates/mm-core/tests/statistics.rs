@@ -189,11 +189,11 @@ fn a_clear_difference_is_found_and_a_small_one_is_not() {
 
 #[test]
 fn more_comparisons_widen_every_interval() {
-    let one = Estimate { value: 0.1, variance: 0.0016, freedom: 10.0, within: 0.0016, samples: 200 };
-    let width = |n: usize| simultaneous(&vec![one; n])[0].interval.high - 0.1;
+    let one = Estimate { value: 0.1, variance: 0.0016, freedom: 10.0, within: 0.0016, samples: 200, few: vec![] };
+    let width = |n: usize| simultaneous(&vec![one.clone(); n])[0].interval.high - 0.1;
     // Student's t with ten degrees of freedom: 2.228 at 5 %, 3.581 at 0.5 %, two-sided.
     assert!((width(1) - 0.04 * 2.228).abs() < 1e-4 && (width(10) - 0.04 * 3.581).abs() < 1e-4);
-    assert_eq!(simultaneous(&[one])[0].verdict, Verdict::Better);
+    assert_eq!(simultaneous(&[one.clone()])[0].verdict, Verdict::Better);
     assert_eq!(simultaneous(&vec![one; 10])[0].verdict, Verdict::NoDifferenceFound);
     assert!(simultaneous(&[]).is_empty());
 }
@@ -208,6 +208,12 @@ fn few_samples_that_agree_prove_nothing() {
     // Samples count once, with however many seeds; those that were not evaluated do not.
     let seeds = [with_ids(vec!["111-".into(), "000-".into()], 0..4), with_ids(vec!["111-".into(), "000-".into()], 0..4)];
     assert_eq!(difference(&quick(), &seeds, &mean(&[0]), &mean(&[1])).p, 0.25);
+    // One of two accuracies on a single sample: the mean may be half a point lower or higher than its samples say; the lowest anything.
+    let seeds = [outcomes(&["1111111111", "1---------"])];
+    let both = interval(&quick(), &seeds, &mean(&[0, 1]));
+    assert_eq!((both.estimate, both.low, both.high), (1.0, 0.5, 1.5));
+    assert_eq!(interval(&quick(), &seeds, &Statistic::Worst(vec![0, 1])).low, 0.0);
+    assert_eq!(interval(&quick(), &seeds, &mean(&[0])).low, 1.0);
 }
 
 #[test]
@@ -305,9 +311,10 @@ proptest! {
     #[test]
     fn a_verdict_says_what_its_interval_and_p_value_do(
         value in -1.0f64..1.0, seeds in 0.0f64..0.02, shared in 0.0f64..0.02, freedom in 1.0f64..50.0, samples in 1usize..60, others in 0usize..40,
+        few in prop::collection::vec((1usize..20, 0.0f64..0.4), 0..4),
     ) {
-        let one = Estimate { value, variance: seeds + shared, freedom, within: shared, samples };
-        let mut all = vec![Estimate { value: 0.0, ..one }; others];
+        let one = Estimate { value, variance: seeds + shared, freedom, within: shared, samples, few };
+        let mut all = vec![Estimate { value: 0.0, ..one.clone() }; others];
         all.push(one);
         let Difference { interval, adjusted_p, verdict, .. } = simultaneous(&all)[others];
         prop_assert!(interval.low <= value && value <= interval.high);

@@ -13,9 +13,8 @@ pub fn text(report: &Report) -> String {
         out += &format!("\n{}\n", escape(&report.description));
     }
     out += &format!(
-        "\nAccuracies in percent, differences in percentage points. `±` is the standard deviation over seeds, `[low, high]` {INTERVALS} ({} \
-         resamples).\n",
-        report.resamples
+        "\nAccuracies in percent, differences in percentage points. `±` is the standard deviation over seeds, `[low, high]` {}\n",
+        intervals(report.resamples)
     );
     out += &list("Notes", &report.notes);
     for data in &report.data {
@@ -51,7 +50,7 @@ fn data_section(data: &DataReport) -> String {
         seeds.join(", ")
     );
     for headline in &data.headlines {
-        out += &format!("- **{}**: {}. {}\n", headline.measure, interval(&headline.value), escape(&sentence(headline, &data.reference)));
+        out += &format!("- **{}**: {}. {}\n", headline.measure, with_range(&headline.value), escape(&sentence(headline, &data.reference)));
     }
     out += &list("Before reading the numbers", &data.remarks);
     out += &list("Remarks on the data as read", &data.data_remarks);
@@ -72,7 +71,7 @@ fn summary(data: &DataReport) -> String {
     let judged = |d: Option<Difference>| d.map_or(["–".into(), "–".into()], |d| [difference(&d), d.verdict.to_string()]);
     let rows = data.runs.iter().map(|run| {
         let optional = |v: &Option<Value>| v.as_ref().map_or("–".into(), value);
-        let mean = format!("{} {}", value(&run.mean), range(&run.mean.interval));
+        let mean = with_range(&run.mean);
         let mut row = vec![escape(&run.run), mean, value(&run.worst), optional(&run.full), optional(&run.gap)];
         row.extend(judged(run.comparison.as_ref().and_then(|c| c.mean)));
         row
@@ -80,9 +79,10 @@ fn summary(data: &DataReport) -> String {
     let mut out = format!("\n### Summary\n\n{}", table(&["Method", "Mean", "Worst", "Full", "Gap", &reference, "Verdict"], rows.collect()));
     if let Some(given) = &data.failure_rates {
         let rows = data.runs.iter().map(|run| {
-            let expected = run.failure.as_ref().map_or("–".into(), |f| {
-                format!("{} {} {}", value(&f.value), range(&f.value.interval), covered(f.covered)).trim_end().to_string()
-            });
+            let expected = run
+                .failure
+                .as_ref()
+                .map_or("–".into(), |f| format!("{} {}", with_range(&f.value), covered(f.covered)).trim_end().to_string());
             let mut row = vec![escape(&run.run), expected];
             row.extend(judged(run.comparison.as_ref().and_then(|c| c.failure)));
             row
@@ -114,7 +114,7 @@ fn samples(data: &DataReport) -> String {
         let rows = data.incomplete.iter().map(|c| {
             let e = &c.standing.excluded;
             let runs = if c.runs.is_empty() { "all".into() } else { escape(&c.runs.join(", ")) };
-            let samples = format!("{}{}", c.standing.samples, mark(&c.standing));
+            let samples = format!("{}{}", c.standing.samples, mark(c.standing.few));
             vec![escape(&c.combination), runs, samples, e.absent.to_string(), e.non_finite.to_string(), e.unusable.to_string()]
         });
         out += &format!(

@@ -214,6 +214,8 @@ fn what_stands_on_few_samples_is_marked() {
     // The two seeds have different rows: ten distinct samples.
     assert_eq!((depth.standing.samples, depth.standing.few, depth.standing.excluded.non_finite), (10, true, 30));
     assert!(!report.data[0].runs[0].combinations[0].expect("rgb").standing.few);
+    // What it is part of is marked as well, and says no more than it knows.
+    assert!(report.data[0].runs[0].mean.few && report.data[0].runs[0].worst.few && !report.data[0].runs[0].full.expect("full").few);
     assert_eq!(report.data[0].readings[1].non_finite, 30);
     let page = page(&results);
     assert!(page.contains("class=\"few\"") && page.contains("10 test samples (left out: 120 absent, 30 not finite)") && page.contains("†"));
@@ -318,7 +320,7 @@ proptest! {
     ) {
         let value = 2f64.powi(size) * if sign { 1.0 } else { -1.0 };
         let variance = (value * relative / 2.0).powi(2);
-        let one = Estimate { value, variance, freedom, within: variance / 2.0, samples: 400 };
+        let one = Estimate { value, variance, freedom, within: variance / 2.0, samples: 400, few: vec![] };
         let difference = simultaneous(&vec![one; others + 1])[0];
         let shown = words::difference(&difference);
         let (_, ends) = shown.split_once('[').expect("an interval");

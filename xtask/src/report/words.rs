@@ -44,7 +44,12 @@ pub fn spread(sd: Option<f64>) -> String {
 
 /// `97.1 ± 0.3`, or without spread with one seed.
 pub fn value(value: &Value) -> String {
-    format!("{} {}", percent(value.interval.estimate), spread(value.sd)).trim_end().to_string()
+    format!("{}{} {}", percent(value.interval.estimate), mark(value.few), spread(value.sd)).trim_end().to_string()
+}
+
+/// `97.1 ± 0.3 [96.6, 97.6]`.
+pub fn with_range(of: &Value) -> String {
+    format!("{} {}", value(of), range(&of.interval))
 }
 
 /// `+0.4 [−0.1, +0.9]`.
@@ -99,9 +104,14 @@ pub fn finding(compared: &Difference) -> String {
 }
 
 /// What is to be said of intervals and verdicts, once.
-pub const INTERVALS: &str = "the 95 % interval from a paired bootstrap over test samples with seeds as a random effect. Intervals of differences \
-    are simultaneous: those of all runs in one measure (of all runs and corruptions for degraded sensors) hold at once in 95 % of the cases. A \
-    difference is called better or worse where its interval leaves out 0. “No difference found” is not a proof of equality";
+pub fn intervals(resamples: usize) -> String {
+    format!(
+        "a 95 % interval from a paired bootstrap over test samples ({} resamples) with seeds as a random effect. Intervals of differences are \
+         simultaneous: those of all runs in one measure (for degraded sensors, of all runs and corruptions) hold at once in 95 % of the cases. \
+         A difference is called better or worse where its interval leaves out 0. “No difference found” is not a proof of equality.",
+        thousands(resamples)
+    )
+}
 
 /// `12 test samples (3 absent, 1 not finite, 2 that the model cannot use)`.
 pub fn standing(standing: &Standing) -> String {
@@ -113,8 +123,8 @@ pub fn standing(standing: &Standing) -> String {
 }
 
 /// A mark on what stands on few samples.
-pub fn mark(standing: &Standing) -> &'static str {
-    if standing.few { "†" } else { "" }
+pub fn mark(few: bool) -> &'static str {
+    if few { "†" } else { "" }
 }
 
 /// What the mark means.

@@ -7,6 +7,7 @@
 //!
 //! Each resample has its own random stream, so the numbers do not depend on the number of threads.
 
+use super::estimate::CERTAIN;
 use super::table::{Block, Sums, Table, distinct_samples};
 use super::{Outcomes, Resamples};
 use crate::error::{Error, Result};
@@ -124,14 +125,29 @@ impl Resampled {
             }
         }
         let values: Vec<Vec<f64>> = self.blocks.par_iter().map(|block| self.of_block(block, statistic)).collect();
-        Ok(Resamples::new(self.of_block(&self.whole, statistic), values.concat(), self.evaluated_in(&columns)))
+        Ok(Resamples::new(self.of_block(&self.whole, statistic), values.concat(), self.evaluated_in(&columns), self.few(statistic)))
     }
 
     /// How many distinct samples were evaluated in any of these columns.
     fn evaluated_in(&self, columns: &[usize]) -> usize {
+        if self.tables.iter().all(Table::is_complete) {
+            return self.samples;
+        }
         let mut any = vec![false; self.samples];
         self.tables.iter().for_each(|table| table.evaluated_in(columns, |sample| any[sample as usize] = true));
         any.into_iter().filter(|any| *any).count()
+    }
+
+    /// The columns of a statistic that stand on few samples, and how far it moves with their accuracy.
+    fn few(&self, statistic: &Statistic) -> Vec<(usize, f64)> {
+        let few = |column: usize, weight: f64| Some((self.evaluated_in(&[column]), weight)).filter(|(n, _)| *n < CERTAIN);
+        match statistic {
+            Statistic::Mean(columns) => columns.iter().filter_map(|c| few(*c, 1.0 / columns.len() as f64)).collect(),
+            Statistic::Single(column) => few(*column, 1.0).into_iter().collect(),
+            Statistic::Linear { terms, .. } => terms.iter().filter_map(|(c, weight)| few(*c, weight.abs())).collect(),
+            // Any of them may be the lowest.
+            Statistic::Worst(columns) => columns.iter().filter_map(|c| few(*c, 1.0)).min_by_key(|(n, _)| *n).into_iter().collect(),
+        }
     }
 
     /// One value an entry of the block.

@@ -12,11 +12,11 @@ const MANY: f64 = 1e6;
 const OF_SAMPLES: f64 = 0.5;
 /// Estimates below this are rounding.
 const ROUNDING: f64 = 1e-12;
-/// Half the width of an interval that holds every accuracy and every difference of two.
-const EVERYTHING: f64 = 2.0;
+/// Above this many samples, their agreement by chance is below any level.
+pub(super) const CERTAIN: usize = 64;
 
 /// An estimate and how uncertain it is; made by [`super::Resamples::estimate`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// The value on all seeds and samples.
     pub value: f64,
@@ -28,6 +28,11 @@ pub struct Estimate {
     pub within: f64,
     /// Distinct samples behind it.
     pub samples: usize,
+    /// Accuracies in it that stand on few samples: how many, and how far the value moves with the accuracy.
+    ///
+    /// Samples that agree do not vary from resample to resample, so the variances know nothing of such an accuracy. `n` samples all agree
+    /// by chance with a probability of `2^(1 - n)` (the sign test); at a lower level it may be anything from 0 to 1.
+    pub few: Vec<(usize, f64)>,
 }
 
 /// An estimate with its interval.
@@ -44,31 +49,44 @@ pub struct Interval {
 impl Estimate {
     /// The interval that misses the true value in a share `level` of the cases: it leaves out 0 just where [`Self::p`] is below it.
     pub fn interval(&self, level: f64) -> Interval {
-        let half = if level <= self.finest_p() {
-            EVERYTHING
-        } else {
-            let both = quantile(level, self.freedom) * self.variance.sqrt();
-            both.max(OF_SAMPLES * quantile(level, self.samples as f64 - 1.0) * self.within.sqrt())
-        };
+        let both = quantile(level, self.freedom) * self.variance.sqrt();
+        let samples = OF_SAMPLES * quantile(level, self.samples as f64 - 1.0) * self.within.sqrt();
+        let unknown: f64 = self.few.iter().filter(|(n, _)| level <= by_chance(*n)).map(|(_, weight)| weight).sum();
+        let half = both.max(samples) + unknown;
         Interval { estimate: self.value, low: self.value - half, high: self.value + half }
     }
 
     /// Two-sided p-value of "it is 0".
     pub fn p(&self) -> f64 {
-        let distance = self.value.abs();
+        let mut few = self.few.clone();
+        few.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
+        let mut unknown: f64 = few.iter().map(|(_, weight)| weight).sum();
+        // Level by level: between the chances of two accuracies, what is unknown is the same.
+        let mut above: f64 = 0.0;
+        for (n, weight) in few {
+            let p = self.tails(self.value.abs() - unknown).max(above);
+            if p < by_chance(n) {
+                return p;
+            }
+            above = by_chance(n);
+            unknown -= weight;
+        }
+        self.tails(self.value.abs() - unknown.max(0.0)).max(above)
+    }
+
+    /// How often an estimate is so far from the true value.
+    fn tails(&self, distance: f64) -> f64 {
         if distance <= ROUNDING {
             return 1.0;
         }
         let p = |variance: f64, freedom| if variance > 0.0 { tails(distance / variance.sqrt(), freedom) } else { 0.0 };
-        let both = p(self.variance, self.freedom);
-        both.max(p(OF_SAMPLES * OF_SAMPLES * self.within, self.samples as f64 - 1.0)).max(self.finest_p())
+        p(self.variance, self.freedom).max(p(OF_SAMPLES * OF_SAMPLES * self.within, self.samples as f64 - 1.0))
     }
+}
 
-    /// So often do so few samples all agree by chance: the p-value of the sign test. A resample of samples that agree does not vary,
-    /// and its variance knows nothing of that.
-    fn finest_p(&self) -> f64 {
-        2f64.powi(1 - i32::try_from(self.samples.max(1)).unwrap_or(i32::MAX)).max(f64::MIN_POSITIVE)
-    }
+/// How often so many samples all agree by chance.
+fn by_chance(samples: usize) -> f64 {
+    0.5f64.powi(samples.clamp(1, CERTAIN) as i32 - 1)
 }
 
 /// Student's t, or a normal where that is the same; `None` for the latter.

@@ -27,17 +27,20 @@ pub struct Resamples {
     values: Vec<f64>,
     /// Distinct samples behind it.
     samples: usize,
+    /// As in [`Estimate::few`].
+    few: Vec<(usize, f64)>,
 }
 
 impl Resamples {
-    pub(super) fn new(seeds: Vec<f64>, values: Vec<f64>, samples: usize) -> Self {
-        Self { seeds, values, samples }
+    pub(super) fn new(seeds: Vec<f64>, values: Vec<f64>, samples: usize, few: Vec<(usize, f64)>) -> Self {
+        Self { seeds, values, samples, few }
     }
 
     /// Resample by resample, this minus another statistic of the same draws.
     pub fn minus(&self, other: &Resamples) -> Resamples {
         let minus = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect();
-        Resamples::new(minus(&self.seeds, &other.seeds), minus(&self.values, &other.values), self.samples.min(other.samples))
+        let few = [&*self.few, &*other.few].concat();
+        Resamples::new(minus(&self.seeds, &other.seeds), minus(&self.values, &other.values), self.samples.min(other.samples), few)
     }
 
     /// The mean over the seeds with its uncertainty.
@@ -49,7 +52,8 @@ impl Resamples {
         let means: Vec<f64> = self.values.chunks_exact(seeds).map(mean).collect();
         let within = unbiased * variance(&means);
         let between = variance(&self.seeds) / seeds as f64;
-        let mut estimate = Estimate { value: mean(&self.seeds), within, variance: within, freedom: samples - 1.0, samples: self.samples };
+        let (value, few) = (mean(&self.seeds), self.few.clone());
+        let mut estimate = Estimate { value, within, variance: within, freedom: samples - 1.0, samples: self.samples, few };
         if between.sqrt() > ROUNDING {
             let of_seed = |seed| variance(&self.values.iter().skip(seed).step_by(seeds).copied().collect::<Vec<_>>());
             let of_seeds = unbiased * (0..seeds).map(of_seed).sum::<f64>();

@@ -56,6 +56,11 @@ impl Table {
         table
     }
 
+    /// Whether every sample was evaluated in every column.
+    pub fn is_complete(&self) -> bool {
+        !self.gaps
+    }
+
     /// Counts kept of each resample: the right answers by column, then the evaluated by column or of all columns at once.
     pub fn stored(&self) -> usize {
         if self.gaps { 2 * self.columns } else { self.columns + 1 }

@@ -74,11 +74,11 @@ pub fn compare(group: &Group, reference: &Group, pair: &Pair, full: Subset, rate
 /// Judges the runs of each measure together.
 pub fn judge(runs: &mut [RunReport], unjudged: Vec<Option<Unjudged>>) {
     let (mut comparisons, estimates): (Vec<Option<Comparison>>, Vec<[Option<Estimate>; 4]>) =
-        unjudged.into_iter().map(|u| u.map_or((None, [None; 4]), |(comparison, estimates)| (Some(comparison), estimates))).unzip();
+        unjudged.into_iter().map(|u| u.map_or((None, Default::default()), |(comparison, estimates)| (Some(comparison), estimates))).unzip();
     let measures: [fn(&mut Comparison) -> &mut Option<Difference>; 4] =
         [|c| &mut c.mean, |c| &mut c.worst, |c| &mut c.full, |c| &mut c.failure];
     for (k, measure) in measures.into_iter().enumerate() {
-        let together: Vec<Estimate> = estimates.iter().filter_map(|e| e[k]).collect();
+        let together: Vec<Estimate> = estimates.iter().filter_map(|e| e[k].clone()).collect();
         let mut judged = simultaneous(&together).into_iter();
         for (comparison, _) in comparisons.iter_mut().zip(&estimates).filter(|(_, e)| e[k].is_some()) {
             if let Some(comparison) = comparison {

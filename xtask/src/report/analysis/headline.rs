@@ -1,7 +1,7 @@
 //! The result in plain words.
 
-use super::{Comparison, RunReport};
-use mm_core::statistics::{Difference, Interval, Verdict};
+use super::{Comparison, RunReport, Value};
+use mm_core::statistics::{Difference, Verdict};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub struct Headline {
     /// The run with the highest estimate among those that evaluated all combinations.
     pub best: String,
     /// Its value.
-    pub value: Interval,
+    pub value: Value,
     /// Its difference to the reference; absent if it is the reference.
     pub compared: Option<Difference>,
     /// Runs found better than the reference.
@@ -50,12 +50,12 @@ impl fmt::Display for Measure {
 }
 
 impl Measure {
-    fn value(self, run: &RunReport) -> Option<Interval> {
+    fn value(self, run: &RunReport) -> Option<Value> {
         match self {
-            Self::Mean => Some(run.mean.interval),
-            Self::Worst => Some(run.worst.interval),
-            Self::Full => run.full.map(|v| v.interval),
-            Self::Failure => run.failure.map(|f| f.value.interval),
+            Self::Mean => Some(run.mean),
+            Self::Worst => Some(run.worst),
+            Self::Full => run.full,
+            Self::Failure => run.failure.map(|f| f.value),
         }
     }
 
@@ -78,7 +78,7 @@ fn headline(measure: Measure, runs: &[RunReport], reference: usize) -> Option<He
     let reference = &runs.get(reference)?.run;
     let any_complete = runs.iter().any(|r| r.complete);
     let ranked: Vec<&RunReport> = runs.iter().filter(|r| r.complete || !any_complete).collect();
-    let score = |r: &RunReport| measure.value(r).map_or(f64::NEG_INFINITY, |v| v.estimate);
+    let score = |r: &RunReport| measure.value(r).map_or(f64::NEG_INFINITY, |v| v.interval.estimate);
     // Of equals, the reference: another one is not better then.
     let rank = |r: &RunReport| (score(r), r.run == *reference);
     let best = ranked.iter().copied().reduce(|best, r| if rank(r) > rank(best) { r } else { best })?;

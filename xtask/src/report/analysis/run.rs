@@ -62,6 +62,8 @@ pub struct Value {
     pub interval: Interval,
     /// Standard deviation over seeds; absent with one seed.
     pub sd: Option<f64>,
+    /// Whether a combination behind it stands on few samples.
+    pub few: bool,
 }
 
 /// The mean over the combinations as often as they occur under given failure rates.
@@ -101,7 +103,8 @@ impl RunReport {
         let per_seed = |f: &dyn Fn(usize) -> f64| standard_deviation(&(0..group.cells.len()).map(f).collect::<Vec<_>>());
         let lowest = |seed: usize| common.iter().map(|s| accuracy(seed, *s)).fold(f64::INFINITY, f64::min);
         let average = |seed: usize| mean(&common.iter().map(|s| accuracy(seed, *s)).collect::<Vec<_>>());
-        let value = |of: &Resamples, sd: Option<f64>| Value { interval: share(of), sd };
+        let few: Vec<Subset> = common.iter().copied().filter(|s| samples::standing(group, *s).few).collect();
+        let value = |of: &Resamples, sd: Option<f64>| Value { interval: share(of), sd, few: !few.is_empty() };
         let failure = match rates.and_then(|rates| rates.weights(&common)) {
             Some(weights) => {
                 let weighted = |seed: usize| {
@@ -122,7 +125,9 @@ impl RunReport {
             mean: value(&average_accuracy, per_seed(&average)),
             worst: value(&lowest_accuracy, per_seed(&lowest)),
             worst_combination: name(worst, first),
-            full: full_accuracy.as_ref().map(|all| value(all, per_seed(&|seed| accuracy(seed, full)))),
+            full: full_accuracy
+                .as_ref()
+                .map(|all| Value { few: few.contains(&full), ..value(all, per_seed(&|seed| accuracy(seed, full))) }),
             gap: full_accuracy
                 .as_ref()
                 .map(|all| value(&all.minus(&lowest_accuracy), per_seed(&|seed| accuracy(seed, full) - lowest(seed)))),

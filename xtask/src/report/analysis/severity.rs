@@ -68,7 +68,7 @@ pub type Unjudged = (SeverityRun, Option<Estimate>);
 
 /// Judges all corruptions and runs together.
 pub fn judge(conditions: Vec<Condition>, unjudged: Vec<Vec<Unjudged>>) -> Vec<SeverityReport> {
-    let differences: Vec<Estimate> = unjudged.iter().flatten().filter_map(|(_, difference)| *difference).collect();
+    let differences: Vec<Estimate> = unjudged.iter().flatten().filter_map(|(_, difference)| difference.clone()).collect();
     let mut judged = simultaneous(&differences).into_iter();
     let mut run = |(mut run, difference): Unjudged| {
         run.comparison = difference.and_then(|_| judged.next());

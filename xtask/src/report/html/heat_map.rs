@@ -243,8 +243,9 @@ fn by_size(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
 
 /// The same as a table, for reading and copying.
 fn numbers(data: &DataReport, shown: &[usize]) -> Markup {
-    let text =
-        |v: &CombinationValue| format!("{}{} {}", percent(v.accuracy), mark(&v.standing), v.interval.as_ref().map_or(spread(v.sd), range));
+    let text = |v: &CombinationValue| {
+        format!("{}{} {}", percent(v.accuracy), mark(v.standing.few), v.interval.as_ref().map_or(spread(v.sd), range))
+    };
     html! {
         details {
             summary { "All numbers, with 95 % intervals" }

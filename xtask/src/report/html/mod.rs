@@ -13,7 +13,7 @@ mod training;
 use super::Error;
 use super::analysis::{DataReport, Report};
 use super::chart::{Ink, SERIES};
-use super::words::{INTERVALS, count, thousands};
+use super::words::{count, intervals};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use parts::{list, table};
 
@@ -59,8 +59,7 @@ pub fn page(report: &Report) -> Result<String, Error> {
                     @if !report.description.is_empty() { p.lead { (report.description) } }
                     p.note {
                         "Accuracies in percent, differences in percentage points. "
-                        b { "±" } " is the standard deviation over seeds, " b { "[low, high]" } " "
-                        (INTERVALS) " (" (thousands(report.resamples)) " resamples)."
+                        b { "±" } " is the standard deviation over seeds, " b { "[low, high]" } " " (intervals(report.resamples))
                     }
                     @if !report.notes.is_empty() { div.warning { (list(&report.notes)) } }
                     nav aria-label="Data sets" { @for (i, data) in report.data.iter().enumerate() { a href={ "#data-" (i) } { (data.name) } } a href="#provenance" { "Provenance" } }

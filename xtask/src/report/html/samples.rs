@@ -48,7 +48,7 @@ fn combinations(incomplete: &[CombinationSamples]) -> Markup {
                 tbody { @for c in incomplete { @let e = &c.standing.excluded; tr {
                     th scope="row" { (c.combination) }
                     @if runs { td { (if c.runs.is_empty() { "all".into() } else { c.runs.join(", ") }) } }
-                    td.number { (c.standing.samples) (mark(&c.standing)) }
+                    td.number { (c.standing.samples) (mark(c.standing.few)) }
                     td.number { (e.absent) } td.number { (e.non_finite) } td.number { (e.unusable) }
                 } } }
             }))

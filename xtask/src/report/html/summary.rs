@@ -4,7 +4,7 @@ use super::Inks;
 use super::parts::{chip, compared, number, table};
 use crate::report::analysis::{DataReport, Difference, Headline, RunReport, Value};
 use crate::report::chart::SERIES;
-use crate::report::words::{covered, effect, interval, p_value, percent, range, rates, sentence, spread};
+use crate::report::words::{covered, effect, interval, mark, p_value, percent, range, rates, sentence, spread};
 use maud::{Markup, html};
 
 /// The finding of each measure.
@@ -16,7 +16,7 @@ fn card(headline: &Headline, reference: &str) -> Markup {
     html! {
         article.card {
             h3 { (headline.measure) }
-            p.figure { (percent(headline.value.estimate)) " " small { (range(&headline.value)) } }
+            p.figure { (percent(headline.value.interval.estimate)) (mark(headline.value.few)) " " small { (range(&headline.value.interval)) } }
             p.who { (headline.best) @if let Some(c) = &headline.compared { " " (chip(c)) } }
             p { (sentence(headline, reference)) }
         }
@@ -123,7 +123,7 @@ fn under_failure(run: &RunReport) -> Markup {
     let Some(failure) = &run.failure else { return value(None) };
     html! {
         td.number {
-            (percent(failure.value.interval.estimate)) " "
+            (percent(failure.value.interval.estimate)) (mark(failure.value.few)) " "
             small { (spread(failure.value.sd)) " " span.range { (range(&failure.value.interval)) " " (covered(failure.covered)) } }
         }
     }
@@ -132,7 +132,7 @@ fn under_failure(run: &RunReport) -> Markup {
 fn value(value: Option<&Value>) -> Markup {
     match value {
         Some(v) => {
-            html! { td.number { (percent(v.interval.estimate)) " " small { (spread(v.sd)) " " span.range { (range(&v.interval)) } } } }
+            html! { td.number { (percent(v.interval.estimate)) (mark(v.few)) " " small { (spread(v.sd)) " " span.range { (range(&v.interval)) } } } }
         }
         None => html! { td.muted { "–" } },
     }
