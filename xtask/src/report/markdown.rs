@@ -98,7 +98,9 @@ fn summary(data: &DataReport) -> String {
 }
 
 fn samples(data: &DataReport) -> String {
-    if data.incomplete.is_empty() && data.readings.iter().all(|r| r.absent + r.non_finite == 0) {
+    // Combinations that a model does not support are named in a remark.
+    let incomplete: Vec<_> = data.incomplete.iter().filter(|c| !c.standing.is_unsupported()).collect();
+    if incomplete.is_empty() && data.readings.iter().all(|r| r.absent + r.non_finite == 0) {
         let all = "Every test sample has a reading of every modality, and every combination stands on all of them.";
         return format!("\n### Test samples\n\n{all}\n");
     }
@@ -110,8 +112,8 @@ fn samples(data: &DataReport) -> String {
         "\n### Test samples\n\nReadings in the test parts of all seeds together; a reading with a value that is not finite counts as absent.\n\n{}",
         table(&["Modality", "Present", "Absent", "Not finite"], readings.collect())
     );
-    if !data.incomplete.is_empty() {
-        let rows = data.incomplete.iter().map(|c| {
+    if !incomplete.is_empty() {
+        let rows = incomplete.iter().map(|c| {
             let e = &c.standing.excluded;
             let runs = if c.runs.is_empty() { "all".into() } else { escape(&c.runs.join(", ")) };
             let samples = format!("{}{}", c.standing.samples, mark(c.standing.few));

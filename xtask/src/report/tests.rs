@@ -149,6 +149,22 @@ fn samples_that_lack_a_sensor_are_left_out() {
     assert!(!report(&results).data[0].runs[0].complete);
 }
 
+#[test]
+fn a_model_that_supports_few_combinations_fills_no_table() {
+    let mut results = Synthetic::small().results();
+    for r in results.iter_mut().filter(|r| r.run == "better") {
+        r.combinations.retain(|c| c.subset != "rgb");
+        let excluded = Excluded { absent: 0, non_finite: 0, unusable: 80 };
+        r.not_evaluated = vec![NotEvaluated { subset: "rgb".into(), excluded }];
+    }
+    let report = report(&results);
+    assert_eq!((report.data[0].incomplete.len(), report.data[0].incomplete[0].standing.excluded.unusable), (1, 160));
+    assert!(
+        page(&results).contains("every combination stands on all of them") && markdown::text(&report).contains("stands on all of them")
+    );
+    assert!(!report.data[0].remarks.iter().any(|r| r.contains("No test sample")), "{:?}", report.data[0].remarks);
+}
+
 /// Combinations by name without an evaluated sample, as a cell writes it.
 fn without(cell: &mut CellResult, names: &[&str]) {
     cell.combinations.retain(|c| !names.contains(&c.subset.as_str()));

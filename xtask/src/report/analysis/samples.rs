@@ -26,10 +26,17 @@ pub struct Standing {
 pub struct CombinationSamples {
     /// The combination as text.
     pub combination: String,
-    /// The runs; none stands for all.
+    /// The runs; none stands for all whose models can use it.
     pub runs: Vec<String>,
     /// What it stands on.
     pub standing: Standing,
+}
+
+impl Standing {
+    /// Whether the model cannot use the combination at all.
+    pub fn is_unsupported(&self) -> bool {
+        self.samples == 0 && self.excluded.unusable > 0
+    }
 }
 
 /// What a run's accuracy on a combination stands on.
@@ -61,11 +68,11 @@ pub fn incomplete(groups: &[Group], subsets: &[Subset], first: &CellResult) -> V
                 None => by_standing.push((standing, vec![group.run.clone()])),
             }
         }
-        let one = by_standing.len() == 1;
+        let one = by_standing.iter().filter(|(s, _)| !s.is_unsupported()).count() == 1;
         let marked = by_standing.into_iter().filter(|(s, _)| s.few || s.excluded != Excluded::default());
         all.extend(marked.map(|(standing, runs)| CombinationSamples {
             combination: name(subset, first),
-            runs: if one { Vec::new() } else { runs },
+            runs: if one && !standing.is_unsupported() { Vec::new() } else { runs },
             standing,
         }));
     }

@@ -10,10 +10,12 @@ const OPEN_UP_TO: usize = 20;
 
 /// Readings by modality, and the combinations that leave samples out; one sentence where nothing is missing.
 pub fn section(data: &DataReport) -> Markup {
+    // Combinations that a model does not support are blank in the map and named in a remark.
+    let incomplete: Vec<&CombinationSamples> = data.incomplete.iter().filter(|c| !c.standing.is_unsupported()).collect();
     let missing = data.readings.iter().any(|r| r.absent + r.non_finite > 0);
     html! {
         h3 { "Test samples" }
-        @if !missing && data.incomplete.is_empty() {
+        @if !missing && incomplete.is_empty() {
             p.note { "Every test sample has a reading of every modality, and every combination stands on all of them." }
         } @else {
             @if data.readings.iter().any(|r| r.present + r.absent + r.non_finite > 0) {
@@ -25,12 +27,12 @@ pub fn section(data: &DataReport) -> Markup {
                     } } }
                 }))
             }
-            @if !data.incomplete.is_empty() { (combinations(&data.incomplete)) }
+            @if !incomplete.is_empty() { (combinations(&incomplete)) }
         }
     }
 }
 
-fn combinations(incomplete: &[CombinationSamples]) -> Markup {
+fn combinations(incomplete: &[&CombinationSamples]) -> Markup {
     let runs = incomplete.iter().any(|c| !c.runs.is_empty());
     html! {
         details open[incomplete.len() <= OPEN_UP_TO] {
