@@ -320,7 +320,7 @@ fn sensors_go_missing_in_training_by_name() {
 #[test]
 fn the_documented_missing_rates_are_a_plan() {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/methods.md")).unwrap();
-    let text = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let text = page.split("```toml plan\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let cells = Plan::from_bytes(text.as_bytes(), Path::new("plan.toml")).unwrap().cells().unwrap();
     assert_eq!(cells.iter().map(|cell| cell.run.as_str()).collect::<Vec<_>>(), ["one-rate", "two-rates"]);
 }
