@@ -193,7 +193,7 @@ fn more_comparisons_widen_every_interval() {
     let width = |n: usize| simultaneous(&vec![one.clone(); n])[0].interval.high - 0.1;
     // Student's t with ten degrees of freedom: 2.228 at 5 %, 3.581 at 0.5 %, two-sided.
     assert!((width(1) - 0.04 * 2.228).abs() < 1e-4 && (width(10) - 0.04 * 3.581).abs() < 1e-4);
-    assert_eq!(simultaneous(&[one.clone()])[0].verdict, Verdict::Better);
+    assert_eq!(simultaneous(std::slice::from_ref(&one))[0].verdict, Verdict::Better);
     assert_eq!(simultaneous(&vec![one; 10])[0].verdict, Verdict::NoDifferenceFound);
     assert!(simultaneous(&[]).is_empty());
 }
