@@ -30,10 +30,6 @@ impl<'a> Numbers<'a> {
 
     /// What a cell holds.
     pub fn read(&self, field: &[u8]) -> Cell {
-        // Nearly every cell is a plain number.
-        if let (Some(value), true) = (std::str::from_utf8(field).ok().and_then(|text| text.parse().ok()), self.missing.is_empty()) {
-            return Cell::Number(value);
-        }
         let text = cell(field);
         match self.parse(text) {
             Some(value) if self.missing_numbers.contains(&value) => Cell::Empty,
