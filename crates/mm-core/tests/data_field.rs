@@ -1,7 +1,10 @@
 //! Tables as people have them: what is read as it is meant, what is refused, and what is said about it.
 
+mod refused;
+
 use mm_core::data::{Dataset, DatasetCard, LoadedData, Standardizer, TableDataset};
 use mm_core::{Error, Result};
+use refused::fails;
 use std::borrow::Cow;
 
 /// A card with lines of its own and a view for each file named `a.csv` and so on; other files are given to be named in `card`.
@@ -22,14 +25,6 @@ fn load_bytes(card: &str, files: &[(&str, &[u8])]) -> Result<LoadedData> {
 }
 
 const BY_ID: &str = "join = \"id\"\nid = \"id\"\nlabel = \"kind\"";
-
-#[track_caller]
-fn fails(result: Result<LoadedData>, expected: &[&str]) {
-    let message = result.unwrap_err().to_string();
-    for part in expected {
-        assert!(message.contains(part), "{message:?} lacks {part:?}");
-    }
-}
 
 #[track_caller]
 fn remarks(loaded: &LoadedData, expected: &[&str]) {

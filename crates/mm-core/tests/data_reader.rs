@@ -1,8 +1,11 @@
 //! Reading tables: what is accepted, and the message for everything that is not.
 
+mod refused;
+
 use flate2::{Compression, write::GzEncoder};
 use mm_core::data::{Dataset, DatasetCard, InputSpec, LoadedData};
 use mm_core::{Error, Result};
+use refused::fails;
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -29,14 +32,6 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
-}
-
-#[track_caller]
-fn fails(result: Result<LoadedData>, expected: &[&str]) {
-    let message = result.unwrap_err().to_string();
-    for part in expected {
-        assert!(message.contains(part), "{message:?} lacks {part:?}");
-    }
 }
 
 #[track_caller]
