@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
-use xtask::bench::Plan;
+use mm_bench::Plan;
 
 fuzz_target!(|text: &[u8]| {
     match Plan::from_bytes(text, Path::new("plan.toml")).and_then(|plan| plan.cells()) {

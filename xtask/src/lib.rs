@@ -1,22 +1,16 @@
-//! The project's own commands. `cargo xtask bench` is the main one. A library so that tests and fuzzing reach the plans.
+//! The project's own commands. A library so that tests reach them.
 
-pub mod bench;
-mod child;
 mod cuda_check;
-mod dataset;
 mod golden;
 mod levels;
 mod memory;
 mod perf;
-mod report;
-mod result;
-mod rows;
 mod sanitize;
 mod tidy;
 mod train_curve;
 
 use clap::{Parser, Subcommand};
-use std::io::IsTerminal;
+use mm_bench::{LogFormat, child};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -29,16 +23,10 @@ struct Arguments {
     log: LogFormat,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum LogFormat {
-    Human,
-    Json,
-}
-
 #[derive(Subcommand)]
 enum Command {
-    /// Train and compare methods on a data set, evaluate every modality combination, write a report.
-    Bench(bench::BenchArguments),
+    #[command(flatten)]
+    Bench(mm_bench::Command),
     /// Compute every case of a golden-value file and compare.
     Golden(golden::GoldenArguments),
     /// Time our work, beside PyTorch where asked.
@@ -53,9 +41,6 @@ enum Command {
     Levels,
     /// Check the house rules.
     Tidy,
-    /// Run one cell of a bench (called by `bench`).
-    #[command(hide = true)]
-    Cell(bench::CellArguments),
     /// Do and time one piece of work on images (called by `perf`).
     #[command(hide = true)]
     ImageWork(perf::ImageWorkArguments),
@@ -64,14 +49,8 @@ enum Command {
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    init_logging(arguments.log);
-    // Computing at another level than the one asked for would be worse than not at all.
-    if let Err(problem) = mm_kernels::simd::Level::from_environment() {
-        eprintln!("error: {problem}");
-        return ExitCode::FAILURE;
-    }
-    let outcome = match arguments.command {
-        Command::Bench(arguments) => bench::run(arguments),
+    mm_bench::exit_code(arguments.log, || match arguments.command {
+        Command::Bench(command) => mm_bench::run(command),
         Command::Golden(arguments) => golden::run(&arguments),
         Command::Perf(arguments) => perf::run(&arguments),
         Command::TrainCurve(arguments) => train_curve::run(&arguments),
@@ -79,12 +58,7 @@ pub fn main() -> ExitCode {
         Command::Sanitize => sanitize::run(),
         Command::Levels => levels::run(),
         Command::Tidy => tidy::run(),
-        Command::Cell(arguments) => computing(|| bench::run_cell(&arguments)),
-        Command::ImageWork(arguments) => computing(|| perf::run_image_work(&arguments)),
-    };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
+        Command::ImageWork(arguments) => child::computing(|| perf::run_image_work(&arguments)),
     })
 }
 
@@ -92,21 +66,4 @@ pub fn main() -> ExitCode {
 pub fn check_arguments(arguments: &[&str]) -> Result<(), String> {
     let parsed = Arguments::try_parse_from(["cargo xtask"].iter().chain(arguments));
     parsed.map(drop).map_err(|error| error.to_string())
-}
-
-/// A command that computes in this process.
-fn computing(command: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
-    child::compute_on_this_thread()?;
-    command()?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// `RUST_LOG` chooses what is logged; by default warnings, and what a bench finds in its data.
-fn init_logging(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,xtask::bench=info".into());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Human => builder.without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().init(),
-    }
 }

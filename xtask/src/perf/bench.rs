@@ -2,9 +2,9 @@
 
 use super::pytorch::{PyTorch, dataset_folder};
 use super::{Context, Row};
-use crate::bench::default_seeds;
-use crate::result::CellResult;
 use anyhow::{Context as _, Result, bail};
+use mm_bench::default_seeds;
+use mm_report::result::CellResult;
 use serde::Deserialize;
 use std::path::Path;
 use std::process::{Command, Stdio};

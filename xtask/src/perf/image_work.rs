@@ -1,10 +1,11 @@
 //! One piece of work on images, timed in a process of its own: the counterpart of `benchmarks/torch/images.py`.
 
-use crate::memory::{allocated_bytes, peak_memory_bytes};
+use crate::memory::allocated_bytes;
 use anyhow::{Context as _, Result, bail};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, Var};
 use dmrnet::{Dmrnet, DmrnetConfig};
 use mm_baselines::{Fusion, FusionConfig};
+use mm_bench::peak_memory_bytes;
 use mm_core::data::{Batch, InputKind, InputSpec, Schema, Target};
 use mm_core::encoder::{ResNet, ResNetConfig};
 use mm_core::fusion::{FusionNetwork, NetworkConfig};

@@ -3,8 +3,8 @@
 use super::image_work::{LAYERS, Measured, Work};
 use super::pytorch::PyTorch;
 use super::{Context, Row};
-use crate::child;
 use anyhow::{Context as _, Result, bail};
+use mm_bench::child;
 use mm_core::encoder::{ResNet, ResNetConfig};
 use mm_core::nn::Parameters;
 use std::path::Path;

@@ -2,18 +2,17 @@
 
 use super::pytorch::{PyTorch, dataset_folder};
 use super::{Context, Row};
-use crate::bench::perf_cells;
-use crate::child;
-use crate::dataset::{BUILT_IN, Source};
-use crate::result::CellResult;
 use anyhow::{Context as _, Result, bail};
+use mm_bench::dataset::{BUILT_IN, Source};
+use mm_bench::{CellSpec, Plan, child};
 use mm_core::weights::write_atomically;
+use mm_report::result::CellResult;
 use serde::Deserialize;
 use std::path::Path;
 use std::time::Instant;
 
 /// A cell to time.
-pub struct PerfCell {
+struct PerfCell {
     /// Name of the method here and in the PyTorch script.
     pub method: String,
     /// Epochs.
@@ -32,11 +31,26 @@ struct Timing {
     peak_memory_bytes: u64,
 }
 
+/// Full-only training, modality dropout and MMANet on the built-in data, one seed, as the default plan has them.
+fn cells() -> Result<Vec<PerfCell>> {
+    let mut plan = Plan::read(None)?;
+    plan.keep(1, &["full-only", "modality-dropout", "mmanet"]);
+    let cell = |cell: CellSpec| {
+        Ok(PerfCell {
+            method: cell.resolved.method.to_string(),
+            epochs: cell.resolved.train.epochs,
+            spec: (cell.key.clone(), serde_json::to_vec(&cell)?),
+            has_peer: !cell.hidden,
+        })
+    };
+    plan.cells()?.into_iter().map(cell).collect()
+}
+
 /// Training, evaluation and memory of each method.
 pub fn rows(context: &Context) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let mut rows = Vec::new();
-    for cell in perf_cells()? {
+    for cell in cells()? {
         if !cell.has_peer {
             our_timing(folder.path(), &cell, context.threads)?;
             continue;

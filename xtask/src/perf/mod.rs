@@ -10,7 +10,6 @@ mod scaling;
 mod table;
 
 pub use image_work::{ImageWorkArguments, run as run_image_work};
-pub use main_job::PerfCell;
 
 use anyhow::Result;
 pub use pytorch::PyTorch;

@@ -26,10 +26,10 @@ pub struct Provenance {
 impl Provenance {
     pub fn new(context: &Context) -> Self {
         Self {
-            machine: crate::result::machine(),
+            machine: mm_bench::machine(),
             threads: context.threads,
             repeats: context.repeats,
-            version: crate::result::version(),
+            version: mm_bench::version(),
             pytorch: context.pytorch.as_ref().map(|p| p.version().to_string()),
         }
     }

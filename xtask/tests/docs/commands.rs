@@ -18,7 +18,8 @@ pub fn of(page: &Page) -> Vec<(String, Vec<String>)> {
             }
         }
     }
-    for (place, span) in page.spans.iter().filter(|(_, span)| span.starts_with("cargo ") || span.starts_with("time cargo ")) {
+    for (place, span) in page.spans.iter().filter(|(_, span)| ["cargo ", "time cargo ", "mm "].iter().any(|start| span.starts_with(start)))
+    {
         // `[PLAN]` may be left out, and N stands for a number.
         let words = span.split_whitespace().filter(|word| !word.starts_with('[') && *word != "time");
         found.push((place.clone(), words.map(|word| if word == "N" { "1".into() } else { word.to_string() }).collect()));
@@ -34,6 +35,7 @@ pub fn check(words: &[String]) -> Result<(), String> {
     match words.as_slice() {
         ["cargo", "xtask"] => Ok(()),
         ["cargo", "xtask", arguments @ ..] => check_xtask(arguments),
+        ["mm", arguments @ ..] => mm_cli::check_arguments(arguments),
         ["cargo", "run", arguments @ ..] => check_example(arguments),
         ["cargo", "+nightly", "fuzz", "run", target, ..] => exists(&format!("fuzz/fuzz_targets/{target}.rs")),
         ["cargo", "test" | "build", arguments @ ..] => check_packages(arguments),

@@ -8,11 +8,11 @@ mod commands;
 mod data;
 mod pages;
 
+use mm_bench::Plan;
 use mm_core::data::DatasetCard;
 use pages::{Block, Page, pages};
 use std::path::Path;
 use std::process::Command;
-use xtask::bench::Plan;
 
 /// What a fenced block may be. Rust of the crates' READMEs is run as their documentation; `ignore` marks what needs more than it shows.
 const KINDS: [&str; 9] = ["toml plan", "toml card", "toml plan part", "toml card part", "sh", "text", "rust", "rust,ignore", "rust,no_run"];

@@ -1,0 +1,90 @@
+//! This program in a process of its own.
+
+use anyhow::{Context, Result, bail};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+/// This program, to be run with so many threads.
+pub fn command(threads: usize) -> Result<Command> {
+    let mut command = Command::new(program()?);
+    // Its name in lists of processes, whatever the file was reached by.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::arg0(&mut command, std::env::current_exe().context("finding this program")?);
+    command.env("RAYON_NUM_THREADS", threads.to_string());
+    // candle's own pool spins while it waits and takes a core from our threads.
+    command.env("CANDLE_NUM_THREADS", "1");
+    // Freed tensors are about to be wanted again: the allocator keeps their pages instead of having them cleared anew.
+    command.env("MIMALLOC_PURGE_DELAY", "-1");
+    // Huge pages are cleared as a whole when first touched: in processes this short that costs more than it saves.
+    command.env("MIMALLOC_ALLOW_THP", "0");
+    Ok(command)
+}
+
+/// The file of the running program. Linux keeps a replaced one for as long as it runs; elsewhere a replaced one is refused.
+pub fn program() -> Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return Ok(running.into());
+    }
+    let path = std::env::current_exe().context("finding this program")?;
+    static FIRST: OnceLock<(SystemTime, u64)> = OnceLock::new();
+    unchanged(&path, &FIRST)?;
+    Ok(path)
+}
+
+/// Refuses a file that is not as it was at the first call.
+fn unchanged(path: &Path, first: &OnceLock<(SystemTime, u64)>) -> Result<()> {
+    let found = std::fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len())));
+    let found = found.with_context(|| format!("the program {} is gone while it runs: build it again, then start again", path.display()))?;
+    if *first.get_or_init(|| found) != found {
+        bail!("the program {} was replaced while it runs: start again", path.display());
+    }
+    Ok(())
+}
+
+/// Ends this process when its parent is gone, however that ended: the parent holds the other end of standard input and writes nothing.
+pub fn end_with_parent() -> Result<()> {
+    let wait = || {
+        // Any end of the pipe is the parent's.
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        eprintln!("error: the process that started this one is gone");
+        std::process::exit(1);
+    };
+    std::thread::Builder::new().name("parent".into()).spawn(wait).context("starting a thread")?;
+    Ok(())
+}
+
+/// A command that computes in this process.
+pub fn computing(command: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
+    compute_on_this_thread()?;
+    command()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// For a process of ours that computes: its main thread is one of rayon's, instead of waiting for them.
+///
+/// What it allocates in a parallel part then comes from memory it has used before, and one thread less has to be woken.
+fn compute_on_this_thread() -> Result<()> {
+    rayon::ThreadPoolBuilder::new().use_current_thread().build_global().context("starting the threads")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_replaced_while_it_runs_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        let first = OnceLock::new();
+        std::fs::write(&path, "one").unwrap();
+        assert!(unchanged(&path, &first).is_ok() && unchanged(&path, &first).is_ok());
+        std::fs::write(&path, "another").unwrap();
+        assert!(unchanged(&path, &first).unwrap_err().to_string().contains("was replaced while it runs"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(unchanged(&path, &first).unwrap_err().to_string().contains("is gone while it runs"));
+    }
+}

@@ -1,0 +1,301 @@
+//! A plan: which data, which runs, which seeds. TOML; unknown fields are refused.
+
+use super::cell::{CellSpec, Resolved};
+use super::corruption::CorruptionEntry;
+use super::cost::Scale;
+use super::method::{self, MethodName};
+use crate::dataset::Source;
+use anyhow::{Context, Result, anyhow, bail};
+use mm_core::data::{Dataset, LoadedData, parse_table, parse_toml, utf8};
+use mm_core::train::TrainConfig;
+use mm_report::{FailureRates, check_failure};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The plan that runs without `--plan`.
+pub const DEFAULT_PLAN: &str = include_str!("../plans/default.toml");
+
+/// The plans that are part of the program; the first is the default.
+const BUILT_IN: [(&str, &str); 1] = [("default", DEFAULT_PLAN)];
+
+/// More cells than anyone waits for: a slip of the keyboard.
+const MOST_CELLS: usize = 100_000;
+
+/// A plan as written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Short name: the folder of the results.
+    pub name: String,
+    /// What the plan is for.
+    #[serde(default)]
+    pub description: String,
+    /// Every run is repeated for each seed.
+    pub seeds: Vec<u64>,
+    /// Training settings of all cells.
+    #[serde(default)]
+    train: toml::Table,
+    /// Network of every run whose options name none.
+    #[serde(default)]
+    network: Option<toml::Table>,
+    /// Combinations to evaluate, such as `["rgb", "rgb+depth"]`; all by default.
+    #[serde(default)]
+    combinations: Option<Vec<String>>,
+    /// Corruptions to evaluate with all modalities present.
+    #[serde(default)]
+    corruptions: Vec<CorruptionEntry>,
+    /// How often each sensor fails, for a further mean in the report. No part of a cell.
+    #[serde(default)]
+    failure: Option<FailureRates>,
+    /// The data sets, or variants of one.
+    pub data: Vec<DataEntry>,
+    /// The runs.
+    pub runs: Vec<RunEntry>,
+    /// Where the plan was read.
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+/// One data set of a plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataEntry {
+    /// Name in the report.
+    pub name: String,
+    /// A built-in data set or the path of a card, relative to the plan.
+    pub card: String,
+    /// Use only so many training samples of each class.
+    #[serde(default)]
+    pub train_per_class: Option<usize>,
+    /// Training settings for this data.
+    #[serde(default)]
+    train: toml::Table,
+    /// How often each sensor fails, in place of the plan's rates.
+    #[serde(default)]
+    failure: Option<FailureRates>,
+}
+
+/// One run of a plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunEntry {
+    /// Name in the report; the method's by default.
+    #[serde(default)]
+    name: Option<String>,
+    /// The method.
+    pub method: MethodName,
+    /// Settings of the method.
+    #[serde(default)]
+    pub options: toml::Table,
+    /// Training settings for this run.
+    #[serde(default)]
+    train: toml::Table,
+}
+
+impl RunEntry {
+    /// Name in the report.
+    pub fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.method.to_string())
+    }
+}
+
+impl Plan {
+    /// Reads a plan file, or one that is built in, by its name; without either, the default plan.
+    pub fn read(path: Option<&Path>) -> Result<Self> {
+        let path = path.unwrap_or(Path::new(BUILT_IN[0].0));
+        if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| path.as_os_str() == *name && !path.exists()) {
+            return Self::from_bytes(text.as_bytes(), Path::new(&format!("{name}.toml")));
+        }
+        let bytes = std::fs::read(path).with_context(|| format!("reading the plan {}", path.display()))?;
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// Reads the text of a plan; `path` is where it is said to be, for messages and for the cards beside it.
+    pub fn from_bytes(text: &[u8], path: &Path) -> Result<Self> {
+        let mut plan: Plan = parse_toml(path, utf8(path, text)?)?;
+        plan.path = path.into();
+        plan.check().with_context(|| plan.whereabouts())?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for data in &mut plan.data {
+            if data.card != crate::dataset::BUILT_IN {
+                data.card = folder.join(&data.card).to_string_lossy().into_owned();
+            }
+        }
+        Ok(plan)
+    }
+
+    fn whereabouts(&self) -> String {
+        format!("in the plan {}", self.path.display())
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || self.name.starts_with('.')
+        {
+            bail!("`name = {:?}` must be letters, digits, `-`, `_` or `.`: it becomes a folder", self.name);
+        }
+        if self.seeds.is_empty() || self.data.is_empty() || self.runs.is_empty() {
+            bail!("`seeds`, `[[data]]` and `[[runs]]` must not be empty");
+        }
+        let cells = [self.seeds.len(), self.data.len(), self.runs.len()].into_iter().fold(1, usize::saturating_mul);
+        if cells > MOST_CELLS {
+            bail!("`seeds` times `[[data]]` times `[[runs]]` makes {cells} cells, at most {MOST_CELLS} are possible");
+        }
+        distinct("seeds", self.seeds.iter().map(u64::to_string))?;
+        distinct("name of [[data]]", self.data.iter().map(|d| d.name.clone()))?;
+        distinct("name of [[runs]]", self.runs.iter().map(RunEntry::name))
+    }
+
+    /// The failure rates of each data entry that has some: its own or the plan's.
+    pub fn failure_rates(&self) -> BTreeMap<String, FailureRates> {
+        let of = |data: &DataEntry| Some((data.name.clone(), data.failure.clone().or_else(|| self.failure.clone())?));
+        self.data.iter().filter_map(of).collect()
+    }
+
+    /// One seed and few epochs: does everything work?
+    pub fn quick(&mut self) {
+        self.name = format!("{}-quick", self.name);
+        self.seeds.truncate(1);
+        let quick = toml::Value::Integer(8);
+        self.train.insert("epochs".into(), quick.clone());
+        let entries = self.data.iter_mut().map(|d| &mut d.train).chain(self.runs.iter_mut().map(|r| &mut r.train));
+        entries.filter(|train| train.contains_key("epochs")).for_each(|train| {
+            train.insert("epochs".into(), quick.clone());
+        });
+    }
+
+    /// Only the first data entry, the first `seeds` seeds and the named runs, without corruptions.
+    pub fn keep(&mut self, seeds: usize, runs: &[&str]) {
+        self.seeds.truncate(seeds);
+        self.data.truncate(1);
+        self.runs.retain(|run| runs.contains(&run.name().as_str()));
+        self.corruptions.clear();
+    }
+
+    /// All cells, teachers before those who need them. A teacher that is also a run of the plan is trained once.
+    pub fn cells(&self) -> Result<Vec<CellSpec>> {
+        self.resolve().with_context(|| self.whereabouts())
+    }
+
+    fn resolve(&self) -> Result<Vec<CellSpec>> {
+        let mut cells: Vec<CellSpec> = Vec::new();
+        let mut positions = BTreeMap::new();
+        for data in &self.data {
+            let context = || format!("data `{}`", data.name);
+            let source = Source::open(&data.card).with_context(context)?;
+            let (loaded, data_hash) = source.load().with_context(context)?;
+            let modalities = &loaded.joined.data.schema().modalities;
+            let combinations = match &self.combinations {
+                Some(names) => {
+                    let subsets = method::distinct_combinations(modalities, names).context("`combinations`")?;
+                    Some(subsets.into_iter().map(|subset| modalities.format(subset)).collect::<Vec<_>>())
+                }
+                None => None,
+            };
+            if let Some(rates) = data.failure.as_ref().or(self.failure.as_ref()) {
+                check_failure(rates, modalities.names()).map_err(|problem| anyhow!(problem)).with_context(context)?;
+            }
+            let mut corruptions = Vec::new();
+            for entry in &self.corruptions {
+                corruptions.extend(entry.resolve(modalities).context("`[[corruptions]]`")?);
+            }
+            distinct("corruption", corruptions.iter().map(ToString::to_string)).context("`[[corruptions]]`")?;
+            self.tell(data, &loaded).with_context(context)?;
+            let split = loaded.split_with(data.train_per_class, self.seeds[0]).with_context(context)?;
+            let scale = Scale::new(&loaded, split, self.seeds[0]);
+            for run in &self.runs {
+                for &seed in &self.seeds {
+                    let resolved = Resolved {
+                        data_hash: data_hash.clone(),
+                        card: data.card.clone(),
+                        train_per_class: data.train_per_class,
+                        method: run.method,
+                        options: self.options(run),
+                        train: self.train_config(data, run, seed)?,
+                        combinations: combinations.clone(),
+                        corruptions: corruptions.clone(),
+                        teacher: None,
+                    };
+                    method::check_options(&resolved).with_context(|| format!("run `{}`", run.name()))?;
+                    method::check_data(&resolved, &loaded).with_context(|| format!("run `{}` on data `{}`", run.name(), data.name))?;
+                    let seconds = scale.seconds(&resolved)?;
+                    let mut cell = CellSpec::new(&data.name, &run.name(), seconds, resolved);
+                    if let Some(teacher) = method::teacher_of(&cell.resolved, modalities)? {
+                        let seconds = scale.seconds(&teacher)?;
+                        let teacher = CellSpec::new(&data.name, "teacher", seconds, teacher).hidden();
+                        cell.set_teacher(teacher.key.clone());
+                        add(&mut cells, &mut positions, teacher);
+                    }
+                    add(&mut cells, &mut positions, cell);
+                }
+            }
+        }
+        Ok(cells)
+    }
+
+    /// Says what was read, how ids matched, and what the splits lack, before anything is trained. The reader has told its own remarks.
+    fn tell(&self, data: &DataEntry, loaded: &LoadedData) -> Result<()> {
+        let schema = loaded.data.schema();
+        let (samples, sensors, classes) = (loaded.data.len(), schema.modalities.len(), schema.target.classes());
+        tracing::info!("data `{}`: {samples} samples, {sensors} sensors, {classes} classes", data.name);
+        if loaded.ids.is_some() && loaded.files.len() > 1 {
+            loaded.files.iter().for_each(|file| tracing::info!("{file}"));
+        }
+        let mut remarks: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for &seed in &self.seeds {
+            let split = loaded.split_with(data.train_per_class, seed)?;
+            loaded.remarks_on(&split).into_iter().for_each(|remark| remarks.entry(remark).or_default().push(seed.to_string()));
+        }
+        remarks.iter().for_each(|(remark, seeds)| tracing::warn!("data `{}`, seed {}: {remark}", data.name, seeds.join(", ")));
+        Ok(())
+    }
+
+    /// The run's options, with the plan's network where they name none.
+    fn options(&self, run: &RunEntry) -> toml::Table {
+        let mut options = run.options.clone();
+        if let Some(network) = &self.network {
+            options.entry("network").or_insert_with(|| toml::Value::Table(network.clone()));
+        }
+        options
+    }
+
+    fn train_config(&self, data: &DataEntry, run: &RunEntry, seed: u64) -> Result<TrainConfig> {
+        let mut merged = self.train.clone();
+        merged.extend(data.train.clone());
+        merged.extend(run.train.clone());
+        if merged.contains_key("seed") {
+            bail!("`train.seed` comes from the plan's `seeds`");
+        }
+        let context = || format!("training settings of run `{}` on `{}`", run.name(), data.name);
+        let mut config: TrainConfig = parse_table("train", merged).with_context(context)?;
+        config.seed = seed;
+        config.validate().with_context(context)?;
+        Ok(config)
+    }
+}
+
+/// Adds a cell once; a hidden one becomes visible when it is also a run.
+fn add(cells: &mut Vec<CellSpec>, positions: &mut BTreeMap<String, usize>, cell: CellSpec) {
+    match positions.get(&cell.key) {
+        Some(&at) if cells[at].hidden && !cell.hidden => {
+            cells[at] = cell;
+        }
+        // The same settings, or the same data, under two names: both are shown, one is trained.
+        Some(_) if !cell.hidden => cells.push(cell),
+        Some(_) => {}
+        None => {
+            positions.insert(cell.key.clone(), cells.len());
+            cells.push(cell);
+        }
+    }
+}
+
+fn distinct(what: &str, names: impl Iterator<Item = String>) -> Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if !seen.insert(name.clone()) {
+            bail!("the {what} `{name}` appears twice");
+        }
+    }
+    Ok(())
+}

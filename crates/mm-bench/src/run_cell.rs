@@ -1,0 +1,221 @@
+//! The child process: trains and evaluates one cell.
+
+use super::cell::{CellSpec, Resolved};
+use super::counts::TestSamples;
+use super::{corruption, method, output};
+use crate::child;
+use crate::dataset::Source;
+use crate::provenance::{machine, peak_memory_bytes, version};
+use anyhow::{Context, Result, bail};
+use candle_core::Device;
+use mm_core::Subset;
+use mm_core::data::{Dataset, LoadedData, Split, Standardizer};
+use mm_core::eval::{default_combinations, evaluate_combinations};
+use mm_core::nn::is_running_statistic;
+use mm_core::predict::Predictor;
+use mm_core::train::{CheckpointConfig, Progress, TrainOutcome, fit};
+use mm_core::weights::write_atomically;
+use mm_report::Rows;
+use mm_report::result::*;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Test samples per batch.
+const EVALUATION_BATCH: usize = 512;
+/// Where there are too many combinations for all, all cells evaluate the same ones: what seeds and runs do not share cannot be compared.
+const COMBINATION_DRAW: u64 = 0;
+
+/// Arguments of the hidden `cell` command.
+#[derive(clap::Args)]
+pub struct CellArguments {
+    /// Folder with the cell's `spec.json`; the result goes there too.
+    folder: PathBuf,
+    /// Seconds between checkpoints.
+    #[arg(long, default_value_t = 20.0)]
+    checkpoint_seconds: f64,
+    /// End when standard input does: the caller holds its other end.
+    #[arg(long)]
+    end_with_stdin: bool,
+}
+
+/// Trains and evaluates the cell in a folder.
+pub fn run_cell(arguments: &CellArguments) -> Result<()> {
+    if arguments.end_with_stdin {
+        child::end_with_parent()?;
+    }
+    let started = Instant::now();
+    let folder = &arguments.folder;
+    let spec_path = folder.join("spec.json");
+    let text = std::fs::read(&spec_path).with_context(|| format!("reading {}", spec_path.display()))?;
+    let spec: CellSpec = serde_json::from_slice(&text).with_context(|| format!("reading {}", spec_path.display()))?;
+    let resolved = &spec.resolved;
+    let device = Device::Cpu;
+
+    let mut loaded = load_unchanged(resolved)?;
+    let split = loaded.split_with(resolved.train_per_class, resolved.train.seed)?;
+    let standardizer = Standardizer::fit(&loaded.joined.data, &split.train)?;
+    standardizer.apply(&mut loaded.joined.data)?;
+    let data = &loaded.joined.data;
+    let schema = data.schema().clone();
+
+    let teacher = resolved.teacher.as_ref().map(|key| folder.with_file_name(key).join("model.safetensors"));
+    let mut method = method::build(resolved, &schema, &device, teacher.as_deref())?;
+    let checkpoints =
+        CheckpointConfig { folder: folder.join("checkpoints"), every_seconds: arguments.checkpoint_seconds, fingerprint: spec.key.clone() };
+    let outcome = fit(&mut *method, data, &split.train, &split.validation, &resolved.train, Some(&checkpoints), &Progress::hidden())?;
+
+    let subsets: Vec<Subset> = match &resolved.combinations {
+        Some(names) => names.iter().map(|n| schema.modalities.parse(n)).collect::<Result<_, _>>()?,
+        None => default_combinations(schema.modalities.len(), COMBINATION_DRAW),
+    };
+    let evaluation_started = Instant::now();
+    let predictor: &dyn Predictor = &*method;
+    let evaluation = evaluate_combinations(predictor, data, &split.test, &subsets, EVALUATION_BATCH, &device)
+        .with_context(|| format!("evaluating `{}`", resolved.method))?;
+    let evaluation_seconds = evaluation_started.elapsed().as_secs_f64();
+
+    let (clean, corruptions) = corruption::evaluate(predictor, data, &split.test, &resolved.corruptions, resolved.train.seed, &device)
+        .with_context(|| format!("evaluating `{}`", resolved.method))?;
+
+    let parameters = method.parameters();
+    parameters.save(&folder.join("model.safetensors"), |name| method.is_deployed(name))?;
+    write_json(&folder.join("standardizer.json"), &standardizer)?;
+
+    let modalities = &schema.modalities;
+    let samples = TestSamples::new(data, &split.test, &loaded.joined.non_finite);
+    let combinations: Vec<CombinationResult> = evaluation
+        .combinations
+        .iter()
+        .map(|c| CombinationResult {
+            subset: modalities.format(c.subset),
+            metrics: metrics(&c.metrics, c.spoof.as_ref()),
+            correct: c.correct.iter().map(|x| x.map_or('-', |right| if right { '1' } else { '0' })).collect(),
+            excluded: samples.excluded(c.subset, true),
+            confusion: c.confusion.clone(),
+        })
+        .collect();
+    let evaluated = |subset: &Subset| evaluation.combinations.iter().any(|c| c.subset == *subset);
+    let left_out = |&subset: &Subset| NotEvaluated {
+        subset: modalities.format(subset),
+        excluded: samples.excluded(subset, predictor.supports(subset)),
+    };
+    let full = modalities.format(modalities.full());
+    let cost = Cost {
+        train_seconds: outcome.seconds,
+        evaluation_seconds,
+        total_seconds: started.elapsed().as_secs_f64(),
+        steps: outcome.steps as usize,
+        evaluation_encoder_passes: evaluation.encoder_passes,
+        evaluation_batches: evaluation.batches,
+        trained_parameters: parameters.count(|_| true),
+        deployed_parameters: parameters
+            .names()
+            .iter()
+            .filter(|n| method.is_deployed(n) && !is_running_statistic(n))
+            .filter_map(|n| parameters.get(n))
+            .map(|t| t.elem_count())
+            .sum(),
+        peak_memory_bytes: peak_memory_bytes(),
+        threads: rayon::current_num_threads(),
+    };
+    let result = CellResult {
+        key: spec.key.clone(),
+        data: spec.data.clone(),
+        run: spec.run.clone(),
+        method: resolved.method.to_string(),
+        seed: resolved.train.seed,
+        modalities: modalities.names().to_vec(),
+        classes: schema.target.class_names().to_vec(),
+        test_samples: split.test.len(),
+        test_rows: Some(Rows::new(split.test.clone())),
+        readings: samples.readings(modalities),
+        data_remarks: data_remarks(&loaded, &split),
+        summary: summary(&combinations, &full),
+        combinations,
+        not_evaluated: subsets.iter().filter(|s| !evaluated(s)).map(left_out).collect(),
+        clean,
+        corruptions,
+        cost,
+        epochs: epochs(&outcome),
+        notes: outcome.notes.clone().into_iter().chain(not_finite(&outcome)).collect(),
+        provenance: Provenance {
+            version: version(),
+            data_hash: resolved.data_hash.clone(),
+            machine: machine(),
+            finished_at: jiff::Timestamp::now().to_string(),
+        },
+    };
+    let bytes = serde_json::to_vec(&result)?;
+    // A number that is not finite would be written as null, and the result could never be read.
+    serde_json::from_slice::<CellResult>(&bytes).context("the result holds a number that is not finite")?;
+    write_atomically(&folder.join("result.json"), &bytes)?;
+    output::remove_checkpoints(&checkpoints.folder)
+}
+
+/// What to know about the data: how ids matched, what the reader remarked, which classes a part lacks.
+fn data_remarks(loaded: &LoadedData, split: &Split) -> Vec<String> {
+    let matched = loaded.files.iter().filter(|_| loaded.ids.is_some() && loaded.files.len() > 1).map(ToString::to_string);
+    matched.chain(loaded.remarks.clone()).chain(loaded.remarks_on(split)).collect()
+}
+
+/// The data, if it still is what the bench found when it began: a result is kept under the hash of that.
+fn load_unchanged(resolved: &Resolved) -> Result<LoadedData> {
+    let changed = || format!("the data of `{}` changed since the bench began: run the bench again", resolved.card);
+    let read = Source::open(&resolved.card).and_then(|source| source.load());
+    let (loaded, hash) = read.context("it was read without error then").with_context(changed)?;
+    if hash != resolved.data_hash {
+        bail!(changed());
+    }
+    Ok(loaded)
+}
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    Ok(write_atomically(path, &serde_json::to_vec(value)?)?)
+}
+
+pub(super) fn metrics(m: &mm_core::eval::ClassificationMetrics, spoof: Option<&mm_core::eval::SpoofMetrics>) -> Metrics {
+    Metrics {
+        samples: m.samples,
+        accuracy: m.accuracy,
+        macro_f1: m.macro_f1,
+        balanced_accuracy: m.balanced_accuracy,
+        nll: m.nll,
+        brier: m.brier,
+        ece: m.ece,
+        spoof: spoof.map(|s| SpoofMetrics { apcer: s.apcer, bpcer: s.bpcer, acer: s.acer }),
+    }
+}
+
+/// Means over the combinations; nothing if there are none.
+fn summary(combinations: &[CombinationResult], full: &str) -> Option<Summary> {
+    let worst = combinations.iter().min_by(|a, b| a.metrics.accuracy.total_cmp(&b.metrics.accuracy))?;
+    let full = combinations.iter().find(|c| c.subset == full).map(|c| c.metrics.accuracy);
+    Some(Summary {
+        mean: combinations.iter().map(|c| c.metrics.accuracy).sum::<f64>() / combinations.len() as f64,
+        worst: worst.metrics.accuracy,
+        worst_subset: worst.subset.clone(),
+        full,
+        gap: full.map(|full| full - worst.metrics.accuracy),
+    })
+}
+
+/// The training history; what was not finite is left out, and [`not_finite`] says so.
+fn epochs(outcome: &TrainOutcome) -> Vec<EpochRecord> {
+    let record = |log: &mm_core::train::EpochLog| EpochRecord {
+        epoch: log.epoch,
+        learning_rate: log.learning_rate,
+        losses: log.losses.iter().filter(|(_, loss)| loss.is_finite()).map(|(name, loss)| (name.clone(), *loss)).collect(),
+        validation_accuracy: log.validation_accuracy.filter(|accuracy| accuracy.is_finite()),
+    };
+    outcome.history.iter().map(record).collect()
+}
+
+fn not_finite(outcome: &TrainOutcome) -> Option<String> {
+    let of_epoch = |log: &mm_core::train::EpochLog| {
+        let names: Vec<&str> = log.losses.iter().filter(|(_, loss)| !loss.is_finite()).map(|(name, _)| name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("{} in epoch {}", names.join(", "), log.epoch))
+    };
+    let found: Vec<String> = outcome.history.iter().filter_map(of_epoch).collect();
+    let first = found.first()?;
+    Some(format!("losses that are not finite in {} epochs, first {first}", found.len()))
+}

@@ -1,0 +1,333 @@
+//! Runs that are killed or interrupted: they go on where they stopped and end as if nothing had happened.
+
+#![cfg(unix)]
+
+mod birds;
+mod program;
+
+use mm_bench::{CellSpec, Plan};
+use mm_core::rng;
+use program::{Guarded, bench, cells, lasting, mm, results, runs, said, signal, wait_for};
+use rand::RngExt;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The four methods, each with its phases within a few epochs.
+const METHODS: &str = r#"
+[[runs]]
+method = "mmanet"
+options = { begin_epoch = 4, lambda_mad = 4.0 }
+
+[[runs]]
+method = "dmrnet"
+options = { warm_up_epochs = 4 }
+
+[[runs]]
+method = "udml"
+options = { clean_share = 0.2, static_share = 0.4 }
+
+[[runs]]
+method = "mod-distill"
+options = { robust = true, warm_up = 0.3 }
+"#;
+
+const EPOCHS: usize = 40;
+
+/// Starts a cell that saves a checkpoint after every epoch.
+fn start(folder: &Path) -> Child {
+    mm().arg("cell").arg(folder).args(["--checkpoint-seconds", "0"]).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Trains a cell below `folder` without a break.
+fn run(folder: &Path, cell: &CellSpec) -> PathBuf {
+    let folder = prepare(folder, cell);
+    assert!(start(&folder).wait().unwrap().success(), "{}", cell.run);
+    folder
+}
+
+fn prepare(folder: &Path, cell: &CellSpec) -> PathBuf {
+    let folder = folder.join(&cell.key);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("spec.json"), serde_json::to_vec(cell).unwrap()).unwrap();
+    folder
+}
+
+/// Epochs of the newest checkpoint.
+fn epochs_done(folder: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder.join("checkpoints")) else { return 0 };
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter_map(|name| name.strip_prefix("epoch-")?.parse().ok()).max().unwrap_or(0)
+}
+
+/// Trains a cell that is killed (SIGKILL) at random moments of its training; how often.
+fn run_killed(folder: &Path, cell: &CellSpec, attempt: u64) -> usize {
+    let folder = prepare(folder, cell);
+    let mut random = rng::stream(17, &cell.run, &[attempt]);
+    let mut killed = 0;
+    for target in [3, 9, 15, 21, 27, 33] {
+        let target = target + random.random_range(0..5);
+        let mut child = start(&folder);
+        let ended = wait_for("the next checkpoint", || match child.try_wait().unwrap() {
+            Some(status) => Some(Some(status)),
+            None => (epochs_done(&folder) >= target).then_some(None),
+        });
+        if let Some(status) = ended {
+            assert!(status.success());
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(random.random_range(0..3000)));
+        child.kill().unwrap();
+        killed += usize::from(!child.wait().unwrap().success());
+    }
+    if !folder.join("result.json").exists() {
+        assert!(start(&folder).wait().unwrap().success(), "{}", cell.run);
+    }
+    killed
+}
+
+/// The result of a cell without what a clock or a machine says.
+fn result(folder: &Path) -> serde_json::Value {
+    lasting(&std::fs::read(folder.join("result.json")).unwrap())
+}
+
+#[test]
+fn kill_nine_at_random_moments_changes_no_method() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = format!(
+        "name = \"killed\"\nseeds = [3]\ndata = [{{ name = \"birds\", card = \"birds.toml\" }}]\n\
+         train = {{ epochs = {EPOCHS}, batch_size = 16, select = \"best_validation\" }}\n{}",
+        METHODS
+    );
+    let cells = Plan::read(Some(&birds::write(folder.path(), 150, &plan))).unwrap().cells().unwrap();
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    let mut methods = 0;
+    for cell in &cells {
+        let uninterrupted = run(&whole, cell);
+        let resumed = broken.join(&cell.key);
+        // A machine that is busy elsewhere may let a cell end unseen: then it is tried again.
+        let killed = (0..10).find_map(|attempt| {
+            let killed = run_killed(&broken, cell, attempt);
+            println!("{}: killed {killed} times", cell.run);
+            if killed < 2 {
+                std::fs::remove_dir_all(&resumed).unwrap();
+            }
+            (killed >= 2).then_some(killed)
+        });
+        assert!(killed.is_some(), "{} always ended before it was killed twice", cell.run);
+        let weights = |folder: &Path| std::fs::read(folder.join("model.safetensors")).unwrap();
+        assert!(weights(&resumed) == weights(&uninterrupted), "the weights of {} differ", cell.run);
+        assert_eq!(result(&resumed), result(&uninterrupted), "{}", cell.run);
+        methods += usize::from(!cell.hidden);
+    }
+    assert_eq!(methods, 4);
+}
+
+/// Every file below the cells is whole.
+fn check_whole(out: &Path) {
+    for entry in std::fs::read_dir(out.join("cells")).unwrap() {
+        for file in std::fs::read_dir(entry.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("json") => drop(serde_json::from_slice::<serde_json::Value>(&std::fs::read(&path).unwrap()).expect("whole")),
+                Some("safetensors") => drop(mm_core::weights::load(&path, &candle_core::Device::Cpu).expect("whole")),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A plan of ten cells: two teachers and two seeds of four methods.
+fn ten_cells(folder: &Path) -> PathBuf {
+    let plan = format!(
+        "name = \"stopped\"\nseeds = [0, 1]\ndata = [{{ name = \"birds\", card = \"birds.toml\" }}]\n\
+         train = {{ epochs = 60, batch_size = 16 }}\n{}",
+        METHODS
+    );
+    birds::write(folder, 150, &plan)
+}
+
+/// Waits for the first result of a bench.
+fn wait_for_a_result(out: &Path) {
+    wait_for("the first result", || (!results(out).is_empty()).then_some(()));
+}
+
+/// Runs an interrupted bench to its end; what was finished is not computed again.
+fn check_rerun(plan: &Path, out: &Path) {
+    check_whole(out);
+    let finished = results(out);
+    assert!(finished.len() < 10, "nothing was left to interrupt");
+    let output = bench(plan, out).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains(&format!("{} of 10 cells new", 10 - finished.len())), "{}", said(&output));
+    assert!(Path::new(String::from_utf8_lossy(&output.stdout).trim()).exists());
+    check_whole(out);
+    let all = results(out);
+    assert_eq!(all.len(), 10);
+    assert!(finished.iter().all(|(path, bytes)| all[path] == *bytes), "a finished cell was computed again");
+}
+
+/// Interrupts a bench after its first result; `group`: as a terminal does it, all its processes at once.
+fn interrupt(name: &str, group: bool, code: i32) {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (ten_cells(folder.path()), folder.path().join("out"));
+    let child = bench(&plan, &out).process_group(0).spawn().unwrap();
+    wait_for_a_result(&out);
+    signal(name, &if group { format!("-{}", child.id()) } else { child.id().to_string() });
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+    assert!(said(&output).contains("interrupted; the same command goes on where this one stopped"), "{}", said(&output));
+    assert!(!said(&output).contains("failed"), "{}", said(&output));
+    check_rerun(&plan, &out);
+}
+
+#[test]
+fn ctrl_c_in_a_terminal_ends_the_bench_and_a_rerun_goes_on() {
+    interrupt("INT", true, 130);
+}
+
+#[test]
+fn sigint_to_the_bench_alone_ends_its_cells_too() {
+    interrupt("INT", false, 130);
+}
+
+#[test]
+fn sigterm_and_the_end_of_the_terminal_are_as_ctrl_c() {
+    interrupt("TERM", false, 143);
+    interrupt("TERM", true, 143);
+    interrupt("HUP", true, 129);
+}
+
+#[test]
+fn a_bench_that_is_to_survive_its_terminal_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (ten_cells(folder.path()), folder.path().join("out"));
+    // What `nohup` does.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(env!("CARGO_BIN_EXE_mm")).args(bench(&plan, &out).get_args());
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap();
+    wait_for_a_result(&out);
+    signal("HUP", &format!("-{}", child.id()));
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && said(&output).contains("10 of 10 cells new"), "{}", said(&output));
+}
+
+#[test]
+fn cells_end_with_a_bench_that_is_killed_and_a_rerun_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let kill = |mut parent: Child| {
+        let cells = wait_for("a running cell", || Some(cells(parent.id())).filter(|cells| !cells.is_empty()));
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        wait_for("the end of the cells", || cells.iter().all(|&cell| !runs(cell)).then_some(()));
+    };
+    kill(bench(&endless(folder.path()), &folder.path().join("endless")).spawn().unwrap());
+    let (plan, out) = (ten_cells(folder.path()), folder.path().join("out"));
+    let parent = bench(&plan, &out).spawn().unwrap();
+    wait_for_a_result(&out);
+    kill(parent);
+    check_rerun(&plan, &out);
+}
+
+/// A bench of one cell that takes longer than any test.
+fn endless(folder: &Path) -> PathBuf {
+    let plan = "name = \"endless\"\nseeds = [0]\ndata = [{ name = \"birds\", card = \"birds.toml\" }]\n\
+                train = { epochs = 1000000, batch_size = 2 }\nruns = [{ method = \"full-only\" }]\n";
+    birds::write(folder, 60, plan)
+}
+
+#[test]
+fn a_cell_that_is_killed_says_by_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (endless(folder.path()), folder.path().join("out"));
+    for (name, expected) in [("KILL", "killed by SIGKILL, perhaps because memory ran out"), ("TERM", "killed by SIGTERM")] {
+        let parent = bench(&plan, &out).spawn().unwrap();
+        let cell = wait_for("the cell", || cells(parent.id()).first().copied());
+        signal(name, &cell.to_string());
+        let output = parent.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains(&format!("birds / full-only / seed 0 failed: {expected}")), "{}", said(&output));
+    }
+}
+
+#[test]
+fn a_second_bench_waits_for_the_first_however_that_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (endless(folder.path()), folder.path().join("out"));
+    let mut first = Guarded(bench(&plan, &out).spawn().unwrap());
+    wait_for("its word", || out.join("bench.json").exists().then_some(()));
+    let short = folder.path().join("short.toml");
+    std::fs::write(&short, std::fs::read_to_string(&plan).unwrap().replace("1000000", "2").replace("endless", "short")).unwrap();
+    let wait = || {
+        let mut second = bench(&short, &out).spawn().unwrap();
+        // What it has to say of the data comes first.
+        let mut lines = BufReader::new(second.stderr.as_mut().unwrap()).lines().map(Result::unwrap);
+        let line = lines.find(|line| line.contains("in use")).expect("it waits");
+        assert!(line.contains(&format!("in use by the bench of process {} (plan `endless`, since 20", first.0.id())), "{line}");
+        second
+    };
+    let impatient = wait();
+    signal("INT", &impatient.id().to_string());
+    assert_eq!(impatient.wait_with_output().unwrap().status.code(), Some(130));
+    let patient = wait();
+    assert_eq!(results(&out).len(), 0);
+    first.0.kill().unwrap();
+    first.0.wait().unwrap();
+    let output = patient.wait_with_output().unwrap();
+    assert!(output.status.success() && results(&out).len() == 1, "{}", said(&output));
+}
+
+/// Elsewhere the bench says that its program was replaced (`child.rs`).
+#[cfg(target_os = "linux")]
+#[test]
+fn a_bench_whose_program_is_replaced_goes_on_with_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (ten_cells(folder.path()), folder.path().join("out"));
+    let (program, other) = (folder.path().join("program"), folder.path().join("other"));
+    std::fs::copy(env!("CARGO_BIN_EXE_mm"), &program).unwrap();
+    std::fs::copy("/bin/false", &other).unwrap();
+    let mut command = Command::new(&program);
+    let child = command.args(bench(&plan, &out).get_args()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_a_result(&out);
+    std::fs::rename(&other, &program).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && said(&output).contains("10 of 10 cells new"), "{}", said(&output));
+    // The same program elsewhere: its hash is the one that the cells are kept under.
+    let output = bench(&plan, &out).output().unwrap();
+    assert!(said(&output).contains("0 of 10 cells new"), "{}", said(&output));
+}
+
+#[test]
+fn data_that_changes_while_a_bench_runs_fails_the_cells_that_would_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (ten_cells(folder.path()), folder.path().join("out"));
+    let (data, before) = (folder.path().join("song.csv"), folder.path().join("before.csv"));
+    std::fs::copy(&data, &before).unwrap();
+    let replace = |text: String| {
+        let new = folder.path().join("new.csv");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &data).unwrap();
+    };
+    let text = std::fs::read_to_string(&before).unwrap();
+    // Other numbers, and a table that is read with an error.
+    for changed in [text.replace("0.1", "0.2"), text.replace(",wren", "")] {
+        let child = bench(&plan, &out).spawn().unwrap();
+        let finished = results(&out).len();
+        wait_for("a result", || (results(&out).len() > finished).then_some(()));
+        replace(changed);
+        let output = child.wait_with_output().unwrap();
+        replace(text.clone());
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("birds.toml` changed since the bench began: run the bench again"), "{}", said(&output));
+        assert!(results(&out).len() < 10, "nothing was left to fail");
+    }
+    check_rerun(&plan, &out);
+    let whole = folder.path().join("whole");
+    assert!(bench(&plan, &whole).output().unwrap().status.success());
+    for (path, bytes) in results(&whole) {
+        let resumed = out.join(path.strip_prefix(&whole).unwrap());
+        assert_eq!(lasting(&std::fs::read(resumed).unwrap()), lasting(&bytes), "{}", path.display());
+    }
+}

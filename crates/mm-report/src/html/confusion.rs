@@ -1,0 +1,110 @@
+//! Calibration, confusion of the best method, and error rates of two-class tasks.
+
+use super::Inks;
+use super::parts::{number, table};
+use crate::Error;
+use crate::analysis::{Confusion, DataReport, OverSeeds, SpoofRates};
+use crate::words::{percent, spread};
+use maud::{Markup, html};
+
+/// Above this many classes, the most confused pairs are listed instead of the matrix.
+const MATRIX_UP_TO: usize = 20;
+/// How many pairs.
+const PAIRS: usize = 15;
+
+/// The section.
+pub fn section(data: &DataReport, _inks: &Inks) -> Result<Markup, Error> {
+    Ok(html! {
+        h3 { "Calibration" }
+        p.note { "Expected calibration error (15 bins): how far the predicted probability is from the share of right answers. Lower is better." }
+        (table("Calibration", html! {
+            thead { tr {
+                th scope="col" { "Method" } th scope="col" { "ECE mean, %" } th scope="col" { "ECE worst, %" } th scope="col" { "ECE full, %" }
+                th scope="col" { "Negative log-likelihood" } th scope="col" { "Brier score" }
+            } }
+            tbody { @for run in &data.runs { @let c = &run.calibration; tr {
+                th scope="row" { (run.run) }
+                (share(c.ece_mean)) (share(c.ece_worst)) (share(c.ece_full)) (plain(c.nll_mean)) (plain(c.brier_mean))
+            } } }
+        }))
+        (spoof(data))
+        @if !data.confusion.is_empty() {
+            h3 { "Confusion" }
+            p.note { "Of the best method by mean, summed over its seeds; rows are true classes, columns predicted ones." }
+            div.charts { @for confusion in &data.confusion { (matrix(confusion, &data.classes)) } }
+        }
+    })
+}
+
+fn share(value: Option<OverSeeds>) -> Markup {
+    value.map_or(html! { td.muted { "–" } }, |v| number(&percent(v.mean), &spread(v.sd)))
+}
+
+fn plain(value: Option<OverSeeds>) -> Markup {
+    let spread = |v: OverSeeds| v.sd.map(|sd| format!("± {sd:.3}")).unwrap_or_default();
+    value.map_or(html! { td.muted { "–" } }, |v| number(&format!("{:.3}", v.mean), &spread(v)))
+}
+
+fn spoof(data: &DataReport) -> Markup {
+    let cells = |rates: Option<SpoofRates>| {
+        let rates = rates.map_or([None; 3], |r| [r.apcer, r.bpcer, r.acer].map(Some));
+        html! { @for rate in rates { (share(rate)) } }
+    };
+    html! {
+        @if data.runs.iter().any(|r| r.spoof.is_some()) {
+            h3 { "Presentation attacks" }
+            p.note { "APCER: attacks called live. BPCER: live called attack. ACER: their mean. In percent, lower is better." }
+            (table("Presentation-attack error rates", html! {
+                thead {
+                    tr { th scope="col" rowspan="2" { "Method" } @for what in ["Mean over combinations", "Worst combination", "All modalities"] { th scope="colgroup" colspan="3" { (what) } } }
+                    tr { @for _ in 0..3 { th scope="col" { "APCER" } th scope="col" { "BPCER" } th scope="col" { "ACER" } } }
+                }
+                tbody { @for run in &data.runs { @if let Some(s) = &run.spoof { tr { th scope="row" { (run.run) } (cells(Some(s.mean))) (cells(Some(s.worst))) (cells(s.full)) } } } }
+            }))
+        }
+    }
+}
+
+fn matrix(confusion: &Confusion, classes: &[String]) -> Markup {
+    let title = format!("{} with {}", confusion.run, confusion.combination);
+    if classes.len() > MATRIX_UP_TO {
+        return pairs(&title, confusion, classes);
+    }
+    let share = |row: &[u64], n: u64| n as f64 / row.iter().sum::<u64>().max(1) as f64;
+    html! {
+        figure.chart {
+            figcaption { (title) }
+            (table(&title, html! {
+                thead { tr { th scope="col" { "" } @for class in classes { th scope="col" { (class) } } } }
+                tbody.matrix { @for (i, row) in confusion.counts.iter().enumerate() { tr {
+                    th scope="row" { (classes[i]) }
+                    @for (j, &n) in row.iter().enumerate() {
+                        td.right[i == j].wrong[i != j] style={ "--a:" (format!("{:.2}", share(row, n).sqrt() * 0.8)) } title={ (classes[i]) " called " (classes[j]) ": " (n) } {
+                            @if n > 0 { (n) }
+                        }
+                    }
+                } } }
+            }))
+        }
+    }
+}
+
+fn pairs(title: &str, confusion: &Confusion, classes: &[String]) -> Markup {
+    let wrong = confusion
+        .counts
+        .iter()
+        .enumerate()
+        .flat_map(|(i, row)| row.iter().enumerate().filter(move |(j, n)| i != *j && **n > 0).map(move |(j, n)| (*n, i, j)));
+    let mut wrong: Vec<(u64, usize, usize)> = wrong.collect();
+    wrong.sort_by_key(|(n, i, j)| (std::cmp::Reverse(*n), *i, *j));
+    wrong.truncate(PAIRS);
+    html! {
+        figure.chart {
+            figcaption { (title) ": most confused pairs" }
+            (table(title, html! {
+                thead { tr { th scope="col" { "True" } th scope="col" { "Predicted" } th scope="col" { "Samples" } } }
+                tbody { @for (n, i, j) in &wrong { tr { td { (classes[*i]) } td { (classes[*j]) } td.number { (n) } } } }
+            }))
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Sensors that degrade.
+
+use super::Inks;
+use super::parts::{compared, table};
+use crate::Error;
+use crate::analysis::{DataReport, SeverityReport};
+use crate::chart::{LineChart, Series, lines};
+use crate::words::interval;
+use maud::{Markup, html};
+
+/// More tables than this are folded up.
+const OPEN_UP_TO: usize = 4;
+
+/// Curves and areas; nothing without corruptions.
+pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
+    if data.severity.is_empty() {
+        return Ok(html! {});
+    }
+    let charts = data.severity.iter().map(|r| chart(r, inks)).collect::<Result<Vec<_>, _>>()?;
+    let non_finite = data.severity.iter().flat_map(|s| &s.runs).any(|r| r.non_finite > 0);
+    let columns = if non_finite { "4" } else { "3" };
+    Ok(html! {
+        h3 { "Degraded sensors" }
+        p.note { "Each sample with everything it has, some of it corrupted at test time. Severity 0 is the same samples with clean sensors; bands are 95 % intervals." }
+        div.charts { @for chart in &charts { (chart) } }
+        details open[data.severity.len() <= OPEN_UP_TO] {
+            summary { "Area under the curve: mean accuracy over the severities" }
+            (table("Area under the severity curves", html! {
+                thead { tr {
+                    th scope="col" { "Method" } th scope="col" { "Area, %" } th scope="col" { "Difference to " (data.reference) ", points" }
+                    @if non_finite { th scope="col" title="Sample-modality pairs treated as absent, over all severities and seeds" { "Non-finite readings" } }
+                } }
+                @for report in &data.severity { tbody {
+                    tr.group { th scope="rowgroup" colspan=(columns) { (title(report)) } }
+                    @for run in &report.runs { tr {
+                        th scope="row" { (run.run) }
+                        td.number { (run.area.as_ref().map_or("–".into(), interval)) }
+                        (compared(run.comparison.as_ref()))
+                        @if non_finite { td.number { (run.non_finite) } }
+                    } }
+                } }
+            }))
+        }
+    })
+}
+
+fn title(report: &SeverityReport) -> String {
+    format!("{} on {}", report.condition.corruption.replace('_', " "), report.condition.subset)
+}
+
+fn chart(report: &SeverityReport, inks: &Inks) -> Result<Markup, Error> {
+    let series = report.runs.iter().map(|run| Series {
+        ink: inks.of(&run.run),
+        points: run.points.iter().map(|(severity, v)| (f64::from(*severity), v.estimate, Some((v.low, v.high)))).collect(),
+    });
+    let title = title(report);
+    let description = format!("Accuracy against severity under {title}, one line a run; the table below has the areas");
+    lines(&LineChart {
+        title: &title,
+        description: &description,
+        x: "severity",
+        y: "accuracy, %",
+        percent: true,
+        whole: true,
+        series: series.collect(),
+    })
+}

@@ -1,0 +1,139 @@
+//! Headline, legend and the table of all methods.
+
+use super::Inks;
+use super::parts::{chip, compared, number, table};
+use crate::analysis::{DataReport, Difference, Headline, RunReport, Value};
+use crate::chart::SERIES;
+use crate::words::{covered, effect, interval, mark, p_value, percent, range, rates, sentence, spread};
+use maud::{Markup, html};
+
+/// The finding of each measure.
+pub fn headlines(data: &DataReport) -> Markup {
+    html! { div.cards { @for headline in &data.headlines { (card(headline, &data.reference)) } } }
+}
+
+fn card(headline: &Headline, reference: &str) -> Markup {
+    html! {
+        article.card {
+            h3 { (headline.measure) }
+            p.figure { (percent(headline.value.interval.estimate)) (mark(headline.value.few)) " " small { (range(&headline.value.interval)) } }
+            p.who { (headline.best) @if let Some(c) = &headline.compared { " " (chip(c)) } }
+            p { (sentence(headline, reference)) }
+        }
+    }
+}
+
+/// Colours of the runs; each can be hidden in the charts.
+pub fn legend(data: &DataReport, inks: &Inks) -> Markup {
+    html! {
+        fieldset.legend {
+            legend { "Runs in the charts" }
+            @for run in &data.runs {
+                @let class = inks.0.iter().position(|n| *n == run.run).unwrap_or(0) % SERIES;
+                label class={ "k" (class) } {
+                    input type="checkbox" class={ "t" (class) } checked;
+                    span.swatch {} (run.run)
+                    @if run.run == data.reference { span.muted { " (reference)" } }
+                }
+            }
+        }
+    }
+}
+
+/// The table of all methods.
+pub fn section(data: &DataReport) -> Markup {
+    let gap = data.runs.iter().any(|r| r.gap.is_some());
+    let failure = data.failure_rates.is_some();
+    let accuracies = 2 + 2 * usize::from(gap) + usize::from(failure);
+    let differences = 3 + usize::from(gap) + usize::from(failure);
+    html! {
+        h3 { "Summary" }
+        @if let Some(given) = &data.failure_rates {
+            p.note {
+                "Under failure: the mean over the combinations as often as each is left where sensors fail independently, given that not all do. "
+                "Rates: " (rates(given)) "."
+            }
+        }
+        (table("Summary of the methods", html! {
+            thead {
+                tr {
+                    th scope="col" rowspan="2" { "Method" }
+                    th scope="colgroup" colspan=(accuracies) { "Accuracy, %" }
+                    th scope="colgroup" colspan=(differences) { "Difference to " (data.reference) ", points" }
+                }
+                tr {
+                    th scope="col" { "Mean" } th scope="col" { "Worst" }
+                    @if gap { th scope="col" { "Full" } th scope="col" { "Gap" } }
+                    @if failure { th scope="col" { "Under failure" } }
+                    th scope="col" { "Mean" } th scope="col" { "Worst" }
+                    @if gap { th scope="col" { "Full" } }
+                    @if failure { th scope="col" { "Under failure" } }
+                    th scope="col" title="Cohen's d of the mean: the difference in standard deviations over seeds" { "Effect\u{a0}d" }
+                }
+            }
+            tbody { @for run in &data.runs { (row(run, data, gap, differences)) } }
+        }))
+        details {
+            summary { "Intervals and p-values" }
+            (table("Intervals and p-values", html! {
+                thead { tr {
+                    th scope="col" { "Method" } th scope="col" { "Mean" } th scope="col" { "Worst" } th scope="col" { "Worst combination" }
+                    th scope="col" { "Full" } th scope="col" { "p, mean" } th scope="col" { "p, worst" } th scope="col" { "p, full" }
+                    @if failure { th scope="col" { "p, under failure" } }
+                } }
+                tbody { @for run in &data.runs { tr {
+                    th scope="row" { (run.run) }
+                    td.number { (interval(&run.mean.interval)) }
+                    td.number { (interval(&run.worst.interval)) }
+                    td { (run.worst_combination) }
+                    td.number { (run.full.as_ref().map_or("–".into(), |v| interval(&v.interval))) }
+                    @let c = run.comparison.as_ref();
+                    @let p = |d: Option<Difference>| d.map_or("–".into(), |d| p_value(d.adjusted_p));
+                    @for one in [c.and_then(|c| c.mean), c.and_then(|c| c.worst), c.and_then(|c| c.full)] { td.number { (p(one)) } }
+                    @if failure { td.number { (p(c.and_then(|c| c.failure))) } }
+                } } }
+            }))
+        }
+    }
+}
+
+fn row(run: &RunReport, data: &DataReport, gap: bool, differences: usize) -> Markup {
+    let (reference, failure) = (run.run == data.reference, data.failure_rates.is_some());
+    html! {
+        tr.reference[reference] {
+            th scope="row" { (run.run) @if !run.complete { span.muted title="Evaluated on fewer combinations: not ranked" { " *" } } }
+            (value(Some(&run.mean)))
+            (value(Some(&run.worst)))
+            @if gap { (value(run.full.as_ref())) (value(run.gap.as_ref())) }
+            @if failure { (under_failure(run)) }
+            @match &run.comparison {
+                Some(c) => {
+                    (compared(c.mean.as_ref())) (compared(c.worst.as_ref()))
+                    @if gap { (compared(c.full.as_ref())) }
+                    @if failure { (compared(c.failure.as_ref())) }
+                    (number(&effect(&c.effect), ""))
+                }
+                None => td.muted colspan=(differences) { (if reference { "reference" } else { "not compared" }) },
+            }
+        }
+    }
+}
+
+fn under_failure(run: &RunReport) -> Markup {
+    let Some(failure) = &run.failure else { return value(None) };
+    html! {
+        td.number {
+            (percent(failure.value.interval.estimate)) (mark(failure.value.few)) " "
+            small { (spread(failure.value.sd)) " " span.range { (range(&failure.value.interval)) " " (covered(failure.covered)) } }
+        }
+    }
+}
+
+fn value(value: Option<&Value>) -> Markup {
+    match value {
+        Some(v) => {
+            html! { td.number { (percent(v.interval.estimate)) (mark(v.few)) " " small { (spread(v.sd)) " " span.range { (range(&v.interval)) } } } }
+        }
+        None => html! { td.muted { "–" } },
+    }
+}

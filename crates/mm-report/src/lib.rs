@@ -1,0 +1,108 @@
+#![doc = include_str!("../README.md")]
+
+mod analysis;
+mod chart;
+mod html;
+mod markdown;
+pub mod result;
+mod rows;
+#[cfg(test)]
+mod synthetic;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use mm_core::statistics::Bootstrap;
+use mm_core::weights::write_atomically;
+use result::CellResult;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use analysis::check_failure;
+pub use rows::Rows;
+
+/// Where the report is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportPaths {
+    /// The page for a browser.
+    pub html: PathBuf,
+    /// The same in Markdown.
+    pub markdown: PathBuf,
+    /// All numbers.
+    pub json: PathBuf,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No cell has finished.
+    #[error("no results to report: run the bench first")]
+    NoResults,
+    /// A cell's result does not hold together.
+    #[error("result of {data} / {run} / seed {seed}: {problem}")]
+    Cell {
+        /// Data entry.
+        data: String,
+        /// Run.
+        run: String,
+        /// Seed.
+        seed: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Failure rates that do not fit the data.
+    #[error("data {data}: {problem}")]
+    Failure {
+        /// Data entry.
+        data: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A statistic could not be computed, or a file not be written.
+    #[error(transparent)]
+    Core(#[from] mm_core::Error),
+    /// A chart could not be drawn.
+    #[error("chart: {0}")]
+    Chart(String),
+    /// The numbers could not be written as JSON.
+    #[error("report.json: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    fn cell(result: &CellResult, problem: impl Into<String>) -> Self {
+        Self::Cell { data: result.data.clone(), run: result.run.clone(), seed: result.seed, problem: problem.into() }
+    }
+}
+
+/// How often each sensor fails, by name: at least 0, below 1. Sensors without a rate never do.
+pub type FailureRates = BTreeMap<String, f64>;
+
+/// Settings of the analysis.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The bootstrap behind every interval.
+    pub bootstrap: Bootstrap,
+    /// Failure rates by data entry, for those that have any.
+    pub failure: BTreeMap<String, FailureRates>,
+}
+
+/// Analyses the results of a plan and writes the three files into `out_dir`, each whole or not at all.
+pub fn write(
+    out_dir: &Path,
+    plan_name: &str,
+    plan_description: &str,
+    results: &[CellResult],
+    notes: &[String],
+    settings: &Settings,
+) -> Result<ReportPaths, Error> {
+    let report = analysis::analyse(plan_name, plan_description, results, notes, settings)?;
+    let html = html::page(&report)?;
+    let markdown = markdown::text(&report);
+    let json = serde_json::to_vec_pretty(&report)?;
+    let paths = ReportPaths { html: out_dir.join("report.html"), markdown: out_dir.join("report.md"), json: out_dir.join("report.json") };
+    for (path, bytes) in [(&paths.html, html.as_bytes()), (&paths.markdown, markdown.as_bytes()), (&paths.json, &json)] {
+        write_atomically(path, bytes)?;
+    }
+    Ok(paths)
+}

@@ -1,0 +1,237 @@
+//! What one finished cell (data, run, seed) leaves behind: `result.json`, all the report is made from.
+
+use crate::rows::Rows;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The outcome of one cell.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CellResult {
+    /// Hash of everything that can change the result.
+    pub key: String,
+    /// Name of the plan's data entry, such as `numerals-1400`.
+    pub data: String,
+    /// Name of the plan's run, such as `mmanet`.
+    pub run: String,
+    /// The method behind the run, such as `modality-dropout`.
+    pub method: String,
+    /// Seed of the split, the initialisation, the masks and the order of samples.
+    pub seed: u64,
+    /// Names of the modalities, in order.
+    pub modalities: Vec<String>,
+    /// Names of the classes, in order.
+    pub classes: Vec<String>,
+    /// Test samples.
+    pub test_samples: usize,
+    /// Which rows of the data set they are; results without are of an older version.
+    #[serde(default)]
+    pub test_rows: Option<Rows>,
+    /// What the test samples have, one entry a modality.
+    #[serde(default)]
+    pub readings: Vec<Readings>,
+    /// Remarks on the data as read.
+    #[serde(default)]
+    pub data_remarks: Vec<String>,
+    /// One entry per evaluated combination, in the order of `Subset::all_non_empty`.
+    pub combinations: Vec<CombinationResult>,
+    /// Combinations that were asked for and of which no sample could be evaluated.
+    #[serde(default)]
+    pub not_evaluated: Vec<NotEvaluated>,
+    /// All test samples with everything each of them has and nothing corrupted: what corruptions are compared with.
+    #[serde(default)]
+    pub clean: Option<CleanResult>,
+    /// One entry per corruption, severity and corrupted subset, evaluated with everything each sample has.
+    #[serde(default)]
+    pub corruptions: Vec<CorruptionResult>,
+    /// Means over the combinations; absent if none was evaluated.
+    pub summary: Option<Summary>,
+    /// Cost of the cell.
+    pub cost: Cost,
+    /// Training history, one entry an epoch.
+    pub epochs: Vec<EpochRecord>,
+    /// Remarks of the run for the reader: mined combinations, selected epoch, counted non-finite values, warnings.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Where and how it was made.
+    pub provenance: Provenance,
+}
+
+/// Test metrics of one combination.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CombinationResult {
+    /// The combination as text, `rgb+depth`.
+    pub subset: String,
+    /// Its metrics.
+    pub metrics: Metrics,
+    /// One character a test sample: `1` right, `0` wrong, `-` not evaluated.
+    pub correct: String,
+    /// Why the samples that are missing from `metrics` are.
+    #[serde(default)]
+    pub excluded: Excluded,
+    /// `confusion[true][predicted]`.
+    pub confusion: Vec<Vec<u32>>,
+}
+
+/// Samples that were not evaluated, each counted once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excluded {
+    /// They have no reading of a modality of the combination.
+    pub absent: usize,
+    /// They have all of its readings, but one at least is not finite.
+    pub non_finite: usize,
+    /// The model cannot predict from it.
+    pub unusable: usize,
+}
+
+/// A combination that was asked for and of which no sample could be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotEvaluated {
+    /// The combination as text.
+    pub subset: String,
+    /// Why.
+    pub excluded: Excluded,
+}
+
+/// What test samples have of one modality.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readings {
+    /// Name of the modality.
+    pub modality: String,
+    /// Readings that can be used.
+    pub present: usize,
+    /// Samples without a reading.
+    pub absent: usize,
+    /// Readings that count as absent because of a value that is not finite.
+    pub non_finite: usize,
+}
+
+/// Test metrics without any corruption, on what each sample has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CleanResult {
+    /// Its metrics.
+    pub metrics: Metrics,
+    /// As in [`CombinationResult`].
+    pub correct: String,
+    /// As in [`CombinationResult`].
+    #[serde(default)]
+    pub excluded: Excluded,
+}
+
+/// Test metrics under one corruption.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CorruptionResult {
+    /// Family, such as `gaussian`.
+    pub corruption: String,
+    /// 1 to 5.
+    pub severity: u8,
+    /// The corrupted modalities as text.
+    pub subset: String,
+    /// Metrics with everything each sample has.
+    pub metrics: Metrics,
+    /// As in [`CombinationResult`].
+    pub correct: String,
+    /// As in [`CombinationResult`].
+    #[serde(default)]
+    pub excluded: Excluded,
+    /// Non-finite values met and treated as absent (sample-modality pairs).
+    pub non_finite: usize,
+}
+
+/// Metrics of one evaluation.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Samples evaluated.
+    pub samples: usize,
+    /// Share of right predictions.
+    pub accuracy: f64,
+    /// Mean F1 over classes.
+    pub macro_f1: f64,
+    /// Mean recall over classes that occur.
+    pub balanced_accuracy: f64,
+    /// Mean negative log-likelihood, nats.
+    pub nll: f64,
+    /// Mean squared error of the probabilities, summed over classes.
+    pub brier: f64,
+    /// Expected calibration error, 15 equal bins.
+    pub ece: f64,
+    /// Error rates of two-class (attack 0, live 1) tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spoof: Option<SpoofMetrics>,
+}
+
+/// Presentation-attack error rates.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct SpoofMetrics {
+    /// Attacks called live.
+    pub apcer: f64,
+    /// Live called attack.
+    pub bpcer: f64,
+    /// Mean of both.
+    pub acer: f64,
+}
+
+/// Accuracy over the combinations.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Summary {
+    /// Mean over the combinations.
+    pub mean: f64,
+    /// Lowest accuracy.
+    pub worst: f64,
+    /// Where it is.
+    pub worst_subset: String,
+    /// Accuracy with all modalities; absent if that combination was not evaluated.
+    pub full: Option<f64>,
+    /// `full - worst`.
+    pub gap: Option<f64>,
+}
+
+/// What the cell cost.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cost {
+    /// Training, seconds of wall clock.
+    pub train_seconds: f64,
+    /// Evaluation of all combinations, seconds of wall clock.
+    pub evaluation_seconds: f64,
+    /// Whole process, from start to finished result.
+    pub total_seconds: f64,
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Runs of one modality's encoder over one test batch.
+    pub evaluation_encoder_passes: usize,
+    /// Test batches.
+    pub evaluation_batches: usize,
+    /// Numbers trained.
+    pub trained_parameters: usize,
+    /// Numbers in the deployed model.
+    pub deployed_parameters: usize,
+    /// Peak resident memory of the process.
+    pub peak_memory_bytes: Option<u64>,
+    /// Threads the process was given.
+    pub threads: usize,
+}
+
+/// One line of the training history.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 0.
+    pub epoch: usize,
+    /// Learning rate at its end.
+    pub learning_rate: f64,
+    /// Mean of each named loss term over the epoch.
+    pub losses: BTreeMap<String, f64>,
+    /// Mean validation accuracy over combinations, where it was measured.
+    pub validation_accuracy: Option<f64>,
+}
+
+/// Where a result comes from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of the program, with the commit where known.
+    pub version: String,
+    /// Hash of the data as read.
+    pub data_hash: String,
+    /// Processor, level of vector instructions, cores, operating system.
+    pub machine: String,
+    /// RFC 3339.
+    pub finished_at: String,
+}
