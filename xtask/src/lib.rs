@@ -50,7 +50,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     mm_bench::exit_code(arguments.log, || match arguments.command {
-        Command::Bench(command) => mm_bench::run(command),
+        Command::Bench(command) => mm_bench::run(command, &mm_bench::Registry::default()),
         Command::Golden(arguments) => golden::run(&arguments),
         Command::Perf(arguments) => perf::run(&arguments),
         Command::TrainCurve(arguments) => train_curve::run(&arguments),

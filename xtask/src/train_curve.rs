@@ -3,11 +3,12 @@
 use crate::perf::PyTorch;
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
-use mm_core::data::{Batch, InputKind, InputSpec, Schema, Target};
+use mm_core::data::{Batch, InputKind, InputSpec, Inputs, Schema, Target, Targets};
 use mm_core::fusion::FusionNetwork;
-use mm_core::loss::cross_entropy;
+use mm_core::loss::{cross_entropy, entropy_per_sample};
 use mm_core::nn::{Mode, Parameters};
 use mm_core::optim::{Optimizer, OptimizerConfig};
+use mm_core::recipe::Setup;
 use mm_core::teacher::Teacher;
 use mm_core::train::Method;
 use mm_core::weights::{NameMap, save, write_atomically};
@@ -52,17 +53,14 @@ pub fn run(arguments: &TrainCurveArguments) -> Result<ExitCode> {
     let folder = tempfile::tempdir()?;
     let (student_file, teacher_file) = (folder.path().join("student.safetensors"), folder.path().join("teacher.safetensors"));
     let inputs = vec![InputSpec::new(InputKind::Image, [3, arguments.size, arguments.size]); 3];
-    let schema = Schema::new(Modalities::new(["rgb", "depth", "ir"])?, inputs, Target::Classes(vec!["attack".into(), "live".into()]))?;
+    let schema = Schema::new(Modalities::new(["rgb", "depth", "ir"])?, inputs, Target::of_classes(["attack", "live"]))?;
     let names = mmanet::published_names(&schema.modalities);
     let config = MmanetConfig::face_anti_spoofing();
     let teacher_parameters = Parameters::new(1, &Device::Cpu);
     let teacher = FusionNetwork::new(&config.network, &schema, teacher_parameters.builder())?;
-    let model = Mmanet::builder(schema.clone()).config(config.clone()).build_with_teacher(FusionNetwork::new(
-        &config.network,
-        &schema,
-        teacher_parameters.builder(),
-    )?)?;
-    export(model.parameters(), &names, &student_file)?;
+    let model =
+        Mmanet::new(config.clone(), &Setup::new(&schema), FusionNetwork::new(&config.network, &schema, teacher_parameters.builder())?)?;
+    export(&model.parameters(), &names, &student_file)?;
     export(&teacher_parameters, &names, &teacher_file)?;
     let ours = train(&model, &teacher, arguments)?;
     let options = [("--steps", arguments.steps), ("--batch", arguments.batch), ("--size", arguments.size)];
@@ -102,17 +100,20 @@ fn export(parameters: &Parameters, names: &NameMap, path: &Path) -> Result<()> {
 /// The loss of each step; `benchmarks/torch/train_curve.py` says what a step is.
 fn train(model: &Mmanet, teacher: &FusionNetwork, arguments: &TrainCurveArguments) -> Result<Vec<f64>> {
     let mut optimizer = Optimizer::new(OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 })?;
+    let parameters = model.parameters();
     let mut losses = Vec::with_capacity(arguments.steps);
     for step in 0..arguments.steps {
         let (batch, mask) = step_data(step, arguments)?;
-        let features = model.network().encode(&batch, &mask, Mode::Train)?;
+        let features = model.network().encode(batch.inputs(), &mask, Mode::Train)?;
         let fused = model.network().fuse(&features, Mode::Train)?;
         let branch = model.regularization_logits(&features, Mode::Train)?.context("the model has a regularization branch")?;
-        let taught = teacher.teach(&batch)?;
-        let mad = margin_aware_distillation(&fused.feature, &taught.feature, &taught.logits, Weighting::Sample)?;
-        let task = (cross_entropy(&fused.logits, &batch.labels)? + (cross_entropy(&branch, &batch.labels)? * 0.5)?)?;
+        let taught = teacher.teach(batch.inputs())?;
+        let mad =
+            margin_aware_distillation(fused.feature()?, taught.feature()?, &entropy_per_sample(&taught.prediction)?, Weighting::Sample)?;
+        let task =
+            (cross_entropy(&fused.prediction, batch.targets().values())? + (cross_entropy(&branch, batch.targets().values())? * 0.5)?)?;
         let loss = (task + (mad * 30.0)?)?;
-        optimizer.step(model.parameters(), &loss.backward()?, 1e-3)?;
+        optimizer.step(&parameters, &loss.backward()?, 1e-3)?;
         losses.push(f64::from(loss.to_scalar::<f32>()?));
     }
     Ok(losses)
@@ -140,7 +141,9 @@ fn step_data(step: usize, arguments: &TrainCurveArguments) -> Result<(Batch, Pre
     }
     let labels = Tensor::from_vec(labels, batch, &Device::Cpu)?;
     let complete = Presence::uniform(Subset::full(3), batch);
-    Ok((Batch::new(images, complete, labels, (0..batch).map(at).collect())?, masks))
+    let modalities = Modalities::new(["rgb", "depth", "ir"])?;
+    let inputs = Inputs::new(&modalities, images, complete, (0..batch).map(at).collect())?;
+    Ok((Batch::new(inputs, Targets::new(labels))?, masks))
 }
 
 /// Both curves over the steps.

@@ -5,10 +5,11 @@
 //! ```
 
 use candle_core::Device;
-use dmrnet::Dmrnet;
-use mm_core::data::{Dataset, InputSpec, Schema, TableDataset, Target};
-use mm_core::eval::evaluate_combinations;
-use mm_core::train::{Progress, TrainConfig, fit};
+use dmrnet::{Dmrnet, DmrnetConfig};
+use mm_core::data::{InputSpec, Schema, Source, TableDataset, Target};
+use mm_core::eval::evaluate;
+use mm_core::recipe::Setup;
+use mm_core::train::{TrainConfig, Trainer};
 use mm_core::{Modalities, Presence, Subset, rng};
 
 const SAMPLES: usize = 1200;
@@ -27,23 +28,24 @@ fn main() -> mm_core::Result<()> {
     };
     let columns = (0..NOISE.len()).map(sensor).collect();
     let schema =
-        Schema::new(Modalities::new(NOISE.map(|(name, _)| name))?, vec![InputSpec::vector(FEATURES); 3], Target::Classes(classes))?;
+        Schema::new(Modalities::new(NOISE.map(|(name, _)| name))?, vec![InputSpec::vector(FEATURES); 3], Target::of_classes(classes))?;
     let data = TableDataset::new(schema.clone(), columns, Presence::uniform(Subset::full(3), SAMPLES), labels)?;
     let rows = |part: std::ops::Range<usize>| part.collect::<Vec<usize>>();
     let (train, validation, test) = (rows(0..600), rows(600..800), rows(800..SAMPLES));
 
-    let mut model = Dmrnet::builder(schema.clone()).seed(0).build()?;
-    let outcome = fit(&mut model, &data, &train, &validation, &TrainConfig::default(), None, &Progress::epochs("dmrnet", 40))?;
+    let mut model = Dmrnet::new(DmrnetConfig::default(), &Setup::new(&schema).seed(0))?;
+    let outcome = Trainer::new(TrainConfig::default()).run(&mut model, &data, &train, &validation)?;
     outcome.notes.iter().for_each(|note| println!("{note}"));
 
     let subsets: Vec<Subset> = Subset::all_non_empty(3).collect();
-    let evaluation = evaluate_combinations(&model, &data, &test, &subsets, 512, &Device::Cpu)?;
+    let model = model.deployed();
+    let evaluation = evaluate(model, &data, &test, &subsets, 512, &Device::Cpu)?;
     let batch = data.batch(&test, &Device::Cpu)?;
     println!("\n{:<24} accuracy  mean predicted variance", "sensors alive");
     for combination in &evaluation.combinations {
-        let alive = batch.with_presence(Presence::uniform(combination.subset, batch.len()))?;
+        let alive = batch.inputs().with_presence(Presence::uniform(combination.subset, batch.len()))?;
         let variance = model.distribution(&alive)?.mean_variance()?.mean_all()?.to_scalar::<f32>()?;
-        println!("{:<24} {:.3}     {variance:.2}", schema.modalities.format(combination.subset), combination.metrics.accuracy);
+        println!("{:<24} {:.3}     {variance:.2}", schema.modalities.format(combination.subset), combination.scored.get("accuracy"));
     }
     Ok(())
 }

@@ -12,9 +12,10 @@ use clap::Parser;
 use dmrnet::{Dmrnet, DmrnetConfig, HardLoss, HardSupervision, MiningScore, rank_correlation};
 use mm_baselines::{Fusion, FusionConfig};
 use mm_core::Subset;
-use mm_core::data::{Dataset, DatasetCard, Split, Standardizer, TableDataset};
-use mm_core::eval::evaluate_combinations;
-use mm_core::train::{Method, Progress, TrainConfig, fit};
+use mm_core::data::{DatasetCard, Source, Split, Standardizer, TableDataset};
+use mm_core::eval::evaluate;
+use mm_core::recipe::Setup;
+use mm_core::train::{Method, TrainConfig, Trainer};
 use std::path::PathBuf;
 
 /// How many combinations count as hardest.
@@ -69,7 +70,7 @@ impl Task {
     }
 
     fn dmrnet(&self, config: DmrnetConfig) -> Result<(Dmrnet, Vec<f64>)> {
-        let mut model = Dmrnet::builder(self.data.schema().clone()).config(config).seed(self.train.seed).build()?;
+        let mut model = Dmrnet::new(config, &Setup::new(self.data.schema()).seed(self.train.seed))?;
         let errors = self.errors(&mut model)?;
         Ok((model, errors))
     }
@@ -77,10 +78,10 @@ impl Task {
     /// Trains, and gives the test error of every combination.
     fn errors(&self, model: &mut dyn Method) -> Result<Vec<f64>> {
         let Split { train, validation, test } = &self.split;
-        fit(model, &self.data, train, validation, &self.train, None, &Progress::hidden())?;
+        Trainer::new(self.train.clone()).run(model, &self.data, train, validation)?;
         let subsets: Vec<Subset> = Subset::all_non_empty(self.data.schema().modalities.len()).collect();
-        let evaluation = evaluate_combinations(&*model, &self.data, test, &subsets, 512, &Device::Cpu)?;
-        Ok(evaluation.combinations.iter().map(|c| 1.0 - c.metrics.accuracy).collect())
+        let evaluation = evaluate(model.model(), &self.data, test, &subsets, 512, &Device::Cpu)?;
+        Ok(evaluation.combinations.iter().map(|c| 1.0 - c.scored.get("accuracy")).collect())
     }
 }
 
@@ -160,7 +161,7 @@ fn compare_accuracy(tasks: &[Task], arguments: &Arguments) -> Result<()> {
             Ok(summary(&match &config {
                 None => {
                     let schema = task.data.schema();
-                    task.errors(&mut Fusion::new(FusionConfig::modality_dropout(), schema, task.train.seed, &Device::Cpu)?)?
+                    task.errors(&mut Fusion::new(FusionConfig::modality_dropout(), &Setup::new(schema).seed(task.train.seed))?)?
                 }
                 Some(config) => task.dmrnet(config.clone())?.1,
             }))

@@ -1,7 +1,10 @@
 //! Settings of the method.
 
+use crate::{Dmrnet, DmrnetModel};
 use mm_core::fusion::NetworkConfig;
 use mm_core::missing::MissingPattern;
+use mm_core::recipe::{Recipe, RecipeCost, Setup};
+use mm_core::teacher::Teacher;
 use mm_core::{Error, Modalities, Presence, Result};
 use serde::{Deserialize, Serialize};
 
@@ -76,8 +79,7 @@ impl DmrnetConfig {
         Self { network: NetworkConfig::shared_resnet18(), beta: 0.7, supervision: HardSupervision::Drawn, ..Self::default() }
     }
 
-    /// Refuses settings that cannot work.
-    pub fn validate(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         self.network.validate()?;
         for (field, value) in [("alpha", self.alpha), ("beta", self.beta)] {
             if !(value >= 0.0 && value.is_finite()) {
@@ -118,9 +120,34 @@ impl DmrnetConfig {
         by_hand.try_for_each(|name| modalities.parse(name).map(|_| ()))?;
         self.missing.check(modalities)
     }
+}
 
-    /// Refuses samples that training would stumble over: what those for training and those for validation have.
-    pub fn check_samples(&self, modalities: &Modalities, train: &Presence, validation: &Presence) -> Result<()> {
+impl Recipe for DmrnetConfig {
+    const FAMILY: &'static str = "dmrnet";
+    type Model = DmrnetModel;
+    type Method = Dmrnet;
+
+    fn model(&self, setup: &Setup) -> Result<DmrnetModel> {
+        DmrnetModel::new(self, setup)
+    }
+
+    fn method(&self, setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<Dmrnet> {
+        Dmrnet::new(self.clone(), setup)
+    }
+
+    fn network(&self) -> &NetworkConfig {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut NetworkConfig {
+        &mut self.network
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check()
+    }
+
+    fn check_samples(&self, modalities: &Modalities, train: &Presence, validation: &Presence) -> Result<()> {
         self.check_modalities(modalities)?;
         self.missing.check_samples(train, modalities)?;
         let mines = self.beta > 0.0 && self.hard_combinations.is_none() && self.mining == MiningScore::PerSampleKl;
@@ -135,6 +162,10 @@ impl DmrnetConfig {
             )),
             false => Ok(()),
         }
+    }
+
+    fn cost(&self, modalities: &Modalities) -> Result<RecipeCost> {
+        Ok(RecipeCost { step: 2.0, ..RecipeCost::of_one_network(modalities) })
     }
 }
 

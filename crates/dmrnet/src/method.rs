@@ -1,87 +1,43 @@
-//! The method as a whole: the network with its distribution heads, and when each term acts.
+//! The method as a whole: the model, and when each term acts.
 
 use crate::{
-    Distribution, DmrnetConfig, HardSupervision, MinedCombinations, MiningScore, gaussian_kl, hard_combination_loss, reparameterize,
+    Distribution, DmrnetConfig, DmrnetModel, HardSupervision, MinedCombinations, MiningScore, gaussian_kl, hard_combination_loss,
+    reparameterize,
 };
-use candle_core::{Device, Tensor};
-use mm_core::data::{Batch, Schema};
-use mm_core::fusion::{FusionNetwork, pool};
-use mm_core::loss::{cross_entropy, cross_entropy_per_sample};
+use candle_core::Tensor;
+use mm_core::data::Batch;
 use mm_core::missing::draw_among;
-use mm_core::nn::{GaussianHeads, GaussianHeadsConfig, Mode, Parameters};
-use mm_core::predict::{Predictions, Predictor};
-use mm_core::rng::{Rng, standard_normal};
+use mm_core::nn::Mode;
+use mm_core::recipe::{Recipe, Setup};
 use mm_core::train::{HeldOut, Losses, Method, Step};
-use mm_core::{Error, Presence, Result, Subset};
+use mm_core::{Error, Model, Presence, Result};
 
 /// DMRNet: a network that represents each (sample, combination) by a distribution, and trains harder on hard combinations.
-///
-/// Parameters: `encoders.<modality>.*`, `trunk.*`, `mean.*`, `log_var.*`, `head.{weight, bias}`. All are deployed: prediction
-/// needs only the mean, but [`Dmrnet::distribution`] gives the spread of a shipped model as well.
 pub struct Dmrnet {
     config: DmrnetConfig,
-    schema: Schema,
-    parameters: Parameters,
-    network: FusionNetwork,
-    heads: GaussianHeads,
+    model: DmrnetModel,
     mined: MinedCombinations,
 }
 
-/// Puts a [`Dmrnet`] together.
-pub struct DmrnetBuilder {
-    schema: Schema,
-    config: DmrnetConfig,
-    seed: u64,
-    device: Device,
-}
-
-impl DmrnetBuilder {
-    /// Settings other than the defaults.
-    pub fn config(mut self, config: DmrnetConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Seed of the initial weights (0 by default).
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Device of the weights (the CPU by default).
-    pub fn device(mut self, device: &Device) -> Self {
-        self.device = device.clone();
-        self
-    }
-
-    /// A model to be trained, or to be given weights with [`Parameters::load`] on [`Method::parameters`].
-    pub fn build(self) -> Result<Dmrnet> {
-        self.config.validate()?;
-        self.config.check_modalities(&self.schema.modalities)?;
-        let parameters = Parameters::new(self.seed, &self.device);
-        let network = FusionNetwork::new(&self.config.network, &self.schema, parameters.builder())?;
-        let heads = GaussianHeadsConfig { bias: true, norm: self.config.head_norm };
-        let heads = GaussianHeads::new(network.trunk().feature_shape()[0], heads, parameters.builder())?;
-        let mined = MinedCombinations::new(&self.config, &self.schema.modalities, self.seed)?;
-        Ok(Dmrnet { config: self.config, schema: self.schema, parameters, network, heads, mined })
-    }
-}
-
-/// A training pass: the distribution and the logits `[batch, classes]` of one sample from it.
+/// A training pass: the distribution and the predictions `[batch, ..]` from one sample of it.
 struct Sampled {
     distribution: Distribution,
-    logits: Tensor,
+    prediction: Tensor,
 }
 
 impl Dmrnet {
-    /// A builder for data of this schema.
-    pub fn builder(schema: Schema) -> DmrnetBuilder {
-        DmrnetBuilder { schema, config: DmrnetConfig::default(), seed: 0, device: Device::Cpu }
+    /// A model to be trained.
+    pub fn new(config: DmrnetConfig, setup: &Setup) -> Result<Self> {
+        config.validate()?;
+        config.check_modalities(&setup.schema().modalities)?;
+        let model = DmrnetModel::new(&config, setup)?;
+        let mined = MinedCombinations::new(&config, &setup.schema().modalities, setup.seed_value())?;
+        Ok(Self { config, model, mined })
     }
 
-    /// Encoders, trunk and head; the distribution heads lie between trunk and head.
-    pub fn network(&self) -> &FusionNetwork {
-        &self.network
+    /// The deployed model.
+    pub fn deployed(&self) -> &DmrnetModel {
+        &self.model
     }
 
     /// Candidates, scores and hard set.
@@ -89,36 +45,14 @@ impl Dmrnet {
         &self.mined
     }
 
-    /// The predicted distribution of each sample's representation, with the modalities that `batch.presence` says it has.
-    ///
-    /// The spread says how much noise the classifier was trained to bear there. It is not a confidence: where the evidence is
-    /// strong, the KL term is free to let it grow.
-    pub fn distribution(&self, batch: &Batch) -> Result<Distribution> {
-        let Distribution { mean, log_var } = self.represent(batch, &batch.presence, Mode::Eval)?;
-        Ok(Distribution { mean: mean.detach(), log_var: log_var.detach() })
-    }
-
-    fn represent(&self, batch: &Batch, presence: &Presence, mode: Mode) -> Result<Distribution> {
-        let features = self.network.encode(batch, presence, mode)?;
-        let Distribution { mean, log_var } = self.heads.forward(&self.network.trunk().forward(&features, mode)?, mode)?;
-        let log_var = match self.config.clamp_log_var {
-            Some(limit) => log_var.clamp(-limit as f32, limit as f32)?,
-            None => log_var,
-        };
-        Ok(Distribution { mean, log_var })
-    }
-
-    /// One reparameterised sample of each representation, classified. Pooling comes after sampling.
-    fn sample(&self, batch: &Batch, presence: &Presence, rng: &mut Rng) -> Result<Sampled> {
-        let distribution = self.represent(batch, presence, Mode::Train)?;
+    /// One reparameterised sample of each representation, classified.
+    fn sample(&self, batch: &Batch, presence: &Presence, step: &Step, purpose: &str) -> Result<Sampled> {
+        let distribution = self.model.represent(batch.inputs(), presence, Mode::Train)?;
         let Distribution { mean, log_var } = &distribution;
-        let noise = Tensor::from_vec(standard_normal(rng, mean.elem_count()), mean.shape(), mean.device())?;
-        let logits = self.classify(&reparameterize(mean, log_var, &noise)?)?;
-        Ok(Sampled { distribution, logits })
-    }
-
-    fn classify(&self, representation: &Tensor) -> Result<Tensor> {
-        Ok(self.network.head().forward(&pool(representation)?)?)
+        let width = mean.elem_count() / batch.len().max(1);
+        let noise = Tensor::from_vec(step.draws(purpose).standard_normal(batch.ids(), width), mean.shape(), mean.device())?;
+        let prediction = self.model.classify(&reparameterize(mean, log_var, &noise)?)?;
+        Ok(Sampled { distribution, prediction })
     }
 
     fn mines_in(&self, epoch: usize) -> bool {
@@ -126,7 +60,7 @@ impl Dmrnet {
     }
 
     /// The extra loss of hard combinations; `None` where no sample of the batch has one.
-    fn hard_loss(&self, batch: &Batch, drawn: &Presence, logits: &Tensor, step: &Step) -> Result<Option<Tensor>> {
+    fn hard_loss(&self, batch: &Batch, drawn: &Presence, by_sample: &Tensor, step: &Step) -> Result<Option<Tensor>> {
         let hard = self.mined.hard();
         match self.config.supervision {
             HardSupervision::Drawn => {
@@ -135,37 +69,25 @@ impl Dmrnet {
                     return Ok(None);
                 }
                 let mask = Tensor::from_vec(mask, batch.len(), batch.device())?;
-                hard_combination_loss(logits, &batch.labels, &mask, self.config.hard_loss).map(Some)
+                hard_combination_loss(by_sample, &mask, self.config.hard_loss).map(Some)
             }
             HardSupervision::Redraw if hard.is_empty() => Ok(None),
             HardSupervision::Redraw => {
-                let redrawn = draw_among(&batch.presence, hard, &mut step.rng("hard"));
-                let logits = self.sample(batch, &redrawn, &mut step.rng("hard-noise"))?.logits;
-                Ok(Some(cross_entropy(&logits, &batch.labels)?))
+                let redrawn = draw_among(batch.presence(), hard, batch.ids(), &step.draws("hard"));
+                let prediction = self.sample(batch, &redrawn, step, "hard-noise")?.prediction;
+                Ok(Some(self.model.schema().target.task().loss(&prediction, batch.targets())?))
             }
         }
-    }
-}
-
-impl Predictor for Dmrnet {
-    /// From the mean of the representation; nothing is sampled.
-    fn predict(&self, batch: &Batch) -> Result<Tensor> {
-        let features = self.network.encode(batch, &batch.presence, Mode::Eval)?;
-        let fused = self.network.trunk().forward(&features, Mode::Eval)?;
-        Ok(self.classify(&self.heads.predicted_mean(&fused)?)?.detach())
-    }
-
-    fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
-        self.network.predict_combinations_with(batch, subsets, |fused| self.classify(&self.heads.predicted_mean(fused)?))
     }
 }
 
 impl Method for Dmrnet {
     /// `CE + alpha KL`, and after the warm-up `+ beta L_H`.
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let drawn = self.config.missing.draw(&batch.presence, &self.schema.modalities, &mut step.rng("missing"))?;
-        let Sampled { distribution, logits } = self.sample(batch, &drawn, &mut step.rng("noise"))?;
-        let by_sample = cross_entropy_per_sample(&logits, &batch.labels)?;
+        let schema = self.model.schema();
+        let drawn = self.config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
+        let Sampled { distribution, prediction } = self.sample(batch, &drawn, step, "noise")?;
+        let by_sample = batch.targets().weighted(&schema.target.task().loss_per_sample(&prediction, batch.targets())?)?;
         let mut losses = Losses::new("task", by_sample.mean_all()?);
         if self.config.alpha > 0.0 {
             let Distribution { mean, log_var } = &distribution;
@@ -184,7 +106,7 @@ impl Method for Dmrnet {
         }
         if self.config.beta > 0.0
             && step.epoch >= self.config.warm_up_epochs
-            && let Some(hard) = self.hard_loss(batch, &drawn, &logits, step)?
+            && let Some(hard) = self.hard_loss(batch, &drawn, &by_sample, step)?
         {
             losses = losses.with("hard", self.config.beta, hard);
         }
@@ -192,7 +114,7 @@ impl Method for Dmrnet {
     }
 
     fn check_samples(&self, train: &Presence, validation: &Presence) -> Result<()> {
-        self.config.check_samples(&self.schema.modalities, train, validation)
+        self.config.check_samples(&self.model.schema().modalities, train, validation)
     }
 
     fn end_of_epoch(&mut self, epoch: usize, held_out: &HeldOut) -> Result<Vec<String>> {
@@ -201,17 +123,22 @@ impl Method for Dmrnet {
         }
         let mut mined = self.mined.clone();
         if self.config.mining == MiningScore::PerSampleKl {
-            mined.measure_divergence(self, held_out)?;
+            mined.measure_divergence(&self.model, held_out)?;
         }
-        mined.settle(self.config.hard_count, self.schema.modalities.len());
-        let correlation = mined.correlation_with_error(self, held_out)?;
-        let notes = mined.describe(&self.schema.modalities, self.config.mining, correlation);
+        let modalities = &self.model.schema().modalities;
+        mined.settle(self.config.hard_count, modalities.len());
+        let correlation = mined.correlation_with_error(&self.model, held_out)?;
+        let notes = mined.describe(modalities, self.config.mining, correlation);
         self.mined = mined;
         Ok(notes)
     }
 
-    fn parameters(&self) -> &Parameters {
-        &self.parameters
+    fn model(&self) -> &dyn Model {
+        &self.model
+    }
+
+    fn into_model(self: Box<Self>) -> Box<dyn Model> {
+        Box::new(self.model)
     }
 
     fn state(&self) -> serde_json::Value {

@@ -1,10 +1,9 @@
 //! Mining of hard combinations (Eq. 10): which ones does the network find hardest in the warm-up?
 
 use crate::{DmrnetConfig, MiningScore, rank_correlation};
-use mm_core::eval::{evaluate_combinations, probabilities};
-use mm_core::predict::Predictor;
+use mm_core::eval::evaluate;
 use mm_core::train::HeldOut;
-use mm_core::{Error, Modalities, Presence, Result, Subset, rng};
+use mm_core::{Error, Modalities, Model, Presence, Result, Subset, rng};
 use rand::seq::IteratorRandom;
 use serde::{Deserialize, Serialize};
 
@@ -66,21 +65,21 @@ impl MinedCombinations {
     }
 
     /// Sets the scores to the mean of KL(p_full ‖ p_c) over the complete held-out samples.
-    pub(crate) fn measure_divergence(&mut self, predictor: &dyn Predictor, held_out: &HeldOut) -> Result<()> {
-        let schema = held_out.dataset.schema();
-        let (modalities, classes) = (schema.modalities.len(), schema.target.classes());
-        let full = Subset::full(modalities);
+    pub(crate) fn measure_divergence(&mut self, model: &dyn Model, held_out: &HeldOut) -> Result<()> {
+        let schema = held_out.source.schema();
+        let (task, full) = (schema.target.task(), schema.modalities.full());
         let subsets: Vec<Subset> = self.candidates.iter().copied().chain([full]).collect();
         let mut sums = vec![0.0; self.candidates.len()];
         let mut complete = 0;
         for batch in held_out.batches() {
             let batch = batch?;
-            let logits = predictor.predict_combinations(&batch, &subsets)?.logits.flatten_from(1)?.to_vec2::<f32>()?;
-            let distributions: Vec<Vec<f64>> = logits.iter().map(|l| probabilities(l, classes)).collect();
-            let Some((of_full, of_candidates)) = distributions.split_last() else { continue };
-            for (i, _) in batch.presence.subsets().iter().enumerate().filter(|(_, s)| **s == full) {
-                let row = i * classes..(i + 1) * classes;
-                sums.iter_mut().zip(of_candidates).for_each(|(sum, p)| *sum += divergence(&of_full[row.clone()], &p[row.clone()]));
+            let predictions = model.predict_combinations(batch.inputs(), &subsets)?.flatten_from(1)?.to_vec2::<f32>()?;
+            let Some((of_full, of_candidates)) = predictions.split_last() else { continue };
+            let width = of_full.len() / batch.len().max(1);
+            for (i, _) in batch.presence().subsets().iter().enumerate().filter(|(_, s)| **s == full) {
+                let row = i * width..(i + 1) * width;
+                let add = |(sum, p): (&mut f64, &Vec<f32>)| *sum += task.divergence(&of_full[row.clone()], &p[row.clone()]);
+                sums.iter_mut().zip(of_candidates).for_each(add);
                 complete += 1;
             }
         }
@@ -103,16 +102,16 @@ impl MinedCombinations {
     }
 
     /// Spearman correlation of the scores with the held-out errors of the same combinations; `None` without held-out samples.
-    pub fn correlation_with_error(&self, predictor: &dyn Predictor, held_out: &HeldOut) -> Result<Option<f64>> {
+    pub fn correlation_with_error(&self, model: &dyn Model, held_out: &HeldOut) -> Result<Option<f64>> {
         if held_out.rows.is_empty() {
             return Ok(None);
         }
-        let HeldOut { dataset, rows, batch_size, device } = *held_out;
-        let evaluation = evaluate_combinations(predictor, dataset, rows, &self.candidates, batch_size, device)?;
+        let HeldOut { source, rows, batch_size, device } = *held_out;
+        let evaluation = evaluate(model, source, rows, &self.candidates, batch_size, device)?;
         let scores = self.scores();
         let pairs = evaluation.combinations.iter().filter_map(|c| {
             let score = scores[self.candidates.iter().position(|s| *s == c.subset)?]?;
-            Some((score, 1.0 - c.metrics.accuracy))
+            Some((score, evaluation.error(c)))
         });
         let (scores, errors): (Vec<f64>, Vec<f64>) = pairs.unzip();
         Ok(rank_correlation(&scores, &errors))
@@ -155,11 +154,6 @@ fn default_hard_count(modalities: usize) -> usize {
         3 => 3,
         _ => ((1usize << modalities) - 1).div_ceil(4).min(16),
     }
-}
-
-/// `KL(a ‖ b)` of two distributions, in nats.
-fn divergence(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(p, q)| if *p > 0.0 { p * (p.ln() - q.max(f64::MIN_POSITIVE).ln()) } else { 0.0 }).sum()
 }
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! Values computed with PyTorch in f64 (`cargo xtask golden` checks the same operations on fresh inputs).
 
 use candle_core::{DType, Device, Tensor, Var};
-use dmrnet::{HardLoss, gaussian_kl, hard_combination_loss, reparameterize};
+use dmrnet::{HardLoss, gaussian_kl, reparameterize};
 use mm_core::Result;
 use mm_testing::assert_close;
+
+/// From logits and labels, as the cases have them.
+fn hard_combination_loss(logits: &Tensor, labels: &Tensor, hard: &Tensor, form: HardLoss) -> mm_core::Result<Tensor> {
+    dmrnet::hard_combination_loss(&mm_core::loss::cross_entropy_per_sample(logits, labels)?, hard, form)
+}
 
 fn fill(key: u64, shape: &[usize], scale: f64) -> Var {
     Var::from_tensor(&mm_testing::fill(key, shape, scale, 0.0).to_dtype(DType::F32).unwrap()).unwrap()

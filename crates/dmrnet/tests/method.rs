@@ -2,22 +2,21 @@
 
 use candle_core::{Device, Tensor};
 use dmrnet::*;
-use mm_core::data::{Batch, Dataset, InputSpec, Schema, TableDataset, Target};
+use mm_core::data::{Batch, InputSpec, Schema, Source, TableDataset, Target};
 use mm_core::encoder::EncoderConfig;
 use mm_core::fusion::TrunkConfig;
 use mm_core::missing::MissingPattern;
-use mm_core::nn::Parameters;
-use mm_core::predict::{Predictions, Predictor};
-use mm_core::train::{CheckpointConfig, HeldOut, Losses, Method, Progress, Step, TrainConfig, fit};
-use mm_core::{Error, Modalities, Presence, Result, Subset, rng};
-use mm_testing::{bits, parameter_bits, patterns};
+use mm_core::recipe::{Recipe, Setup};
+use mm_core::train::{CheckpointConfig, HeldOut, Losses, Method, Step, TrainConfig};
+use mm_core::{Error, Modalities, Model, Presence, Result, Subset, rng};
+use mm_testing::{bits, fit, parameter_bits, patterns, with_presence, with_values};
 
 const CLASSES: usize = 3;
 const WIDTHS: [usize; 3] = [8, 12, 6];
 
 fn schema() -> Schema {
-    let names = (0..CLASSES).map(|c| c.to_string()).collect();
-    Schema::new(Modalities::new(["a", "b", "c"]).unwrap(), WIDTHS.map(InputSpec::vector).to_vec(), Target::Classes(names)).unwrap()
+    let names = (0..CLASSES).map(|c| c.to_string());
+    Schema::new(Modalities::new(["a", "b", "c"]).unwrap(), WIDTHS.map(InputSpec::vector).to_vec(), Target::of_classes(names)).unwrap()
 }
 
 /// Every fifth sample lacks sensor `c`.
@@ -31,13 +30,13 @@ fn subset(indices: &[usize]) -> Subset {
 
 fn small() -> DmrnetConfig {
     let mut config = DmrnetConfig { warm_up_epochs: 3, ..DmrnetConfig::default() };
-    config.network.encoder = Some(EncoderConfig::Mlp { widths: vec![12, 8] });
+    config.network.encoder = Some(EncoderConfig::mlp([12, 8]));
     config.network.trunk = TrunkConfig::Mlp { widths: vec![16, 10] };
     config
 }
 
 fn build(config: &DmrnetConfig) -> Dmrnet {
-    Dmrnet::builder(schema()).config(config.clone()).seed(1).build().unwrap()
+    Dmrnet::new(config.clone(), &Setup::new(&schema()).seed(1)).unwrap()
 }
 
 fn train_config(epochs: usize) -> TrainConfig {
@@ -47,7 +46,7 @@ fn train_config(epochs: usize) -> TrainConfig {
 fn trained(config: &DmrnetConfig, epochs: usize) -> (Dmrnet, Vec<String>) {
     let (train, validation): (Vec<usize>, Vec<usize>) = (0..300).partition(|row| row % 5 < 3 || row % 10 == 4);
     let mut model = build(config);
-    let outcome = fit(&mut model, &dataset(300), &train, &validation, &train_config(epochs), None, &Progress::hidden()).unwrap();
+    let outcome = fit(&mut model, &dataset(300), &train, &validation, &train_config(epochs), None).unwrap();
     (model, outcome.notes)
 }
 
@@ -69,8 +68,8 @@ fn learns_and_mines_the_combination_that_is_hard() -> Result<()> {
         let (model, notes) = trained(&DmrnetConfig { mining, ..small() }, 20);
         let test = batch(600);
         let good = Presence::uniform(subset(&[0]), 600);
-        let predicted = model.predict(&test.with_presence(good)?)?.argmax(1)?.to_vec1::<u32>()?;
-        let right = predicted.iter().zip(test.labels.to_vec1::<u32>()?).filter(|(p, l)| **p == *l).count();
+        let predicted = model.deployed().predict(&test.inputs().with_presence(good)?)?.prediction.argmax(1)?.to_vec1::<u32>()?;
+        let right = predicted.iter().zip(test.targets().values().to_vec1::<u32>()?).filter(|(p, l)| **p == *l).count();
         assert!(right > 540, "{mining:?}: {right} of 600 by sensor a");
         assert_eq!(model.mined().hard()[0], Subset::single(2), "{mining:?}: {:?}", model.mined());
         assert_eq!(model.mined().hard().len(), 3);
@@ -108,21 +107,13 @@ fn the_extra_loss_begins_after_the_warm_up_and_acts_on_hard_combinations() {
 fn redrawn_samples_see_only_the_hard_combination() {
     let hard_c = DmrnetConfig { hard_combinations: Some(vec!["c".into()]), ..small() };
     let hard = |change: usize| -> f32 {
-        let mut batch = batch(40);
+        let batch = batch(40);
         // Samples without `c` keep what they have, so only complete ones can show that `a` and `b` are not looked at.
-        let rows: Vec<u32> = (0..40).filter(|i| i % 5 != 4).collect();
-        let index = Tensor::new(rows.as_slice(), &Device::Cpu).unwrap();
-        batch.inputs = batch.inputs.iter().map(|x| Some(x.as_ref().unwrap().index_select(&index, 0).unwrap())).collect();
-        batch = Batch::new(
-            batch.inputs,
-            Presence::uniform(Subset::full(3), 32),
-            batch.labels.index_select(&index, 0).unwrap(),
-            (0..32).collect(),
-        )
-        .unwrap();
+        let rows: Vec<usize> = (0..40).filter(|i| i % 5 != 4).collect();
+        let batch = batch.select(&rows).unwrap();
         // Readings of other samples; the batch normalisation behind would undo a change of scale.
         let turned = Tensor::new((0..32).rev().collect::<Vec<u32>>().as_slice(), &Device::Cpu).unwrap();
-        batch.inputs[change] = batch.inputs[change].as_ref().map(|x| x.index_select(&turned, 0).unwrap());
+        let batch = with_values(&batch, change, batch.inputs().at(change).unwrap().values.index_select(&turned, 0).unwrap());
         terms(&mut build(&DmrnetConfig { missing: MissingPattern::Natural, ..hard_c.clone() }), &batch, &step(3))[2].1
     };
     assert_eq!(hard(0), hard(1));
@@ -179,31 +170,32 @@ fn the_kl_term_pulls_only_where_it_is_attached() -> Result<()> {
 fn prediction_uses_the_mean_and_no_randomness() -> Result<()> {
     let (model, _) = trained(&small(), 3);
     let test = batch(50);
-    let logits = model.predict(&test)?;
-    assert_eq!(bits(&logits), bits(&model.predict(&test)?));
-    let distribution = model.distribution(&test)?;
-    assert_eq!(bits(&logits), bits(&model.network().head().forward(&distribution.mean)?));
+    let logits = model.deployed().predict(test.inputs())?.prediction;
+    assert_eq!(bits(&logits), bits(&model.deployed().predict(test.inputs())?.prediction));
+    let distribution = model.deployed().distribution(test.inputs())?;
+    assert_eq!(bits(&logits), bits(&model.deployed().network().head().forward(&distribution.mean)?));
     let variance = distribution.mean_variance()?.to_vec1::<f32>()?;
     assert!(variance.len() == 50 && variance.iter().all(|v| *v > 0.0));
-    let clamped = Dmrnet::builder(schema()).config(DmrnetConfig { clamp_log_var: Some(0.01), ..small() }).seed(1).build()?;
-    let largest = clamped.distribution(&test)?.log_var.abs()?.max_all()?.to_scalar::<f32>()?;
+    let clamped = Dmrnet::new(DmrnetConfig { clamp_log_var: Some(0.01), ..small() }, &Setup::new(&schema()).seed(1))?;
+    let largest = clamped.deployed().distribution(test.inputs())?.log_var.abs()?.max_all()?.to_scalar::<f32>()?;
     assert!(largest <= 0.01, "{largest}");
     Ok(())
 }
 
 #[test]
 fn combinations_from_one_run_equal_predictions_of_each() -> Result<()> {
-    let (model, _) = trained(&small(), 3);
+    let (method, _) = trained(&small(), 3);
+    let model = method.deployed();
     let rows: Vec<usize> = (0..60).filter(|i| i % 5 != 4).collect();
     let batch = dataset(60).batch(&rows, &Device::Cpu)?;
     let subsets: Vec<Subset> = Subset::all_non_empty(3).collect();
-    let all = model.predict_combinations(&batch, &subsets)?;
-    assert_eq!((all.logits.dims(), all.encoder_passes), ([7, rows.len(), CLASSES].as_slice(), 3));
+    let all = model.predict_combinations(batch.inputs(), &subsets)?;
+    assert_eq!((all.dims(), model.encode(batch.inputs())?.encoder_passes), ([7, rows.len(), CLASSES].as_slice(), 3));
     for (i, &subset) in subsets.iter().enumerate() {
-        let alone = model.predict(&batch.with_presence(Presence::uniform(subset, rows.len()))?)?;
-        assert!((all.logits.get(i)? - alone)?.abs()?.max_all()?.to_scalar::<f32>()? < 1e-4, "{subset:?}");
+        let alone = model.predict(&batch.inputs().with_presence(Presence::uniform(subset, rows.len()))?)?.prediction;
+        assert!((all.get(i)? - alone)?.abs()?.max_all()?.to_scalar::<f32>()? < 1e-4, "{subset:?}");
     }
-    assert!(model.predict_combinations(&batch, &[]).is_err());
+    assert!(model.predict_combinations(batch.inputs(), &[]).is_err());
     Ok(())
 }
 
@@ -211,17 +203,17 @@ fn combinations_from_one_run_equal_predictions_of_each() -> Result<()> {
 fn what_an_absent_modality_holds_changes_nothing() -> Result<()> {
     let (model, _) = trained(&small(), 3);
     let full = batch(60);
-    let batch = full.with_presence(Presence::uniform(subset(&[0, 2]), 60).intersection(&full.presence)?)?;
-    let input = batch.inputs[1].as_ref().unwrap();
+    let batch = with_presence(&full, Presence::uniform(subset(&[0, 2]), 60).intersection(full.presence())?);
+    let input = &batch.inputs().at(1).unwrap().values;
     let noise = rng::standard_normal(&mut rng::stream(3, "n", &[]), input.elem_count());
     let noise = (Tensor::from_vec(noise, input.shape(), &Device::Cpu)? * 100.0)?;
-    let (expected, spread) = (bits(&model.predict(&batch)?), bits(&model.distribution(&batch)?.log_var));
+    let (expected, spread) =
+        (bits(&model.deployed().predict(batch.inputs())?.prediction), bits(&model.deployed().distribution(batch.inputs())?.log_var));
     let mut losses = Vec::new();
     for content in [input.zeros_like()?, noise, Tensor::full(f32::NAN, input.shape(), &Device::Cpu)?] {
-        let mut changed = batch.clone();
-        changed.inputs[1] = Some(content);
-        assert_eq!(bits(&model.predict(&changed)?), expected);
-        assert_eq!(bits(&model.distribution(&changed)?.log_var), spread);
+        let changed = with_values(&batch, 1, content);
+        assert_eq!(bits(&model.deployed().predict(changed.inputs())?.prediction), expected);
+        assert_eq!(bits(&model.deployed().distribution(changed.inputs())?.log_var), spread);
         // Training too, in the extra loss as well.
         let config = DmrnetConfig { hard_combinations: Some(vec!["b".into(), "c".into()]), ..small() };
         losses.push(terms(&mut build(&config), &changed, &step(3)));
@@ -235,7 +227,8 @@ fn what_an_absent_modality_holds_changes_nothing() -> Result<()> {
 #[test]
 fn masks_are_uniform_over_the_combinations() -> Result<()> {
     let natural = Presence::uniform(Subset::full(3), 70_000);
-    let draw = || DmrnetConfig::default().missing.draw(&natural, &schema().modalities, &mut step(0).rng("missing"));
+    let ids: Vec<u64> = (0..70_000).collect();
+    let draw = || DmrnetConfig::default().missing.draw(&natural, &schema().modalities, &ids, &step(0).draws("missing"));
     let drawn = draw()?;
     for subset in Subset::all_non_empty(3) {
         let count = drawn.subsets().iter().filter(|s| **s == subset).count();
@@ -248,26 +241,16 @@ fn masks_are_uniform_over_the_combinations() -> Result<()> {
 #[test]
 fn same_seed_same_bytes() {
     let (a, b) = (trained(&small(), 5).0, trained(&small(), 5).0);
-    assert_eq!(parameter_bits(a.parameters()), parameter_bits(b.parameters()));
+    assert_eq!(parameter_bits(&a.parameters()), parameter_bits(&b.parameters()));
     assert_eq!(a.mined(), b.mined());
-    let other = Dmrnet::builder(schema()).config(small()).seed(2).build().unwrap();
-    assert_ne!(parameter_bits(other.parameters()), parameter_bits(build(&small()).parameters()));
+    let other = Dmrnet::new(small(), &Setup::new(&schema()).seed(2)).unwrap();
+    assert_ne!(parameter_bits(&other.parameters()), parameter_bits(&build(&small()).parameters()));
 }
 
 /// Stops in front of the first step of an epoch, as a killed process does.
 struct Interrupted {
     model: Dmrnet,
     epoch: usize,
-}
-
-impl Predictor for Interrupted {
-    fn predict(&self, batch: &Batch) -> Result<Tensor> {
-        self.model.predict(batch)
-    }
-
-    fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
-        self.model.predict_combinations(batch, subsets)
-    }
 }
 
 impl Method for Interrupted {
@@ -279,8 +262,12 @@ impl Method for Interrupted {
         self.model.end_of_epoch(epoch, held_out)
     }
 
-    fn parameters(&self) -> &Parameters {
-        self.model.parameters()
+    fn model(&self) -> &dyn Model {
+        self.model.model()
+    }
+
+    fn into_model(self: Box<Self>) -> Box<dyn Model> {
+        unreachable!("the run is interrupted")
     }
 
     fn state(&self) -> serde_json::Value {
@@ -299,16 +286,16 @@ fn a_resumed_run_is_the_uninterrupted_one() -> Result<()> {
     for (supervision, mining) in [(HardSupervision::Redraw, MiningScore::TrainingLoss), (HardSupervision::Drawn, MiningScore::Variance)] {
         let config = DmrnetConfig { supervision, mining, ..small() };
         let mut whole = build(&config);
-        let expected = fit(&mut whole, &data, &rows, &validation, &train_config(6), None, &Progress::hidden())?;
+        let expected = fit(&mut whole, &data, &rows, &validation, &train_config(6), None)?;
         for epoch in [2, 4] {
             let folder = tempfile::tempdir().unwrap();
             let checkpoints = CheckpointConfig { folder: folder.path().into(), every_seconds: 0.0, fingerprint: "test".into() };
             let mut first = Interrupted { model: build(&config), epoch };
-            assert!(fit(&mut first, &data, &rows, &validation, &train_config(6), Some(&checkpoints), &Progress::hidden()).is_err());
+            assert!(fit(&mut first, &data, &rows, &validation, &train_config(6), Some(&checkpoints)).is_err());
             let mut second = build(&config);
-            let outcome = fit(&mut second, &data, &rows, &validation, &train_config(6), Some(&checkpoints), &Progress::hidden())?;
+            let outcome = fit(&mut second, &data, &rows, &validation, &train_config(6), Some(&checkpoints))?;
             assert_eq!((outcome.history, outcome.notes), (expected.history.clone(), expected.notes.clone()));
-            assert_eq!(parameter_bits(second.parameters()), parameter_bits(whole.parameters()));
+            assert_eq!(parameter_bits(&second.parameters()), parameter_bits(&whole.parameters()));
             assert_eq!(second.mined(), whole.mined());
         }
     }
@@ -350,12 +337,18 @@ fn a_saved_model_predicts_the_same_and_foreign_state_is_refused() -> Result<()> 
     let (model, _) = trained(&small(), 4);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("model.safetensors");
-    model.parameters().save(&file, |name| model.is_deployed(name))?;
+    model.parameters().save(&file, |_| true)?;
     assert_eq!(tensor_names(&file), DEPLOYED);
-    let loaded = Dmrnet::builder(schema()).config(small()).seed(7).build()?;
+    let loaded = Dmrnet::new(small(), &Setup::new(&schema()).seed(7))?;
     loaded.parameters().load(&file)?;
-    assert_eq!(bits(&loaded.predict(&batch(30))?), bits(&model.predict(&batch(30))?));
-    assert_eq!(bits(&loaded.distribution(&batch(30))?.log_var), bits(&model.distribution(&batch(30))?.log_var));
+    assert_eq!(
+        bits(&loaded.deployed().predict(batch(30).inputs())?.prediction),
+        bits(&model.deployed().predict(batch(30).inputs())?.prediction)
+    );
+    assert_eq!(
+        bits(&loaded.deployed().distribution(batch(30).inputs())?.log_var),
+        bits(&model.deployed().distribution(batch(30).inputs())?.log_var)
+    );
     let mut loaded = loaded;
     assert!(matches!(loaded.restore(&serde_json::json!({"candidates": 3})), Err(Error::Data(_))));
     let foreign = serde_json::json!({"candidates": [1, 2], "sums": [0.0, 0.0], "counts": [0, 0], "hard": []});
@@ -376,11 +369,13 @@ fn settings_that_cannot_work_are_refused() {
         ("missing.rates", DmrnetConfig { missing: MissingPattern::Rates([("d".to_string(), 0.5)].into()), ..small() }),
     ];
     for (name, config) in bad {
-        let error = Dmrnet::builder(schema()).config(config).build().err();
+        let error = Dmrnet::new(config, &Setup::new(&schema())).err();
         assert!(matches!(&error, Some(Error::Config { field, .. }) if field == name), "{name}: {error:?}");
     }
-    let one = Schema::new(Modalities::new(["a"]).unwrap(), vec![InputSpec::vector(3)], Target::Classes(vec!["x".into()])).unwrap();
-    assert!(matches!(Dmrnet::builder(one).build().err(), Some(Error::Config { field, .. }) if field == "modalities"));
+    let one = Schema::new(Modalities::new(["a"]).unwrap(), vec![InputSpec::vector(3)], Target::of_classes(["x"])).unwrap();
+    assert!(
+        matches!(Dmrnet::new(DmrnetConfig::default(), &Setup::new(&one)).err(), Some(Error::Config { field, .. }) if field == "modalities")
+    );
     DmrnetConfig::published().validate().unwrap();
     assert!(serde_json::from_str::<DmrnetConfig>(r#"{"beta": 0.5, "bet": 1}"#).is_err());
     let written: DmrnetConfig = serde_json::from_str(r#"{"mining": "per_sample_kl", "supervision": "drawn"}"#).unwrap();
@@ -388,9 +383,9 @@ fn settings_that_cannot_work_are_refused() {
     // Held-out samples are needed for one of the scores only, and the message says so.
     let mut model = build(&DmrnetConfig { mining: MiningScore::PerSampleKl, ..small() });
     let rows: Vec<usize> = (0..100).collect();
-    let error = fit(&mut model, &dataset(100), &rows, &[], &train_config(4), None, &Progress::hidden()).unwrap_err();
+    let error = fit(&mut model, &dataset(100), &rows, &[], &train_config(4), None).unwrap_err();
     assert!(matches!(&error, Error::Config { field, problem } if field == "mining" && problem.contains("training_loss")), "{error}");
-    fit(&mut build(&small()), &dataset(100), &rows, &[], &train_config(4), None, &Progress::hidden()).unwrap();
+    fit(&mut build(&small()), &dataset(100), &rows, &[], &train_config(4), None).unwrap();
 }
 
 /// The published score does not find the poor sensor here: alone, it has the smallest variance of the three, not the largest.
@@ -399,8 +394,8 @@ fn variance_is_smallest_where_the_evidence_is_poor() -> Result<()> {
     let rows: Vec<usize> = (0..180).collect();
     for seed in 0..3 {
         let observed = DmrnetConfig { mining: MiningScore::Variance, warm_up_epochs: 20, supervision: HardSupervision::Drawn, ..small() };
-        let mut model = Dmrnet::builder(schema()).config(observed).seed(seed).build()?;
-        fit(&mut model, &dataset(180), &rows, &[], &TrainConfig { seed, ..train_config(20) }, None, &Progress::hidden())?;
+        let mut model = Dmrnet::new(observed, &Setup::new(&schema()).seed(seed))?;
+        fit(&mut model, &dataset(180), &rows, &[], &TrainConfig { seed, ..train_config(20) }, None)?;
         let scores = model.mined().scores();
         let of_single = [0, 1, 2].map(|m| scores[model.mined().candidates().iter().position(|c| *c == subset(&[m])).unwrap()].unwrap());
         assert!(of_single[2] < of_single[0] && of_single[2] < of_single[1], "seed {seed}: {of_single:?}");

@@ -1,18 +1,24 @@
 //! Several networks, each for a fixed combination: late fusion, and one model per combination.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use candle_nn::Init;
 use candle_nn::ops::softmax;
-use mm_core::data::{Batch, Schema};
+use mm_core::data::{Batch, Inputs, Schema};
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
-use mm_core::loss::cross_entropy;
+use mm_core::model::{Encoded, Output};
 use mm_core::nn::{Mode, Parameters};
-use mm_core::predict::{Predictions, Predictor};
+use mm_core::recipe::{Recipe, RecipeCost, Setup};
+use mm_core::teacher::Teacher;
 use mm_core::train::{Losses, Method, Step};
-use mm_core::{Error, Modalities, Presence, Result, Subset};
+use mm_core::{Error, Modalities, Model, Presence, Result, Subset};
+use serde::{Deserialize, Serialize};
+
+/// More networks than memory holds: ten sensors have 1023 combinations.
+const MOST_NETWORKS: usize = 1024;
 
 /// How the members of an [`Ensemble`] predict together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Combine {
     /// Mean of the probabilities of the members whose modalities are present.
     Average,
@@ -20,8 +26,108 @@ pub enum Combine {
     Exact,
 }
 
+/// Settings of an [`Ensemble`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnsembleConfig {
+    /// The network of each member.
+    #[serde(default)]
+    pub network: NetworkConfig,
+    /// How the members predict together.
+    pub combine: Combine,
+    /// The combination of each member, such as `["rgb", "rgb+depth"]`. By default, those that are averaged have one modality each, and
+    /// those that are not are one for each combination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combinations: Option<Vec<String>>,
+}
+
+impl EnsembleConfig {
+    /// One network for each single modality, averaged.
+    pub fn late_fusion() -> Self {
+        Self { network: NetworkConfig::default(), combine: Combine::Average, combinations: None }
+    }
+
+    /// One network for each combination, used for exactly that.
+    pub fn per_combination() -> Self {
+        Self { combine: Combine::Exact, ..Self::late_fusion() }
+    }
+
+    /// The combination of each member.
+    pub fn members(&self, modalities: &Modalities) -> Result<Vec<Subset>> {
+        let count = modalities.len();
+        let wanted = match (&self.combinations, self.combine) {
+            (Some(names), _) => names.len(),
+            (None, Combine::Average) => count,
+            (None, Combine::Exact) => (1 << count) - 1,
+        };
+        if wanted > MOST_NETWORKS {
+            return Err(Error::config(
+                "options.combinations",
+                format!(
+                    "this trains a network for each of {wanted} combinations of {count} sensors, at most {MOST_NETWORKS} are possible; \
+                     name those it is to train: options = {{ combinations = [\"{}\", \"full\"] }}",
+                    modalities.names().join("\", \"")
+                ),
+            ));
+        }
+        match (&self.combinations, self.combine) {
+            (Some(names), _) => modalities.parse_distinct(names).map_err(|error| match error {
+                Error::Modality(problem) => Error::config("options.combinations", problem),
+                other => other,
+            }),
+            (None, Combine::Average) => Ok((0..count).map(Subset::single).collect()),
+            (None, Combine::Exact) => Ok(Subset::all_non_empty(count).collect()),
+        }
+    }
+}
+
+impl Recipe for EnsembleConfig {
+    const FAMILY: &'static str = "ensemble";
+    type Model = EnsembleModel;
+    type Method = Ensemble;
+
+    fn model(&self, setup: &Setup) -> Result<EnsembleModel> {
+        EnsembleModel::new(self, setup)
+    }
+
+    fn method(&self, setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<Ensemble> {
+        Ensemble::new(self, setup)
+    }
+
+    fn network(&self) -> &NetworkConfig {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut NetworkConfig {
+        &mut self.network
+    }
+
+    fn check_samples(&self, modalities: &Modalities, train: &Presence, _validation: &Presence) -> Result<()> {
+        check_training(modalities, &self.members(modalities)?, train)
+    }
+
+    fn cost(&self, modalities: &Modalities) -> Result<RecipeCost> {
+        Ok(RecipeCost { networks: self.members(modalities)?, ..RecipeCost::of_one_network(modalities) })
+    }
+}
+
+/// Refuses training samples of which no two have all modalities of any one of `subsets`.
+fn check_training(modalities: &Modalities, subsets: &[Subset], train: &Presence) -> Result<()> {
+    let samples = |subset: &Subset| train.subsets().iter().filter(|has| subset.is_subset_of(**has)).count();
+    match subsets.iter().any(|subset| samples(subset) >= 2) {
+        true => Ok(()),
+        false => {
+            let names: Vec<String> = subsets.iter().take(8).map(|&subset| modalities.format(subset)).collect();
+            let (count, names) = (train.len(), names.join(", "));
+            let problem = format!("no two of {count} training samples have all of one of {names}: there is nothing to train on");
+            Err(Error::config("combinations", problem))
+        }
+    }
+}
+
 struct Member {
     subset: Subset,
+    schema: Schema,
     network: FusionNetwork,
     /// How many batches it was trained on, a number. Stored with the weights: a member that never met two samples of a batch with all its
     /// modalities must not predict.
@@ -32,77 +138,70 @@ impl Member {
     fn batches(&self) -> Result<f32> {
         Ok(self.batches.to_scalar()?)
     }
+
+    /// The samples that have every modality of the member, reduced to those modalities; `None` if they are fewer than two.
+    fn complete_samples(&self, batch: &Batch) -> Result<Option<Batch>> {
+        let has = batch.presence().subsets();
+        let complete: Vec<usize> = (0..batch.len()).filter(|&i| self.subset.is_subset_of(has[i])).collect();
+        let selected = match complete.len() {
+            // Batch statistics need two samples.
+            0 | 1 => return Ok(None),
+            n if n == batch.len() => batch.clone(),
+            _ => batch.select(&complete)?,
+        };
+        Ok(Some(selected.with_inputs(self.restricted(selected.inputs())?)?))
+    }
+
+    /// Only its modalities; the caller makes sure that every row has them or does not use the others.
+    fn restricted(&self, inputs: &Inputs) -> Result<Inputs> {
+        let modalities = &self.schema.modalities;
+        inputs.restricted(modalities, Presence::uniform(modalities.full(), inputs.len()))
+    }
+
+    /// Probabilities `[batch, classes]`; rows of samples that lack one of its modalities have no meaning. `None` if that is all.
+    fn probabilities(&self, inputs: &Inputs, mode: Mode) -> Result<Option<Tensor>> {
+        if self.subset.indices().any(|m| inputs.at(m).is_none()) {
+            return Ok(None);
+        }
+        let restricted = self.restricted(inputs)?;
+        let output = self.network.forward(&restricted, restricted.presence(), mode)?;
+        Ok(Some(softmax(&output.prediction.detach(), 1)?))
+    }
 }
 
-/// Networks that never see each other, trained side by side: the sum of their losses has the gradient of each alone.
+/// Networks for fixed combinations that predict together.
 ///
-/// Parameters of the member for `rgb+depth` live under `rgb+depth.`. A member is trained on the samples that have all its modalities; one
-/// that never met two of them in a batch supports nothing.
-pub struct Ensemble {
-    modalities: Modalities,
+/// Parameters of the member for `rgb+depth` live under `rgb+depth.`. One that never met two samples in a batch supports nothing.
+pub struct EnsembleModel {
+    schema: Schema,
     parameters: Parameters,
     members: Vec<Member>,
     combine: Combine,
+    mode: Mode,
 }
 
-impl Ensemble {
-    /// One network for each single modality, averaged.
-    pub fn late_fusion(network: &NetworkConfig, schema: &Schema, seed: u64, device: &Device) -> Result<Self> {
-        let singles: Vec<Subset> = (0..schema.modalities.len()).map(Subset::single).collect();
-        Self::new(network, schema, &singles, Combine::Average, seed, device)
-    }
-
-    /// One network for each of `subsets`, used for exactly that combination.
-    pub fn per_combination(network: &NetworkConfig, schema: &Schema, subsets: &[Subset], seed: u64, device: &Device) -> Result<Self> {
-        Self::new(network, schema, subsets, Combine::Exact, seed, device)
-    }
-
-    /// Refuses training samples of which no two have all modalities of any one of `subsets`.
-    pub fn check_training(modalities: &Modalities, subsets: &[Subset], train: &Presence) -> Result<()> {
-        let samples = |subset: &Subset| train.subsets().iter().filter(|has| subset.is_subset_of(**has)).count();
-        match subsets.iter().any(|subset| samples(subset) >= 2) {
-            true => Ok(()),
-            false => {
-                let names: Vec<String> = subsets.iter().take(8).map(|&subset| modalities.format(subset)).collect();
-                let (count, names) = (train.len(), names.join(", "));
-                let problem = format!("no two of {count} training samples have all of one of {names}: there is nothing to train on");
-                Err(Error::config("combinations", problem))
-            }
-        }
-    }
-
-    fn new(config: &NetworkConfig, schema: &Schema, subsets: &[Subset], combine: Combine, seed: u64, device: &Device) -> Result<Self> {
-        if subsets.is_empty() {
-            return Err(Error::config("combinations", "an ensemble needs at least one combination"));
-        }
-        let parameters = Parameters::new(seed, device);
+impl EnsembleModel {
+    fn new(config: &EnsembleConfig, setup: &Setup) -> Result<Self> {
+        let (schema, parameters) = (setup.schema(), setup.parameters());
+        let subsets = config.members(&schema.modalities)?;
         let member = |&subset: &Subset| {
             let schema_of = restrict_schema(schema, subset)?;
-            let mut config = config.clone();
-            config.encoders.retain(|name, _| schema_of.modalities.names().contains(name));
+            let mut network = config.network.clone();
+            network.encoders.retain(|name, _| schema_of.modalities.names().contains(name));
             let vb = parameters.builder().pp(schema.modalities.format(subset));
-            // Named as such counts are in PyTorch: nothing that is learnt.
-            let batches = Var::from_tensor(&vb.get_with_hints((), "num_batches_tracked", Init::Const(0.0))?)?;
-            Ok(Member { subset, network: FusionNetwork::new(&config, &schema_of, vb)?, batches })
+            // Named as such counts are in PyTorch: nothing that is learnt. A tensor of the store is its variable.
+            vb.get_with_hints((), BATCHES, Init::Const(0.0))?;
+            let batches = parameters.variable(&format!("{}.{BATCHES}", schema.modalities.format(subset)));
+            let batches = batches.ok_or_else(|| Error::Data("a variable that was just made is gone".into()))?;
+            let network = FusionNetwork::new(&network, &schema_of, vb)?;
+            Ok(Member { subset, schema: schema_of, network, batches })
         };
         let members = subsets.iter().map(member).collect::<Result<_>>()?;
-        Ok(Self { modalities: schema.modalities.clone(), members, parameters, combine })
-    }
-
-    /// Log-probabilities of one member, `[batch, classes]`.
-    fn probabilities(member: &Member, batch: &Batch) -> Result<Tensor> {
-        if member.subset.indices().any(|m| batch.inputs.get(m).is_none_or(Option::is_none)) {
-            // No sample has all its modalities: no row of the result has a meaning.
-            let classes = member.network.head().weight().dim(0)?;
-            return Ok(Tensor::full(1.0 / classes as f32, (batch.len(), classes), batch.device())?);
-        }
-        let presence = Presence::uniform(Subset::full(member.subset.len()), batch.len());
-        let restricted = restrict_batch(batch, member.subset)?;
-        Ok(softmax(&member.network.forward(&restricted, &presence, Mode::Eval)?.logits.detach(), 1)?)
+        Ok(Self { schema: schema.clone(), parameters, members, combine: config.combine, mode: Mode::Eval })
     }
 
     fn untrained(&self, subset: Subset) -> Error {
-        Error::Modality(format!("no member was trained for the combination {}", self.modalities.format(subset)))
+        Error::Modality(format!("no member was trained for the combination {}", self.schema.modalities.format(subset)))
     }
 
     /// For each combination, the trained members that speak for it.
@@ -114,6 +213,86 @@ impl Ensemble {
         let speaks = |member: &Member| fits(member) && member.batches().is_ok_and(|batches| batches > 0.0);
         (0..self.members.len()).filter(|&i| speaks(&self.members[i])).collect()
     }
+
+    /// Log-probabilities of a combination, which are logits of the averaged distribution: `[batch, classes]`.
+    fn averaged(&self, encoded: &Encoded, subset: Subset) -> Result<Tensor> {
+        let speakers = self.speakers(subset);
+        if speakers.is_empty() {
+            return Err(self.untrained(subset));
+        }
+        let mut sum: Option<Tensor> = None;
+        for probabilities in speakers.iter().filter_map(|&i| encoded.tensors.get(i).and_then(Option::as_ref)) {
+            sum = Some(match sum {
+                Some(sum) => (sum + probabilities)?,
+                None => probabilities.clone(),
+            });
+        }
+        match sum {
+            Some(sum) => Ok(((sum / speakers.len() as f64)? + 1e-12)?.log()?),
+            // No sample has all that the members read: no row of the result has a meaning.
+            None => {
+                let shape = (encoded.presence.len(), self.schema.target.task().outputs());
+                Ok(Tensor::zeros(shape, candle_core::DType::F32, self.parameters.device())?)
+            }
+        }
+    }
+}
+
+/// Name of the count of batches of a member.
+const BATCHES: &str = "num_batches_tracked";
+
+impl Model for EnsembleModel {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The probabilities of each member that is trained and whose modalities some sample has.
+    fn encode(&self, inputs: &Inputs) -> Result<Encoded> {
+        inputs.check_modalities(&self.schema.modalities)?;
+        let mut encoder_passes = 0;
+        let probabilities = self.members.iter().map(|member| {
+            // What no sample has completely is asked by nobody.
+            let wanted = inputs.presence().subsets().iter().any(|has| member.subset.is_subset_of(*has));
+            if !wanted || member.batches()? == 0.0 {
+                return Ok(None);
+            }
+            let probabilities = member.probabilities(inputs, self.mode)?;
+            encoder_passes += probabilities.as_ref().map_or(0, |_| member.subset.len());
+            Ok(probabilities)
+        });
+        let tensors = probabilities.collect::<Result<_>>()?;
+        Ok(Encoded { tensors, presence: inputs.presence().clone(), encoder_passes })
+    }
+
+    /// Each sample by its own combination, whose members must exist.
+    fn fuse(&self, encoded: &Encoded, presence: &Presence) -> Result<Output> {
+        encoded.check(presence)?;
+        let mut distinct: Vec<Subset> = presence.subsets().to_vec();
+        distinct.sort();
+        distinct.dedup();
+        let predictions = distinct.iter().map(|&subset| self.averaged(encoded, subset)).collect::<Result<Vec<_>>>()?;
+        if let [only] = predictions.as_slice() {
+            return Ok(Output::new(only.clone()));
+        }
+        let rows = presence.subsets().iter().enumerate().map(|(i, subset)| {
+            let position = distinct.iter().position(|s| s == subset).unwrap_or_default();
+            predictions[position].narrow(0, i, 1)
+        });
+        Ok(Output::new(Tensor::cat(&rows.collect::<candle_core::Result<Vec<_>>>()?, 0)?))
+    }
+
+    fn supports(&self, subset: Subset) -> bool {
+        !self.speakers(subset).is_empty()
+    }
+
+    fn freeze(&mut self) {
+        self.mode = Mode::Frozen;
+        self.parameters.freeze();
+    }
 }
 
 fn restrict_schema(schema: &Schema, subset: Subset) -> Result<Schema> {
@@ -122,84 +301,36 @@ fn restrict_schema(schema: &Schema, subset: Subset) -> Result<Schema> {
     Schema::new(Modalities::new(names)?, inputs, schema.target.clone())
 }
 
-/// Only the modalities of `subset`; the caller makes sure that every row has them or does not use the others.
-fn restrict_batch(batch: &Batch, subset: Subset) -> Result<Batch> {
-    let inputs: Vec<Option<Tensor>> = subset.indices().map(|m| batch.inputs.get(m).cloned().flatten()).collect();
-    if inputs.iter().any(Option::is_none) {
-        return Err(Error::Modality("no sample of the batch has a modality that this member needs".into()));
-    }
-    let mut restricted = batch.clone();
-    (restricted.inputs, restricted.presence) = (inputs, Presence::uniform(Subset::full(subset.len()), batch.len()));
-    Ok(restricted)
+/// Networks that never see each other, trained side by side: the sum of their losses has the gradient of each alone.
+///
+/// A member is trained on the samples that have all its modalities.
+pub struct Ensemble {
+    model: EnsembleModel,
 }
 
-/// The samples that have every modality of `subset`, reduced to those modalities; `None` if they are fewer than two.
-fn complete_samples(batch: &Batch, subset: Subset) -> Result<Option<Batch>> {
-    let complete: Vec<usize> = (0..batch.len()).filter(|&i| subset.is_subset_of(batch.presence.subsets()[i])).collect();
-    match complete.len() {
-        // Batch statistics need two samples.
-        0 | 1 => Ok(None),
-        n if n == batch.len() => restrict_batch(batch, subset).map(Some),
-        _ => restrict_batch(batch, subset)?.select(&complete).map(Some),
-    }
-}
-
-impl Predictor for Ensemble {
-    /// Each sample by its own combination, whose members must exist.
-    fn predict(&self, batch: &Batch) -> Result<Tensor> {
-        let mut distinct: Vec<Subset> = batch.presence.subsets().to_vec();
-        distinct.sort();
-        distinct.dedup();
-        if let Some(unsupported) = distinct.iter().find(|s| !self.supports(**s)) {
-            return Err(self.untrained(*unsupported));
-        }
-        let predictions = self.predict_combinations(batch, &distinct)?.logits;
-        let rows = batch.presence.subsets().iter().enumerate().map(|(i, subset)| {
-            let position = distinct.iter().position(|s| s == subset).unwrap_or_default();
-            predictions.get(position)?.narrow(0, i, 1)
-        });
-        Ok(Tensor::cat(&rows.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
-    }
-
-    fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
-        let mut cache: Vec<Option<Tensor>> = vec![None; self.members.len()];
-        let mut encoder_passes = 0;
-        let mut logits = Vec::with_capacity(subsets.len());
-        for &subset in subsets {
-            let speakers = self.speakers(subset);
-            let mut sum: Option<Tensor> = None;
-            for &i in &speakers {
-                let member = &self.members[i];
-                if cache[i].is_none() {
-                    cache[i] = Some(Self::probabilities(member, batch)?);
-                    encoder_passes += member.subset.len();
-                }
-                if let Some(p) = &cache[i] {
-                    sum = Some(match sum {
-                        Some(sum) => (sum + p)?,
-                        None => p.clone(),
-                    });
-                }
-            }
-            let sum = sum.ok_or_else(|| self.untrained(subset))?;
-            // Log-probabilities are logits of the averaged distribution.
-            logits.push(((sum / speakers.len() as f64)? + 1e-12)?.log()?);
-        }
-        Ok(Predictions { logits: Tensor::stack(&logits, 0)?, encoder_passes })
-    }
-
-    fn supports(&self, subset: Subset) -> bool {
-        !self.speakers(subset).is_empty()
+impl Ensemble {
+    /// An ensemble to be trained.
+    pub fn new(config: &EnsembleConfig, setup: &Setup) -> Result<Self> {
+        Ok(Self { model: EnsembleModel::new(config, setup)? })
     }
 }
 
 impl Method for Ensemble {
+    fn model(&self) -> &dyn Model {
+        &self.model
+    }
+
+    fn into_model(self: Box<Self>) -> Box<dyn Model> {
+        Box::new(self.model)
+    }
+
     fn loss(&mut self, batch: &Batch, _: &Step) -> Result<Losses> {
         let mut total: Option<Tensor> = None;
-        for member in &self.members {
-            let Some(complete) = complete_samples(batch, member.subset)? else { continue };
-            let logits = member.network.forward(&complete, &complete.presence, Mode::Train)?.logits;
-            let loss = cross_entropy(&logits, &complete.labels)?;
+        let task = self.model.schema.target.task();
+        for member in &self.model.members {
+            let Some(complete) = member.complete_samples(batch)? else { continue };
+            let output = member.network.forward(complete.inputs(), complete.presence(), Mode::Train)?;
+            let loss = task.loss(&output.prediction, complete.targets())?;
             member.batches.set(&(member.batches.as_detached_tensor() + 1.0)?)?;
             total = Some(match total {
                 Some(total) => (total + loss)?,
@@ -210,15 +341,16 @@ impl Method for Ensemble {
     }
 
     fn check_samples(&self, train: &Presence, _validation: &Presence) -> Result<()> {
-        let subsets: Vec<Subset> = self.members.iter().map(|member| member.subset).collect();
-        Self::check_training(&self.modalities, &subsets, train)
+        let subsets: Vec<Subset> = self.model.members.iter().map(|member| member.subset).collect();
+        check_training(&self.model.schema.modalities, &subsets, train)
     }
 
     fn remarks(&self) -> Vec<String> {
-        let batches: Vec<f32> = self.members.iter().map(|member| member.batches().unwrap_or_default()).collect();
+        let members = &self.model.members;
+        let batches: Vec<f32> = members.iter().map(|member| member.batches().unwrap_or_default()).collect();
         let most = batches.iter().copied().fold(0.0, f32::max);
         let remark = |(member, batches): (&Member, f32)| {
-            let name = self.modalities.format(member.subset);
+            let name = self.model.schema.modalities.format(member.subset);
             match batches {
                 0.0 => {
                     Some(format!("the network for {name} was never trained and does not predict: no batch had two samples with all of it"))
@@ -227,10 +359,6 @@ impl Method for Ensemble {
                 _ => None,
             }
         };
-        self.members.iter().zip(batches).filter_map(remark).collect()
-    }
-
-    fn parameters(&self) -> &Parameters {
-        &self.parameters
+        members.iter().zip(batches).filter_map(remark).collect()
     }
 }

@@ -1,16 +1,14 @@
 //! One network for all combinations: full-only training, modality dropout, mean imputation, logit distillation.
 
-use crate::imputation::predict_with_mean_imputation;
-use candle_core::{Device, Tensor};
-use mm_core::data::{Batch, Schema};
+use crate::BaselineModel;
+use mm_core::data::Batch;
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
-use mm_core::loss::{cross_entropy, softened_kl};
 use mm_core::missing::MissingPattern;
-use mm_core::nn::{Mode, Parameters};
-use mm_core::predict::{Predictions, Predictor};
+use mm_core::nn::Mode;
+use mm_core::recipe::{Recipe, RecipeCost, Setup};
 use mm_core::teacher::{CachedTeacher, DEFAULT_CACHE_MIB, Teacher};
 use mm_core::train::{Losses, Method, Step};
-use mm_core::{Error, Modalities, Presence, Result, Subset};
+use mm_core::{Error, Modalities, Model, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Fusion`].
@@ -61,9 +59,32 @@ impl FusionConfig {
     }
 }
 
-impl FusionConfig {
-    /// Refuses samples that training would stumble over.
-    pub fn check_samples(&self, modalities: &Modalities, train: &Presence) -> Result<()> {
+impl Recipe for FusionConfig {
+    const FAMILY: &'static str = "fusion";
+    type Model = BaselineModel;
+    type Method = Fusion;
+
+    fn model(&self, setup: &Setup) -> Result<BaselineModel> {
+        BaselineModel::new(self, setup)
+    }
+
+    fn method(&self, setup: &Setup, teacher: Option<Box<dyn Teacher>>) -> Result<Fusion> {
+        let fusion = Fusion::new(self.clone(), setup)?;
+        match &self.distillation {
+            Some(_) => Ok(fusion.with_teacher(Self::need(teacher)?)),
+            None => Ok(fusion),
+        }
+    }
+
+    fn network(&self) -> &NetworkConfig {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut NetworkConfig {
+        &mut self.network
+    }
+
+    fn check_samples(&self, modalities: &Modalities, train: &Presence, _validation: &Presence) -> Result<()> {
         let Some(fixed) = self.missing.fixed(modalities)? else { return self.missing.check_samples(train, modalities) };
         match train.subsets().iter().filter(|has| has.intersection(fixed).is_some()).count() {
             0 | 1 => Err(Error::config(
@@ -72,6 +93,15 @@ impl FusionConfig {
             )),
             _ => Ok(()),
         }
+    }
+
+    fn teacher_sees(&self, modalities: &Modalities) -> Result<Option<Subset>> {
+        Ok(self.distillation.map(|_| modalities.full()))
+    }
+
+    fn cost(&self, modalities: &Modalities) -> Result<RecipeCost> {
+        let step = if self.distillation.is_some() { 1.3 } else { 1.0 };
+        Ok(RecipeCost { step, ..RecipeCost::of_one_network(modalities) })
     }
 }
 
@@ -103,25 +133,18 @@ impl Default for DistillationConfig {
     }
 }
 
-/// A fusion network trained with cross entropy.
+/// A fusion network trained with the task's loss.
 pub struct Fusion {
     config: FusionConfig,
-    schema: Schema,
-    /// The modalities that training knows.
-    reads: Subset,
-    parameters: Parameters,
-    network: FusionNetwork,
+    model: BaselineModel,
     teacher: Option<CachedTeacher>,
 }
 
 impl Fusion {
-    /// A network with initial weights from `seed`.
-    pub fn new(config: FusionConfig, schema: &Schema, seed: u64, device: &Device) -> Result<Self> {
-        config.missing.check(&schema.modalities)?;
-        let reads = config.missing.fixed(&schema.modalities)?.unwrap_or(schema.modalities.full());
-        let parameters = Parameters::new(seed, device);
-        let network = FusionNetwork::new(&config.network, schema, parameters.builder())?;
-        Ok(Self { config, schema: schema.clone(), reads, parameters, network, teacher: None })
+    /// A network to be trained.
+    pub fn new(config: FusionConfig, setup: &Setup) -> Result<Self> {
+        let model = BaselineModel::new(&config, setup)?;
+        Ok(Self { config, model, teacher: None })
     }
 
     /// Gives it the teacher that `distillation` asks for.
@@ -131,53 +154,29 @@ impl Fusion {
         self
     }
 
-    /// What it reads of a combination; an error where that is nothing.
-    fn read(&self, subset: Subset) -> Result<Subset> {
-        subset.intersection(self.reads).ok_or_else(|| {
-            let (found, read) = (self.schema.modalities.format(subset), self.schema.modalities.format(self.reads));
-            Error::Modality(format!("{found} holds nothing that this model was trained on, which is {read}"))
-        })
-    }
-
     /// The network.
     pub fn network(&self) -> &FusionNetwork {
-        &self.network
+        self.model.network()
     }
 
-    /// The network alone: a trained one is a teacher.
-    pub fn into_network(self) -> FusionNetwork {
-        self.network
-    }
-}
-
-impl Predictor for Fusion {
-    fn predict(&self, batch: &Batch) -> Result<Tensor> {
-        let read: Vec<Subset> = batch.presence.subsets().iter().map(|&has| self.read(has)).collect::<Result<_>>()?;
-        let batch = &batch.with_presence(Presence::new(read))?;
-        match self.config.imputation {
-            Imputation::ZeroFeature => Ok(self.network.forward(batch, &batch.presence, Mode::Eval)?.logits.detach()),
-            Imputation::Mean => {
-                predict_with_mean_imputation(&self.network, &self.schema, batch, None).map(|p| p.logits.squeeze(0))?.map_err(Error::from)
-            }
-        }
-    }
-
-    fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
-        let read: Vec<Subset> = subsets.iter().map(|&subset| self.read(subset)).collect::<Result<_>>()?;
-        match self.config.imputation {
-            Imputation::ZeroFeature => self.network.predict_combinations(batch, &read),
-            Imputation::Mean => predict_with_mean_imputation(&self.network, &self.schema, batch, Some(&read)),
-        }
-    }
-
-    fn supports(&self, subset: Subset) -> bool {
-        subset.intersection(self.reads).is_some()
+    /// The model alone: a trained one is a teacher.
+    pub fn into_deployed(self) -> BaselineModel {
+        self.model
     }
 }
 
 impl Method for Fusion {
+    fn model(&self) -> &dyn Model {
+        &self.model
+    }
+
+    fn into_model(self: Box<Self>) -> Box<dyn Model> {
+        Box::new(self.model)
+    }
+
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let usable: Vec<usize> = (0..batch.len()).filter(|&i| self.supports(batch.presence.subsets()[i])).collect();
+        let has = batch.presence().subsets();
+        let usable: Vec<usize> = (0..batch.len()).filter(|&i| self.model.supports(has[i])).collect();
         let selected = match usable.len() {
             // Batch statistics need two samples.
             n if n < batch.len().min(2) => return Ok(Losses::default()),
@@ -185,21 +184,19 @@ impl Method for Fusion {
             _ => None,
         };
         let batch = selected.as_ref().unwrap_or(batch);
-        let drawn = self.config.missing.draw(&batch.presence, &self.schema.modalities, &mut step.rng("missing"))?;
-        let fused = self.network.forward(batch, &drawn, Mode::Train)?;
-        let losses = Losses::new("task", cross_entropy(&fused.logits, &batch.labels)?);
+        let (schema, inputs) = (self.model.schema(), batch.inputs());
+        let drawn = self.config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
+        let output = self.network().forward(inputs, &drawn, Mode::Train)?;
+        let task = schema.target.task();
+        let losses = Losses::new("task", task.loss(&output.prediction, batch.targets())?);
         let Some(distillation) = &self.config.distillation else { return Ok(losses) };
         let teacher =
             self.teacher.as_ref().ok_or_else(|| Error::config("distillation", "needs a teacher: give one with `with_teacher`"))?;
-        let kl = softened_kl(&fused.logits, &teacher.teach(batch)?.logits, distillation.temperature)?;
-        Ok(losses.with("distillation", distillation.weight, kl))
+        let taught = teacher.teach(inputs)?.prediction;
+        Ok(losses.with("distillation", distillation.weight, task.distillation(&output.prediction, &taught, distillation.temperature)?))
     }
 
-    fn check_samples(&self, train: &Presence, _validation: &Presence) -> Result<()> {
-        self.config.check_samples(&self.schema.modalities, train)
-    }
-
-    fn parameters(&self) -> &Parameters {
-        &self.parameters
+    fn check_samples(&self, train: &Presence, validation: &Presence) -> Result<()> {
+        self.config.check_samples(&self.model.schema().modalities, train, validation)
     }
 }

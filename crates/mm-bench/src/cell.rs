@@ -1,7 +1,6 @@
 //! A cell: everything that determines one result, and its key.
 
 use super::corruption::CorruptedSubset;
-use super::method::MethodName;
 use crate::child;
 use crate::dataset::hex;
 use mm_core::train::TrainConfig;
@@ -36,7 +35,7 @@ pub struct Resolved {
     /// Training samples of each class.
     pub train_per_class: Option<usize>,
     /// The method.
-    pub method: MethodName,
+    pub method: String,
     /// Its settings, as written in the plan.
     pub options: toml::Table,
     /// Training settings, seed included.

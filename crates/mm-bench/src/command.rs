@@ -4,6 +4,7 @@ use super::cell::CellSpec;
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::plan::Plan;
+use super::registry::Registry;
 use super::run_cell::{CellArguments, run_cell};
 use super::schedule::{self, Jobs};
 use crate::child;
@@ -60,16 +61,16 @@ pub enum Command {
     Cell(CellArguments),
 }
 
-/// Runs either.
-pub fn run(command: Command) -> Result<ExitCode> {
+/// Runs either, with the methods of `registry`.
+pub fn run(command: Command, registry: &Registry) -> Result<ExitCode> {
     match command {
-        Command::Bench(arguments) => run_plan(arguments),
-        Command::Cell(arguments) => child::computing(|| run_cell(&arguments)),
+        Command::Bench(arguments) => run_plan(arguments, registry),
+        Command::Cell(arguments) => child::computing(|| run_cell(&arguments, registry)),
     }
 }
 
 /// Runs a plan and writes its report.
-fn run_plan(arguments: BenchArguments) -> Result<ExitCode> {
+fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> {
     let path = arguments.plan.as_deref().or(arguments.plan_flag.as_deref());
     let mut plan = Plan::read(path)?;
     if arguments.quick {
@@ -81,7 +82,7 @@ fn run_plan(arguments: BenchArguments) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let cells = plan.cells()?;
+    let cells = plan.cells(registry)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = arguments.threads;
     let jobs = arguments.jobs.unwrap_or_else(|| (cores / threads).max(1));

@@ -1,17 +1,15 @@
 //! How a trained cell does when sensors degrade.
 
+use super::run_cell::{marks, metrics};
 use anyhow::{Context, Result};
 use candle_core::Device;
-use mm_core::Modalities;
-use mm_core::corrupt::{Corruption, Family, Severity, apply, screen_non_finite};
-use mm_core::data::{Batch, Dataset, NonFinite};
-use mm_core::eval::{classification_metrics, spoof_metrics};
-use mm_core::predict::{Predictor, check_logits};
+use mm_core::corrupt::{Corruption, Corruptor, Family, Severity, screen_non_finite};
+use mm_core::data::{Inputs, NonFinite, Source};
+use mm_core::eval::evaluation_batch;
+use mm_core::model::check_predictions;
+use mm_core::{Modalities, Model};
 use mm_report::result::{CleanResult, CorruptionResult, Excluded, Metrics};
 use serde::{Deserialize, Serialize};
-
-/// Samples per batch.
-const BATCH: usize = 512;
 
 /// One line of a plan: families and severities on some modalities.
 #[derive(Debug, Clone, Deserialize)]
@@ -50,8 +48,8 @@ impl std::fmt::Display for CorruptedSubset {
 
 /// The test samples of a cell with what predicts them.
 struct Test<'a> {
-    predictor: &'a dyn Predictor,
-    data: &'a dyn Dataset,
+    model: &'a dyn Model,
+    data: &'a dyn Source,
     rows: &'a [usize],
     device: &'a Device,
 }
@@ -68,8 +66,8 @@ struct Predicted {
 /// Predicts the test samples with everything they have, as they are and under each corruption. A sample that has not what the model needs
 /// is left out, and so is a corruption that leaves none. Nothing is predicted if there are no corruptions.
 pub fn evaluate(
-    predictor: &dyn Predictor,
-    data: &dyn Dataset,
+    model: &dyn Model,
+    data: &dyn Source,
     rows: &[usize],
     corruptions: &[CorruptedSubset],
     seed: u64,
@@ -78,12 +76,13 @@ pub fn evaluate(
     if corruptions.is_empty() {
         return Ok((None, Vec::new()));
     }
-    let test = Test { predictor, data, rows, device };
-    let clean = test.predicted(|batch| Ok(batch.clone()))?;
+    let test = Test { model, data, rows, device };
+    let clean = test.predicted(|inputs| Ok(inputs.clone()))?;
     let mut results = Vec::with_capacity(corruptions.len());
     for entry in corruptions {
         let subset = data.schema().modalities.parse(&entry.modalities)?;
-        let predicted = test.predicted(|batch| apply(batch, entry.corruption, subset, seed)).with_context(|| format!("under {entry}"))?;
+        let corruptor = Corruptor::new(data, rows, entry.corruption, subset, seed);
+        let predicted = test.predicted(|inputs| corruptor.apply(inputs)).with_context(|| format!("under {entry}"))?;
         results.extend(predicted.map(|p| CorruptionResult {
             corruption: entry.corruption.family.name().into(),
             severity: entry.corruption.severity.into(),
@@ -99,49 +98,46 @@ pub fn evaluate(
 
 impl Test<'_> {
     /// Predicts what `change` makes of each batch; `None` if no sample is left.
-    fn predicted(&self, change: impl Fn(&Batch) -> mm_core::Result<Batch>) -> Result<Option<Predicted>> {
-        let classes = self.data.schema().target.classes();
-        let (mut logits, mut labels, mut correct) = (Vec::new(), Vec::new(), String::new());
+    fn predicted(&self, change: impl Fn(&Inputs) -> mm_core::Result<Inputs>) -> Result<Option<Predicted>> {
+        let schema = self.data.schema();
+        let task = schema.target.task();
+        let (mut scores, mut outcomes) = (task.scores(), Vec::with_capacity(self.rows.len()));
         let (mut excluded, mut non_finite) = (Excluded::default(), 0);
-        for chunk in self.rows.chunks(BATCH) {
-            let batch = change(&self.data.batch(chunk, self.device)?)?;
-            let mut marks = vec!['-'; chunk.len()];
-            match screen_non_finite(&batch, NonFinite::Absent) {
+        for chunk in self.rows.chunks(evaluation_batch(schema)) {
+            let batch = self.data.batch(chunk, self.device)?;
+            let truths = task.values(batch.targets())?;
+            let inputs = change(batch.inputs())?;
+            let mut of_chunk = vec![f32::NAN; chunk.len()];
+            match screen_non_finite(&inputs, NonFinite::Absent) {
                 Ok(screened) => {
                     non_finite += screened.non_finite;
                     excluded.non_finite += screened.excluded.len();
                     let positions: Vec<usize> = (0..chunk.len()).filter(|position| !screened.excluded.contains(position)).collect();
-                    let presence = screened.batch.presence.subsets();
-                    let usable: Vec<usize> = (0..presence.len()).filter(|&i| self.predictor.supports(presence[i])).collect();
+                    let presence = screened.inputs.presence().subsets();
+                    let usable: Vec<usize> = (0..presence.len()).filter(|&i| self.model.supports(presence[i])).collect();
                     excluded.unusable += presence.len() - usable.len();
                     if !usable.is_empty() {
-                        let batch = screened.batch.select(&usable)?;
-                        let predicted = self.predictor.predict(&batch)?.to_vec2::<f32>()?;
-                        for ((row, label), &i) in predicted.into_iter().zip(batch.labels.to_vec1::<u32>()?).zip(&usable) {
-                            let has = self.data.schema().modalities.format(presence[i]);
-                            check_logits(&row, classes, &has, [chunk[positions[i]] as u64])?;
-                            let best = (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
-                            marks[positions[i]] = if best == label as usize { '1' } else { '0' };
-                            logits.extend(row);
-                            labels.push(label);
+                        let predicted =
+                            self.model.predict(&screened.inputs.select(&usable)?)?.prediction.flatten_all()?.to_vec1::<f32>()?;
+                        let width = predicted.len() / usable.len();
+                        for (row, &i) in predicted.chunks_exact(width).zip(&usable) {
+                            let at = positions[i];
+                            check_predictions(row, width, &schema.modalities.format(presence[i]), [chunk[at] as u64])?;
+                            of_chunk[at] = scores.add(row, &truths[at])?;
                         }
                     }
                 }
                 // No sample of the batch has a reading left.
                 Err(mm_core::Error::NonFinite(_)) => {
-                    non_finite += batch.presence.subsets().iter().map(|has| has.len()).sum::<usize>();
+                    non_finite += inputs.presence().subsets().iter().map(|has| has.len()).sum::<usize>();
                     excluded.non_finite += chunk.len();
                 }
                 Err(other) => return Err(other.into()),
             }
-            correct.extend(marks);
+            outcomes.extend(of_chunk);
         }
-        if labels.is_empty() {
-            return Ok(None);
-        }
-        let metrics = classification_metrics(&logits, classes, &labels, 15)?;
-        let spoof = (classes == 2).then(|| spoof_metrics(&logits, &labels)).transpose()?;
-        Ok(Some(Predicted { metrics: super::run_cell::metrics(&metrics, spoof.as_ref()), correct, excluded, non_finite }))
+        let scored = scores.finish();
+        Ok((scored.samples > 0).then(|| Predicted { metrics: metrics(&scored), correct: marks(&outcomes), excluded, non_finite }))
     }
 }
 
@@ -150,35 +146,52 @@ mod tests {
     use super::*;
     use candle_core::Tensor;
     use mm_core::Subset;
-    use mm_core::predict::Predictions;
+    use mm_core::data::Schema;
+    use mm_core::model::{Encoded, Output};
+    use mm_core::nn::Parameters;
+    use mm_core::{Presence, Result as CoreResult};
     use mm_testing::{clear_to_weak, clear_to_weak_schema, patterns};
 
     /// Says class 0, and needs the first modality.
-    struct NeedsFirst;
+    struct NeedsFirst {
+        schema: Schema,
+        parameters: Parameters,
+    }
 
-    impl Predictor for NeedsFirst {
-        fn predict(&self, batch: &Batch) -> mm_core::Result<Tensor> {
-            assert!(batch.presence.subsets().iter().all(|&s| self.supports(s)));
-            let row = [1f32, 0.0, 0.0].repeat(batch.len());
-            Ok(Tensor::from_vec(row, (batch.len(), 3), &Device::Cpu)?)
+    impl Model for NeedsFirst {
+        fn schema(&self) -> &Schema {
+            &self.schema
         }
 
-        fn predict_combinations(&self, _: &Batch, _: &[Subset]) -> mm_core::Result<Predictions> {
-            unreachable!("corruptions are evaluated on what a sample has")
+        fn parameters(&self) -> &Parameters {
+            &self.parameters
+        }
+
+        fn encode(&self, inputs: &Inputs) -> CoreResult<Encoded> {
+            Ok(Encoded { tensors: Vec::new(), presence: inputs.presence().clone(), encoder_passes: 0 })
+        }
+
+        fn fuse(&self, _: &Encoded, presence: &Presence) -> CoreResult<Output> {
+            assert!(presence.subsets().iter().all(|&s| self.supports(s)));
+            let row = [1f32, 0.0, 0.0].repeat(presence.len());
+            Ok(Output::new(Tensor::from_vec(row, (presence.len(), 3), &Device::Cpu)?))
         }
 
         fn supports(&self, subset: Subset) -> bool {
             subset.contains(0)
         }
+
+        fn freeze(&mut self) {}
     }
 
-    fn evaluated(data: &dyn Dataset, rows: &[usize], family: Family, modalities: &str) -> (Option<CleanResult>, Vec<CorruptionResult>) {
+    fn evaluated(data: &dyn Source, rows: &[usize], family: Family, modalities: &str) -> (Option<CleanResult>, Vec<CorruptionResult>) {
         let entry = CorruptionEntry { families: vec![family], severities: None, modalities: modalities.into() };
+        let model = NeedsFirst { schema: clear_to_weak_schema(), parameters: Parameters::new(0, &Device::Cpu) };
         let corruptions = entry.resolve(&data.schema().modalities).unwrap();
-        evaluate(&NeedsFirst, data, rows, &corruptions, 0, &Device::Cpu).unwrap()
+        evaluate(&model, data, rows, &corruptions, 0, &Device::Cpu).unwrap()
     }
 
-    fn marks(data: &dyn Dataset, rows: &[usize]) -> Vec<String> {
+    fn marks(data: &dyn Source, rows: &[usize]) -> Vec<String> {
         let (clean, results) = evaluated(data, rows, Family::Gaussian, "middle");
         clean.map(|r| r.correct).into_iter().chain(results.into_iter().map(|r| r.correct)).collect()
     }

@@ -1,12 +1,12 @@
 //! What a cell costs, roughly: for the order of cells and the estimate of `--dry-run`.
 
 use super::cell::Resolved;
-use super::method::{self, MethodName};
 use anyhow::Result;
-use mm_core::data::{Dataset, InputSpec, LoadedData, Schema, Split};
-use mm_core::encoder::{EncoderConfig, ResNetConfig, Stem};
+use mm_core::data::{InputSpec, LoadedData, Schema, Source, Split};
+use mm_core::encoder::{EncoderConfig, EncoderCost};
 use mm_core::eval::default_combinations;
 use mm_core::fusion::{NetworkConfig, TrunkConfig};
+use mm_core::recipe::AnyRecipe;
 use mm_core::train::Selection;
 
 /// Seconds of one core, measured with the default network, 2 to 16 sensors and batches of 4 to 256.
@@ -75,22 +75,22 @@ impl<'a> Scale<'a> {
     }
 
     /// Seconds that one core needs for a cell.
-    pub fn seconds(&self, resolved: &Resolved) -> Result<f64> {
+    pub fn seconds(&self, resolved: &Resolved, recipe: &dyn AnyRecipe) -> Result<f64> {
         let (train, split) = (&resolved.train, &self.split);
-        let network: NetworkConfig = resolved.options.get("network").cloned().map(toml::Value::try_into).transpose()?.unwrap_or_default();
-        let (parts, shared) = network_size(&network, self.schema);
+        let (parts, shared) = network_size(recipe.network(), self.schema)?;
+        let cost = recipe.cost(&self.schema.modalities)?;
         let mut size = Size::default();
-        for member in method::members(resolved, self.schema)? {
+        for member in cost.networks {
             size.add(shared);
             member.indices().filter_map(|m| parts.get(m)).for_each(|part| size.add(*part));
         }
         let batch = train.batch_size.min(split.train.len()).max(1);
         let steps = (split.train.len() / batch * train.epochs) as f64;
         let update = if size.parameters > CACHED { rate::LARGE_UPDATE } else { rate::UPDATE };
-        let step = passes(resolved.method) * (size.parameters * update + batch as f64 * size.multiplications * rate::TRAINED);
+        let step = cost.step * (size.parameters * update + batch as f64 * size.multiplications * rate::TRAINED);
 
         // Encoders run once a sample, what is behind them once a combination.
-        let behind = shared.multiplications * behind_encoders(resolved.method);
+        let behind = shared.multiplications * cost.fuse;
         let predicted = |combinations: usize| (size.multiplications + behind * combinations as f64) * rate::PREDICTED;
         let validations = match (train.validate_every, train.select == Selection::BestValidation || train.patience.is_some()) {
             (0, false) => 0,
@@ -103,27 +103,12 @@ impl<'a> Scale<'a> {
     }
 }
 
-/// Cost of a step against that of full-only training: draws, teachers and parts of the network of a method's own.
-fn passes(method: MethodName) -> f64 {
-    match method {
-        MethodName::Mmanet | MethodName::Dmrnet => 2.0,
-        MethodName::Udml | MethodName::StaticFusionNoise | MethodName::ModDistill => 2.5,
-        MethodName::LogitDistillation => 1.3,
-        _ => 1.0,
-    }
-}
-
-/// Cost of a prediction behind the encoders, for each combination: modality distillation restores the absent features there.
-fn behind_encoders(method: MethodName) -> f64 {
-    if method == MethodName::ModDistill { 8.0 } else { 1.0 }
-}
-
 /// The part of each modality, encoder and share of the trunk's first layer, and what all share.
-fn network_size(network: &NetworkConfig, schema: &Schema) -> (Vec<Size>, Size) {
+fn network_size(network: &NetworkConfig, schema: &Schema) -> Result<(Vec<Size>, Size)> {
     let default = EncoderConfig::default();
     let named = schema.modalities.names().iter().zip(&schema.inputs);
     let encoder = |name: &String| network.encoders.get(name).or(network.encoder.as_ref()).unwrap_or(&default);
-    let encoders: Vec<(Size, Map)> = named.map(|(name, input)| encoder_size(encoder(name), input)).collect();
+    let encoders = named.map(|(name, input)| encoder(name).cost(input)).collect::<mm_core::Result<Vec<EncoderCost>>>()?;
     let widths: Vec<usize> = match &network.trunk {
         TrunkConfig::Mlp { widths } | TrunkConfig::Pointwise { widths } => widths.clone(),
         TrunkConfig::ResNet(config) => config.widths.clone(),
@@ -133,14 +118,14 @@ fn network_size(network: &NetworkConfig, schema: &Schema) -> (Vec<Size>, Size) {
     let mut positions = match &network.trunk {
         TrunkConfig::Mlp { .. } => 1.0,
         // Every stage halves height and width.
-        TrunkConfig::ResNet(_) => encoders.iter().map(|(_, map)| map.positions / 4.0).fold(1.0, f64::max),
-        _ => encoders.iter().map(|(_, map)| map.positions).fold(1.0, f64::max),
+        TrunkConfig::ResNet(_) => encoders.iter().map(|encoder| encoder.positions / 4.0).fold(1.0, f64::max),
+        _ => encoders.iter().map(|encoder| encoder.positions).fold(1.0, f64::max),
     };
     let kernel = if matches!(network.trunk, TrunkConfig::ResNet(_)) { 9.0 } else { 1.0 };
     let first = widths.first().map_or(0.0, |&width| width as f64);
-    let part = |(size, map): &(Size, Map)| {
-        let mut part = *size;
-        part.add(Size::layer(map.channels, first, kernel, positions));
+    let part = |encoder: &EncoderCost| {
+        let mut part = Size { parameters: encoder.parameters, multiplications: encoder.multiplications };
+        part.add(Size::layer(encoder.channels, first, kernel, positions));
         part
     };
     let parts = encoders.iter().map(part).collect();
@@ -157,60 +142,9 @@ fn network_size(network: &NetworkConfig, schema: &Schema) -> (Vec<Size>, Size) {
             shared.add(Size::layer(width, width, kernel, positions).times(2.0 * config.blocks[stage] as f64 - 1.0));
         }
     }
-    let last = widths.last().map_or_else(|| encoders.first().map_or(1.0, |(_, map)| map.channels), |&width| width as f64);
+    let last = widths.last().map_or_else(|| encoders.first().map_or(1.0, |encoder| encoder.channels), |&width| width as f64);
     shared.add(Size::layer(last, schema.target.classes() as f64, 1.0, 1.0));
-    (parts, shared)
-}
-
-/// The feature of an encoder.
-#[derive(Debug, Clone, Copy)]
-struct Map {
-    channels: f64,
-    positions: f64,
-}
-
-fn encoder_size(encoder: &EncoderConfig, input: &InputSpec) -> (Size, Map) {
-    let (channels, positions) = match input.shape.as_slice() {
-        [channels, rest @ ..] if !rest.is_empty() => (*channels as f64, rest.iter().map(|&n| n as f64).product()),
-        _ => (input.elements() as f64, 1.0),
-    };
-    match encoder {
-        EncoderConfig::Mlp { widths } => chain(input.elements() as f64, widths, 1.0, 1.0),
-        EncoderConfig::Conv { widths } => chain(channels, widths, 9.0, positions),
-        EncoderConfig::ResNet(config) => resnet_size(config, channels, positions),
-    }
-}
-
-fn chain(inputs: f64, widths: &[usize], kernel: f64, positions: f64) -> (Size, Map) {
-    let (mut size, mut from) = (Size::default(), inputs);
-    for &width in widths {
-        size.add(Size::layer(from, width as f64, kernel, positions));
-        from = width as f64;
-    }
-    (size, Map { channels: from, positions })
-}
-
-fn resnet_size(config: &ResNetConfig, channels: f64, positions: f64) -> (Size, Map) {
-    let (kernel, mut positions) = match config.stem {
-        Stem::Large => (49.0, positions / 4.0),
-        Stem::Medium => (9.0, positions / 4.0),
-        Stem::Small => (9.0, positions),
-    };
-    let mut width = config.width as f64;
-    let mut size = Size::layer(channels, width, kernel, positions);
-    if config.stem != Stem::Small {
-        positions /= 4.0;
-    }
-    let blocks = if config.depth == 18 { [2.0; 4] } else { [3.0, 4.0, 6.0, 3.0] };
-    // Two convolutions of 3x3, or 1x1, 3x3 and 1x1 to four times the channels.
-    let (kernels, expansion) = if config.depth == 50 { (17.0, 4.0) } else { (18.0, 1.0) };
-    for (stage, &blocks) in blocks.iter().take(config.stages).enumerate() {
-        if stage > 0 {
-            (width, positions) = (2.0 * width, (positions / 4.0).max(1.0));
-        }
-        size.add(Size::layer(width, width, kernels, positions).times(blocks));
-    }
-    (size, Map { channels: expansion * width, positions })
+    Ok((parts, shared))
 }
 
 #[cfg(test)]
@@ -224,7 +158,7 @@ mod tests {
 
     fn schema(inputs: Vec<InputSpec>) -> Schema {
         let names: Vec<String> = (0..inputs.len()).map(|m| format!("m{m}")).collect();
-        Schema::new(Modalities::new(names).unwrap(), inputs, Target::Classes(["a", "b", "c"].map(String::from).to_vec())).unwrap()
+        Schema::new(Modalities::new(names).unwrap(), inputs, Target::of_classes(["a", "b", "c"])).unwrap()
     }
 
     #[test]
@@ -244,7 +178,7 @@ mod tests {
             let (network, schema): (NetworkConfig, _) = (toml::from_str(text).unwrap(), schema(inputs));
             let parameters = Parameters::new(0, &Device::Cpu);
             FusionNetwork::new(&network, &schema, parameters.builder()).unwrap();
-            let (parts, mut size) = network_size(&network, &schema);
+            let (parts, mut size) = network_size(&network, &schema).unwrap();
             parts.iter().for_each(|part| size.add(*part));
             let ratio = size.parameters / parameters.count(|_| true) as f64;
             assert!((0.85..1.15).contains(&ratio), "{text}: {ratio}");
@@ -256,7 +190,7 @@ mod tests {
     fn multiplications_are_those_of_published_networks() {
         for (depth, expected) in [(18, 1.81), (34, 3.66), (50, 4.09)] {
             let network: NetworkConfig = toml::from_str(&format!("encoder = {{ kind = 'resnet', depth = {depth} }}")).unwrap();
-            let (parts, _) = network_size(&network, &schema(vec![InputSpec::image([3, 224, 224])]));
+            let (parts, _) = network_size(&network, &schema(vec![InputSpec::image([3, 224, 224])])).unwrap();
             let ratio = parts[0].multiplications / 1e9 / expected;
             assert!((0.85..1.15).contains(&ratio), "{depth}: {ratio}");
         }

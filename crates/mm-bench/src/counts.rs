@@ -1,6 +1,6 @@
 //! What test samples have, and which of them a combination leaves out and why.
 
-use mm_core::data::Dataset;
+use mm_core::data::Source;
 use mm_core::{Modalities, Subset};
 use mm_report::result::{Excluded, Readings};
 
@@ -14,9 +14,9 @@ pub struct TestSamples {
 
 impl TestSamples {
     /// Those in some rows of a data set; `non_finite` is of all its rows.
-    pub fn new(data: &dyn Dataset, rows: &[usize], non_finite: &[u16]) -> Self {
+    pub fn new(data: &dyn Source, rows: &[usize], non_finite: &[u16]) -> Self {
         let of_row = |row: &usize| non_finite.get(*row).copied().unwrap_or(0);
-        Self { presence: rows.iter().map(|&row| data.presence(row)).collect(), non_finite: rows.iter().map(of_row).collect() }
+        Self { presence: rows.iter().map(|&row| data.meta(row).presence).collect(), non_finite: rows.iter().map(of_row).collect() }
     }
 
     /// What there is of each modality.

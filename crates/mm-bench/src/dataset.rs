@@ -13,12 +13,12 @@ use std::path::Path;
 pub const BUILT_IN: &str = "multiple-features";
 
 /// A card and where its files are.
-pub struct Source {
+pub struct CardReader {
     card: DatasetCard,
     built_in: Option<&'static BuiltIn>,
 }
 
-impl Source {
+impl CardReader {
     /// Opens the built-in data set by name, or the card at a path.
     pub fn open(card: &str) -> Result<Self> {
         if let Some(data) = mm_datasets::by_name(card) {

@@ -3,10 +3,10 @@
 use super::cell::{CellSpec, Resolved};
 use super::corruption::CorruptionEntry;
 use super::cost::Scale;
-use super::method::{self, MethodName};
-use crate::dataset::Source;
+use super::registry::{Registry, check_data, distinct_combinations};
+use crate::dataset::CardReader;
 use anyhow::{Context, Result, anyhow, bail};
-use mm_core::data::{Dataset, LoadedData, parse_table, parse_toml, utf8};
+use mm_core::data::{LoadedData, Source, parse_table, parse_toml, utf8};
 use mm_core::train::TrainConfig;
 use mm_report::{FailureRates, check_failure};
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ pub struct RunEntry {
     #[serde(default)]
     name: Option<String>,
     /// The method.
-    pub method: MethodName,
+    pub method: String,
     /// Settings of the method.
     #[serde(default)]
     pub options: toml::Table,
@@ -96,7 +96,7 @@ pub struct RunEntry {
 impl RunEntry {
     /// Name in the report.
     pub fn name(&self) -> String {
-        self.name.clone().unwrap_or_else(|| self.method.to_string())
+        self.name.clone().unwrap_or_else(|| self.method.clone())
     }
 }
 
@@ -173,21 +173,21 @@ impl Plan {
     }
 
     /// All cells, teachers before those who need them. A teacher that is also a run of the plan is trained once.
-    pub fn cells(&self) -> Result<Vec<CellSpec>> {
-        self.resolve().with_context(|| self.whereabouts())
+    pub fn cells(&self, registry: &Registry) -> Result<Vec<CellSpec>> {
+        self.resolve(registry).with_context(|| self.whereabouts())
     }
 
-    fn resolve(&self) -> Result<Vec<CellSpec>> {
+    fn resolve(&self, registry: &Registry) -> Result<Vec<CellSpec>> {
         let mut cells: Vec<CellSpec> = Vec::new();
         let mut positions = BTreeMap::new();
         for data in &self.data {
             let context = || format!("data `{}`", data.name);
-            let source = Source::open(&data.card).with_context(context)?;
+            let source = CardReader::open(&data.card).with_context(context)?;
             let (loaded, data_hash) = source.load().with_context(context)?;
             let modalities = &loaded.joined.data.schema().modalities;
             let combinations = match &self.combinations {
                 Some(names) => {
-                    let subsets = method::distinct_combinations(modalities, names).context("`combinations`")?;
+                    let subsets = distinct_combinations(modalities, names).context("`combinations`")?;
                     Some(subsets.into_iter().map(|subset| modalities.format(subset)).collect::<Vec<_>>())
                 }
                 None => None,
@@ -209,19 +209,20 @@ impl Plan {
                         data_hash: data_hash.clone(),
                         card: data.card.clone(),
                         train_per_class: data.train_per_class,
-                        method: run.method,
+                        method: run.method.clone(),
                         options: self.options(run),
                         train: self.train_config(data, run, seed)?,
                         combinations: combinations.clone(),
                         corruptions: corruptions.clone(),
                         teacher: None,
                     };
-                    method::check_options(&resolved).with_context(|| format!("run `{}`", run.name()))?;
-                    method::check_data(&resolved, &loaded).with_context(|| format!("run `{}` on data `{}`", run.name(), data.name))?;
-                    let seconds = scale.seconds(&resolved)?;
+                    let recipe = registry.recipe(&resolved).with_context(|| format!("run `{}`", run.name()))?;
+                    let context = || format!("run `{}` on data `{}`", run.name(), data.name);
+                    check_data(&*recipe, &resolved, &loaded).with_context(context)?;
+                    let seconds = scale.seconds(&resolved, &*recipe).with_context(context)?;
                     let mut cell = CellSpec::new(&data.name, &run.name(), seconds, resolved);
-                    if let Some(teacher) = method::teacher_of(&cell.resolved, modalities)? {
-                        let seconds = scale.seconds(&teacher)?;
+                    if let Some(teacher) = registry.teacher_of(&cell.resolved, &*recipe, modalities)? {
+                        let seconds = scale.seconds(&teacher, &*registry.recipe(&teacher)?)?;
                         let teacher = CellSpec::new(&data.name, "teacher", seconds, teacher).hidden();
                         cell.set_teacher(teacher.key.clone());
                         add(&mut cells, &mut positions, teacher);
@@ -238,7 +239,7 @@ impl Plan {
         let schema = loaded.data.schema();
         let (samples, sensors, classes) = (loaded.data.len(), schema.modalities.len(), schema.target.classes());
         tracing::info!("data `{}`: {samples} samples, {sensors} sensors, {classes} classes", data.name);
-        if loaded.ids.is_some() && loaded.files.len() > 1 {
+        if loaded.data.ids().is_some() && loaded.files.len() > 1 {
             loaded.files.iter().for_each(|file| tracing::info!("{file}"));
         }
         let mut remarks: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -2,26 +2,23 @@
 
 use super::cell::{CellSpec, Resolved};
 use super::counts::TestSamples;
-use super::{corruption, method, output};
+use super::{Registry, corruption, output};
 use crate::child;
-use crate::dataset::Source;
+use crate::dataset::CardReader;
 use crate::provenance::{machine, peak_memory_bytes, version};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use mm_core::Subset;
-use mm_core::data::{Dataset, LoadedData, Split, Standardizer};
-use mm_core::eval::{default_combinations, evaluate_combinations};
-use mm_core::nn::is_running_statistic;
-use mm_core::predict::Predictor;
-use mm_core::train::{CheckpointConfig, Progress, TrainOutcome, fit};
+use mm_core::data::{LoadedData, Source, Split, Standardizer};
+use mm_core::eval::{default_combinations, evaluate, evaluation_batch};
+use mm_core::task::Scored;
+use mm_core::train::{CheckpointConfig, TrainOutcome, Trainer};
 use mm_core::weights::write_atomically;
 use mm_report::Rows;
 use mm_report::result::*;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Test samples per batch.
-const EVALUATION_BATCH: usize = 512;
 /// Where there are too many combinations for all, all cells evaluate the same ones: what seeds and runs do not share cannot be compared.
 const COMBINATION_DRAW: u64 = 0;
 
@@ -39,7 +36,7 @@ pub struct CellArguments {
 }
 
 /// Trains and evaluates the cell in a folder.
-pub fn run_cell(arguments: &CellArguments) -> Result<()> {
+pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     if arguments.end_with_stdin {
         child::end_with_parent()?;
     }
@@ -59,26 +56,27 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
     let schema = data.schema().clone();
 
     let teacher = resolved.teacher.as_ref().map(|key| folder.with_file_name(key).join("model.safetensors"));
-    let mut method = method::build(resolved, &schema, &device, teacher.as_deref())?;
+    let mut method = registry.build(resolved, &schema, teacher.as_deref())?;
     let checkpoints =
         CheckpointConfig { folder: folder.join("checkpoints"), every_seconds: arguments.checkpoint_seconds, fingerprint: spec.key.clone() };
-    let outcome = fit(&mut *method, data, &split.train, &split.validation, &resolved.train, Some(&checkpoints), &Progress::hidden())?;
+    let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints.clone());
+    let outcome = trainer.run(&mut *method, data, &split.train, &split.validation)?;
+    let trained_parameters = method.parameters().count(|_| true);
+    let model = method.into_model();
 
     let subsets: Vec<Subset> = match &resolved.combinations {
         Some(names) => names.iter().map(|n| schema.modalities.parse(n)).collect::<Result<_, _>>()?,
         None => default_combinations(schema.modalities.len(), COMBINATION_DRAW),
     };
     let evaluation_started = Instant::now();
-    let predictor: &dyn Predictor = &*method;
-    let evaluation = evaluate_combinations(predictor, data, &split.test, &subsets, EVALUATION_BATCH, &device)
+    let evaluation = evaluate(&*model, data, &split.test, &subsets, evaluation_batch(&schema), &device)
         .with_context(|| format!("evaluating `{}`", resolved.method))?;
     let evaluation_seconds = evaluation_started.elapsed().as_secs_f64();
 
-    let (clean, corruptions) = corruption::evaluate(predictor, data, &split.test, &resolved.corruptions, resolved.train.seed, &device)
+    let (clean, corruptions) = corruption::evaluate(&*model, data, &split.test, &resolved.corruptions, resolved.train.seed, &device)
         .with_context(|| format!("evaluating `{}`", resolved.method))?;
 
-    let parameters = method.parameters();
-    parameters.save(&folder.join("model.safetensors"), |name| method.is_deployed(name))?;
+    model.parameters().save(&folder.join("model.safetensors"), |_| true)?;
     write_json(&folder.join("standardizer.json"), &standardizer)?;
 
     let modalities = &schema.modalities;
@@ -88,17 +86,15 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
         .iter()
         .map(|c| CombinationResult {
             subset: modalities.format(c.subset),
-            metrics: metrics(&c.metrics, c.spoof.as_ref()),
-            correct: c.correct.iter().map(|x| x.map_or('-', |right| if right { '1' } else { '0' })).collect(),
+            metrics: metrics(&c.scored),
+            correct: marks(&c.outcomes),
             excluded: samples.excluded(c.subset, true),
-            confusion: c.confusion.clone(),
+            confusion: c.scored.confusion.clone(),
         })
         .collect();
     let evaluated = |subset: &Subset| evaluation.combinations.iter().any(|c| c.subset == *subset);
-    let left_out = |&subset: &Subset| NotEvaluated {
-        subset: modalities.format(subset),
-        excluded: samples.excluded(subset, predictor.supports(subset)),
-    };
+    let left_out =
+        |&subset: &Subset| NotEvaluated { subset: modalities.format(subset), excluded: samples.excluded(subset, model.supports(subset)) };
     let full = modalities.format(modalities.full());
     let cost = Cost {
         train_seconds: outcome.seconds,
@@ -107,14 +103,8 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
         steps: outcome.steps as usize,
         evaluation_encoder_passes: evaluation.encoder_passes,
         evaluation_batches: evaluation.batches,
-        trained_parameters: parameters.count(|_| true),
-        deployed_parameters: parameters
-            .names()
-            .iter()
-            .filter(|n| method.is_deployed(n) && !is_running_statistic(n))
-            .filter_map(|n| parameters.get(n))
-            .map(|t| t.elem_count())
-            .sum(),
+        trained_parameters,
+        deployed_parameters: model.parameters().count(|_| true),
         peak_memory_bytes: peak_memory_bytes(),
         threads: rayon::current_num_threads(),
     };
@@ -154,14 +144,14 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
 
 /// What to know about the data: how ids matched, what the reader remarked, which classes a part lacks.
 fn data_remarks(loaded: &LoadedData, split: &Split) -> Vec<String> {
-    let matched = loaded.files.iter().filter(|_| loaded.ids.is_some() && loaded.files.len() > 1).map(ToString::to_string);
+    let matched = loaded.files.iter().filter(|_| loaded.data.ids().is_some() && loaded.files.len() > 1).map(ToString::to_string);
     matched.chain(loaded.remarks.clone()).chain(loaded.remarks_on(split)).collect()
 }
 
 /// The data, if it still is what the bench found when it began: a result is kept under the hash of that.
 fn load_unchanged(resolved: &Resolved) -> Result<LoadedData> {
     let changed = || format!("the data of `{}` changed since the bench began: run the bench again", resolved.card);
-    let read = Source::open(&resolved.card).and_then(|source| source.load());
+    let read = CardReader::open(&resolved.card).and_then(|source| source.load());
     let (loaded, hash) = read.context("it was read without error then").with_context(changed)?;
     if hash != resolved.data_hash {
         bail!(changed());
@@ -173,17 +163,28 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
     Ok(write_atomically(path, &serde_json::to_vec(value)?)?)
 }
 
-pub(super) fn metrics(m: &mm_core::eval::ClassificationMetrics, spoof: Option<&mm_core::eval::SpoofMetrics>) -> Metrics {
+pub(super) fn metrics(scored: &Scored) -> Metrics {
+    let spoof = || Some(SpoofMetrics { apcer: *scored.values.get("apcer")?, bpcer: scored.get("bpcer"), acer: scored.get("acer") });
     Metrics {
-        samples: m.samples,
-        accuracy: m.accuracy,
-        macro_f1: m.macro_f1,
-        balanced_accuracy: m.balanced_accuracy,
-        nll: m.nll,
-        brier: m.brier,
-        ece: m.ece,
-        spoof: spoof.map(|s| SpoofMetrics { apcer: s.apcer, bpcer: s.bpcer, acer: s.acer }),
+        samples: scored.samples,
+        accuracy: scored.get("accuracy"),
+        macro_f1: scored.get("macro_f1"),
+        balanced_accuracy: scored.get("balanced_accuracy"),
+        nll: scored.get("nll"),
+        brier: scored.get("brier"),
+        ece: scored.get("ece"),
+        spoof: spoof(),
     }
+}
+
+/// One character a sample: right, wrong, or not evaluated.
+pub(super) fn marks(outcomes: &[f32]) -> String {
+    let mark = |outcome: &f32| match *outcome {
+        1.0 => '1',
+        0.0 => '0',
+        _ => '-',
+    };
+    outcomes.iter().map(mark).collect()
 }
 
 /// Means over the combinations; nothing if there are none.
@@ -205,7 +206,7 @@ fn epochs(outcome: &TrainOutcome) -> Vec<EpochRecord> {
         epoch: log.epoch,
         learning_rate: log.learning_rate,
         losses: log.losses.iter().filter(|(_, loss)| loss.is_finite()).map(|(name, loss)| (name.clone(), *loss)).collect(),
-        validation_accuracy: log.validation_accuracy.filter(|accuracy| accuracy.is_finite()),
+        validation_accuracy: log.validation_score.filter(|accuracy| accuracy.is_finite()),
     };
     outcome.history.iter().map(record).collect()
 }

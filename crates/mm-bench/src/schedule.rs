@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_cell_fails_with_its_teacher() {
-        let cells = Plan::read(None).unwrap().cells().unwrap();
+        let cells = Plan::read(None).unwrap().cells(&crate::Registry::default()).unwrap();
         let teacher = cells.iter().find_map(|cell| cell.resolved.teacher.clone()).unwrap();
         let of_teacher: BTreeSet<&str> =
             cells.iter().filter(|cell| cell.resolved.teacher.as_ref() == Some(&teacher)).map(|cell| cell.key.as_str()).collect();

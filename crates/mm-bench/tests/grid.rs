@@ -1,10 +1,11 @@
 //! No method at its defaults gives NaN, whatever the number of sensors, the share that is missing, the batch size and the tails.
 
 use candle_core::Device;
-use mm_bench::{MethodName, Resolved, build_method};
-use mm_core::data::{Dataset, InputSpec, Schema, Split, Standardizer, TableDataset, Target};
-use mm_core::eval::{default_combinations, evaluate_combinations};
-use mm_core::train::{Method, Progress, TrainConfig, fit};
+use mm_bench::{Registry, Resolved};
+use mm_core::data::{InputSpec, Schema, Source, Split, Standardizer, TableDataset, Target};
+use mm_core::eval::{default_combinations, evaluate};
+use mm_core::recipe::MethodSpec;
+use mm_core::train::{Method, TrainConfig, Trainer};
 use mm_core::{Modalities, Presence, Subset, rng};
 use rand::RngExt;
 use rayon::prelude::*;
@@ -38,7 +39,7 @@ impl Tails {
 
 #[derive(Debug, Clone, Copy)]
 struct Cell {
-    method: MethodName,
+    method: &'static str,
     sensors: usize,
     missing: f64,
     batch_size: usize,
@@ -52,7 +53,7 @@ fn data(cell: &Cell, samples: usize) -> (TableDataset, Split) {
     let mut random = rng::stream(cell.seed, "grid", &[cell.sensors as u64]);
     let widths: Vec<usize> = (0..cell.sensors).map(|m| 2 + m % 5).collect();
     let modalities = Modalities::new((0..cell.sensors).map(|m| format!("m{m}"))).unwrap();
-    let classes = Target::Classes((0..CLASSES).map(|c| c.to_string()).collect());
+    let classes = Target::of_classes((0..CLASSES).map(|c| c.to_string()));
     let schema = Schema::new(modalities, widths.iter().map(|&w| InputSpec::vector(w)).collect(), classes).unwrap();
     let labels: Vec<u32> = (0..samples).map(|i| (i % CLASSES) as u32).collect();
     let mut tables = Vec::new();
@@ -79,26 +80,27 @@ impl Cell {
         let (data, split) = data(self, samples);
         let train = TrainConfig { epochs, batch_size: self.batch_size, seed: self.seed, ..TrainConfig::default() };
         let teacher = folder.join(format!("{self:?}.safetensors"));
-        let trained = |method: MethodName| -> anyhow::Result<Box<dyn Method>> {
-            // Without it, somebody has to say which sensors are privileged.
-            let options = if method == MethodName::ModDistill { "robust = true" } else { "" };
-            let options = toml::from_str(options)?;
+        let registry = Registry::default();
+        // Without it, somebody has to say which sensors are privileged.
+        let options: toml::Table =
+            if self.method == "mod-distill" { [("robust".into(), true.into())].into_iter().collect() } else { toml::Table::new() };
+        let trained = |method: &str, options: &toml::Table| -> anyhow::Result<Box<dyn Method>> {
             let (data_hash, card) = (String::new(), String::new());
             let (train_per_class, combinations, corruptions, key) = (None, None, Vec::new(), None);
-            let train = train.clone();
+            let (method, options, train) = (method.to_string(), options.clone(), train.clone());
             let resolved = Resolved { data_hash, card, train_per_class, method, options, train, combinations, corruptions, teacher: key };
-            let mut model = build_method(&resolved, data.schema(), &Device::Cpu, Some(&teacher))?;
-            fit(&mut *model, &data, &split.train, &split.validation, &resolved.train, None, &Progress::hidden())?;
-            Ok(model)
+            let mut method = registry.build(&resolved, data.schema(), Some(&teacher))?;
+            Trainer::new(resolved.train).run(&mut *method, &data, &split.train, &split.validation)?;
+            Ok(method)
         };
         let evaluated = || -> anyhow::Result<f64> {
-            if matches!(self.method, MethodName::Mmanet | MethodName::LogitDistillation | MethodName::ModDistill) {
-                trained(MethodName::FullOnly)?.parameters().save(&teacher, |_| true)?;
+            if registry.method(self.method)?.recipe(&options)?.teacher_sees(&data.schema().modalities)?.is_some() {
+                trained("full-only", &toml::Table::new())?.model().parameters().save(&teacher, |_| true)?;
             }
             // Refuses predictions that are not finite.
             let combinations = default_combinations(self.sensors, 0);
-            let model = trained(self.method)?;
-            Ok(evaluate_combinations(&*model, &data, &split.test, &combinations, 512, &Device::Cpu)?.mean_accuracy())
+            let model = trained(self.method, &options)?.into_model();
+            Ok(evaluate(&*model, &data, &split.test, &combinations, 512, &Device::Cpu)?.mean("accuracy"))
         };
         evaluated().map_err(|error| format!("{error:#}"))
     }
@@ -106,11 +108,16 @@ impl Cell {
     /// One sensor is no task for two of the methods, and a network for each of 2^8 combinations is none for a test.
     fn makes_sense(&self) -> bool {
         match self.method {
-            MethodName::Mmanet | MethodName::Dmrnet => self.sensors > 1,
-            MethodName::PerCombination => self.sensors <= 4,
+            "mmanet" | "dmrnet" => self.sensors > 1,
+            "per-combination" => self.sensors <= 4,
             _ => true,
         }
     }
+}
+
+/// All methods by name.
+fn methods() -> Vec<&'static str> {
+    Registry::default().methods().iter().map(MethodSpec::name).collect()
 }
 
 /// Runs the cells side by side.
@@ -135,16 +142,17 @@ const SMALL: [(usize, f64, usize, Tails); 9] = [
 
 #[test]
 fn no_method_gives_nan_at_its_defaults() {
-    let cell = |method: MethodName| {
+    let cell = |method: &'static str| {
         SMALL.map(|(sensors, missing, batch_size, tails)| Cell { method, sensors, missing, batch_size, tails, seed: 0 })
     };
-    let results = run(MethodName::ALL.into_iter().flat_map(cell).collect(), 120, 4);
+    assert_eq!(methods().len(), 11);
+    let results = run(methods().into_iter().flat_map(cell).collect(), 120, 4);
     assert!(results.len() > 90);
     let failed: Vec<_> = results.iter().filter_map(|(cell, result)| result.as_ref().err().map(|why| (cell, why))).collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// Hours: `cargo test -p xtask --release --test grid -- --ignored --nocapture`; `MM_GRID_METHODS=udml,dmrnet` runs some methods only, and
+/// Hours: `cargo test -p mm-bench --release --test grid -- --ignored --nocapture`; `MM_GRID_METHODS=udml,dmrnet` runs some methods only, and
 /// `MM_GRID_SEEDS=1` fewer seeds.
 #[test]
 #[ignore = "takes hours"]
@@ -153,7 +161,7 @@ fn the_whole_grid() {
     let wanted = std::env::var("MM_GRID_METHODS").unwrap_or_default();
     let mut failures = 0;
     println!("method, cells, failed, mean accuracy by batch size 2, 4, 8, 16, 64");
-    for method in MethodName::ALL.into_iter().filter(|m| wanted.is_empty() || wanted.split(',').any(|name| name == m.to_string())) {
+    for method in methods().into_iter().filter(|method| wanted.is_empty() || wanted.split(',').any(|name| name == *method)) {
         let mut cells = Vec::new();
         for (sensors, missing) in [1, 2, 4, 8, 16].into_iter().flat_map(|sensors| [0.0, 0.4, 0.7, 0.85].map(|missing| (sensors, missing))) {
             for (batch_size, tails) in

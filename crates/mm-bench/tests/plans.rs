@@ -6,7 +6,7 @@ mod birds;
 mod damage;
 
 use anyhow::Result;
-use mm_bench::{CellSpec, Plan};
+use mm_bench::{CellSpec, Plan, Registry};
 use mm_core::rng;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ options = { estimator_width = 12, temperature = 2.0 }
 "#;
 
 fn cells(path: &Path) -> Result<Vec<CellSpec>> {
-    Plan::read(Some(path))?.cells()
+    Plan::read(Some(path))?.cells(&Registry::default())
 }
 
 /// The setting `key` of a table's `train`, if it is there.
@@ -104,10 +104,11 @@ fn ten_thousand_damaged_plans_are_understood_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = birds::write(folder.path(), 60, EVERYTHING);
     check_against_tables(EVERYTHING, &cells(&path).unwrap(), 0);
+    let registry = Registry::default();
     let mut understood = 0;
     for case in 0..10_000 {
         let bytes = damage::damage(EVERYTHING.as_bytes(), &mut rng::stream(13, "plans", &[case]));
-        match Plan::from_bytes(&bytes, &path).and_then(|plan| plan.cells()) {
+        match Plan::from_bytes(&bytes, &path).and_then(|plan| plan.cells(&registry)) {
             Ok(cells) => {
                 understood += 1;
                 check_against_tables(std::str::from_utf8(&bytes).unwrap(), &cells, case);
@@ -152,6 +153,8 @@ fn slips_are_named_with_field_and_limit() {
         ("widths = [16]", "widths = []", "network.encoder.widths"),
         ("estimator_width = 12", &format!("estimator_width = {huge}"), "estimator_width"),
         ("train_per_class = 4", &format!("train_per_class = {huge}"), "data `few`"),
+        ("method = \"udml\"", "method = \"udlm\"", "did you mean `udml`?"),
+        ("method = \"udml\"", "method = \"guesswork\"", "There are: full-only, modality-dropout, "),
         ("lambda_mad = 4.0", "lambda_mad = \"much\"", "options.lambda_mad"),
         ("lambda_mad = 4.0", "lamda_mad = 4.0", "did you mean `lambda_mad`?"),
         ("seeds = [0, 1]", "seeds = [0, 0]", "appears twice"),
@@ -159,7 +162,7 @@ fn slips_are_named_with_field_and_limit() {
         ("\"song\", ", "\"sing\", ", "`combinations`"),
         ("[\"song\", \"song+feather\"]", "[\"song+feather\", \"feather+song\"]", "\"song+feather\" and \"feather+song\" are the same"),
         ("[\"song\", \"song+feather\"]", "[\"song\", \"song\"]", "`combinations`"),
-        ("[\"song\", \"song+feather\"]", "[]", "the list is empty"),
+        ("[\"song\", \"song+feather\"]", "[]", "`combinations`: modality: the list is empty"),
         ("modalities = \"feather\"", "modalities = \"fur\"", "`[[corruptions]]`"),
         ("severities = [1, 3]", "severities = [3, 3]", "`gaussian of severity 3 on feather` appears twice"),
         ("card = \"birds.toml\"\n\n", "card = \"bird.toml\"\n\n", "bird.toml"),
@@ -322,7 +325,7 @@ fn sensors_go_missing_in_training_by_name() {
 fn the_documented_missing_rates_are_a_plan() {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/methods.md")).unwrap();
     let text = page.split("```toml plan\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let cells = Plan::from_bytes(text.as_bytes(), Path::new("plan.toml")).unwrap().cells().unwrap();
+    let cells = Plan::from_bytes(text.as_bytes(), Path::new("plan.toml")).unwrap().cells(&Registry::default()).unwrap();
     assert_eq!(cells.iter().map(|cell| cell.run.as_str()).collect::<Vec<_>>(), ["one-rate", "two-rates"]);
 }
 
@@ -393,7 +396,9 @@ fn more_networks_than_memory_holds_are_refused() {
     }
     assert!(cells(16, "{ method = 'per-combination', options = { combinations = ['m0', 'm15+m1', 'full'] } }").is_ok());
     let message = cells(4, "{ method = 'per-combination', options = { combinations = ['m0+m1', 'm1+m0'] } }").unwrap_err();
-    assert!(message.contains("`options.combinations`: \"m0+m1\" and \"m1+m0\" are the same combination"), "{message}");
+    for part in ["`options.combinations`: ", "\"m0+m1\" and \"m1+m0\" are the same combination"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
     assert!(cells(4, "{ method = 'per-combination', options = { combinations = ['m7'] } }").unwrap_err().contains("m7"));
 }
 

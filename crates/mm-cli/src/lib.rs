@@ -18,7 +18,7 @@ struct Arguments {
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    mm_bench::exit_code(arguments.log, || mm_bench::run(arguments.command))
+    mm_bench::exit_code(arguments.log, || mm_bench::run(arguments.command, &mm_bench::Registry::default()))
 }
 
 /// Whether these are arguments that [`main`] takes: for the test of the documentation.

@@ -5,9 +5,9 @@
 mod birds;
 mod program;
 
-use mm_bench::{CellSpec, Plan};
+use mm_bench::{CellSpec, Plan, Registry};
 use mm_core::rng;
-use program::{Guarded, bench, cells, lasting, mm, results, runs, said, signal, wait_for};
+use program::{Guarded, bench, cell, cells, lasting, prepare, result, results, runs, said, signal, wait_for, weights};
 use rand::RngExt;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -34,45 +34,54 @@ method = "mod-distill"
 options = { robust = true, warm_up = 0.3 }
 "#;
 
+/// One network with a teacher, and several with none.
+const BASELINES: &str = r#"
+[[runs]]
+method = "logit-distillation"
+
+[[runs]]
+method = "late-fusion"
+"#;
+
 const EPOCHS: usize = 40;
+/// Steps of an epoch: of 150 samples 105 train.
+const STEPS: usize = 6;
 
-/// Starts a cell that saves a checkpoint after every epoch.
+/// Starts a cell that saves a checkpoint after every step.
 fn start(folder: &Path) -> Child {
-    mm().arg("cell").arg(folder).args(["--checkpoint-seconds", "0"]).stderr(Stdio::null()).spawn().unwrap()
+    cell(folder, 0.0).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Trains a cell below `folder` without a break.
-fn run(folder: &Path, cell: &CellSpec) -> PathBuf {
-    let folder = prepare(folder, cell);
-    assert!(start(&folder).wait().unwrap().success(), "{}", cell.run);
+/// Trains a cell below `folder` without a break and without a checkpoint.
+fn run(folder: &Path, spec: &CellSpec) -> PathBuf {
+    let folder = prepare(folder, spec);
+    let output = cell(&folder, 1e9).output().unwrap();
+    assert!(output.status.success(), "{}: {}", spec.run, said(&output));
     folder
 }
 
-fn prepare(folder: &Path, cell: &CellSpec) -> PathBuf {
-    let folder = folder.join(&cell.key);
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("spec.json"), serde_json::to_vec(cell).unwrap()).unwrap();
-    folder
+/// Epochs and steps of the next in the newest checkpoint.
+fn newest(folder: &Path) -> [usize; 2] {
+    let Ok(entries) = std::fs::read_dir(folder.join("checkpoints")) else { return [0; 2] };
+    let done = |name: &str| {
+        let (epochs, steps) = name.strip_prefix("epoch-")?.split_once('-')?;
+        Some([epochs.parse().ok()?, steps.parse().ok()?])
+    };
+    entries.flatten().filter_map(|entry| done(&entry.file_name().to_string_lossy())).max().unwrap_or_default()
 }
 
-/// Epochs of the newest checkpoint.
-fn epochs_done(folder: &Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(folder.join("checkpoints")) else { return 0 };
-    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter_map(|name| name.strip_prefix("epoch-")?.parse().ok()).max().unwrap_or(0)
-}
-
-/// Trains a cell that is killed (SIGKILL) at random moments of its training; how often.
-fn run_killed(folder: &Path, cell: &CellSpec, attempt: u64) -> usize {
-    let folder = prepare(folder, cell);
-    let mut random = rng::stream(17, &cell.run, &[attempt]);
-    let mut killed = 0;
-    for target in [3, 9, 15, 21, 27, 33] {
-        let target = target + random.random_range(0..5);
+/// Trains a cell that is killed (SIGKILL) at random moments of its training; the checkpoints that it went on from.
+fn run_killed(folder: &Path, spec: &CellSpec, attempt: u64) -> Vec<[usize; 2]> {
+    let folder = prepare(folder, spec);
+    let mut random = rng::stream(17, &spec.run, &[attempt]);
+    let mut killed = Vec::new();
+    for (i, epochs) in [0..1, 4..9, 12..17, 18..23, 24..29, 31..36].into_iter().enumerate() {
+        // By turns within an epoch and at the end of one.
+        let target = [random.random_range(epochs), if i % 2 == 0 { random.random_range(1..STEPS) } else { 0 }];
         let mut child = start(&folder);
         let ended = wait_for("the next checkpoint", || match child.try_wait().unwrap() {
             Some(status) => Some(Some(status)),
-            None => (epochs_done(&folder) >= target).then_some(None),
+            None => (newest(&folder) >= target).then_some(None),
         });
         if let Some(status) = ended {
             assert!(status.success());
@@ -80,17 +89,15 @@ fn run_killed(folder: &Path, cell: &CellSpec, attempt: u64) -> usize {
         }
         std::thread::sleep(Duration::from_micros(random.random_range(0..3000)));
         child.kill().unwrap();
-        killed += usize::from(!child.wait().unwrap().success());
+        match child.wait().unwrap().success() {
+            true => break,
+            false => killed.push(newest(&folder)),
+        }
     }
     if !folder.join("result.json").exists() {
-        assert!(start(&folder).wait().unwrap().success(), "{}", cell.run);
+        assert!(start(&folder).wait().unwrap().success(), "{}", spec.run);
     }
     killed
-}
-
-/// The result of a cell without what a clock or a machine says.
-fn result(folder: &Path) -> serde_json::Value {
-    lasting(&std::fs::read(folder.join("result.json")).unwrap())
 }
 
 #[test]
@@ -98,31 +105,33 @@ fn kill_nine_at_random_moments_changes_no_method() {
     let folder = tempfile::tempdir().unwrap();
     let plan = format!(
         "name = \"killed\"\nseeds = [3]\ndata = [{{ name = \"birds\", card = \"birds.toml\" }}]\n\
-         train = {{ epochs = {EPOCHS}, batch_size = 16, select = \"best_validation\" }}\n{}",
-        METHODS
+         train = {{ epochs = {EPOCHS}, batch_size = 16, select = \"best_validation\" }}\n{METHODS}{BASELINES}"
     );
-    let cells = Plan::read(Some(&birds::write(folder.path(), 150, &plan))).unwrap().cells().unwrap();
+    let cells = Plan::read(Some(&birds::write(folder.path(), 150, &plan))).unwrap().cells(&Registry::default()).unwrap();
+    let shown: Vec<&str> = cells.iter().filter(|cell| !cell.hidden).map(|cell| cell.run.as_str()).collect();
+    assert_eq!(shown, ["mmanet", "dmrnet", "udml", "mod-distill", "logit-distillation", "late-fusion"]);
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
-    let mut methods = 0;
+    let mut kills = Vec::new();
     for cell in &cells {
         let uninterrupted = run(&whole, cell);
         let resumed = broken.join(&cell.key);
         // A machine that is busy elsewhere may let a cell end unseen: then it is tried again.
         let killed = (0..10).find_map(|attempt| {
             let killed = run_killed(&broken, cell, attempt);
-            println!("{}: killed {killed} times", cell.run);
-            if killed < 2 {
+            println!("{}: killed behind {killed:?}", cell.run);
+            let enough = killed.len() >= 3 && killed.iter().any(|[_, steps]| *steps > 0);
+            if !enough {
                 std::fs::remove_dir_all(&resumed).unwrap();
             }
-            (killed >= 2).then_some(killed)
+            enough.then_some(killed)
         });
-        assert!(killed.is_some(), "{} always ended before it was killed twice", cell.run);
-        let weights = |folder: &Path| std::fs::read(folder.join("model.safetensors")).unwrap();
+        kills.extend(killed.unwrap_or_else(|| panic!("{} always ended before it was killed three times", cell.run)));
         assert!(weights(&resumed) == weights(&uninterrupted), "the weights of {} differ", cell.run);
         assert_eq!(result(&resumed), result(&uninterrupted), "{}", cell.run);
-        methods += usize::from(!cell.hidden);
     }
-    assert_eq!(methods, 4);
+    let ends = kills.iter().filter(|[_, steps]| *steps == 0).count();
+    println!("{} kills, {ends} of them between two epochs", kills.len());
+    assert!(kills.len() >= 20 && ends > 0, "{kills:?}");
 }
 
 /// Every file below the cells is whole.

@@ -25,6 +25,15 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// A file or folder that is not what it should be.
+    #[error("{path}: {problem}")]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
+
     /// A modality name, subset or presence mask that makes no sense.
     #[error("modality: {0}")]
     Modality(String),

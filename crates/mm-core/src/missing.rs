@@ -1,18 +1,19 @@
 //! How sensors go missing: a [`MissingPattern`] draws one combination a sample, inside what the data has.
 //!
 //! ```
-//! use mm_core::{missing::MissingPattern, rng, Modalities, Presence};
+//! use mm_core::{missing::MissingPattern, rng::Draws, Modalities, Presence};
 //! let modalities = Modalities::new(["rgb", "depth", "audio"])?;
 //! let natural = Presence::uniform(modalities.full(), 64);
 //! let pattern = MissingPattern::Rates([("depth".to_string(), 0.3)].into());
-//! let drawn = pattern.draw(&natural, &modalities, &mut rng::stream(0, "mask", &[0, 0]))?;
+//! let ids: Vec<u64> = (0..64).collect();
+//! let drawn = pattern.draw(&natural, &modalities, &ids, &Draws::new(0, "mask", &[0]))?;
 //! assert_eq!(drawn.len(), 64);
 //! # Ok::<(), mm_core::Error>(())
 //! ```
 
 use crate::error::{Error, Result};
 use crate::modality::{MAX_MODALITIES, Modalities, Presence, Subset};
-use crate::rng::Rng;
+use crate::rng::{Draws, Rng};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -42,18 +43,18 @@ pub enum MissingPattern {
 }
 
 impl MissingPattern {
-    /// Draws who keeps what; `natural` is what each sample of the batch has.
+    /// Draws who keeps what; `natural` is what each sample of the batch has, `ids` are the samples' numbers.
     ///
-    /// The result is never empty and never more than `natural`. Errors name the sample by its position in the batch.
-    pub fn draw(&self, natural: &Presence, modalities: &Modalities, rng: &mut Rng) -> Result<Presence> {
+    /// The result is never empty and never more than `natural`. What a sample keeps depends on its number, not on its place.
+    pub fn draw(&self, natural: &Presence, modalities: &Modalities, ids: &[u64], draws: &Draws) -> Result<Presence> {
         let pattern = self.resolve(modalities)?;
-        let subsets = natural.subsets().iter().enumerate().map(|(sample, &has)| match &pattern {
+        let subsets = natural.subsets().iter().zip(ids).map(|(&has, &id)| match &pattern {
             _ if !has.is_subset_of(modalities.full()) => {
-                Err(Error::Modality(format!("sample {sample} of the batch has a modality past the {} that there are", modalities.len())))
+                Err(Error::Modality(format!("sample {id} has a modality past the {} that there are", modalities.len())))
             }
-            Resolved::Uniform => uniform(has, rng),
-            Resolved::Rates(rates) => with_rates(has, rates, rng)?.ok_or_else(|| pattern.unusable(sample, has, modalities)),
-            _ => pattern.kept(has).ok_or_else(|| pattern.unusable(sample, has, modalities)),
+            Resolved::Uniform => uniform(has, &mut draws.of(id)),
+            Resolved::Rates(rates) => with_rates(has, rates, &mut draws.of(id))?.ok_or_else(|| pattern.unusable(id, has, modalities)),
+            _ => pattern.kept(has).ok_or_else(|| pattern.unusable(id, has, modalities)),
         });
         Ok(Presence::new(subsets.collect::<Result<_>>()?))
     }
@@ -143,9 +144,9 @@ impl Resolved {
         }
     }
 
-    fn unusable(&self, sample: usize, has: Subset, modalities: &Modalities) -> Error {
+    fn unusable(&self, sample: u64, has: Subset, modalities: &Modalities) -> Error {
         let has = modalities.format(has);
-        Error::Modality(format!("sample {sample} of the batch has {has}; such samples {}", self.problem(modalities)))
+        Error::Modality(format!("sample {sample} has {has}; such samples {}", self.problem(modalities)))
     }
 }
 
@@ -197,7 +198,7 @@ fn with_rates(has: Subset, rates: &[f64], rng: &mut Rng) -> Result<Option<Subset
 }
 
 /// One of `combinations` for each sample, as far as the sample has it; a sample that has nothing of it keeps what it has.
-pub fn draw_among(natural: &Presence, combinations: &[Subset], rng: &mut Rng) -> Presence {
-    let draw = |&has: &Subset| combinations.choose(rng).and_then(|c| c.intersection(has)).unwrap_or(has);
-    Presence::new(natural.subsets().iter().map(draw).collect())
+pub fn draw_among(natural: &Presence, combinations: &[Subset], ids: &[u64], draws: &Draws) -> Presence {
+    let draw = |(&has, &id): (&Subset, &u64)| combinations.choose(&mut draws.of(id)).and_then(|c| c.intersection(has)).unwrap_or(has);
+    Presence::new(natural.subsets().iter().zip(ids).map(draw).collect())
 }

@@ -11,6 +11,7 @@
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The largest number of modalities of one model.
 pub const MAX_MODALITIES: usize = 16;
@@ -19,7 +20,14 @@ pub const MAX_MODALITIES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Modalities {
-    names: Vec<String>,
+    // Shared: every batch names its modalities.
+    names: Arc<[String]>,
+}
+
+impl std::fmt::Display for Modalities {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(&self.names.join(", "))
+    }
 }
 
 impl Modalities {
@@ -37,7 +45,7 @@ impl Modalities {
                 return Err(Error::Modality(format!("the name {name:?} appears twice")));
             }
         }
-        Ok(Self { names })
+        Ok(Self { names: names.into() })
     }
 
     /// How many there are.
@@ -81,6 +89,23 @@ impl Modalities {
         Subset::from_bits(bits)
     }
 
+    /// Reads combinations; one that is named twice would count twice, and is refused.
+    pub fn parse_distinct<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<Subset>> {
+        if names.is_empty() {
+            return Err(Error::Modality("the list is empty: name combinations, or leave it out to have all".into()));
+        }
+        let mut subsets = Vec::with_capacity(names.len());
+        for name in names {
+            let (name, subset) = (name.as_ref(), self.parse(name.as_ref())?);
+            if let Some(before) = subsets.iter().position(|s| *s == subset) {
+                let before = names[before].as_ref();
+                return Err(Error::Modality(format!("{before:?} and {name:?} are the same combination: keep one")));
+            }
+            subsets.push(subset);
+        }
+        Ok(subsets)
+    }
+
     /// Writes a combination as `"rgb+depth"`.
     pub fn format(&self, subset: Subset) -> String {
         let names: Vec<&str> = subset.indices().filter_map(|i| self.names.get(i)).map(String::as_str).collect();
@@ -97,7 +122,7 @@ impl TryFrom<Vec<String>> for Modalities {
 
 impl From<Modalities> for Vec<String> {
     fn from(modalities: Modalities) -> Self {
-        modalities.names
+        modalities.names.to_vec()
     }
 }
 

@@ -1,23 +1,27 @@
 //! A frozen network that a method learns from.
 
-use crate::data::Batch;
+use crate::data::{Inputs, Standardizer};
 use crate::error::{Error, Result};
-use crate::fusion::{Fused, FusionNetwork};
+use crate::fusion::FusionNetwork;
+use crate::model::{Model, Output};
 use crate::nn::Mode;
-use candle_core::Tensor;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-/// A frozen network: features and logits of complete samples, without gradient.
+/// A frozen network: features and predictions of complete samples, without gradient.
 pub trait Teacher: Send + Sync {
-    /// The fused feature `[batch, ..]` and the logits `[batch, classes]`.
-    fn teach(&self, batch: &Batch) -> Result<Fused>;
+    /// Its prediction and the feature behind it, each sample from what it has.
+    fn teach(&self, inputs: &Inputs) -> Result<Output>;
+
+    /// The statistics that its inputs were standardized with, where it knows: those of a student must be the same.
+    fn standardizer(&self) -> Option<&Standardizer> {
+        None
+    }
 }
 
-impl Teacher for FusionNetwork {
-    fn teach(&self, batch: &Batch) -> Result<Fused> {
-        let fused = self.forward(batch, &batch.presence, Mode::Eval)?;
-        Ok(Fused { feature: fused.feature.detach(), logits: fused.logits.detach() })
+impl<M: Model> Teacher for M {
+    fn teach(&self, inputs: &Inputs) -> Result<Output> {
+        Ok(self.predict(inputs)?.detach())
     }
 }
 
@@ -38,7 +42,7 @@ pub struct CachedTeacher {
 
 #[derive(Default)]
 struct Cache {
-    answers: HashMap<u64, Fused>,
+    answers: HashMap<u64, Output>,
     bytes: usize,
 }
 
@@ -64,39 +68,57 @@ impl CachedTeacher {
 }
 
 /// Memory of an answer: its numbers, and what keeps them.
-fn size_of(answer: &Fused) -> usize {
+fn size_of(answer: &Output) -> usize {
     const OVERHEAD: usize = 512;
-    OVERHEAD + [&answer.feature, &answer.logits].iter().map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum::<usize>()
+    OVERHEAD + answer.tensors().map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum::<usize>()
 }
 
 impl Teacher for CachedTeacher {
-    fn teach(&self, batch: &Batch) -> Result<Fused> {
-        if batch.is_empty() {
+    fn teach(&self, inputs: &Inputs) -> Result<Output> {
+        if inputs.is_empty() {
             return Err(Error::Data("a batch without samples".into()));
         }
-        if batch.augmented {
-            return self.teacher.teach(batch);
+        if inputs.is_altered() {
+            return self.teacher.teach(inputs);
         }
-        let known: Vec<Option<Fused>> = {
+        let known: Vec<Option<Output>> = {
             let cache = self.cache();
-            batch.rows.iter().map(|row| cache.answers.get(row).cloned()).collect()
+            inputs.ids().iter().map(|id| cache.answers.get(id).cloned()).collect()
         };
         // Without the lock: the teacher's work is spread over threads that may want the cache as well. Two that ask for the same
         // sample get the same bits.
-        let answer = |(i, known): (usize, Option<Fused>)| known.map_or_else(|| self.teacher.teach(&batch.sample(i)?), Ok);
-        let answers: Vec<Fused> = known.into_iter().enumerate().map(answer).collect::<Result<_>>()?;
+        let answer = |(i, known): (usize, Option<Output>)| known.map_or_else(|| self.teacher.teach(&inputs.select(&[i])?), Ok);
+        let answers: Vec<Output> = known.into_iter().enumerate().map(answer).collect::<Result<_>>()?;
         let mut cache = self.cache();
-        for (&row, answer) in batch.rows.iter().zip(&answers) {
+        for (&id, answer) in inputs.ids().iter().zip(&answers) {
             let bytes = size_of(answer);
             // What came first stays: every sample comes once an epoch, and throwing out the oldest would miss them all.
-            if cache.bytes + bytes <= self.budget && !cache.answers.contains_key(&row) {
-                cache.answers.insert(row, answer.clone());
+            if cache.bytes + bytes <= self.budget && !cache.answers.contains_key(&id) {
+                cache.answers.insert(id, answer.clone());
                 cache.bytes += bytes;
             }
         }
         drop(cache);
-        let features: Vec<&Tensor> = answers.iter().map(|answer| &answer.feature).collect();
-        let logits: Vec<&Tensor> = answers.iter().map(|answer| &answer.logits).collect();
-        Ok(Fused { feature: Tensor::cat(&features, 0)?, logits: Tensor::cat(&logits, 0)? })
+        Output::cat(&answers)
+    }
+
+    fn standardizer(&self) -> Option<&Standardizer> {
+        self.teacher.standardizer()
+    }
+}
+
+impl Teacher for Box<dyn Teacher> {
+    fn teach(&self, inputs: &Inputs) -> Result<Output> {
+        (**self).teach(inputs)
+    }
+
+    fn standardizer(&self) -> Option<&Standardizer> {
+        (**self).standardizer()
+    }
+}
+
+impl Teacher for FusionNetwork {
+    fn teach(&self, inputs: &Inputs) -> Result<Output> {
+        Ok(self.forward(inputs, inputs.presence(), Mode::Eval)?.detach())
     }
 }

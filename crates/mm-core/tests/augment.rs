@@ -1,28 +1,26 @@
 //! Augmentation: exact where it must be, one transform for all sensors of a sample, repeatable in training.
 
-use candle_core::{Device, Tensor};
-use mm_core::data::{AugmentConfig, Batch, Dataset, InputSpec, Schema, TableDataset, Target, Transform, augment, transform};
-use mm_core::fusion::{FusionNetwork, NetworkConfig};
-use mm_core::loss::cross_entropy;
+use candle_core::{DType, Device, Tensor};
+use mm_core::data::{Array, AugmentConfig, Batch, ImageTransform, InputSpec, Loader, Sample, SampleKey, Schema, Source};
+use mm_core::data::{TableDataset, Target, TargetValue, Transform};
+use mm_core::fusion::{FusionModel, NetworkConfig};
 use mm_core::nn::{Mode, Parameters};
-use mm_core::predict::{Predictions, Predictor};
-use mm_core::train::{CheckpointConfig, Losses, Method, Progress, Step, TrainConfig, fit};
-use mm_core::{Error, Modalities, Presence, Result, Subset, rng};
+use mm_core::train::{CheckpointConfig, Losses, Method, Step, TrainConfig, Trainer};
+use mm_core::{Error, Modalities, Model, Presence, Result, Subset, rng};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 const ALL: AugmentConfig = AugmentConfig { flip: 0.5, rotation: 30.0, crop_area: [0.5, 1.0], crop_aspect: [0.75, 4.0 / 3.0] };
 
-/// A batch of images of the given shapes, the same number of samples each.
-fn batch(images: Vec<Tensor>) -> Batch {
-    let samples = images[0].dim(0).unwrap();
-    let labels = Tensor::zeros(samples, candle_core::DType::U32, &Device::Cpu).unwrap();
-    let presence = Presence::uniform(Subset::full(images.len()), samples);
-    Batch::new(images.into_iter().map(Some).collect(), presence, labels, (0..samples as u64).collect()).unwrap()
+/// A sample of images `[channels, height, width]`.
+fn sample(images: &[Tensor]) -> Sample {
+    let array = |image: &Tensor| Some(Array::new(image.dims(), values(image)));
+    Sample { readings: images.iter().map(array).collect(), target: TargetValue::Class(0) }
 }
 
-fn normal(shape: (usize, usize, usize, usize)) -> Tensor {
-    let values = rng::standard_normal(&mut rng::stream(1, "images", &[]), shape.0 * shape.1 * shape.2 * shape.3);
+fn normal(shape: (usize, usize, usize)) -> Tensor {
+    let values = rng::standard_normal(&mut rng::stream(1, "images", &[]), shape.0 * shape.1 * shape.2);
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
@@ -30,43 +28,65 @@ fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn input(batch: &Batch, m: usize) -> &Tensor {
-    batch.inputs[m].as_ref().unwrap()
+fn reading(sample: &Sample, m: usize) -> Vec<f32> {
+    sample.readings[m].clone().unwrap().values.into_f32()
+}
+
+/// What a transform makes of one image.
+fn transformed(image: &Tensor, transform: ImageTransform) -> Vec<f32> {
+    let mut sample = sample(std::slice::from_ref(image));
+    transform.transform(&mut sample);
+    assert_eq!(sample.readings[0].as_ref().unwrap().shape, image.dims());
+    reading(&sample, 0)
+}
+
+/// A sample as training with these settings sees it.
+fn augment(mut sample: Sample, config: &AugmentConfig, key: SampleKey) -> Sample {
+    config.apply(&mut sample, &schema(), key).unwrap();
+    sample
 }
 
 #[test]
 fn nothing_changes_by_default() {
-    let clean = batch(vec![normal((3, 2, 5, 7))]);
-    let same = augment(&clean, &AugmentConfig::default(), 0, 0).unwrap();
-    assert_eq!(values(input(&same, 0)), values(input(&clean, 0)));
-    assert!(!same.augmented);
+    let image = normal((2, 5, 7));
+    let same = augment(sample(std::slice::from_ref(&image)), &AugmentConfig::default(), SampleKey { seed: 0, epoch: 0, id: 0 });
+    assert_eq!(reading(&same, 0), values(&image));
+    assert!(AugmentConfig::default().is_off() && !ALL.is_off());
+}
+
+/// What is computed from a batch may be kept only where its values are those of the data set.
+#[test]
+fn batches_of_transformed_samples_count_as_altered() {
+    let (data, rows): (_, Vec<usize>) = (data(), (0..24).collect());
+    let altered = |transforms: &[Box<dyn Transform>]| {
+        let loader = Loader::new(&data, &rows, 8, 0).transforms(transforms);
+        loader.epoch(0, 0, |batches| batches.map(|batch| batch.unwrap().inputs().is_altered()).collect::<Vec<_>>())
+    };
+    assert_eq!(altered(&[]), [false; 3]);
+    assert_eq!(altered(&[Box::new(ALL)]), [true; 3]);
 }
 
 #[test]
 fn flips_and_quarter_turns_are_exact() {
-    let image = normal((1, 2, 6, 6));
-    let clean = batch(vec![image.clone()]);
-    let flipped = transform(&clean, &[Transform { flip: true, ..Transform::IDENTITY }]).unwrap();
-    assert!(flipped.augmented);
-    assert_eq!(values(input(&flipped, 0)), values(&image.flip(&[3]).unwrap()));
+    let image = normal((2, 6, 6));
+    let flipped = transformed(&image, ImageTransform { flip: true, ..ImageTransform::IDENTITY });
+    assert_eq!(flipped, values(&image.flip(&[2]).unwrap()));
     // Counter-clockwise: the last column becomes the first row.
-    let turned = transform(&clean, &[Transform { degrees: 90.0, ..Transform::IDENTITY }]).unwrap();
-    assert_eq!(values(input(&turned, 0)), values(&image.transpose(2, 3).unwrap().contiguous().unwrap().flip(&[2]).unwrap()));
+    let turned = transformed(&image, ImageTransform { degrees: 90.0, ..ImageTransform::IDENTITY });
+    assert_eq!(turned, values(&image.transpose(1, 2).unwrap().contiguous().unwrap().flip(&[1]).unwrap()));
     // A crop at the image's own resolution would be a copy; at twice the size the window's pixels are seen magnified.
-    let quarter = Transform { top: 0.5, left: 0.5, height: 0.5, width: 0.5, ..Transform::IDENTITY };
-    let constant = batch(vec![Tensor::ones((1, 1, 8, 8), candle_core::DType::F32, &Device::Cpu).unwrap()]);
-    let cropped = values(input(&transform(&constant, &[quarter]).unwrap(), 0));
-    assert_eq!(cropped[..7], [1.0; 7]);
+    let quarter = ImageTransform { top: 0.5, left: 0.5, height: 0.5, width: 0.5, ..ImageTransform::IDENTITY };
+    let constant = Tensor::ones((1, 8, 8), DType::F32, &Device::Cpu).unwrap();
+    assert_eq!(transformed(&constant, quarter)[..7], [1.0; 7]);
     let ramp: Vec<f32> = (0..64).map(|i| (i % 8) as f32).collect();
-    let ramp = batch(vec![Tensor::from_vec(ramp, (1, 1, 8, 8), &Device::Cpu).unwrap()]);
-    let cropped = values(input(&transform(&ramp, &[quarter]).unwrap(), 0));
-    assert_eq!(cropped[..7], [3.75, 4.25, 4.75, 5.25, 5.75, 6.25, 6.75]);
+    let ramp = Tensor::from_vec(ramp, (1, 8, 8), &Device::Cpu).unwrap();
+    assert_eq!(transformed(&ramp, quarter)[..7], [3.75, 4.25, 4.75, 5.25, 5.75, 6.25, 6.75]);
 }
 
 #[test]
 fn what_comes_in_from_outside_is_zero() {
-    let ones = batch(vec![Tensor::ones((1, 1, 9, 9), candle_core::DType::F32, &Device::Cpu).unwrap()]);
-    let turned = values(input(&transform(&ones, &[Transform { degrees: 45.0, ..Transform::IDENTITY }]).unwrap(), 0));
+    let ones = Tensor::ones((1, 9, 9), DType::F32, &Device::Cpu).unwrap();
+    let turned = transformed(&ones, ImageTransform { degrees: 45.0, ..ImageTransform::IDENTITY });
     assert_eq!((turned[0], turned[8], turned[72], turned[80]), (0.0, 0.0, 0.0, 0.0));
     assert_eq!(turned[40], 1.0);
 }
@@ -90,25 +110,43 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn all_sensors_of_a_sample_move_alike(seed in any::<u64>(), y in 0.4..0.6f64, x in 0.4..0.6f64) {
-        let image = |size: usize| Tensor::from_vec(spot(size, (y, x)), (1, 1, size, size), &Device::Cpu).unwrap();
-        let moved = augment(&batch(vec![image(64), image(32)]), &AugmentConfig { crop_area: [0.8, 1.0], ..ALL }, seed, 3).unwrap();
-        let ((y0, x0), (y1, x1)) = (centre(&values(input(&moved, 0)), 64), centre(&values(input(&moved, 1)), 32));
+        let image = |size: usize| Tensor::from_vec(spot(size, (y, x)), (1, size, size), &Device::Cpu).unwrap();
+        let (config, key) = (AugmentConfig { crop_area: [0.8, 1.0], ..ALL }, SampleKey { seed, epoch: 3, id: 0 });
+        let moved = augment(sample(&[image(64), image(32)]), &config, key);
+        let ((y0, x0), (y1, x1)) = (centre(&reading(&moved, 0), 64), centre(&reading(&moved, 1), 32));
         prop_assert!((y0 - y1).abs() < 0.01 && (x0 - x1).abs() < 0.01, "{y0} {x0} {y1} {x1}");
     }
 }
 
+/// Every sample's first image in an epoch, by its number.
+fn images(batch_size: usize, seed: u64, epoch: u64) -> BTreeMap<u64, Vec<f32>> {
+    let (data, rows): (_, Vec<usize>) = (data(), (0..24).collect());
+    let transforms: [Box<dyn Transform>; 1] = [Box::new(ALL)];
+    let batches: Vec<Batch> = Loader::new(&data, &rows, batch_size, seed)
+        .transforms(&transforms)
+        .epoch(epoch, 0, |batches| batches.collect::<Result<_>>())
+        .unwrap();
+    let of_batch = |batch: &Batch| -> Vec<(u64, Vec<f32>)> {
+        let rgb = &batch.inputs().reading("rgb").unwrap().unwrap().values;
+        batch.ids().iter().enumerate().map(|(i, &id)| (id, values(&rgb.get(i).unwrap()))).collect()
+    };
+    batches.iter().flat_map(of_batch).collect()
+}
+
 #[test]
 fn draws_depend_on_seed_epoch_and_sample_only() {
-    let clean = batch(vec![normal((4, 1, 8, 8))]);
-    let drawn = |seed, epoch| values(input(&augment(&clean, &ALL, seed, epoch).unwrap(), 0));
-    assert_eq!(drawn(1, 0), drawn(1, 0));
-    assert_ne!(drawn(1, 0), drawn(1, 1));
-    assert_ne!(drawn(1, 0), drawn(2, 0));
-    let sample = augment(&clean.sample(2).unwrap(), &ALL, 1, 0).unwrap();
-    assert!(sample.augmented);
-    assert_eq!(values(input(&sample, 0)), drawn(1, 0)[128..192]);
+    let drawn = images(24, 1, 0);
+    assert_eq!(drawn.len(), 24);
+    assert_eq!(drawn, images(24, 1, 0));
+    for other in [images(24, 1, 1), images(24, 2, 0)] {
+        assert!(drawn.iter().all(|(id, image)| *image != other[id]));
+    }
+    // In other batches, and alone.
+    assert_eq!(drawn, images(6, 1, 0));
+    let alone = augment(data().read(2).unwrap(), &ALL, SampleKey { seed: 1, epoch: 0, id: 2 });
+    assert_eq!(reading(&alone, 0), drawn[&2]);
     // In range, and of every kind.
-    let transforms: Vec<Transform> = (0..200).map(|row| ALL.draw(0, 0, row)).collect();
+    let transforms: Vec<ImageTransform> = (0..200).map(|row| ALL.draw(0, 0, row)).collect();
     assert!(transforms.iter().all(|t| t.degrees.abs() <= 30.0 && t.top + t.height <= 1.0 && t.left + t.width <= 1.0));
     assert!(transforms.iter().any(|t| t.degrees < -20.0) && transforms.iter().any(|t| t.degrees > 20.0));
     assert!((60..140).contains(&transforms.iter().filter(|t| t.flip).count()));
@@ -132,46 +170,36 @@ fn settings_that_cannot_work_are_refused() {
 }
 
 struct Network {
-    parameters: Parameters,
-    network: FusionNetwork,
+    model: FusionModel,
 }
 
 impl Network {
     fn new(schema: &Schema) -> Self {
         let config = "encoders.rgb = { kind = 'resnet', stem = 'small', stages = 2, width = 4 }
             encoders.depth = { kind = 'resnet', stem = 'small', stages = 1, width = 4 }";
-        let parameters = Parameters::new(0, &Device::Cpu);
         let config: NetworkConfig = toml::from_str(config).unwrap();
-        let network = FusionNetwork::new(&config, schema, parameters.builder()).unwrap();
-        Self { parameters, network }
-    }
-}
-
-impl Predictor for Network {
-    fn predict(&self, batch: &Batch) -> Result<Tensor> {
-        Ok(self.network.forward(batch, &batch.presence, Mode::Eval)?.logits)
-    }
-
-    fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
-        self.network.predict_combinations(batch, subsets)
+        Self { model: FusionModel::new(&config, schema, Parameters::new(0, &Device::Cpu)).unwrap() }
     }
 }
 
 impl Method for Network {
-    fn loss(&mut self, batch: &Batch, _: &Step) -> Result<Losses> {
-        let logits = self.network.forward(batch, &batch.presence, Mode::Train)?.logits;
-        Ok(Losses::new("task", cross_entropy(&logits, &batch.labels)?))
+    fn model(&self) -> &dyn Model {
+        &self.model
     }
 
-    fn parameters(&self) -> &Parameters {
-        &self.parameters
+    fn into_model(self: Box<Self>) -> Box<dyn Model> {
+        Box::new(self.model)
+    }
+
+    fn loss(&mut self, batch: &Batch, _: &Step) -> Result<Losses> {
+        let output = self.model.network().forward(batch.inputs(), batch.presence(), Mode::Train)?;
+        Ok(Losses::new("task", self.model.schema().target.task().loss(&output.prediction, batch.targets())?))
     }
 }
 
 fn schema() -> Schema {
     let inputs = vec![InputSpec::image([3, 8, 8]), InputSpec::image([1, 4, 4]), InputSpec::vector(3)];
-    let classes = ["a", "b"].map(String::from).to_vec();
-    Schema::new(Modalities::new(["rgb", "depth", "audio"]).unwrap(), inputs, Target::Classes(classes)).unwrap()
+    Schema::new(Modalities::new(["rgb", "depth", "audio"]).unwrap(), inputs, Target::of_classes(["a", "b"])).unwrap()
 }
 
 /// 24 samples; one in four has no depth.
@@ -184,11 +212,14 @@ fn data() -> TableDataset {
 fn train(augment: AugmentConfig, epochs: usize, folder: Option<&Path>) -> Vec<f32> {
     let config =
         TrainConfig { epochs, batch_size: 8, augment, schedule: toml::from_str("kind = 'constant'").unwrap(), ..Default::default() };
-    let checkpoints = folder.map(|folder| CheckpointConfig { folder: folder.into(), every_seconds: 0.0, fingerprint: "augment".into() });
+    let mut trainer = Trainer::new(config);
+    if let Some(folder) = folder {
+        trainer = trainer.checkpoints(CheckpointConfig { folder: folder.into(), every_seconds: 0.0, fingerprint: "augment".into() });
+    }
     let mut method = Network::new(&schema());
     let rows: Vec<usize> = (0..24).collect();
-    fit(&mut method, &data(), &rows, &[], &config, checkpoints.as_ref(), &Progress::hidden()).unwrap();
-    method.parameters.variables().into_iter().flat_map(|(_, v)| values(v.as_tensor())).collect()
+    trainer.run(&mut method, &data(), &rows, &[]).unwrap();
+    method.parameters().variables().into_iter().flat_map(|(_, v)| values(v.as_tensor())).collect()
 }
 
 #[test]
@@ -204,20 +235,26 @@ fn training_with_augmentation_resumes_bit_for_bit_with_any_number_of_threads() {
 
 #[test]
 fn absent_images_stay_zero_and_vectors_stay_as_they_are() {
-    let clean = data().batch(&[0, 1], &Device::Cpu).unwrap();
-    let changed = augment(&clean, &ALL, 0, 0).unwrap();
-    assert_eq!(values(&input(&changed, 1).get(0).unwrap()), [0.0; 16]);
-    assert_eq!(values(input(&changed, 2)), values(input(&clean, 2)));
-    assert_ne!(values(input(&changed, 0)), values(input(&clean, 0)));
+    let clean = [0, 1].map(|row| data().read(row).unwrap());
+    let changed = [0, 1].map(|row| augment(clean[row].clone(), &ALL, SampleKey { seed: 0, epoch: 0, id: row as u64 }));
+    assert_eq!(changed[0].readings[1], None);
+    for (clean, changed) in clean.iter().zip(&changed) {
+        assert_eq!(reading(changed, 2), reading(clean, 2));
+        assert_ne!(reading(changed, 0), reading(clean, 0));
+    }
+    assert_ne!(reading(&changed[1], 1), reading(&clean[1], 1));
+    // In a batch, what is absent holds zeros.
+    let batch = mm_core::data::collate(&schema(), changed.to_vec(), vec![0, 1], true, &Device::Cpu).unwrap();
+    let depth = &batch.inputs().reading("depth").unwrap().unwrap().values;
+    assert_eq!(values(&depth.get(0).unwrap()), [0.0; 16]);
 }
 
 #[test]
 fn data_without_images_is_refused() {
-    let schema = Schema::new(Modalities::new(["v"]).unwrap(), vec![InputSpec::vector(2)], Target::Classes(vec!["a".into()])).unwrap();
+    let schema = Schema::new(Modalities::new(["v"]).unwrap(), vec![InputSpec::vector(2)], Target::of_classes(["a"])).unwrap();
     let data = TableDataset::new(schema.clone(), vec![vec![0.0; 8]], Presence::uniform(Subset::full(1), 4), vec![0; 4]).unwrap();
-    let parameters = Parameters::new(0, &Device::Cpu);
-    let network = FusionNetwork::new(&NetworkConfig::default(), &schema, parameters.builder()).unwrap();
+    let model = FusionModel::new(&NetworkConfig::default(), &schema, Parameters::new(0, &Device::Cpu)).unwrap();
     let config = TrainConfig { augment: ALL, ..Default::default() };
-    let error = fit(&mut Network { parameters, network }, &data, &[0, 1, 2], &[], &config, None, &Progress::hidden()).unwrap_err();
+    let error = Trainer::new(config).run(&mut Network { model }, &data, &[0, 1, 2], &[]).unwrap_err();
     assert!(matches!(error, Error::Config { .. }) && error.to_string().contains("train.augment"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use mm_core::nn::{BatchNorm, LayerNorm, Linear, Mode, Parameters, dropout, l2_normalize, linear, scatter_rows};
-use mm_core::rng;
+use mm_core::rng::Draws;
 use mm_testing::{gradient_error, values};
 
 type Result<T> = candle_core::Result<T>;
@@ -38,13 +38,20 @@ fn initialisation_cannot_be_seeded() {
 #[test]
 fn dropout_cannot_be_seeded() {
     let ones = Tensor::ones((100, 100), DType::F32, &Device::Cpu).unwrap();
-    let draw = |seed| dropout(&ones, 0.3, &mut rng::stream(seed, "dropout", &[])).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let ids: Vec<u64> = (0..100).collect();
+    let draw = |seed| {
+        let dropped = dropout(&ones, 0.3, &ids, &Draws::new(seed, "dropout", &[])).unwrap();
+        dropped.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(2));
     let kept = draw(1).iter().filter(|&&x| x != 0.0).count() as f64 / 10_000.0;
     assert!((kept - 0.7).abs() < 0.02, "{kept}");
     assert!(draw(1).iter().all(|&x| x == 0.0 || (x - 1.0 / 0.7).abs() < 1e-6));
-    assert!(dropout(&ones, 1.0, &mut rng::stream(1, "dropout", &[])).is_err());
+    assert!(dropout(&ones, 1.0, &ids, &Draws::new(1, "dropout", &[])).is_err());
+    // A sample's mask is its own, wherever it stands.
+    let turned = dropout(&ones.narrow(0, 0, 2).unwrap(), 0.3, &[7, 3], &Draws::new(1, "dropout", &[])).unwrap();
+    assert_eq!(turned.to_vec2::<f32>().unwrap(), [draw(1)[700..800].to_vec(), draw(1)[300..400].to_vec()]);
 }
 
 #[test]

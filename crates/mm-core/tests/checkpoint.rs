@@ -4,7 +4,7 @@ mod damage;
 
 use candle_core::{Device, Tensor};
 use damage::damage;
-use mm_core::train::{Checkpoint, CheckpointConfig, CheckpointState, EpochLog, Progress, TrainConfig, fit, latest_checkpoint};
+use mm_core::train::{Checkpoint, CheckpointConfig, CheckpointState, EpochLog, TrainConfig, Trainer, latest_checkpoint};
 use mm_core::{Error, rng};
 use mm_testing::{Dropout, clear_to_weak};
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ fn checkpointed() -> (tempfile::TempDir, PathBuf) {
     let rows: Vec<usize> = (0..60).collect();
     let config = TrainConfig { epochs: 3, batch_size: 16, ..TrainConfig::default() };
     let checkpoints = CheckpointConfig { folder: folder.path().into(), every_seconds: 0.0, fingerprint: "run".into() };
-    fit(&mut Dropout::new(0), &clear_to_weak(60, 1), &rows, &[], &config, Some(&checkpoints), &Progress::hidden()).unwrap();
+    Trainer::new(config).checkpoints(checkpoints).run(&mut Dropout::new(0), &clear_to_weak(60, 1), &rows, &[]).unwrap();
     let newest = latest_checkpoint(folder.path()).unwrap().unwrap();
     (folder, newest)
 }
@@ -72,11 +72,15 @@ fn small() -> Checkpoint {
     let model: BTreeMap<String, Tensor> = model.map(|(name, value)| (name.into(), value)).into();
     let optimizer = model.iter().map(|(name, value)| (format!("velocity:{name}"), (value * 0.1).unwrap())).collect();
     let losses = BTreeMap::from([("task".to_string(), 0.1 + 0.2), ("total".to_string(), 1e-7)]);
-    let history = (0..3).map(|epoch| EpochLog { epoch, learning_rate: 0.05, losses: losses.clone(), validation_accuracy: Some(2.0 / 3.0) });
+    let history = (0..3).map(|epoch| EpochLog { epoch, learning_rate: 0.05, losses: losses.clone(), validation_score: Some(2.0 / 3.0) });
     let state = CheckpointState {
         fingerprint: "run".into(),
         version: "0".into(),
         epochs_done: 3,
+        steps_done: 2,
+        loss_sums: losses.clone(),
+        loss_steps: 1,
+        learning_rate: 0.05,
         optimizer_steps: 9,
         best: Some((1, 2.0 / 3.0)),
         validations_since_best: 1,
@@ -172,7 +176,8 @@ fn a_header_of_any_length_is_refused() {
 #[test]
 fn a_file_of_another_checkpoint_is_refused() {
     let (folder, newest) = checkpointed();
-    let before = folder.path().join("epoch-000002");
+    let before = folder.path().join("epoch-000002-000002");
+    assert!(newest.ends_with("epoch-000003-000000"), "{}", newest.display());
     for file in ["model.safetensors", "optimizer.safetensors"] {
         let text = message_with(&newest, file, &std::fs::read(before.join(file)).unwrap());
         assert!(text.contains("not of this checkpoint"), "{text}");
@@ -217,5 +222,6 @@ fn the_last_good_checkpoint_stays_when_the_newest_is_damaged() {
     assert!(text.contains(&newest.display().to_string()), "{text}");
     std::fs::remove_dir_all(&newest).unwrap();
     let before = latest_checkpoint(folder.path()).unwrap().unwrap();
-    assert_eq!(load(&before).unwrap().state.epochs_done, 2);
+    let state = load(&before).unwrap().state;
+    assert_eq!((state.epochs_done, state.steps_done), (2, 2));
 }

@@ -1,46 +1,62 @@
 //! How sensors degrade, and the screening of values that are not finite.
 
 use candle_core::{Device, Tensor};
-use mm_core::corrupt::{Corruption, Family, Severity, apply, screen_non_finite};
-use mm_core::data::{Batch, Dataset, NonFinite};
-use mm_core::predict::Predictor;
-use mm_core::{Error, Presence, Result, Subset, rng};
+use mm_core::corrupt::{Corruption, Corruptor, Family, Severity, apply, screen_non_finite};
+use mm_core::data::{InputSpec, Inputs, NonFinite, Schema, Source, TableDataset, Target};
+use mm_core::{Error, Modalities, Model, Presence, Result, Subset, rng};
 
 const SAMPLES: usize = 400;
 const WIDTH: usize = 50;
 
 /// Two modalities of standard normal values; every third sample lacks the second one.
-fn batch() -> Batch {
-    let table = |m: u64| {
-        let values = rng::standard_normal(&mut rng::stream(1, "values", &[m]), SAMPLES * WIDTH);
-        Some(Tensor::from_vec(values, (SAMPLES, WIDTH), &Device::Cpu).unwrap())
-    };
-    let subsets = (0..SAMPLES).map(|i| if i % 3 == 0 { Subset::single(0) } else { Subset::full(2) }).collect();
-    let labels = Tensor::zeros(SAMPLES, candle_core::DType::U32, &Device::Cpu).unwrap();
-    Batch::new(vec![table(0), table(1)], Presence::new(subsets), labels, (0..SAMPLES as u64).collect()).unwrap()
+fn data() -> TableDataset {
+    let inputs = vec![InputSpec::vector(WIDTH); 2];
+    let schema = Schema::new(Modalities::new(["a", "b"]).unwrap(), inputs, Target::of_classes(["only"])).unwrap();
+    TableDataset::new(schema, vec![table(0), table(1)], presence(), vec![0; SAMPLES]).unwrap()
 }
 
-fn values(batch: &Batch, m: usize) -> Vec<Vec<f32>> {
-    batch.inputs[m].as_ref().unwrap().to_vec2().unwrap()
+fn table(m: u64) -> Vec<f32> {
+    rng::standard_normal(&mut rng::stream(1, "values", &[m]), SAMPLES * WIDTH)
 }
 
-fn bits(batch: &Batch, m: usize) -> Vec<Vec<u32>> {
-    values(batch, m).into_iter().map(|row| row.into_iter().map(f32::to_bits).collect()).collect()
+fn presence() -> Presence {
+    Presence::new((0..SAMPLES).map(|i| if i % 3 == 0 { Subset::single(0) } else { Subset::full(2) }).collect())
 }
 
-fn corrupted(family: Family, severity: u8, m: usize, seed: u64) -> Batch {
-    apply(&batch(), Corruption::new(family, severity).unwrap(), Subset::single(m), seed).unwrap()
+/// All samples, with values where they lack the second modality too: nothing may touch them.
+fn inputs() -> Inputs {
+    let tables = [0, 1].map(|m| Some(Tensor::from_vec(table(m), (SAMPLES, WIDTH), &Device::Cpu).unwrap()));
+    Inputs::new(&data().schema().modalities, tables, presence(), (0..SAMPLES as u64).collect()).unwrap()
+}
+
+fn values(inputs: &Inputs, m: usize) -> Vec<Vec<f32>> {
+    inputs.at(m).unwrap().values.to_vec2().unwrap()
+}
+
+fn bits(inputs: &Inputs, m: usize) -> Vec<Vec<u32>> {
+    values(inputs, m).into_iter().map(|row| row.into_iter().map(f32::to_bits).collect()).collect()
+}
+
+/// Some samples of the data with one modality corrupted.
+fn corrupt(inputs: &Inputs, family: Family, severity: u8, m: usize, seed: u64) -> Inputs {
+    let rows: Vec<usize> = (0..SAMPLES).collect();
+    let corruption = Corruption::new(family, severity).unwrap();
+    Corruptor::new(&data(), &rows, corruption, Subset::single(m), seed).apply(inputs).unwrap()
+}
+
+fn corrupted(family: Family, severity: u8, m: usize, seed: u64) -> Inputs {
+    corrupt(&inputs(), family, severity, m, seed)
 }
 
 /// Share of the rows of a modality that differ from the clean ones.
 fn hit_rows(family: Family, severity: u8) -> f64 {
-    let (clean, new) = (bits(&batch(), 0), bits(&corrupted(family, severity, 0, 5), 0));
+    let (clean, new) = (bits(&inputs(), 0), bits(&corrupted(family, severity, 0, 5), 0));
     clean.iter().zip(&new).filter(|(a, b)| a != b).count() as f64 / SAMPLES as f64
 }
 
 #[test]
 fn untouched_modalities_and_absent_readings_stay_bit_for_bit() {
-    let clean = batch();
+    let clean = inputs();
     for family in Family::ALL {
         let new = corrupted(family, 5, 1, 5);
         assert_eq!(bits(&new, 0), bits(&clean, 0), "{family:?}");
@@ -48,8 +64,8 @@ fn untouched_modalities_and_absent_readings_stay_bit_for_bit() {
         for row in (0..SAMPLES).step_by(3) {
             assert_eq!(bits(&new, 1)[row], bits(&clean, 1)[row], "{family:?}, row {row} lacks the modality");
         }
-        assert_eq!(new.presence, clean.presence);
-        assert_eq!(new.rows, clean.rows);
+        assert_eq!((new.presence(), new.ids()), (clean.presence(), clean.ids()));
+        assert!(new.is_altered() && !clean.is_altered());
     }
 }
 
@@ -59,24 +75,53 @@ fn the_seed_and_the_sample_decide() {
         let (a, b, c) = (corrupted(family, 4, 0, 5), corrupted(family, 4, 0, 5), corrupted(family, 4, 0, 6));
         assert_eq!(bits(&a, 0), bits(&b, 0), "{family:?}");
         assert_ne!(bits(&a, 0), bits(&c, 0), "{family:?}");
-        if family == Family::Swapped {
-            continue; // the donor is another sample of the same batch
+        // The same samples in a smaller batch, in another order, and alone: what is swapped comes from the same other sample.
+        let two = corrupt(&inputs().select(&[17, 4]).unwrap(), family, 4, 0, 5);
+        assert_eq!(bits(&two, 0), [17, 4].map(|row: usize| bits(&a, 0)[row].clone()), "{family:?}");
+        let alone = corrupt(&inputs().select(&[17]).unwrap(), family, 4, 0, 5);
+        assert_eq!(bits(&alone, 0)[0], bits(&a, 0)[17], "{family:?}");
+    }
+}
+
+/// Where no other sample is needed, there is a function for it.
+#[test]
+fn a_corruption_is_applied_with_the_data_or_without() {
+    for family in Family::ALL {
+        let applied = apply(&inputs(), Corruption::new(family, 4).unwrap(), Subset::single(1), 5);
+        match family {
+            Family::Swapped => assert!(applied.unwrap_err().to_string().contains("use a `Corruptor`")),
+            _ => assert_eq!(bits(&applied.unwrap(), 1), bits(&corrupted(family, 4, 1, 5), 1), "{family:?}"),
         }
-        // The same samples in a smaller batch, in another order.
-        let full = batch();
-        let index = Tensor::new(&[17u32, 4], &Device::Cpu).unwrap();
-        let inputs = full.inputs.iter().map(|t| t.as_ref().map(|t| t.index_select(&index, 0).unwrap())).collect();
-        let two =
-            Batch::new(inputs, Presence::uniform(Subset::full(2), 2), full.labels.index_select(&index, 0).unwrap(), vec![17, 4]).unwrap();
-        let two = apply(&two, Corruption::new(family, 4).unwrap(), Subset::single(0), 5).unwrap();
-        assert_eq!(bits(&two, 0)[0], bits(&a, 0)[17], "{family:?}");
-        assert_eq!(bits(&two, 0)[1], bits(&a, 0)[4], "{family:?}");
     }
 }
 
 #[test]
+fn what_is_swapped_depends_on_the_rows_of_the_test_and_not_on_the_batch() {
+    let (data, clean) = (data(), values(&inputs(), 0));
+    let rows: Vec<usize> = (0..SAMPLES).filter(|row| row % 4 == 1).collect();
+    let swapped = |rows: &[usize], batch_size: usize| -> Vec<Vec<f32>> {
+        let corruptor = Corruptor::new(&data, rows, Corruption::new(Family::Swapped, 5).unwrap(), Subset::single(0), 5);
+        let batches = rows.chunks(batch_size).map(|rows| corruptor.apply(data.batch(rows, &Device::Cpu).unwrap().inputs()).unwrap());
+        batches.flat_map(|batch| values(&batch, 0)).collect()
+    };
+    let whole = swapped(&rows, SAMPLES);
+    for batch_size in [1, 2, 7] {
+        assert_eq!(swapped(&rows, batch_size), whole, "batches of {batch_size}");
+    }
+    // Whatever the order of the rows.
+    let backwards: Vec<usize> = rows.iter().rev().copied().collect();
+    assert_eq!(swapped(&backwards, 3), whole.iter().rev().cloned().collect::<Vec<_>>());
+    for (row, reading) in rows.iter().zip(&whole) {
+        let donor = clean.iter().position(|c| c == reading).unwrap();
+        assert!(rows.contains(&donor) && donor != *row, "row {row} has the reading of {donor}");
+    }
+    // A sample without another one to swap with keeps its reading.
+    assert_eq!(swapped(&[17], 1), [clean[17].clone()]);
+}
+
+#[test]
 fn a_higher_severity_does_more() {
-    let clean = values(&batch(), 0);
+    let clean = values(&inputs(), 0);
     for family in Family::ALL {
         let effect = |severity: u8| -> f64 {
             let new = values(&corrupted(family, severity, 0, 5), 0);
@@ -91,7 +136,7 @@ fn a_higher_severity_does_more() {
 
 #[test]
 fn each_family_does_what_the_table_says() {
-    let clean = values(&batch(), 0);
+    let clean = values(&inputs(), 0);
     for severity in 1..=5u8 {
         let strength = |family: Family| f64::from(Corruption::new(family, severity).unwrap().strength());
         let new = |family: Family| values(&corrupted(family, severity, 0, 5), 0);
@@ -134,7 +179,7 @@ fn each_family_does_what_the_table_says() {
 
 #[test]
 fn whole_readings_are_replaced_by_what_the_family_says() {
-    let clean = values(&batch(), 0);
+    let clean = values(&inputs(), 0);
     assert!(values(&corrupted(Family::Dead, 5, 0, 5), 0).iter().flatten().all(|x| *x == 0.0));
     let stuck = values(&corrupted(Family::Stuck, 5, 0, 5), 0);
     let constant = stuck[0][0];
@@ -153,7 +198,7 @@ fn whole_readings_are_replaced_by_what_the_family_says() {
 
 #[test]
 fn a_swapped_reading_never_comes_from_a_sample_that_lacks_the_modality() {
-    let clean = values(&batch(), 1);
+    let clean = values(&inputs(), 1);
     let new = values(&corrupted(Family::Swapped, 5, 1, 5), 1);
     for (row, reading) in new.iter().enumerate().filter(|(row, _)| row % 3 != 0) {
         let donor = clean.iter().position(|c| c == reading).unwrap();
@@ -173,12 +218,12 @@ fn corruptions_are_written_by_name_and_checked() {
     for family in Family::ALL {
         assert_eq!(serde_json::to_value(family).unwrap(), family.name());
     }
-    let past = apply(&batch(), corruption, Subset::single(2), 0);
+    let past = apply(&inputs(), corruption, Subset::single(2), 0);
     assert!(matches!(past, Err(Error::Modality(_))));
 }
 
 /// Three samples of two modalities with these NaN or infinite readings.
-fn with_bad(bad: &[(usize, usize)]) -> Result<Batch> {
+fn with_bad(bad: &[(usize, usize)]) -> Result<Inputs> {
     let table = |m: usize| {
         let mut values: Vec<f32> = (0..6).map(|i| i as f32).collect();
         for (row, _) in bad.iter().filter(|(_, modality)| *modality == m) {
@@ -186,17 +231,17 @@ fn with_bad(bad: &[(usize, usize)]) -> Result<Batch> {
         }
         Tensor::from_vec(values, (3, 2), &Device::Cpu)
     };
-    let labels = Tensor::new(&[0u32, 1, 2], &Device::Cpu)?;
-    Batch::new(vec![Some(table(0)?), Some(table(1)?)], Presence::uniform(Subset::full(2), 3), labels, vec![10, 11, 12])
+    let modalities = Modalities::new(["camera", "radar"])?;
+    Inputs::new(&modalities, [Some(table(0)?), Some(table(1)?)], Presence::uniform(Subset::full(2), 3), vec![10, 11, 12])
 }
 
 #[test]
 fn readings_that_are_not_finite_count_as_absent() -> Result<()> {
     let screened = screen_non_finite(&with_bad(&[(0, 0), (2, 1)])?, NonFinite::Absent)?;
     assert_eq!((screened.non_finite, screened.excluded.len()), (2, 0));
-    assert_eq!(screened.batch.presence.subsets(), [Subset::single(1), Subset::full(2), Subset::single(0)]);
+    assert_eq!(screened.inputs.presence().subsets(), [Subset::single(1), Subset::full(2), Subset::single(0)]);
     let clean = screen_non_finite(&with_bad(&[])?, NonFinite::Absent)?;
-    assert_eq!((clean.non_finite, clean.batch.presence), (0, Presence::uniform(Subset::full(2), 3)));
+    assert_eq!((clean.non_finite, clean.inputs.presence()), (0, &Presence::uniform(Subset::full(2), 3)));
     Ok(())
 }
 
@@ -204,9 +249,11 @@ fn readings_that_are_not_finite_count_as_absent() -> Result<()> {
 fn a_sample_with_nothing_left_is_left_out_and_named() -> Result<()> {
     let screened = screen_non_finite(&with_bad(&[(1, 0), (1, 1), (2, 0)])?, NonFinite::Absent)?;
     assert_eq!((screened.non_finite, screened.excluded.as_slice()), (3, [1].as_slice()));
-    assert_eq!(screened.batch.rows, [10, 12]);
-    assert_eq!(screened.batch.labels.to_vec1::<u32>()?, [0, 2]);
-    assert_eq!(screened.batch.presence.subsets(), [Subset::full(2), Subset::single(1)]);
+    assert_eq!(screened.inputs.ids(), [10, 12]);
+    assert_eq!(values(&screened.inputs, 1)[0], [0.0, 1.0]);
+    assert_eq!(values(&screened.inputs, 0)[0], [0.0, 1.0]);
+    assert_eq!(values(&screened.inputs, 1)[1], [4.0, 5.0]);
+    assert_eq!(screened.inputs.presence().subsets(), [Subset::full(2), Subset::single(1)]);
     let all: Vec<(usize, usize)> = (0..3).flat_map(|row| [(row, 0), (row, 1)]).collect();
     assert!(matches!(screen_non_finite(&with_bad(&all)?, NonFinite::Absent), Err(Error::NonFinite(_))));
     Ok(())
@@ -215,24 +262,24 @@ fn a_sample_with_nothing_left_is_left_out_and_named() -> Result<()> {
 /// A model that is given what was measured, NaN and all, predicts as if those sensors had been missing.
 #[test]
 fn a_screened_prediction_is_that_of_the_sensors_that_are_left() -> Result<()> {
-    let model = mm_testing::Dropout::new(0);
+    let model = mm_testing::Dropout::new(0).model;
     let rows: Vec<usize> = (0..4).collect();
     let clean = mm_testing::clear_to_weak(4, 1).batch(&rows, &Device::Cpu)?;
     let broken = |row: usize, m: usize| (row, m) == (1, 2) || row == 3;
     let spoilt = mm_testing::spoilt(&clean, f32::NAN, broken);
-    let (logits, screened) = model.predict_screened(&spoilt)?;
+    let (output, screened) = model.predict_screened(spoilt.inputs())?;
     assert_eq!((screened.non_finite, screened.excluded), (4, vec![3]));
-    let left = clean.select(&[0, 1, 2])?;
+    let left = clean.inputs().select(&[0, 1, 2])?;
     let left = left.with_presence(Presence::new(vec![Subset::full(3), Subset::from_indices([0, 1])?, Subset::full(3)]))?;
-    assert_eq!(mm_testing::bits(&logits), mm_testing::bits(&model.predict(&left)?));
-    assert!(model.predict(&spoilt)?.to_vec2::<f32>()?[1][0].is_nan());
+    assert_eq!(mm_testing::bits(&output.prediction), mm_testing::bits(&model.predict(&left)?.prediction));
+    assert!(model.predict(spoilt.inputs())?.prediction.to_vec2::<f32>()?[1][0].is_nan());
     Ok(())
 }
 
 #[test]
 fn the_error_policy_names_sample_and_modality() -> Result<()> {
     let error = screen_non_finite(&with_bad(&[(2, 1)])?, NonFinite::Error).unwrap_err().to_string();
-    assert!(error.contains("sample 12") && error.contains("modality 1"), "{error}");
+    assert!(error.contains("sample 12") && error.contains("modality `radar`"), "{error}");
     // What is absent is not looked at.
     let absent = with_bad(&[(2, 1)])?.with_presence(Presence::uniform(Subset::single(0), 3))?;
     assert_eq!(screen_non_finite(&absent, NonFinite::Error)?.non_finite, 0);

@@ -1,6 +1,6 @@
 //! The built-in data set: it loads, is what its card says, and is split as planned.
 
-use mm_core::data::{Dataset, DatasetCard, LoadedData, Standardizer};
+use mm_core::data::{DatasetCard, LoadedData, Source, Standardizer};
 use std::path::PathBuf;
 
 fn card_path() -> PathBuf {
@@ -11,9 +11,9 @@ fn load() -> LoadedData {
     DatasetCard::from_path(card_path()).unwrap().load_files().unwrap()
 }
 
-fn per_class(data: &dyn Dataset, rows: &[usize]) -> Vec<usize> {
+fn per_class(data: &dyn Source, rows: &[usize]) -> Vec<usize> {
     let mut counts = vec![0; data.schema().target.classes()];
-    rows.iter().for_each(|&row| counts[data.label(row) as usize] += 1);
+    rows.iter().for_each(|&row| counts[data.meta(row).class.unwrap() as usize] += 1);
     counts
 }
 
@@ -27,7 +27,7 @@ fn six_views_of_two_thousand_numerals() {
     assert_eq!(schema.target.class_names(), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
     let all: Vec<usize> = (0..data.len()).collect();
     assert_eq!(per_class(data, &all), [200; 10]);
-    assert!((0..data.len()).all(|row| data.presence(row) == schema.modalities.full()));
+    assert!((0..data.len()).all(|row| data.meta(row).presence == schema.modalities.full()));
     assert!(loaded.report.iter().all(|r| r.absent == 0 && r.non_finite == 0 && !r.constant && r.ignored.is_empty()));
     // First and last numbers of mfeat-mor.csv.
     assert_eq!(&data.column(3)[..4], [1.0, 0.0, 0.0, 133.15]);

@@ -2,7 +2,7 @@
 
 mod refused;
 
-use mm_core::data::{Dataset, DatasetCard, LoadedData, Standardizer, TableDataset};
+use mm_core::data::{DatasetCard, LoadedData, Source, Standardizer, TableDataset};
 use mm_core::{Error, Result};
 use refused::fails;
 use std::borrow::Cow;
@@ -64,7 +64,7 @@ fn a_large_offset_costs_no_digits() {
     assert!(own.column(0).iter().zip(&plain).all(|(x, y)| (x - y).abs() < 1e-4));
     // Without the standardizer, a batch holds the numbers themselves, as far as f32 can.
     let batch = loaded.data.batch(&[0], &candle_core::Device::Cpu).unwrap();
-    assert_eq!(batch.inputs[0].as_ref().unwrap().to_vec2::<f32>().unwrap(), [[5_812_345.0]]);
+    assert_eq!(batch.inputs().at(0).unwrap().values.to_vec2::<f32>().unwrap(), [[5_812_345.0]]);
 }
 
 #[test]
@@ -233,21 +233,21 @@ fn cells_that_stand_for_no_reading() {
     let text = "x,y,kind\n1,2,oak\nNA,-999.0,elm\n?,?,oak\n-999,?,elm\n4,5,elm\n";
     let loaded =
         load("label = \"kind\"\nmissing = [\"NA\", \"?\", \"-999\"]", &[("a.csv", text), ("b.csv", "z\n1\n2\n3\n4\n5\n")]).unwrap();
-    assert_eq!((0..5).map(|r| loaded.data.presence(r).bits()).collect::<Vec<_>>(), [0b11, 0b10, 0b10, 0b10, 0b11]);
+    assert_eq!((0..5).map(|r| loaded.data.meta(r).presence.bits()).collect::<Vec<_>>(), [0b11, 0b10, 0b10, 0b10, 0b11]);
     assert_eq!(loaded.report[0].absent, 3);
     fails(load("label = \"kind\"", &[("a.csv", "x,kind\n1,oak\nNA,elm\n")]), &["a.csv:3:1: `NA` is not a number", "missing = [\"NA\"]"]);
     // Some cells of a line.
     let half = [("a.csv", "x,y,kind\n1,2,oak\n,2,elm\n3,4,elm\n"), ("b.csv", "z\n1\n2\n3\n")];
     fails(load("label = \"kind\"", &half), &["a.csv:3:1: this cell is empty", "partial = \"absent\""]);
     let loaded = load("label = \"kind\"\npartial = \"absent\"", &half).unwrap();
-    assert_eq!((loaded.data.presence(1).bits(), loaded.report[0].partial, loaded.report[0].absent), (0b10, 1, 1));
+    assert_eq!((loaded.data.meta(1).presence.bits(), loaded.report[0].partial, loaded.report[0].absent), (0b10, 1, 1));
     remarks(&loaded, &["modality `a` counts as missing in 1 lines: some of its cells are empty"]);
     // Samples without any reading: all are named, and may be left out.
     let nothing = [("a.csv", "id,x,kind\np,,oak\nq,,elm\nr,1,elm\ns,2,oak\n")];
     let by_id = "id = \"id\"\nlabel = \"kind\"";
     fails(load(by_id, &nothing), &["a.csv:2:1: 2 samples have no reading at all: `p`, `q`", "no_reading = \"drop\""]);
     let loaded = load(&format!("{by_id}\nno_reading = \"drop\""), &nothing).unwrap();
-    assert_eq!((loaded.ids.as_deref().unwrap(), loaded.data.labels()), (["r".to_string(), "s".into()].as_slice(), [0, 1].as_slice()));
+    assert_eq!((loaded.data.ids().unwrap(), loaded.data.labels()), (["r".to_string(), "s".into()].as_slice(), [0, 1].as_slice()));
     remarks(&loaded, &["2 samples without any reading are left out"]);
     // Values that are not finite are known sample by sample.
     let loaded = load("label = \"kind\"", &[("a.csv", "x,kind\nnan,p\n1,q\n"), ("b.csv", "z\n1\ninf\n")]).unwrap();

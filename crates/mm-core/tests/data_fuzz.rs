@@ -5,7 +5,7 @@ mod damage;
 
 use damage::damage;
 use flate2::{Compression, write::GzEncoder};
-use mm_core::data::{Dataset, DatasetCard, LoadedData};
+use mm_core::data::{DatasetCard, LoadedData, Source};
 use mm_core::{Result, rng};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -67,12 +67,12 @@ fn check_against_cells(loaded: &LoadedData, song: &[u8], case: u64) {
     let header = &rows["ring"];
     let columns: Vec<usize> =
         loaded.report[0].features.iter().map(|feature| header.iter().position(|name| name == feature).expect("a column")).collect();
-    let ids = loaded.ids.as_ref().expect("an id column");
+    let ids = loaded.data.ids().expect("an id column");
     assert_eq!(ids.len(), rows.len() - 1, "case {case}");
     for (sample, id) in ids.iter().enumerate() {
         let cells: Vec<Option<f32>> = columns.iter().map(|&column| rows[id][column].parse().ok()).collect();
         let whole = cells.iter().all(|cell| cell.is_some_and(f32::is_finite));
-        assert_eq!(loaded.data.presence(sample).contains(0), whole, "case {case}, sample {id}: {cells:?}");
+        assert_eq!(loaded.data.meta(sample).presence.contains(0), whole, "case {case}, sample {id}: {cells:?}");
         if whole {
             let values = &loaded.data.column(0)[sample * columns.len()..][..columns.len()];
             assert!(values.iter().zip(&cells).all(|(value, cell)| Some(*value) == *cell), "case {case}, sample {id}");

@@ -3,7 +3,7 @@
 mod refused;
 
 use flate2::{Compression, write::GzEncoder};
-use mm_core::data::{Dataset, DatasetCard, InputSpec, LoadedData};
+use mm_core::data::{DatasetCard, InputSpec, LoadedData, Source};
 use mm_core::{Error, Result};
 use refused::fails;
 use std::borrow::Cow;
@@ -136,7 +136,7 @@ fn chosen_columns() {
 fn values_that_are_not_finite() {
     let files: [(&str, &[u8]); 2] = [("a.csv", b"x,y,kind\n1,nan,p\n1,2,q\n1,inf,p\n"), ("b.csv", b"z\n1\n1e99\n2\n")];
     let loaded = load("", &files).unwrap();
-    assert_eq!((0..3).map(|r| loaded.data.presence(r).bits()).collect::<Vec<_>>(), [0b10, 0b01, 0b10]);
+    assert_eq!((0..3).map(|r| loaded.data.meta(r).presence.bits()).collect::<Vec<_>>(), [0b10, 0b01, 0b10]);
     assert_eq!(loaded.report.iter().map(|r| (r.non_finite, r.absent)).collect::<Vec<_>>(), [(2, 0), (1, 0)]);
     fails(load("non_finite = \"error\"", &files), &["cards/a.csv:2:2: `nan` is not finite", "non_finite = \"absent\""]);
     fails(load("", &[("a.csv", b"x,kind\nnan,p\n1,q\n")]), &["a.csv:2:1: 1 samples have no reading at all: line 2"]);
@@ -166,7 +166,7 @@ fn joined_by_row() {
     let files: Vec<(&str, &[u8])> = names.iter().map(|n| (n.as_str(), b"x,kind\n1,p\n2,q\n".as_slice())).collect();
     fails(load("", &files), &["1 to 16 modalities are possible, found 17"]);
     let loaded = load("", &files[..16]).unwrap();
-    assert_eq!(loaded.data.presence(0).len(), 16);
+    assert_eq!(loaded.data.meta(0).presence.len(), 16);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn joined_by_id() {
     let a: (&str, &[u8]) = ("a.csv", b"who,x,kind\nann,1,p\nbob,2,q\ncyd,3,p\n");
     let loaded = load(join, &[a, ("b.csv", b"z,who\n30,cyd\n10,ann\n20,bob\n")]).unwrap();
     assert_eq!(loaded.data.column(1), [10.0, 20.0, 30.0]);
-    assert_eq!(loaded.ids.as_deref().unwrap(), ["ann", "bob", "cyd"]);
+    assert_eq!(loaded.data.ids().unwrap(), ["ann", "bob", "cyd"]);
     fails(
         load(join, &[a, ("b.csv", b"z,who\n1,ann\n2,bob\n3,ann\n4,bob\n5,ann\n")]),
         &["cards/b.csv:4:2: ids that appear twice: ann, bob; an id is one sample"],
@@ -189,8 +189,8 @@ fn joined_by_id() {
     fails(load(join, &[a, ("b.csv", b"z,who\n1,\n")]), &["b.csv:2:2: the id is empty"]);
     let loose = format!("{join}\nallow_unmatched = true");
     let loaded = load(&loose, &[a, ("b.csv", b"z,who,kind\n7,dan,q\n10,ann,p\n")]).unwrap();
-    assert_eq!(loaded.ids.as_deref().unwrap(), ["ann", "bob", "cyd", "dan"]);
-    assert_eq!((0..4).map(|r| loaded.data.presence(r).bits()).collect::<Vec<_>>(), [0b11, 0b01, 0b01, 0b10]);
+    assert_eq!(loaded.data.ids().unwrap(), ["ann", "bob", "cyd", "dan"]);
+    assert_eq!((0..4).map(|r| loaded.data.meta(r).presence.bits()).collect::<Vec<_>>(), [0b11, 0b01, 0b01, 0b10]);
     assert_eq!(loaded.data.column(1), [10.0, 0.0, 0.0, 7.0]);
     fails(
         load(&loose, &[a, ("b.csv", b"z,who\n7,dan\n1,bob\n")]),
@@ -241,7 +241,7 @@ fn a_view_may_be_an_image() {
     let loaded = load_card(&card("[1, 2, 3]"), &files).unwrap();
     assert_eq!(loaded.data.schema().inputs, [InputSpec::image([1, 2, 3])]);
     let batch = loaded.data.batch(&[1], &candle_core::Device::Cpu).unwrap();
-    let image = batch.inputs[0].as_ref().unwrap().get(0).unwrap().get(0).unwrap().to_vec2::<f32>().unwrap();
+    let image = batch.inputs().at(0).unwrap().values.get(0).unwrap().get(0).unwrap().to_vec2::<f32>().unwrap();
     assert_eq!(image, [[7.0, 8.0, 9.0], [10.0, 11.0, 12.0]]);
     fails(load_card(&card("[1, 3, 3]"), &files), &["a.csv:1:1", "`a` has 6 feature columns", "[1, 3, 3]` needs 9"]);
     fails(load_card(&card("[0, 2, 3]"), &files), &["view.shape in cards/t.toml", "the shape of `a` has a 0"]);

@@ -1,16 +1,16 @@
 //! Data sets in memory: construction, batches, order, splits, standardization; and a foreign data set from files.
 
 use candle_core::{Device, Tensor};
-use mm_core::data::{Amount, Batch, Dataset, DatasetCard, InputSpec, Part, Schema, Split, SplitSpec, Standardizer, TableDataset, Target};
-use mm_core::data::{epoch_batches, nearest};
-use mm_core::{Modalities, Presence, Subset};
+use mm_core::data::{Amount, Batch, DatasetCard, InputSpec, Inputs, Meta, Part, Reading, Sample, Schema, Source, SplitSpec, Standardizer};
+use mm_core::data::{TableDataset, Target, Targets, epoch_batches, nearest};
+use mm_core::{Modalities, Presence, Result, Subset};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 
 fn schema(classes: usize) -> Schema {
     let inputs = vec![InputSpec::vector(2), InputSpec::image([1, 1, 3])];
-    let names = (0..classes).map(|c| format!("class-{c}")).collect();
-    Schema::new(Modalities::new(["v", "i"]).unwrap(), inputs, Target::Classes(names)).unwrap()
+    let names = (0..classes).map(|c| format!("class-{c}"));
+    Schema::new(Modalities::new(["v", "i"]).unwrap(), inputs, Target::of_classes(names)).unwrap()
 }
 
 fn subset(bits: u16) -> Subset {
@@ -30,14 +30,16 @@ fn table(labels: Vec<u32>, classes: usize) -> TableDataset {
 fn a_batch_holds_what_was_asked_for_and_zeros_where_absent() {
     let data = table(vec![0, 1, 0, 1, 1], 2);
     let batch = data.batch(&[3, 0, 3], &Device::Cpu).unwrap();
-    assert_eq!(batch.inputs[0].as_ref().unwrap().to_vec2::<f32>().unwrap(), [[3.0, 7.0], [0.0, 7.0], [3.0, 7.0]]);
-    let image = batch.inputs[1].as_ref().unwrap();
+    let readings = mm_testing::tensors(batch.inputs());
+    assert_eq!(readings[0].as_ref().unwrap().to_vec2::<f32>().unwrap(), [[3.0, 7.0], [0.0, 7.0], [3.0, 7.0]]);
+    let image = &batch.inputs().reading("i").unwrap().unwrap().values;
     assert_eq!(image.dims(), [3, 1, 1, 3]);
     assert_eq!(image.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [3., 3., 3., 0., 0., 0., 3., 3., 3.]);
-    assert_eq!(batch.labels.to_vec1::<u32>().unwrap(), [1, 0, 1]);
-    assert_eq!(batch.rows, [3, 0, 3]);
-    assert_eq!(batch.presence.subsets().iter().map(|s| s.bits()).collect::<Vec<_>>(), [3, 1, 3]);
-    assert!(data.batch(&[0, 2], &Device::Cpu).unwrap().inputs[1].is_none());
+    assert_eq!(batch.targets().values().to_vec1::<u32>().unwrap(), [1, 0, 1]);
+    assert_eq!(batch.ids(), [3, 0, 3]);
+    assert_eq!(batch.presence().subsets().iter().map(|s| s.bits()).collect::<Vec<_>>(), [3, 1, 3]);
+    assert!(data.batch(&[0, 2], &Device::Cpu).unwrap().inputs().reading("i").unwrap().is_none());
+    assert!(batch.inputs().reading("j").unwrap_err().to_string().contains("no modality is called \"j\""));
     assert!(data.batch(&[], &Device::Cpu).unwrap().is_empty());
     let error = data.batch(&[5], &Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("row 5 was asked for, but there are 5 samples"), "{error}");
@@ -46,29 +48,45 @@ fn a_batch_holds_what_was_asked_for_and_zeros_where_absent() {
 #[test]
 fn sensors_of_a_batch_can_only_go_away() {
     let batch = table(vec![0, 1], 2).batch(&[1, 0], &Device::Cpu).unwrap();
-    let fewer = batch.with_presence(Presence::new(vec![subset(0b10), subset(0b01)])).unwrap();
-    assert_eq!(fewer.presence.subsets()[0].bits(), 0b10);
-    let error = batch.with_presence(Presence::uniform(subset(0b11), 2)).unwrap_err().to_string();
+    let inputs = batch.inputs();
+    let fewer = inputs.with_presence(Presence::new(vec![subset(0b10), subset(0b01)])).unwrap();
+    assert_eq!(fewer.presence().subsets()[0].bits(), 0b10);
+    assert!(!fewer.is_altered());
+    let error = inputs.with_presence(Presence::uniform(subset(0b11), 2)).unwrap_err().to_string();
     assert!(error.contains("sample 1 of the batch"), "{error}");
-    assert!(batch.with_presence(Presence::uniform(subset(0b01), 1)).is_err());
+    assert!(inputs.with_presence(Presence::uniform(subset(0b01), 1)).is_err());
 }
 
 #[test]
 fn parts_that_do_not_fit_together() {
     let cpu = &Device::Cpu;
-    let labels = || Tensor::new(&[0u32, 1], cpu).unwrap();
     let input = |n: usize| Some(Tensor::zeros((n, 2), candle_core::DType::F32, cpu).unwrap());
     let presence = |bits| Presence::uniform(subset(bits), 2);
-    assert!(Batch::new(vec![input(2), None], presence(0b01), labels(), vec![0, 1]).is_ok());
-    for (inputs, presence, rows, expected) in [
-        (vec![input(3)], presence(0b01), vec![0, 1], "input 0"),
-        (vec![None], presence(0b01), vec![0, 1], "has modality 0, but there is no tensor"),
-        (vec![input(2)], presence(0b11), vec![0, 1], "has modality 1, but the batch holds 1"),
-        (vec![input(2)], presence(0b01), vec![0], "with the presence of 2"),
+    let (one, two) = (Modalities::new(["v"]).unwrap(), Modalities::new(["v", "i"]).unwrap());
+    let whole = Inputs::new(&two, [input(2), None], presence(0b01), vec![0, 1]).unwrap();
+    for (modalities, readings, presence, ids, expected) in [
+        (&one, vec![input(3)], presence(0b01), vec![0, 1], "input `v`"),
+        (&one, vec![Some(Tensor::zeros((2, 2), candle_core::DType::F64, cpu).unwrap())], presence(0b01), vec![0, 1], "input `v`"),
+        (&one, vec![None], presence(0b01), vec![0, 1], "a sample of the batch has `v`, but there is no tensor"),
+        (&two, vec![input(2), None], presence(0b10), vec![0, 1], "a sample of the batch has `i`, but there is no tensor"),
+        (&one, vec![input(2)], presence(0b11), vec![0, 1], "has modality 1, but there are v"),
+        (&two, vec![input(2)], presence(0b01), vec![0, 1], "1 readings for the 2 modalities v, i"),
+        (&one, vec![input(2)], presence(0b01), vec![0], "with the presence of 2"),
     ] {
-        let error = Batch::new(inputs, presence, labels(), rows).unwrap_err().to_string();
+        let error = Inputs::new(modalities, readings, presence, ids).unwrap_err().to_string();
         assert!(error.contains(expected), "{error:?} lacks {expected:?}");
     }
+    let labels = |n: u32| Targets::new(Tensor::arange(0, n, cpu).unwrap());
+    assert_eq!(Batch::new(whole.clone(), labels(2)).unwrap().len(), 2);
+    let error = Batch::new(whole.clone(), labels(3)).unwrap_err().to_string();
+    assert!(error.contains("targets") && error.contains("[2, ..]"), "{error}");
+    let weights = labels(2).with_weights(Tensor::ones(3, candle_core::DType::F32, cpu).unwrap()).unwrap_err().to_string();
+    assert!(weights.contains("sample weights"), "{weights}");
+    let lengths = |n| Reading { values: input(2).unwrap(), lengths: Some(Tensor::zeros(n, candle_core::DType::U32, cpu).unwrap()) };
+    assert!(Inputs::new(&one, [Some(lengths(2))], presence(0b01), vec![0, 1]).is_ok());
+    let error = Inputs::new(&one, [Some(lengths(3))], presence(0b01), vec![0, 1]).unwrap_err().to_string();
+    assert!(error.contains("lengths of `v`"), "{error}");
+    assert!(whole.select(&[2]).unwrap_err().to_string().contains("sample 2 of a batch of 2"));
     let full = || Presence::uniform(subset(0b11), 1);
     for (columns, labels, expected) in [
         (vec![vec![0.0; 2]], vec![0], "1 tables for 2 modalities"),
@@ -80,7 +98,7 @@ fn parts_that_do_not_fit_together() {
         assert!(error.contains(expected), "{error:?} lacks {expected:?}");
     }
     let names = Modalities::new(["v"]).unwrap();
-    let classes = |names: &[&str]| Target::Classes(names.iter().map(|n| n.to_string()).collect());
+    let classes = |names: &[&str]| Target::of_classes(names.iter().copied());
     for (inputs, target, expected) in [
         (vec![], classes(&["a"]), "0 inputs for 1 modalities"),
         (vec![InputSpec::vector(0)], classes(&["a"]), "modality `v` has the empty shape [0]"),
@@ -108,19 +126,65 @@ fn splits_say_which_class_is_too_small() {
     assert_eq!((split.train.len(), split.validation.len(), split.test.len()), (8, 2, 3));
     let error = split.with_train_per_class(2, &data, 0).unwrap_err().to_string();
     assert!(error.contains("class `class-1` has 1 training samples; 2 per class were asked for"), "{error}");
-    let groups: Vec<String> = (0..13).map(|i| (i / 10).to_string()).collect();
-    let error = SplitSpec::default().draw_grouped(&data, &groups, 0).unwrap_err().to_string();
+    let grouped = data.clone().with_groups((0..13).map(|i| (i / 10).to_string()).collect()).unwrap();
+    let error = SplitSpec::default().draw(&grouped, 0).unwrap_err().to_string();
     let said =
         "class `class-0` cannot be split by group: it is in 1 group, 2 too few for 3 parts (train, validation, test); set `validation = 0`";
     assert!(error.contains(said) && error.contains("`part` column"), "{error}");
     // With two parts one group fewer is lacking, and there is no validation part to do without.
     let two_parts = SplitSpec { validation: Amount::PerClass(0), ..SplitSpec::default() };
-    let error = two_parts.draw_grouped(&data, &groups, 0).unwrap_err().to_string();
+    let error = two_parts.draw(&grouped, 0).unwrap_err().to_string();
     assert!(error.contains("1 too few for 2 parts (train, test); say in"), "{error}");
     // Three groups would do, but two of them hold the other class as well.
-    let error = SplitSpec::default().draw_grouped(&table([vec![0; 40], vec![1; 3]].concat(), 2), &lopsided(), 0).unwrap_err().to_string();
+    let lopsided = table([vec![0; 40], vec![1; 3]].concat(), 2).with_groups(lopsided()).unwrap();
+    let error = SplitSpec::default().draw(&lopsided, 0).unwrap_err().to_string();
     assert!(error.contains("could not be dealt to 3 parts"), "{error}");
-    assert!(Split::from_parts(&[Part::Train, Part::Train]).unwrap_err().to_string().contains("the test part"));
+    let error = data.with_groups(vec!["a".into()]).unwrap_err().to_string();
+    assert!(error.contains("1 groups for 13 samples"), "{error}");
+    let fixed = Named { table: table(vec![0, 1], 2), parts: vec![Some(Part::Train); 2], groups: vec![None; 2] };
+    assert!(SplitSpec::default().draw(&fixed, 0).unwrap_err().to_string().contains("the test part"));
+}
+
+/// A table whose rows say what else is known of them.
+struct Named {
+    table: TableDataset,
+    parts: Vec<Option<Part>>,
+    groups: Vec<Option<&'static str>>,
+}
+
+impl Source for Named {
+    fn schema(&self) -> &Schema {
+        self.table.schema()
+    }
+
+    fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    fn meta(&self, row: usize) -> Meta<'_> {
+        let mut meta = self.table.meta(row);
+        (meta.part, meta.group) = (self.parts[row], self.groups[row]);
+        meta
+    }
+
+    fn read(&self, row: usize) -> Result<Sample> {
+        self.table.read(row)
+    }
+}
+
+/// The part that rows name comes first, then their group.
+#[test]
+fn a_split_is_what_the_rows_say() {
+    let parts = [Part::Test, Part::Train, Part::Validation, Part::Train].map(Some).to_vec();
+    let mut named = Named { table: table(vec![0, 1, 0, 1], 2), parts, groups: vec![Some("one"); 4] };
+    let split = SplitSpec::default().draw(&named, 0).unwrap();
+    assert_eq!((split.train, split.validation, split.test), (vec![1, 3], vec![2], vec![0]));
+    named.parts[2] = None;
+    assert!(SplitSpec::default().draw(&named, 0).unwrap_err().to_string().contains("sample 2 has no part, but others have one"));
+    named.parts = vec![None; 4];
+    assert!(SplitSpec::default().draw(&named, 0).unwrap_err().to_string().contains("cannot be split by group"));
+    named.groups[3] = None;
+    assert!(SplitSpec::default().draw(&named, 0).unwrap_err().to_string().contains("sample 3 has no group, but others have one"));
 }
 
 /// 43 samples: class 0 in three groups of very different size, class 1 in the largest of them and in two more.
@@ -133,18 +197,19 @@ fn lopsided() -> Vec<String> {
 fn groups_stay_together_and_parts_are_near_their_size() {
     let data = table((0..600).map(|i| (i % 3) as u32).collect(), 3);
     let groups: Vec<String> = (0..600).map(|i| format!("person-{}", i * 7 % 83)).collect();
-    let split = SplitSpec::default().draw_grouped(&data, &groups, 1).unwrap();
+    let data = data.with_groups(groups.clone()).unwrap();
+    let split = SplitSpec::default().draw(&data, 1).unwrap();
     let of = |rows: &[usize]| rows.iter().map(|&r| &groups[r]).collect::<HashSet<_>>();
     let (train, validation, test) = (of(&split.train), of(&split.validation), of(&split.test));
     assert!(train.is_disjoint(&test) && train.is_disjoint(&validation) && validation.is_disjoint(&test));
     assert_eq!(split.train.len() + split.validation.len() + split.test.len(), 600);
     for (rows, size) in [(&split.train, 140.0), (&split.validation, 20.0), (&split.test, 40.0)] {
         for class in 0..3 {
-            let n = rows.iter().filter(|r| data.label(**r) == class).count() as f64;
+            let n = rows.iter().filter(|r| data.meta(**r).class == Some(class)).count() as f64;
             assert!((n - size).abs() <= 8.0, "{n} of {size}");
         }
     }
-    assert_eq!(SplitSpec::default().draw_grouped(&data, &groups, 1).unwrap(), split);
+    assert_eq!(SplitSpec::default().draw(&data, 1).unwrap(), split);
 }
 
 #[test]
@@ -172,11 +237,11 @@ fn standardization_uses_training_rows_that_have_the_modality() {
     let mut applied = data.clone();
     standardizer.apply(&mut applied).unwrap();
     let rows = data.batch(&[5, 0], &Device::Cpu).unwrap();
-    let same = standardizer.apply_tensor("v", rows.inputs[0].as_ref().unwrap()).unwrap().to_vec2::<f32>().unwrap();
+    let same = standardizer.apply_tensor("v", &rows.inputs().at(0).unwrap().values).unwrap().to_vec2::<f32>().unwrap();
     assert_eq!(same[0], applied.column(0)[10..]);
     assert_eq!(same[0][1], 0.0);
     assert_eq!(applied.column(1)[3..6], [-1.0; 3]);
-    let image = standardizer.apply_tensor("i", rows.inputs[1].as_ref().unwrap()).unwrap();
+    let image = standardizer.apply_tensor("i", &rows.inputs().at(1).unwrap().values).unwrap();
     assert_eq!(image.flatten_all().unwrap().to_vec1::<f32>().unwrap()[..3], [1.0; 3]);
     let text = serde_json::to_string(&standardizer).unwrap();
     assert_eq!(serde_json::from_str::<Standardizer>(&text).unwrap(), standardizer);
@@ -186,7 +251,7 @@ fn standardization_uses_training_rows_that_have_the_modality() {
 fn standardization_of_other_data_is_refused() {
     let vectors = |names: &[&str], width: usize, present: u16| {
         let inputs = vec![InputSpec::vector(width); names.len()];
-        let schema = Schema::new(Modalities::new(names.iter().copied()).unwrap(), inputs, Target::Classes(vec!["c".into()])).unwrap();
+        let schema = Schema::new(Modalities::new(names.iter().copied()).unwrap(), inputs, Target::of_classes(["c"])).unwrap();
         TableDataset::new(schema, vec![vec![0.5; 2 * width]; names.len()], Presence::uniform(subset(present), 2), vec![0, 0]).unwrap()
     };
     let fitted = Standardizer::fit(&vectors(&["a", "b"], 3, 0b11), &[0, 1]).unwrap();
@@ -234,7 +299,7 @@ fn a_foreign_data_set_from_two_files() {
     assert_eq!(loaded.report.iter().map(|r| r.absent).collect::<Vec<_>>(), [5, 5]);
     for row in 0..40 {
         assert_eq!(
-            loaded.data.presence(row).bits(),
+            loaded.data.meta(row).presence.bits(),
             match row % 8 {
                 3 => 0b10,
                 6 => 0b01,

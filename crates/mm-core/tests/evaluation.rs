@@ -1,14 +1,13 @@
 //! Every combination from one run of each encoder; absent means absent; the metrics by hand.
 
 use candle_core::{Device, Tensor};
-use mm_core::data::{Batch, Dataset, TableDataset};
+use mm_core::data::{Reading, Source, TableDataset};
 use mm_core::encoder::{Encoder, MlpEncoder};
-use mm_core::eval::{classification_metrics, confusion_matrix, default_combinations, evaluate_combinations, spoof_metrics};
-use mm_core::fusion::{Encoders, FusionNetwork, NetworkConfig, TrunkConfig};
+use mm_core::eval::{classification_metrics, confusion_matrix, default_combinations, evaluate};
+use mm_core::fusion::{Encoders, FusionModel, FusionNetwork, NetworkConfig, TrunkConfig};
 use mm_core::nn::{Mode, Parameters, linear};
-use mm_core::predict::{Predictions, Predictor};
-use mm_core::{Presence, Result, Subset};
-use mm_testing::{clear_to_weak, clear_to_weak_schema};
+use mm_core::{Model, Presence, Result, Subset};
+use mm_testing::{bits, clear_to_weak, clear_to_weak_schema, difference, spoilt, with_presence};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,27 +18,13 @@ struct Counting {
 }
 
 impl Encoder for Counting {
-    fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, reading: &Reading, mode: Mode) -> Result<Tensor> {
         self.runs.fetch_add(1, Ordering::SeqCst);
-        self.inner.forward(input, mode)
+        self.inner.forward(reading, mode)
     }
 
     fn feature_shape(&self) -> &[usize] {
         self.inner.feature_shape()
-    }
-}
-
-struct Model {
-    network: FusionNetwork,
-}
-
-impl Predictor for Model {
-    fn predict(&self, batch: &Batch) -> Result<Tensor> {
-        Ok(self.network.forward(batch, &batch.presence, Mode::Eval)?.logits)
-    }
-
-    fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
-        self.network.predict_combinations(batch, subsets)
     }
 }
 
@@ -55,11 +40,11 @@ fn encoders_run_once_a_batch_for_all_combinations() {
     let trunk =
         TrunkConfig::default().build(clear_to_weak_schema().modalities.names(), &encoders.feature_shapes(), vb.pp("trunk")).unwrap();
     let head = linear(trunk.feature_shape()[0], 3, vb.pp("head")).unwrap();
-    let model = Model { network: FusionNetwork::from_parts(encoders, trunk, head) };
+    let model = FusionModel::from_network(FusionNetwork::from_parts(encoders, trunk, head), clear_to_weak_schema(), parameters);
     let data = clear_to_weak(50, 1);
     let rows: Vec<usize> = (0..50).collect();
     let subsets = default_combinations(3, 0);
-    let evaluation = evaluate_combinations(&model, &data, &rows, &subsets, 20, &Device::Cpu).unwrap();
+    let evaluation = evaluate(&model, &data, &rows, &subsets, 20, &Device::Cpu).unwrap();
     assert_eq!((evaluation.batches, evaluation.combinations.len()), (3, 7));
     assert_eq!(runs.load(Ordering::SeqCst), 3 * 3);
     assert_eq!(evaluation.encoder_passes, 3 * 3);
@@ -67,26 +52,61 @@ fn encoders_run_once_a_batch_for_all_combinations() {
     // A single sensor alive: only its encoder runs.
     runs.store(0, Ordering::SeqCst);
     let batch = data.batch(&rows, &Device::Cpu).unwrap();
-    model.predict(&batch.with_presence(Presence::uniform(Subset::single(1), 50)).unwrap()).unwrap();
+    model.predict(&batch.inputs().with_presence(Presence::uniform(Subset::single(1), 50)).unwrap()).unwrap();
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
 
-fn network(seed: u64) -> FusionNetwork {
-    FusionNetwork::new(&NetworkConfig::default(), &clear_to_weak_schema(), Parameters::new(seed, &Device::Cpu).builder()).unwrap()
+fn model(seed: u64) -> FusionModel {
+    FusionModel::new(&NetworkConfig::default(), &clear_to_weak_schema(), Parameters::new(seed, &Device::Cpu)).unwrap()
 }
 
 #[test]
 fn a_combination_from_shared_parts_equals_the_combination_alone() {
-    let network = network(3);
+    let model = model(3);
     let data = clear_to_weak(20, 2);
     let batch = data.batch(&(0..20).collect::<Vec<_>>(), &Device::Cpu).unwrap();
     let subsets: Vec<Subset> = Subset::all_non_empty(3).collect();
-    let together = network.predict_combinations(&batch, &subsets).unwrap().logits;
+    let together = model.predict_combinations(batch.inputs(), &subsets).unwrap();
+    assert_eq!(together.dims(), [7, 20, 3]);
+    let encoded = model.encode(batch.inputs()).unwrap();
     for (i, &subset) in subsets.iter().enumerate() {
-        let alone = network.forward(&batch, &Presence::uniform(subset, 20), Mode::Eval).unwrap().logits;
-        let difference = (together.get(i).unwrap() - alone).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
-        assert!(difference.to_scalar::<f32>().unwrap() < 1e-5, "{subset:?}");
+        let presence = Presence::uniform(subset, 20);
+        let alone = model.network().forward(batch.inputs(), &presence, Mode::Eval).unwrap().prediction;
+        let largest = |found: &Tensor| (found - &alone).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(largest(&together.get(i).unwrap()) < 1e-5, "{subset:?}");
+        // From the encoded samples, and from inputs that have no more.
+        assert_eq!(bits(&model.fuse(&encoded, &presence).unwrap().prediction), bits(&alone), "{subset:?}");
+        let fewer = batch.inputs().with_presence(presence).unwrap();
+        assert_eq!(bits(&model.predict(&fewer).unwrap().prediction), bits(&alone), "{subset:?}");
     }
+}
+
+#[test]
+fn a_combination_hands_out_the_feature_behind_it() {
+    let model = model(3);
+    let batch = clear_to_weak(5, 2).batch(&[0, 1, 2, 3, 4], &Device::Cpu).unwrap();
+    let subsets: Vec<Subset> = Subset::all_non_empty(3).collect();
+    let passes = model.visit_combinations(batch.inputs(), &subsets, &|i, output| {
+        let alone = model.network().forward(batch.inputs(), &Presence::uniform(subsets[i], 5), Mode::Eval)?;
+        assert!(difference(output.feature()?, alone.feature()?) < 1e-5, "{:?}", subsets[i]);
+        Ok(())
+    });
+    assert_eq!(passes.unwrap(), 3);
+    let error = model.predict_combinations(batch.inputs(), &[]).unwrap_err().to_string();
+    assert!(error.contains("no combination was asked for"), "{error}");
+}
+
+#[test]
+fn inputs_of_another_model_are_refused() {
+    let model = model(3);
+    let batch = clear_to_weak(2, 2).batch(&[0, 1], &Device::Cpu).unwrap();
+    let turned = mm_core::Modalities::new(["weak", "middle", "strong"]).unwrap();
+    let inputs = batch.inputs().restricted(&turned, batch.presence().clone()).unwrap();
+    let error = model.predict(&inputs).unwrap_err().to_string();
+    assert!(error.contains("inputs of weak, middle, strong for a model of strong, middle, weak"), "{error}");
+    let encoded = model.encode(batch.inputs()).unwrap();
+    let error = model.fuse(&encoded, &Presence::uniform(Subset::full(3), 3)).unwrap_err().to_string();
+    assert!(error.contains("a presence of 3 samples for 2 that are encoded"), "{error}");
 }
 
 #[test]
@@ -95,23 +115,12 @@ fn what_an_absent_modality_holds_changes_no_bit() {
     let batch = data.batch(&(0..9).collect::<Vec<_>>(), &Device::Cpu).unwrap();
     let presence = Presence::new((0..9).map(|i| Subset::from_bits(i % 7 + 1).unwrap()).collect());
     let predict = |fill: f32| -> Vec<u32> {
-        let mut inputs = batch.inputs.clone();
-        for (m, input) in inputs.iter_mut().enumerate() {
-            let mut values = input.as_ref().unwrap().to_vec2::<f32>().unwrap();
-            for (row, subset) in values.iter_mut().zip(presence.subsets()) {
-                if !subset.contains(m) {
-                    row.fill(fill);
-                }
-            }
-            *input = Some(Tensor::new(values, &Device::Cpu).unwrap());
-        }
-        let batch = Batch::new(inputs, presence.clone(), batch.labels.clone(), batch.rows.clone()).unwrap();
+        let filled = spoilt(&batch, fill, |row, m| !presence.subsets()[row].contains(m));
+        let filled = with_presence(&filled, presence.clone());
         // A fresh network: the training pass moves the running statistics.
-        let network = network(4);
-        let modes = [Mode::Eval, Mode::Train, Mode::Eval];
-        let logits =
-            modes.map(|mode| network.forward(&batch, &presence, mode).unwrap().logits.flatten_all().unwrap().to_vec1::<f32>().unwrap());
-        logits.concat().into_iter().map(f32::to_bits).collect()
+        let model = model(4);
+        let forward = |mode| bits(&model.network().forward(filled.inputs(), &presence, mode).unwrap().prediction);
+        [Mode::Eval, Mode::Train, Mode::Eval].map(forward).concat()
     };
     let reference = predict(0.0);
     assert!(reference.iter().all(|&bits| f32::from_bits(bits).is_finite()));
@@ -137,8 +146,6 @@ fn metrics_by_hand() {
     assert!((m.brier - (3.0 * right + wrong) / 4.0).abs() < 1e-7);
     assert!((m.ece - (0.75 - p).abs()).abs() < 1e-7);
     assert_eq!(confusion_matrix(&logits, 2, &labels).unwrap(), [[2, 1], [0, 1]]);
-    let spoof = spoof_metrics(&logits, &labels).unwrap();
-    assert!((spoof.apcer - 1.0 / 3.0).abs() < 1e-12 && spoof.bpcer == 0.0 && (spoof.acer - 1.0 / 6.0).abs() < 1e-12);
     assert!(classification_metrics(&logits, 2, &[0, 1, 2, 0], 15).is_err());
     assert!(classification_metrics(&logits, 3, &labels, 15).is_err());
 }
@@ -149,17 +156,22 @@ fn naturally_absent_modalities_leave_a_sample_out_of_their_combinations() {
     let presence = Presence::new([7, 7, 7, 7, 1, 2].map(|bits| Subset::from_bits(bits).unwrap()).to_vec());
     let columns = (0..3).map(|m| whole.column(m).to_vec()).collect();
     let data = TableDataset::new(clear_to_weak_schema(), columns, presence, whole.labels().to_vec()).unwrap();
-    let model = Model { network: network(1) };
+    let model = model(1);
     let subsets = [Subset::single(0), Subset::single(1), Subset::full(3)];
-    let evaluation = evaluate_combinations(&model, &data, &[0, 1, 2, 3, 4, 5], &subsets, 4, &Device::Cpu).unwrap();
-    let counted: Vec<usize> = evaluation.combinations.iter().map(|c| c.metrics.samples).collect();
+    let evaluation = evaluate(&model, &data, &[0, 1, 2, 3, 4, 5], &subsets, 4, &Device::Cpu).unwrap();
+    let counted: Vec<usize> = evaluation.combinations.iter().map(|c| c.scored.samples).collect();
     assert_eq!(counted, [5, 5, 4]);
-    assert_eq!(evaluation.combinations[2].correct[4], None);
-    assert!(evaluation.combinations[0].correct[4].is_some());
-    assert_eq!(
-        evaluation.worst().unwrap().metrics.accuracy,
-        evaluation.combinations.iter().map(|c| c.metrics.accuracy).fold(1.0, f64::min)
-    );
+    assert!(evaluation.combinations[2].outcomes[4].is_nan() && evaluation.combinations[2].outcomes[5].is_nan());
+    assert!(!evaluation.combinations[0].outcomes[4].is_nan() && evaluation.combinations[0].outcomes[5].is_nan());
+    for combination in &evaluation.combinations {
+        let accuracy = combination.scored.get("accuracy");
+        let counted: Vec<f32> = combination.outcomes.iter().copied().filter(|outcome| !outcome.is_nan()).collect();
+        assert_eq!(counted.len(), combination.scored.samples);
+        assert!((f64::from(counted.iter().sum::<f32>()) / counted.len() as f64 - accuracy).abs() < 1e-12);
+        assert_eq!(evaluation.error(combination), 1.0 - accuracy);
+    }
+    let accuracies: Vec<f64> = evaluation.combinations.iter().map(|c| c.scored.get("accuracy")).collect();
+    assert_eq!(evaluation.mean_score(), accuracies.iter().sum::<f64>() / 3.0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Encoders in bf16, everything else in f32.
 
 use candle_core::{DType, Device, Result, Tensor};
-use mm_core::data::Dataset;
+use mm_core::data::Source;
 use mm_core::encoder::EncoderDType;
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
 use mm_core::nn::{
@@ -56,8 +56,8 @@ fn a_network_with_encoders_in_bf16_gives_features_and_gradients_in_f32() {
     let run = |config: &NetworkConfig| {
         let parameters = Parameters::new(1, &Device::Cpu);
         let network = FusionNetwork::new(config, &clear_to_weak_schema(), parameters.builder()).unwrap();
-        let logits = network.forward(&batch, &batch.presence, Mode::Train).unwrap().logits;
-        let all = mm_core::loss::cross_entropy(&logits, &batch.labels).unwrap().backward().unwrap();
+        let logits = network.forward(batch.inputs(), batch.presence(), Mode::Train).unwrap().prediction;
+        let all = mm_core::loss::cross_entropy(&logits, batch.targets().values()).unwrap().backward().unwrap();
         for (name, variable) in parameters.variables().into_iter().filter(|(name, _)| !name.contains("running")) {
             assert_eq!(all.get(&variable).expect("a gradient").dtype(), DType::F32, "{name}");
         }

@@ -2,16 +2,17 @@
 
 use candle_core::{Device, Tensor};
 use mm_core::data::{Batch, InputKind, InputSpec, Schema, Target};
-use mm_core::fusion::{FusionNetwork, NetworkConfig};
+use mm_core::fusion::FusionModel;
 use mm_core::loss::cross_entropy;
 use mm_core::nn::{Mode, Parameters, is_running_statistic};
-use mm_core::{Modalities, Presence, Result, Subset};
+use mm_core::{Modalities, Model, Presence, Result, Subset};
+use mm_testing::difference;
 
 /// A camera, a depth camera of the same size, and a third sensor.
 fn schema(third: InputSpec) -> Schema {
     let image = |channels| InputSpec::new(InputKind::Image, [channels, 16, 15]);
-    let classes = ["a", "b", "c"].map(String::from).to_vec();
-    Schema::new(Modalities::new(["rgb", "depth", "third"]).unwrap(), vec![image(3), image(1), third], Target::Classes(classes)).unwrap()
+    Schema::new(Modalities::new(["rgb", "depth", "third"]).unwrap(), vec![image(3), image(1), third], Target::of_classes(["a", "b", "c"]))
+        .unwrap()
 }
 
 fn image(channels: usize, height: usize, width: usize) -> InputSpec {
@@ -29,15 +30,13 @@ const PATCHES: [&str; 2] = [
     trunk = { kind = 'sum' }",
 ];
 
-fn network(text: &str, schema: &Schema) -> Result<(FusionNetwork, Parameters)> {
-    let parameters = Parameters::new(3, &Device::Cpu);
-    let config: NetworkConfig = toml::from_str(text).unwrap();
-    Ok((FusionNetwork::new(&config, schema, parameters.builder())?, parameters))
+fn model(text: &str, schema: &Schema) -> Result<FusionModel> {
+    FusionModel::new(&toml::from_str(text).unwrap(), schema, Parameters::new(3, &Device::Cpu))
 }
 
 /// The message of what must not be built.
 fn refused(text: &str, schema: &Schema) -> String {
-    network(text, schema).map(|_| ()).unwrap_err().to_string()
+    model(text, schema).map(|_| ()).unwrap_err().to_string()
 }
 
 /// Four samples; `absent` fills what a sample lacks.
@@ -51,9 +50,10 @@ fn batch(schema: &Schema, presence: &[u16], absent: f32) -> Batch {
         shape.extend(&spec.shape);
         Some(Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
     };
-    let inputs = schema.inputs.iter().enumerate().map(input).collect();
+    let readings = schema.inputs.iter().enumerate().map(input).collect();
     let labels = Tensor::new(vec![0u32, 1, 2, 0][..subsets.len()].to_vec(), &Device::Cpu).unwrap();
-    Batch::new(inputs, Presence::new(subsets.clone()), labels, (0..subsets.len() as u64).collect()).unwrap()
+    let ids = (0..subsets.len() as u64).collect();
+    mm_testing::batch(&schema.modalities, readings, Presence::new(subsets), labels, ids)
 }
 
 /// Results of prediction hold no graph, those of training do: with norms, and without any.
@@ -61,15 +61,19 @@ fn batch(schema: &Schema, presence: &[u16], absent: f32) -> Batch {
 fn prediction_hands_out_no_graph() -> Result<()> {
     for text in ["", IMAGES, PATCHES[0], PATCHES[1]] {
         let schema = schema(image(2, 16, 15));
-        let (network, _) = network(text, &schema)?;
+        let model = model(text, &schema)?;
+        let network = model.network();
         let batch = batch(&schema, &[7, 7, 5, 2], 0.0);
         for mode in [Mode::Eval, Mode::Train] {
-            let features = network.encode(&batch, &batch.presence, mode)?;
+            let features = network.encode(batch.inputs(), batch.presence(), mode)?;
             let fused = network.fuse(&features, mode)?;
-            let results = features.iter().flatten().chain([&fused.feature, &fused.logits]);
+            let results = features.iter().flatten().chain(fused.tensors());
             assert!(results.into_iter().all(|t| t.track_op() == mode.is_train()), "{text} {mode:?}");
         }
-        assert!(!network.predict_combinations(&batch, &[Subset::full(3)])?.logits.track_op());
+        model.visit_combinations(batch.inputs(), &[Subset::full(3)], &|_, output| {
+            assert!(output.tensors().count() == 2 && output.tensors().all(|t| !t.track_op()), "{text}");
+            Ok(())
+        })?;
     }
     Ok(())
 }
@@ -78,26 +82,18 @@ fn numbers(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn assert_close(a: &Tensor, b: &Tensor, tolerance: f32) {
-    assert_eq!(a.dims(), b.dims());
-    let scale = numbers(b).iter().fold(1e-3f32, |m, v| m.max(v.abs()));
-    for (a, b) in numbers(a).into_iter().zip(numbers(b)) {
-        assert!((a - b).abs() <= tolerance * scale, "{a} against {b} (scale {scale})");
-    }
-}
-
 #[test]
 fn all_combinations_agree_with_each_alone() {
     let schema = schema(image(2, 16, 15));
     for text in [IMAGES, PATCHES[0], PATCHES[1]] {
-        let (network, _) = network(text, &schema).unwrap();
+        let model = model(text, &schema).unwrap();
         let batch = batch(&schema, &[7, 7, 7, 7], 0.0);
         let subsets: Vec<Subset> = (1..8).map(|bits| Subset::from_bits(bits).unwrap()).collect();
-        let together = network.predict_combinations(&batch, &subsets).unwrap();
-        assert_eq!(together.encoder_passes, 3);
+        let together = model.predict_combinations(batch.inputs(), &subsets).unwrap();
+        assert_eq!(model.encode(batch.inputs()).unwrap().encoder_passes, 3);
         for (i, &subset) in subsets.iter().enumerate() {
-            let alone = network.forward(&batch, &Presence::uniform(subset, 4), Mode::Eval).unwrap().logits;
-            assert_close(&together.logits.get(i).unwrap(), &alone, 1e-5);
+            let alone = model.network().forward(batch.inputs(), &Presence::uniform(subset, 4), Mode::Eval).unwrap().prediction;
+            assert!(difference(&together.get(i).unwrap(), &alone) <= 1e-5);
         }
     }
 }
@@ -106,11 +102,11 @@ fn all_combinations_agree_with_each_alone() {
 fn an_absent_image_changes_no_bit() {
     let schema = schema(image(2, 16, 15));
     for text in [IMAGES, PATCHES[0], PATCHES[1]] {
-        let (network, _) = network(text, &schema).unwrap();
+        let model = model(text, &schema).unwrap();
         let presence = [7, 5, 2, 1];
         let logits = |absent: f32| {
             let batch = batch(&schema, &presence, absent);
-            numbers(&network.forward(&batch, &batch.presence, Mode::Eval).unwrap().logits)
+            numbers(&model.predict(batch.inputs()).unwrap().prediction)
         };
         let zeros = logits(0.0);
         assert!(zeros.iter().all(|v| v.is_finite()));
@@ -122,15 +118,16 @@ fn an_absent_image_changes_no_bit() {
 #[test]
 fn training_on_the_concatenation_equals_the_sum_of_the_parts() {
     let schema = schema(image(2, 16, 15));
-    let (network, _) = network(IMAGES, &schema).unwrap();
+    let model = model(IMAGES, &schema).unwrap();
+    let network = model.network();
     // The last modality is absent everywhere.
     let batch = batch(&schema, &[3, 1, 2, 3], 0.0);
-    let features = network.encode(&batch, &batch.presence, Mode::Train).unwrap();
+    let features = network.encode(batch.inputs(), batch.presence(), Mode::Train).unwrap();
     let parts: Vec<Tensor> = features.iter().enumerate().filter_map(|(m, f)| Some(network.trunk().part(m, f.as_ref()?).unwrap())).collect();
     let sum = (&parts[0] + &parts[1]).unwrap();
     let concatenated = network.trunk().forward(&features, Mode::Train).unwrap();
     assert_eq!(&concatenated.dims()[1..], network.trunk().feature_shape());
-    assert_close(&network.trunk().finish(&sum, Mode::Train).unwrap(), &concatenated, 1e-4);
+    assert!(difference(&network.trunk().finish(&sum, Mode::Train).unwrap(), &concatenated) <= 1e-4);
 }
 
 #[test]
@@ -138,11 +135,11 @@ fn every_parameter_gets_a_gradient() {
     let schema = schema(image(2, 16, 15));
     // Without the gate, whose one hidden unit may be dead.
     for text in [&IMAGES.replace("true", "false"), PATCHES[0], PATCHES[1]] {
-        let (network, parameters) = network(text, &schema).unwrap();
+        let model = model(text, &schema).unwrap();
         let batch = batch(&schema, &[7, 5, 6, 3], f32::NAN);
-        let fused = network.forward(&batch, &batch.presence, Mode::Train).unwrap();
-        let gradients = cross_entropy(&fused.logits, &batch.labels).unwrap().backward().unwrap();
-        for (name, variable) in parameters.variables().into_iter().filter(|(name, _)| !is_running_statistic(name)) {
+        let output = model.network().forward(batch.inputs(), batch.presence(), Mode::Train).unwrap();
+        let gradients = cross_entropy(&output.prediction, batch.targets().values()).unwrap().backward().unwrap();
+        for (name, variable) in model.parameters().variables().into_iter().filter(|(name, _)| !is_running_statistic(name)) {
             let gradient = numbers(gradients.get(&variable).unwrap_or_else(|| panic!("no gradient for {name}")));
             assert!(gradient.iter().all(|g| g.is_finite()) && gradient.iter().any(|&g| g != 0.0), "{name}");
         }
@@ -159,12 +156,13 @@ fn maps_of_different_sizes_are_refused_or_pooled() {
         assert!(problem.contains("`third`") && problem.contains("trunk.kind"), "{problem}");
     }
 
-    let (network, _) = network(&IMAGES.replace("blocks", "pool_to_smallest = true, blocks"), &schema).unwrap();
+    let model = model(&IMAGES.replace("blocks", "pool_to_smallest = true, blocks"), &schema).unwrap();
+    let network = model.network();
     // 8x8 of the two cameras against 16x10: they meet at 8x8, and two stages halve twice.
     assert_eq!(network.trunk().feature_shape(), [12, 2, 2]);
     let batch = batch(&schema, &[7, 4, 3, 7], 0.0);
     for mode in [Mode::Train, Mode::Eval] {
-        assert_eq!(network.forward(&batch, &batch.presence, mode).unwrap().feature.dims(), [4, 12, 2, 2]);
+        assert_eq!(network.forward(batch.inputs(), batch.presence(), mode).unwrap().feature().unwrap().dims(), [4, 12, 2, 2]);
     }
 }
 
@@ -176,9 +174,11 @@ fn vectors_join_images_in_an_mlp_trunk_only() {
     assert!(problem.contains("trunk.kind") && problem.contains("`third`"), "{problem}");
 
     let mlp = mixed.split("trunk").next().unwrap().to_string() + "trunk = { kind = 'mlp', widths = [16] }";
-    let (network, _) = network(&mlp, &schema).unwrap();
+    let model = model(&mlp, &schema).unwrap();
     let batch = batch(&schema, &[7, 4, 3, 5], f32::NAN);
-    assert!(numbers(&network.forward(&batch, &batch.presence, Mode::Train).unwrap().logits).iter().all(|v| v.is_finite()));
+    assert!(
+        numbers(&model.network().forward(batch.inputs(), batch.presence(), Mode::Train).unwrap().prediction).iter().all(|v| v.is_finite())
+    );
 }
 
 #[test]

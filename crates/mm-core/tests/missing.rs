@@ -1,7 +1,8 @@
 //! Missing patterns: right frequencies, repeatable, never empty, never more than what is there.
 
 use mm_core::missing::MissingPattern::{self, *};
-use mm_core::{Modalities, Presence, Subset, rng};
+use mm_core::rng::Draws;
+use mm_core::{Modalities, Presence, Result, Subset};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -19,10 +20,16 @@ fn subset(bits: u16) -> Subset {
     Subset::from_bits(bits).unwrap()
 }
 
+/// What samples 0, 1, 2, ... keep.
+fn draw(pattern: &MissingPattern, natural: &Presence, count: usize, draws: &Draws) -> Result<Presence> {
+    let ids: Vec<u64> = (0..natural.len() as u64).collect();
+    pattern.draw(natural, &modalities(count), &ids, draws)
+}
+
 /// How often each bitset comes out of `draws` draws for samples that have `natural`.
 fn frequencies(pattern: &MissingPattern, natural: u16, count: usize, draws: usize) -> Vec<usize> {
     let natural = Presence::uniform(subset(natural), draws);
-    let drawn = pattern.draw(&natural, &modalities(count), &mut rng::stream(5, "mask", &[0])).unwrap();
+    let drawn = draw(pattern, &natural, count, &Draws::new(5, "mask", &[0])).unwrap();
     let mut counts = vec![0; 1 << count];
     drawn.subsets().iter().for_each(|s| counts[s.bits() as usize] += 1);
     counts
@@ -30,7 +37,7 @@ fn frequencies(pattern: &MissingPattern, natural: u16, count: usize, draws: usiz
 
 fn message(pattern: MissingPattern, natural: &[u16], count: usize) -> String {
     let natural = Presence::new(natural.iter().map(|&b| subset(b)).collect());
-    pattern.draw(&natural, &modalities(count), &mut rng::stream(0, "mask", &[])).unwrap_err().to_string()
+    draw(&pattern, &natural, count, &Draws::new(0, "mask", &[])).unwrap_err().to_string()
 }
 
 #[test]
@@ -75,11 +82,11 @@ fn rates_close_to_one_end_at_once() {
 #[test]
 fn fixed_full_and_natural() {
     let natural = Presence::new(vec![subset(0b111), subset(0b110)]);
-    let mut rng = rng::stream(0, "mask", &[]);
-    assert_eq!(Natural.draw(&natural, &modalities(3), &mut rng).unwrap(), natural);
-    assert_eq!(Fixed("m1+m0".into()).draw(&natural, &modalities(3), &mut rng).unwrap().subsets(), [subset(0b011), subset(0b010)]);
-    assert_eq!(Full.draw(&Presence::uniform(subset(0b111), 2), &modalities(3), &mut rng).unwrap().len(), 2);
-    assert!(Uniform.draw(&Presence::new(vec![]), &modalities(3), &mut rng).unwrap().is_empty());
+    let draws = Draws::new(0, "mask", &[]);
+    assert_eq!(draw(&Natural, &natural, 3, &draws).unwrap(), natural);
+    assert_eq!(draw(&Fixed("m1+m0".into()), &natural, 3, &draws).unwrap().subsets(), [subset(0b011), subset(0b010)]);
+    assert_eq!(draw(&Full, &Presence::uniform(subset(0b111), 2), 3, &draws).unwrap().len(), 2);
+    assert!(draw(&Uniform, &Presence::new(vec![]), 3, &draws).unwrap().is_empty());
 }
 
 #[test]
@@ -92,20 +99,17 @@ fn one_rate_is_that_of_every_modality_and_who_is_not_named_stays() {
 #[test]
 fn errors_say_which_sample_and_what_to_do() {
     let cases = [
-        (message(Fixed("m0".into()), &[0b11, 0b10], 2), "sample 1 of the batch has m1; such samples have none of m0"),
-        (message(Full, &[0b11, 0b10], 2), "sample 1 of the batch has m1; such samples lack a modality"),
+        (message(Fixed("m0".into()), &[0b11, 0b10], 2), "sample 1 has m1; such samples have none of m0"),
+        (message(Full, &[0b11, 0b10], 2), "sample 1 has m1; such samples lack a modality"),
         (message(Rate(1.0), &[0b11], 2), "every rate is 1"),
         (message(rates(&[1.0, 1.0]), &[0b11], 2), "every rate is 1"),
-        (
-            message(rates(&[1.0, 0.0]), &[0b11, 0b01], 2),
-            "sample 1 of the batch has m0; such samples have only modalities that are missing with rate 1",
-        ),
+        (message(rates(&[1.0, 0.0]), &[0b11, 0b01], 2), "sample 1 has m0; such samples have only modalities that are missing with rate 1"),
         (message(Rates([("M1x".to_string(), 0.5)].into()), &[0b11], 2), "no modality is called \"M1x\" (did you mean \"m1\"?)"),
         (message(rates(&[0.5, f64::NAN]), &[0b11], 2), "rate NaN of modality \"m1\""),
         (message(rates(&[-0.5, 0.0]), &[0b11], 2), "rate -0.5 of modality \"m0\""),
         (message(Rate(1.5), &[0b11], 2), "`missing.rate`: rate 1.5 is not between 0 and 1"),
         (message(Fixed("m2".into()), &[0b11], 2), "`missing.fixed`: modality: no modality is called \"m2\""),
-        (message(Uniform, &[0b11, 0b100], 2), "sample 1 of the batch has a modality past the 2"),
+        (message(Uniform, &[0b11, 0b100], 2), "sample 1 has a modality past the 2"),
     ];
     for (found, expected) in cases {
         assert!(found.contains(expected), "{found:?} lacks {expected:?}");
@@ -117,7 +121,7 @@ fn errors_say_which_sample_and_what_to_do() {
 fn samples_are_checked_before_the_first_draw() {
     let check = |pattern: MissingPattern, natural: &[u16]| {
         let natural = Presence::new(natural.iter().map(|&b| subset(b)).collect());
-        let drawn = pattern.draw(&natural, &modalities(2), &mut rng::stream(0, "mask", &[]));
+        let drawn = draw(&pattern, &natural, 2, &Draws::new(0, "mask", &[]));
         let checked = pattern.check_samples(&natural, &modalities(2));
         assert_eq!(checked.is_ok(), drawn.is_ok(), "{pattern:?}");
         checked.err().map(|e| e.to_string()).unwrap_or_default()
@@ -167,10 +171,41 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let natural = Presence::new(naturals.iter().map(|&b| subset(b)).collect());
-        let draw = |seed| pattern.draw(&natural, &modalities(count), &mut rng::stream(seed, "mask", &[1, 2])).unwrap();
+        let draw = |seed| draw(&pattern, &natural, count, &Draws::new(seed, "mask", &[1, 2])).unwrap();
         let drawn = draw(seed);
         prop_assert_eq!(drawn.len(), natural.len());
         prop_assert!(drawn.subsets().iter().zip(natural.subsets()).all(|(d, n)| d.is_subset_of(*n) && d.bits() != 0));
         prop_assert_eq!(drawn, draw(seed));
+    }
+
+    /// What a sample keeps depends on its number alone: halves of a batch, and a batch in another order, draw what the batch draws.
+    #[test]
+    fn each_sample_draws_for_itself(
+        (naturals, pattern) in (prop::collection::vec(1u16..16, 1..40), any_pattern(4)), seed in any::<u64>(), first in any::<u32>(),
+    ) {
+        let (modalities, draws) = (modalities(4), Draws::new(seed, "mask", &[7]));
+        // Numbers of samples anywhere in a data set, none of them twice.
+        let samples: Vec<(u64, Subset)> = (0u64..).map(|i| u64::from(first) + 3 * i).zip(naturals.iter().map(|&b| subset(b))).collect();
+        let drawn = |samples: &[(u64, Subset)]| -> Vec<Subset> {
+            let (ids, natural): (Vec<u64>, Vec<Subset>) = samples.iter().copied().unzip();
+            pattern.draw(&Presence::new(natural), &modalities, &ids, &draws).unwrap().subsets().to_vec()
+        };
+        let whole = drawn(&samples);
+        let (left, right) = samples.split_at(samples.len() / 2);
+        prop_assert_eq!([drawn(left), drawn(right)].concat(), whole.clone());
+        let turned: Vec<(u64, Subset)> = samples.iter().rev().copied().collect();
+        prop_assert_eq!(drawn(&turned), whole.iter().rev().copied().collect::<Vec<_>>());
+    }
+}
+
+/// Samples and purposes have streams of their own.
+#[test]
+fn draws_of_two_samples_and_of_two_purposes_differ() {
+    let natural = Presence::uniform(subset(0b1111_1111), 64);
+    let drawn = |purpose: &str, indices: &[u64]| draw(&Uniform, &natural, 8, &Draws::new(3, purpose, indices)).unwrap();
+    let mask = drawn("mask", &[0]);
+    assert!(mask.subsets().iter().collect::<std::collections::HashSet<_>>().len() > 40);
+    for other in [drawn("mask", &[1]), drawn("other", &[0])] {
+        assert!(mask.subsets().iter().zip(other.subsets()).filter(|(a, b)| a == b).count() < 5);
     }
 }

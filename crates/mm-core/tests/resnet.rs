@@ -36,12 +36,12 @@ fn bottlenecks_have_the_published_names() {
 fn features_have_the_shape_the_encoder_tells() {
     for stem in [Stem::Large, Stem::Medium, Stem::Small] {
         for (depth, stages, channels, height, width) in [(18, 1, 1, 16, 15), (18, 4, 3, 33, 20), (50, 2, 4, 9, 1)] {
-            let config = EncoderConfig::ResNet(ResNetConfig { depth, stem, stages, width: 4, squeeze_excite: stages == 2 });
+            let config = EncoderConfig::resnet(ResNetConfig { depth, stem, stages, width: 4, squeeze_excite: stages == 2 });
             let input = InputSpec::new(InputKind::Image, [channels, height, width]);
             let encoder = config.build("camera", &input, Parameters::new(1, &Device::Cpu).builder()).unwrap();
             let image = Tensor::randn(0f32, 1f32, (2, channels, height, width), &Device::Cpu).unwrap();
             for mode in [Mode::Train, Mode::Eval] {
-                let feature = encoder.forward(&image, mode).unwrap();
+                let feature = encoder.forward(&image.clone().into(), mode).unwrap();
                 assert_eq!(&feature.dims()[1..], encoder.feature_shape(), "{config:?} in {mode:?}");
             }
         }
@@ -51,21 +51,21 @@ fn features_have_the_shape_the_encoder_tells() {
 /// The maps of the frames lie one below the other, so the mean over positions is that over frames too.
 #[test]
 fn a_video_is_its_frames() {
-    let config = EncoderConfig::ResNet(ResNetConfig { stem: Stem::Small, stages: 2, width: 4, ..Default::default() });
+    let config = EncoderConfig::resnet(ResNetConfig { stem: Stem::Small, stages: 2, width: 4, ..Default::default() });
     let build =
         |kind, shape: &[usize]| config.build("camera", &InputSpec::new(kind, shape), Parameters::new(1, &Device::Cpu).builder()).unwrap();
     let (film, picture) = (build(InputKind::Video, &[2, 3, 9, 8]), build(InputKind::Image, &[2, 9, 8]));
     let values: Vec<f32> = (0..2 * 2 * 3 * 9 * 8).map(|i| (i as f32 * 0.73).sin()).collect();
     let video = Tensor::from_vec(values, (2, 2, 3, 9, 8), &Device::Cpu).unwrap();
-    let feature = film.forward(&video, Mode::Eval).unwrap();
+    let feature = film.forward(&video.clone().into(), Mode::Eval).unwrap();
     assert_eq!((feature.dims(), film.feature_shape()), (&[2, 8, 15, 4][..], &[8, 15, 4][..]));
     for frame in 0..3 {
         let image = video.narrow(2, frame, 1).unwrap().squeeze(2).unwrap().contiguous().unwrap();
-        let difference = (feature.narrow(2, 5 * frame, 5).unwrap() - picture.forward(&image, Mode::Eval).unwrap()).unwrap();
+        let difference = (feature.narrow(2, 5 * frame, 5).unwrap() - picture.forward(&image.into(), Mode::Eval).unwrap()).unwrap();
         let largest = difference.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(largest < 1e-5, "frame {frame}: {largest}");
     }
-    assert_eq!(film.forward(&video, Mode::Train).unwrap().dims(), [2, 8, 15, 4]);
+    assert_eq!(film.forward(&video.into(), Mode::Train).unwrap().dims(), [2, 8, 15, 4]);
 }
 
 #[test]

@@ -1,16 +1,18 @@
 //! The training loop: repeatable, resumable, honest about what goes wrong.
 
-use candle_core::Tensor;
-use mm_core::data::Batch;
+use candle_core::{Device, Tensor};
+use mm_core::data::{Batch, Inputs, Schema};
+use mm_core::eval::{default_combinations, evaluate};
+use mm_core::model::{Encoded, Output, Visit};
 use mm_core::nn::Parameters;
 use mm_core::optim::{OptimizerConfig, ScheduleConfig};
-use mm_core::predict::{Predictions, Predictor};
-use mm_core::train::{CheckpointConfig, Losses, Method, Progress, Selection, Step, TrainConfig, TrainOutcome, fit, latest_checkpoint};
-use mm_core::{Error, Presence, Result, Subset};
-use mm_testing::{Dropout, clear_to_weak};
+use mm_core::train::{CheckpointConfig, Losses, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Trainer, latest_checkpoint};
+use mm_core::{Error, Model, Presence, Result, Subset};
+use mm_testing::{Dropout, clear_to_weak, clear_to_weak_schema};
 use rand::RngExt;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const EPOCHS: usize = 12;
@@ -19,12 +21,24 @@ fn config() -> TrainConfig {
     TrainConfig { epochs: EPOCHS, batch_size: 16, seed: 5, ..TrainConfig::default() }
 }
 
-fn train(config: &TrainConfig, folder: Option<&Path>) -> Result<(Dropout, TrainOutcome)> {
-    let data = clear_to_weak(150, 1);
+/// With a folder, one that saves after every step.
+fn trainer(config: &TrainConfig, folder: Option<&Path>) -> Trainer {
+    let trainer = Trainer::new(config.clone());
+    match folder {
+        Some(folder) => trainer.checkpoints(CheckpointConfig { folder: folder.into(), every_seconds: 0.0, fingerprint: "test".into() }),
+        None => trainer,
+    }
+}
+
+/// 120 samples for training, which are 7 steps an epoch, and every fifth of 150 for validation.
+fn run(trainer: &Trainer, method: &mut dyn Method) -> Result<TrainOutcome> {
     let (rows, validation): (Vec<usize>, Vec<usize>) = (0..150).partition(|row| row % 5 != 0);
-    let checkpoints = folder.map(|folder| CheckpointConfig { folder: folder.into(), every_seconds: 0.0, fingerprint: "test".into() });
+    trainer.run(method, &clear_to_weak(150, 1), &rows, &validation)
+}
+
+fn train(config: &TrainConfig, folder: Option<&Path>) -> Result<(Dropout, TrainOutcome)> {
     let mut method = Dropout::new(config.seed);
-    let outcome = fit(&mut method, &data, &rows, &validation, config, checkpoints.as_ref(), &Progress::hidden())?;
+    let outcome = run(&trainer(config, folder), &mut method)?;
     Ok((method, outcome))
 }
 
@@ -32,7 +46,7 @@ fn train(config: &TrainConfig, folder: Option<&Path>) -> Result<(Dropout, TrainO
 fn bytes(method: &Dropout) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    method.parameters.save(&path, |_| true).unwrap();
+    method.parameters().save(&path, |_| true).unwrap();
     std::fs::read(path).unwrap()
 }
 
@@ -41,7 +55,7 @@ fn it_learns() {
     let (_, outcome) = train(&TrainConfig { validate_every: 1, ..config() }, None).unwrap();
     let (first, last) = (&outcome.history[0], &outcome.history[EPOCHS - 1]);
     assert!(last.losses["task"] < 0.9 * first.losses["task"], "{first:?} {last:?}");
-    assert!(last.validation_accuracy.unwrap() > 0.7, "{last:?}");
+    assert!(last.validation_score.unwrap() > 0.7, "{last:?}");
     assert_eq!(outcome.steps, (EPOCHS * (120 / 16)) as u64);
 }
 
@@ -78,52 +92,157 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     }
 }
 
+/// A method that fails at one step, as a machine may.
+struct Stops {
+    dropout: Dropout,
+    at: (usize, usize),
+}
+
+impl Method for Stops {
+    fn model(&self) -> &dyn Model {
+        self.dropout.model()
+    }
+
+    fn into_model(self: Box<Self>) -> Box<dyn Model> {
+        Box::new(self.dropout.model)
+    }
+
+    fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
+        match (step.epoch, step.step) == self.at {
+            true => Err(Error::Data("the power is gone".into())),
+            false => self.dropout.loss(batch, step),
+        }
+    }
+
+    fn end_of_epoch(&mut self, epoch: usize, held_out: &mm_core::train::HeldOut) -> Result<Vec<String>> {
+        self.dropout.end_of_epoch(epoch, held_out)
+    }
+
+    fn state(&self) -> serde_json::Value {
+        self.dropout.state()
+    }
+
+    fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
+        self.dropout.restore(state)
+    }
+}
+
+/// Notes the steps that are begun.
+#[derive(Clone, Default)]
+struct Steps(Arc<Mutex<Vec<(usize, usize)>>>);
+
+impl Observer for Steps {
+    fn step(&self, step: &Step) {
+        self.0.lock().unwrap().push((step.epoch, step.step));
+    }
+}
+
+#[test]
+fn a_run_that_stops_within_an_epoch_resumes_where_it_was() {
+    let whole = TrainConfig { select: Selection::BestValidation, ..config() };
+    let (uninterrupted, expected) = train(&whole, None).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // In the first epoch, twice in one, at the first step of one, at the last step of all.
+    let mut from = (0, 0);
+    for at in [(0, 3), (4, 2), (4, 5), (7, 0), (EPOCHS - 1, 6)] {
+        let steps = Steps::default();
+        let mut method = Stops { dropout: Dropout::new(whole.seed), at };
+        let error = run(&trainer(&whole, Some(folder.path())).observer(steps.clone()), &mut method).unwrap_err();
+        assert!(error.to_string().contains("the power is gone"), "{error}");
+        let newest = latest_checkpoint(folder.path()).unwrap().unwrap();
+        assert!(newest.ends_with(format!("epoch-{:06}-{:06}", at.0, at.1)), "{}", newest.display());
+        let steps = steps.0.lock().unwrap();
+        assert_eq!((steps[0], steps[steps.len() - 1]), (from, at));
+        from = at;
+    }
+    let (resumed, outcome) = train(&whole, Some(folder.path())).unwrap();
+    assert_eq!(bytes(&resumed), bytes(&uninterrupted));
+    assert_eq!((outcome.history, outcome.steps), (expected.history, expected.steps));
+    assert_eq!((outcome.selected_epoch, outcome.notes), (expected.selected_epoch, expected.notes));
+    assert_eq!(resumed.epochs_seen, EPOCHS as u64);
+}
+
 #[test]
 fn the_best_validation_epoch_is_kept_and_patience_stops() {
     let config = TrainConfig { select: Selection::BestValidation, patience: Some(2), epochs: 60, ..config() };
     let (method, outcome) = train(&config, None).unwrap();
     assert!(outcome.history.len() < 60, "it never stopped");
-    let best = outcome.history.iter().map(|e| e.validation_accuracy.unwrap()).fold(0.0, f64::max);
-    assert_eq!(outcome.history[outcome.selected_epoch].validation_accuracy, Some(best));
+    let best = outcome.history.iter().map(|e| e.validation_score.unwrap()).fold(0.0, f64::max);
+    assert_eq!(outcome.history[outcome.selected_epoch].validation_score, Some(best));
     // The weights are those that gave the best score.
     let data = clear_to_weak(150, 1);
     let validation: Vec<usize> = (0..150).filter(|row| row % 5 == 0).collect();
-    let subsets = mm_core::eval::default_combinations(3, 0);
-    let evaluation = mm_core::eval::evaluate_combinations(&method, &data, &validation, &subsets, 512, &candle_core::Device::Cpu).unwrap();
-    assert_eq!(evaluation.mean_accuracy(), best);
+    let evaluation = evaluate(&method.model, &data, &validation, &default_combinations(3, 0), 512, &Device::Cpu).unwrap();
+    assert_eq!(evaluation.mean_score(), best);
 }
 
-/// A method with quirks: it skips some steps, its answers are those of `logit`, and it takes complete training samples only.
+/// A model whose answers are those of `logit`.
+struct Answers {
+    schema: Schema,
+    parameters: Parameters,
+    logit: fn(combination: usize, sample: usize) -> f32,
+}
+
+impl Model for Answers {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn encode(&self, inputs: &Inputs) -> Result<Encoded> {
+        Ok(Encoded { tensors: Vec::new(), presence: inputs.presence().clone(), encoder_passes: 0 })
+    }
+
+    fn fuse(&self, _: &Encoded, _: &Presence) -> Result<Output> {
+        unreachable!("validation asks for combinations")
+    }
+
+    fn visit_encoded(&self, encoded: &Encoded, subsets: &[Subset], visit: Visit) -> Result<()> {
+        let samples = encoded.presence.len();
+        (0..subsets.len()).try_for_each(|c| {
+            let logits: Vec<f32> = (0..samples).flat_map(|i| [(self.logit)(c, i), 0.0, 0.0]).collect();
+            visit(c, Output::new(Tensor::from_vec(logits, (samples, 3), &Device::Cpu)?))
+        })
+    }
+
+    fn freeze(&mut self) {}
+}
+
+/// A method with quirks: it skips some steps, its model's answers are those of `logit`, and it takes complete training samples only.
 struct Odd {
     dropout: Dropout,
+    answers: Answers,
     skips: fn(&Step) -> bool,
-    logit: fn(combination: usize, sample: usize) -> f32,
 }
 
 impl Odd {
     fn new() -> Self {
-        Self { dropout: Dropout::new(5), skips: |_| false, logit: |_, _| 0.0 }
+        Self::answering(|_, _| 0.0)
     }
 
-    fn train(&mut self, config: &TrainConfig, checkpoints: Option<&CheckpointConfig>) -> Result<TrainOutcome> {
-        let data = clear_to_weak(150, 1);
-        let (rows, validation): (Vec<usize>, Vec<usize>) = (0..150).partition(|row| row % 5 != 0);
-        fit(self, &data, &rows, &validation, config, checkpoints, &Progress::hidden())
-    }
-}
-
-impl Predictor for Odd {
-    fn predict(&self, _: &Batch) -> Result<Tensor> {
-        unreachable!("validation asks for combinations")
+    fn answering(logit: fn(combination: usize, sample: usize) -> f32) -> Self {
+        let dropout = Dropout::new(5);
+        let answers = Answers { schema: clear_to_weak_schema(), parameters: dropout.parameters(), logit };
+        Self { dropout, answers, skips: |_| false }
     }
 
-    fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
-        let logits = (0..subsets.len()).flat_map(|c| (0..batch.len()).flat_map(move |i| [(self.logit)(c, i), 0.0, 0.0])).collect();
-        Ok(Predictions { logits: Tensor::from_vec::<_, f32>(logits, (subsets.len(), batch.len(), 3), batch.device())?, encoder_passes: 0 })
+    fn train(&mut self, config: &TrainConfig, folder: Option<&Path>) -> Result<TrainOutcome> {
+        run(&trainer(config, folder), self)
     }
 }
 
 impl Method for Odd {
+    fn model(&self) -> &dyn Model {
+        &self.answers
+    }
+
+    fn into_model(self: Box<Self>) -> Box<dyn Model> {
+        Box::new(self.answers)
+    }
+
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
         if (self.skips)(step) { Ok(Losses::default()) } else { self.dropout.loss(batch, step) }
     }
@@ -138,10 +257,6 @@ impl Method for Odd {
 
     fn remarks(&self) -> Vec<String> {
         vec!["that was all".into()]
-    }
-
-    fn parameters(&self) -> &Parameters {
-        &self.dropout.parameters
     }
 }
 
@@ -172,10 +287,9 @@ fn steps_without_a_loss_are_skipped_and_counted() {
     assert_eq!(whole.notes, ["that was all"]);
     // A resumed run counts on.
     let folder = tempfile::tempdir().unwrap();
-    let checkpoints = CheckpointConfig { folder: folder.path().into(), every_seconds: 0.0, fingerprint: "skips".into() };
-    let skips = odd.skips;
-    Odd { skips, ..Odd::new() }.train(&TrainConfig { epochs: 5, ..config() }, Some(&checkpoints)).unwrap();
-    let resumed = Odd { skips, ..Odd::new() }.train(&config(), Some(&checkpoints)).unwrap();
+    let (folder, skips) = (Some(folder.path()), odd.skips);
+    Odd { skips, ..Odd::new() }.train(&TrainConfig { epochs: 5, ..config() }, folder).unwrap();
+    let resumed = Odd { skips, ..Odd::new() }.train(&config(), folder).unwrap();
     assert_eq!((resumed.steps, resumed.notes), (outcome.steps, outcome.notes));
 
     let error = Odd { skips: |_| true, ..Odd::new() }.train(&config(), None).unwrap_err().to_string();
@@ -195,7 +309,7 @@ fn samples_are_checked_before_training() {
         );
     let (rows, validation): (Vec<usize>, Vec<usize>) = (0..150).partition(|row| row % 5 != 0);
     let mut never = Odd { skips: |_| unreachable!("training has begun"), ..Odd::new() };
-    let error = fit(&mut never, &data, &rows, &validation, &config(), None, &Progress::hidden()).unwrap_err();
+    let error = trainer(&config(), None).run(&mut never, &data, &rows, &validation).unwrap_err();
     assert!(matches!(&error, Error::Config { problem, .. } if problem == "some samples are incomplete"), "{error}");
 }
 
@@ -203,11 +317,11 @@ fn samples_are_checked_before_training() {
 fn a_prediction_that_is_nan_is_an_error_with_combination_and_sample() {
     let config = TrainConfig { validate_every: 1, ..config() };
     for broken in [f32::NAN, f32::INFINITY] {
-        let logit = match broken.is_nan() {
+        let logit: fn(usize, usize) -> f32 = match broken.is_nan() {
             true => |combination: usize, sample: usize| if (combination, sample) == (4, 3) { f32::NAN } else { 0.0 },
             false => |combination: usize, sample: usize| if (combination, sample) == (4, 3) { f32::INFINITY } else { 0.0 },
         };
-        let error = Odd { logit, ..Odd::new() }.train(&config, None).unwrap_err();
+        let error = Odd::answering(logit).train(&config, None).unwrap_err();
         let text = error.to_string();
         // The fifth combination, and the fourth validation sample: rows 0, 5, 10, 15.
         assert!(matches!(error, Error::NonFinite(_)) && text.contains("from strong+weak for sample 15"), "{text}");
@@ -225,11 +339,10 @@ fn a_prediction_that_is_nan_where_the_sample_lacks_the_sensor_does_no_harm() {
                 if i == 3 { Subset::single(1) } else { Subset::full(3) }
             },
         );
-    let nan = Odd { logit: |combination, sample| if (combination, sample) == (4, 3) { f32::NAN } else { 0.0 }, ..Odd::new() };
+    let nan = Odd::answering(|combination, sample| if (combination, sample) == (4, 3) { f32::NAN } else { 0.0 }).answers;
     let rows: Vec<usize> = (0..12).collect();
-    let subsets = mm_core::eval::default_combinations(3, 0);
-    let evaluate = |rows: &[usize]| mm_core::eval::evaluate_combinations(&nan, &data, rows, &subsets, 512, &candle_core::Device::Cpu);
-    assert_eq!(evaluate(&rows).unwrap().combinations[4].metrics.samples, 11);
+    let evaluate = |rows: &[usize]| evaluate(&nan, &data, rows, &default_combinations(3, 0), 512, &Device::Cpu);
+    assert_eq!(evaluate(&rows).unwrap().combinations[4].scored.samples, 11);
     assert!(evaluate(&[0, 1, 2, 4]).is_err());
 }
 
@@ -237,35 +350,30 @@ fn a_prediction_that_is_nan_where_the_sample_lacks_the_sensor_does_no_harm() {
 #[test]
 fn the_method_clips_where_the_settings_say_nothing() {
     struct Clips(Dropout);
-    impl Predictor for Clips {
-        fn predict(&self, batch: &Batch) -> Result<Tensor> {
-            self.0.predict(batch)
-        }
-        fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
-            self.0.predict_combinations(batch, subsets)
-        }
-    }
     impl Method for Clips {
+        fn model(&self) -> &dyn Model {
+            self.0.model()
+        }
+        fn into_model(self: Box<Self>) -> Box<dyn Model> {
+            Box::new(self.0.model)
+        }
         fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
             self.0.loss(batch, step)
         }
         fn clip_norm(&self) -> Option<f64> {
             Some(0.1)
         }
-        fn parameters(&self) -> &Parameters {
-            self.0.parameters()
-        }
     }
     let data = clear_to_weak(60, 1);
     let rows: Vec<usize> = (0..60).collect();
     let plain = |clip_norm: Option<f64>| {
         let mut method = Dropout::new(0);
-        fit(&mut method, &data, &rows, &[], &TrainConfig { clip_norm, ..config() }, None, &Progress::hidden()).unwrap();
+        trainer(&TrainConfig { clip_norm, ..config() }, None).run(&mut method, &data, &rows, &[]).unwrap();
         bytes(&method)
     };
     let clips = |clip_norm: Option<f64>| {
         let mut method = Clips(Dropout::new(0));
-        fit(&mut method, &data, &rows, &[], &TrainConfig { clip_norm, ..config() }, None, &Progress::hidden()).unwrap();
+        trainer(&TrainConfig { clip_norm, ..config() }, None).run(&mut method, &data, &rows, &[]).unwrap();
         bytes(&method.0)
     };
     assert_eq!(clips(None), plain(Some(0.1)));
@@ -279,7 +387,7 @@ fn selection_without_validation_samples_is_refused() {
     let data = clear_to_weak(60, 1);
     let rows: Vec<usize> = (0..60).collect();
     let config = TrainConfig { select: Selection::BestValidation, ..config() };
-    let error = fit(&mut Dropout::new(0), &data, &rows, &[], &config, None, &Progress::hidden()).unwrap_err();
+    let error = trainer(&config, None).run(&mut Dropout::new(0), &data, &rows, &[]).unwrap_err();
     assert!(matches!(error, Error::Config { .. }), "{error}");
 }
 
@@ -288,16 +396,15 @@ fn a_nan_loss_stops_the_run_with_term_epoch_and_samples_and_keeps_the_checkpoint
     let data = clear_to_weak(60, 1);
     let rows: Vec<usize> = (0..60).collect();
     let folder = tempfile::tempdir().unwrap();
-    let checkpoints = CheckpointConfig { folder: folder.path().into(), every_seconds: 0.0, fingerprint: "nan".into() };
     let mut method = Dropout::new(0);
     method.nan_from = Some(3);
-    let error = fit(&mut method, &data, &rows, &[], &config(), Some(&checkpoints), &Progress::hidden()).unwrap_err();
+    let error = trainer(&config(), Some(folder.path())).run(&mut method, &data, &rows, &[]).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, Error::NonFinite(_)));
     for part in ["`broken`", "epoch 3", "step 0", "samples"] {
         assert!(text.contains(part), "{text}");
     }
-    assert!(latest_checkpoint(folder.path()).unwrap().unwrap().ends_with("epoch-000003"));
+    assert!(latest_checkpoint(folder.path()).unwrap().unwrap().ends_with("epoch-000003-000000"));
 }
 
 /// Not a test of its own: the process that `kill_nine` kills.
@@ -305,8 +412,8 @@ fn a_nan_loss_stops_the_run_with_term_epoch_and_samples_and_keeps_the_checkpoint
 fn child_process_of_kill_nine() {
     let Ok(folder) = std::env::var("MM_CORE_TEST_KILLED_RUN") else { return };
     let folder = Path::new(&folder);
-    let (method, _) = train(&TrainConfig { epochs: 60, ..config() }, Some(folder)).unwrap();
-    method.parameters.save(&folder.join("final.safetensors"), |_| true).unwrap();
+    let (method, _) = train(&TrainConfig { epochs: 30, ..config() }, Some(folder)).unwrap();
+    method.parameters().save(&folder.join("final.safetensors"), |_| true).unwrap();
 }
 
 #[test]
@@ -316,7 +423,7 @@ fn kill_nine_at_random_moments_changes_nothing() {
         command.args(["--exact", "child_process_of_kill_nine"]).env("MM_CORE_TEST_KILLED_RUN", folder);
         command.stdout(std::process::Stdio::null()).spawn().unwrap()
     };
-    let (uninterrupted, _) = train(&TrainConfig { epochs: 60, ..config() }, None).unwrap();
+    let (uninterrupted, _) = train(&TrainConfig { epochs: 30, ..config() }, None).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut random = mm_core::rng::stream(3, "kill", &[]);
     let mut killed = 0;

@@ -1,7 +1,8 @@
 //! Small data sets.
 
 use candle_core::{Device, Tensor};
-use mm_core::data::{Batch, InputSpec, Schema, TableDataset, Target};
+use mm_core::data::{Batch, InputSpec, Inputs, Schema, Source, TableDataset, Target, Targets};
+use mm_core::train::{CheckpointConfig, Method, TrainConfig, TrainOutcome, Trainer};
 use mm_core::{Modalities, Presence, Subset, rng};
 use rand::RngExt;
 
@@ -21,24 +22,40 @@ pub fn patterns(schema: Schema, samples: usize, noise: &[f32], has: impl Fn(usiz
     TableDataset::new(schema, tables, Presence::new((0..samples).map(has).collect()), labels).unwrap()
 }
 
-/// The batch with `value` wherever `spoil(row, modality)`.
+/// A batch of classes from its parts: a tensor `[batch, ..]` by modality, labels u32 `[batch]`.
+pub fn batch(modalities: &Modalities, readings: Vec<Option<Tensor>>, presence: Presence, labels: Tensor, ids: Vec<u64>) -> Batch {
+    Batch::new(Inputs::new(modalities, readings, presence, ids).unwrap(), Targets::new(labels)).unwrap()
+}
+
+/// The tensors of inputs, by modality.
+pub fn tensors(inputs: &Inputs) -> Vec<Option<Tensor>> {
+    inputs.readings().iter().map(|reading| reading.as_ref().map(|reading| reading.values.clone())).collect()
+}
+
+/// The batch with the modalities of `presence`.
+pub fn with_presence(batch: &Batch, presence: Presence) -> Batch {
+    batch.with_inputs(batch.inputs().with_presence(presence).unwrap()).unwrap()
+}
+
+/// The batch with `value` wherever `spoil(row, modality)`; it does not count as altered.
 pub fn spoilt(batch: &Batch, value: f32, spoil: impl Fn(usize, usize) -> bool) -> Batch {
-    let mut spoilt = batch.clone();
-    for (m, input) in spoilt.inputs.iter_mut().enumerate() {
-        let Some(tensor) = input else { continue };
+    let spoil_one = |(m, tensor): (usize, Option<Tensor>)| {
+        let tensor = tensor?;
         let width = tensor.elem_count() / batch.len();
         let mut values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         values.iter_mut().enumerate().filter(|(i, _)| spoil(i / width, m)).for_each(|(_, v)| *v = value);
-        *input = Some(Tensor::from_vec(values, tensor.shape(), &Device::Cpu).unwrap());
-    }
-    spoilt
+        Some(Tensor::from_vec(values, tensor.shape(), &Device::Cpu).unwrap())
+    };
+    let readings: Vec<Option<Tensor>> = tensors(batch.inputs()).into_iter().enumerate().map(spoil_one).collect();
+    let inputs = Inputs::new(batch.inputs().modalities(), readings, batch.presence().clone(), batch.ids().to_vec()).unwrap();
+    batch.with_inputs(inputs).unwrap()
 }
 
 /// Three modalities of widths 6, 5, 4 and three classes, for [`clear_to_weak`].
 pub fn clear_to_weak_schema() -> Schema {
     let inputs = [6, 5, 4].map(InputSpec::vector).to_vec();
-    let classes = ["a", "b", "c"].map(String::from).to_vec();
-    Schema::new(Modalities::new(["strong", "middle", "weak"]).unwrap(), inputs, Target::Classes(classes)).unwrap()
+    let classes = ["a", "b", "c"];
+    Schema::new(Modalities::new(["strong", "middle", "weak"]).unwrap(), inputs, Target::of_classes(classes)).unwrap()
 }
 
 /// Complete samples of [`clear_to_weak_schema`], seeded; the first modality tells the class clearly, the others less.
@@ -53,4 +70,28 @@ pub fn clear_to_weak(samples: usize, seed: u64) -> TableDataset {
         column
     });
     TableDataset::new(clear_to_weak_schema(), columns.to_vec(), Presence::uniform(Subset::full(3), samples), labels).unwrap()
+}
+
+/// Trains a method, as [`Trainer::run`] does.
+pub fn fit(
+    method: &mut dyn Method,
+    source: &dyn Source,
+    train: &[usize],
+    validation: &[usize],
+    config: &TrainConfig,
+    checkpoints: Option<&CheckpointConfig>,
+) -> mm_core::Result<TrainOutcome> {
+    let trainer = Trainer::new(config.clone());
+    match checkpoints {
+        Some(checkpoints) => trainer.checkpoints(checkpoints.clone()).run(method, source, train, validation),
+        None => trainer.run(method, source, train, validation),
+    }
+}
+
+/// The batch with other values of one modality; it does not count as altered.
+pub fn with_values(batch: &Batch, position: usize, values: Tensor) -> Batch {
+    let mut readings = tensors(batch.inputs());
+    readings[position] = Some(values);
+    let inputs = Inputs::new(batch.inputs().modalities(), readings, batch.presence().clone(), batch.ids().to_vec()).unwrap();
+    batch.with_inputs(inputs).unwrap()
 }

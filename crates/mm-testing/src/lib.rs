@@ -7,9 +7,11 @@ mod dropout;
 mod golden;
 mod gradient;
 mod numbers;
+mod photos;
 
-pub use data::{clear_to_weak, clear_to_weak_schema, patterns, spoilt};
+pub use data::{batch, clear_to_weak, clear_to_weak_schema, fit, patterns, spoilt, tensors, with_presence, with_values};
 pub use dropout::Dropout;
 pub use golden::{assert_close, fill, fill_hash, fill_values};
 pub use gradient::{gradient_error, gradient_error_of};
 pub use numbers::{bits, difference, parameter_bits, values};
+pub use photos::{large_photos, peak_memory, photos};

@@ -5,10 +5,11 @@
 use candle_core::Device;
 use mm_baselines::{Fusion, FusionConfig};
 use mm_core::data::{InputSpec, Schema, TableDataset, Target};
-use mm_core::eval::evaluate_combinations;
-use mm_core::train::{Method, Progress, TrainConfig, fit};
+use mm_core::eval::evaluate;
+use mm_core::recipe::Setup;
+use mm_core::train::{Method, TrainConfig, Trainer};
 use mm_core::{Modalities, Presence, Result, Subset, rng};
-use mmanet::Mmanet;
+use mmanet::{Mmanet, MmanetConfig};
 
 const SAMPLES: usize = 900;
 
@@ -16,27 +17,27 @@ fn main() -> Result<()> {
     let device = Device::Cpu;
     let modalities = Modalities::new(["rgb", "depth", "ir"])?;
     let inputs = [16, 8, 8].map(InputSpec::vector).to_vec();
-    let schema = Schema::new(modalities, inputs, Target::Classes(["chair", "table", "lamp", "door"].map(String::from).to_vec()))?;
+    let schema = Schema::new(modalities, inputs, Target::of_classes(["chair", "table", "lamp", "door"].map(String::from).to_vec()))?;
     let data = synthetic(&schema)?;
     let rows: Vec<usize> = (0..SAMPLES).collect();
     let (train, held_out, test) = (&rows[..500], &rows[500..600], &rows[600..]);
-    let config = TrainConfig { epochs: 20, ..TrainConfig::default() };
+    let trainer = Trainer::new(TrainConfig { epochs: 20, ..TrainConfig::default() });
 
-    let mut teacher = Fusion::new(FusionConfig::full_only(), &schema, 0, &device)?;
-    fit(&mut teacher, &data, train, held_out, &config, None, &Progress::epochs("teacher", config.epochs))?;
-    let mut dropout = Fusion::new(FusionConfig::modality_dropout(), &schema, 0, &device)?;
-    fit(&mut dropout, &data, train, held_out, &config, None, &Progress::epochs("modality dropout", config.epochs))?;
-    let mut mmanet = Mmanet::builder(schema.clone()).build_with_teacher(teacher.into_network())?;
-    let outcome = fit(&mut mmanet, &data, train, held_out, &config, None, &Progress::epochs("mmanet", config.epochs))?;
+    let mut teacher = Fusion::new(FusionConfig::full_only(), &Setup::new(&schema).seed(0))?;
+    trainer.run(&mut teacher, &data, train, held_out)?;
+    let mut dropout = Fusion::new(FusionConfig::modality_dropout(), &Setup::new(&schema).seed(0))?;
+    trainer.run(&mut dropout, &data, train, held_out)?;
+    let mut mmanet = Mmanet::new(MmanetConfig::default(), &Setup::new(&schema), teacher.into_deployed())?;
+    let outcome = trainer.run(&mut mmanet, &data, train, held_out)?;
     for note in &outcome.notes {
         println!("{note}");
     }
 
     let subsets: Vec<Subset> = Subset::all_non_empty(3).collect();
-    let evaluate = |method: &dyn Method| evaluate_combinations(method, &data, test, &subsets, 256, &device);
+    let evaluate = |method: &dyn Method| evaluate(method.model(), &data, test, &subsets, 256, &device);
     println!("{:16} {:>8} {:>8}", "combination", "dropout", "mmanet");
     for (a, b) in evaluate(&dropout)?.combinations.iter().zip(&evaluate(&mmanet)?.combinations) {
-        println!("{:16} {:8.3} {:8.3}", schema.modalities.format(a.subset), a.metrics.accuracy, b.metrics.accuracy);
+        println!("{:16} {:8.3} {:8.3}", schema.modalities.format(a.subset), a.scored.get("accuracy"), b.scored.get("accuracy"));
     }
     Ok(())
 }

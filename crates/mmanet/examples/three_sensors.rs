@@ -4,12 +4,12 @@
 
 use candle_core::{Device, Tensor};
 use mm_baselines::{Fusion, FusionConfig};
-use mm_core::data::{AugmentConfig, Dataset, InputSpec, Schema, Standardizer, TableDataset, Target};
+use mm_core::data::{AugmentConfig, InputSpec, Schema, Source, Standardizer, TableDataset, Target};
 use mm_core::encoder::{EncoderConfig, ResNetConfig, Stem};
 use mm_core::fusion::{NetworkConfig, TrunkConfig};
-use mm_core::predict::Predictor;
-use mm_core::train::{Method, Progress, TrainConfig, fit};
-use mm_core::{Modalities, Presence, Result, Subset, rng};
+use mm_core::recipe::{Recipe, Setup};
+use mm_core::train::{Method, TrainConfig, Trainer};
+use mm_core::{Modalities, Model, Presence, Result, Subset, rng};
 use mmanet::{Mmanet, MmanetConfig};
 use rand::RngExt;
 
@@ -19,37 +19,38 @@ const CLASSES: [&str; 4] = ["disc", "ring", "bar", "cross"];
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let device = Device::Cpu;
     let inputs = [[3, 16, 16], [1, 8, 8], [1, 8, 8]].map(InputSpec::image).to_vec();
-    let schema = Schema::new(Modalities::new(["rgb", "depth", "thermal"])?, inputs, Target::Classes(CLASSES.map(String::from).to_vec()))?;
+    let schema =
+        Schema::new(Modalities::new(["rgb", "depth", "thermal"])?, inputs, Target::of_classes(CLASSES.map(String::from).to_vec()))?;
     let mut data = scenes(&schema)?;
     let rows: Vec<usize> = (0..SAMPLES).collect();
     let (train, held_out, test) = (&rows[..260], &rows[260..320], &rows[320..]);
     Standardizer::fit(&data, train)?.apply(&mut data)?;
 
     // The same small residual network for each sensor.
-    let encoder = EncoderConfig::ResNet(ResNetConfig { stem: Stem::Small, stages: 2, width: 8, ..ResNetConfig::default() });
+    let encoder = EncoderConfig::resnet(ResNetConfig { stem: Stem::Small, stages: 2, width: 8, ..ResNetConfig::default() });
     let network = NetworkConfig { encoder: Some(encoder), trunk: TrunkConfig::Mlp { widths: vec![64, 32] }, ..NetworkConfig::default() };
     let augment = AugmentConfig { flip: 0.5, rotation: 10.0, crop_area: [0.8, 1.0], ..AugmentConfig::default() };
-    let config = TrainConfig { epochs: 12, batch_size: 32, augment, ..TrainConfig::default() };
+    let trainer = Trainer::new(TrainConfig { epochs: 12, batch_size: 32, augment, ..TrainConfig::default() });
 
-    let mut teacher = Fusion::new(FusionConfig { network: network.clone(), ..FusionConfig::full_only() }, &schema, 0, &device)?;
-    fit(&mut teacher, &data, train, held_out, &config, None, &Progress::epochs("teacher", config.epochs))?;
+    let mut teacher = Fusion::new(FusionConfig { network: network.clone(), ..FusionConfig::full_only() }, &Setup::new(&schema).seed(0))?;
+    trainer.run(&mut teacher, &data, train, held_out)?;
     let settings = MmanetConfig { network, ..MmanetConfig::default() };
-    let mut model = Mmanet::builder(schema.clone()).config(settings.clone()).build_with_teacher(teacher.into_network())?;
-    fit(&mut model, &data, train, held_out, &config, None, &Progress::epochs("mmanet", config.epochs))?;
+    let mut model = Mmanet::new(settings.clone(), &Setup::new(&schema), teacher.into_deployed())?;
+    trainer.run(&mut model, &data, train, held_out)?;
 
     // What is deployed: one file; on the robot the same settings and the file are enough.
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("three-sensors.safetensors");
-    model.parameters().save(&file, |name| model.is_deployed(name))?;
-    let deployed = Mmanet::builder(schema.clone()).config(settings).build()?;
+    model.model().parameters().save(&file, |_| true)?;
+    let deployed = settings.model(&Setup::new(&schema))?;
     deployed.parameters().load(&file)?;
 
-    let complete: Vec<usize> = test.iter().copied().filter(|&row| data.presence(row) == schema.modalities.full()).collect();
+    let complete: Vec<usize> = test.iter().copied().filter(|&row| data.meta(row).presence == schema.modalities.full()).collect();
     let batch = data.batch(&complete, &device)?;
     for alive in ["rgb", "depth", "thermal", "full"] {
         let presence = Presence::uniform(schema.modalities.parse(alive)?, batch.len());
-        let predicted = deployed.predict(&batch.with_presence(presence)?)?.argmax(1)?;
-        let right = predicted.eq(&batch.labels)?.to_vec1::<u8>()?.iter().filter(|right| **right == 1).count();
+        let predicted = deployed.predict(&batch.inputs().with_presence(presence)?)?.prediction.argmax(1)?;
+        let right = predicted.eq(batch.targets().values())?.to_vec1::<u8>()?.iter().filter(|right| **right == 1).count();
         println!("{alive:8} alive: {right} of {} right", batch.len());
     }
     Ok(())

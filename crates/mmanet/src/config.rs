@@ -1,9 +1,11 @@
 //! Settings of the method.
 
-use mm_core::fusion::NetworkConfig;
+use crate::Mmanet;
+use mm_core::fusion::{FusionModel, NetworkConfig};
 use mm_core::missing::MissingPattern;
-use mm_core::teacher::DEFAULT_CACHE_MIB;
-use mm_core::{Error, Modalities, Presence, Result};
+use mm_core::recipe::{Recipe, RecipeCost, Setup};
+use mm_core::teacher::{DEFAULT_CACHE_MIB, Teacher};
+use mm_core::{Error, Modalities, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
 
 /// Settings of MMANet; the defaults are those recommended for vectors.
@@ -70,8 +72,7 @@ impl MmanetConfig {
         }
     }
 
-    /// Refuses settings that cannot work.
-    pub fn validate(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         self.network.validate()?;
         for (field, value) in [("lambda_mad", self.lambda_mad), ("lambda_mar", self.lambda_mar)] {
             if !(value >= 0.0 && value.is_finite()) {
@@ -98,9 +99,34 @@ impl MmanetConfig {
         by_hand.try_for_each(|name| modalities.parse(name).map(|_| ()))?;
         self.missing.check(modalities)
     }
+}
 
-    /// Refuses samples that training would stumble over: what those for training and those for validation have.
-    pub fn check_samples(&self, modalities: &Modalities, train: &Presence, validation: &Presence) -> Result<()> {
+impl Recipe for MmanetConfig {
+    const FAMILY: &'static str = "mmanet";
+    type Model = FusionModel;
+    type Method = Mmanet;
+
+    fn model(&self, setup: &Setup) -> Result<FusionModel> {
+        FusionModel::new(&self.network, setup.schema(), setup.parameters())
+    }
+
+    fn method(&self, setup: &Setup, teacher: Option<Box<dyn Teacher>>) -> Result<Mmanet> {
+        Mmanet::new(self.clone(), setup, Self::need(teacher)?)
+    }
+
+    fn network(&self) -> &NetworkConfig {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut NetworkConfig {
+        &mut self.network
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.check()
+    }
+
+    fn check_samples(&self, modalities: &Modalities, train: &Presence, validation: &Presence) -> Result<()> {
         self.check_modalities(modalities)?;
         self.missing.check_samples(train, modalities)?;
         let mines = self.lambda_mar > 0.0 && self.weak_combinations.is_none();
@@ -117,6 +143,14 @@ impl MmanetConfig {
             )),
             false => Ok(()),
         }
+    }
+
+    fn teacher_sees(&self, modalities: &Modalities) -> Result<Option<Subset>> {
+        Ok(Some(modalities.full()))
+    }
+
+    fn cost(&self, modalities: &Modalities) -> Result<RecipeCost> {
+        Ok(RecipeCost { step: 2.0, ..RecipeCost::of_one_network(modalities) })
     }
 }
 

@@ -2,20 +2,14 @@
 
 use crate::{MmanetConfig, Ranking};
 use candle_core::Tensor;
-use mm_core::eval::probabilities;
-use mm_core::predict::Predictor;
+use mm_core::eval::{argmax, divergence, probabilities};
 use mm_core::train::HeldOut;
-use mm_core::{Error, Modalities, Result, Subset, rng};
+use mm_core::{Error, Modalities, Model, Result, Subset, rng};
 use rand::seq::IteratorRandom;
 use serde::{Deserialize, Serialize};
 
 /// Above this many candidates, a seeded sample of them (and all single modalities) is ranked.
 const CANDIDATE_LIMIT: usize = 64;
-
-/// `KL(a ‖ b)` of two positive distributions, in nats.
-fn divergence(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(p, q)| if *p > 0.0 { p * (p.ln() - q.max(f64::MIN_POSITIVE).ln()) } else { 0.0 }).sum()
-}
 
 /// `KL(q̃_c ‖ q̃_full)` with `q̃ = (q + 1/N) / (1 + K/N)` from counts of predicted classes.
 pub fn histogram_distance(counts: &[f64], full: &[f64]) -> f64 {
@@ -78,28 +72,28 @@ impl MinedCombinations {
     }
 
     /// Adds the distances of this epoch's predictions on held-out samples.
-    pub(crate) fn accumulate(&mut self, predictor: &dyn Predictor, held_out: &HeldOut, ranking: Ranking) -> Result<()> {
+    pub(crate) fn accumulate(&mut self, model: &dyn Model, held_out: &HeldOut, ranking: Ranking) -> Result<()> {
         let Some(&single) = self.candidates.first() else { return Ok(()) };
-        let modalities = held_out.dataset.schema().modalities.len();
+        let modalities = held_out.source.schema().modalities.len();
         debug_assert!(single.is_subset_of(Subset::full(modalities)));
         let mut subsets = self.candidates.clone();
         subsets.push(Subset::full(modalities));
         let mut logits: Vec<Vec<f32>> = vec![Vec::new(); subsets.len()];
         for batch in held_out.batches() {
             let batch = batch?;
-            let predictions = predictor.predict_combinations(&batch, &subsets)?;
+            let predictions = model.predict_combinations(batch.inputs(), &subsets)?;
             // Only complete samples can be compared with the full combination.
             let complete: Vec<u32> =
-                (0u32..).zip(batch.presence.subsets()).filter(|(_, s)| s.len() == modalities).map(|(i, _)| i).collect();
+                (0u32..).zip(batch.presence().subsets()).filter(|(_, s)| s.len() == modalities).map(|(i, _)| i).collect();
             if complete.is_empty() {
                 continue;
             }
-            let rows = Tensor::from_slice(&complete, complete.len(), predictions.logits.device())?;
-            for (all, part) in logits.iter_mut().zip(predictions.logits.index_select(&rows, 1)?.to_vec3::<f32>()?) {
+            let rows = Tensor::from_slice(&complete, complete.len(), predictions.device())?;
+            for (all, part) in logits.iter_mut().zip(predictions.index_select(&rows, 1)?.to_vec3::<f32>()?) {
                 all.extend(part.into_iter().flatten());
             }
         }
-        let classes = held_out.dataset.schema().target.classes();
+        let classes = held_out.source.schema().target.classes();
         let probabilities: Vec<Vec<f64>> = logits.iter().map(|l| probabilities(l, classes)).collect();
         let Some((full, rest)) = probabilities.split_last().filter(|(full, _)| !full.is_empty()) else {
             return Err(Error::Data(
@@ -159,8 +153,7 @@ fn top(candidates: &[Subset], distances: &[f64], count: usize) -> Vec<Subset> {
 fn predicted_counts(probabilities: &[f64], classes: usize) -> Vec<f64> {
     let mut counts = vec![0.0; classes];
     for row in probabilities.chunks_exact(classes) {
-        let best = (1..classes).fold(0, |best, k| if row[k] > row[best] { k } else { best });
-        counts[best] += 1.0;
+        counts[argmax(row)] += 1.0;
     }
     counts
 }

@@ -1,13 +1,15 @@
 //! The method on small synthetic data: one strong and two weak modalities.
 
 use candle_core::{Device, Tensor, Var};
-use mm_baselines::{Fusion, FusionConfig};
+use mm_baselines::{BaselineModel, Fusion, FusionConfig};
 use mm_core::data::{InputSpec, Schema, TableDataset, Target};
-use mm_core::fusion::FusionNetwork;
+use mm_core::loss::{cross_entropy_per_sample, entropy_per_sample};
 use mm_core::missing::MissingPattern;
 use mm_core::optim::ScheduleConfig;
-use mm_core::train::{CheckpointConfig, Method, Progress, TrainConfig, fit};
-use mm_core::{Modalities, Presence, Subset, rng};
+use mm_core::recipe::{Recipe, Setup};
+use mm_core::train::{CheckpointConfig, Method, TrainConfig};
+use mm_core::{Modalities, Model, Presence, Subset, rng};
+use mm_testing::fit;
 use mmanet::{Mmanet, MmanetConfig, Ranking, WeakSupervision, Weighting, margin_aware_distillation, weak_combination_loss};
 use rand::RngExt;
 use std::path::Path;
@@ -19,7 +21,7 @@ fn schema() -> Schema {
     Schema::new(
         Modalities::new(["strong", "weak_a", "weak_b"]).unwrap(),
         inputs,
-        Target::Classes(["x", "y", "z"].map(String::from).to_vec()),
+        Target::of_classes(["x", "y", "z"].map(String::from).to_vec()),
     )
     .unwrap()
 }
@@ -46,25 +48,25 @@ fn train_config(epochs: usize) -> TrainConfig {
     TrainConfig { epochs, batch_size: 30, seed: 2, schedule, ..TrainConfig::default() }
 }
 
-fn teacher() -> FusionNetwork {
-    let mut teacher = Fusion::new(FusionConfig::full_only(), &schema(), 9, &Device::Cpu).unwrap();
+fn teacher() -> BaselineModel {
+    let mut teacher = Fusion::new(FusionConfig::full_only(), &Setup::new(&schema()).seed(9)).unwrap();
     let (train, held_out) = split();
-    fit(&mut teacher, &data(), &train, &held_out, &train_config(6), None, &Progress::hidden()).unwrap();
-    teacher.into_network()
+    fit(&mut teacher, &data(), &train, &held_out, &train_config(6), None).unwrap();
+    teacher.into_deployed()
 }
 
 fn trained(config: MmanetConfig, epochs: usize, folder: Option<&Path>) -> (Mmanet, Vec<String>) {
-    let mut model = Mmanet::builder(schema()).config(config).seed(2).build_with_teacher(teacher()).unwrap();
+    let mut model = Mmanet::new(config, &Setup::new(&schema()).seed(2), teacher()).unwrap();
     let checkpoints = folder.map(|f| CheckpointConfig { folder: f.into(), every_seconds: 0.0, fingerprint: "mmanet".into() });
     let (train, held_out) = split();
-    let outcome = fit(&mut model, &data(), &train, &held_out, &train_config(epochs), checkpoints.as_ref(), &Progress::hidden()).unwrap();
+    let outcome = fit(&mut model, &data(), &train, &held_out, &train_config(epochs), checkpoints.as_ref()).unwrap();
     (model, outcome.notes)
 }
 
-fn bytes(model: &Mmanet) -> Vec<u8> {
+fn bytes(model: &dyn Model) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    model.parameters().save(&path, |name| model.is_deployed(name)).unwrap();
+    model.parameters().save(&path, |_| true).unwrap();
     std::fs::read(path).unwrap()
 }
 
@@ -72,7 +74,7 @@ fn bytes(model: &Mmanet) -> Vec<u8> {
 fn the_weakest_combination_is_mined_whatever_the_ranking() {
     for ranking in [Ranking::PerSample, Ranking::Histogram, Ranking::SoftmaxTwice] {
         let (model, notes) = trained(MmanetConfig { ranking, ..MmanetConfig::default() }, 6, None);
-        let weak = &model.mined().unwrap().weak;
+        let weak = &model.mined().weak;
         let (a, b) = (Subset::single(1), Subset::single(2));
         assert!(weak.contains(&a) || weak.contains(&b), "{ranking:?} {weak:?}");
         if ranking == Ranking::PerSample {
@@ -91,13 +93,13 @@ fn the_deployed_file_has_neither_teacher_nor_regularization_branch() {
     assert!(model.parameters().names().iter().any(|n| n.starts_with("regularization.")));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    model.parameters().save(&path, |name| model.is_deployed(name)).unwrap();
+    model.model().parameters().save(&path, |_| true).unwrap();
     let (tensors, _) = mm_core::weights::load(&path, &Device::Cpu).unwrap();
     assert!(tensors.keys().all(|n| ["encoders.", "trunk.", "head."].iter().any(|p| n.starts_with(p))), "{:?}", tensors.keys());
     // And it is all that a model for prediction needs.
-    let deployed = Mmanet::builder(schema()).build().unwrap();
+    let deployed = MmanetConfig::default().model(&Setup::new(&schema())).unwrap();
     deployed.parameters().load(&path).unwrap();
-    assert_eq!(bytes(&deployed), bytes(&model));
+    assert_eq!(bytes(&deployed), bytes(model.model()));
 }
 
 #[test]
@@ -105,13 +107,13 @@ fn same_seed_same_bytes_and_a_resumed_run_is_the_same_run() {
     for supervision in [WeakSupervision::Redraw, WeakSupervision::Both] {
         let config = || MmanetConfig { supervision, ..MmanetConfig::default() };
         let whole = trained(config(), 8, None).0;
-        assert_eq!(bytes(&whole), bytes(&trained(config(), 8, None).0));
+        assert_eq!(bytes(whole.model()), bytes(trained(config(), 8, None).0.model()));
         // Stopped while mining, and after it.
         for stop in [3, 6] {
             let folder = tempfile::tempdir().unwrap();
             trained(config(), stop, Some(folder.path()));
             let resumed = trained(config(), 8, Some(folder.path())).0;
-            assert_eq!(bytes(&whole), bytes(&resumed), "{supervision:?} {stop}");
+            assert_eq!(bytes(whole.model()), bytes(resumed.model()), "{supervision:?} {stop}");
             assert_eq!(whole.mined(), resumed.mined());
         }
     }
@@ -119,18 +121,17 @@ fn same_seed_same_bytes_and_a_resumed_run_is_the_same_run() {
 
 #[test]
 fn one_modality_is_plain_training() {
-    let schema =
-        Schema::new(Modalities::new(["only"]).unwrap(), vec![InputSpec::vector(2)], Target::Classes(vec!["a".into(), "b".into()])).unwrap();
-    let teacher = Fusion::new(FusionConfig::full_only(), &schema, 0, &Device::Cpu).unwrap().into_network();
-    let error = Mmanet::builder(schema).build_with_teacher(teacher).err().expect("refused").to_string();
+    let schema = Schema::new(Modalities::new(["only"]).unwrap(), vec![InputSpec::vector(2)], Target::of_classes(["a", "b"])).unwrap();
+    let teacher = Fusion::new(FusionConfig::full_only(), &Setup::new(&schema).seed(0)).unwrap().into_deployed();
+    let error = Mmanet::new(MmanetConfig::default(), &Setup::new(&schema), teacher).err().expect("refused").to_string();
     assert!(error.contains("plain training"), "{error}");
 }
 
 #[test]
 fn mining_needs_held_out_samples() {
-    let mut model = Mmanet::builder(schema()).seed(2).build_with_teacher(teacher()).unwrap();
+    let mut model = Mmanet::new(MmanetConfig::default(), &Setup::new(&schema()).seed(2), teacher()).unwrap();
     let rows: Vec<usize> = (0..SAMPLES).collect();
-    let error = fit(&mut model, &data(), &rows, &[], &train_config(6), None, &Progress::hidden()).unwrap_err().to_string();
+    let error = fit(&mut model, &data(), &rows, &[], &train_config(6), None).unwrap_err().to_string();
     assert!(error.contains("none of the 0 validation samples") && error.contains("weak_combinations"), "{error}");
     // Nor do incomplete ones serve; both are known before training.
     let half = Presence::new(vec![Subset::single(0), Subset::from_bits(0b110).unwrap()]);
@@ -143,8 +144,8 @@ fn mining_needs_held_out_samples() {
     assert!(check(unknown, &half).unwrap_err().to_string().contains("weak_c"));
     // Named by hand, none is needed.
     let config = MmanetConfig { weak_combinations: Some(vec!["weak_a".into(), "weak_a+weak_b".into()]), ..MmanetConfig::default() };
-    let mut model = Mmanet::builder(schema()).config(config).seed(2).build_with_teacher(teacher()).unwrap();
-    fit(&mut model, &data(), &rows, &[], &train_config(6), None, &Progress::hidden()).unwrap();
+    let mut model = Mmanet::new(config, &Setup::new(&schema()).seed(2), teacher()).unwrap();
+    fit(&mut model, &data(), &rows, &[], &train_config(6), None).unwrap();
 }
 
 fn tensor(rows: &[&[f32]]) -> Tensor {
@@ -152,7 +153,7 @@ fn tensor(rows: &[&[f32]]) -> Tensor {
 }
 
 fn mad(student: &Tensor, teacher: &Tensor, logits: &Tensor, weighting: Weighting) -> f32 {
-    margin_aware_distillation(student, teacher, logits, weighting).unwrap().to_scalar::<f32>().unwrap()
+    margin_aware_distillation(student, teacher, &entropy_per_sample(logits).unwrap(), weighting).unwrap().to_scalar::<f32>().unwrap()
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn mad_of_identical_features_is_zero_with_zero_gradient() {
     let feature = tensor(&[&[1.0, 2.0], &[-1.0, 0.5], &[0.3, -2.0]]);
     let logits = tensor(&[&[1.0, 0.0], &[0.0, 0.0], &[0.0, 3.0]]);
     let student = Var::from_tensor(&feature).unwrap();
-    let loss = margin_aware_distillation(&student, &feature, &logits, Weighting::Sample).unwrap();
+    let loss = margin_aware_distillation(&student, &feature, &entropy_per_sample(&logits).unwrap(), Weighting::Sample).unwrap();
     assert_eq!(loss.to_scalar::<f32>().unwrap(), 0.0);
     let gradient = loss.backward().unwrap().get(&student).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert!(gradient.iter().all(|g| *g == 0.0), "{gradient:?}");
@@ -201,7 +202,11 @@ fn mad_of_two_samples_by_hand() {
 fn without_a_weak_sample_the_regularization_is_exactly_zero() {
     let logits = Var::from_tensor(&tensor(&[&[1.0, -2.0], &[0.0, 3.0]])).unwrap();
     let labels = Tensor::new(&[0u32, 1], &Device::Cpu).unwrap();
-    let loss = weak_combination_loss(&logits, &labels, &Tensor::zeros(2, candle_core::DType::F32, &Device::Cpu).unwrap()).unwrap();
+    let loss = weak_combination_loss(
+        &cross_entropy_per_sample(&logits, &labels).unwrap(),
+        &Tensor::zeros(2, candle_core::DType::F32, &Device::Cpu).unwrap(),
+    )
+    .unwrap();
     assert_eq!(loss.to_scalar::<f32>().unwrap(), 0.0);
     let gradient = loss.backward().unwrap().get(&logits).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert!(gradient.iter().all(|g| *g == 0.0), "{gradient:?}");
@@ -216,10 +221,10 @@ fn a_resumed_run_is_the_same_run_where_sensors_are_naturally_missing() {
     let data = TableDataset::new(schema(), columns, Presence::new(presence.collect()), whole.labels().to_vec()).unwrap();
     let (train, held_out) = split();
     let run = |epochs: usize, folder: Option<&Path>| {
-        let mut model = Mmanet::builder(schema()).seed(2).build_with_teacher(teacher()).unwrap();
+        let mut model = Mmanet::new(MmanetConfig::default(), &Setup::new(&schema()).seed(2), teacher()).unwrap();
         let checkpoints = folder.map(|f| CheckpointConfig { folder: f.into(), every_seconds: 0.0, fingerprint: "natural".into() });
-        fit(&mut model, &data, &train, &held_out, &train_config(epochs), checkpoints.as_ref(), &Progress::hidden()).unwrap();
-        bytes(&model)
+        fit(&mut model, &data, &train, &held_out, &train_config(epochs), checkpoints.as_ref()).unwrap();
+        bytes(model.model())
     };
     let folder = tempfile::tempdir().unwrap();
     run(6, Some(folder.path()));

@@ -8,11 +8,11 @@ use anyhow::Result;
 use candle_core::Device;
 use mm_baselines::{Fusion, FusionConfig};
 use mm_core::data::{InputSpec, Schema, TableDataset, Target};
-use mm_core::eval::evaluate_combinations;
+use mm_core::eval::evaluate;
 use mm_core::missing::MissingPattern;
-use mm_core::predict::Predictor;
-use mm_core::train::{Progress, TrainConfig, fit};
-use mm_core::{Modalities, Presence, Subset, rng};
+use mm_core::recipe::Setup;
+use mm_core::train::{Method, TrainConfig, Trainer};
+use mm_core::{Modalities, Model, Presence, Subset, rng};
 use mod_distill::{ModDistill, ModDistillConfig};
 
 const SAMPLES: usize = 1200;
@@ -35,29 +35,32 @@ fn data(schema: &Schema) -> Result<TableDataset> {
 }
 
 fn main() -> Result<()> {
-    let classes = (0..CLASSES).map(|c| c.to_string()).collect();
-    let schema =
-        Schema::new(Modalities::new(["radar", "camera"])?, vec![InputSpec::vector(16), InputSpec::vector(16)], Target::Classes(classes))?;
+    let classes = (0..CLASSES).map(|c| c.to_string());
+    let schema = Schema::new(
+        Modalities::new(["radar", "camera"])?,
+        vec![InputSpec::vector(16), InputSpec::vector(16)],
+        Target::of_classes(classes),
+    )?;
     let data = data(&schema)?;
     let (train, test): (Vec<usize>, Vec<usize>) = (0..SAMPLES).partition(|row| row % 3 == 0);
-    let config = TrainConfig { epochs: 20, ..TrainConfig::default() };
+    let trainer = Trainer::new(TrainConfig { epochs: 20, ..TrainConfig::default() });
+    let trained = |method: &mut dyn Method| trainer.run(method, &data, &train, &[]);
     let radar = schema.modalities.parse("radar")?;
-    let accuracy = |model: &dyn Predictor, subset| {
-        Ok::<f64, mm_core::Error>(evaluate_combinations(model, &data, &test, &[subset], 512, &Device::Cpu)?.mean_accuracy())
-    };
+    let accuracy =
+        |model: &dyn Model, subset| Ok::<f64, mm_core::Error>(evaluate(model, &data, &test, &[subset], 512, &Device::Cpu)?.mean_score());
+    let setup = Setup::new(&schema);
 
     let alone = FusionConfig { missing: MissingPattern::Fixed("radar".into()), ..FusionConfig::default() };
-    let mut alone = Fusion::new(alone, &schema, 0, &Device::Cpu)?;
-    fit(&mut alone, &data, &train, &[], &config, None, &Progress::epochs("radar alone", config.epochs))?;
-    println!("radar alone            {:.3}", accuracy(&alone, radar)?);
+    let mut alone = Fusion::new(alone, &setup)?;
+    trained(&mut alone)?;
+    println!("radar alone            {:.3}", accuracy(alone.model(), radar)?);
 
-    let mut teacher = Fusion::new(FusionConfig::full_only(), &schema, 0, &Device::Cpu)?;
-    fit(&mut teacher, &data, &train, &[], &config, None, &Progress::epochs("teacher", config.epochs))?;
-    println!("teacher, radar+camera  {:.3}", accuracy(&teacher, schema.modalities.full())?);
+    let mut teacher = Fusion::new(FusionConfig::full_only(), &setup)?;
+    trained(&mut teacher)?;
+    println!("teacher, radar+camera  {:.3}", accuracy(teacher.model(), schema.modalities.full())?);
 
-    let builder = ModDistill::builder(schema.clone()).config(ModDistillConfig::available(["radar"]));
-    let mut model = builder.build_with_teacher(teacher.into_network())?;
-    fit(&mut model, &data, &train, &[], &config, None, &Progress::epochs("distilled", config.epochs))?;
-    println!("distilled, radar       {:.3}", accuracy(&model, radar)?);
+    let mut distilled = ModDistill::new(ModDistillConfig::available(["radar"]), &setup, teacher.into_deployed())?;
+    trained(&mut distilled)?;
+    println!("distilled, radar       {:.3}", accuracy(distilled.deployed(), radar)?);
     Ok(())
 }

@@ -4,8 +4,9 @@ use crate::discrepancy::{joint_mmd, maximum_mean_discrepancy};
 use crate::{Adaptation, ModDistillConfig};
 use candle_core::Tensor;
 use mm_core::Result;
-use mm_core::fusion::Fused;
 use mm_core::loss::softened_kl;
+use mm_core::model::Output;
+use mm_core::task::Task;
 
 /// Ratio of neighbouring bandwidths of the kernel on features.
 const KERNEL_MUL: f64 = 2.0;
@@ -30,10 +31,15 @@ pub fn joint_adaptation(
 }
 
 /// The configured form, of pooled features.
-pub(crate) fn adapt(config: &ModDistillConfig, restored: &Fused, privileged: &Fused) -> Result<Tensor> {
-    let (r, p, z_r, z_p) = (&restored.feature, &privileged.feature, &restored.logits, &privileged.logits);
+pub(crate) fn adapt(config: &ModDistillConfig, task: &dyn Task, restored: &Output, privileged: &Output) -> Result<Tensor> {
+    let (r, p, z_r, z_p) = (restored.feature()?, privileged.feature()?, &restored.prediction, &privileged.prediction);
     match config.adaptation {
-        Adaptation::Factorised => joint_adaptation(r, p, z_r, z_p, config.alpha, config.beta, config.temperature),
+        Adaptation::Factorised => {
+            let discrepancy = maximum_mean_discrepancy(r, p, KERNEL_MUL, KERNEL_NUM)?;
+            let divergence = task.distillation(z_r, z_p, config.temperature)?;
+            let weighted: candle_core::Result<Tensor> = (discrepancy * config.alpha)? + (divergence * config.beta)?;
+            Ok(weighted?)
+        }
         Adaptation::Joint => joint_mmd(r, p, z_r, z_p, KERNEL_MUL, KERNEL_NUM, config.prediction_bandwidth),
     }
 }

@@ -3,11 +3,12 @@
 use crate::completion::Completion;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-use mm_core::data::{Batch, Schema};
+use mm_core::data::{Inputs, Schema};
 use mm_core::encoder::Encoder;
-use mm_core::fusion::{NetworkConfig, Trunk, map_combination_sums};
-use mm_core::nn::{Mode, scatter_rows};
+use mm_core::fusion::{NetworkConfig, Trunk, encode_present, keep_present, parts, visit_combination_sums};
+use mm_core::nn::Mode;
 use mm_core::{Presence, Result, Subset};
+use std::sync::{Mutex, PoisonError};
 
 /// One encoder for each available modality, by name: `<modality>.*`. Inputs of other modalities are never read.
 pub(crate) struct AvailableEncoders {
@@ -29,23 +30,14 @@ impl AvailableEncoders {
         self.encoders.iter().map(|(_, e)| e.feature_shape()).collect()
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.encoders.len()
+    /// One feature `[batch, ..]` for each available modality, `None` where no sample has it; rows of samples that lack it are 0.
+    pub fn forward(&self, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<Vec<Option<Tensor>>> {
+        self.encoders.iter().map(|(m, encoder)| encode_present(&**encoder, *m, inputs, presence, mode)).collect()
     }
 
-    /// One feature `[batch, ..]` for each available modality, `None` where no sample has it; rows of samples that lack it are 0.
-    pub fn forward(&self, batch: &Batch, presence: &Presence, mode: Mode) -> Result<Vec<Option<Tensor>>> {
-        let encode_one = |(m, encoder): &(usize, Box<dyn Encoder>)| -> Result<Option<Tensor>> {
-            let rows = presence.rows_with(*m);
-            let Some(input) = batch.inputs.get(*m).and_then(Option::as_ref).filter(|_| !rows.is_empty()) else { return Ok(None) };
-            let present = match rows.len() == batch.len() {
-                true => input.clone(),
-                false => input.index_select(&Tensor::from_slice(&rows, rows.len(), input.device())?, 0)?,
-            };
-            Ok(Some(scatter_rows(&encoder.forward(&present, mode)?, &rows, batch.len())?))
-        };
-        self.encoders.iter().map(encode_one).collect()
+    /// The features of the available modalities among those of all.
+    pub fn of_available(&self, features: &[Option<Tensor>]) -> Vec<Option<Tensor>> {
+        self.encoders.iter().map(|(m, _)| features.get(*m).cloned().flatten()).collect()
     }
 
     /// One tensor an available modality in the order of the schema, `None` elsewhere.
@@ -56,15 +48,6 @@ impl AvailableEncoders {
         }
         all
     }
-}
-
-/// The shares of available features in the first layer of a trunk; a modality that no sample has counts as zero.
-fn parts(trunk: &dyn Trunk, features: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-    let part = |(i, f): (usize, &Option<Tensor>)| f.as_ref().map(|f| trunk.part(i, &f.detach())).transpose();
-    let parts: Vec<Option<Tensor>> = features.iter().enumerate().map(part).collect::<Result<_>>()?;
-    // Its combinations have no valid row in this batch.
-    let zero = parts.iter().flatten().next().map(Tensor::zeros_like).transpose()?;
-    Ok(parts.into_iter().map(|p| p.or_else(|| zero.clone())).collect())
 }
 
 /// Encoders and trunk, as a fusion network of the available modalities has them: `encoders.*`, `trunk.*`.
@@ -92,10 +75,21 @@ impl Branch {
         self.trunk.feature_shape()
     }
 
-    /// The feature `[batch, ..]` of each combination, from what [`AvailableEncoders::forward`] gave.
-    fn combinations(&self, features: &[Option<Tensor>], subsets: &[Subset]) -> Result<Vec<Tensor>> {
-        let parts = self.encoders.by_modality(parts(&*self.trunk, features)?);
-        map_combination_sums(&parts, subsets, |sum| Ok(self.trunk.finish(&sum.detach(), Mode::Eval)?.detach()))
+    /// The feature `[batch, ..]` from features of all modalities, zero or `None` where absent.
+    fn fuse(&self, features: &[Option<Tensor>], mode: Mode) -> Result<Tensor> {
+        self.trunk.forward(&self.encoders.of_available(features), mode)
+    }
+
+    /// The feature `[batch, ..]` of each combination, from features of all modalities.
+    fn combinations(&self, features: &[Option<Tensor>], subsets: &[Subset], mode: Mode) -> Result<Vec<Tensor>> {
+        let parts = self.encoders.by_modality(parts(&*self.trunk, &self.encoders.of_available(features))?);
+        let found = Mutex::new(vec![None; subsets.len()]);
+        visit_combination_sums(&parts, subsets, |i, sum| {
+            let feature = self.trunk.finish(&sum.detach(), mode)?.detach();
+            found.lock().unwrap_or_else(PoisonError::into_inner)[i] = Some(feature);
+            Ok(())
+        })?;
+        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect())
     }
 }
 
@@ -135,46 +129,64 @@ impl Branches {
         self.own.feature_shape()
     }
 
-    /// Encoder runs of one prediction.
-    pub fn encoder_passes(&self) -> usize {
-        self.own.encoders.len()
-            + match &self.restored {
-                Restored::Branch(branch) => branch.encoders.len(),
-                Restored::Completion(_) => 0,
-            }
+    /// The features of all modalities for each branch, own before restored, and how many encoders ran; what [`Branches::fuse`] reads.
+    pub fn encode(&self, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<(Vec<Option<Tensor>>, usize)> {
+        let mut features = self.own.encoders.by_modality(self.own.encoders.forward(inputs, presence, mode)?);
+        if let Restored::Branch(branch) = &self.restored {
+            features.extend(branch.encoders.by_modality(branch.encoders.forward(inputs, presence, mode)?));
+        }
+        let passes = features.iter().flatten().count();
+        Ok((features, passes))
+    }
+
+    /// Both features of each sample from the modalities of `presence`, which is within the available ones and what is encoded.
+    pub fn fuse(&self, encoded: &[Option<Tensor>], presence: &Presence, mode: Mode) -> Result<Pair> {
+        let encoded = keep_present_twice(encoded, self.own.encoders.modalities, presence)?;
+        let (features, others) = encoded.split_at(self.own.encoders.modalities);
+        let own = self.own.fuse(features, mode)?;
+        let restored = match &self.restored {
+            Restored::Branch(branch) => branch.fuse(others, mode)?,
+            Restored::Completion(completion) => completion.forward(features, presence, mode)?,
+        };
+        Ok(Pair { own, restored })
     }
 
     /// The restored feature alone.
-    pub fn restored(&self, batch: &Batch, presence: &Presence, mode: Mode) -> Result<Tensor> {
+    pub fn restored(&self, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<Tensor> {
         match &self.restored {
-            Restored::Branch(branch) => branch.trunk.forward(&branch.encoders.forward(batch, presence, mode)?, mode),
-            Restored::Completion(_) => Ok(self.forward(batch, presence, mode, mode)?.restored),
+            Restored::Branch(branch) => branch.trunk.forward(&branch.encoders.forward(inputs, presence, mode)?, mode),
+            Restored::Completion(_) => Ok(self.forward(inputs, presence, mode, mode)?.restored),
         }
     }
 
     /// Both features of each sample from the modalities of `presence`, which is within the available ones.
-    pub fn forward(&self, batch: &Batch, presence: &Presence, mode: Mode, restored_mode: Mode) -> Result<Pair> {
-        let features = self.own.encoders.forward(batch, presence, mode)?;
+    pub fn forward(&self, inputs: &Inputs, presence: &Presence, mode: Mode, restored_mode: Mode) -> Result<Pair> {
+        let features = self.own.encoders.forward(inputs, presence, mode)?;
         let own = self.own.trunk.forward(&features, mode)?;
         let restored = match &self.restored {
-            Restored::Branch(_) => self.restored(batch, presence, restored_mode)?,
+            Restored::Branch(_) => self.restored(inputs, presence, restored_mode)?,
             Restored::Completion(completion) => completion.forward(&self.own.encoders.by_modality(features), presence, mode)?,
         };
         Ok(Pair { own, restored })
     }
 
-    /// Both features for every combination of `subsets`, each within the available modalities: one run of each encoder.
-    pub fn combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Vec<Pair>> {
-        let features = self.own.encoders.forward(batch, &batch.presence, Mode::Eval)?;
-        let own = self.own.combinations(&features, subsets)?;
+    /// Both features for every combination of `subsets`, each within the available modalities, from what [`Branches::encode`] gave.
+    pub fn combinations(&self, encoded: &[Option<Tensor>], subsets: &[Subset], mode: Mode) -> Result<Vec<Pair>> {
+        let (features, others) = encoded.split_at(self.own.encoders.modalities);
+        let own = self.own.combinations(features, subsets, mode)?;
         let restored = match &self.restored {
-            Restored::Branch(branch) => branch.combinations(&branch.encoders.forward(batch, &batch.presence, Mode::Eval)?, subsets)?,
+            Restored::Branch(branch) => branch.combinations(others, subsets, mode)?,
             Restored::Completion(completion) => {
-                let features = self.own.encoders.by_modality(features);
-                let complete = |subset: &Subset| Ok(completion.predict(&features, *subset)?.detach());
+                let complete = |subset: &Subset| Ok(completion.predict(features, *subset, mode)?.detach());
                 subsets.iter().map(complete).collect::<Result<_>>()?
             }
         };
         Ok(own.into_iter().zip(restored).map(|(own, restored)| Pair { own, restored }).collect())
     }
+}
+
+/// What `presence` keeps of the features of one or two branches.
+fn keep_present_twice(encoded: &[Option<Tensor>], modalities: usize, presence: &Presence) -> Result<Vec<Option<Tensor>>> {
+    let kept = encoded.chunks(modalities).map(|features| keep_present(features, &[presence]));
+    Ok(kept.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }

@@ -61,7 +61,7 @@ impl Completion {
     }
 
     /// As if every sample had exactly `subset`; rows of samples that lack one of its modalities have no meaning.
-    pub fn predict(&self, features: &[Option<Tensor>], subset: Subset) -> Result<Tensor> {
+    pub fn predict(&self, features: &[Option<Tensor>], subset: Subset, mode: Mode) -> Result<Tensor> {
         // A modality that no sample has counts as zero: there is no valid row then.
         let Some(any) = features.iter().flatten().next() else {
             return Err(Error::Modality("no sample of the batch has any available modality".into()));
@@ -69,7 +69,7 @@ impl Completion {
         let zero = any.zeros_like()?;
         let chosen = |m: usize| subset.contains(m).then(|| features[m].clone().unwrap_or_else(|| zero.clone()));
         let features: Vec<Option<Tensor>> = (0..features.len()).map(chosen).collect();
-        self.forward(&features, &Presence::uniform(subset, any.dim(0)?), Mode::Eval)
+        self.forward(&features, &Presence::uniform(subset, any.dim(0)?), mode)
     }
 
     fn restore(&self, modality: usize, mean: &Tensor, mode: Mode) -> Result<Tensor> {

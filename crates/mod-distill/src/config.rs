@@ -1,9 +1,11 @@
 //! Settings of the method.
 
 use crate::{CrossFusionConfig, TranslationConfig};
+use crate::{ModDistill, ModDistillModel};
 use mm_core::fusion::{NetworkConfig, TrunkConfig};
 use mm_core::missing::MissingPattern;
-use mm_core::teacher::DEFAULT_CACHE_MIB;
+use mm_core::recipe::{Recipe, RecipeCost, Setup};
+use mm_core::teacher::{DEFAULT_CACHE_MIB, Teacher};
 use mm_core::{Error, Modalities, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
 
@@ -106,8 +108,66 @@ impl ModDistillConfig {
         }
     }
 
-    /// Refuses settings that cannot work.
-    pub fn validate(&self) -> Result<()> {
+    /// The combination of the available modalities (see [`ModDistillConfig::robust`] for what is refused).
+    pub fn available_subset(&self, modalities: &Modalities) -> Result<Subset> {
+        if self.available.is_empty() {
+            return match self.robust {
+                true => Ok(modalities.full()),
+                false => Err(Error::config(
+                    "available",
+                    format!("name the modalities that are there at prediction; there are: {}", modalities.names().join(", ")),
+                )),
+            };
+        }
+        let available = modalities.parse(&self.available.join("+"))?;
+        if available == modalities.full() && !self.robust {
+            return Err(Error::config("available", "names every modality: none is left to distil from; leave one out, or set `robust`"));
+        }
+        Ok(available)
+    }
+
+    /// Whether a model that reads `available` predicts for (and trains on) a sample of this combination.
+    pub(crate) fn can_use(&self, combination: Subset, available: Subset) -> bool {
+        match self.robust {
+            true => combination.intersection(available).is_some(),
+            false => available.is_subset_of(combination),
+        }
+    }
+
+    /// What the teacher sees of these modalities.
+    pub fn teacher_subset(&self, modalities: &Modalities) -> Result<Subset> {
+        let available = self.available_subset(modalities)?;
+        match self.teacher {
+            TeacherView::Full => Ok(modalities.full()),
+            TeacherView::Privileged => Subset::from_bits(modalities.full().bits() & !available.bits())
+                .map_err(|_| Error::config("teacher", "there is no privileged modality when all are available: use \"full\"")),
+        }
+    }
+}
+
+impl Recipe for ModDistillConfig {
+    const FAMILY: &'static str = "mod-distill";
+    type Model = ModDistillModel;
+    type Method = ModDistill;
+
+    fn model(&self, setup: &Setup) -> Result<ModDistillModel> {
+        self.validate()?;
+        ModDistillModel::new(self, setup)
+    }
+
+    fn method(&self, setup: &Setup, teacher: Option<Box<dyn Teacher>>) -> Result<ModDistill> {
+        ModDistill::new(self.clone(), setup, Self::need(teacher)?)
+    }
+
+    fn network(&self) -> &NetworkConfig {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut NetworkConfig {
+        &mut self.network
+    }
+
+    fn validate(&self) -> Result<()> {
         self.network.validate()?;
         self.trunk.validate()?;
         let weights = [
@@ -157,37 +217,11 @@ impl ModDistillConfig {
         Ok(())
     }
 
-    /// The combination of the available modalities (see [`ModDistillConfig::robust`] for what is refused).
-    pub fn available_subset(&self, modalities: &Modalities) -> Result<Subset> {
-        if self.available.is_empty() {
-            return match self.robust {
-                true => Ok(modalities.full()),
-                false => Err(Error::config(
-                    "available",
-                    format!("name the modalities that are there at prediction; there are: {}", modalities.names().join(", ")),
-                )),
-            };
-        }
-        let available = modalities.parse(&self.available.join("+"))?;
-        if available == modalities.full() && !self.robust {
-            return Err(Error::config("available", "names every modality: none is left to distil from; leave one out, or set `robust`"));
-        }
-        Ok(available)
-    }
-
-    /// Whether a model that reads `available` predicts for (and trains on) a sample of this combination.
-    pub(crate) fn can_use(&self, combination: Subset, available: Subset) -> bool {
-        match self.robust {
-            true => combination.intersection(available).is_some(),
-            false => available.is_subset_of(combination),
-        }
-    }
-
     /// Refuses training samples that lack what the model reads (one of the available modalities, or in `robust` mode all), and those that
     /// the teacher can say nothing about, if they are all.
     ///
     /// Training refuses the former as well, but only when it meets the first.
-    pub fn check_samples(&self, modalities: &Modalities, presence: &Presence) -> Result<()> {
+    fn check_samples(&self, modalities: &Modalities, presence: &Presence, _validation: &Presence) -> Result<()> {
         let available = self.available_subset(modalities)?;
         let teacher_sees = self.teacher_subset(modalities)?;
         let unusable = presence.subsets().iter().filter(|has| !self.can_use(**has, available)).count();
@@ -222,14 +256,13 @@ impl ModDistillConfig {
         }
     }
 
-    /// What the teacher sees of these modalities.
-    pub fn teacher_subset(&self, modalities: &Modalities) -> Result<Subset> {
-        let available = self.available_subset(modalities)?;
-        match self.teacher {
-            TeacherView::Full => Ok(modalities.full()),
-            TeacherView::Privileged => Subset::from_bits(modalities.full().bits() & !available.bits())
-                .map_err(|_| Error::config("teacher", "there is no privileged modality when all are available: use \"full\"")),
-        }
+    fn teacher_sees(&self, modalities: &Modalities) -> Result<Option<Subset>> {
+        self.teacher_subset(modalities).map(Some)
+    }
+
+    fn cost(&self, modalities: &Modalities) -> Result<RecipeCost> {
+        // The absent features are restored behind the encoders.
+        Ok(RecipeCost { step: 2.5, fuse: 8.0, ..RecipeCost::of_one_network(modalities) })
     }
 }
 

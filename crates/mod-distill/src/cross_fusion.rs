@@ -1,17 +1,16 @@
 //! The network that fuses the sensors themselves by cross translation: what the method's teacher looks like, and a model of its own.
 
 use crate::ConvTranslation;
-use candle_core::{Device, Tensor};
-use mm_core::data::{Batch, Schema};
+use candle_core::Tensor;
+use mm_core::data::{Batch, Inputs, Schema};
 use mm_core::encoder::EncoderConfig;
-use mm_core::fusion::{Encoders, Fused, NetworkConfig, Trunk, TrunkConfig, map_combination_sums, pool};
-use mm_core::loss::cross_entropy;
+use mm_core::fusion::{Encoders, NetworkConfig, Trunk, TrunkConfig, keep_present, pool, visit_combination_sums, zero_where_absent};
 use mm_core::missing::MissingPattern;
-use mm_core::nn::{Linear, Mode, Parameters, linear, scatter_rows};
-use mm_core::predict::{Predictions, Predictor};
-use mm_core::teacher::Teacher;
+use mm_core::model::{Encoded, Output, Visit};
+use mm_core::nn::{Linear, Mode, Parameters, gather_rows, linear, scatter_rows};
+use mm_core::recipe::Setup;
 use mm_core::train::{Losses, Method, Step};
-use mm_core::{Error, Modalities, Presence, Result, Subset};
+use mm_core::{Error, Model, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
 
 /// Settings of a [`CrossFusion`]; the defaults are the published network for small patches.
@@ -29,7 +28,7 @@ pub struct CrossFusionConfig {
 impl Default for CrossFusionConfig {
     fn default() -> Self {
         let network = NetworkConfig {
-            encoder: Some(EncoderConfig::Conv { widths: vec![32, 64] }),
+            encoder: Some(EncoderConfig::conv([32, 64])),
             trunk: TrunkConfig::Pointwise { widths: vec![128, 64] },
             ..NetworkConfig::default()
         };
@@ -43,20 +42,22 @@ impl Default for CrossFusionConfig {
 /// `fusion.translate_<k>.*` with k from 1 in the order of the modalities, `trunk.*`, `head.{weight, bias}`.
 pub struct CrossFusion {
     config: CrossFusionConfig,
-    modalities: Modalities,
+    schema: Schema,
     parameters: Parameters,
     encoders: Encoders,
     translation: ConvTranslation,
     trunk: Box<dyn Trunk>,
     head: Linear,
+    mode: Mode,
 }
 
 impl CrossFusion {
-    /// A network with initial weights from `seed`.
-    pub fn new(config: CrossFusionConfig, schema: &Schema, seed: u64, device: &Device) -> Result<Self> {
+    /// A network to be trained, or to be given weights.
+    pub fn new(config: CrossFusionConfig, setup: &Setup) -> Result<Self> {
+        let schema = setup.schema();
         config.network.validate()?;
         config.missing.check(&schema.modalities)?;
-        let parameters = Parameters::new(seed, device);
+        let parameters = setup.parameters();
         let vb = parameters.builder();
         let names = schema.modalities.names();
         let encoders = Encoders::build(&config.network, schema, vb.pp("encoders"))?;
@@ -66,13 +67,17 @@ impl CrossFusion {
         }
         let translation = ConvTranslation::new(shapes[0], names.len(), config.width, vb.pp("fusion"))?;
         let trunk = config.network.trunk.build(&["fused".to_string()], &[translation.joint_shape()], vb.pp("trunk"))?;
-        let head = linear(trunk.feature_shape()[0], schema.target.classes(), vb.pp("head"))?;
-        Ok(Self { config, modalities: schema.modalities.clone(), parameters, encoders, translation, trunk, head })
+        let head = linear(trunk.feature_shape()[0], schema.target.task().outputs(), vb.pp("head"))?;
+        Ok(Self { config, schema: schema.clone(), parameters, encoders, translation, trunk, head, mode: Mode::Eval })
     }
 
-    /// Feature and prediction of a batch where each sample uses the modalities of `presence` (within what it has).
-    pub fn forward(&self, batch: &Batch, presence: &Presence, mode: Mode) -> Result<Fused> {
-        let (joints, _) = self.joints(batch, presence, mode)?;
+    /// Feature and prediction of samples of which each uses the modalities of `presence` (within what it has).
+    pub fn forward(&self, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<Output> {
+        self.mean_of(self.joints(inputs, presence, mode)?.0, presence, mode)
+    }
+
+    /// From joints that are zero where absent, to the prediction.
+    fn mean_of(&self, joints: Vec<Option<Tensor>>, presence: &Presence, mode: Mode) -> Result<Output> {
         let sum = joints.into_iter().flatten().map(Ok).reduce(|sum, joint| Ok((sum? + joint?)?));
         let sum = sum.unwrap_or_else(|| Err(Error::Modality("no sample of the batch has any modality".into())))?;
         let shares: Vec<f32> = presence.subsets().iter().map(|subset| 1.0 / subset.len() as f32).collect();
@@ -81,69 +86,74 @@ impl CrossFusion {
     }
 
     /// The joint of each modality, `[batch, ..]` and zero where it is absent, and how many encoders ran.
-    fn joints(&self, batch: &Batch, presence: &Presence, mode: Mode) -> Result<(Vec<Option<Tensor>>, usize)> {
-        let encoded = if mode.is_train() && self.config.network.encode_dropped { &batch.presence } else { presence };
-        let features = self.encoders.forward(batch, encoded, mode)?;
+    fn joints(&self, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<(Vec<Option<Tensor>>, usize)> {
+        let encoded = if mode.is_train() && self.config.network.encode_dropped { inputs.presence() } else { presence };
+        let (features, passes) = self.encoders.forward(inputs, encoded, mode)?;
         let joint = |(m, feature): (usize, &Option<Tensor>)| -> Result<Option<Tensor>> {
             let rows = presence.rows_with(m);
             let Some(feature) = feature.as_ref().filter(|_| !rows.is_empty()) else { return Ok(None) };
             // A translator of zeros is not zero: only what is there is translated.
-            let present = match rows.len() == batch.len() {
-                true => feature.clone(),
-                false => feature.index_select(&Tensor::from_slice(&rows, rows.len(), feature.device())?, 0)?,
-            };
-            Ok(Some(scatter_rows(&self.translation.joint(&present, mode)?, &rows, batch.len())?))
+            let joint = self.translation.joint(&gather_rows(feature, &rows)?, mode)?;
+            Ok(Some(scatter_rows(&joint, &rows, inputs.len())?))
         };
-        let joints = features.tensors.iter().enumerate().map(joint).collect::<Result<_>>()?;
-        Ok((joints, features.encoder_passes))
+        Ok((features.iter().enumerate().map(joint).collect::<Result<_>>()?, passes))
     }
 
     /// Everything behind the mean of the joints.
-    fn finish(&self, mean: &Tensor, mode: Mode) -> Result<Fused> {
+    fn finish(&self, mean: &Tensor, mode: Mode) -> Result<Output> {
         let feature = self.trunk.forward(&[Some(mean.clone())], mode)?;
-        let logits = self.head.forward(&pool(&feature)?)?;
-        Ok(Fused { feature, logits })
+        Ok(Output::with_feature(self.head.forward(&pool(&feature)?)?, feature))
     }
 }
 
-impl Predictor for CrossFusion {
-    fn predict(&self, batch: &Batch) -> Result<Tensor> {
-        Ok(self.forward(batch, &batch.presence, Mode::Eval)?.logits.detach())
-    }
-
-    /// Every modality is encoded and translated once; a combination costs a mean and the trunk.
-    fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
-        let (joints, encoder_passes) = self.joints(batch, &batch.presence, Mode::Eval)?;
-        // A modality that no sample has counts as zero: its combinations have no valid row in this batch.
-        let zero = joints.iter().flatten().next().map(Tensor::zeros_like).transpose()?;
-        let joints: Vec<Option<Tensor>> = joints.into_iter().map(|joint| joint.or_else(|| zero.clone()).map(|j| j.detach())).collect();
-        let sums = map_combination_sums(&joints, subsets, |sum| Ok(sum.clone()))?;
-        let logits = sums.iter().zip(subsets).map(|(sum, subset)| {
-            let mean = (sum * f64::from(1.0 / subset.len() as f32))?;
-            Ok(self.finish(&mean.detach(), Mode::Eval)?.logits.detach())
-        });
-        let logits = logits.collect::<Result<Vec<_>>>()?;
-        if logits.is_empty() {
-            return Err(Error::Modality("no combination was asked for".into()));
-        }
-        Ok(Predictions { logits: Tensor::stack(&logits, 0)?, encoder_passes })
-    }
-}
-
-impl Teacher for CrossFusion {
-    fn teach(&self, batch: &Batch) -> Result<Fused> {
-        let fused = self.forward(batch, &batch.presence, Mode::Eval)?;
-        Ok(Fused { feature: fused.feature.detach(), logits: fused.logits.detach() })
-    }
-}
-
-impl Method for CrossFusion {
-    fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let drawn = self.config.missing.draw(&batch.presence, &self.modalities, &mut step.rng("missing"))?;
-        Ok(Losses::new("task", cross_entropy(&self.forward(batch, &drawn, Mode::Train)?.logits, &batch.labels)?))
+impl Model for CrossFusion {
+    fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    /// Every modality is encoded and translated once.
+    fn encode(&self, inputs: &Inputs) -> Result<Encoded> {
+        inputs.check_modalities(&self.schema.modalities)?;
+        let (joints, encoder_passes) = self.joints(inputs, inputs.presence(), self.mode)?;
+        let tensors = joints.into_iter().map(|joint| joint.map(|joint| joint.detach())).collect();
+        Ok(Encoded { tensors, presence: inputs.presence().clone(), encoder_passes })
+    }
+
+    fn fuse(&self, encoded: &Encoded, presence: &Presence) -> Result<Output> {
+        encoded.check(presence)?;
+        Ok(self.mean_of(keep_present(&encoded.tensors, &[presence])?, presence, self.mode)?.detach())
+    }
+
+    /// A combination costs a mean and the trunk.
+    fn visit_encoded(&self, encoded: &Encoded, subsets: &[Subset], visit: Visit) -> Result<()> {
+        visit_combination_sums(&zero_where_absent(encoded.tensors.clone())?, subsets, |i, sum| {
+            let mean = (sum * f64::from(1.0 / subsets[i].len() as f32))?;
+            visit(i, self.finish(&mean.detach(), self.mode)?.detach())
+        })
+    }
+
+    fn freeze(&mut self) {
+        self.mode = Mode::Frozen;
+        self.parameters.freeze();
+    }
+}
+
+impl Method for CrossFusion {
+    fn model(&self) -> &dyn Model {
+        self
+    }
+
+    fn into_model(self: Box<Self>) -> Box<dyn Model> {
+        self
+    }
+
+    fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
+        let drawn = self.config.missing.draw(batch.presence(), &self.schema.modalities, batch.ids(), &step.draws("missing"))?;
+        let output = self.forward(batch.inputs(), &drawn, Mode::Train)?;
+        Ok(Losses::new("task", self.schema.target.task().loss(&output.prediction, batch.targets())?))
     }
 }

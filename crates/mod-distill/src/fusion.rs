@@ -6,6 +6,7 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use mm_core::Result;
 use mm_core::fusion::{Trunk, pool};
+use mm_core::model::Output;
 use mm_core::nn::{ConcatLinear, Linear, Mode, concat_linear, linear};
 
 /// Fusion of the two features, the trunk behind it and the head: `fusion.*`, `trunk.*`, `head.*`.
@@ -24,15 +25,15 @@ enum Join {
 
 /// What the fusion gives.
 pub(crate) struct FusedPair {
-    /// `[batch, classes]`.
-    pub logits: Tensor,
+    /// The prediction, and the feature behind the trunk.
+    pub output: Output,
     /// For the reconstruction, where there is a translation.
     pub translated: Option<Translated>,
 }
 
 impl Fusion {
     /// For features of this shape (without the batch).
-    pub fn new(config: &ModDistillConfig, shape: &[usize], classes: usize, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: &ModDistillConfig, shape: &[usize], outputs: usize, vb: VarBuilder) -> Result<Self> {
         let channels = shape[0];
         let (vb_fusion, vb_trunk) = (vb.pp("fusion"), vb.pp("trunk"));
         let join = match config.translation.convolution {
@@ -46,7 +47,7 @@ impl Fusion {
             Join::Concat(_) => &[channels],
         };
         let trunk = config.trunk.build(&["fused".to_string()], &[fused_shape], vb_trunk)?;
-        let head = linear(trunk.feature_shape()[0], classes, vb.pp("head"))?;
+        let head = linear(trunk.feature_shape()[0], outputs, vb.pp("head"))?;
         Ok(Self { join, trunk, head })
     }
 
@@ -61,11 +62,13 @@ impl Fusion {
             Join::Concat(layer) => (layer.forward(&[Some(pool(restored)?), Some(pool(own)?)])?.relu()?, None),
         };
         let feature = self.trunk.forward(&[Some(fused)], mode)?;
-        Ok(FusedPair { logits: self.head.forward(&pool(&feature)?)?, translated })
+        let prediction = self.head.forward(&pool(&feature)?)?;
+        Ok(FusedPair { output: Output::with_feature(prediction, feature), translated })
     }
 
-    /// Logits `[batch, classes]` without a graph for gradients.
-    pub fn predict(&self, pair: &Pair) -> Result<Tensor> {
-        Ok(self.forward(&pair.restored.detach(), &pair.own.detach(), Mode::Eval)?.logits.detach())
+    /// The prediction and the feature behind it, without a graph for gradients.
+    pub fn predict(&self, pair: &Pair, mode: Mode) -> Result<Output> {
+        let FusedPair { output, .. } = self.forward(&pair.restored.detach(), &pair.own.detach(), mode)?;
+        Ok(output.detach())
     }
 }

@@ -3,7 +3,6 @@
 mod adaptation;
 mod balance;
 mod branch;
-mod builder;
 mod completion;
 mod config;
 mod conv_translation;
@@ -11,16 +10,26 @@ mod cross_fusion;
 mod discrepancy;
 mod fusion;
 mod method;
+mod model;
 mod names;
 mod teaching;
 mod translation;
 
 pub use adaptation::{joint_adaptation, warm_up};
-pub use builder::ModDistillBuilder;
 pub use config::{Adaptation, Balance, ModDistillConfig, TeacherView};
 pub use conv_translation::ConvTranslation;
 pub use cross_fusion::{CrossFusion, CrossFusionConfig};
 pub use discrepancy::{joint_mmd, maximum_mean_discrepancy};
 pub use method::ModDistill;
+pub use model::ModDistillModel;
 pub use names::published_names;
 pub use translation::{CrossTranslation, Translated, TranslatedAll, TranslationConfig, reconstruction};
+
+/// The method by name.
+pub fn spec() -> mm_core::recipe::MethodSpec {
+    mm_core::recipe::MethodSpec::new(
+        "mod-distill",
+        "privileged sensors at training time, restored from the available ones at prediction",
+        ModDistillConfig::default,
+    )
+}

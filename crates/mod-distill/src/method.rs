@@ -1,35 +1,25 @@
-//! The method as a whole: two branches, their fusion, the teacher, and when each acts.
+//! The method as a whole: the model, the teacher, and when each term acts.
 
 use crate::adaptation::warm_up;
-use crate::branch::{Branches, Pair};
-use crate::fusion::Fusion;
-use crate::teaching::{Complete, Teaching};
-use crate::{ModDistillBuilder, ModDistillConfig, reconstruction};
+use crate::balance::Uncertainties;
+use crate::branch::Pair;
+use crate::teaching::{Complete, Counts, Teaching};
+use crate::{Balance, ModDistillConfig, ModDistillModel, reconstruction};
 use candle_core::Tensor;
-use mm_core::data::{Batch, Schema};
-use mm_core::loss::cross_entropy;
-use mm_core::nn::{Mode, Parameters};
-use mm_core::predict::{Predictions, Predictor};
+use mm_core::data::Batch;
+use mm_core::nn::{Mode, Parameters, linear};
+use mm_core::recipe::{Recipe, Setup};
+use mm_core::teacher::{CachedTeacher, Teacher};
 use mm_core::train::{HeldOut, Losses, Method, Step};
-use mm_core::{Error, Presence, Result, Subset};
+use mm_core::{Error, Model, Presence, Result};
 
-/// The head of the restored branch, which only training has.
-pub(crate) const RESTORED_HEAD: &str = "restored_head";
-/// The uncertainties of the terms, which only training has.
-pub(crate) const BALANCE: &str = "balance";
-
-/// One-stage modality distillation: `A → {own branch, restored branch} → cross translation → trunk → head`.
-///
-/// Predicts from combinations that hold all available modalities `A` and ignores all other modalities; in robust mode from every
-/// combination that holds one of them.
+/// One-stage modality distillation: a model of what is available, taught by one that saw more.
 pub struct ModDistill {
-    pub(crate) config: ModDistillConfig,
-    pub(crate) schema: Schema,
-    pub(crate) available: Subset,
-    pub(crate) parameters: Parameters,
-    pub(crate) branches: Branches,
-    pub(crate) fusion: Fusion,
-    pub(crate) teaching: Option<Teaching>,
+    config: ModDistillConfig,
+    model: ModDistillModel,
+    /// `restored_head.*`, `balance.*`.
+    training: Parameters,
+    teaching: Teaching,
 }
 
 /// Which part of the training a step is.
@@ -47,28 +37,29 @@ enum Stage {
 type Terms = Vec<(&'static str, f64, Tensor)>;
 
 impl ModDistill {
-    /// A builder for data of this schema.
-    pub fn builder(schema: Schema) -> ModDistillBuilder {
-        ModDistillBuilder::new(schema)
-    }
-
-    /// The modalities that the deployed model reads.
-    pub fn available(&self) -> Subset {
-        self.available
-    }
-
-    /// What each sample has of the available modalities: all of them, or in robust mode at least one.
-    fn usable(&self, presence: &Presence) -> Result<Presence> {
-        let usable = |(sample, has): (usize, &Subset)| match has.intersection(self.available) {
-            Some(usable) if self.supports(*has) => Ok(usable),
-            _ => Err(Error::Modality(format!(
-                "sample {sample} of the batch has {}, but this model reads {}{}",
-                self.schema.modalities.format(*has),
-                self.schema.modalities.format(self.available),
-                if self.config.robust { " (at least one of them)" } else { "; leave the sample out, or set `robust`" }
-            ))),
+    /// A model to be trained with the help of `teacher`, which was trained on what [`ModDistillConfig::teacher`] says.
+    pub fn new(config: ModDistillConfig, setup: &Setup, teacher: impl Teacher + 'static) -> Result<Self> {
+        config.validate()?;
+        let model = ModDistillModel::new(&config, setup)?;
+        let teacher_sees = config.teacher_subset(&setup.schema().modalities)?;
+        let teacher: Box<dyn Teacher> = match config.cache_teacher {
+            true => Box::new(CachedTeacher::with_budget(Box::new(teacher), config.teacher_cache_mib)),
+            false => Box::new(teacher),
         };
-        Ok(Presence::new(presence.subsets().iter().enumerate().map(usable).collect::<Result<_>>()?))
+        let training = setup.parameters();
+        let vb = training.builder();
+        let head = linear(model.branches().feature_shape()[0], setup.schema().target.task().outputs(), vb.pp("restored_head"))?;
+        let uncertainties = match config.balance {
+            Balance::Fixed => None,
+            Balance::Uncertainty => Some(Uncertainties::new(vb.pp("balance"))?),
+        };
+        let teaching = Teaching { teacher, teacher_sees, head, uncertainties, counts: Counts::default() };
+        Ok(Self { config, model, training, teaching })
+    }
+
+    /// The deployed model.
+    pub fn deployed(&self) -> &ModDistillModel {
+        &self.model
     }
 
     fn stage(&self, step: &Step) -> Stage {
@@ -81,8 +72,8 @@ impl ModDistill {
 
     /// The terms behind the fusion: `CE(z, y)`, and the reconstruction on the complete samples.
     fn fusion_terms(&self, batch: &Batch, pair: &Pair, complete: &Complete, terms: &mut Terms) -> Result<()> {
-        let fused = self.fusion.forward(&pair.restored, &pair.own, Mode::Train)?;
-        terms.push(("task", 1.0, cross_entropy(&fused.logits, &batch.labels)?));
+        let fused = self.model.fusion().forward(&pair.restored, &pair.own, Mode::Train)?;
+        terms.push(("task", 1.0, self.model.schema().target.task().loss(&fused.output.prediction, batch.targets())?));
         if let Some(mut translated) = fused.translated.filter(|_| self.config.lambda_rec > 0.0 && !complete.is_empty()) {
             translated.joint_restored = complete.of(&translated.joint_restored)?;
             translated.joint_available = complete.of(&translated.joint_available)?;
@@ -98,80 +89,44 @@ impl ModDistill {
     }
 }
 
-impl Predictor for ModDistill {
-    fn predict(&self, batch: &Batch) -> Result<Tensor> {
-        let pair = self.branches.forward(batch, &self.usable(&batch.presence)?, Mode::Eval, Mode::Eval)?;
-        self.fusion.predict(&pair)
-    }
-
-    /// Modalities that are not available are ignored, so many combinations share one prediction.
-    fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
-        let usable = |&subset: &Subset| match subset.intersection(self.available) {
-            Some(usable) if self.supports(subset) => Ok(usable),
-            _ => Err(Error::Modality(format!(
-                "this model reads {}, which is not all in {}",
-                self.schema.modalities.format(self.available),
-                self.schema.modalities.format(subset)
-            ))),
-        };
-        let wanted: Vec<Subset> = subsets.iter().map(usable).collect::<Result<_>>()?;
-        let mut distinct = wanted.clone();
-        distinct.sort();
-        distinct.dedup();
-        let pairs = self.branches.combinations(batch, &distinct)?;
-        let logits: Vec<Tensor> = pairs.iter().map(|pair| self.fusion.predict(pair)).collect::<Result<_>>()?;
-        let each: Vec<&Tensor> = wanted.iter().filter_map(|s| distinct.binary_search(s).ok().and_then(|i| logits.get(i))).collect();
-        if each.is_empty() {
-            return Err(Error::Modality("no combination was asked for".into()));
-        }
-        Ok(Predictions { logits: Tensor::stack(&each, 0)?, encoder_passes: self.branches.encoder_passes() })
-    }
-
-    /// Combinations that hold all available modalities; in robust mode, at least one of them.
-    fn supports(&self, subset: Subset) -> bool {
-        self.config.can_use(subset, self.available)
-    }
-}
-
 impl Method for ModDistill {
     /// `CE(z, y) + lambda_ja λ(p) L_JA + lambda_rec L_rec + lambda_r CE(z_r, y)`, all in one step.
     ///
     /// Samples that lack something that the teacher sees have only cross entropies.
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let Some(teacher_sees) = self.teaching.as_ref().map(|t| t.teacher_sees) else {
-            return Err(Error::config("teacher", "this model was built for prediction: build it with a teacher to train it"));
-        };
         let stage = self.stage(step);
-        let mut presence = self.usable(&batch.presence)?;
+        let (inputs, branches) = (batch.inputs(), self.model.branches());
+        let mut presence = self.model.usable(batch.presence())?;
         if self.config.robust {
-            presence = self.config.missing.draw(&presence, &self.schema.modalities, &mut step.rng("missing"))?;
+            let modalities = &self.model.schema().modalities;
+            presence = self.config.missing.draw(&presence, modalities, batch.ids(), &step.draws("missing"))?;
         }
-        let complete = Complete::new(&batch.presence, teacher_sees);
+        let complete = Complete::new(batch.presence(), self.teaching.teacher_sees);
         let mut terms = Terms::new();
         let restored = match stage {
-            Stage::Transfer => self.branches.restored(batch, &presence, Mode::Train)?,
+            Stage::Transfer => branches.restored(inputs, &presence, Mode::Train)?,
             Stage::Joint => {
-                let pair = self.branches.forward(batch, &presence, Mode::Train, Mode::Train)?;
+                let pair = branches.forward(inputs, &presence, Mode::Train, Mode::Train)?;
                 self.fusion_terms(batch, &pair, &complete, &mut terms)?;
                 pair.restored
             }
             Stage::Fusion => {
-                let mut pair = self.branches.forward(batch, &presence, Mode::Train, Mode::Eval)?;
+                let mut pair = branches.forward(inputs, &presence, Mode::Train, Mode::Eval)?;
                 pair.restored = pair.restored.detach();
                 self.fusion_terms(batch, &pair, &complete, &mut terms)?;
                 pair.restored
             }
         };
-        let (adapts, config) = (self.adapts(), &self.config);
-        let Some(teaching) = &mut self.teaching else { return Ok(Losses::default()) };
+        let (adapts, config, teaching) = (self.adapts(), &self.config, &mut self.teaching);
+        let task = self.model.schema().target.task();
         if stage != Stage::Fusion && (adapts || config.lambda_r > 0.0) {
             let restored = teaching.restored(&restored)?;
-            if adapts && let Some(ja) = teaching.adaptation(config, batch, &complete, &restored)? {
+            if adapts && let Some(ja) = teaching.adaptation(config, task, inputs, &complete, &restored)? {
                 terms.push(("ja", config.lambda_ja * warm_up(step.progress(), config.warm_up), ja));
             }
             // Where transfer alone finds nothing to align with, the term stands in with its weight, which may be 0.
             if config.lambda_r > 0.0 || terms.is_empty() {
-                terms.push(("restored_task", config.lambda_r, cross_entropy(&restored.logits, &batch.labels)?));
+                terms.push(("restored_task", config.lambda_r, task.loss(&restored.prediction, batch.targets())?));
             }
         }
         match &teaching.uncertainties {
@@ -180,23 +135,37 @@ impl Method for ModDistill {
         }
     }
 
-    fn check_samples(&self, train: &Presence, _validation: &Presence) -> Result<()> {
-        self.config.check_samples(&self.schema.modalities, train)
+    fn check_samples(&self, train: &Presence, validation: &Presence) -> Result<()> {
+        self.config.check_samples(&self.model.schema().modalities, train, validation)
     }
 
     fn end_of_epoch(&mut self, epoch: usize, _held_out: &HeldOut) -> Result<Vec<String>> {
-        let Some(teaching) = &mut self.teaching else { return Ok(Vec::new()) };
         // The samples are the same in every epoch: once is enough.
-        let remarks = if epoch == 0 { teaching.remarks() } else { Vec::new() };
-        teaching.counts = Default::default();
+        let remarks = if epoch == 0 { self.teaching.remarks() } else { Vec::new() };
+        self.teaching.counts = Counts::default();
         Ok(remarks)
     }
 
-    fn parameters(&self) -> &Parameters {
-        &self.parameters
+    fn model(&self) -> &dyn Model {
+        &self.model
     }
 
-    fn is_deployed(&self, name: &str) -> bool {
-        ![RESTORED_HEAD, BALANCE].iter().any(|only_training| name.starts_with(only_training))
+    fn into_model(self: Box<Self>) -> Box<dyn Model> {
+        Box::new(self.model)
+    }
+
+    fn training_parameters(&self) -> Option<&Parameters> {
+        Some(&self.training)
+    }
+
+    fn state(&self) -> serde_json::Value {
+        // A struct of numbers always serialises.
+        serde_json::to_value(self.teaching.counts).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
+        self.teaching.counts =
+            serde_json::from_value(state.clone()).map_err(|e| Error::Data(format!("the saved counts are corrupt: {e}")))?;
+        Ok(())
     }
 }

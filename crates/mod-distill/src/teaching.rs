@@ -4,11 +4,14 @@ use crate::ModDistillConfig;
 use crate::adaptation::adapt;
 use crate::balance::Uncertainties;
 use candle_core::{D, DType, Tensor};
-use mm_core::data::Batch;
-use mm_core::fusion::{Fused, pool};
+use mm_core::data::Inputs;
+use mm_core::fusion::pool;
+use mm_core::model::Output;
 use mm_core::nn::Linear;
+use mm_core::task::Task;
 use mm_core::teacher::Teacher;
 use mm_core::{Error, Presence, Result, Subset};
+use serde::{Deserialize, Serialize};
 
 /// Below so many samples a discrepancy of distributions means little.
 pub(crate) const FEW: usize = 8;
@@ -25,7 +28,7 @@ pub(crate) struct Teaching {
 }
 
 /// What was not as good as it could be.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Counts {
     /// Batches that were aligned on fewer than [`FEW`] samples.
     pub thin_batches: usize,
@@ -59,23 +62,22 @@ impl Complete {
         Ok(tensor.index_select(&Tensor::from_slice(&self.rows, self.rows.len(), tensor.device())?, 0)?)
     }
 
-    /// The samples as a batch of the modalities that the teacher sees.
-    fn batch(&self, batch: &Batch, teacher_sees: Subset) -> Result<Batch> {
+    /// The samples with the modalities that the teacher sees.
+    fn inputs(&self, inputs: &Inputs, teacher_sees: Subset) -> Result<Inputs> {
         let presence = Presence::uniform(teacher_sees, self.rows.len());
         if self.rows.len() == self.batch {
-            return batch.with_presence(presence);
+            return inputs.with_presence(presence);
         }
         let positions: Vec<usize> = self.rows.iter().map(|&row| row as usize).collect();
-        batch.select(&positions)?.with_presence(presence)
+        inputs.select(&positions)?.with_presence(presence)
     }
 }
 
 impl Teaching {
     /// Feature (pooled) and prediction of the restored branch alone.
-    pub fn restored(&self, restored: &Tensor) -> Result<Fused> {
+    pub fn restored(&self, restored: &Tensor) -> Result<Output> {
         let feature = pool(restored)?;
-        let logits = self.head.forward(&feature)?;
-        Ok(Fused { feature, logits })
+        Ok(Output::with_feature(self.head.forward(&feature)?, feature))
     }
 
     /// The joint adaptation on the complete samples, `None` if there is nothing to align with.
@@ -85,27 +87,28 @@ impl Teaching {
     pub fn adaptation(
         &mut self,
         config: &ModDistillConfig,
-        batch: &Batch,
+        task: &dyn Task,
+        inputs: &Inputs,
         complete: &Complete,
-        restored: &Fused,
+        restored: &Output,
     ) -> Result<Option<Tensor>> {
         self.counts.thin_batches += usize::from(complete.rows.len() < FEW);
         if complete.is_empty() {
             return Ok(None);
         }
-        let privileged = self.teacher.teach(&complete.batch(batch, self.teacher_sees)?)?;
-        let privileged = Fused { feature: pool(&privileged.feature)?.detach(), logits: privileged.logits.detach() };
+        let privileged = self.teacher.teach(&complete.inputs(inputs, self.teacher_sees)?)?.detach();
+        let privileged = Output::with_feature(privileged.prediction.clone(), pool(privileged.feature()?)?);
         let finite = finite_rows(&privileged)?;
-        let (r, p) = (&restored.feature.dims()[1..], &privileged.feature.dims()[1..]);
+        let (r, p) = (&restored.feature()?.dims()[1..], &privileged.feature()?.dims()[1..]);
         if r != p {
             return Err(Error::shape("restored feature", format!("{p:?}, as the teacher's; give both the same `network`"), r));
         }
-        let (z_r, z_p) = (&restored.logits.dims()[1..], &privileged.logits.dims()[1..]);
+        let (z_r, z_p) = (&restored.prediction.dims()[1..], &privileged.prediction.dims()[1..]);
         if z_r != z_p {
-            return Err(Error::shape("teacher's logits", format!("{z_r:?}, one a class"), z_p));
+            return Err(Error::shape("teacher's prediction", format!("{z_r:?}, as the student's"), z_p));
         }
-        let select = |fused: &Fused, rows: &Complete| -> Result<Fused> {
-            Ok(Fused { feature: rows.of(&fused.feature)?, logits: rows.of(&fused.logits)? })
+        let select = |output: &Output, rows: &Complete| -> Result<Output> {
+            Ok(Output::with_feature(rows.of(&output.prediction)?, rows.of(output.feature()?)?))
         };
         let (mut restored, mut privileged) = (select(restored, complete)?, privileged);
         if finite.rows.len() < finite.batch {
@@ -115,7 +118,7 @@ impl Teaching {
             }
             (restored, privileged) = (select(&restored, &finite)?, select(&privileged, &finite)?);
         }
-        adapt(config, &restored, &privileged).map(Some)
+        adapt(config, task, &restored, &privileged).map(Some)
     }
 
     /// What an epoch's counts say, if anything.
@@ -134,10 +137,10 @@ impl Teaching {
     }
 }
 
-/// The rows whose feature and logits are all finite.
-fn finite_rows(fused: &Fused) -> Result<Complete> {
+/// The rows whose feature and prediction are all finite.
+fn finite_rows(output: &Output) -> Result<Complete> {
     let sum = |t: &Tensor| t.flatten_from(1)?.to_dtype(DType::F64)?.sum(D::Minus1);
-    let sums = (sum(&fused.feature)? + sum(&fused.logits)?)?.to_vec1::<f64>()?;
+    let sums = (sum(output.feature()?)? + sum(&output.prediction)?)?.to_vec1::<f64>()?;
     let rows = (0u32..).zip(&sums).filter(|(_, sum)| sum.is_finite()).map(|(row, _)| row).collect();
     Ok(Complete { rows, batch: sums.len() })
 }

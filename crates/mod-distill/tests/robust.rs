@@ -1,22 +1,24 @@
 //! Robust mode, learned weights of the terms, and privileged sensors that break.
 
 use candle_core::{Device, Tensor};
-use mm_core::data::{Batch, Dataset, InputSpec, Schema, TableDataset, Target};
+use mm_core::data::{Batch, InputSpec, Inputs, Schema, Source, TableDataset, Target};
 use mm_core::encoder::EncoderConfig;
-use mm_core::eval::evaluate_combinations;
-use mm_core::fusion::{Fused, FusionNetwork, NetworkConfig, TrunkConfig};
+use mm_core::eval::evaluate;
+use mm_core::fusion::{FusionModel, NetworkConfig, TrunkConfig};
+use mm_core::model::Output;
 use mm_core::nn::Parameters;
-use mm_core::predict::Predictor;
+use mm_core::recipe::{Recipe, Setup};
 use mm_core::teacher::Teacher;
-use mm_core::train::{HeldOut, Method, Progress, Step, TrainConfig, fit};
-use mm_core::{Error, Modalities, Presence, Result, Subset, rng};
+use mm_core::train::{HeldOut, Method, Step, TrainConfig, Trainer};
+use mm_core::{Error, Modalities, Model, Presence, Result, Subset, rng};
+use mm_testing::{tensors, with_presence};
 use mod_distill::*;
 
 const WIDTHS: [usize; 3] = [6, 5, 4];
 
 fn schema() -> Schema {
     let inputs = WIDTHS.iter().map(|&w| InputSpec::vector(w)).collect();
-    Schema::new(Modalities::new(["a", "b", "c"]).unwrap(), inputs, Target::Classes(vec!["x".into(), "y".into(), "z".into()])).unwrap()
+    Schema::new(Modalities::new(["a", "b", "c"]).unwrap(), inputs, Target::of_classes(["x", "y", "z"])).unwrap()
 }
 
 /// Class means plus noise.
@@ -31,7 +33,7 @@ fn data(samples: usize) -> TableDataset {
 }
 
 fn network() -> NetworkConfig {
-    let encoder = Some(EncoderConfig::Mlp { widths: vec![16] });
+    let encoder = Some(EncoderConfig::mlp([16]));
     NetworkConfig { encoder, trunk: TrunkConfig::Mlp { widths: vec![12] }, ..Default::default() }
 }
 
@@ -44,12 +46,12 @@ fn robust(available: &[&str]) -> ModDistillConfig {
     ModDistillConfig { robust: true, ..config(available) }
 }
 
-fn teacher() -> FusionNetwork {
-    FusionNetwork::new(&network(), &schema(), Parameters::new(5, &Device::Cpu).builder()).unwrap()
+fn teacher() -> FusionModel {
+    FusionModel::new(&network(), &schema(), Parameters::new(5, &Device::Cpu)).unwrap()
 }
 
-fn model(config: ModDistillConfig) -> ModDistill {
-    ModDistill::builder(schema()).config(config).seed(1).build_with_teacher(teacher()).unwrap()
+fn method(config: ModDistillConfig) -> ModDistill {
+    ModDistill::new(config, &Setup::new(&schema()).seed(1), teacher()).unwrap()
 }
 
 fn step(epoch: usize) -> Step {
@@ -64,9 +66,15 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
 fn replaced(batch: &Batch, modality: usize, value: impl Fn(usize) -> f32) -> Batch {
     let width = WIDTHS[modality];
     let values: Vec<f32> = (0..batch.len() * width).map(value).collect();
-    let mut inputs = batch.inputs.clone();
-    inputs[modality] = Some(Tensor::from_vec(values, (batch.len(), width), &Device::Cpu).unwrap());
-    Batch::new(inputs, batch.presence.clone(), batch.labels.clone(), batch.rows.clone()).unwrap()
+    let mut readings = tensors(batch.inputs());
+    readings[modality] = Some(Tensor::from_vec(values, (batch.len(), width), &Device::Cpu).unwrap());
+    let inputs = Inputs::new(batch.inputs().modalities(), readings, batch.presence().clone(), batch.ids().to_vec()).unwrap();
+    batch.with_inputs(inputs).unwrap()
+}
+
+/// All that a modality's reading holds.
+fn content(batch: &Batch, modality: usize) -> Vec<f32> {
+    flat(&batch.inputs().at(modality).unwrap().values)
 }
 
 #[test]
@@ -77,16 +85,17 @@ fn what_an_absent_modality_holds_changes_no_bit() {
     let presence = Presence::new((0..24).map(|i| Subset::from_bits(0b111 & !(1 << (i % 3))).unwrap()).collect());
     for config in [robust(&[]), robust(&["a", "b"])] {
         let run = |batch: &Batch| -> (Vec<f32>, Vec<Vec<f32>>) {
-            let mut model = model(config.clone());
-            let batch = batch.with_presence(presence.clone()).unwrap();
-            let gradients = model.loss(&batch, &step(1)).unwrap().total().unwrap().backward().unwrap();
+            let mut method = method(config.clone());
+            let batch = with_presence(batch, presence.clone());
+            let gradients = method.loss(&batch, &step(1)).unwrap().total().unwrap().backward().unwrap();
             let of = |(_, var): (String, candle_core::Var)| gradients.get(&var).map(flat);
-            (flat(&model.predict(&batch).unwrap()), model.parameters().variables().into_iter().filter_map(of).collect())
+            let gradients = method.parameters().variables().into_iter().filter_map(of).collect();
+            (flat(&method.deployed().predict(batch.inputs()).unwrap().prediction), gradients)
         };
         let reference = run(&full);
         assert!(reference.1.len() > 10 && reference.0.iter().chain(reference.1.iter().flatten()).all(|x| x.is_finite()));
         for (m, width) in WIDTHS.into_iter().enumerate() {
-            let clean = flat(full.inputs[m].as_ref().unwrap());
+            let clean = content(&full, m);
             let absent = |i: usize| i / width % 3 == m;
             for content in [0.0, 1e30, f32::NAN, f32::INFINITY] {
                 let spoilt = replaced(&full, m, |i| if absent(i) { content } else { clean[i] });
@@ -98,28 +107,30 @@ fn what_an_absent_modality_holds_changes_no_bit() {
 
 #[test]
 fn a_modality_outside_the_available_ones_is_never_read() {
-    let model = model(robust(&["a", "b"]));
+    let method = method(robust(&["a", "b"]));
+    let model = method.deployed();
     let batch = data(12).batch(&(0..12).collect::<Vec<_>>(), &Device::Cpu).unwrap();
     let subsets: Vec<Subset> = Subset::all_non_empty(3).filter(|s| model.supports(*s)).collect();
     assert_eq!(subsets.len(), 6, "all but c alone");
-    let reference = model.predict_combinations(&batch, &subsets).unwrap();
-    assert_eq!(reference.encoder_passes, 2);
-    let spoilt = model.predict_combinations(&replaced(&batch, 2, |_| f32::NAN), &subsets).unwrap();
-    assert_eq!(flat(&reference.logits), flat(&spoilt.logits));
-    let error = model.predict_combinations(&batch, &[Subset::single(2)]).unwrap_err();
+    let reference = model.predict_combinations(batch.inputs(), &subsets).unwrap();
+    assert_eq!(model.encode(batch.inputs()).unwrap().encoder_passes, 2);
+    let spoilt = model.predict_combinations(replaced(&batch, 2, |_| f32::NAN).inputs(), &subsets).unwrap();
+    assert_eq!(flat(&reference), flat(&spoilt));
+    let error = model.predict_combinations(batch.inputs(), &[Subset::single(2)]).unwrap_err();
     assert!(matches!(error, Error::Modality(_)), "{error}");
-    assert!(!model.parameters().names().iter().any(|n| n.starts_with("own.encoders.c")));
+    assert!(!method.parameters().names().iter().any(|n| n.starts_with("own.encoders.c")));
 }
 
 #[test]
 fn combinations_equal_samples_that_have_just_them() {
-    let model = model(robust(&[]));
+    let method = method(robust(&[]));
+    let model = method.deployed();
     let batch = data(12).batch(&(0..12).collect::<Vec<_>>(), &Device::Cpu).unwrap();
     let all: Vec<Subset> = Subset::all_non_empty(3).collect();
-    let together = model.predict_combinations(&batch, &all).unwrap().logits;
+    let together = model.predict_combinations(batch.inputs(), &all).unwrap();
     // One batch whose samples have all the different combinations.
-    let mixed: Vec<Subset> = (0..12).map(|i| all[i % 7]).collect();
-    let alone = model.predict(&batch.with_presence(Presence::new(mixed)).unwrap()).unwrap().to_vec2::<f32>().unwrap();
+    let mixed = with_presence(&batch, Presence::new((0..12).map(|i| all[i % 7]).collect()));
+    let alone = model.predict(mixed.inputs()).unwrap().prediction.to_vec2::<f32>().unwrap();
     let together = together.to_vec3::<f32>().unwrap();
     for (i, row) in alone.iter().enumerate() {
         let close = row.iter().zip(&together[i % 7][i]).all(|(x, y)| (x - y).abs() < 1e-5);
@@ -131,7 +142,7 @@ fn combinations_equal_samples_that_have_just_them() {
 fn every_sample_draws_what_it_trains_with() {
     let batch = data(60).batch(&(0..60).collect::<Vec<_>>(), &Device::Cpu).unwrap();
     let task = |seed: u64| {
-        let losses = model(robust(&[])).loss(&batch, &Step { seed, ..step(1) }).unwrap();
+        let losses = method(robust(&[])).loss(&batch, &Step { seed, ..step(1) }).unwrap();
         losses.terms().find(|(name, _)| *name == "task").unwrap().1.to_scalar::<f32>().unwrap()
     };
     assert_eq!(task(0), task(0));
@@ -142,30 +153,31 @@ fn every_sample_draws_what_it_trains_with() {
 fn robust_mode_learns_every_combination() {
     let data = data(600);
     let (train, test): (Vec<usize>, Vec<usize>) = (0..600).partition(|i| i % 4 != 0);
-    let mut model = model(robust(&[]));
+    let mut method = method(robust(&[]));
     let config = TrainConfig { epochs: 12, batch_size: 30, ..TrainConfig::default() };
-    fit(&mut model, &data, &train, &[], &config, None, &Progress::hidden()).unwrap();
+    Trainer::new(config).run(&mut method, &data, &train, &[]).unwrap();
     let all: Vec<Subset> = Subset::all_non_empty(3).collect();
-    let evaluation = evaluate_combinations(&model, &data, &test, &all, 64, &Device::Cpu).unwrap();
+    let evaluation = evaluate(method.deployed(), &data, &test, &all, 64, &Device::Cpu).unwrap();
+    assert_eq!(evaluation.combinations.len(), 7);
     // One standard deviation of noise on a, half of that on b and c, at a distance of two.
     for combination in &evaluation.combinations {
         let least = if combination.subset == Subset::single(0) { 0.75 } else { 0.93 };
-        assert!(combination.metrics.accuracy > least, "{:?} {}", combination.subset, combination.metrics.accuracy);
+        let accuracy = combination.scored.get("accuracy");
+        assert!(accuracy > least, "{:?} {accuracy}", combination.subset);
     }
 }
 
 #[test]
 fn means_need_features_of_one_width() {
-    let encoders = [("b".to_string(), EncoderConfig::Mlp { widths: vec![9] })].into();
+    let encoders = [("b".to_string(), EncoderConfig::mlp([9]))].into();
     let uneven = ModDistillConfig { network: NetworkConfig { encoders, ..network() }, ..robust(&[]) };
-    let error = ModDistill::builder(schema()).config(uneven.clone()).build().err().expect("refused").to_string();
+    let schema = schema();
+    let setup = Setup::new(&schema);
+    let error = uneven.model(&setup).err().expect("refused").to_string();
     assert!(error.contains("16") && error.contains('9'), "{error}");
-    assert!(
-        ModDistill::builder(schema()).config(ModDistillConfig { robust: false, ..uneven.clone() }).build().is_err(),
-        "nothing is available"
-    );
+    assert!(ModDistillConfig { robust: false, ..uneven }.model(&setup).is_err(), "nothing is available");
     let two_stage = ModDistillConfig { two_stage: true, ..robust(&["a"]) };
-    assert!(matches!(ModDistill::builder(schema()).config(two_stage).build(), Err(Error::Config { field, .. }) if field == "two_stage"));
+    assert!(matches!(two_stage.model(&setup), Err(Error::Config { field, .. }) if field == "two_stage"));
 }
 
 /// The teacher reads a privileged sensor that gives NaN for some samples: these are not aligned, and nothing else changes.
@@ -173,23 +185,23 @@ fn means_need_features_of_one_width() {
 fn nan_of_a_privileged_sensor_reaches_no_gradient() {
     let data = data(24);
     let batch = data.batch(&(0..24).collect::<Vec<_>>(), &Device::Cpu).unwrap();
-    let clean = flat(batch.inputs[1].as_ref().unwrap());
+    let clean = content(&batch, 1);
     let some = replaced(&batch, 1, |i| if i / WIDTHS[1] < 5 { f32::NAN } else { clean[i] });
-    let held_out = HeldOut { dataset: &data, rows: &[], batch_size: 8, device: &Device::Cpu };
+    let held_out = HeldOut { source: &data, rows: &[], batch_size: 8, device: &Device::Cpu };
     for (batch, terms, remark) in [
         (some, vec!["task", "rec", "ja"], "5 samples were not aligned"),
         (replaced(&batch, 1, |_| f32::NAN), vec!["task", "rec"], "24 samples were not aligned"),
     ] {
-        let mut model = model(config(&["a"]));
-        let losses = model.loss(&batch, &step(1)).unwrap();
+        let mut method = method(config(&["a"]));
+        let losses = method.loss(&batch, &step(1)).unwrap();
         assert_eq!(losses.terms().map(|(n, _)| n).collect::<Vec<_>>(), terms);
         let gradients = losses.total().unwrap().backward().unwrap();
-        for (name, var) in model.parameters().variables() {
+        for (name, var) in method.parameters().variables() {
             if let Some(gradient) = gradients.get(&var) {
                 assert!(flat(gradient).iter().all(|g| g.is_finite()), "{name}");
             }
         }
-        let remarks = model.end_of_epoch(0, &held_out).unwrap();
+        let remarks = method.end_of_epoch(0, &held_out).unwrap();
         assert!(remarks.iter().any(|r| r.contains(remark)), "{remarks:?}");
     }
 }
@@ -199,14 +211,18 @@ fn nan_of_a_privileged_sensor_reaches_no_gradient() {
 fn uncertainties_weigh_the_terms_and_are_not_deployed() {
     let batch = data(24).batch(&(0..24).collect::<Vec<_>>(), &Device::Cpu).unwrap();
     let balanced = || ModDistillConfig { balance: Balance::Uncertainty, lambda_r: 0.3, ..config(&["a"]) };
-    let total = |model: &mut ModDistill| model.loss(&batch, &step(1)).unwrap().total().unwrap().to_scalar::<f32>().unwrap();
-    let fixed = total(&mut model(ModDistillConfig { balance: Balance::Fixed, ..balanced() }));
-    let mut model = model(balanced());
-    assert!((total(&mut model) - fixed).abs() < 1e-5);
-    let (name, s) = model.parameters().variables().into_iter().find(|(n, _)| n == "balance.task").unwrap();
-    assert!(!model.is_deployed(&name) && !model.is_deployed("restored_head.weight") && model.is_deployed("restored.trunk.0.linear.weight"));
+    let total = |method: &mut ModDistill| method.loss(&batch, &step(1)).unwrap().total().unwrap().to_scalar::<f32>().unwrap();
+    let fixed = total(&mut method(ModDistillConfig { balance: Balance::Fixed, ..balanced() }));
+    let mut method = method(balanced());
+    assert!((total(&mut method) - fixed).abs() < 1e-5);
+    let training = method.training_parameters().unwrap().names();
+    let balances = ["ja", "rec", "restored_task", "task"].map(|term| format!("balance.{term}")).to_vec();
+    assert_eq!(training, [balances, vec!["restored_head.bias".into(), "restored_head.weight".into()]].concat());
+    let deployed = method.deployed().parameters().names();
+    assert!(deployed.contains(&"restored.trunk.0.linear.weight".to_string()) && deployed.iter().all(|name| !training.contains(name)));
+    let s = method.parameters().variable("balance.task").unwrap();
     s.set(&Tensor::new(0.5f32, &Device::Cpu).unwrap()).unwrap();
-    let losses = model.loss(&batch, &step(1)).unwrap();
+    let losses = method.loss(&batch, &step(1)).unwrap();
     let task = losses.terms().find(|(n, _)| *n == "task").unwrap().1.to_scalar::<f32>().unwrap();
     let total = losses.total().unwrap();
     let expected = fixed + ((-0.5f32).exp() - 1.0) * task + 0.5;
@@ -220,11 +236,11 @@ fn uncertainties_weigh_the_terms_and_are_not_deployed() {
 #[test]
 fn a_term_that_is_not_there_has_no_uncertainty() {
     let batch = data(24).batch(&(0..24).collect::<Vec<_>>(), &Device::Cpu).unwrap();
-    let without = batch.with_presence(Presence::uniform(Subset::single(0), 24)).unwrap();
-    let mut model = model(ModDistillConfig { balance: Balance::Uncertainty, ..config(&["a"]) });
+    let without = with_presence(&batch, Presence::uniform(Subset::single(0), 24));
+    let mut method = method(ModDistillConfig { balance: Balance::Uncertainty, ..config(&["a"]) });
     for (batch, moved) in [(&batch, true), (&without, false)] {
-        let gradients = model.loss(batch, &step(1)).unwrap().total().unwrap().backward().unwrap();
-        let (_, s) = model.parameters().variables().into_iter().find(|(n, _)| n == "balance.ja").unwrap();
+        let gradients = method.loss(batch, &step(1)).unwrap().total().unwrap().backward().unwrap();
+        let s = method.parameters().variable("balance.ja").unwrap();
         assert_eq!(gradients.get(&s).is_some(), moved);
     }
 }
@@ -234,13 +250,13 @@ fn a_term_that_is_not_there_has_no_uncertainty() {
 fn a_teacher_of_other_classes_is_refused() {
     struct Other;
     impl Teacher for Other {
-        fn teach(&self, batch: &Batch) -> Result<Fused> {
-            let zeros = |width: usize| Tensor::zeros((batch.len(), width), candle_core::DType::F32, &Device::Cpu);
-            Ok(Fused { feature: zeros(12)?, logits: zeros(4)? })
+        fn teach(&self, inputs: &Inputs) -> Result<Output> {
+            let zeros = |width: usize| Tensor::zeros((inputs.len(), width), candle_core::DType::F32, &Device::Cpu);
+            Ok(Output::with_feature(zeros(4)?, zeros(12)?))
         }
     }
     let batch = data(12).batch(&(0..12).collect::<Vec<_>>(), &Device::Cpu).unwrap();
-    let mut model = ModDistill::builder(schema()).config(config(&["a"])).build_with_teacher(Other).unwrap();
-    let error = model.loss(&batch, &step(1)).unwrap_err().to_string();
+    let mut method = ModDistill::new(config(&["a"]), &Setup::new(&schema()), Other).unwrap();
+    let error = method.loss(&batch, &step(1)).unwrap_err().to_string();
     assert!(error.contains("[3]") && error.contains("[4]"), "{error}");
 }

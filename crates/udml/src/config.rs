@@ -1,11 +1,14 @@
 //! Settings of the method.
 
 use crate::{NoiseConfig, NoiseFamily};
+use crate::{Udml, UdmlModel};
 use mm_core::encoder::{EncoderConfig, ResNetConfig};
 use mm_core::fusion::NetworkConfig;
 use mm_core::missing::MissingPattern;
 use mm_core::nn::check_widths;
-use mm_core::{Error, Result};
+use mm_core::recipe::{Recipe, RecipeCost, Setup};
+use mm_core::teacher::Teacher;
+use mm_core::{Error, Modalities, Presence, Result};
 use serde::{Deserialize, Serialize};
 
 /// Settings of UDML; the defaults are those that measured best on vectors. Where they differ from the published code the field
@@ -115,7 +118,7 @@ impl UdmlConfig {
     /// Any number of modalities that are images (such as spectrograms of one channel) or videos, of any sizes. The noise is that
     /// of [`UdmlConfig::published`], on standardized values.
     pub fn audio_visual() -> Self {
-        let encoder = EncoderConfig::ResNet(ResNetConfig::default());
+        let encoder = EncoderConfig::resnet(ResNetConfig::default());
         Self {
             network: NetworkConfig { encoder: Some(encoder), ..NetworkConfig::default() },
             feature_bias: true,
@@ -131,9 +134,30 @@ impl UdmlConfig {
     pub fn static_fusion() -> Self {
         Self { weights: WeightForm::Static, ..Self::default() }
     }
+}
 
-    /// Refuses settings that cannot work.
-    pub fn validate(&self) -> Result<()> {
+impl Recipe for UdmlConfig {
+    const FAMILY: &'static str = "udml";
+    type Model = UdmlModel;
+    type Method = Udml;
+
+    fn model(&self, setup: &Setup) -> Result<UdmlModel> {
+        UdmlModel::new(self.clone(), setup)
+    }
+
+    fn method(&self, setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<Udml> {
+        Udml::new(self.clone(), setup)
+    }
+
+    fn network(&self) -> &NetworkConfig {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut NetworkConfig {
+        &mut self.network
+    }
+
+    fn validate(&self) -> Result<()> {
         self.network.validate()?;
         self.noise.validate()?;
         let lambdas = [
@@ -170,6 +194,14 @@ impl UdmlConfig {
             ));
         }
         Ok(())
+    }
+
+    fn check_samples(&self, modalities: &Modalities, train: &Presence, _validation: &Presence) -> Result<()> {
+        self.missing.check_samples(train, modalities)
+    }
+
+    fn cost(&self, modalities: &Modalities) -> Result<RecipeCost> {
+        Ok(RecipeCost { step: 2.5, ..RecipeCost::of_one_network(modalities) })
     }
 }
 

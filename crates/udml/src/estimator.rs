@@ -6,7 +6,7 @@ use candle_nn::VarBuilder;
 use mm_core::Result;
 use mm_core::fusion::pool;
 use mm_core::nn::{Linear, dropout, linear};
-use mm_core::rng::Rng;
+use mm_core::rng::Draws;
 
 /// `Σ_m mean_b (t_m[b] - s_m[b])²` with the predicted level `t = exp(x / 2)`: log-levels x and true levels s are
 /// `[batch, modalities]`; with `present` (1 or 0, of the same shape) the mean is over the samples that have the modality.
@@ -57,15 +57,15 @@ impl NoiseEstimator {
         }
     }
 
-    /// Log-levels `[rows, 1]`; dropout only where a generator is given.
-    pub fn forward(&self, input: &Tensor, random: Option<&mut Rng>) -> Result<Tensor> {
+    /// Log-levels `[rows, 1]`; dropout only where the rows' ids and their draws are given.
+    pub fn forward(&self, input: &Tensor, random: Option<(&[u64], &Draws)>) -> Result<Tensor> {
         let mut hidden = match self.input {
             // The published estimator is affine.
             EstimatorInput::SpreadDetached => self.first.forward(input)?,
             _ => self.first.forward_relu(input)?,
         };
-        if let Some(random) = random {
-            hidden = dropout(&hidden, self.dropout, random)?;
+        if let Some((ids, draws)) = random {
+            hidden = dropout(&hidden, self.dropout, ids, draws)?;
         }
         Ok(self.second.forward(&hidden)?)
     }

@@ -1,7 +1,7 @@
 //! Noise of known level in the training inputs (section 2.6 of the method's description).
 
 use candle_core::Tensor;
-use mm_core::data::Batch;
+use mm_core::data::Inputs;
 use mm_core::{Error, Result, rng};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -86,34 +86,34 @@ impl NoiseConfig {
     }
 }
 
-/// A batch with noise, and how much.
+/// Inputs with noise, and how much.
 #[derive(Debug, Clone)]
-pub struct NoisyBatch {
-    /// The samples with noisy inputs.
-    pub batch: Batch,
-    /// Level of each input, `[batch, modalities]`; 1 where it is clean or absent.
+pub struct NoisyInputs {
+    /// The samples with noisy readings.
+    pub inputs: Inputs,
+    /// Level of each reading, `[batch, modalities]`; 1 where it is clean or absent.
     pub levels: Tensor,
 }
 
-/// Corrupts the inputs that are present, keyed by (seed, epoch, sample, modality): not by what else is in the batch.
-pub fn inject_noise(batch: &Batch, config: &NoiseConfig, seed: u64, epoch: u64) -> Result<NoisyBatch> {
-    let modalities = batch.inputs.len();
-    let mut levels = vec![CLEAN_LEVEL; batch.len() * modalities];
-    let mut noisy = batch.clone();
+/// Corrupts the readings that are present, keyed by (seed, epoch, sample, modality): not by what else is in the batch.
+pub fn inject_noise(inputs: &Inputs, config: &NoiseConfig, seed: u64, epoch: u64) -> Result<NoisyInputs> {
+    let modalities = inputs.modalities().len();
+    let mut levels = vec![CLEAN_LEVEL; inputs.len() * modalities];
+    let mut noisy = inputs.clone();
     if !config.families.is_empty() {
-        let clean: Vec<bool> =
-            batch.rows.iter().map(|&row| rng::stream(seed, "clean sample", &[epoch, row]).random::<f64>() < config.clean_samples).collect();
-        for (m, input) in noisy.inputs.iter_mut().enumerate() {
-            let rows: Vec<usize> = batch.presence.rows_with(m).into_iter().map(|r| r as usize).filter(|&r| !clean[r]).collect();
-            if let Some(tensor) = input.as_ref().filter(|_| !rows.is_empty()) {
-                let key = |row: usize| rng::stream(seed, "noise", &[epoch, batch.rows[row], m as u64]);
-                *input = Some(corrupt(tensor, config, &rows, key, |row, level| levels[row * modalities + m] = level)?);
-                noisy.augmented = true;
+        let is_clean = |&id: &u64| rng::stream(seed, "clean sample", &[epoch, id]).random::<f64>() < config.clean_samples;
+        let clean: Vec<bool> = inputs.ids().iter().map(is_clean).collect();
+        for m in 0..modalities {
+            let rows: Vec<usize> = inputs.presence().rows_with(m).into_iter().map(|r| r as usize).filter(|&r| !clean[r]).collect();
+            if let Some(reading) = inputs.at(m).filter(|_| !rows.is_empty()) {
+                let key = |row: usize| rng::stream(seed, "noise", &[epoch, inputs.ids()[row], m as u64]);
+                let values = corrupt(&reading.values, config, &rows, key, |row, level| levels[row * modalities + m] = level)?;
+                noisy = noisy.with_values(m, values)?;
             }
         }
     }
-    let levels = Tensor::from_vec(levels, (batch.len(), modalities), batch.device())?;
-    Ok(NoisyBatch { batch: noisy, levels })
+    let levels = Tensor::from_vec(levels, (inputs.len(), modalities), inputs.device())?;
+    Ok(NoisyInputs { inputs: noisy, levels })
 }
 
 fn corrupt(

@@ -1,6 +1,7 @@
 //! What a prediction says besides its class: which sensors it trusts.
 
 use candle_core::Tensor;
+use mm_core::model::SensorTrust;
 use mm_core::{Modalities, Presence, Result};
 
 /// Logits, and how far each modality of each sample is trusted.
@@ -17,19 +18,9 @@ pub struct UdmlOutput {
     pub weights: Tensor,
 }
 
-/// How far one sensor of one sample is trusted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SensorTrust {
-    /// Name of the modality.
-    pub modality: String,
-    /// Estimated noise level: 1 is clean, 10 the strongest noise of the training, 11 dead.
-    pub level: f32,
-    /// Its weight: 1 is as much as the average of the sample's sensors.
-    pub weight: f32,
-}
-
 impl UdmlOutput {
-    /// Levels and weights of the modalities that each sample has, in batch order.
+    /// Levels and weights of the modalities that each sample has, in batch order. A level of 1 is clean, 10 the strongest noise of the
+    /// training, 11 dead.
     pub(crate) fn trust(&self, presence: &Presence, modalities: &Modalities) -> Result<Vec<Vec<SensorTrust>>> {
         let (levels, weights) = (self.levels.to_vec2::<f32>()?, self.weights.to_vec2::<f32>()?);
         let samples = presence.subsets().iter().zip(levels.iter().zip(&weights));

@@ -1,14 +1,14 @@
 //! The method on sound and film: spectrograms of one channel, and colour videos of another size.
 
-use candle_core::Device;
-use mm_core::data::{Batch, Dataset, InputKind, InputSpec, Schema, TableDataset, Target};
+use candle_core::{Device, Tensor};
+use mm_core::data::{Batch, InputKind, InputSpec, Inputs, Schema, Source, TableDataset, Target};
 use mm_core::encoder::{EncoderConfig, ResNetConfig, Stem};
 use mm_core::loss::cross_entropy;
 use mm_core::missing::MissingPattern;
-use mm_core::predict::Predictor;
-use mm_core::train::{Method, Progress, TrainConfig, fit};
-use mm_core::{Modalities, Presence, Result, Subset};
-use mm_testing::{bits, patterns, spoilt};
+use mm_core::recipe::Setup;
+use mm_core::train::{Method, TrainConfig};
+use mm_core::{Modalities, Model, Presence, Result, Subset};
+use mm_testing::{bits, fit, patterns, spoilt, tensors};
 use udml::*;
 
 const CLASSES: usize = 2;
@@ -16,8 +16,8 @@ const SAMPLES: usize = 48;
 
 fn schema_of(audio: [usize; 3], visual: [usize; 4], classes: usize) -> Schema {
     let inputs = vec![InputSpec::new(InputKind::Image, audio), InputSpec::new(InputKind::Video, visual)];
-    let classes = (0..classes).map(|class| class.to_string()).collect();
-    Schema::new(Modalities::new(["audio", "visual"]).unwrap(), inputs, Target::Classes(classes)).unwrap()
+    let classes = (0..classes).map(|class| class.to_string());
+    Schema::new(Modalities::new(["audio", "visual"]).unwrap(), inputs, Target::of_classes(classes)).unwrap()
 }
 
 fn schema() -> Schema {
@@ -32,12 +32,12 @@ fn dataset() -> TableDataset {
 fn config() -> UdmlConfig {
     let mut config = UdmlConfig { missing: MissingPattern::Natural, estimator_width: 16, ..UdmlConfig::audio_visual() };
     let encoder = ResNetConfig { stem: Stem::Small, stages: 2, width: 4, ..ResNetConfig::default() };
-    config.network.encoder = Some(EncoderConfig::ResNet(encoder));
+    config.network.encoder = Some(EncoderConfig::resnet(encoder));
     config
 }
 
 fn model(seed: u64) -> Udml {
-    Udml::builder(schema()).config(config()).seed(seed).build().unwrap()
+    Udml::new(config(), &Setup::new(&schema()).seed(seed)).unwrap()
 }
 
 fn batch() -> Batch {
@@ -47,18 +47,22 @@ fn batch() -> Batch {
 fn trained() -> Udml {
     let mut model = model(1);
     let config = TrainConfig { epochs: 4, batch_size: 16, learning_rate: 0.02, clip_norm: Some(20.0), ..TrainConfig::default() };
-    fit(&mut model, &dataset(), &(0..SAMPLES).collect::<Vec<_>>(), &[], &config, None, &Progress::hidden()).unwrap();
+    fit(&mut model, &dataset(), &(0..SAMPLES).collect::<Vec<_>>(), &[], &config, None).unwrap();
     model
 }
 
+fn predict(model: &Udml, batch: &Batch) -> Tensor {
+    model.deployed().predict(batch.inputs()).unwrap().prediction
+}
+
 fn loss(model: &Udml, batch: &Batch) -> f32 {
-    cross_entropy(&model.predict(batch).unwrap(), &batch.labels).unwrap().to_scalar().unwrap()
+    cross_entropy(&predict(model, batch), batch.targets().values()).unwrap().to_scalar().unwrap()
 }
 
 #[test]
 fn the_published_network_has_the_published_size() -> Result<()> {
     let schema = schema_of([1, 257, 188], [3, 1, 224, 224], 6);
-    let model = Udml::builder(schema.clone()).config(UdmlConfig::audio_visual()).build()?;
+    let model = Udml::new(UdmlConfig::audio_visual(), &Setup::new(&schema))?;
     assert_eq!(model.parameters().count(|_| true), 23_670_792);
     let map = published_names(&schema.modalities);
     for (published, shape) in [
@@ -85,9 +89,9 @@ fn training_lowers_the_loss_and_a_saved_model_predicts_the_same() -> Result<()> 
     let file = folder.path().join("model.safetensors");
     model.parameters().save(&file, |_| true)?;
     let loaded = self::model(9);
-    assert_ne!(bits(&loaded.predict(&batch)?), bits(&model.predict(&batch)?));
+    assert_ne!(bits(&predict(&loaded, &batch)), bits(&predict(&model, &batch)));
     loaded.parameters().load(&file)?;
-    let (ours, theirs) = (model.output(&batch)?, loaded.output(&batch)?);
+    let (ours, theirs) = (model.deployed().output(batch.inputs())?, loaded.deployed().output(batch.inputs())?);
     assert_eq!((bits(&ours.logits), bits(&ours.weights)), (bits(&theirs.logits), bits(&theirs.weights)));
     Ok(())
 }
@@ -95,7 +99,7 @@ fn training_lowers_the_loss_and_a_saved_model_predicts_the_same() -> Result<()> 
 /// The biases are an option that moves no other parameter.
 #[test]
 fn biases_change_no_other_start() -> Result<()> {
-    let without = Udml::builder(schema()).config(UdmlConfig { feature_bias: false, ..config() }).seed(1).build()?;
+    let without = Udml::new(UdmlConfig { feature_bias: false, ..config() }, &Setup::new(&schema()).seed(1))?;
     let with = model(1).parameters().snapshot()?;
     let added: Vec<&String> = with.keys().filter(|name| without.parameters().get(name).is_none()).collect();
     let heads = ["audio.log_var", "audio.mean", "visual.log_var", "visual.mean"];
@@ -109,10 +113,10 @@ fn biases_change_no_other_start() -> Result<()> {
 #[test]
 fn what_an_absent_sensor_holds_changes_no_bit() -> Result<()> {
     let (model, clean) = (trained(), batch());
-    let absent = |row: usize, m: usize| !clean.presence.subsets()[row].contains(m);
-    let expected = bits(&model.predict(&clean)?);
+    let absent = |row: usize, m: usize| !clean.presence().subsets()[row].contains(m);
+    let expected = bits(&predict(&model, &clean));
     for value in [f32::NAN, 1e30, -3.0] {
-        assert_eq!(bits(&model.predict(&spoilt(&clean, value, absent))?), expected, "{value}");
+        assert_eq!(bits(&predict(&model, &spoilt(&clean, value, absent))), expected, "{value}");
     }
     Ok(())
 }
@@ -122,14 +126,17 @@ fn an_encoder_runs_once_and_only_if_its_sensor_is_there() -> Result<()> {
     let complete: Vec<usize> = (0..SAMPLES).filter(|i| i % 3 != 2).collect();
     let (model, batch) = (trained(), dataset().batch(&complete, &Device::Cpu)?);
     let subsets: Vec<Subset> = Subset::all_non_empty(2).collect();
-    let together = model.predict_combinations(&batch, &subsets)?;
-    assert_eq!((together.logits.dims(), together.encoder_passes), (&[3, complete.len(), CLASSES][..], 2));
+    let model = model.deployed();
+    let together = model.predict_combinations(batch.inputs(), &subsets)?;
+    assert_eq!((together.dims(), model.encode(batch.inputs())?.encoder_passes), (&[3, complete.len(), CLASSES][..], 2));
     for (m, &subset) in subsets.iter().take(2).enumerate() {
-        let mut alive = batch.with_presence(Presence::uniform(subset, complete.len()))?;
-        alive.inputs[1 - m] = None;
-        let alone = model.predict_combinations(&alive, &[subset])?;
-        assert_eq!(alone.encoder_passes, 1);
-        let difference = (alone.logits.get(0)? - together.logits.get(m)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+        let mut readings = tensors(batch.inputs());
+        readings[1 - m] = None;
+        let presence = Presence::uniform(subset, complete.len());
+        let alive = Inputs::new(batch.inputs().modalities(), readings, presence, batch.ids().to_vec())?;
+        assert_eq!(model.encode(&alive)?.encoder_passes, 1);
+        let difference =
+            (model.predict_combinations(&alive, &[subset])?.get(0)? - together.get(m)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
         assert!(difference < 1e-4, "{difference}");
     }
     Ok(())

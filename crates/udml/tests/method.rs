@@ -1,21 +1,20 @@
 //! The method on a small synthetic task: three sensors that each show the class.
 
 use candle_core::{DType, Device, Tensor};
-use mm_core::data::{Batch, Dataset, InputSpec, Schema, TableDataset, Target};
+use mm_core::data::{Batch, InputSpec, Schema, Source, TableDataset, Target};
 use mm_core::missing::MissingPattern;
-use mm_core::nn::Parameters;
-use mm_core::predict::Predictor;
-use mm_core::train::{CheckpointConfig, Method, Progress, Step, TrainConfig, fit};
-use mm_core::{Error, Modalities, Presence, Result, Subset, rng};
-use mm_testing::{parameter_bits, patterns};
+use mm_core::recipe::{Recipe, Setup};
+use mm_core::train::{CheckpointConfig, Method, Step, TrainConfig};
+use mm_core::{Error, Modalities, Model, Presence, Result, Subset, rng};
+use mm_testing::{fit, parameter_bits, patterns, with_presence, with_values};
 use udml::*;
 
 const CLASSES: usize = 3;
 const WIDTHS: [usize; 3] = [8, 12, 6];
 
 fn schema() -> Schema {
-    let names = (0..CLASSES).map(|c| c.to_string()).collect();
-    Schema::new(Modalities::new(["a", "b", "c"]).unwrap(), WIDTHS.map(InputSpec::vector).to_vec(), Target::Classes(names)).unwrap()
+    let names = (0..CLASSES).map(|c| c.to_string());
+    Schema::new(Modalities::new(["a", "b", "c"]).unwrap(), WIDTHS.map(InputSpec::vector).to_vec(), Target::of_classes(names)).unwrap()
 }
 
 /// Every fifth sample lacks sensor `c`.
@@ -26,15 +25,15 @@ fn dataset(samples: usize) -> TableDataset {
 
 fn small() -> UdmlConfig {
     let mut config = UdmlConfig { estimator_width: 32, ..UdmlConfig::default() };
-    config.network.encoder = Some(mm_core::encoder::EncoderConfig::Mlp { widths: vec![24, 16] });
+    config.network.encoder = Some(mm_core::encoder::EncoderConfig::mlp([24, 16]));
     config
 }
 
 fn trained(config: UdmlConfig, epochs: usize) -> Udml {
     let data = dataset(240);
-    let mut model = Udml::builder(schema()).config(config).seed(1).build().unwrap();
+    let mut model = Udml::new(config, &Setup::new(&schema()).seed(1)).unwrap();
     let train: Vec<usize> = (0..180).collect();
-    fit(&mut model, &data, &train, &[], &train_config(epochs), None, &Progress::hidden()).unwrap();
+    fit(&mut model, &data, &train, &[], &train_config(epochs), None).unwrap();
     model
 }
 
@@ -47,30 +46,23 @@ fn held_out() -> Batch {
 }
 
 fn accuracy(model: &Udml, batch: &Batch) -> f64 {
-    let predicted = model.predict(batch).unwrap().argmax(1).unwrap().to_vec1::<u32>().unwrap();
-    let labels = batch.labels.to_vec1::<u32>().unwrap();
+    let predicted = model.deployed().predict(batch.inputs()).unwrap().prediction.argmax(1).unwrap().to_vec1::<u32>().unwrap();
+    let labels = batch.targets().values().to_vec1::<u32>().unwrap();
     predicted.iter().zip(&labels).filter(|(p, l)| p == l).count() as f64 / labels.len() as f64
-}
-
-/// The batch with another tensor for one modality.
-fn with_input(batch: &Batch, m: usize, input: Tensor) -> Batch {
-    let mut changed = batch.clone();
-    changed.inputs[m] = Some(input);
-    changed
 }
 
 #[test]
 fn learns_and_trusts_the_noisy_sensor_less() -> Result<()> {
     let (model, clean) = (trained(small(), 30), held_out());
     assert!(accuracy(&model, &clean) > 0.95);
-    let full: Vec<usize> = (0..clean.len()).filter(|i| clean.presence.subsets()[*i].len() == 3).collect();
+    let full: Vec<usize> = (0..clean.len()).filter(|i| clean.presence().subsets()[*i].len() == 3).collect();
     for m in 0..3 {
-        let input = clean.inputs[m].as_ref().unwrap();
+        let input = &clean.inputs().at(m).unwrap().values;
         let noise = rng::standard_normal(&mut rng::stream(2, "test", &[]), input.elem_count());
-        let noisy = with_input(&clean, m, (input + (Tensor::from_vec(noise, input.shape(), &Device::Cpu)? * 3.0)?)?);
-        let dead = with_input(&clean, m, input.zeros_like()?);
+        let noisy = with_values(&clean, m, (input + (Tensor::from_vec(noise, input.shape(), &Device::Cpu)? * 3.0)?)?);
+        let dead = with_values(&clean, m, input.zeros_like()?);
         let mean = |batch: &Batch, pick: fn(&SensorTrust) -> f32| -> Result<f32> {
-            let trust = model.trust(batch)?;
+            let trust = model.deployed().trust(batch.inputs())?.unwrap();
             Ok(full.iter().map(|&i| pick(&trust[i][m])).sum::<f32>() / full.len() as f32)
         };
         let (before, after, without) = (mean(&clean, |t| t.weight)?, mean(&noisy, |t| t.weight)?, mean(&dead, |t| t.weight)?);
@@ -97,13 +89,13 @@ fn the_published_form_trains() -> Result<()> {
 #[test]
 fn output_is_consistent() -> Result<()> {
     let (model, batch) = (trained(small(), 4), held_out());
-    let output = model.output(&batch)?;
-    assert_eq!(output.logits.to_vec2::<f32>()?, model.predict(&batch)?.to_vec2::<f32>()?);
+    let output = model.deployed().output(batch.inputs())?;
+    assert_eq!(output.logits.to_vec2::<f32>()?, model.deployed().predict(batch.inputs())?.prediction.to_vec2::<f32>()?);
     let (weights, levels) = (output.weights.to_vec2::<f32>()?, output.levels.to_vec2::<f32>()?);
-    for (i, subset) in batch.presence.subsets().iter().enumerate() {
+    for (i, subset) in batch.presence().subsets().iter().enumerate() {
         assert!((weights[i].iter().sum::<f32>() - subset.len() as f32).abs() < 1e-5);
         assert!((0..3).all(|m| (weights[i][m] > 0.0) == subset.contains(m) && (levels[i][m] > 0.0) == subset.contains(m)));
-        let trust = &model.trust(&batch)?[i];
+        let trust = &model.deployed().trust(batch.inputs())?.unwrap()[i];
         assert_eq!(trust.iter().map(|t| t.modality.as_str()).collect::<Vec<_>>(), ["a", "b", "c"][..subset.len()]);
     }
     // Head identity: Σ_m out_m - (M - 1) b = out.
@@ -120,13 +112,13 @@ fn combinations_from_one_run_equal_predictions_of_each() -> Result<()> {
         let rows: Vec<usize> = (0..60).filter(|i| i % 5 != 4).collect();
         let batch = dataset(60).batch(&rows, &Device::Cpu)?;
         let subsets: Vec<Subset> = Subset::all_non_empty(3).collect();
-        let all = model.predict_combinations(&batch, &subsets)?;
-        assert_eq!(all.logits.dims(), [7, rows.len(), CLASSES]);
+        let all = model.deployed().predict_combinations(batch.inputs(), &subsets)?;
+        assert_eq!(all.dims(), [7, rows.len(), CLASSES]);
         for (i, &subset) in subsets.iter().enumerate() {
-            let alone = model.predict(&batch.with_presence(Presence::uniform(subset, rows.len()))?)?;
-            assert!((all.logits.get(i)? - alone)?.abs()?.max_all()?.to_scalar::<f32>()? < 1e-4, "{subset:?}");
+            let alone = model.deployed().predict(&batch.inputs().with_presence(Presence::uniform(subset, rows.len()))?)?.prediction;
+            assert!((all.get(i)? - alone)?.abs()?.max_all()?.to_scalar::<f32>()? < 1e-4, "{subset:?}");
         }
-        assert!(model.predict_combinations(&batch, &[]).is_err());
+        assert!(model.deployed().predict_combinations(batch.inputs(), &[]).is_err());
     }
     Ok(())
 }
@@ -135,21 +127,21 @@ fn combinations_from_one_run_equal_predictions_of_each() -> Result<()> {
 fn what_an_absent_modality_holds_changes_nothing() -> Result<()> {
     for config in [small(), UdmlConfig { estimator_input: EstimatorInput::Feature, ..small() }] {
         let model = trained(config.clone(), 3);
-        let batch = held_out().with_presence(Presence::uniform(Subset::from_indices([0, 2])?, 60).intersection(&held_out().presence)?)?;
-        let input = batch.inputs[1].as_ref().unwrap();
+        let batch = with_presence(&held_out(), Presence::uniform(Subset::from_indices([0, 2])?, 60).intersection(held_out().presence())?);
+        let input = &batch.inputs().at(1).unwrap().values;
         let noise = Tensor::from_vec(rng::standard_normal(&mut rng::stream(3, "n", &[]), input.elem_count()), input.shape(), &Device::Cpu)?;
         let contents = [input.zeros_like()?, (noise * 100.0)?, Tensor::full(f32::NAN, input.shape(), &Device::Cpu)?];
         let bits = |t: &Tensor| -> Result<Vec<u32>> { Ok(t.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f32::to_bits).collect()) };
-        let expected = model.output(&batch)?;
+        let expected = model.deployed().output(batch.inputs())?;
         let step = Step { seed: 1, epoch: 5, epochs: 6, step: 0, steps: 1 };
         let mut losses = Vec::new();
         for content in contents {
-            let changed = with_input(&batch, 1, content);
-            let output = model.output(&changed)?;
+            let changed = with_values(&batch, 1, content);
+            let output = model.deployed().output(changed.inputs())?;
             assert_eq!(bits(&output.logits)?, bits(&expected.logits)?);
             assert_eq!(bits(&output.weights)?, bits(&expected.weights)?);
             // Training too.
-            let mut fresh = Udml::builder(schema()).config(config.clone()).build()?;
+            let mut fresh = Udml::new(config.clone(), &Setup::new(&schema()))?;
             losses.push(fresh.loss(&changed, &step)?.total()?.to_scalar::<f32>()?.to_bits());
         }
         assert!(f32::from_bits(losses[0]).is_finite() && losses.iter().all(|l| *l == losses[0]));
@@ -160,11 +152,11 @@ fn what_an_absent_modality_holds_changes_nothing() -> Result<()> {
 #[test]
 fn same_seed_same_bytes() {
     let (a, b) = (trained(small(), 3), trained(small(), 3));
-    assert_eq!(parameter_bits(a.parameters()), parameter_bits(b.parameters()));
-    let other = Udml::builder(schema()).config(small()).seed(2).build().unwrap();
+    assert_eq!(parameter_bits(&a.parameters()), parameter_bits(&b.parameters()));
+    let other = Udml::new(small(), &Setup::new(&schema()).seed(2)).unwrap();
     assert_ne!(
-        parameter_bits(other.parameters()),
-        parameter_bits(Udml::builder(schema()).config(small()).seed(1).build().unwrap().parameters())
+        parameter_bits(&other.parameters()),
+        parameter_bits(&Udml::new(small(), &Setup::new(&schema()).seed(1)).unwrap().parameters())
     );
 }
 
@@ -173,19 +165,19 @@ fn a_resumed_run_is_the_uninterrupted_one() -> Result<()> {
     let data = dataset(120);
     let rows: Vec<usize> = (0..120).collect();
     for config in [small(), UdmlConfig { dependence: DependenceForm::LoneModality, dependence_momentum: 0.0, ..small() }] {
-        let build = || Udml::builder(schema()).config(config.clone()).seed(1).build();
+        let build = || Udml::new(config.clone(), &Setup::new(&schema()).seed(1));
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = CheckpointConfig { folder: folder.path().into(), every_seconds: 0.0, fingerprint: "test".into() };
         let mut whole = build()?;
-        fit(&mut whole, &data, &rows, &[], &train_config(6), None, &Progress::hidden())?;
+        fit(&mut whole, &data, &rows, &[], &train_config(6), None)?;
         // A run that is stopped in its fourth epoch leaves the checkpoint of the third.
         let mut first = Interrupted { model: build()?, epoch: 3 };
-        let stopped = fit(&mut first, &data, &rows, &[], &train_config(6), Some(&checkpoints), &Progress::hidden());
+        let stopped = fit(&mut first, &data, &rows, &[], &train_config(6), Some(&checkpoints));
         assert!(stopped.is_err());
         let mut second = build()?;
-        let outcome = fit(&mut second, &data, &rows, &[], &train_config(6), Some(&checkpoints), &Progress::hidden())?;
+        let outcome = fit(&mut second, &data, &rows, &[], &train_config(6), Some(&checkpoints))?;
         assert_eq!(outcome.history.len(), 6);
-        assert_eq!(parameter_bits(second.parameters()), parameter_bits(whole.parameters()));
+        assert_eq!(parameter_bits(&second.parameters()), parameter_bits(&whole.parameters()));
     }
     Ok(())
 }
@@ -196,15 +188,6 @@ struct Interrupted {
     epoch: usize,
 }
 
-impl Predictor for Interrupted {
-    fn predict(&self, batch: &Batch) -> Result<Tensor> {
-        self.model.predict(batch)
-    }
-    fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<mm_core::predict::Predictions> {
-        self.model.predict_combinations(batch, subsets)
-    }
-}
-
 impl Method for Interrupted {
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<mm_core::train::Losses> {
         if step.epoch == self.epoch {
@@ -212,8 +195,12 @@ impl Method for Interrupted {
         }
         self.model.loss(batch, step)
     }
-    fn parameters(&self) -> &Parameters {
-        self.model.parameters()
+    fn model(&self) -> &dyn Model {
+        self.model.model()
+    }
+
+    fn into_model(self: Box<Self>) -> Box<dyn Model> {
+        unreachable!("the run is interrupted")
     }
 }
 
@@ -222,12 +209,15 @@ fn the_deployed_file_holds_everything_prediction_needs() -> Result<()> {
     let model = trained(small(), 3);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    model.parameters().save(&path, |name| model.is_deployed(name))?;
-    let loaded = Udml::builder(schema()).config(small()).seed(77).build()?;
+    model.parameters().save(&path, |_| true)?;
+    let loaded = Udml::new(small(), &Setup::new(&schema()).seed(77))?;
     loaded.parameters().load(&path)?;
     let batch = held_out();
-    assert_eq!(loaded.predict(&batch)?.to_vec2::<f32>()?, model.predict(&batch)?.to_vec2::<f32>()?);
-    assert_eq!(loaded.dependence()?.to_vec1::<f32>()?, model.dependence()?.to_vec1::<f32>()?);
+    assert_eq!(
+        loaded.deployed().predict(batch.inputs())?.prediction.to_vec2::<f32>()?,
+        model.deployed().predict(batch.inputs())?.prediction.to_vec2::<f32>()?
+    );
+    assert_eq!(loaded.deployed().dependence()?.to_vec1::<f32>()?, model.deployed().dependence()?.to_vec1::<f32>()?);
 
     let names = model.parameters().names();
     let mut expected = vec!["dependence.running_mean".to_string(), "head.bias".into(), "head.weight".into()];
@@ -248,14 +238,14 @@ fn the_deployed_file_holds_everything_prediction_needs() -> Result<()> {
     }
     expected.sort();
     assert_eq!(names, expected);
-    let fixed = Udml::builder(schema()).config(UdmlConfig { weights: WeightForm::Static, ..small() }).build()?;
+    let fixed = Udml::new(UdmlConfig { weights: WeightForm::Static, ..small() }, &Setup::new(&schema()))?;
     assert!(fixed.parameters().names().iter().all(|n| !n.starts_with("estimators") && !n.starts_with("noise_encoders")));
     Ok(())
 }
 
 /// Gradients of one loss term: which parameters it reaches.
 fn reached(config: UdmlConfig, term: &str) -> Vec<String> {
-    let mut model = Udml::builder(schema()).config(config).build().unwrap();
+    let mut model = Udml::new(config, &Setup::new(&schema())).unwrap();
     let batch = dataset(60).batch(&(0..60).collect::<Vec<_>>(), &Device::Cpu).unwrap();
     let losses = model.loss(&batch, &Step { seed: 1, epoch: 5, epochs: 6, step: 0, steps: 1 }).unwrap();
     let value = losses.terms().find(|(name, _)| *name == term).unwrap().1.clone();
@@ -289,7 +279,7 @@ fn gradients_go_where_they_should() {
 fn the_static_phase_does_not_look_at_the_noise() -> Result<()> {
     let batch = dataset(60).batch(&(0..60).collect::<Vec<_>>(), &Device::Cpu)?;
     let task = |share: f64, estimator: f32| -> Result<f32> {
-        let mut model = Udml::builder(schema()).config(UdmlConfig { static_share: share, ..small() }).build()?;
+        let mut model = Udml::new(UdmlConfig { static_share: share, ..small() }, &Setup::new(&schema()))?;
         for (name, var) in model.parameters().variables() {
             if name.starts_with("estimators.a.1.bias") {
                 var.set(&Tensor::full(estimator, 1, &Device::Cpu)?)?;
@@ -331,7 +321,7 @@ fn settings_are_read_and_checked() {
     let rates = [("a".to_string(), 0.1), ("c".to_string(), 0.3)].into();
     assert_eq!((config.weights, config.missing), (WeightForm::Static, MissingPattern::Rates(rates)));
     assert!(read(r#"{"lambda": 1}"#).is_err());
-    let field = |config: UdmlConfig| match Udml::builder(schema()).config(config).build() {
+    let field = |config: UdmlConfig| match Udml::new(config, &Setup::new(&schema())) {
         Err(Error::Config { field, .. }) => field,
         _ => panic!("accepted"),
     };

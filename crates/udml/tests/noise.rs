@@ -1,25 +1,29 @@
 //! Injected noise: keyed, of the stated strength and shares, and never where there is none.
 
-use candle_core::{DType, Device, Tensor};
-use mm_core::data::Batch;
-use mm_core::{Presence, Subset, rng};
+use candle_core::{Device, Tensor};
+use mm_core::data::Inputs;
+use mm_core::{Modalities, Presence, Subset, rng};
 use udml::{NoiseConfig, NoiseFamily, inject_noise};
 
 const SAMPLES: usize = 3000;
 const WIDTH: usize = 20;
 
-fn batch() -> Batch {
+fn inputs() -> Inputs {
     let table = |m: u64| {
         let mut values = rng::standard_normal(&mut rng::stream(1, "values", &[m]), SAMPLES * WIDTH);
         values[0] = -0.0;
         Some(Tensor::from_vec(values, (SAMPLES, WIDTH), &Device::Cpu).unwrap())
     };
-    let labels = Tensor::zeros(SAMPLES, DType::U32, &Device::Cpu).unwrap();
-    Batch::new(vec![table(0), table(1)], Presence::uniform(Subset::full(2), SAMPLES), labels, (0..SAMPLES as u64).collect()).unwrap()
+    of_two(vec![table(0), table(1)], (0..SAMPLES as u64).collect())
 }
 
-fn rows(batch: &Batch, m: usize) -> Vec<Vec<f32>> {
-    batch.inputs[m].as_ref().unwrap().to_vec2().unwrap()
+fn of_two(readings: Vec<Option<Tensor>>, ids: Vec<u64>) -> Inputs {
+    let presence = Presence::uniform(Subset::full(2), ids.len());
+    Inputs::new(&Modalities::new(["a", "b"]).unwrap(), readings, presence, ids).unwrap()
+}
+
+fn rows(inputs: &Inputs, m: usize) -> Vec<Vec<f32>> {
+    inputs.at(m).unwrap().values.to_vec2().unwrap()
 }
 
 fn bits(rows: &[Vec<f32>]) -> Vec<Vec<u32>> {
@@ -28,28 +32,28 @@ fn bits(rows: &[Vec<f32>]) -> Vec<Vec<u32>> {
 
 #[test]
 fn clean_readings_are_the_same_bits() {
-    let (clean, noisy) = (batch(), inject_noise(&batch(), &NoiseConfig::default(), 3, 2).unwrap());
+    let (clean, noisy) = (inputs(), inject_noise(&inputs(), &NoiseConfig::default(), 3, 2).unwrap());
     let levels = noisy.levels.to_vec2::<f32>().unwrap();
     for m in 0..2 {
-        let (before, after) = (bits(&rows(&clean, m)), bits(&rows(&noisy.batch, m)));
+        let (before, after) = (bits(&rows(&clean, m)), bits(&rows(&noisy.inputs, m)));
         for (i, level) in levels.iter().enumerate() {
             assert_eq!(level[m] == 1.0, before[i] == after[i], "sample {i}, level {}", level[m]);
         }
     }
     let none = inject_noise(&clean, &NoiseConfig::clean(), 3, 2).unwrap();
-    assert_eq!(bits(&rows(&none.batch, 0)), bits(&rows(&clean, 0)));
+    assert_eq!(bits(&rows(&none.inputs, 0)), bits(&rows(&clean, 0)));
     assert_eq!(none.levels.to_vec2::<f32>().unwrap(), vec![vec![1.0; 2]; SAMPLES]);
 }
 
 #[test]
 fn the_level_is_the_strength() {
     let config = NoiseConfig::default();
-    let (clean, noisy) = (batch(), inject_noise(&batch(), &config, 3, 2).unwrap());
+    let (clean, noisy) = (inputs(), inject_noise(&inputs(), &config, 3, 2).unwrap());
     let levels = noisy.levels.to_vec2::<f32>().unwrap();
     let (mut squares, mut count) = (0.0, 0.0);
     let mut kinds = [0; 3];
     for m in 0..2 {
-        for ((before, after), level) in rows(&clean, m).iter().zip(rows(&noisy.batch, m)).zip(&levels) {
+        for ((before, after), level) in rows(&clean, m).iter().zip(rows(&noisy.inputs, m)).zip(&levels) {
             match level[m] {
                 1.0 => {}
                 11.0 => {
@@ -81,17 +85,14 @@ fn the_level_is_the_strength() {
 #[test]
 fn noise_is_keyed_by_seed_epoch_sample_and_modality() {
     let config = NoiseConfig { clean_samples: 0.0, clean_modalities: 0.0, families: vec![NoiseFamily::Gaussian], ..NoiseConfig::default() };
-    let noise = |seed: u64, epoch: u64| rows(&inject_noise(&batch(), &config, seed, epoch).unwrap().batch, 0);
+    let noise = |seed: u64, epoch: u64| rows(&inject_noise(&inputs(), &config, seed, epoch).unwrap().inputs, 0);
     assert_eq!(noise(3, 2), noise(3, 2));
     assert_ne!(noise(3, 2), noise(4, 2));
     assert_ne!(noise(3, 2), noise(3, 1));
     // The same sample in another batch; the same values in another modality.
-    let full = batch();
     let index = Tensor::new(&[70u32, 5], &Device::Cpu).unwrap();
-    let select = |t: &Tensor| t.index_select(&index, 0).unwrap();
-    let first = full.inputs[0].as_ref().map(select);
-    let two = Batch::new(vec![first.clone(), first], Presence::uniform(Subset::full(2), 2), select(&full.labels), vec![70, 5]).unwrap();
-    let two = inject_noise(&two, &config, 3, 2).unwrap().batch;
+    let first = inputs().at(0).map(|reading| reading.values.index_select(&index, 0).unwrap());
+    let two = inject_noise(&of_two(vec![first.clone(), first], vec![70, 5]), &config, 3, 2).unwrap().inputs;
     assert_eq!(rows(&two, 0)[0], noise(3, 2)[70]);
     assert_eq!(rows(&two, 0)[1], noise(3, 2)[5]);
     assert_ne!(rows(&two, 0)[0], rows(&two, 1)[0]);
@@ -100,8 +101,8 @@ fn noise_is_keyed_by_seed_epoch_sample_and_modality() {
 #[test]
 fn what_is_absent_gets_no_noise() {
     let config = NoiseConfig { clean_samples: 0.0, clean_modalities: 0.0, ..NoiseConfig::default() };
-    let first_only = batch().with_presence(Presence::uniform(Subset::single(0), SAMPLES)).unwrap();
+    let first_only = inputs().with_presence(Presence::uniform(Subset::single(0), SAMPLES)).unwrap();
     let noisy = inject_noise(&first_only, &config, 3, 2).unwrap();
-    assert_eq!(bits(&rows(&noisy.batch, 1)), bits(&rows(&first_only, 1)));
+    assert_eq!(bits(&rows(&noisy.inputs, 1)), bits(&rows(&first_only, 1)));
     assert!(noisy.levels.to_vec2::<f32>().unwrap().iter().all(|l| l[0] > 1.0 && l[1] == 1.0));
 }

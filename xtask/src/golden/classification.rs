@@ -3,7 +3,9 @@
 use super::case::{Case, Outputs};
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
-use mm_core::eval::{classification_metrics, spoof_metrics};
+use mm_core::data::TargetValue;
+use mm_core::eval::classification_metrics;
+use mm_core::task::{FaceAntiSpoofing, Task};
 
 /// Binary cross entropy at large logits.
 pub fn bce_with_logits(case: &Case) -> Result<Outputs> {
@@ -36,6 +38,11 @@ pub fn metrics(case: &Case) -> Result<Outputs> {
 /// Presentation-attack error rates.
 pub fn spoof(case: &Case) -> Result<Outputs> {
     let (_, flat, labels) = logits_and_labels(case)?;
-    let m = spoof_metrics(&flat, &labels)?;
-    Ok(Outputs::default().scalar("apcer", m.apcer).scalar("bpcer", m.bpcer).scalar("acer", m.acer))
+    let mut scores = FaceAntiSpoofing::new(["attack", "live"].map(String::from)).scores();
+    for (row, &label) in flat.chunks_exact(2).zip(&labels) {
+        scores.add(row, &TargetValue::Class(label))?;
+    }
+    let m = scores.finish();
+    let scalar = |outputs: Outputs, name: &str| outputs.scalar(name, m.get(name));
+    Ok(["apcer", "bpcer", "acer"].into_iter().fold(Outputs::default(), scalar))
 }

@@ -3,6 +3,7 @@
 use super::case::{Case, Outputs};
 use anyhow::Result;
 use dmrnet::HardLoss;
+use mm_core::loss::cross_entropy_per_sample;
 
 /// KL of diagonal Gaussians to N(0, I).
 pub fn gaussian_kl(case: &Case) -> Result<Outputs> {
@@ -24,6 +25,6 @@ pub fn reparameterize(case: &Case) -> Result<Outputs> {
 pub fn hard_combination_loss(case: &Case) -> Result<Outputs> {
     let mode: HardLoss = case.param("mode")?;
     let logits = case.variable("logits")?;
-    let loss = dmrnet::hard_combination_loss(&logits, &case.labels("labels")?, &case.tensor("hard")?, mode)?;
+    let loss = dmrnet::hard_combination_loss(&cross_entropy_per_sample(&logits, &case.labels("labels")?)?, &case.tensor("hard")?, mode)?;
     Outputs::default().tensor("loss", &loss)?.gradient("logits", &logits, &loss.backward()?)
 }

@@ -2,6 +2,7 @@
 
 use super::case::{Case, Outputs};
 use anyhow::{Result, ensure};
+use mm_core::loss::{cross_entropy_per_sample, entropy_per_sample};
 use mmanet::{Weighting, histogram_distance, margin_aware_distillation, reference_histogram_distance};
 
 /// Margin-aware distillation, both weightings and a zero row.
@@ -12,7 +13,8 @@ pub fn mad(case: &Case) -> Result<Outputs> {
     if let Ok(mask) = case.tensor("student_row_mask") {
         input = input.broadcast_mul(&mask.unsqueeze(1)?)?;
     }
-    let loss = margin_aware_distillation(&input, &case.tensor("teacher")?, &case.tensor("teacher_logits")?, weighting)?;
+    let loss =
+        margin_aware_distillation(&input, &case.tensor("teacher")?, &entropy_per_sample(&case.tensor("teacher_logits")?)?, weighting)?;
     Outputs::default().tensor("loss", &loss)?.gradient("student", &student, &loss.backward()?)
 }
 
@@ -31,6 +33,6 @@ pub fn mar_distance(case: &Case) -> Result<Outputs> {
 /// Cross entropy on weak samples only.
 pub fn weak_combination_loss(case: &Case) -> Result<Outputs> {
     let logits = case.variable("logits")?;
-    let loss = mmanet::weak_combination_loss(&logits, &case.labels("labels")?, &case.tensor("weak")?)?;
+    let loss = mmanet::weak_combination_loss(&cross_entropy_per_sample(&logits, &case.labels("labels")?)?, &case.tensor("weak")?)?;
     Outputs::default().tensor("loss", &loss)?.gradient("logits", &logits, &loss.backward()?)
 }

@@ -3,8 +3,9 @@
 use super::case::{Case, Outputs};
 use super::networks::{filled, import_tensors, import_weights, mode};
 use anyhow::{Result, bail};
-use candle_core::{DType, Device, Tensor};
-use mm_core::data::{Batch, InputKind, InputSpec, Schema, Target};
+use candle_core::{Device, Tensor};
+use mm_core::data::{InputKind, InputSpec, Inputs, Schema, Target};
+use mm_core::recipe::Setup;
 use mm_core::train::Method;
 use mm_core::{Modalities, Presence};
 use mod_distill::{CrossFusion, CrossFusionConfig};
@@ -15,17 +16,16 @@ const AUDIO_VISUAL: [&str; 2] = ["audio", "visual"];
 /// Order in which the published trunk for patches concatenates.
 const PATCHES: [&str; 2] = ["hsi", "lidar"];
 
-/// Schema and complete batch of the inputs of these names, for as many classes as the case says.
-fn data(case: &Case, names: [&str; 2]) -> Result<(Schema, Batch)> {
+/// Schema and complete samples of the inputs of these names, for as many classes as the case says.
+fn data(case: &Case, names: [&str; 2]) -> Result<(Schema, Inputs)> {
     let inputs = names.map(|name| case.tensor(name)).into_iter().collect::<Result<Vec<Tensor>>>()?;
-    let classes = (0..case.param::<usize>("classes")?).map(|class| class.to_string()).collect();
+    let classes = (0..case.param::<usize>("classes")?).map(|class| class.to_string());
     let specs = inputs.iter().map(spec).collect::<Result<_>>()?;
-    let schema = Schema::new(Modalities::new(names)?, specs, Target::Classes(classes))?;
+    let schema = Schema::new(Modalities::new(names)?, specs, Target::of_classes(classes))?;
     let samples = inputs[0].dim(0)?;
     let presence = Presence::uniform(schema.modalities.full(), samples);
-    let labels = Tensor::zeros(samples, DType::U32, &Device::Cpu)?;
-    let batch = Batch::new(inputs.into_iter().map(Some).collect(), presence, labels, (0..samples as u64).collect())?;
-    Ok((schema, batch))
+    let inputs = Inputs::new(&schema.modalities, inputs.into_iter().map(Some), presence, (0..samples as u64).collect())?;
+    Ok((schema, inputs))
 }
 
 /// A picture or a film, by the rank of its batch.
@@ -39,13 +39,13 @@ fn spec(input: &Tensor) -> Result<InputSpec> {
 
 /// Fused and unimodal logits, noise levels and weights, with the dependence that the case gives.
 pub fn udml(case: &Case) -> Result<Outputs> {
-    let (schema, batch) = data(case, AUDIO_VISUAL)?;
-    let model = Udml::builder(schema.clone()).config(UdmlConfig::audio_visual()).build()?;
+    let (schema, inputs) = data(case, AUDIO_VISUAL)?;
+    let model = Udml::new(UdmlConfig::audio_visual(), &Setup::new(&schema))?;
     let mut tensors = filled(case)?;
     tensors.insert("dependence.running_mean".into(), Tensor::new(case.param::<Vec<f32>>("dependence")?, &Device::Cpu)?);
-    import_tensors(case, model.parameters(), &tensors, &udml::published_names(&schema.modalities))?;
+    import_tensors(case, &model.parameters(), &tensors, &udml::published_names(&schema.modalities))?;
 
-    let output = model.output(&batch)?;
+    let output = model.deployed().output(&inputs)?;
     let mut outputs = Outputs::default().tensor("logits", &output.logits)?;
     for (m, name) in AUDIO_VISUAL.into_iter().enumerate() {
         outputs = outputs
@@ -58,9 +58,9 @@ pub fn udml(case: &Case) -> Result<Outputs> {
 
 /// The fused feature and the logits of the cross-fusion network.
 pub fn cross_fusion(case: &Case) -> Result<Outputs> {
-    let (schema, batch) = data(case, PATCHES)?;
-    let model = CrossFusion::new(CrossFusionConfig::default(), &schema, 0, &Device::Cpu)?;
-    import_weights(case, model.parameters(), &mod_distill::published_names(&schema.modalities))?;
-    let fused = model.forward(&batch, &batch.presence, mode(case)?)?;
-    Outputs::default().tensor("logits", &fused.logits)?.tensor("feature", &fused.feature)
+    let (schema, inputs) = data(case, PATCHES)?;
+    let model = CrossFusion::new(CrossFusionConfig::default(), &Setup::new(&schema).seed(0))?;
+    import_weights(case, &Method::parameters(&model), &mod_distill::published_names(&schema.modalities))?;
+    let fused = model.forward(&inputs, inputs.presence(), mode(case)?)?;
+    Outputs::default().tensor("logits", &fused.prediction)?.tensor("feature", fused.feature()?)
 }

@@ -6,16 +6,16 @@ use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, V
 use dmrnet::{Dmrnet, DmrnetConfig};
 use mm_baselines::{Fusion, FusionConfig};
 use mm_bench::peak_memory_bytes;
-use mm_core::data::{Batch, InputKind, InputSpec, Schema, Target};
+use mm_core::data::{Batch, InputKind, InputSpec, Inputs, Schema, Target, Targets};
 use mm_core::encoder::{ResNet, ResNetConfig};
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
 use mm_core::nn::{Conv2d, Conv2dConfig, Mode, Parameters};
 use mm_core::optim::{Optimizer, OptimizerConfig};
-use mm_core::predict::Predictor;
+use mm_core::recipe::{Recipe, Setup};
 use mm_core::rng;
 use mm_core::train::{Method, Step};
 use mm_core::weights::{NameMap, from_pretrained};
-use mm_core::{Modalities, Presence, Subset};
+use mm_core::{Modalities, Model, Presence, Subset};
 use mmanet::{Mmanet, MmanetConfig};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -112,15 +112,15 @@ fn prepare(work: &Work) -> Result<Once> {
         Work::TrainStep { method, batch, size, sensors } => train_step(method, *batch, *size, *sensors),
         Work::Evaluate { batch, size, sensors } => {
             let (schema, batch) = cameras(*batch, *size, *sensors)?;
-            let model = Mmanet::builder(schema).config(MmanetConfig::face_anti_spoofing()).build()?;
+            let model = MmanetConfig::face_anti_spoofing().model(&Setup::new(&schema))?;
             let subsets: Vec<Subset> = Subset::all_non_empty(*sensors).collect();
-            Ok(Box::new(move || nothing_kept(model.predict_combinations(&batch, &subsets))))
+            Ok(Box::new(move || nothing_kept(model.visit_combinations(batch.inputs(), &subsets, &|_, _| Ok(())))))
         }
         Work::Single { size, sensors } => {
             let (schema, batch) = cameras(1, *size, *sensors)?;
-            let model = Mmanet::builder(schema).config(MmanetConfig::face_anti_spoofing()).build()?;
-            let batch = batch.with_presence(Presence::uniform(Subset::single(0), 1))?;
-            Ok(Box::new(move || nothing_kept(model.predict(&batch))))
+            let model = MmanetConfig::face_anti_spoofing().model(&Setup::new(&schema))?;
+            let inputs = batch.inputs().with_presence(Presence::uniform(Subset::single(0), 1))?;
+            Ok(Box::new(move || nothing_kept(model.predict(&inputs))))
         }
         Work::PredictOnce { weights } => {
             let parameters = Parameters::for_loading(&Device::Cpu);
@@ -173,7 +173,7 @@ fn train_step(method: &str, batch: usize, size: usize, sensors: usize) -> Result
     let mut model: Box<dyn Method> = match method {
         "dropout" => {
             let config = FusionConfig { network: NetworkConfig::shared_resnet18(), ..FusionConfig::modality_dropout() };
-            Box::new(Fusion::new(config, &schema, 0, &Device::Cpu)?)
+            Box::new(Fusion::new(config, &Setup::new(&schema).seed(0))?)
         }
         "mmanet" => {
             let config = MmanetConfig {
@@ -184,16 +184,17 @@ fn train_step(method: &str, batch: usize, size: usize, sensors: usize) -> Result
                 ..MmanetConfig::face_anti_spoofing()
             };
             let teacher = FusionNetwork::new(&config.network, &schema, Parameters::new(1, &Device::Cpu).builder())?;
-            Box::new(Mmanet::builder(schema).config(config).build_with_teacher(teacher)?)
+            Box::new(Mmanet::new(config, &Setup::new(&schema), teacher)?)
         }
         "dmrnet" => {
             let config = DmrnetConfig { hard_combinations: Some(by_hand), warm_up_epochs: 0, ..DmrnetConfig::face_anti_spoofing() };
-            Box::new(Dmrnet::builder(schema).config(config).build()?)
+            Box::new(Dmrnet::new(config, &Setup::new(&schema))?)
         }
         unknown => bail!("no image network of {unknown}"),
     };
     let sgd = OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 };
     let mut optimizer = Optimizer::new(sgd)?;
+    let parameters = model.parameters();
     let mut step = 0;
     Ok(Box::new(move || {
         let at = Step { seed: 0, epoch: 1, epochs: 2, step, steps: 1000 };
@@ -201,7 +202,7 @@ fn train_step(method: &str, batch: usize, size: usize, sensors: usize) -> Result
         let before = allocated_bytes();
         let loss = model.loss(&batch, &at)?.total()?;
         let kept = allocated_bytes().saturating_sub(before);
-        optimizer.step(model.parameters(), &loss.backward()?, 1e-3)?;
+        optimizer.step(&parameters, &loss.backward()?, 1e-3)?;
         Ok(Some(kept))
     }))
 }
@@ -211,11 +212,12 @@ fn cameras(batch: usize, size: usize, sensors: usize) -> Result<(Schema, Batch)>
     let known = ["rgb", "depth", "ir"];
     let names: Vec<String> = (0..sensors).map(|m| known.get(m).map_or_else(|| format!("sensor{m}"), ToString::to_string)).collect();
     let inputs = vec![InputSpec::new(InputKind::Image, [3, size, size]); sensors];
-    let schema = Schema::new(Modalities::new(names)?, inputs, Target::Classes(vec!["attack".into(), "live".into()]))?;
+    let schema = Schema::new(Modalities::new(names)?, inputs, Target::of_classes(["attack", "live"]))?;
     let images = (0..sensors).map(|m| Ok(Some(normal(&format!("camera {m}"), &[batch, 3, size, size])?)));
     let labels = Tensor::from_vec((0..batch as u32).map(|i| i % 2).collect(), batch, &Device::Cpu)?;
     let presence = Presence::uniform(schema.modalities.full(), batch);
-    let batch = Batch::new(images.collect::<Result<_>>()?, presence, labels, (0..batch as u64).collect())?;
+    let inputs = Inputs::new(&schema.modalities, images.collect::<Result<Vec<_>>>()?, presence, (0..batch as u64).collect())?;
+    let batch = Batch::new(inputs, Targets::new(labels))?;
     Ok((schema, batch))
 }
 

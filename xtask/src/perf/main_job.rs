@@ -3,7 +3,7 @@
 use super::pytorch::{PyTorch, dataset_folder};
 use super::{Context, Row};
 use anyhow::{Context as _, Result, bail};
-use mm_bench::dataset::{BUILT_IN, Source};
+use mm_bench::dataset::{BUILT_IN, CardReader};
 use mm_bench::{CellSpec, Plan, child};
 use mm_core::weights::write_atomically;
 use mm_report::result::CellResult;
@@ -43,7 +43,7 @@ fn cells() -> Result<Vec<PerfCell>> {
             has_peer: !cell.hidden,
         })
     };
-    plan.cells()?.into_iter().map(cell).collect()
+    plan.cells(&mm_bench::Registry::default())?.into_iter().map(cell).collect()
 }
 
 /// Training, evaluation and memory of each method.
@@ -69,7 +69,7 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
 
 /// Six gzip tables to samples.
 fn reading_seconds() -> Result<f64> {
-    let source = Source::open(BUILT_IN)?;
+    let source = CardReader::open(BUILT_IN)?;
     let started = Instant::now();
     source.load()?;
     Ok(started.elapsed().as_secs_f64())

@@ -5,7 +5,7 @@ use super::pytorch::{PyTorch, dataset_folder};
 use super::{Context, Row};
 use anyhow::{Context as _, Result, bail};
 use mm_bench::DEFAULT_PLAN;
-use mm_bench::dataset::{BUILT_IN, Source};
+use mm_bench::dataset::{BUILT_IN, CardReader};
 use mm_core::data::Split;
 use mm_report::result::CellResult;
 use serde::Deserialize;
@@ -87,7 +87,7 @@ fn ours(folder: &Path, plan: &toml::Table, jobs: usize) -> Result<Vec<Accuracy>>
 
 /// The rows of each part, by the name of the plan's data.
 fn splits(plan: &toml::Table, seed: u64) -> Result<BTreeMap<String, Split>> {
-    let (loaded, _) = Source::open(BUILT_IN)?.load()?;
+    let (loaded, _) = CardReader::open(BUILT_IN)?.load()?;
     let data: Vec<mm_bench::DataEntry> = plan.get("data").context("the plan has data")?.clone().try_into()?;
     data.into_iter().map(|entry| Ok((entry.name, loaded.split_with(entry.train_per_class, seed)?))).collect()
 }

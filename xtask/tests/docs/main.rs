@@ -8,7 +8,7 @@ mod commands;
 mod data;
 mod pages;
 
-use mm_bench::Plan;
+use mm_bench::{Plan, Registry};
 use mm_core::data::DatasetCard;
 use pages::{Block, Page, pages};
 use std::path::Path;
@@ -113,7 +113,7 @@ fn parts_of_plans_are_resolved() {
         let folder = tempfile::tempdir().unwrap();
         let plan = data::plan_with(&block.text, folder.path()).unwrap_or_else(|error| panic!("{}: {error}", block.place));
         let plan = Plan::from_bytes(plan.to_string().as_bytes(), &folder.path().join("plan.toml"));
-        let cells = plan.and_then(|plan| plan.cells()).unwrap_or_else(|error| panic!("{}: {error:#}", block.place));
+        let cells = plan.and_then(|plan| plan.cells(&Registry::default())).unwrap_or_else(|error| panic!("{}: {error:#}", block.place));
         assert!(!cells.is_empty(), "{}", block.place);
         resolved += 1;
     }
@@ -126,7 +126,7 @@ fn plans_of_the_repository_are_resolved() {
     let plans: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(plans.len() > 5);
     for plan in plans {
-        let cells = Plan::read(Some(&plan)).and_then(|plan| plan.cells());
+        let cells = Plan::read(Some(&plan)).and_then(|plan| plan.cells(&Registry::default()));
         assert!(cells.unwrap_or_else(|error| panic!("{}: {error:#}", plan.display())).len() > 1);
     }
 }

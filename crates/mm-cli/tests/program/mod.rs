@@ -1,5 +1,6 @@
 //! The program, run as a user runs it.
 
+use mm_bench::CellSpec;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -16,6 +17,31 @@ pub fn bench(plan: &Path, out: &Path) -> Command {
     let mut command = mm();
     command.arg("bench").arg(plan).args(["--jobs", "1"]).arg("--out").arg(out);
     command
+}
+
+/// Writes the cell of a bench into its folder below `folder`, for [`cell`].
+pub fn prepare(folder: &Path, cell: &CellSpec) -> PathBuf {
+    let folder = folder.join(&cell.key);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("spec.json"), serde_json::to_vec(cell).unwrap()).unwrap();
+    folder
+}
+
+/// The cell of a folder, alone; it saves a checkpoint after so many seconds.
+pub fn cell(folder: &Path, checkpoint_seconds: f64) -> Command {
+    let mut command = mm();
+    command.arg("cell").arg(folder).arg("--checkpoint-seconds").arg(checkpoint_seconds.to_string());
+    command
+}
+
+/// The weights that a cell has trained.
+pub fn weights(folder: &Path) -> Vec<u8> {
+    std::fs::read(folder.join("model.safetensors")).unwrap()
+}
+
+/// The result of a cell without what a clock or a machine says.
+pub fn result(folder: &Path) -> serde_json::Value {
+    lasting(&std::fs::read(folder.join("result.json")).unwrap())
 }
 
 /// What it said to the user.

@@ -66,7 +66,7 @@ pub(super) fn stuck_at(random: &mut Rng) -> f32 {
 }
 
 /// With probability `share`, another of the `rows` (ascending); none if there is no other.
-pub(super) fn donor(row: u32, rows: &[u32], share: f32, random: &mut Rng) -> Option<u32> {
+pub(super) fn donor(row: usize, rows: &[usize], share: f32, random: &mut Rng) -> Option<usize> {
     if random.random::<f32>() >= share || rows.len() < 2 {
         return None;
     }

@@ -1,17 +1,17 @@
 //! NaN and infinities in a present modality: a sensor that speaks nonsense counts as one that is silent, or is an error.
 
-use crate::data::{Batch, NonFinite};
+use crate::data::{Inputs, NonFinite};
 use crate::error::{Error, Result};
 use crate::modality::{Presence, Subset};
 
-/// A batch without values that are not finite, and what that took.
+/// Inputs without values that are not finite, and what that took.
 #[derive(Debug, Clone)]
 pub struct Screened {
     /// The samples that are left, each with the modalities whose values are all finite.
-    pub batch: Batch,
+    pub inputs: Inputs,
     /// Readings (one modality of one sample) that count as absent because a value in them is not finite.
     pub non_finite: usize,
-    /// Positions in the batch given, ascending, of samples that are left out because no modality of theirs is finite.
+    /// Positions in the inputs given, ascending, of samples that are left out because no modality of theirs is finite.
     pub excluded: Vec<usize>,
 }
 
@@ -21,21 +21,21 @@ pub struct Screened {
 /// left out of the batch and named in [`Screened::excluded`], so that one broken sample does not stop a whole batch; a
 /// batch that would be empty is an error. With [`NonFinite::Error`] the first such reading is an error that names it.
 /// What the batch says is absent is not looked at.
-pub fn screen_non_finite(batch: &Batch, policy: NonFinite) -> Result<Screened> {
-    let mut finite: Vec<u16> = batch.presence.subsets().iter().map(|s| s.bits()).collect();
+pub fn screen_non_finite(inputs: &Inputs, policy: NonFinite) -> Result<Screened> {
+    let mut finite: Vec<u16> = inputs.presence().subsets().iter().map(|s| s.bits()).collect();
     let mut non_finite = 0;
-    for (m, input) in batch.inputs.iter().enumerate() {
-        let Some(input) = input.as_ref().filter(|_| !batch.is_empty()) else { continue };
-        let values = input.flatten_all()?.to_vec1::<f32>()?;
-        let width = values.len() / batch.len();
-        for row in batch.presence.rows_with(m).into_iter().map(|r| r as usize) {
+    for (m, (name, reading)) in inputs.modalities().names().iter().zip(inputs.readings()).enumerate() {
+        let Some(reading) = reading.as_ref().filter(|_| !inputs.is_empty()) else { continue };
+        let values = reading.values.flatten_all()?.to_vec1::<f32>()?;
+        let width = values.len() / inputs.len();
+        for row in inputs.presence().rows_with(m).into_iter().map(|r| r as usize) {
             if values[row * width..][..width].iter().all(|x| x.is_finite()) {
                 continue;
             }
             if policy == NonFinite::Error {
-                let sample = batch.rows[row];
+                let sample = inputs.ids()[row];
                 return Err(Error::NonFinite(format!(
-                    "sample {sample}, modality {m} (counted from 0); mend the value, or treat such readings as absent"
+                    "sample {sample}, modality `{name}`; mend the value, or treat such readings as absent"
                 )));
             }
             finite[row] &= !(1 << m);
@@ -44,15 +44,15 @@ pub fn screen_non_finite(batch: &Batch, policy: NonFinite) -> Result<Screened> {
     }
     let excluded: Vec<usize> = (0..finite.len()).filter(|&row| finite[row] == 0).collect();
     if non_finite == 0 {
-        return Ok(Screened { batch: batch.clone(), non_finite, excluded });
+        return Ok(Screened { inputs: inputs.clone(), non_finite, excluded });
     }
-    if excluded.len() == batch.len() {
+    if excluded.len() == inputs.len() {
         return Err(Error::NonFinite(
             "every reading of every sample of the batch holds a NaN or an infinity; no sensor is left to predict from".into(),
         ));
     }
     let presence = Presence::new(finite.into_iter().filter(|&bits| bits != 0).map(Subset::from_bits).collect::<Result<_>>()?);
-    let kept: Vec<usize> = (0..batch.len()).filter(|row| excluded.binary_search(row).is_err()).collect();
-    let kept = if excluded.is_empty() { batch.clone() } else { batch.select(&kept)? };
-    Ok(Screened { batch: kept.with_presence(presence)?, non_finite, excluded })
+    let kept: Vec<usize> = (0..inputs.len()).filter(|row| excluded.binary_search(row).is_err()).collect();
+    let kept = if excluded.is_empty() { inputs.clone() } else { inputs.select(&kept)? };
+    Ok(Screened { inputs: kept.with_presence(presence)?, non_finite, excluded })
 }

@@ -1,11 +1,9 @@
 //! Random geometric transforms of training images, the same for all sensors of a sample.
 
-use super::Batch;
+use super::{Array, Sample, SampleKey, Schema, Transform, Values};
 use crate::error::{Error, Result};
 use crate::rng;
-use candle_core::{Device, Tensor};
 use rand::RngExt;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Which transforms training images get; by default none.
@@ -61,7 +59,7 @@ impl AugmentConfig {
     }
 
     /// The transform of one sample in one epoch; each draw is made whether it is used or not, so that none shifts another.
-    pub fn draw(&self, seed: u64, epoch: u64, row: u64) -> Transform {
+    pub fn draw(&self, seed: u64, epoch: u64, row: u64) -> ImageTransform {
         let mut random = rng::stream(seed, "augment", &[epoch, row]);
         let mut uniform = || random.random::<f64>();
         let flip = uniform() < self.flip;
@@ -72,13 +70,13 @@ impl AugmentConfig {
         // A window that would be larger than the image ends at its border.
         let (height, width) = ((area / aspect).sqrt().min(1.0), (area * aspect).sqrt().min(1.0));
         let (top, left) = ((1.0 - height) * uniform(), (1.0 - width) * uniform());
-        Transform { flip, degrees, top, left, height, width }
+        ImageTransform { flip, degrees, top, left, height, width }
     }
 }
 
 /// A rotation about the centre, then a window, then perhaps a flip; in parts of the image's height and width.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Transform {
+pub struct ImageTransform {
     /// Whether left and right change places.
     pub flip: bool,
     /// Angle of the rotation, counter-clockwise as the image is seen.
@@ -93,7 +91,7 @@ pub struct Transform {
     pub width: f64,
 }
 
-impl Transform {
+impl ImageTransform {
     /// Changes nothing.
     pub const IDENTITY: Self = Self { flip: false, degrees: 0.0, top: 0.0, left: 0.0, height: 1.0, width: 1.0 };
 
@@ -131,33 +129,29 @@ fn taps(y: f64, x: f64, height: usize, width: usize) -> [(usize, f32); 4] {
     })
 }
 
-/// Transforms every image `[batch, channels, height, width]` of a batch, keyed by (seed, epoch, sample): not by what else is in
-/// the batch, and the same for any number of threads. The images pass through the CPU.
-pub fn augment(batch: &Batch, config: &AugmentConfig, seed: u64, epoch: u64) -> Result<Batch> {
-    config.validate()?;
-    let transforms: Vec<Transform> = batch.rows.iter().map(|&row| config.draw(seed, epoch, row)).collect();
-    transform(batch, &transforms)
+/// Transforms every image of a sample alike; vectors stay as they are.
+impl Transform for AugmentConfig {
+    fn apply(&self, sample: &mut Sample, _schema: &Schema, key: SampleKey) -> Result<()> {
+        self.draw(key.seed, key.epoch, key.id).transform(sample);
+        Ok(())
+    }
 }
 
-/// Transforms every image of a batch, one transform a sample.
-pub fn transform(batch: &Batch, transforms: &[Transform]) -> Result<Batch> {
-    if transforms.len() != batch.len() {
-        return Err(Error::Data(format!("{} transforms for a batch of {}", transforms.len(), batch.len())));
-    }
-    let mut changed = batch.clone();
-    changed.augmented |= transforms.iter().any(|t| *t != Transform::IDENTITY);
-    for input in changed.inputs.iter_mut().flatten().filter(|input| input.rank() == 4 && input.elem_count() > 0) {
-        let (_, channels, height, width) = input.dims4()?;
-        let images = input.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
-        let size = channels * height * width;
-        let mut output = vec![0.0; images.len()];
-        output.par_chunks_exact_mut(size).zip(images.par_chunks_exact(size)).zip(transforms).for_each(|((output, image), transform)| {
-            match *transform == Transform::IDENTITY {
-                true => output.copy_from_slice(image),
-                false => transform.apply(image, height, width, output),
+impl ImageTransform {
+    /// Transforms every image `[channels, height, width]` of a sample, and every frame of a film `[channels, frames, height, width]` alike.
+    pub fn transform(&self, sample: &mut Sample) {
+        if *self == Self::IDENTITY {
+            return;
+        }
+        for reading in sample.readings.iter_mut().flatten() {
+            let Array { shape, values } = reading;
+            let &[_, .., height, width] = shape.as_slice() else { continue };
+            let image = std::mem::replace(values, Values::F32(Vec::new())).into_f32();
+            let mut output = vec![0.0; image.len()];
+            if height * width > 0 {
+                self.apply(&image, height, width, &mut output);
             }
-        });
-        *input = Tensor::from_vec(output, input.shape(), input.device())?;
+            *values = Values::F32(output);
+        }
     }
-    Ok(changed)
 }

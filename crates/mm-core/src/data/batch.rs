@@ -1,99 +1,154 @@
-//! What a model sees of a data set: some samples, modality by modality.
+//! Some samples with what is to be predicted: what training sees.
 
+use super::Inputs;
 use crate::error::{Error, Result};
 use crate::modality::Presence;
 use candle_core::{DType, Device, Tensor};
 
-/// Some samples put together.
+/// What is to be predicted of some samples.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
+pub struct Targets {
+    values: Tensor,
+    weights: Option<Tensor>,
+}
+
+impl Targets {
+    /// From what the task's loss reads, `[batch, ..]`: for classes, u32 `[batch]`.
+    pub fn new(values: Tensor) -> Self {
+        Self { values, weights: None }
+    }
+
+    /// Gives each sample a weight in the loss: f32 `[batch]`, not negative. Class weights come this way, too.
+    pub fn with_weights(self, weights: Tensor) -> Result<Self> {
+        if weights.dtype() != DType::F32 || weights.dims() != [self.values.dim(0)?] {
+            let expected = format!("f32 [{}]", self.values.dim(0)?);
+            return Err(Error::shape("sample weights", expected, (weights.dtype(), weights.dims())));
+        }
+        Ok(Self { weights: Some(weights), ..self })
+    }
+
+    /// What the task's loss reads, `[batch, ..]`.
+    pub fn values(&self) -> &Tensor {
+        &self.values
+    }
+
+    /// The weight of each sample, f32 `[batch]`; all the same where there are none.
+    pub fn weights(&self) -> Option<&Tensor> {
+        self.weights.as_ref()
+    }
+
+    /// One number a sample (`[batch]`), each times its sample's weight over the mean weight: their mean is the weighted mean.
+    pub fn weighted(&self, per_sample: &Tensor) -> Result<Tensor> {
+        match &self.weights {
+            None => Ok(per_sample.clone()),
+            Some(weights) => {
+                let mean = weights.mean_all()?.maximum(f64::from(f32::MIN_POSITIVE))?;
+                Ok(per_sample.mul(&weights.broadcast_div(&mean)?)?)
+            }
+        }
+    }
+
+    /// The mean of one number a sample (`[batch]`), weighted by the samples' weights: a scalar.
+    pub fn mean(&self, per_sample: &Tensor) -> Result<Tensor> {
+        Ok(self.weighted(per_sample)?.mean_all()?)
+    }
+
+    /// Each sample so many times in a row: for several predictions of one sample, `[batch * times, ..]`.
+    pub fn repeated(&self, times: usize) -> Result<Self> {
+        let repeat = |tensor: &Tensor| -> Result<Tensor> {
+            let mut dims = tensor.dims().to_vec();
+            dims.insert(1, times);
+            Ok(tensor.unsqueeze(1)?.broadcast_as(dims)?.flatten(0, 1)?)
+        };
+        Ok(Self { values: repeat(&self.values)?, weights: self.weights.as_ref().map(repeat).transpose()? })
+    }
+
+    fn select(&self, positions: &Tensor) -> Result<Self> {
+        let weights = self.weights.as_ref().map(|weights| weights.index_select(positions, 0)).transpose()?;
+        Ok(Self { values: self.values.index_select(positions, 0)?, weights })
+    }
+}
+
+/// Some samples put together: what a model sees of them, and what it is to say.
+#[derive(Debug, Clone)]
 pub struct Batch {
-    /// One `[batch, ..shape]` f32 tensor a modality; `None` if no sample of the batch has it. The rows of samples that
-    /// lack the modality hold zeros and are never read.
-    pub inputs: Vec<Option<Tensor>>,
-    /// Which modalities each sample has.
-    pub presence: Presence,
-    /// Class of each sample: u32 `[batch]`.
-    pub labels: Tensor,
-    /// Which samples these are, as numbered in the data set: the key of per-sample randomness and of caches.
-    pub rows: Vec<u64>,
-    /// Whether inputs differ from those of the data set: what was computed from them must not be cached by `rows`.
-    pub augmented: bool,
+    inputs: Inputs,
+    targets: Targets,
 }
 
 impl Batch {
-    /// Puts a batch together from its parts, which must have the same number of samples.
-    pub fn new(inputs: Vec<Option<Tensor>>, presence: Presence, labels: Tensor, rows: Vec<u64>) -> Result<Self> {
-        let batch = rows.len();
-        if presence.len() != batch {
-            return Err(Error::Data(format!("a batch of {batch} samples with the presence of {}", presence.len())));
+    /// Puts a batch together from parts of the same number of samples.
+    pub fn new(inputs: Inputs, targets: Targets) -> Result<Self> {
+        match targets.values.dims().first() == Some(&inputs.len()) {
+            true => Ok(Self { inputs, targets }),
+            false => Err(Error::shape("targets", format!("[{}, ..]", inputs.len()), targets.values.dims())),
         }
-        if labels.dtype() != DType::U32 || labels.dims().first() != Some(&batch) {
-            return Err(Error::shape("labels", format!("u32 [{batch}]"), (labels.dtype(), labels.dims())));
-        }
-        for (m, input) in inputs.iter().enumerate() {
-            match input {
-                Some(input) if input.dtype() != DType::F32 || input.dims().first() != Some(&batch) => {
-                    return Err(Error::shape(format!("input {m}"), format!("f32 [{batch}, ..]"), (input.dtype(), input.dims())));
-                }
-                None if presence.subsets().iter().any(|s| s.contains(m)) => {
-                    return Err(Error::Data(format!("a sample of the batch has modality {m}, but there is no tensor for it")));
-                }
-                _ => {}
-            }
-        }
-        let last = presence.subsets().iter().map(|s| s.bits().ilog2() as usize).max();
-        match last {
-            Some(m) if m >= inputs.len() => Err(Error::Data(format!("a sample has modality {m}, but the batch holds {}", inputs.len()))),
-            _ => Ok(Self { inputs, presence, labels, rows, augmented: false }),
-        }
+    }
+
+    /// What a model sees.
+    pub fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    /// What is to be predicted.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// Both parts.
+    pub fn into_parts(self) -> (Inputs, Targets) {
+        (self.inputs, self.targets)
+    }
+
+    /// Which modalities each sample has.
+    pub fn presence(&self) -> &Presence {
+        self.inputs.presence()
+    }
+
+    /// The number of each sample in its data set.
+    pub fn ids(&self) -> &[u64] {
+        self.inputs.ids()
     }
 
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.inputs.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.inputs.is_empty()
     }
 
     /// Where the tensors are.
     pub fn device(&self) -> &Device {
-        self.labels.device()
-    }
-
-    /// Sample `i` as a batch of one; a position past the end is a typed error.
-    pub fn sample(&self, i: usize) -> Result<Self> {
-        self.select(&[i])
+        self.inputs.device()
     }
 
     /// The samples at these positions, in their order; a position past the end is a typed error.
     pub fn select(&self, positions: &[usize]) -> Result<Self> {
-        if let Some(position) = positions.iter().find(|&&position| position >= self.len()) {
-            return Err(Error::Data(format!("sample {position} of a batch of {}", self.len())));
-        }
-        let index = Tensor::from_vec(positions.iter().map(|&p| p as u32).collect::<Vec<_>>(), positions.len(), self.device())?;
-        let select = |input: &Option<Tensor>| input.as_ref().map(|t| t.index_select(&index, 0)).transpose();
-        let inputs = self.inputs.iter().map(select).collect::<candle_core::Result<_>>()?;
-        let presence = Presence::new(positions.iter().map(|&p| self.presence.subsets()[p]).collect());
-        let rows = positions.iter().map(|&p| self.rows[p]).collect();
-        let selected = Self::new(inputs, presence, self.labels.index_select(&index, 0)?, rows)?;
-        Ok(Self { augmented: self.augmented, ..selected })
+        let inputs = self.inputs.select(positions)?;
+        let index =
+            Tensor::from_vec(positions.iter().map(|&p| p as u32).collect::<Vec<_>>(), positions.len(), self.targets.values.device())?;
+        Ok(Self { inputs, targets: self.targets.select(&index)? })
     }
 
-    /// The same samples with other sensors alive: `presence` must be within what the batch has. Copies no data.
-    pub fn with_presence(&self, presence: Presence) -> Result<Self> {
-        if presence.len() != self.len() {
-            return Err(Error::Modality(format!("a presence of {} samples for a batch of {}", presence.len(), self.len())));
+    /// The same targets with other inputs for the same samples.
+    pub fn with_inputs(&self, inputs: Inputs) -> Result<Self> {
+        Self::new(inputs, self.targets.clone())
+    }
+
+    /// The same samples, each with a weight in the loss: f32 `[batch]`.
+    pub fn with_weights(self, weights: Tensor) -> Result<Self> {
+        Ok(Self { targets: self.targets.with_weights(weights)?, ..self })
+    }
+
+    /// The same on another device.
+    pub fn to_device(self, device: &Device) -> Result<Self> {
+        if self.device().same_device(device) {
+            return Ok(self);
         }
-        let pairs = presence.subsets().iter().zip(self.presence.subsets());
-        if let Some((sample, _)) = pairs.enumerate().find(|(_, (new, has))| !new.is_subset_of(**has)) {
-            return Err(Error::Modality(format!(
-                "sample {sample} of the batch does not have every modality that the new presence asks for"
-            )));
-        }
-        Ok(Self { presence, ..self.clone() })
+        let weights = self.targets.weights.as_ref().map(|weights| weights.to_device(device)).transpose()?;
+        Ok(Self { inputs: self.inputs.to_device(device)?, targets: Targets { values: self.targets.values.to_device(device)?, weights } })
     }
 }

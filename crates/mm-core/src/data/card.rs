@@ -3,14 +3,15 @@
 use super::ids::some;
 use super::join::{Join, Joined, Joining, join};
 use super::labels::{Labels, Unusable};
-use super::reader::{Reading, Table, read_table};
+use super::reader::{ReadAs, Table, read_table};
 use super::roles::Keys;
 use super::table_text::Writing;
 use super::text::parse_error;
 use super::view::{LabelSpec, NonFinite, Partial, ViewSpec};
-use super::{Column, Dataset, Split, SplitSpec, parse_toml};
+use super::{Column, Source, Split, SplitSpec, Target, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
+use crate::task::FaceAntiSpoofing;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// What a data set is and how it is read.
 ///
 /// ```
-/// use mm_core::data::{DatasetCard, Dataset};
+/// use mm_core::data::{DatasetCard, Source};
 /// let card = DatasetCard::from_str(
 ///     r#"
 ///     name = "weather"
@@ -97,6 +98,9 @@ pub struct DatasetCard {
     /// A file with the labels, where they are in none of the views' files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<LabelSpec>,
+    /// What the labels mean.
+    #[serde(default, skip_serializing_if = "TaskKind::is_classes")]
+    pub task: TaskKind,
     /// The classes in the order of their numbers; by default those that are found, sorted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -121,6 +125,40 @@ pub struct DatasetCard {
     /// Where the card was read.
     #[serde(skip)]
     path: PathBuf,
+}
+
+/// What the labels of a card mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TaskKind {
+    /// One class a sample.
+    #[default]
+    Classes,
+    /// Whether a face is live: `classes` lists the attack first and the live face second.
+    FaceAntiSpoofing,
+}
+
+impl TaskKind {
+    /// Whether it is the ordinary one.
+    pub fn is_classes(&self) -> bool {
+        *self == Self::Classes
+    }
+
+    /// The target of samples with these classes.
+    pub(super) fn target(self, classes: Vec<String>) -> Result<Target> {
+        match self {
+            Self::Classes => Ok(Target::of_classes(classes)),
+            Self::FaceAntiSpoofing => match <[String; 2]>::try_from(classes) {
+                Ok(names) => Ok(Target::FaceAntiSpoofing(FaceAntiSpoofing::new(names))),
+                Err(found) => {
+                    let problem =
+                        format!("`face_anti_spoofing` has two classes, the attack and the live face; the labels are {}", found.join(", "));
+                    Err(Error::config("task", problem))
+                }
+            },
+        }
+    }
 }
 
 /// A data set as its card reads it.
@@ -151,11 +189,7 @@ impl LoadedData {
 
     /// The split that the card asks for: the fixed one, by groups, or by classes.
     pub fn split(&self, seed: u64) -> Result<Split> {
-        match (&self.parts, &self.groups) {
-            (Some(parts), _) => Split::from_parts(parts),
-            (None, Some(groups)) => self.split.draw_grouped(&self.data, groups, seed),
-            (None, None) => self.split.draw(&self.data, seed),
-        }
+        self.split.draw(&self.data, seed)
     }
 
     /// What to know about a split before training on it, in words: classes that a part lacks.
@@ -163,7 +197,7 @@ impl LoadedData {
         let names = self.data.schema().target.class_names();
         let lacking = |rows: &[usize]| -> Vec<&str> {
             let mut found = vec![false; names.len()];
-            rows.iter().for_each(|&row| found[self.data.label(row) as usize] = true);
+            rows.iter().for_each(|&row| found[self.data.labels()[row] as usize] = true);
             names.iter().zip(found).filter(|(_, found)| !found).map(|(name, _)| name.as_str()).collect()
         };
         let mut remarks = Vec::new();
@@ -239,6 +273,10 @@ impl DatasetCard {
         self.check_writing(&at)?;
         if self.join == Join::Id && !self.has_column(&self.id, |v| &v.id) {
             return Err(Error::config(at("id"), "join = \"id\" needs an id column; write id = \"column\""));
+        }
+        if self.task == TaskKind::FaceAntiSpoofing && self.classes.is_none() {
+            let problem = "says which class is the attack: list it first, such as classes = [\"attack\", \"live\"]";
+            return Err(Error::config(at("classes"), problem));
         }
         if self.allow_unmatched && self.join != Join::Id {
             return Err(Error::config(at("allow_unmatched"), "only has a meaning with join = \"id\""));
@@ -320,13 +358,13 @@ impl DatasetCard {
         }
         let defaults = [self.label.as_ref(), self.id.as_ref(), self.group.as_ref(), self.part.as_ref()];
         let labels = Labels { classes: self.classes.as_deref(), missing: self.missing_label };
-        let read_one = |file: &str, sha256: &Option<String>, reading: Reading| -> Result<Table> {
+        let read_one = |file: &str, sha256: &Option<String>, reading: ReadAs| -> Result<Table> {
             let path = self.folder().join(file);
             let bytes = contents.get(file).map_or(&[] as &[u8], |bytes| bytes);
             check_hash(&path, bytes, sha256.as_deref())?;
             read_table(&reading, &path, bytes)
         };
-        let reading = Reading {
+        let reading = ReadAs {
             modality: None,
             columns: None,
             ignore: &self.ignore,
@@ -342,7 +380,7 @@ impl DatasetCard {
         };
         let mut tables = Vec::with_capacity(self.views.len());
         for view in &self.views {
-            let reading = Reading {
+            let reading = ReadAs {
                 modality: Some(&view.modality),
                 columns: view.columns.as_deref(),
                 view_ignore: &view.ignore,
@@ -360,12 +398,13 @@ impl DatasetCard {
         if let Some(spec) = &self.labels {
             let label = spec.column.as_ref().or(self.label.as_ref());
             let own = [label, spec.id.as_ref(), None, None];
-            let reading = Reading { columns: Some(&[]), own, writing: self.writing_of_labels(spec), ..reading };
+            let reading = ReadAs { columns: Some(&[]), own, writing: self.writing_of_labels(spec), ..reading };
             tables.push(read_one(&spec.file, &spec.sha256, reading)?);
         }
         self.check_keys(&tables, defaults)?;
         let joining = Joining {
             how: self.join,
+            task: self.task,
             allow_unmatched: self.allow_unmatched,
             labels,
             no_reading: self.no_reading,

@@ -4,7 +4,7 @@ use super::ids::{FileReport, RowMaps, by_id, by_rows, file_reports, hint, some};
 use super::labels::{Labels, Unusable, hardly_classes, look_alikes};
 use super::reader::Table;
 use super::roles::{GROUP, ID, KEY_NAMES, LABEL, PART};
-use super::{Schema, TableDataset, Target};
+use super::{Schema, TableDataset, TaskKind};
 use super::{split::Part, text::parse_error};
 use crate::error::{Error, Result};
 use crate::modality::{Modalities, Presence, Subset};
@@ -48,12 +48,6 @@ pub struct ViewReport {
 pub struct Joined {
     /// The samples.
     pub data: TableDataset,
-    /// Id of each sample, if there is an id column.
-    pub ids: Option<Vec<String>>,
-    /// Group of each sample, if there is a group column.
-    pub groups: Option<Vec<String>>,
-    /// The fixed split, if there is a column of it.
-    pub parts: Option<Vec<Part>>,
     /// By sample, the modalities that count as missing because of a value that is not finite: bit `m` is modality `m`.
     pub non_finite: Vec<u16>,
     /// What was found, modality by modality.
@@ -69,6 +63,8 @@ pub(super) struct Joining<'a> {
     pub how: Join,
     pub allow_unmatched: bool,
     pub labels: Labels<'a>,
+    /// What the labels mean.
+    pub task: TaskKind,
     /// What to do with a sample without any reading.
     pub no_reading: Unusable,
     /// The position of the label column, if the card gives it by position: in every file.
@@ -163,10 +159,11 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         columns.push(values);
         all_offsets.push(table.offsets);
     }
-    let schema = Schema::new(modalities, inputs, Target::Classes(classes))?;
+    let schema = Schema::new(modalities, inputs, joining.task.target(classes)?)?;
     let data = TableDataset::with_offsets(schema, columns, all_offsets, Presence::new(presence), labels)?;
+    let data = data.with_names(ids, groups, parts);
     remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
-    Ok(Joined { data, ids, groups, parts, non_finite, report, files, remarks })
+    Ok(Joined { data, non_finite, report, files, remarks })
 }
 
 /// The values of a key, one a sample; files that have it must agree. A label may be missing, if such samples are dropped.

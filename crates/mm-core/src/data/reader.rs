@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// What is read of a file: what the card says of it and of all files.
 #[derive(Clone, Copy)]
-pub(super) struct Reading<'a> {
+pub(super) struct ReadAs<'a> {
     /// `None` for a file of labels alone.
     pub modality: Option<&'a str>,
     /// The feature columns, if they are given.
@@ -71,7 +71,7 @@ pub(super) struct Table {
 }
 
 /// Reads a file.
-pub(super) fn read_table(reading: &Reading, path: &Path, bytes: &[u8]) -> Result<Table> {
+pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8]) -> Result<Table> {
     let keys = reading.own.iter().zip(&reading.defaults).filter_map(|(own, default)| own.or(*default));
     let names: Vec<&str> = keys.chain(reading.columns.into_iter().flatten()).filter_map(Column::name).collect();
     let text = TableText::open(path, bytes, &reading.writing, &names)?;
@@ -162,7 +162,7 @@ struct Rows {
     remarks: Vec<String>,
 }
 
-fn read_rows(path: &Path, text: &TableText, reading: &Reading, header: &Header, roles: &[Role]) -> Result<Rows> {
+fn read_rows(path: &Path, text: &TableText, reading: &ReadAs, header: &Header, roles: &[Role]) -> Result<Rows> {
     let numbers = Numbers::new(&reading.writing);
     let features = roles.iter().filter(|r| **r == Role::Feature).count();
     let modality = reading.modality.unwrap_or_default();
@@ -281,7 +281,7 @@ struct Kinds {
 fn leave_out_text(
     path: &Path,
     text: &TableText,
-    reading: &Reading,
+    reading: &ReadAs,
     header: &Header,
     roles: &mut [Role],
     ignored: &mut Vec<String>,

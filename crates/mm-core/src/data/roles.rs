@@ -1,7 +1,7 @@
 //! What each column of a table is for.
 
 use super::column::Column;
-use super::reader::Reading;
+use super::reader::ReadAs;
 use super::text::parse_error;
 use crate::error::Result;
 use std::collections::HashMap;
@@ -36,7 +36,7 @@ impl Header {
 }
 
 /// What each column is for; the names of columns without a name that are left out are added to `ignored`.
-pub(super) fn roles(reading: &Reading, path: &Path, header: &Header, delimiter: char, ignored: &mut Vec<String>) -> Result<Vec<Role>> {
+pub(super) fn roles(reading: &ReadAs, path: &Path, header: &Header, delimiter: char, ignored: &mut Vec<String>) -> Result<Vec<Role>> {
     let names = &header.names;
     let find = |column: &Column| column.find(names).map_err(|problem| header.error(path, 0, problem + &one_field(header, delimiter)));
     let mut roles = vec![if reading.columns.is_some() { Role::Skip } else { Role::Feature }; names.len()];

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
+use crate::task::Target;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 
 /// What a sample holds: its modalities, the form of each, and what is to be predicted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,15 +34,7 @@ impl Schema {
                 return Err(Error::Data(format!("modality `{name}` has the empty shape {:?}", input.shape)));
             }
         }
-        let Target::Classes(classes) = &self.target;
-        if classes.is_empty() {
-            return Err(Error::Data("there are no classes to tell apart".into()));
-        }
-        let mut seen = HashSet::new();
-        match classes.iter().find(|name| !seen.insert(*name)) {
-            Some(name) => Err(Error::Data(format!("class `{name}` appears twice"))),
-            None => Ok(()),
-        }
+        self.target.task().check()
     }
 }
 
@@ -89,27 +81,4 @@ pub enum InputKind {
     Image,
     /// Images in a row, such as frames of a film; shape `[channels, frames, height, width]`.
     Video,
-}
-
-/// What is to be predicted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Target {
-    /// One class a sample; label `i` is the class with the `i`-th name.
-    Classes(Vec<String>),
-}
-
-impl Target {
-    /// The class names, in label order.
-    pub fn class_names(&self) -> &[String] {
-        match self {
-            Self::Classes(names) => names,
-        }
-    }
-
-    /// Number of classes.
-    pub fn classes(&self) -> usize {
-        self.class_names().len()
-    }
 }

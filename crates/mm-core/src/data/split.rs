@@ -1,6 +1,6 @@
 //! Which samples train, which choose the model, which test.
 
-use super::Dataset;
+use super::Source;
 use crate::error::{Error, Result};
 use crate::rng;
 use rand::seq::SliceRandom;
@@ -20,7 +20,7 @@ pub struct Split {
 }
 
 /// A part of a split, as a column of a table names it: `train`, `validation` (or `val`, `dev`), `test`, in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// To learn from.
@@ -131,9 +131,21 @@ impl SplitSpec {
         }
     }
 
-    /// Draws the split. Test rows are drawn first and training rows last, so the same seed gives the same test set
-    /// whatever the training size.
-    pub fn draw(&self, data: &dyn Dataset, seed: u64) -> Result<Split> {
+    /// The split of a source: the one that its rows name as their part; else one that keeps groups together, where rows have a group;
+    /// else each class is divided in the same way.
+    ///
+    /// Test rows are drawn first and training rows last, so the same seed gives the same test set whatever the training size. With
+    /// groups, sizes are targets: groups are dealt out, largest first, to the part that lacks most; what fits nowhere goes to training.
+    pub fn draw(&self, data: &dyn Source, seed: u64) -> Result<Split> {
+        let first = (!data.is_empty()).then(|| data.meta(0));
+        match first {
+            Some(meta) if meta.part.is_some() => Split::from_parts(data),
+            Some(meta) if meta.group.is_some() => self.draw_grouped(data, seed),
+            _ => self.draw_stratified(data, seed),
+        }
+    }
+
+    fn draw_stratified(&self, data: &dyn Source, seed: u64) -> Result<Split> {
         let all = [self.train, self.validation, self.test];
         let shares = self.shares();
         self.validate().map_err(|problem| Error::config("split", problem))?;
@@ -161,17 +173,15 @@ impl SplitSpec {
         split.sorted()
     }
 
-    /// As [`SplitSpec::draw`], but all samples of a group (a person, a device) go to one part. Sizes are then targets:
-    /// groups are dealt out, largest first, to the part that lacks most; what fits nowhere goes to training.
-    pub fn draw_grouped(&self, data: &dyn Dataset, groups: &[String], seed: u64) -> Result<Split> {
-        if groups.len() != data.len() {
-            return Err(Error::Data(format!("{} groups for {} samples", groups.len(), data.len())));
-        }
-        let classes = data.schema().target.classes();
+    fn draw_grouped(&self, data: &dyn Source, seed: u64) -> Result<Split> {
+        let classes = strata(data);
         let mut sizes = vec![0; classes];
         let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (row, group) in groups.iter().enumerate() {
-            sizes[data.label(row) as usize] += 1;
+        for row in 0..data.len() {
+            let Some(group) = data.meta(row).group else {
+                return Err(Error::Data(format!("sample {row} has no group, but others have one")));
+            };
+            sizes[class_of(data, row)] += 1;
             members.entry(group).or_default().push(row);
         }
         let amounts = [self.test, self.validation, self.train];
@@ -183,7 +193,7 @@ impl SplitSpec {
         order.sort_by_key(|rows| std::cmp::Reverse(rows.len()));
         for rows in order {
             let mut counts: BTreeMap<usize, f64> = BTreeMap::new();
-            rows.iter().for_each(|&row| *counts.entry(data.label(row) as usize).or_default() += 1.0);
+            rows.iter().for_each(|&row| *counts.entry(class_of(data, row)).or_default() += 1.0);
             // How much nearer to its target the part would be, squared and relative to the target.
             let gain = |part: usize| -> f64 {
                 let wanted =
@@ -200,10 +210,10 @@ impl SplitSpec {
         let parts =
             [("train", &split.train, &targets[2]), ("validation", &split.validation, &targets[1]), ("test", &split.test, &targets[0])];
         for (part, rows, targets) in parts {
-            let found: HashSet<usize> = rows.iter().map(|&row| data.label(row) as usize).collect();
+            let found: HashSet<usize> = rows.iter().map(|&row| class_of(data, row)).collect();
             if let Some(class) = (0..classes).find(|c| targets[*c] > 0.0 && !found.contains(c)) {
                 let wanted: Vec<&str> = parts.iter().filter(|(_, _, targets)| targets[class] > 0.0).map(|(part, ..)| *part).collect();
-                return Err(too_few_groups(data, groups, class, part, &wanted));
+                return Err(too_few_groups(data, class, part, &wanted));
             }
         }
         split.sorted()
@@ -211,15 +221,18 @@ impl SplitSpec {
 }
 
 impl Split {
-    /// The split that a column of the data names.
-    pub fn from_parts(parts: &[Part]) -> Result<Self> {
-        let rows = |part| parts.iter().enumerate().filter(|(_, p)| **p == part).map(|(row, _)| row).collect();
+    /// The split that the rows name as their part.
+    fn from_parts(data: &dyn Source) -> Result<Self> {
+        if let Some(row) = (0..data.len()).find(|&row| data.meta(row).part.is_none()) {
+            return Err(Error::Data(format!("sample {row} has no part, but others have one")));
+        }
+        let rows = |part| (0..data.len()).filter(|&row| data.meta(row).part == Some(part)).collect();
         Self { train: rows(Part::Train), validation: rows(Part::Validation), test: rows(Part::Test) }.sorted()
     }
 
     /// The same validation and test rows with only `per_class` training rows of each class, chosen by `seed`; fewer are
     /// part of more.
-    pub fn with_train_per_class(&self, per_class: usize, data: &dyn Dataset, seed: u64) -> Result<Self> {
+    pub fn with_train_per_class(&self, per_class: usize, data: &dyn Source, seed: u64) -> Result<Self> {
         let mut train = Vec::new();
         for (class, rows) in shuffled_classes(data, self.train.clone(), seed, "train per class") {
             if rows.len() < per_class || per_class == 0 {
@@ -243,9 +256,9 @@ impl Split {
 }
 
 /// Groups of a class are too few, or too large, for one to be left for each part.
-fn too_few_groups(data: &dyn Dataset, groups: &[String], class: usize, part: &str, wanted: &[&str]) -> Error {
+fn too_few_groups(data: &dyn Source, class: usize, part: &str, wanted: &[&str]) -> Error {
     let name = class_name(data, class);
-    let found = (0..data.len()).filter(|&row| data.label(row) as usize == class).map(|row| &groups[row]).collect::<HashSet<_>>().len();
+    let found = (0..data.len()).filter(|&row| class_of(data, row) == class).map(|row| data.meta(row).group).collect::<HashSet<_>>().len();
     let parts = format!("{} parts ({})", wanted.len(), wanted.join(", "));
     let problem = match wanted.len().saturating_sub(found) {
         0 => format!("its {found} groups could not be dealt to {parts}: none was left for {part}"),
@@ -257,14 +270,23 @@ fn too_few_groups(data: &dyn Dataset, groups: &[String], class: usize, part: &st
     ))
 }
 
-fn class_name(data: &dyn Dataset, class: usize) -> &str {
+/// The class of a row; where there are no classes, all rows are alike.
+fn class_of(data: &dyn Source, row: usize) -> usize {
+    data.meta(row).class.map_or(0, |class| class as usize)
+}
+
+fn strata(data: &dyn Source) -> usize {
+    data.schema().target.classes().max(1)
+}
+
+fn class_name(data: &dyn Source, class: usize) -> &str {
     data.schema().target.class_names().get(class).map_or("?", String::as_str)
 }
 
 /// The rows of each class, in seeded order.
-fn shuffled_classes(data: &dyn Dataset, rows: Vec<usize>, seed: u64, purpose: &str) -> Vec<(usize, Vec<usize>)> {
-    let mut classes = vec![vec![]; data.schema().target.classes()];
-    rows.into_iter().for_each(|row| classes[data.label(row) as usize].push(row));
+fn shuffled_classes(data: &dyn Source, rows: Vec<usize>, seed: u64, purpose: &str) -> Vec<(usize, Vec<usize>)> {
+    let mut classes = vec![vec![]; strata(data)];
+    rows.into_iter().for_each(|row| classes[class_of(data, row)].push(row));
     for (class, rows) in (0..).zip(&mut classes) {
         rows.shuffle(&mut rng::stream(seed, purpose, &[class]));
     }

@@ -1,6 +1,6 @@
 //! Standardization: mean 0 and standard deviation 1 over the training samples, for each feature or channel.
 
-use super::{Dataset, InputKind, InputSpec, Schema, TableDataset};
+use super::{Array, InputKind, InputSpec, Sample, SampleKey, Schema, Source, TableDataset, Transform, Values};
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -25,20 +25,29 @@ pub struct ViewStatistics {
     pub mean: Vec<f64>,
     /// Standard deviation of each (over n); 1 where it is constant.
     pub std: Vec<f64>,
+    /// Whether a training sample has a reading whose values are all the same. Where none has, such a reading is of a dead sensor.
+    #[serde(default = "seen")]
+    pub constant_seen: bool,
+}
+
+/// Of older files, which do not say it.
+fn seen() -> bool {
+    true
 }
 
 impl Standardizer {
     /// From the training rows, each modality over the samples that have it; sums in f64.
-    pub fn fit(data: &dyn Dataset, rows: &[usize]) -> Result<Self> {
+    pub fn fit(data: &dyn Source, rows: &[usize]) -> Result<Self> {
         let schema = data.schema();
         let mut views: Vec<ViewStatistics> = Vec::new();
         for (name, input) in schema.modalities.names().iter().zip(&schema.inputs) {
             let zeros = vec![0.0; channels(input)];
-            views.push(ViewStatistics { modality: name.clone(), mean: zeros.clone(), std: zeros });
+            views.push(ViewStatistics { modality: name.clone(), mean: zeros.clone(), std: zeros, constant_seen: false });
         }
         // How many values went into each statistic of a view.
         let mut counts = vec![0.0f64; views.len()];
         data.visit_values(rows, &mut |view, x| {
+            views[view].constant_seen |= is_constant(x);
             let mean = &mut views[view].mean;
             let size = x.len() / mean.len();
             counts[view] += size as f64;
@@ -72,6 +81,11 @@ impl Standardizer {
     /// The statistics, modality by modality.
     pub fn views(&self) -> &[ViewStatistics] {
         &self.views
+    }
+
+    /// Whether a training sample has a reading of this modality whose values are all the same.
+    pub fn constant_seen(&self, modality: &str) -> bool {
+        self.view(modality).is_none_or(|view| view.constant_seen)
     }
 
     /// Standardizes a whole data set in place.
@@ -147,6 +161,22 @@ impl Standardizer {
     }
 }
 
+/// Standardizes every reading, with all the digits that the source has.
+impl Transform for Standardizer {
+    fn apply(&self, sample: &mut Sample, schema: &Schema, _key: SampleKey) -> Result<()> {
+        for (name, reading) in schema.modalities.names().iter().zip(&mut sample.readings) {
+            if let Some(Array { values, .. }) = reading {
+                *values = Values::F32(self.apply_values(name, &values.to_f64())?);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_random(&self) -> bool {
+        false
+    }
+}
+
 impl ViewStatistics {
     /// One sample, from f64 to f32.
     fn apply(&self, values: &[f64], standardized: &mut [f32]) {
@@ -156,6 +186,11 @@ impl ViewStatistics {
             out.iter_mut().zip(values).for_each(|(out, x)| *out = ((x - mean) / std) as f32);
         }
     }
+}
+
+/// Whether all values are the same number.
+pub(crate) fn is_constant(values: &[f64]) -> bool {
+    values.iter().all(|x| *x == values[0])
 }
 
 /// How many statistics an input has: one a feature, or one a channel.

@@ -2,7 +2,8 @@
 
 use super::card::hexadecimal;
 use super::offset::{distances, offsets};
-use super::{Batch, Dataset, Schema};
+use super::source::check_rows;
+use super::{Array, Batch, Inputs, Meta, Part, Sample, Schema, Source, TargetValue, Targets};
 use crate::error::{Error, Result};
 use crate::modality::{Presence, Subset};
 use candle_core::{DType, Device, Tensor};
@@ -11,7 +12,7 @@ use sha2::{Digest, Sha256};
 /// Samples in memory: one row-major f32 table a modality.
 ///
 /// A column of large numbers that hardly differ (a map coordinate, a time since 1970) is held as the f64 offset of the column and
-/// f32 distances from it, so that [`Dataset::visit_values`], and with it a [`super::Standardizer`], sees all digits.
+/// f32 distances from it, so that [`Source::visit_values`], and with it a [`super::Standardizer`], sees all digits.
 #[derive(Debug, Clone)]
 pub struct TableDataset {
     schema: Schema,
@@ -20,6 +21,9 @@ pub struct TableDataset {
     offsets: Vec<Vec<f64>>,
     presence: Presence,
     labels: Vec<u32>,
+    ids: Option<Vec<String>>,
+    groups: Option<Vec<String>>,
+    parts: Option<Vec<Part>>,
 }
 
 impl TableDataset {
@@ -58,7 +62,7 @@ impl TableDataset {
             }
         }
         let offsets = vec![Vec::new(); columns.len()];
-        Ok(Self { schema, columns, offsets, presence, labels })
+        Ok(Self { schema, columns, offsets, presence, labels, ids: None, groups: None, parts: None })
     }
 
     /// As [`TableDataset::new`], from numbers in f64; the digits of a large offset are kept.
@@ -100,6 +104,34 @@ impl TableDataset {
         });
         let columns = columns.collect::<Result<_>>()?;
         Self::new(schema, columns, presence, labels)
+    }
+
+    /// Gives samples a name, a group (all of a group stay in one part of a split) and a part, each one a sample where it is given.
+    pub(super) fn with_names(self, ids: Option<Vec<String>>, groups: Option<Vec<String>>, parts: Option<Vec<Part>>) -> Self {
+        Self { ids, groups, parts, ..self }
+    }
+
+    /// Keeps the samples of a group (a person, a device) in one part of every split: one name a sample.
+    pub fn with_groups(self, groups: Vec<String>) -> Result<Self> {
+        match groups.len() == self.labels.len() {
+            true => Ok(Self { groups: Some(groups), ..self }),
+            false => Err(Error::Data(format!("{} groups for {} samples", groups.len(), self.labels.len()))),
+        }
+    }
+
+    /// The name of every sample, where they have one.
+    pub fn ids(&self) -> Option<&[String]> {
+        self.ids.as_deref()
+    }
+
+    /// The group of every sample, where they have one.
+    pub fn groups(&self) -> Option<&[String]> {
+        self.groups.as_deref()
+    }
+
+    /// The part of every sample, where the data say it.
+    pub fn parts(&self) -> Option<&[Part]> {
+        self.parts.as_deref()
     }
 
     /// The table of a modality: `[samples, ..shape]` row-major, as distances from the columns' offsets where they have one.
@@ -151,7 +183,7 @@ impl TableDataset {
     }
 }
 
-impl Dataset for TableDataset {
+impl Source for TableDataset {
     fn schema(&self) -> &Schema {
         &self.schema
     }
@@ -160,23 +192,41 @@ impl Dataset for TableDataset {
         self.labels.len()
     }
 
-    fn presence(&self, row: usize) -> Subset {
-        self.presence.subsets()[row]
+    fn meta(&self, row: usize) -> Meta<'_> {
+        Meta {
+            id: self.ids.as_ref().map(|ids| ids[row].as_str()),
+            class: Some(self.labels[row]),
+            group: self.groups.as_ref().map(|groups| groups[row].as_str()),
+            part: self.parts.as_ref().map(|parts| parts[row]),
+            ..Meta::new(self.presence.subsets()[row])
+        }
     }
 
-    fn label(&self, row: usize) -> u32 {
-        self.labels[row]
+    fn read(&self, row: usize) -> Result<Sample> {
+        check_rows(&[row], self.len())?;
+        let reading = |(m, (table, input)): (usize, (&Vec<f32>, &super::InputSpec))| {
+            let width = input.elements();
+            let distances = &table[row * width..][..width];
+            let mut values = vec![0.0; width];
+            self.presence.subsets()[row].contains(m).then(|| match self.offsets[m].is_empty() {
+                true => Array::new(input.shape.clone(), distances.to_vec()),
+                false => {
+                    exact(distances, &self.offsets[m], &mut values);
+                    Array::exact(input.shape.clone(), values)
+                }
+            })
+        };
+        let readings = self.columns.iter().zip(&self.schema.inputs).enumerate().map(reading).collect();
+        Ok(Sample { readings, target: TargetValue::Class(self.labels[row]) })
     }
 
     fn batch(&self, rows: &[usize], device: &Device) -> Result<Batch> {
-        if let Some(row) = rows.iter().find(|row| **row >= self.len()) {
-            return Err(Error::Data(format!("row {row} was asked for, but there are {} samples", self.len())));
-        }
-        let subsets: Vec<Subset> = rows.iter().map(|&row| self.presence(row)).collect();
-        let mut inputs = Vec::with_capacity(self.columns.len());
+        check_rows(rows, self.len())?;
+        let subsets: Vec<Subset> = rows.iter().map(|&row| self.presence.subsets()[row]).collect();
+        let mut readings = Vec::with_capacity(self.columns.len());
         for (m, (table, input)) in self.columns.iter().zip(&self.schema.inputs).enumerate() {
             if !subsets.iter().any(|s| s.contains(m)) {
-                inputs.push(None);
+                readings.push(None);
                 continue;
             }
             let width = input.elements();
@@ -190,25 +240,23 @@ impl Dataset for TableDataset {
                 }
             }
             let shape: Vec<usize> = std::iter::once(rows.len()).chain(input.shape.iter().copied()).collect();
-            inputs.push(Some(Tensor::from_vec(values, shape, device)?));
+            readings.push(Some(Tensor::from_vec(values, shape, device)?));
         }
-        let labels: Vec<u32> = rows.iter().map(|&row| self.label(row)).collect();
-        Ok(Batch {
-            inputs,
-            presence: Presence::new(subsets),
-            labels: Tensor::from_vec(labels, rows.len(), device)?,
-            rows: rows.iter().map(|&row| row as u64).collect(),
-            augmented: false,
-        })
+        let labels: Vec<u32> = rows.iter().map(|&row| self.labels[row]).collect();
+        let ids = rows.iter().map(|&row| row as u64).collect();
+        let inputs = Inputs::new(&self.schema.modalities, readings, Presence::new(subsets), ids)?;
+        Batch::new(inputs, Targets::new(Tensor::from_vec(labels, rows.len(), device)?))
+    }
+
+    fn as_table(&self) -> Option<&TableDataset> {
+        Some(self)
     }
 
     fn visit_values(&self, rows: &[usize], visit: &mut dyn FnMut(usize, &[f64])) -> Result<()> {
-        if let Some(row) = rows.iter().find(|row| **row >= self.len()) {
-            return Err(Error::Data(format!("row {row} was asked for, but there are {} samples", self.len())));
-        }
+        check_rows(rows, self.len())?;
         for (m, (table, input)) in self.columns.iter().zip(&self.schema.inputs).enumerate() {
             let mut values = vec![0.0; input.elements()];
-            for &row in rows.iter().filter(|row| self.presence(**row).contains(m)) {
+            for &row in rows.iter().filter(|row| self.presence.subsets()[**row].contains(m)) {
                 let width = values.len();
                 exact(&table[row * width..][..width], &self.offsets[m], &mut values);
                 visit(m, &values);

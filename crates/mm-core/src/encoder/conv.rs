@@ -1,10 +1,48 @@
 //! Encoder for small patches of images.
 
-use super::Encoder;
-use crate::error::Result;
+use super::{Encoder, EncoderCost, EncoderKind, EncoderRecipe};
+use crate::data::{InputSpec, Reading};
+use crate::error::{Error, Result};
 use crate::nn::{Conv2dConfig, ConvNorm, Mode, check_widths, conv_norm};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+
+pub(super) const NAME: &str = "conv";
+
+/// For the list of encoders.
+pub(super) fn kind() -> EncoderKind {
+    EncoderKind::new::<ConvConfig>(NAME)
+}
+
+/// Settings of a [`ConvEncoder`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConvConfig {
+    /// Channels of each layer.
+    pub widths: Vec<usize>,
+}
+
+impl EncoderRecipe for ConvConfig {
+    fn validate(&self) -> Result<()> {
+        check_widths("widths", &self.widths)
+    }
+
+    fn build(&self, name: &str, input: &InputSpec, vb: VarBuilder) -> Result<Box<dyn Encoder>> {
+        match *input.shape {
+            [channels, height, width] => Ok(Box::new(ConvEncoder::new([channels, height, width], &self.widths, vb)?)),
+            _ => {
+                let problem = format!("`conv` reads images [channels, height, width], but `{name}` has shape {:?}", input.shape);
+                Err(Error::config("kind", problem))
+            }
+        }
+    }
+
+    fn cost(&self, input: &InputSpec) -> EncoderCost {
+        let positions = input.shape.iter().skip(1).product::<usize>() as f64;
+        EncoderCost::chain(input.shape[0] as f64, &self.widths, 9.0, positions)
+    }
+}
 
 /// Layers of 3x3 convolution, batch normalisation and ReLU that keep the size: `[batch, channels, height, width]` to
 /// `[batch, widths.last(), height, width]`.
@@ -31,8 +69,8 @@ impl ConvEncoder {
 }
 
 impl Encoder for ConvEncoder {
-    fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.layers.iter().try_fold(input.clone(), |x, layer| Ok(layer.forward_relu(&x, mode)?))
+    fn forward(&self, reading: &Reading, mode: Mode) -> Result<Tensor> {
+        self.layers.iter().try_fold(reading.values.clone(), |x, layer| Ok(layer.forward_relu(&x, mode)?))
     }
 
     fn feature_shape(&self) -> &[usize] {

@@ -1,10 +1,41 @@
 //! Encoder for vectors.
 
-use super::Encoder;
+use super::{Encoder, EncoderCost, EncoderKind, EncoderRecipe};
+use crate::data::{InputSpec, Reading};
 use crate::error::Result;
 use crate::nn::{BatchNorm, Linear, Mode, batch_norm, check_widths, linear_no_bias};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+
+pub(super) const NAME: &str = "mlp";
+
+/// For the list of encoders.
+pub(super) fn kind() -> EncoderKind {
+    EncoderKind::new::<MlpConfig>(NAME)
+}
+
+/// Settings of an [`MlpEncoder`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MlpConfig {
+    /// Width of each layer.
+    pub widths: Vec<usize>,
+}
+
+impl EncoderRecipe for MlpConfig {
+    fn validate(&self) -> Result<()> {
+        check_widths("widths", &self.widths)
+    }
+
+    fn build(&self, _name: &str, input: &InputSpec, vb: VarBuilder) -> Result<Box<dyn Encoder>> {
+        Ok(Box::new(MlpEncoder::new(input.elements(), &self.widths, vb)?))
+    }
+
+    fn cost(&self, input: &InputSpec) -> EncoderCost {
+        EncoderCost::chain(input.elements() as f64, &self.widths, 1.0, 1.0)
+    }
+}
 
 /// Layers of linear, batch normalisation and ReLU: `[batch, inputs]` to `[batch, widths.last()]`.
 ///
@@ -30,8 +61,8 @@ impl MlpEncoder {
 }
 
 impl Encoder for MlpEncoder {
-    fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        let mut x = input.flatten_from(1)?;
+    fn forward(&self, reading: &Reading, mode: Mode) -> Result<Tensor> {
+        let mut x = reading.values.flatten_from(1)?;
         for (linear, norm) in &self.layers {
             x = norm.forward_relu(&linear.forward(&x)?, mode)?;
         }

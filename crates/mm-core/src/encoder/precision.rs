@@ -1,6 +1,7 @@
 //! Encoders in half precision.
 
 use super::Encoder;
+use crate::data::Reading;
 use crate::error::Result;
 use crate::nn::Mode;
 use candle_core::{DType, Tensor};
@@ -37,8 +38,9 @@ impl EncoderDType {
 struct Bf16Encoder(Box<dyn Encoder>);
 
 impl Encoder for Bf16Encoder {
-    fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        Ok(self.0.forward(&input.to_dtype(DType::BF16)?, mode)?.to_dtype(input.dtype())?)
+    fn forward(&self, reading: &Reading, mode: Mode) -> Result<Tensor> {
+        let rounded = Reading { values: reading.values.to_dtype(DType::BF16)?, lengths: reading.lengths.clone() };
+        Ok(self.0.forward(&rounded, mode)?.to_dtype(reading.values.dtype())?)
     }
 
     fn feature_shape(&self) -> &[usize] {

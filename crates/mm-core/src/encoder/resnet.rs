@@ -1,6 +1,7 @@
 //! Residual networks (He et al. 2016) as torchvision builds them: ResNet-18, 34 and 50.
 
-use super::Encoder;
+use super::{Encoder, EncoderCost, EncoderKind, EncoderRecipe};
+use crate::data::{InputSpec, Reading};
 use crate::error::{Error, Result};
 use crate::nn::{
     BlockKind, Conv2dConfig, ConvNorm, Linear, Mode, ResidualBlock, SqueezeExcite, check_widths, conv_norm, linear, max_pool2d,
@@ -9,6 +10,13 @@ use crate::nn::{
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
+
+pub(super) const NAME: &str = "resnet";
+
+/// For the list of encoders.
+pub(super) fn kind() -> EncoderKind {
+    EncoderKind::new::<ResNetConfig>(NAME)
+}
 
 /// Hidden units of the squeeze-and-excitation gate: one for so many channels.
 const REDUCTION: usize = 16;
@@ -83,6 +91,48 @@ impl ResNetConfig {
     /// Blocks of each of the four stages.
     fn blocks(&self) -> [usize; 4] {
         if self.depth == 18 { [2, 2, 2, 2] } else { [3, 4, 6, 3] }
+    }
+}
+
+impl EncoderRecipe for ResNetConfig {
+    fn validate(&self) -> Result<()> {
+        Self::validate(self)
+    }
+
+    fn build(&self, name: &str, input: &InputSpec, vb: VarBuilder) -> Result<Box<dyn Encoder>> {
+        match *input.shape {
+            [channels, height, width] => Ok(Box::new(ResNetEncoder::new(self, channels, 1, [height, width], vb)?)),
+            [channels, frames, height, width] => Ok(Box::new(ResNetEncoder::new(self, channels, frames, [height, width], vb)?)),
+            _ => {
+                let reads = "a resnet reads images [channels, height, width] or videos [channels, frames, height, width]";
+                Err(Error::config("kind", format!("{reads}, but `{name}` has shape {:?}", input.shape)))
+            }
+        }
+    }
+
+    fn cost(&self, input: &InputSpec) -> EncoderCost {
+        let positions = input.shape.iter().skip(1).product::<usize>() as f64;
+        let (kernel, mut positions) = match self.stem {
+            Stem::Large => (49.0, positions / 4.0),
+            Stem::Medium => (9.0, positions / 4.0),
+            Stem::Small => (9.0, positions),
+        };
+        let mut width = self.width as f64;
+        let mut cost = EncoderCost::chain(input.shape[0] as f64, &[self.width], kernel, positions);
+        if self.stem.pools() {
+            positions /= 4.0;
+        }
+        // Two convolutions of 3x3, or 1x1, 3x3 and 1x1 to four times the channels.
+        let (kernels, expansion) = if self.depth == 50 { (17.0, 4.0) } else { (18.0, 1.0) };
+        for (stage, blocks) in self.blocks().into_iter().take(self.stages).enumerate() {
+            if stage > 0 {
+                (width, positions) = (2.0 * width, (positions / 4.0).max(1.0));
+            }
+            let parameters = width * width * kernels * blocks as f64;
+            cost.parameters += parameters;
+            cost.multiplications += parameters * positions;
+        }
+        EncoderCost { channels: expansion * width, positions, ..cost }
     }
 }
 
@@ -163,11 +213,11 @@ impl ResNetEncoder {
 }
 
 impl Encoder for ResNetEncoder {
-    fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        let &[batch, channels, frames, height, width] = input.dims() else {
-            return self.backbone.forward(input, mode);
+    fn forward(&self, reading: &Reading, mode: Mode) -> Result<Tensor> {
+        let &[batch, channels, frames, height, width] = reading.values.dims() else {
+            return self.backbone.forward(&reading.values, mode);
         };
-        let images = input.transpose(1, 2)?.reshape((batch * frames, channels, height, width))?;
+        let images = reading.values.transpose(1, 2)?.reshape((batch * frames, channels, height, width))?;
         let maps = self.backbone.forward(&images, mode)?;
         let (_, features, height, width) = maps.dims4()?;
         let stacked = maps.reshape((batch, frames, features, height, width))?.transpose(1, 2)?;
@@ -205,7 +255,7 @@ impl ResNet {
     }
 
     /// Logits `[batch, classes]` of images `[batch, channels, height, width]` of any size.
-    pub fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        Ok(mode.result(self.fc.forward(&self.backbone.forward(input, mode)?.mean((2, 3))?)?))
+    pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        Ok(mode.result(self.fc.forward(&self.backbone.forward(images, mode)?.mean((2, 3))?)?))
     }
 }

@@ -1,38 +1,39 @@
 //! One pass over the samples, every combination.
 
-use super::{ClassificationMetrics, SpoofMetrics, classification_metrics, confusion_matrix, spoof_metrics};
-use crate::data::Dataset;
+use crate::data::{Schema, Source};
 use crate::error::{Error, Result};
-use crate::modality::{Modalities, Subset};
-use crate::predict::{Predictor, check_logits};
+use crate::modality::Subset;
+use crate::model::{Model, check_predictions};
+use crate::task::{Measure, Scored, Scores};
 use candle_core::Device;
-use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
-/// Bins of the calibration error.
-const ECE_BINS: usize = 15;
 /// Above this many modalities, all combinations are too many to evaluate by default.
 const ALL_COMBINATIONS_UP_TO: usize = 10;
 /// How many combinations are sampled then, next to the single modalities and the full set.
 const SAMPLED_COMBINATIONS: usize = 256;
+/// Bytes that a batch may take where no gradient is needed, with so much for each byte of a sample.
+const BATCH_BYTES: usize = 256 << 20;
+const BYTES_PER_BYTE: usize = 24;
+/// More samples gain nothing.
+const LARGEST_BATCH: usize = 512;
 
 /// How one combination did.
 #[derive(Debug, Clone)]
 pub struct CombinationEvaluation {
     /// The combination.
     pub subset: Subset,
-    /// Its metrics, over the samples that have all its modalities.
-    pub metrics: ClassificationMetrics,
-    /// Error rates of two-class tasks.
-    pub spoof: Option<SpoofMetrics>,
-    /// Whether each sample was predicted right; `None` if it lacks one of the modalities.
-    pub correct: Vec<Option<bool>>,
-    /// `confusion[true][predicted]`.
-    pub confusion: Vec<Vec<u32>>,
+    /// Its scores, over the samples that have all its modalities.
+    pub scored: Scored,
+    /// Each sample's share in the first measure (for classes 1 for right and 0 for wrong); NaN if it lacks one of the modalities.
+    pub outcomes: Vec<f32>,
 }
 
 /// How all combinations did.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
+    /// The measure that models are selected by.
+    pub measure: Measure,
     /// In the order asked for; combinations that the model does not support or that no sample has are left out.
     pub combinations: Vec<CombinationEvaluation>,
     /// Encoder runs over all batches.
@@ -42,14 +43,20 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Mean accuracy over the combinations.
-    pub fn mean_accuracy(&self) -> f64 {
-        self.combinations.iter().map(|c| c.metrics.accuracy).sum::<f64>() / self.combinations.len() as f64
+    /// Mean of a measure over the combinations.
+    pub fn mean(&self, measure: &str) -> f64 {
+        self.combinations.iter().map(|c| c.scored.get(measure)).sum::<f64>() / self.combinations.len() as f64
     }
 
-    /// The combination with the lowest accuracy, the first of equals.
-    pub fn worst(&self) -> Option<&CombinationEvaluation> {
-        self.combinations.iter().min_by(|a, b| a.metrics.accuracy.total_cmp(&b.metrics.accuracy))
+    /// How badly a combination did: by the measure that models are selected by, the larger the worse.
+    pub fn error(&self, combination: &CombinationEvaluation) -> f64 {
+        let score = combination.scored.get(self.measure.name);
+        if self.measure.higher_is_better { 1.0 - score } else { score }
+    }
+
+    /// Mean over the combinations of the measure that models are selected by.
+    pub fn mean_score(&self) -> f64 {
+        self.mean(self.measure.name)
     }
 }
 
@@ -67,80 +74,67 @@ pub fn default_combinations(modalities: usize, seed: u64) -> Vec<Subset> {
     all
 }
 
-/// Evaluates a model on `rows` of a data set for each of `subsets`, in batches of `batch_size`.
-pub fn evaluate_combinations(
-    predictor: &dyn Predictor,
-    dataset: &dyn Dataset,
+/// Samples a batch where no gradient is needed: as many as memory allows, at most 512.
+pub fn evaluation_batch(schema: &Schema) -> usize {
+    let bytes: usize = schema.inputs.iter().map(|input| 4 * input.elements()).fold(1, usize::saturating_add);
+    (BATCH_BYTES / BYTES_PER_BYTE / bytes).clamp(1, LARGEST_BATCH)
+}
+
+/// What is known of a combination so far.
+struct Running {
+    scores: Box<dyn Scores>,
+    outcomes: Vec<f32>,
+}
+
+/// Evaluates a model on `rows` of a source for each of `subsets`, in batches of `batch_size`. Predictions are scored as they come and
+/// not kept, so that memory grows by one number for each sample and combination.
+pub fn evaluate(
+    model: &dyn Model,
+    source: &dyn Source,
     rows: &[usize],
     subsets: &[Subset],
     batch_size: usize,
     device: &Device,
 ) -> Result<Evaluation> {
-    let classes = dataset.schema().target.classes();
-    let subsets: Vec<Subset> = subsets.iter().copied().filter(|&s| predictor.supports(s)).collect();
+    let (schema, task) = (source.schema(), source.schema().target.task());
+    let subsets: Vec<Subset> = subsets.iter().copied().filter(|&s| model.supports(s)).collect();
     if rows.is_empty() || subsets.is_empty() || batch_size == 0 {
         return Err(Error::Data("nothing to evaluate: no sample, no combination that the model supports, or a batch size of 0".into()));
     }
-    let mut logits: Vec<Vec<f32>> = vec![Vec::with_capacity(rows.len() * classes); subsets.len()];
+    let fresh = |_: &Subset| Mutex::new(Running { scores: task.scores(), outcomes: Vec::with_capacity(rows.len()) });
+    let running: Vec<Mutex<Running>> = subsets.iter().map(fresh).collect();
     let (mut encoder_passes, mut batches) = (0, 0);
     for chunk in rows.chunks(batch_size) {
-        let batch = dataset.batch(chunk, device)?;
-        let predictions = predictor.predict_combinations(&batch, &subsets)?;
-        let expected = [subsets.len(), chunk.len(), classes];
-        if predictions.logits.dims() != expected {
-            return Err(Error::shape("predicted logits", format!("{expected:?}"), predictions.logits.dims()));
-        }
-        let flat = predictions.logits.flatten_all()?.to_vec1::<f32>()?;
-        for (all, part) in logits.iter_mut().zip(flat.chunks_exact(chunk.len() * classes)) {
-            all.extend_from_slice(part);
-        }
-        encoder_passes += predictions.encoder_passes;
+        let batch = source.batch(chunk, device)?;
+        let truths = task.values(batch.targets())?;
+        let has = batch.presence().subsets();
+        encoder_passes += model.visit_combinations(batch.inputs(), &subsets, &|i, output| {
+            if output.prediction.dims().first() != Some(&chunk.len()) || output.prediction.elem_count() < chunk.len() * task.outputs() {
+                let expected = format!("[{}, {}, ..]", chunk.len(), task.outputs());
+                return Err(Error::shape("prediction", expected, output.prediction.dims()));
+            }
+            let values = output.prediction.flatten_all()?.to_vec1::<f32>()?;
+            let width = values.len() / chunk.len();
+            // A combination is visited once a batch: nobody waits here.
+            let mut running = running[i].lock().unwrap_or_else(PoisonError::into_inner);
+            for (((values, truth), has), &row) in values.chunks_exact(width).zip(&truths).zip(has).zip(chunk) {
+                let outcome = match subsets[i].is_subset_of(*has) {
+                    true => {
+                        check_predictions(values, width, &schema.modalities.format(subsets[i]), [row as u64])?;
+                        running.scores.add(values, truth)?
+                    }
+                    false => f32::NAN,
+                };
+                running.outcomes.push(outcome);
+            }
+            Ok(())
+        })?;
         batches += 1;
     }
-    let presence: Vec<Subset> = rows.iter().map(|&row| dataset.presence(row)).collect();
-    let labels: Vec<u32> = rows.iter().map(|&row| dataset.label(row)).collect();
-    let pairs: Vec<_> = subsets.into_iter().zip(logits).collect();
-    let modalities = &dataset.schema().modalities;
-    let combinations = pairs.into_par_iter().map(|(subset, logits)| {
-        check_kept(subset, &logits, classes, &presence, rows, modalities)?;
-        evaluate_one(subset, &logits, classes, &presence, &labels)
+    let finished = subsets.into_iter().zip(running).map(|(subset, running)| {
+        let Running { scores, outcomes } = running.into_inner().unwrap_or_else(PoisonError::into_inner);
+        CombinationEvaluation { subset, scored: scores.finish(), outcomes }
     });
-    let combinations: Vec<Option<CombinationEvaluation>> = combinations.collect::<Result<_>>()?;
-    Ok(Evaluation { combinations: combinations.into_iter().flatten().collect(), encoder_passes, batches })
-}
-
-/// Refuses NaN among the predictions that count: those of samples that have all of `subset`.
-fn check_kept(subset: Subset, logits: &[f32], classes: usize, presence: &[Subset], rows: &[usize], modalities: &Modalities) -> Result<()> {
-    let name = modalities.format(subset);
-    let mut samples = logits.chunks_exact(classes).zip(presence).zip(rows).filter(|((_, has), _)| subset.is_subset_of(**has));
-    samples.try_for_each(|((logits, _), &row)| check_logits(logits, classes, &name, [row as u64]))
-}
-
-fn evaluate_one(
-    subset: Subset,
-    logits: &[f32],
-    classes: usize,
-    presence: &[Subset],
-    labels: &[u32],
-) -> Result<Option<CombinationEvaluation>> {
-    let has_all: Vec<bool> = presence.iter().map(|p| subset.is_subset_of(*p)).collect();
-    let samples = || has_all.iter().zip(logits.chunks_exact(classes)).zip(labels).filter(|((has, _), _)| **has);
-    let kept_labels: Vec<u32> = samples().map(|(_, &label)| label).collect();
-    if kept_labels.is_empty() {
-        return Ok(None);
-    }
-    let kept: Vec<f32> = samples().flat_map(|((_, row), _)| row.iter().copied()).collect();
-    let mut right = kept.chunks_exact(classes).zip(&kept_labels).map(|(row, &label)| {
-        let label = label as usize;
-        // The first of equal logits wins, as in the confusion matrix.
-        row.iter().enumerate().all(|(k, x)| if k < label { *x < row[label] } else { *x <= row[label] })
-    });
-    let correct = has_all.iter().map(|&has| if has { right.next() } else { None }).collect();
-    Ok(Some(CombinationEvaluation {
-        subset,
-        metrics: classification_metrics(&kept, classes, &kept_labels, ECE_BINS)?,
-        spoof: (classes == 2).then(|| spoof_metrics(&kept, &kept_labels)).transpose()?,
-        correct,
-        confusion: confusion_matrix(&kept, classes, &kept_labels)?,
-    }))
+    let combinations = finished.filter(|combination| combination.scored.samples > 0).collect();
+    Ok(Evaluation { measure: task.measures()[0], combinations, encoder_passes, batches })
 }

@@ -1,22 +1,13 @@
 //! One encoder a modality, and the features they give.
 
-use super::NetworkConfig;
-use crate::data::{Batch, Schema};
+use super::{NetworkConfig, Trunk};
+use crate::data::{Inputs, Schema};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::modality::Presence;
 use crate::nn::{Mode, scatter_rows};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
-
-/// The features of a batch, one `[batch, ..]` tensor a modality; rows of samples that lack it are zero.
-#[derive(Debug, Clone)]
-pub struct Features {
-    /// By modality; `None` where no sample of the batch has it.
-    pub tensors: Vec<Option<Tensor>>,
-    /// Encoder runs it took: one for each modality present in the batch.
-    pub encoder_passes: usize,
-}
 
 /// The same features with the modalities outside `presence` set to zero, sample by sample; several masks give their
 /// results one after the other, `[masks * batch, ..]`. `None` for a modality that no sample keeps.
@@ -72,27 +63,42 @@ impl Encoders {
         self.encoders.iter().map(|e| e.feature_shape()).collect()
     }
 
-    /// Encodes the samples that have each modality according to `presence` (within `batch.presence`).
-    pub fn forward(&self, batch: &Batch, presence: &Presence, mode: Mode) -> Result<Features> {
-        if batch.inputs.len() != self.encoders.len() {
-            return Err(Error::Data(format!("a batch of {} modalities for a model of {}", batch.inputs.len(), self.encoders.len())));
+    /// The features `[batch, ..]` of the samples that have each modality according to `presence` (within what the inputs have): zero in
+    /// the rows of the others, `None` where there are none. With how many encoders ran: one for each modality that is there.
+    pub fn forward(&self, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<(Vec<Option<Tensor>>, usize)> {
+        if inputs.readings().len() != self.encoders.len() {
+            return Err(Error::Data(format!("inputs of {} for a model of {} modalities", inputs.modalities(), self.encoders.len())));
         }
-        let mut features = Features { tensors: Vec::with_capacity(self.encoders.len()), encoder_passes: 0 };
-        for (m, (encoder, input)) in self.encoders.iter().zip(&batch.inputs).enumerate() {
-            let rows = presence.rows_with(m);
-            let feature = match input {
-                Some(input) if !rows.is_empty() => {
-                    features.encoder_passes += 1;
-                    let present = match rows.len() == batch.len() {
-                        true => input.clone(),
-                        false => input.index_select(&Tensor::from_slice(&rows, rows.len(), input.device())?, 0)?,
-                    };
-                    Some(scatter_rows(&mode.result(encoder.forward(&present, mode)?), &rows, batch.len())?)
-                }
-                _ => None,
-            };
-            features.tensors.push(feature);
-        }
-        Ok(features)
+        let features = self.encoders.iter().enumerate().map(|(m, encoder)| encode_present(&**encoder, m, inputs, presence, mode));
+        let features = features.collect::<Result<Vec<_>>>()?;
+        let passes = features.iter().flatten().count();
+        Ok((features, passes))
     }
+}
+
+/// The feature `[batch, ..]` of one modality, by its position: encoded for the samples that have it according to `presence`, zero for the
+/// others; `None`, and the encoder does not run, where there are none.
+pub fn encode_present(encoder: &dyn Encoder, position: usize, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<Option<Tensor>> {
+    let rows = presence.rows_with(position);
+    match inputs.at(position).filter(|_| !rows.is_empty()) {
+        Some(reading) => {
+            let feature = mode.result(encoder.forward(&reading.gather(&rows)?, mode)?);
+            Ok(Some(scatter_rows(&feature, &rows, inputs.len())?))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The parts of the first layer behind features, one a modality, for all combinations: a modality that no sample has counts as zero, for
+/// its combinations have no row with a meaning in this batch.
+pub fn parts(trunk: &dyn Trunk, features: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+    let part = |(m, feature): (usize, &Option<Tensor>)| feature.as_ref().map(|f| trunk.part(m, &f.detach())).transpose();
+    let parts: Vec<Option<Tensor>> = features.iter().enumerate().map(part).collect::<Result<_>>()?;
+    zero_where_absent(parts)
+}
+
+/// Zeros of the others' shape in place of what is absent.
+pub fn zero_where_absent(parts: Vec<Option<Tensor>>) -> Result<Vec<Option<Tensor>>> {
+    let zero = parts.iter().flatten().next().map(Tensor::zeros_like).transpose()?;
+    Ok(parts.into_iter().map(|part| part.or_else(|| zero.clone())).collect())
 }

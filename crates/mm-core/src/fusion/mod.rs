@@ -5,6 +5,7 @@
 
 mod combinations;
 mod features;
+mod model;
 mod network;
 mod pointwise_trunk;
 mod resnet_trunk;
@@ -12,9 +13,10 @@ mod shared_resnet18;
 mod sum_trunk;
 mod trunk;
 
-pub use combinations::map_combination_sums;
-pub use features::{Encoders, Features, keep_present};
-pub use network::{Fused, FusionNetwork, NetworkConfig};
+pub use combinations::visit_combination_sums;
+pub use features::{Encoders, encode_present, keep_present, parts, zero_where_absent};
+pub use model::FusionModel;
+pub use network::{FusionNetwork, NetworkConfig};
 pub use pointwise_trunk::PointwiseTrunk;
 pub use resnet_trunk::{ResNetTrunk, ResNetTrunkConfig};
 pub use shared_resnet18::shared_resnet18_names;

@@ -1,12 +1,12 @@
 //! Encoders, trunk and head: the network that the methods and baselines share.
 
-use super::{Encoders, Features, Trunk, TrunkConfig, keep_present, map_combination_sums, pool};
-use crate::data::{Batch, Schema};
-use crate::encoder::{Encoder, EncoderConfig, EncoderDType};
+use super::{Encoders, Trunk, TrunkConfig, keep_present, parts, pool, visit_combination_sums};
+use crate::data::{Inputs, Schema};
+use crate::encoder::{Encoder, EncoderConfig, EncoderDType, EncoderKind};
 use crate::error::{Error, Result};
 use crate::modality::{Presence, Subset};
+use crate::model::{Output, Visit};
 use crate::nn::{Linear, Mode, linear};
-use crate::predict::Predictions;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -48,21 +48,17 @@ impl NetworkConfig {
         Ok(self.encoder_dtype.wrap(encoder.build(name, input, vb)?))
     }
 
+    /// Looks for the encoders' kinds among `kinds`, where they are not known yet.
+    pub fn resolve_encoders(&mut self, kinds: &[EncoderKind]) -> Result<()> {
+        self.encoder.iter_mut().chain(self.encoders.values_mut()).try_for_each(|encoder| encoder.resolve(kinds))
+    }
+
     /// Refuses settings that cannot work for any data set.
     pub fn validate(&self) -> Result<()> {
         self.encoder.iter().try_for_each(|encoder| encoder.validate("network.encoder"))?;
         self.encoders.iter().try_for_each(|(name, encoder)| encoder.validate(&format!("network.encoders.{name}")))?;
         self.trunk.validate()
     }
-}
-
-/// What a fusion gives.
-#[derive(Debug, Clone)]
-pub struct Fused {
-    /// The fused feature before pooling, `[batch, ..]`.
-    pub feature: Tensor,
-    /// `[batch, classes]`.
-    pub logits: Tensor,
 }
 
 /// One encoder a modality, a trunk behind the concatenation of their features, and a linear head.
@@ -80,7 +76,7 @@ impl FusionNetwork {
     pub fn new(config: &NetworkConfig, schema: &Schema, vb: VarBuilder) -> Result<Self> {
         let encoders = Encoders::build(config, schema, vb.pp("encoders"))?;
         let trunk = config.trunk.build(schema.modalities.names(), &encoders.feature_shapes(), vb.pp("trunk"))?;
-        let head = linear(trunk.feature_shape()[0], schema.target.classes(), vb.pp("head"))?;
+        let head = linear(trunk.feature_shape()[0], schema.target.task().outputs(), vb.pp("head"))?;
         Ok(Self { encode_dropped: config.encode_dropped, encoders, trunk, head })
     }
 
@@ -104,59 +100,38 @@ impl FusionNetwork {
         &self.head
     }
 
-    /// Features and prediction of a batch where each sample uses the modalities of `presence` (within what it has).
-    pub fn forward(&self, batch: &Batch, presence: &Presence, mode: Mode) -> Result<Fused> {
-        self.fuse(&self.encode(batch, presence, mode)?, mode)
+    /// Prediction and fused feature of samples of which each uses the modalities of `presence` (within what it has).
+    pub fn forward(&self, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<Output> {
+        self.fuse(&self.encode(inputs, presence, mode)?, mode)
     }
 
     /// Features `[batch, ..]` by modality, zero where `presence` (within what each sample has) leaves one out.
-    pub fn encode(&self, batch: &Batch, presence: &Presence, mode: Mode) -> Result<Vec<Option<Tensor>>> {
-        match mode == Mode::Train && self.encode_dropped {
-            true => keep_present(&self.encoders.forward(batch, &batch.presence, mode)?.tensors, &[presence]),
-            false => Ok(self.encoders.forward(batch, presence, mode)?.tensors),
+    pub fn encode(&self, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<Vec<Option<Tensor>>> {
+        match mode.is_train() && self.encode_dropped {
+            true => keep_present(&self.encoders.forward(inputs, inputs.presence(), mode)?.0, &[presence]),
+            false => Ok(self.encoders.forward(inputs, presence, mode)?.0),
         }
     }
 
     /// Fuses features that are zero where absent.
-    pub fn fuse(&self, features: &[Option<Tensor>], mode: Mode) -> Result<Fused> {
+    pub fn fuse(&self, features: &[Option<Tensor>], mode: Mode) -> Result<Output> {
         let feature = mode.result(self.trunk.forward(features, mode)?);
-        let logits = mode.result(self.head.forward(&pool(&feature)?)?);
-        Ok(Fused { feature, logits })
+        let prediction = mode.result(self.head.forward(&pool(&feature)?)?);
+        Ok(Output::with_feature(prediction, feature))
     }
 
-    /// Logits for every combination, each as if all samples had exactly that combination: one run of each encoder.
-    pub fn predict_combinations(&self, batch: &Batch, subsets: &[Subset]) -> Result<Predictions> {
-        self.predict_combinations_with(batch, subsets, |feature| Ok(self.head.forward(&pool(feature)?)?))
-    }
-
-    /// As [`FusionNetwork::predict_combinations`] with `head` from the fused feature `[batch, ..]` to logits.
-    pub fn predict_combinations_with(
+    /// Calls `visit` with each combination's output from the features of all modalities, each part of the trunk's first layer computed
+    /// once; `head` goes from the fused feature `[batch, ..]` to the output.
+    pub fn visit_combinations(
         &self,
-        batch: &Batch,
+        features: &[Option<Tensor>],
         subsets: &[Subset],
-        head: impl Fn(&Tensor) -> Result<Tensor> + Sync,
-    ) -> Result<Predictions> {
-        let features = self.encoders.forward(batch, &batch.presence, Mode::Eval)?;
-        let logits = combination_logits(self.trunk(), &features, subsets, head)?;
-        Ok(Predictions { logits, encoder_passes: features.encoder_passes })
+        mode: Mode,
+        head: impl Fn(Tensor) -> Result<Output> + Sync,
+        visit: Visit,
+    ) -> Result<()> {
+        visit_combination_sums(&parts(self.trunk(), features)?, subsets, |i, sum| {
+            visit(i, head(self.trunk.finish(&sum.detach(), mode)?)?.detach())
+        })
     }
-}
-
-/// `[subsets, batch, classes]` from features, each part of the first layer computed once.
-fn combination_logits(
-    trunk: &dyn Trunk,
-    features: &Features,
-    subsets: &[Subset],
-    head: impl Fn(&Tensor) -> Result<Tensor> + Sync,
-) -> Result<Tensor> {
-    let parts = features.tensors.iter().enumerate().map(|(m, f)| f.as_ref().map(|f| trunk.part(m, &f.detach())).transpose());
-    let parts: Vec<Option<Tensor>> = parts.collect::<Result<_>>()?;
-    // A modality that no sample has counts as zero: its combinations have no valid row in this batch.
-    let zero = parts.iter().flatten().next().map(Tensor::zeros_like).transpose()?;
-    let parts: Vec<Option<Tensor>> = parts.into_iter().map(|p| p.or_else(|| zero.clone())).collect();
-    let logits = map_combination_sums(&parts, subsets, |sum| Ok(head(&trunk.finish(&sum.detach(), Mode::Eval)?)?.detach()))?;
-    if logits.is_empty() {
-        return Err(Error::Modality("no combination was asked for".into()));
-    }
-    Ok(Tensor::stack(&logits, 0)?)
 }

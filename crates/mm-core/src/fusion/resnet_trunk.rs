@@ -128,7 +128,7 @@ impl Trunk for ResNetTrunk {
         let Some(present) = features.iter().flatten().next() else {
             return Err(Error::Modality("no sample of the batch has any modality".into()));
         };
-        if mode == Mode::Eval {
+        if !mode.is_train() {
             let parts = features.iter().enumerate().filter_map(|(m, f)| f.as_ref().map(|f| self.part(m, f)));
             let sum = parts.reduce(|sum, part| Ok((sum? + part?)?)).transpose()?;
             return sum.map_or_else(|| Err(Error::Modality("no modality".into())), |sum| self.finish(&sum, mode));

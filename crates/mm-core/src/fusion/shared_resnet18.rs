@@ -14,7 +14,7 @@ impl NetworkConfig {
     pub fn shared_resnet18() -> Self {
         let encoder = ResNetConfig { stem: Stem::Medium, stages: 2, squeeze_excite: true, ..ResNetConfig::default() };
         Self {
-            encoder: Some(EncoderConfig::ResNet(encoder)),
+            encoder: Some(EncoderConfig::resnet(encoder)),
             trunk: TrunkConfig::ResNet(ResNetTrunkConfig::default()),
             encode_dropped: true,
             ..Self::default()

@@ -16,7 +16,7 @@ use twox_hash::XxHash3_64;
 /// rearranged before; the norm's shift, the residual and the ReLU are applied as its outputs are stored.
 ///
 /// From the second pass on the folded weights (one to four times the size of the weights) are kept, with a hash of the
-/// numbers they were made from: every pass compares it with the hash of the present ones. So whatever sets the variables (an
+/// numbers they were made from: every pass compares it with the hash of the present ones (but for [`Mode::Frozen`]). So whatever sets the variables (an
 /// optimizer, a checkpoint, [`candle_core::Var::set`]), the next pass sees it. The first pass keeps nothing, so that a single
 /// prediction needs no memory for it; a pass in [`Mode::Train`] frees what is kept. Clones share it, as they share the variables.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl ConvNorm {
     /// `norm(conv(input))`, `[batch, inputs, height, width]` to `[batch, outputs, ..]`.
     pub fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
         if self.folds(input, mode) {
-            return self.forward_folded(input, None, false);
+            return self.forward_folded(input, None, false, mode);
         }
         self.norm.forward(&self.conv.forward(input)?, mode)
     }
@@ -60,7 +60,7 @@ impl ConvNorm {
     /// `relu(norm(conv(input)))`.
     pub fn forward_relu(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
         if self.folds(input, mode) {
-            return self.forward_folded(input, None, true);
+            return self.forward_folded(input, None, true, mode);
         }
         self.norm.forward_relu(&self.conv.forward(input)?, mode)
     }
@@ -68,7 +68,7 @@ impl ConvNorm {
     /// `relu(norm(conv(input)) + residual)`.
     pub fn forward_add_relu(&self, input: &Tensor, residual: &Tensor, mode: Mode) -> Result<Tensor> {
         if self.folds(input, mode) {
-            return self.forward_folded(input, Some(residual), true);
+            return self.forward_folded(input, Some(residual), true, mode);
         }
         self.norm.forward_add_relu(&self.conv.forward(input)?, residual, mode)
     }
@@ -84,7 +84,7 @@ impl ConvNorm {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
-    fn forward_folded(&self, input: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+    fn forward_folded(&self, input: &Tensor, residual: Option<&Tensor>, relu: bool, mode: Mode) -> Result<Tensor> {
         let shape = conv_shape(self.conv.config(), input.dims(), self.conv.weight().dims())?;
         let output_shape = output_shape(&shape);
         if let Some(residual) = residual.filter(|r| r.dims() != output_shape.dims()) {
@@ -95,7 +95,7 @@ impl ConvNorm {
             let mut output = vec![0.0; shape.output_length()];
             with_slices([self.conv.weight(), &scale, &shift], |[weight, scale, shift]| {
                 let epilogue = Epilogue { bias: Some(shift), residual, relu };
-                match self.folded(&shape, weight, scale)? {
+                match self.folded(&shape, weight, scale, mode == Mode::Frozen)? {
                     Some(folded) => conv2d_forward_prepared(shape, x, &folded.weights, epilogue, &mut output),
                     None => conv2d_forward_with(shape, x, &scaled(&shape, weight, scale), epilogue, &mut output),
                 }
@@ -109,21 +109,25 @@ impl ConvNorm {
         }
     }
 
-    /// The folded weights, except in a first pass with these numbers and such a shape.
-    fn folded(&self, shape: &Conv2dShape, weight: &[f32], scale: &[f32]) -> Result<Option<Arc<Folded>>> {
+    /// The folded weights, except in a first pass with these numbers and such a shape. Those of a frozen network are folded in its first
+    /// pass and taken without a look at the numbers.
+    fn folded(&self, shape: &Conv2dShape, weight: &[f32], scale: &[f32], frozen: bool) -> Result<Option<Arc<Folded>>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let fold = || -> Result<Option<Arc<Folded>>> {
+            let weights = PreparedWeights::new(*shape, &scaled(shape, weight, scale)).map_err(kernel_error)?;
+            let folded = Arc::new(Folded { of: hash(weight, scale), weights });
+            self.keep(Kept::Folded(folded.clone()));
+            Ok(Some(folded))
+        };
         match kept {
+            Kept::Folded(folded) if frozen && folded.weights.suits(shape) => Ok(Some(folded)),
             Kept::Folded(folded) if folded.is_of(shape, weight, scale) => Ok(Some(folded)),
+            _ if frozen => fold(),
             Kept::Nothing | Kept::Folded(_) => {
                 self.keep(Kept::Seen);
                 Ok(None)
             }
-            Kept::Seen => {
-                let weights = PreparedWeights::new(*shape, &scaled(shape, weight, scale)).map_err(kernel_error)?;
-                let folded = Arc::new(Folded { of: hash(weight, scale), weights });
-                self.keep(Kept::Folded(folded.clone()));
-                Ok(Some(folded))
-            }
+            Kept::Seen => fold(),
         }
     }
 }

@@ -44,7 +44,7 @@ pub(crate) use parameters::{name_list, name_lists};
 pub use positions::at_every_position;
 pub use resample::{adaptive_avg_pool2d, avg_pool2d, upsample_bilinear2d, upsample_nearest2d};
 pub use residual::{BlockKind, ResidualBlock, residual_block, residual_stage};
-pub use scatter::scatter_rows;
+pub use scatter::{gather_rows, scatter_rows};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
 
 /// Widest layer of an MLP.
@@ -68,6 +68,8 @@ pub enum Mode {
     Train,
     /// Prediction: running statistics, no randomness, and results without a graph for gradients.
     Eval,
+    /// As [`Mode::Eval`], of parameters that do not change any more: what is computed from them alone is kept and not checked again.
+    Frozen,
 }
 
 impl Mode {

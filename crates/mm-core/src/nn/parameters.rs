@@ -9,6 +9,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 type Variables = BTreeMap<String, Var>;
@@ -32,6 +33,7 @@ pub struct Parameters {
     seed: Option<u64>,
     device: Device,
     variables: Arc<RwLock<Variables>>,
+    frozen: Arc<AtomicBool>,
 }
 
 /// Whether a name belongs to a statistic that is measured, not trained.
@@ -42,13 +44,13 @@ pub fn is_running_statistic(name: &str) -> bool {
 impl Parameters {
     /// An empty store; variables made through [`Parameters::builder`] are initialised from `(seed, name)`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { seed: Some(seed), device: device.clone(), variables: Arc::default() }
+        Self { seed: Some(seed), device: device.clone(), variables: Arc::default(), frozen: Arc::default() }
     }
 
     /// An empty store for a network whose weights are about to be loaded: variables start at zero and no random number is
     /// drawn, which for large networks takes longer than reading their weights.
     pub fn for_loading(device: &Device) -> Self {
-        Self { seed: None, device: device.clone(), variables: Arc::default() }
+        Self { seed: None, device: device.clone(), variables: Arc::default(), frozen: Arc::default() }
     }
 
     /// The device of all variables.
@@ -79,9 +81,25 @@ impl Parameters {
         self.read().iter().map(|(name, var)| (name.clone(), var.clone())).collect()
     }
 
+    /// A store of these variables and another's, both shared with their stores.
+    pub fn joined(&self, other: &Self) -> Self {
+        let all = self.variables().into_iter().chain(other.variables()).collect();
+        Self { seed: None, device: self.device.clone(), variables: Arc::new(RwLock::new(all)), frozen: self.frozen.clone() }
+    }
+
+    /// From now on [`Parameters::restore`] and [`Parameters::load`] refuse: a model relies on the values.
+    pub fn freeze(&self) {
+        self.frozen.store(true, Ordering::Relaxed);
+    }
+
     /// The tensor called `name`.
     pub fn get(&self, name: &str) -> Option<Tensor> {
         self.read().get(name).map(|var| var.as_tensor().clone())
+    }
+
+    /// The variable called `name`.
+    pub fn variable(&self, name: &str) -> Option<Var> {
+        self.read().get(name).cloned()
     }
 
     /// How many numbers are trained (running statistics left out) among the names that `keep` accepts.
@@ -98,6 +116,9 @@ impl Parameters {
 
     /// Sets every variable from `values`. Missing, unexpected and misshapen tensors are refused, and then nothing changes.
     pub fn restore(&self, values: &BTreeMap<String, Tensor>, source: &Path) -> Result<()> {
+        if self.frozen.load(Ordering::Relaxed) {
+            return Err(Error::weights(source, "the model is frozen, and would not see other weights: load them into a new one"));
+        }
         let variables = self.read();
         let missing: Vec<&str> = variables.keys().filter(|n| !values.contains_key(*n)).map(String::as_str).collect();
         let unexpected: Vec<&str> = values.keys().filter(|n| !variables.contains_key(*n)).map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! Puts the features of the samples that have a modality into the rows of the whole batch.
+//! The rows of the samples that have a modality: taken out of a batch, and put back.
 
 use candle_core::{Result, Tensor};
 
@@ -18,4 +18,12 @@ pub fn scatter_rows(input: &Tensor, rows: &[u32], batch: usize) -> Result<Tensor
     dims[0] = 1;
     let padded = Tensor::cat(&[input, &Tensor::zeros(dims, input.dtype(), input.device())?], 0)?;
     padded.index_select(&Tensor::from_vec(source, batch, input.device())?, 0)
+}
+
+/// The rows of `[batch, ..]` at these positions, ascending: `[rows, ..]`; all of them as they are.
+pub fn gather_rows(input: &Tensor, rows: &[u32]) -> Result<Tensor> {
+    match rows.len() == input.dim(0)? {
+        true => Ok(input.clone()),
+        false => input.index_select(&Tensor::from_slice(rows, rows.len(), input.device())?, 0),
+    }
 }

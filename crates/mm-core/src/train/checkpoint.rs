@@ -1,10 +1,10 @@
 //! Checkpoint folders: complete or absent, never a part.
 //!
-//! Each checkpoint is a folder `epoch-000012` with `model.safetensors`, `optimizer.safetensors`, `best.safetensors` (where a
+//! Each checkpoint is a folder `epoch-000012-000034` (epochs done, steps of the next) with `model.safetensors`, `optimizer.safetensors`, `best.safetensors` (where a
 //! best epoch is tracked) and `state.json`, which holds the checksums of them all and of itself. It is written under a
 //! temporary name and renamed; the one before it is kept.
 
-use super::trainer::EpochLog;
+use super::EpochLog;
 use crate::error::{Error, Result};
 use crate::weights;
 use candle_core::{Device, Tensor};
@@ -35,6 +35,14 @@ pub struct State {
     pub version: String,
     /// Epochs done.
     pub epochs_done: usize,
+    /// Steps of the next epoch that are done.
+    pub steps_done: usize,
+    /// Sums of each named loss term over these steps, those that were skipped left out.
+    pub loss_sums: BTreeMap<String, f64>,
+    /// How many steps are in these sums.
+    pub loss_steps: usize,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
     /// Steps the optimizer took.
     pub optimizer_steps: u64,
     /// Epoch and score of the best validation so far.
@@ -82,8 +90,14 @@ const STATE: &str = "state.json";
 /// How many checkpoints stay in the folder.
 const KEPT: usize = 2;
 
-fn folder_name(epochs_done: usize) -> String {
-    format!("epoch-{epochs_done:06}")
+fn folder_name(epochs_done: usize, steps_done: usize) -> String {
+    format!("epoch-{epochs_done:06}-{steps_done:06}")
+}
+
+/// Epochs and steps in a folder's name: as numbers, whatever their digits.
+fn place(path: &Path) -> Vec<u64> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.split('-').filter_map(|part| part.parse().ok()).collect()
 }
 
 /// Complete checkpoints in `folder`, oldest first.
@@ -98,7 +112,7 @@ fn existing(folder: &Path) -> Result<Vec<PathBuf>> {
             found.push(path);
         }
     }
-    found.sort();
+    found.sort_by_key(|path| place(path));
     Ok(found)
 }
 
@@ -130,7 +144,7 @@ impl Checkpoint {
         let content = Content { files, state: self.state.clone() };
         let sealed = Sealed { sha256: content.hash(&path)?, content };
         weights::write_atomically(&path, &serde_json::to_vec_pretty(&sealed).map_err(|e| Error::weights(&path, e.to_string()))?)?;
-        let target = folder.join(folder_name(self.state.epochs_done));
+        let target = folder.join(folder_name(self.state.epochs_done, self.state.steps_done));
         if target.exists() {
             std::fs::remove_dir_all(&target).map_err(Error::io(&target))?;
         }

@@ -1,9 +1,11 @@
 //! Settings of the training loop.
 
-use crate::data::AugmentConfig;
+use crate::data::{AugmentConfig, Schema, Source, nearest};
 use crate::error::{Error, Result};
 use crate::optim::{OptimizerConfig, Schedule, ScheduleConfig};
+use crate::task::Measure;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Settings of a training run.
@@ -26,12 +28,76 @@ pub struct TrainConfig {
     pub clip_norm: Option<f64>,
     /// Seed of the initialisation, the order of samples, the masks and all other draws.
     pub seed: u64,
+    /// How much each class weighs in the loss.
+    #[serde(skip_serializing_if = "ClassWeights::are_even")]
+    pub class_weights: ClassWeights,
     /// Which epoch's weights are kept.
     pub select: Selection,
+    /// Name of the validation score that selects, such as `balanced_accuracy` or `auroc`; the first of the task by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub select_by: Option<String>,
     /// Validate every so many epochs; 0: only where `select` or `patience` need it (then every epoch).
     pub validate_every: usize,
-    /// Stop after so many validations without a new best mean accuracy over combinations.
+    /// Stop after so many validations without a new best mean score over combinations.
     pub patience: Option<usize>,
+}
+
+/// How much each class weighs in the loss.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassWeights {
+    /// All samples weigh the same.
+    #[default]
+    None,
+    /// A class weighs the more the fewer training samples it has: samples / (classes · samples of the class).
+    Balanced,
+    /// By class name; a class that is not named weighs 1.
+    ByName(BTreeMap<String, f64>),
+}
+
+impl ClassWeights {
+    /// Whether all samples weigh the same.
+    pub fn are_even(&self) -> bool {
+        *self == Self::None
+    }
+
+    /// The weight of each class, from the training rows; empty where all weigh the same.
+    pub(crate) fn resolve(&self, source: &dyn Source, train: &[usize]) -> Result<Vec<f32>> {
+        let names = source.schema().target.class_names();
+        let at = |problem: String| Error::config("train.class_weights", problem);
+        if !self.are_even() && names.is_empty() {
+            return Err(at("the target of this data is no class".into()));
+        }
+        match self {
+            Self::None => Ok(Vec::new()),
+            Self::Balanced => {
+                let mut counts = vec![0usize; names.len()];
+                train.iter().filter_map(|&row| source.meta(row).class).for_each(|class| {
+                    if let Some(count) = counts.get_mut(class as usize) {
+                        *count += 1;
+                    }
+                });
+                let present = counts.iter().filter(|count| **count > 0).count();
+                let weight = |&count: &usize| if count == 0 { 1.0 } else { train.len() as f32 / (present * count) as f32 };
+                Ok(counts.iter().map(weight).collect())
+            }
+            Self::ByName(weights) => {
+                let mut resolved = vec![1.0; names.len()];
+                for (name, &weight) in weights {
+                    let Some(class) = names.iter().position(|n| n == name) else {
+                        let near = nearest(name, names.iter().map(String::as_str));
+                        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                        return Err(at(format!("there is no class `{name}`{near}")));
+                    };
+                    if !(weight >= 0.0 && weight.is_finite()) {
+                        return Err(at(format!("the weight of `{name}` must be a number that is not negative, found {weight}")));
+                    }
+                    resolved[class] = weight as f32;
+                }
+                Ok(resolved)
+            }
+        }
+    }
 }
 
 /// Which epoch's weights a run keeps.
@@ -41,7 +107,7 @@ pub enum Selection {
     /// The last epoch's.
     #[default]
     Last,
-    /// Those with the best mean validation accuracy over combinations.
+    /// Those with the best mean validation score over combinations.
     BestValidation,
 }
 
@@ -56,7 +122,9 @@ impl Default for TrainConfig {
             augment: AugmentConfig::default(),
             clip_norm: None,
             seed: 0,
+            class_weights: ClassWeights::None,
             select: Selection::Last,
+            select_by: None,
             validate_every: 0,
             patience: None,
         }
@@ -96,6 +164,16 @@ impl TrainConfig {
         Ok(())
     }
 
+    /// The validation score that selects.
+    pub(crate) fn selection_measure(&self, schema: &Schema) -> Result<Measure> {
+        let measures = schema.target.task().measures();
+        let Some(name) = &self.select_by else { return Ok(measures[0]) };
+        measures.iter().find(|measure| measure.name == name).copied().ok_or_else(|| {
+            let known: Vec<&str> = measures.iter().map(|measure| measure.name).collect();
+            Error::config("train.select_by", format!("there is no score `{name}` for this target; there are: {}", known.join(", ")))
+        })
+    }
+
     /// Whether to validate after `epoch` (from 0).
     pub(crate) fn validates_after(&self, epoch: usize) -> bool {
         let needed = self.select == Selection::BestValidation || self.patience.is_some();
@@ -111,8 +189,24 @@ impl TrainConfig {
 pub struct CheckpointConfig {
     /// Folder of the checkpoints.
     pub folder: PathBuf,
-    /// At most one checkpoint in so many seconds; 0 saves after every epoch.
+    /// A checkpoint at the first step after so many seconds, within an epoch or at its end; 0 saves after every step.
     pub every_seconds: f64,
     /// What identifies the run (hash of configuration and data): a checkpoint of another one is refused.
     pub fingerprint: String,
+}
+
+/// Seconds between checkpoints where nothing else is said.
+const EVERY_SECONDS: f64 = 60.0;
+
+/// A folder, with a checkpoint a minute.
+impl From<PathBuf> for CheckpointConfig {
+    fn from(folder: PathBuf) -> Self {
+        Self { folder, every_seconds: EVERY_SECONDS, fingerprint: String::new() }
+    }
+}
+
+impl From<&str> for CheckpointConfig {
+    fn from(folder: &str) -> Self {
+        PathBuf::from(folder).into()
+    }
 }

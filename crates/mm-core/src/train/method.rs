@@ -1,12 +1,13 @@
 //! What a method provides to the training loop.
 
-use crate::data::{Batch, Dataset};
-use crate::error::{Error, Result};
+use super::Losses;
+use crate::data::{Batch, Source};
+use crate::error::Result;
 use crate::modality::Presence;
+use crate::model::Model;
 use crate::nn::Parameters;
-use crate::predict::Predictor;
-use crate::rng::{self, Rng};
-use candle_core::{Device, Tensor};
+use crate::rng::Draws;
+use candle_core::Device;
 
 /// Where the training is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +25,9 @@ pub struct Step {
 }
 
 impl Step {
-    /// The generator of this step for one purpose; no other draw can shift it.
-    pub fn rng(&self, purpose: &str) -> Rng {
-        rng::stream(self.seed, purpose, &[self.epoch as u64, self.step as u64])
+    /// The draws of this epoch for one purpose, a stream for each sample: they depend neither on other draws nor on the batch.
+    pub fn draws(&self, purpose: &str) -> Draws {
+        Draws::new(self.seed, purpose, &[self.epoch as u64])
     }
 
     /// Progress of the run in `[0, 1)`.
@@ -35,52 +36,10 @@ impl Step {
     }
 }
 
-/// The named terms of a loss; the gradient is that of their weighted sum.
-#[derive(Debug, Clone, Default)]
-pub struct Losses {
-    terms: Vec<(&'static str, f64, Tensor)>,
-}
-
-impl Losses {
-    /// A loss with one term of weight 1.
-    pub fn new(name: &'static str, value: Tensor) -> Self {
-        Self { terms: vec![(name, 1.0, value)] }
-    }
-
-    /// Adds `weight * value`, a scalar; logged without its weight.
-    pub fn with(mut self, name: &'static str, weight: f64, value: Tensor) -> Self {
-        self.terms.push((name, weight, value));
-        self
-    }
-
-    /// Whether there is no term: the batch holds nothing that the method can learn from, and the step is skipped.
-    pub fn is_empty(&self) -> bool {
-        self.terms.is_empty()
-    }
-
-    /// Names and unweighted values.
-    pub fn terms(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
-        self.terms.iter().map(|(name, _, value)| (*name, value))
-    }
-
-    /// The weighted sum, a scalar tensor.
-    pub fn total(&self) -> Result<Tensor> {
-        let mut total: Option<Tensor> = None;
-        for (_, weight, value) in &self.terms {
-            let value = if *weight == 1.0 { value.clone() } else { (value * *weight)? };
-            total = Some(match total {
-                Some(total) => (total + value)?,
-                None => value,
-            });
-        }
-        total.ok_or_else(|| Error::config("loss", "a method returned no loss term"))
-    }
-}
-
 /// Samples kept out of the gradient: for mining and model selection, never the test set.
 pub struct HeldOut<'a> {
     /// The data set.
-    pub dataset: &'a dyn Dataset,
+    pub source: &'a dyn Source,
     /// Its held-out rows; may be empty.
     pub rows: &'a [usize],
     /// Samples per batch.
@@ -92,15 +51,26 @@ pub struct HeldOut<'a> {
 impl HeldOut<'_> {
     /// The held-out samples in batches.
     pub fn batches(&self) -> impl Iterator<Item = Result<Batch>> {
-        self.rows.chunks(self.batch_size.max(1)).map(|rows| self.dataset.batch(rows, self.device))
+        self.rows.chunks(self.batch_size.max(1)).map(|rows| self.source.batch(rows, self.device))
     }
 }
 
-/// A way to train a model on incomplete modalities.
-pub trait Method: Predictor {
-    /// The loss of one batch, in training mode; `batch.presence` is what the data has, and what is dropped on top of that is
+/// A way to train a model on incomplete modalities. It owns the model, and what only training needs: a teacher, branches, mined sets.
+pub trait Method: Send {
+    /// The model as it is.
+    fn model(&self) -> &dyn Model;
+
+    /// The model alone, when training is over.
+    fn into_model(self: Box<Self>) -> Box<dyn Model>;
+
+    /// The loss of one batch, in training mode; the presence of its inputs is what the data has, and what is dropped on top of that is
     /// the method's affair. Without a term the step is skipped.
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses>;
+
+    /// Variables that only training has; the model's are its own.
+    fn training_parameters(&self) -> Option<&Parameters> {
+        None
+    }
 
     /// Refuses samples that the method cannot be trained on, before training begins: what those for training and those for
     /// validation have.
@@ -123,15 +93,7 @@ pub trait Method: Predictor {
         Vec::new()
     }
 
-    /// All variables of the training: those of the deployed model and those that only training needs.
-    fn parameters(&self) -> &Parameters;
-
-    /// Whether a parameter belongs to the deployed model.
-    fn is_deployed(&self, _name: &str) -> bool {
-        true
-    }
-
-    /// What else training carries from step to step (mined sets, moving averages), for the checkpoint.
+    /// What else training carries from step to step (mined sets, counts), for the checkpoint.
     fn state(&self) -> serde_json::Value {
         serde_json::Value::Null
     }
@@ -139,5 +101,13 @@ pub trait Method: Predictor {
     /// Takes up a saved [`Method::state`].
     fn restore(&mut self, _state: &serde_json::Value) -> Result<()> {
         Ok(())
+    }
+
+    /// All variables of the training: the model's and those that only training has.
+    fn parameters(&self) -> Parameters {
+        match self.training_parameters() {
+            Some(training) => self.model().parameters().joined(training),
+            None => self.model().parameters().clone(),
+        }
     }
 }

@@ -2,12 +2,17 @@
 
 mod checkpoint;
 mod config;
+mod fit;
+mod history;
+mod losses;
 mod method;
-mod progress;
+mod observer;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, State as CheckpointState, latest as latest_checkpoint};
-pub use config::{CheckpointConfig, Selection, TrainConfig};
-pub use method::{HeldOut, Losses, Method, Step};
-pub use progress::Progress;
-pub use trainer::{EpochLog, TrainOutcome, fit};
+pub use config::{CheckpointConfig, ClassWeights, Selection, TrainConfig};
+pub use history::{EpochLog, TrainOutcome};
+pub use losses::Losses;
+pub use method::{HeldOut, Method, Step};
+pub use observer::{Observer, Unobserved};
+pub use trainer::Trainer;

@@ -1,204 +1,280 @@
 //! The training loop, to be read from top to bottom.
 
 use super::checkpoint::{Checkpoint, State, latest};
-use super::{CheckpointConfig, HeldOut, Losses, Method, Progress, Selection, Step, TrainConfig};
-use crate::data::{Batch, Dataset, InputKind, augment, epoch_batches};
+use super::losses::Means;
+use super::{CheckpointConfig, EpochLog, HeldOut, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Unobserved};
+use crate::data::{Batch, InputKind, Loader, Loading, Source, Transform};
 use crate::error::{Error, Result};
-use crate::eval::{default_combinations, evaluate_combinations};
+use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::modality::Presence;
+use crate::nn::Parameters;
 use crate::optim::{Optimizer, Schedule, clip_gradient_norm};
+use crate::task::Measure;
 use candle_core::Tensor;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
-/// Samples per batch where no gradient is needed.
-const EVALUATION_BATCH: usize = 512;
-
-/// One epoch of the history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EpochLog {
-    /// From 0.
-    pub epoch: usize,
-    /// Learning rate of its last step.
-    pub learning_rate: f64,
-    /// Mean over the steps of each named term.
-    pub losses: BTreeMap<String, f64>,
-    /// Mean validation accuracy over combinations, where it was measured.
-    pub validation_accuracy: Option<f64>,
-}
-
-/// What a training run leaves besides the trained method.
-#[derive(Debug, Clone)]
-pub struct TrainOutcome {
-    /// One entry an epoch.
-    pub history: Vec<EpochLog>,
-    /// Optimizer steps.
-    pub steps: u64,
-    /// Wall clock of this process, in seconds.
-    pub seconds: f64,
-    /// Epoch whose weights the method now has.
-    pub selected_epoch: usize,
-    /// Remarks of the method and of the loop.
-    pub notes: Vec<String>,
-}
-
-/// Trains `method` on the rows `train` of a data set; `validation` rows serve mining and model selection.
+/// Trains methods.
 ///
-/// With a checkpoint folder the run is saved as it goes, and taken up where the newest checkpoint left it; a resumed run
+/// With a checkpoint folder a run is saved as it goes, within epochs too, and taken up where the newest checkpoint left it; a resumed run
 /// equals an uninterrupted one bit for bit.
-pub fn fit(
-    method: &mut dyn Method,
-    dataset: &dyn Dataset,
-    train: &[usize],
-    validation: &[usize],
-    config: &TrainConfig,
-    checkpoints: Option<&CheckpointConfig>,
-    progress: &Progress,
-) -> Result<TrainOutcome> {
-    config.validate()?;
-    let started = Instant::now();
-    let device = method.parameters().device().clone();
-    let batches_per_epoch = epoch_batches(train, config.batch_size, train.len() >= config.batch_size, config.seed, 0).len();
-    if batches_per_epoch == 0 || train.len() < 2 {
-        return Err(Error::Data(format!("{} training samples are too few", train.len())));
-    }
-    if validation.is_empty() && config.validates_after(0) {
-        return Err(Error::config("train.select", "model selection and early stopping need validation samples, and there are none"));
-    }
-    if !config.augment.is_off() && dataset.schema().inputs.iter().all(|input| input.kind != InputKind::Image) {
-        return Err(Error::config("train.augment", "transforms images, and no modality of this data set is one"));
-    }
-    let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| dataset.presence(row)).collect());
-    method.check_samples(&presence(train), &presence(validation))?;
-    let schedule = Schedule::new(config.schedule.clone(), config.learning_rate, config.epochs, batches_per_epoch)?;
-    let clip_norm = config.clip_norm.or_else(|| method.clip_norm()).filter(|norm| *norm > 0.0);
-    let combinations = default_combinations(dataset.schema().modalities.len(), config.seed);
-    let held_out = HeldOut { dataset, rows: validation, batch_size: EVALUATION_BATCH, device: &device };
-
-    let mut run = Run::start(method, config, checkpoints)?;
-    let mut last_save = Instant::now();
-    while run.epochs_done < config.epochs && !run.out_of_patience(config) {
-        let epoch = run.epochs_done;
-        let mut means = Means::default();
-        let mut learning_rate = 0.0;
-        // The last, smaller batch is dropped where there is a whole one.
-        let batches = epoch_batches(train, config.batch_size, train.len() >= config.batch_size, config.seed, epoch as u64);
-        for (i, rows) in batches.iter().enumerate() {
-            let step = Step { seed: config.seed, epoch, epochs: config.epochs, step: i, steps: batches.len() };
-            let mut batch = dataset.batch(rows, &device)?;
-            if !config.augment.is_off() {
-                batch = augment(&batch, &config.augment, config.seed, epoch as u64)?;
-            }
-            let losses = method.loss(&batch, &step)?;
-            if losses.is_empty() {
-                run.skipped_steps += 1;
-                continue;
-            }
-            let total = losses.total()?;
-            means.add(&losses, &total, &step, &batch)?;
-            let mut gradients = total.backward()?;
-            if let Some(norm) = clip_norm {
-                clip_gradient_norm(method.parameters(), &mut gradients, norm)?;
-            }
-            learning_rate = schedule.rate(epoch * batches.len() + i);
-            run.optimizer.step(method.parameters(), &gradients, learning_rate)?;
-        }
-        for note in method.end_of_epoch(epoch, &held_out)? {
-            tracing::info!(epoch, "{note}");
-            run.notes.push(note);
-        }
-        let mut validation_accuracy = None;
-        // An ensemble whose members have not had a usable batch yet supports nothing.
-        if config.validates_after(epoch) && combinations.iter().any(|subset| method.supports(*subset)) {
-            let evaluation = evaluate_combinations(&*method, dataset, validation, &combinations, EVALUATION_BATCH, &device)?;
-            if evaluation.combinations.is_empty() {
-                return Err(Error::Data("no validation sample has a combination that the model can predict from".into()));
-            }
-            validation_accuracy = Some(evaluation.mean_accuracy());
-            run.take_score(method, epoch, evaluation.mean_accuracy(), config)?;
-        }
-        let log = EpochLog { epoch, learning_rate, losses: means.finish(), validation_accuracy };
-        tracing::info!(epoch, learning_rate, losses = ?log.losses, validation_accuracy, "epoch done");
-        progress.set(epoch + 1, log.losses.get("total").map(|l| format!("loss {l:.4}")).unwrap_or_default());
-        run.history.push(log);
-        run.epochs_done = epoch + 1;
-        if let Some(checkpoints) = checkpoints
-            && last_save.elapsed().as_secs_f64() >= checkpoints.every_seconds
-        {
-            run.checkpoint(method, checkpoints)?.save(&checkpoints.folder)?;
-            last_save = Instant::now();
-        }
-    }
-    progress.finish();
-    run.finish(method, config, started.elapsed().as_secs_f64())
+#[derive(Clone)]
+pub struct Trainer {
+    config: TrainConfig,
+    pub(super) checkpoints: Option<CheckpointConfig>,
+    observer: Arc<dyn Observer>,
+    loading: Option<Loading>,
 }
 
-/// The state of a run between two epochs.
+impl Trainer {
+    /// With these settings, without checkpoints.
+    pub fn new(config: TrainConfig) -> Self {
+        Self { config, checkpoints: None, observer: Arc::new(Unobserved), loading: None }
+    }
+
+    /// Saves runs and takes them up: a folder, or more.
+    pub fn checkpoints(self, checkpoints: impl Into<CheckpointConfig>) -> Self {
+        Self { checkpoints: Some(checkpoints.into()), ..self }
+    }
+
+    /// Tells somebody where a run is.
+    pub fn observer(self, observer: impl Observer + 'static) -> Self {
+        Self { observer: Arc::new(observer), ..self }
+    }
+
+    /// How far ahead batches are made; by default what suits the source. Changes no bit of a run.
+    pub fn loading(self, loading: Loading) -> Self {
+        Self { loading: Some(loading), ..self }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &TrainConfig {
+        &self.config
+    }
+
+    /// Trains `method` on the rows `train` of a source; `validation` rows serve mining and model selection.
+    pub fn run(&self, method: &mut dyn Method, source: &dyn Source, train: &[usize], validation: &[usize]) -> Result<TrainOutcome> {
+        let mut transforms: Vec<Box<dyn Transform>> = Vec::new();
+        if !self.config.augment.is_off() {
+            transforms.push(Box::new(self.config.augment));
+        }
+        let outcome = self.run_transformed(method, source, train, validation, &transforms);
+        self.observer.finished();
+        outcome
+    }
+
+    fn run_transformed(
+        &self,
+        method: &mut dyn Method,
+        source: &dyn Source,
+        train: &[usize],
+        validation: &[usize],
+        transforms: &[Box<dyn Transform>],
+    ) -> Result<TrainOutcome> {
+        let config = &self.config;
+        config.validate()?;
+        let started = Instant::now();
+        let parameters = method.parameters();
+        let device = parameters.device().clone();
+        let loader = Loader::new(source, train, config.batch_size, config.seed)
+            .transforms(transforms)
+            .class_weights(config.class_weights.resolve(source, train)?)
+            .loading(self.loading.unwrap_or_else(|| Loading::suited_to(source, transforms)))
+            .device(&device);
+        let steps = loader.steps();
+        if steps == 0 || train.len() < 2 {
+            return Err(Error::Data(format!("{} training samples are too few", train.len())));
+        }
+        if validation.is_empty() && config.validates_after(0) {
+            return Err(Error::config("train.select", "model selection and early stopping need validation samples, and there are none"));
+        }
+        if !config.augment.is_off() && source.schema().inputs.iter().all(|input| input.kind != InputKind::Image) {
+            return Err(Error::config("train.augment", "transforms images, and no modality of this data set is one"));
+        }
+        let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| source.meta(row).presence).collect());
+        method.check_samples(&presence(train), &presence(validation))?;
+        let schedule = Schedule::new(config.schedule.clone(), config.learning_rate, config.epochs, steps)?;
+        let clip_norm = config.clip_norm.or_else(|| method.clip_norm()).filter(|norm| *norm > 0.0);
+        let batch_size = evaluation_batch(source.schema());
+        let held_out = HeldOut { source, rows: validation, batch_size, device: &device };
+        let measure = config.selection_measure(source.schema())?;
+
+        let mut run = Run::start(method, parameters, config, self.checkpoints.as_ref())?;
+        while run.epochs_done < config.epochs && !run.out_of_patience(config) {
+            let epoch = run.epochs_done;
+            loader.epoch(epoch as u64, run.steps_done, |batches| -> Result<()> {
+                for batch in batches {
+                    let step = Step { seed: config.seed, epoch, epochs: config.epochs, step: run.steps_done, steps };
+                    self.observer.step(&step);
+                    run.learning_rate = schedule.rate(epoch * steps + step.step);
+                    run.step(method, &batch?, &step, clip_norm)?;
+                    run.steps_done += 1;
+                    if run.steps_done < steps {
+                        run.save_if_due(method, self.checkpoints.as_ref())?;
+                    }
+                }
+                Ok(())
+            })?;
+            for note in method.end_of_epoch(epoch, &held_out)? {
+                tracing::info!(epoch, "{note}");
+                run.notes.push(note);
+            }
+            let validation_score = match config.validates_after(epoch) {
+                true => run.validate(method, &held_out, &measure, config)?,
+                false => None,
+            };
+            let log = run.end_epoch(validation_score)?;
+            tracing::info!(epoch, learning_rate = log.learning_rate, losses = ?log.losses, validation_score, "epoch done");
+            self.observer.epoch(log, config.epochs);
+            run.save_if_due(method, self.checkpoints.as_ref())?;
+        }
+        run.finish(method, config, &measure, started.elapsed().as_secs_f64())
+    }
+}
+
+/// The state of a run between two steps.
 struct Run {
+    parameters: Parameters,
     optimizer: Optimizer,
     epochs_done: usize,
+    /// Of the epoch that is in work.
+    steps_done: usize,
+    means: Means,
+    learning_rate: f64,
     best: Option<(usize, f64)>,
     best_values: Option<BTreeMap<String, Tensor>>,
     validations_since_best: usize,
     skipped_steps: u64,
     history: Vec<EpochLog>,
     notes: Vec<String>,
+    last_save: Instant,
 }
 
 impl Run {
     /// A fresh run, or the one of the newest checkpoint.
-    fn start(method: &mut dyn Method, config: &TrainConfig, checkpoints: Option<&CheckpointConfig>) -> Result<Self> {
+    fn start(
+        method: &mut dyn Method,
+        parameters: Parameters,
+        config: &TrainConfig,
+        checkpoints: Option<&CheckpointConfig>,
+    ) -> Result<Self> {
         let mut run = Self {
+            parameters,
             optimizer: Optimizer::new(config.optimizer.clone())?,
             epochs_done: 0,
+            steps_done: 0,
+            means: Means::default(),
+            learning_rate: 0.0,
             best: None,
             best_values: None,
             validations_since_best: 0,
             skipped_steps: 0,
             history: Vec::new(),
             notes: Vec::new(),
+            last_save: Instant::now(),
         };
         let Some(checkpoints) = checkpoints else { return Ok(run) };
         let Some(path) = latest(&checkpoints.folder)? else { return Ok(run) };
-        let saved = Checkpoint::load(&path, &checkpoints.fingerprint, method.parameters().device())?;
-        method.parameters().restore(&saved.model, &path.join("model.safetensors"))?;
-        let optimizer_path = path.join("optimizer.safetensors");
-        run.optimizer.restore(method.parameters(), saved.optimizer, saved.state.optimizer_steps, &optimizer_path)?;
-        method.restore(&saved.state.method)?;
-        tracing::info!(epochs_done = saved.state.epochs_done, checkpoint = %path.display(), "resumed");
-        run.epochs_done = saved.state.epochs_done;
-        run.best = saved.state.best;
-        run.best_values = saved.best;
-        run.validations_since_best = saved.state.validations_since_best;
-        run.skipped_steps = saved.state.skipped_steps;
-        run.history = saved.state.history;
-        run.notes = saved.state.notes;
-        Ok(run)
+        let Checkpoint { model, optimizer, best, state } = Checkpoint::load(&path, &checkpoints.fingerprint, run.parameters.device())?;
+        run.parameters.restore(&model, &path.join("model.safetensors"))?;
+        run.optimizer.restore(&run.parameters, optimizer, state.optimizer_steps, &path.join("optimizer.safetensors"))?;
+        method.restore(&state.method)?;
+        tracing::info!(epochs = state.epochs_done, steps = state.steps_done, checkpoint = %path.display(), "resumed");
+        Ok(Self {
+            epochs_done: state.epochs_done,
+            steps_done: state.steps_done,
+            means: Means::resume(state.loss_sums, state.loss_steps),
+            learning_rate: state.learning_rate,
+            best: state.best,
+            best_values: best,
+            validations_since_best: state.validations_since_best,
+            skipped_steps: state.skipped_steps,
+            history: state.history,
+            notes: state.notes,
+            ..run
+        })
+    }
+
+    fn step(&mut self, method: &mut dyn Method, batch: &Batch, step: &Step, clip_norm: Option<f64>) -> Result<()> {
+        let losses = method.loss(batch, step)?;
+        if losses.is_empty() {
+            self.skipped_steps += 1;
+            return Ok(());
+        }
+        let total = losses.total()?;
+        self.means.add(&losses, &total, step, batch.ids())?;
+        let mut gradients = total.backward()?;
+        if let Some(norm) = clip_norm {
+            clip_gradient_norm(&self.parameters, &mut gradients, norm)?;
+        }
+        self.optimizer.step(&self.parameters, &gradients, self.learning_rate)
+    }
+
+    /// The mean validation score over combinations; none as long as the model can predict from nothing (an ensemble whose members have not
+    /// had a usable batch yet).
+    fn validate(&mut self, method: &dyn Method, held_out: &HeldOut, measure: &Measure, config: &TrainConfig) -> Result<Option<f64>> {
+        let HeldOut { source, rows, batch_size, device } = *held_out;
+        let combinations = default_combinations(source.schema().modalities.len(), config.seed);
+        if !combinations.iter().any(|subset| method.model().supports(*subset)) {
+            return Ok(None);
+        }
+        let evaluation = evaluate(method.model(), source, rows, &combinations, batch_size, device)?;
+        if evaluation.combinations.is_empty() {
+            return Err(Error::Data("no validation sample has a combination that the model can predict from".into()));
+        }
+        let score = evaluation.mean(measure.name);
+        if !score.is_finite() {
+            return Err(Error::config(
+                "train.select_by",
+                format!(
+                    "the {} of a combination is not defined on the {} validation samples (they may be of one class): use another score, or \
+                     other validation samples",
+                    measure.title,
+                    rows.len()
+                ),
+            ));
+        }
+        let better = |best: f64| if measure.higher_is_better { score > best } else { score < best };
+        if self.best.is_some_and(|(_, best)| !better(best)) {
+            self.validations_since_best += 1;
+            return Ok(Some(score));
+        }
+        self.best = Some((self.epochs_done, score));
+        self.validations_since_best = 0;
+        if config.select == Selection::BestValidation {
+            self.best_values = Some(self.parameters.snapshot()?);
+        }
+        Ok(Some(score))
+    }
+
+    fn end_epoch(&mut self, validation_score: Option<f64>) -> Result<&EpochLog> {
+        let losses = std::mem::take(&mut self.means).finish()?;
+        let log = EpochLog { epoch: self.epochs_done, learning_rate: self.learning_rate, losses, validation_score };
+        self.epochs_done += 1;
+        self.steps_done = 0;
+        self.history.push(log);
+        Ok(&self.history[self.history.len() - 1])
     }
 
     fn out_of_patience(&self, config: &TrainConfig) -> bool {
-        config.patience.is_some_and(|patience| self.validations_since_best >= patience)
+        // In the middle of an epoch the question does not arise.
+        self.steps_done == 0 && config.patience.is_some_and(|patience| self.validations_since_best >= patience)
     }
 
-    fn take_score(&mut self, method: &dyn Method, epoch: usize, score: f64, config: &TrainConfig) -> Result<()> {
-        if self.best.is_some_and(|(_, best)| score <= best) {
-            self.validations_since_best += 1;
-            return Ok(());
-        }
-        self.best = Some((epoch, score));
-        self.validations_since_best = 0;
-        if config.select == Selection::BestValidation {
-            self.best_values = Some(method.parameters().snapshot()?);
-        }
-        Ok(())
-    }
-
-    fn checkpoint(&self, method: &dyn Method, checkpoints: &CheckpointConfig) -> Result<Checkpoint> {
+    fn save_if_due(&mut self, method: &dyn Method, checkpoints: Option<&CheckpointConfig>) -> Result<()> {
+        let Some(checkpoints) = checkpoints.filter(|c| self.last_save.elapsed().as_secs_f64() >= c.every_seconds) else { return Ok(()) };
+        // What is not known to be finite must not be kept.
+        self.means.read()?;
+        let (loss_sums, loss_steps) = self.means.state();
         let state = State {
             fingerprint: checkpoints.fingerprint.clone(),
             version: env!("CARGO_PKG_VERSION").to_string(),
             epochs_done: self.epochs_done,
+            steps_done: self.steps_done,
+            loss_sums,
+            loss_steps,
+            learning_rate: self.learning_rate,
             optimizer_steps: self.optimizer.steps(),
             best: self.best,
             validations_since_best: self.validations_since_best,
@@ -207,16 +283,19 @@ impl Run {
             notes: self.notes.clone(),
             method: method.state(),
         };
-        let model = method.parameters().variables().into_iter().map(|(n, v)| (n, v.as_tensor().clone())).collect();
-        Ok(Checkpoint { model, optimizer: self.optimizer.state(), best: self.best_values.clone(), state })
+        let model = self.parameters.variables().into_iter().map(|(n, v)| (n, v.as_tensor().clone())).collect();
+        let checkpoint = Checkpoint { model, optimizer: self.optimizer.state(), best: self.best_values.clone(), state };
+        checkpoint.save(&checkpoints.folder)?;
+        self.last_save = Instant::now();
+        Ok(())
     }
 
-    fn finish(mut self, method: &dyn Method, config: &TrainConfig, seconds: f64) -> Result<TrainOutcome> {
+    fn finish(mut self, method: &dyn Method, config: &TrainConfig, measure: &Measure, seconds: f64) -> Result<TrainOutcome> {
         let mut selected_epoch = self.epochs_done.saturating_sub(1);
         if let (Selection::BestValidation, Some((epoch, score)), Some(values)) = (config.select, self.best, &self.best_values) {
-            method.parameters().restore(values, "the best epoch's weights".as_ref())?;
+            self.parameters.restore(values, "the best epoch's weights".as_ref())?;
             selected_epoch = epoch;
-            self.notes.push(format!("selected epoch {epoch} by mean validation accuracy {score:.4}"));
+            self.notes.push(format!("selected epoch {epoch} by mean validation {} {score:.4}", measure.title));
         }
         if self.epochs_done < config.epochs {
             self.notes.push(format!("stopped early after {} of {} epochs", self.epochs_done, config.epochs));
@@ -237,37 +316,5 @@ impl Run {
             self.notes.push(note);
         }
         Ok(TrainOutcome { history: self.history, steps, seconds, selected_epoch, notes: self.notes })
-    }
-}
-
-/// Mean of each named loss term over an epoch, and the guard against NaN.
-#[derive(Default)]
-struct Means {
-    sums: BTreeMap<String, f64>,
-    steps: usize,
-}
-
-impl Means {
-    fn add(&mut self, losses: &Losses, total: &Tensor, step: &Step, batch: &Batch) -> Result<()> {
-        self.steps += 1;
-        for (name, value) in losses.terms().chain([("total", total)]) {
-            let value = f64::from(value.to_scalar::<f32>()?);
-            if !value.is_finite() {
-                let rows: Vec<String> = batch.rows.iter().take(8).map(u64::to_string).collect();
-                return Err(Error::NonFinite(format!(
-                    "loss term `{name}` is {value} at epoch {}, step {} (samples {}, ...); the last checkpoint is kept; try a lower learning rate or `clip_norm`",
-                    step.epoch,
-                    step.step,
-                    rows.join(", ")
-                )));
-            }
-            *self.sums.entry(name.to_string()).or_default() += value;
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> BTreeMap<String, f64> {
-        let steps = self.steps.max(1) as f64;
-        self.sums.into_iter().map(|(name, sum)| (name, sum / steps)).collect()
     }
 }

@@ -4,13 +4,13 @@ use anyhow::{Context, Result};
 use candle_core::Device;
 use mm_baselines::{DistillationConfig, Fusion, FusionConfig};
 use mm_core::Subset;
-use mm_core::data::{Batch, Dataset, DatasetCard, Split, Standardizer, TableDataset};
-use mm_core::eval::evaluate_combinations;
-use mm_core::fusion::Fused;
+use mm_core::data::{DatasetCard, Inputs, Source, Split, Standardizer, TableDataset};
+use mm_core::eval::evaluate;
 use mm_core::missing::MissingPattern;
-use mm_core::predict::Predictor;
+use mm_core::model::Output;
+use mm_core::recipe::Setup;
 use mm_core::teacher::{CachedTeacher, Teacher};
-use mm_core::train::{Method, Progress, TrainConfig, fit};
+use mm_core::train::{Method, TrainConfig, Trainer};
 use mod_distill::{ModDistill, ModDistillConfig};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -57,8 +57,8 @@ pub struct Tested {
 struct Shared(Arc<CachedTeacher>);
 
 impl Teacher for Shared {
-    fn teach(&self, batch: &Batch) -> mm_core::Result<Fused> {
-        self.0.teach(batch)
+    fn teach(&self, inputs: &Inputs) -> mm_core::Result<Output> {
+        self.0.teach(inputs)
     }
 }
 
@@ -101,25 +101,24 @@ impl Runs<'_> {
         let mut data = loaded.joined.data;
         Standardizer::fit(&data, &split.train)?.apply(&mut data)?;
         let train = TrainConfig { epochs: self.setting.epochs, seed, ..TrainConfig::default() };
-        let mut teacher = Fusion::new(FusionConfig::full_only(), data.schema(), seed, &Device::Cpu)?;
+        let mut teacher = Fusion::new(FusionConfig::full_only(), &Setup::new(data.schema()).seed(seed))?;
         let full = data.schema().modalities.full();
         let teacher_right = trained(&mut teacher, &data, &split, &train, full)?;
-        let teacher = Arc::new(CachedTeacher::new(Box::new(teacher.into_network())));
+        let teacher = Arc::new(CachedTeacher::new(Box::new(teacher.into_deployed())));
         Ok(Seed { data, split, train, teacher, teacher_right })
     }
 
     fn cell(&self, seed: &Seed, available: &str, run: &Run) -> Result<Vec<bool>> {
         let Seed { data, split, train, .. } = seed;
-        let (schema, subset) = (data.schema().clone(), data.schema().modalities.parse(available)?);
+        let (setup, subset) = (Setup::new(data.schema()).seed(train.seed), data.schema().modalities.parse(available)?);
         let teacher = Shared(seed.teacher.clone());
         let missing = MissingPattern::Fixed(available.into());
         let alone = FusionConfig { missing, ..FusionConfig::full_only() };
         match run {
-            Run::Alone => trained(&mut Fusion::new(alone, &schema, train.seed, &Device::Cpu)?, data, split, train, subset),
+            Run::Alone => trained(&mut Fusion::new(alone, &setup)?, data, split, train, subset),
             Run::LogitDistillation => {
                 let config = FusionConfig { distillation: Some(DistillationConfig::default()), ..alone };
-                let mut model = Fusion::new(config, &schema, train.seed, &Device::Cpu)?.with_teacher(teacher);
-                trained(&mut model, data, split, train, subset)
+                trained(&mut Fusion::new(config, &setup)?.with_teacher(teacher), data, split, train, subset)
             }
             Run::Distil(config) => {
                 let config = ModDistillConfig {
@@ -129,19 +128,17 @@ impl Runs<'_> {
                 };
                 // Each of two stages is as long as the one stage.
                 let train = TrainConfig { epochs: train.epochs * (1 + usize::from(config.two_stage)), ..train.clone() };
-                let mut model = ModDistill::builder(schema).config(config).seed(train.seed).build_with_teacher(teacher)?;
-                trained(&mut model, data, split, &train, subset)
+                trained(&mut ModDistill::new(config, &setup, teacher)?, data, split, &train, subset)
             }
         }
     }
 }
 
-fn trained<M: Method>(model: &mut M, data: &TableDataset, split: &Split, train: &TrainConfig, subset: Subset) -> Result<Vec<bool>> {
-    fit(model, data, &split.train, &[], train, None, &Progress::hidden())?;
-    let predictor: &dyn Predictor = model;
-    let evaluation = evaluate_combinations(predictor, data, &split.test, &[subset], 512, &Device::Cpu)?;
+fn trained(method: &mut dyn Method, data: &TableDataset, split: &Split, train: &TrainConfig, subset: Subset) -> Result<Vec<bool>> {
+    Trainer::new(train.clone()).run(method, data, &split.train, &[])?;
+    let evaluation = evaluate(method.model(), data, &split.test, &[subset], 512, &Device::Cpu)?;
     let evaluation = evaluation.combinations.into_iter().next().context("no test sample has the available views")?;
-    Ok(evaluation.correct.into_iter().flatten().collect())
+    Ok(evaluation.outcomes.into_iter().filter(|outcome| !outcome.is_nan()).map(|outcome| outcome == 1.0).collect())
 }
 
 /// `task(0..count)` over the processor's threads, each with no threads below it; results in order.

@@ -12,9 +12,10 @@ use anyhow::{Context, Result};
 use candle_core::Device;
 use clap::Parser;
 use measure::{LEVELS, Measured, measure};
-use mm_core::data::{Dataset, DatasetCard, Standardizer};
+use mm_core::data::{DatasetCard, Source, Standardizer};
+use mm_core::recipe::Setup;
 use mm_core::rng;
-use mm_core::train::{Progress, TrainConfig, fit};
+use mm_core::train::{TrainConfig, Trainer};
 use rand::RngExt;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -120,7 +121,7 @@ fn train_and_measure(run: &Run, card: &DatasetCard, seed: u64, arguments: &Argum
     let split = loaded.split(seed)?;
     let mut data = loaded.joined.data;
     Standardizer::fit(&data, &split.train)?.apply(&mut data)?;
-    let mut model = Udml::builder(data.schema().clone()).config(run.config.clone()).seed(seed).build()?;
+    let mut model = Udml::new(run.config.clone(), &Setup::new(data.schema()).seed(seed))?;
     let config = TrainConfig {
         epochs: arguments.epochs,
         learning_rate: arguments.learning_rate,
@@ -128,8 +129,8 @@ fn train_and_measure(run: &Run, card: &DatasetCard, seed: u64, arguments: &Argum
         seed,
         ..TrainConfig::default()
     };
-    fit(&mut model, &data, &split.train, &split.validation, &config, None, &Progress::hidden())?;
-    measure(&model, &data.batch(&split.test, &Device::Cpu)?, data.schema(), seed)
+    Trainer::new(config).run(&mut model, &data, &split.train, &split.validation)?;
+    measure(model.deployed(), &data.batch(&split.test, &Device::Cpu)?, seed)
 }
 
 /// Means over seeds, with 95 % intervals of the accuracies and of their differences to the baseline.

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use candle_core::Tensor;
 use mm_core::corrupt::{Corruption, Family, apply};
-use mm_core::data::{Batch, Schema};
+use mm_core::data::{Batch, Inputs};
 use mm_core::{Subset, rng};
 use rand::RngExt;
 use std::collections::BTreeMap;
-use udml::Udml;
+use udml::UdmlModel;
 
 /// Noise levels of the curves: `0.4 (level - 1)` standard deviations; 1 is clean, 16 is beyond the training.
 pub const LEVELS: [f32; 6] = [1.0, 3.0, 5.0, 7.0, 10.0, 16.0];
@@ -59,11 +59,11 @@ impl Measured {
 }
 
 /// Runs all tests on a test batch of standardized inputs.
-pub fn measure(model: &Udml, test: &Batch, schema: &Schema, seed: u64) -> Result<Measured> {
-    let views = &schema.modalities;
-    let labels = test.labels.to_vec1::<u32>()?;
-    let correct = |batch: &Batch| -> Result<Vec<bool>> {
-        let predicted = model.output(batch)?.logits.argmax(1)?.to_vec1::<u32>()?;
+pub fn measure(model: &UdmlModel, test: &Batch, seed: u64) -> Result<Measured> {
+    let (test, labels) = (test.inputs(), test.targets().values().to_vec1::<u32>()?);
+    let views = test.modalities();
+    let correct = |inputs: &Inputs| -> Result<Vec<bool>> {
+        let predicted = model.output(inputs)?.logits.argmax(1)?.to_vec1::<u32>()?;
         Ok(predicted.iter().zip(&labels).map(|(p, y)| p == y).collect())
     };
     let mut curves = BTreeMap::new();
@@ -79,10 +79,10 @@ pub fn measure(model: &Udml, test: &Batch, schema: &Schema, seed: u64) -> Result
         for family in [Family::Dead, Family::Stuck] {
             let mut fault = Fault { correct: vec![0.0; labels.len()], weight: 0.0 };
             for i in 0..FAULTS {
-                let batch = apply(test, Corruption::new(family, 5)?, subset, seed * FAULTS + i)?;
-                let right = correct(&batch)?;
+                let inputs = apply(test, Corruption::new(family, 5)?, subset, seed * FAULTS + i)?;
+                let right = correct(&inputs)?;
                 fault.correct.iter_mut().zip(right).for_each(|(share, r)| *share += f64::from(u8::from(r)) / FAULTS as f64);
-                let weights = column_means(&model.output(&batch)?.weights)?;
+                let weights = column_means(&model.output(&inputs)?.weights)?;
                 fault.weight += subset.indices().map(|m| weights[m]).sum::<f64>() / (subset.len() as u64 * FAULTS) as f64;
             }
             faults.insert(format!("{} {name}", family.name()), fault);
@@ -100,14 +100,14 @@ pub fn measure(model: &Udml, test: &Batch, schema: &Schema, seed: u64) -> Result
 }
 
 /// Adds noise at `level(modality, u)` with u uniform by reading; also gives the levels, by modality.
-fn noisy(batch: &Batch, seed: u64, level: impl Fn(usize, f32) -> f32) -> Result<(Batch, Vec<Vec<f64>>)> {
+fn noisy(inputs: &Inputs, seed: u64, level: impl Fn(usize, f32) -> f32) -> Result<(Inputs, Vec<Vec<f64>>)> {
     let mut levels = Vec::new();
-    let mut inputs = Vec::new();
-    for (m, input) in batch.inputs.iter().enumerate() {
+    let mut noisy = inputs.clone();
+    for m in 0..inputs.modalities().len() {
         let mut of_view = Vec::new();
-        let Some(input) = input else { anyhow::bail!("the numerals have all views") };
-        let mut values = input.to_vec2::<f32>()?;
-        for (reading, &row) in values.iter_mut().zip(&batch.rows) {
+        let Some(reading) = inputs.at(m) else { anyhow::bail!("the numerals have all views") };
+        let mut values = reading.values.to_vec2::<f32>()?;
+        for (reading, &row) in values.iter_mut().zip(inputs.ids()) {
             let mut random = rng::stream(seed, "test noise", &[row, m as u64]);
             let level = level(m, random.random());
             let std = STD_PER_LEVEL * (level - 1.0);
@@ -116,14 +116,14 @@ fn noisy(batch: &Batch, seed: u64, level: impl Fn(usize, f32) -> f32) -> Result<
             of_view.push(f64::from(level));
         }
         levels.push(of_view);
-        inputs.push(Some(Tensor::new(values, input.device())?));
+        noisy = noisy.with_values(m, Tensor::new(values, inputs.device())?)?;
     }
-    Ok((Batch::new(inputs, batch.presence.clone(), batch.labels.clone(), batch.rows.clone())?, levels))
+    Ok((noisy, levels))
 }
 
-fn correlations(model: &Udml, test: &Batch, seed: u64, level: impl Fn(usize, f32) -> f32) -> Result<Vec<f64>> {
-    let (batch, injected) = noisy(test, seed, level)?;
-    let predicted = model.output(&batch)?.levels.t()?.to_vec2::<f32>()?;
+fn correlations(model: &UdmlModel, test: &Inputs, seed: u64, level: impl Fn(usize, f32) -> f32) -> Result<Vec<f64>> {
+    let (inputs, injected) = noisy(test, seed, level)?;
+    let predicted = model.output(&inputs)?.levels.t()?.to_vec2::<f32>()?;
     Ok(injected.iter().zip(predicted).map(|(s, t)| correlation(s, &t.into_iter().map(f64::from).collect::<Vec<_>>())).collect())
 }
 

@@ -1,0 +1,139 @@
+//! What a program knows by name: methods, and encoders of its own.
+
+use crate::cell::Resolved;
+use anyhow::{Context, Result, anyhow, bail};
+use mm_core::data::{LoadedData, Schema, Source, nearest};
+use mm_core::encoder::EncoderKind;
+use mm_core::recipe::{AnyRecipe, MethodSpec, Setup};
+use mm_core::teacher::Teacher;
+use mm_core::train::Method;
+use mm_core::{Modalities, Pipeline, Presence, Subset, missing::MissingPattern};
+use std::path::Path;
+
+/// The method that trains teachers.
+const TEACHER: &str = "full-only";
+
+/// The methods that a program can run, by name.
+#[derive(Clone)]
+pub struct Registry {
+    methods: Vec<MethodSpec>,
+    /// Besides those that every program knows.
+    encoders: Vec<EncoderKind>,
+}
+
+impl Default for Registry {
+    /// The baselines and the four methods.
+    fn default() -> Self {
+        let mut methods = Vec::from(mm_baselines::specs());
+        methods.extend(udml::specs());
+        methods.extend([mmanet::spec(), dmrnet::spec(), mod_distill::spec()]);
+        Self { methods, encoders: Vec::new() }
+    }
+}
+
+impl Registry {
+    /// Adds a method, or puts it in the place of the one of that name.
+    pub fn with(mut self, method: MethodSpec) -> Self {
+        self.methods.retain(|known| known.name() != method.name());
+        self.methods.push(method);
+        self
+    }
+
+    /// Adds an encoder, by name: plans can then say `encoder = { kind = "name", .. }`.
+    pub fn with_encoder(mut self, encoder: EncoderKind) -> Self {
+        self.encoders.push(encoder);
+        self
+    }
+
+    /// The methods.
+    pub fn methods(&self) -> &[MethodSpec] {
+        &self.methods
+    }
+
+    /// The method of a name.
+    pub fn method(&self, name: &str) -> Result<&MethodSpec> {
+        let names = || self.methods.iter().map(MethodSpec::name);
+        self.methods.iter().find(|method| method.name() == name).ok_or_else(|| {
+            let near = nearest(name, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            anyhow!("no method is called `{name}`{near} There are: {}", names().collect::<Vec<_>>().join(", "))
+        })
+    }
+
+    /// Loads a model that [`Pipeline::save_pretrained`] wrote, of any method.
+    pub fn from_pretrained(&self, folder: impl AsRef<Path>) -> Result<Pipeline> {
+        let mut families: Vec<&str> = self.methods.iter().map(MethodSpec::family).collect();
+        families.dedup();
+        let saved = |family: &str, settings: serde_json::Value| {
+            let recipe = self.methods.iter().find(|method| method.family() == family).map(|method| method.saved(settings)).transpose()?;
+            let resolved = recipe.map(|mut recipe| recipe.network_mut().resolve_encoders(&self.encoders).map(|()| recipe)).transpose();
+            resolved.map_err(serde::de::Error::custom)
+        };
+        Ok(Pipeline::load(folder.as_ref(), &families, &saved)?)
+    }
+
+    /// The recipe of a cell; refuses options that the method does not know, and values that cannot work.
+    pub(crate) fn recipe(&self, resolved: &Resolved) -> Result<Box<dyn AnyRecipe>> {
+        let mut recipe = self.method(&resolved.method)?.recipe(&resolved.options)?;
+        recipe.network_mut().resolve_encoders(&self.encoders)?;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// The cell that trains the teacher that this cell needs: full-only training of the same network, on the modalities that the teacher
+    /// sees.
+    pub(crate) fn teacher_of(&self, resolved: &Resolved, recipe: &dyn AnyRecipe, modalities: &Modalities) -> Result<Option<Resolved>> {
+        let Some(sees) = recipe.teacher_sees(modalities)? else { return Ok(None) };
+        let mut options = toml::Table::new();
+        if sees != modalities.full() {
+            options.insert("missing".into(), toml::Value::try_from(MissingPattern::Fixed(modalities.format(sees)))?);
+        }
+        options.extend(resolved.options.get("network").map(|network| ("network".to_string(), network.clone())));
+        Ok(Some(Resolved { method: TEACHER.into(), options, teacher: None, ..resolved.clone() }))
+    }
+
+    /// Builds the untrained method; `teacher` holds the parameters of the teacher's cell.
+    pub fn build(&self, resolved: &Resolved, schema: &Schema, teacher: Option<&Path>) -> Result<Box<dyn Method>> {
+        let recipe = self.recipe(resolved)?;
+        let setup = Setup::new(schema).seed(resolved.train.seed);
+        let teacher: Option<Box<dyn Teacher>> = match recipe.teacher_sees(&schema.modalities)? {
+            None => None,
+            Some(_) => {
+                let of_teacher = self.teacher_of(resolved, &*recipe, &schema.modalities)?.context("the teacher's settings are missing")?;
+                let model = self.recipe(&of_teacher)?.model(&Setup::new(schema).for_loading())?;
+                model.parameters().load(teacher.context("the teacher's cell is missing")?)?;
+                Some(Box::new(AnyTeacher(model)))
+            }
+        };
+        Ok(recipe.method(&setup, teacher)?)
+    }
+}
+
+/// A model of any type as a teacher.
+struct AnyTeacher(Box<dyn mm_core::Model>);
+
+impl Teacher for AnyTeacher {
+    fn teach(&self, inputs: &mm_core::data::Inputs) -> mm_core::Result<mm_core::model::Output> {
+        Ok(self.0.predict(inputs)?.detach())
+    }
+}
+
+/// Refuses data that a method cannot be trained on, before anything is trained: modalities that its options name and the data lacks, and
+/// samples that lack what it needs.
+pub(crate) fn check_data(recipe: &dyn AnyRecipe, resolved: &Resolved, loaded: &LoadedData) -> Result<()> {
+    let modalities = &loaded.data.schema().modalities;
+    let split = loaded.split_with(resolved.train_per_class, resolved.train.seed)?;
+    let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| loaded.data.meta(row).presence).collect());
+    let (train, validation) = (presence(&split.train), presence(&split.validation));
+    let check = || -> Result<()> {
+        if let Some(absent) = (0..modalities.len()).find(|&m| train.rows_with(m).is_empty()) {
+            bail!("none of the {} training samples has `{}`; take the modality out of the card", train.len(), modalities.names()[absent]);
+        }
+        Ok(recipe.check_samples(modalities, &train, &validation)?)
+    };
+    check().with_context(|| format!("`{}` cannot be trained on this", resolved.method))
+}
+
+/// Combinations by name, as a plan lists them.
+pub(crate) fn distinct_combinations(modalities: &Modalities, names: &[String]) -> Result<Vec<Subset>> {
+    Ok(modalities.parse_distinct(names)?)
+}

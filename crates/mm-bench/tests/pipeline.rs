@@ -1,0 +1,170 @@
+//! A model as it is shipped: saved, loaded by name, asked with what is alive.
+
+use mm_baselines::FusionConfig;
+use mm_bench::{Registry, from_pretrained};
+use mm_core::data::{Array, Source, Split, TableDataset};
+use mm_core::pipeline::{Readings, Reason};
+use mm_core::train::{TrainConfig, Trainer};
+use mm_core::{Pipeline, Presence, Subset};
+use mm_testing::{clear_to_weak, clear_to_weak_schema};
+use mmanet::MmanetConfig;
+use std::path::Path;
+
+fn trainer() -> Trainer {
+    Trainer::new(TrainConfig { epochs: 8, batch_size: 16, seed: 3, ..TrainConfig::default() })
+}
+
+/// Every ninth sample lacks the last sensor.
+fn data() -> (TableDataset, Split) {
+    let whole = clear_to_weak(180, 1);
+    let presence = (0..180).map(|i| if i % 9 == 8 { Subset::from_bits(0b011).unwrap() } else { Subset::full(3) });
+    let columns = (0..3).map(|m| whole.column(m).to_vec()).collect();
+    let data = TableDataset::new(clear_to_weak_schema(), columns, Presence::new(presence.collect()), whole.labels().to_vec()).unwrap();
+    let part = |from: usize| (0..180).filter(|row| row % 6 == from).collect::<Vec<_>>();
+    let split = Split { train: (0..180).filter(|row| row % 6 > 1).collect(), validation: part(0), test: part(1) };
+    (data, split)
+}
+
+/// The readings of a row by name.
+fn readings(data: &TableDataset, row: usize) -> Readings {
+    let sample = data.read(row).unwrap();
+    let named = data.schema().modalities.names().iter().zip(sample.readings);
+    named.fold(Readings::new(), |readings, (name, array)| match array {
+        Some(array) => readings.array(name, array),
+        None => readings.absent(name),
+    })
+}
+
+fn teacher(data: &TableDataset, split: &Split) -> Pipeline {
+    trainer().fit(FusionConfig::full_only(), data, split).unwrap()
+}
+
+fn mmanet(data: &TableDataset, split: &Split) -> Pipeline {
+    trainer().fit_taught(MmanetConfig { begin_epoch: 3, ..MmanetConfig::default() }, teacher(data, split), data, split).unwrap()
+}
+
+fn options(method: &str) -> toml::Table {
+    let options = match method {
+        "mod-distill" => "available = ['strong']",
+        "mmanet" => "begin_epoch = 3",
+        _ => "",
+    };
+    options.parse().unwrap()
+}
+
+#[test]
+fn every_method_is_saved_and_loaded_and_answers_the_same() {
+    let (data, split) = data();
+    for method in Registry::default().methods() {
+        let name = method.name();
+        let recipe = method.recipe(&options(name)).unwrap();
+        let needs_teacher = recipe.teacher_sees(&data.schema().modalities).unwrap().is_some();
+        let taught = needs_teacher.then(|| teacher(&data, &split));
+        let mut model = trainer().fit_any(&*recipe, taught, &data, &split).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let full = model.evaluate(&data, &split.test).unwrap().score("strong+middle+weak").unwrap();
+        assert!(full > 0.8, "{name}: {full}");
+        let folder = tempfile::tempdir().unwrap();
+        model.save_pretrained(folder.path()).unwrap();
+        // Saving again replaces what we wrote.
+        model.save_pretrained(folder.path()).unwrap();
+        let loaded = from_pretrained(folder.path()).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+        assert_eq!(loaded.config(), model.config());
+        let samples: Vec<Readings> = split.test.iter().map(|&row| readings(&data, row)).collect();
+        let (before, after) = (model.predict_all(&samples).unwrap(), loaded.predict_all(&samples).unwrap());
+        assert_eq!(before, after, "{name}");
+        let right = split.test.iter().zip(&after).filter(|(row, a)| a.class == ["a", "b", "c"][data.labels()[**row] as usize]).count();
+        assert!(right as f64 > 0.8 * split.test.len() as f64, "{name}: {right}");
+        assert!(after.iter().all(|a| (a.probabilities.iter().map(|(_, p)| p).sum::<f64>() - 1.0).abs() < 1e-9));
+        assert_eq!(after[0].trust.is_some(), name == "udml", "{name}");
+        let card = std::fs::read_to_string(folder.path().join("README.md")).unwrap();
+        assert!(card.contains("| strong+middle+weak |") && card.contains("95 % interval"), "{card}");
+    }
+}
+
+#[test]
+fn sensors_that_take_no_part_are_named_with_the_reason() {
+    let (data, split) = data();
+    let model = mmanet(&data, &split);
+    let array = |m: usize| data.read(split.test[0]).unwrap().readings[m].clone().unwrap();
+    let broken = Array::exact([5], vec![0.1, f64::NAN, 0.0, 0.0, 1.0]);
+    let answer = model.predict(&Readings::new().array("strong", array(0)).array("middle", broken).vector("weak", [0.25; 4])).unwrap();
+    let ignored: Vec<(&str, Reason)> = answer.ignored.iter().map(|i| (i.modality.as_str(), i.reason)).collect();
+    assert_eq!(ignored, [("middle", Reason::NonFinite), ("weak", Reason::Dead)]);
+    assert_eq!(answer.used, ["strong"]);
+    // The same as if they had not been named.
+    let alone = model.predict(&Readings::new().array("strong", array(0))).unwrap();
+    assert_eq!((&alone.class, &alone.probabilities), (&answer.class, &answer.probabilities));
+    assert_eq!(alone.ignored.iter().map(|i| i.reason).collect::<Vec<_>>(), [Reason::Absent; 2]);
+    // A batch of samples with different sensors gives what each gives alone, up to rounding.
+    let together = model.predict_all(&[readings(&data, 8), Readings::new().array("strong", array(0))]).unwrap();
+    assert_eq!(together[1].class, alone.class);
+    assert!(together[1].probabilities.iter().zip(&alone.probabilities).all(|((_, a), (_, b))| (a - b).abs() < 1e-5));
+
+    let said = |readings: Readings| model.predict(&readings).unwrap_err().to_string();
+    assert!(said(Readings::new()).contains("no sensor is left"));
+    assert!(said(Readings::new().array("stong", array(0))).contains("did you mean `strong`?"));
+    assert!(said(Readings::new().vector("strong", [1.0, 2.0])).contains("expected shape [6]"));
+    assert!(said(Readings::new().file("strong", "a.csv")).contains("does not say what its files hold"));
+}
+
+#[test]
+fn what_cannot_be_loaded_is_refused() {
+    let (data, split) = data();
+    let model = mmanet(&data, &split);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    model.save_pretrained(&path).unwrap();
+    let config = std::fs::read_to_string(path.join("config.json")).unwrap();
+    let with = |from: &str, to: &str| {
+        assert!(config.contains(from), "{from}");
+        std::fs::write(path.join("config.json"), config.replace(from, to)).unwrap();
+        format!("{:#}", from_pretrained(&path).err().expect("refused"))
+    };
+    let newer = with("\"format\": 1", "\"format\": 2");
+    assert!(newer.contains("format 2") && newer.contains("reads format 1"), "{newer}");
+    assert!(with("\"family\": \"mmanet\"", "\"family\": \"own\"").contains("model of `own`"));
+    assert!(with("\"lambda_mad\"", "\"lambda_mud\"").contains("lambda_mud"));
+    assert!(with("{", "").contains("config.json"));
+    std::fs::write(path.join("config.json"), &config).unwrap();
+    assert!(from_pretrained(&path).is_ok());
+    assert!(Pipeline::from_pretrained_as::<MmanetConfig>(&path).is_ok());
+    let other = Pipeline::from_pretrained_as::<FusionConfig>(&path).err().unwrap().to_string();
+    assert!(other.contains("model of `mmanet`") && other.contains("loads fusion"), "{other}");
+    std::fs::remove_file(path.join("model.safetensors")).unwrap();
+    assert!(from_pretrained(&path).is_err());
+    assert!(from_pretrained(folder.path()).is_err());
+    // A folder of somebody's files stays as it is.
+    std::fs::write(folder.path().join("thesis.tex"), "mine").unwrap();
+    assert!(model.save_pretrained(folder.path()).unwrap_err().to_string().contains("other files"));
+    assert!(!folder.path().join("config.json").exists());
+}
+
+#[test]
+fn a_teacher_of_other_samples_is_refused() {
+    let (data, split) = data();
+    let other = Split { train: split.train[1..].to_vec(), ..split.clone() };
+    let error = trainer().fit_taught(MmanetConfig::default(), teacher(&data, &other), &data, &split).err().unwrap().to_string();
+    assert!(error.contains("same training part"), "{error}");
+    let alone = trainer().fit(MmanetConfig::default(), &data, &split).err().unwrap().to_string();
+    assert!(alone.contains("teacher"), "{alone}");
+}
+
+/// Folders of two runs below one folder do not meet, and a finished run is taken up as it is.
+#[test]
+fn runs_with_checkpoints_are_taken_up() {
+    let (data, split) = data();
+    let folder = tempfile::tempdir().unwrap();
+    let train = || {
+        let trainer = trainer().checkpoints(folder.path().to_path_buf());
+        let teacher = trainer.fit(FusionConfig::full_only(), &data, &split).unwrap();
+        trainer.fit_taught(MmanetConfig { begin_epoch: 3, ..MmanetConfig::default() }, teacher, &data, &split).unwrap()
+    };
+    let bytes = |model: &Pipeline, path: &Path| {
+        model.save_pretrained(path).unwrap();
+        std::fs::read(path.join("model.safetensors")).unwrap()
+    };
+    let out = tempfile::tempdir().unwrap();
+    let first = bytes(&train(), &out.path().join("a"));
+    assert_eq!(first, bytes(&train(), &out.path().join("b")));
+    assert_eq!(first, bytes(&mmanet(&data, &split), &out.path().join("c")));
+}

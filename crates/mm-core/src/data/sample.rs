@@ -1,0 +1,125 @@
+//! One sample on the CPU, as a source reads it and transforms change it, and how samples become a batch.
+
+use super::{Batch, Inputs, Reading, Schema};
+use crate::error::{Error, Result};
+use crate::modality::{Presence, Subset};
+use candle_core::{Device, Tensor};
+
+/// One sample: a reading by modality, and what is to be predicted.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// By modality, in the schema's order; `None` where the sample lacks it.
+    pub readings: Vec<Option<Array>>,
+    /// What is to be predicted.
+    pub target: TargetValue,
+}
+
+/// Numbers of one reading, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    /// As the schema's [`super::InputSpec`] says, without the batch.
+    pub shape: Vec<usize>,
+    /// As many as the shape says.
+    pub values: Values,
+}
+
+/// Numbers as a source has them. What is read as f64 stays so until it is standardized: a large offset costs no digits.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Rounded already, or never more than this.
+    F32(Vec<f32>),
+    /// With all digits of the source.
+    F64(Vec<f64>),
+}
+
+/// What is to be predicted of one sample.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum TargetValue {
+    /// One class.
+    Class(u32),
+}
+
+impl Array {
+    /// Of f32 numbers.
+    pub fn new(shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Self {
+        Self { shape: shape.into(), values: Values::F32(values) }
+    }
+
+    /// Of f64 numbers.
+    pub fn exact(shape: impl Into<Vec<usize>>, values: Vec<f64>) -> Self {
+        Self { shape: shape.into(), values: Values::F64(values) }
+    }
+}
+
+impl Values {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Rounded to f32.
+    pub fn into_f32(self) -> Vec<f32> {
+        match self {
+            Self::F32(values) => values,
+            Self::F64(values) => values.into_iter().map(|x| x as f32).collect(),
+        }
+    }
+
+    /// With all digits.
+    pub fn to_f64(&self) -> Vec<f64> {
+        match self {
+            Self::F32(values) => values.iter().map(|&x| f64::from(x)).collect(),
+            Self::F64(values) => values.clone(),
+        }
+    }
+}
+
+impl Sample {
+    /// What it has; an error where that is nothing.
+    pub fn presence(&self) -> Result<Subset> {
+        Subset::from_indices((0..self.readings.len()).filter(|&m| self.readings[m].is_some()))
+    }
+}
+
+/// Puts samples of a schema together, in order; `altered` says that values are not those of the data set.
+pub fn collate(schema: &Schema, samples: Vec<Sample>, ids: Vec<u64>, altered: bool, device: &Device) -> Result<Batch> {
+    let presence = Presence::new(samples.iter().map(Sample::presence).collect::<Result<_>>()?);
+    let targets: Vec<TargetValue> = samples.iter().map(|sample| sample.target.clone()).collect();
+    let mut columns: Vec<Vec<Option<Array>>> = (0..schema.inputs.len()).map(|_| Vec::with_capacity(samples.len())).collect();
+    for (sample, id) in samples.into_iter().zip(&ids) {
+        if sample.readings.len() != columns.len() {
+            return Err(Error::Data(format!("sample {id} has {} readings for {} modalities", sample.readings.len(), columns.len())));
+        }
+        columns.iter_mut().zip(sample.readings).for_each(|(column, reading)| column.push(reading));
+    }
+    let names = schema.modalities.names().iter();
+    let readings = names.zip(&schema.inputs).zip(columns).map(|((name, input), column)| {
+        if column.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let width = input.elements();
+        let mut values = Vec::with_capacity(column.len() * width);
+        for (array, id) in column.into_iter().zip(&ids) {
+            match array {
+                None => values.resize(values.len() + width, 0.0),
+                Some(array) if array.shape == input.shape && array.values.len() == width => values.extend(array.values.into_f32()),
+                Some(array) => return Err(Error::shape(format!("`{name}` of sample {id}"), format!("{:?}", input.shape), array.shape)),
+            }
+        }
+        let shape: Vec<usize> = std::iter::once(ids.len()).chain(input.shape.iter().copied()).collect();
+        Ok(Some(Reading::from(Tensor::from_vec(values, shape, device)?)))
+    });
+    let readings = readings.collect::<Result<Vec<_>>>()?;
+    let inputs = Inputs::new(&schema.modalities, readings, presence, ids)?;
+    let inputs = if altered { inputs.altered() } else { inputs };
+    Batch::new(inputs, schema.target.task().collate(&targets, device)?)
+}

@@ -1,0 +1,95 @@
+//! Where samples come from: rows that are known without decoding, and read one by one.
+
+use super::kinds::Kind;
+use super::{Batch, Part, Sample, Schema, TableDataset, collate};
+use crate::error::{Error, Result};
+use crate::modality::Subset;
+use candle_core::Device;
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Samples addressed by row, `0..len`. What it holds need not fit in memory.
+pub trait Source: Send + Sync {
+    /// What a sample holds.
+    fn schema(&self) -> &Schema;
+
+    /// How many samples there are.
+    fn len(&self) -> usize;
+
+    /// What is known of a row without decoding its readings. Panics if `row >= len`.
+    fn meta(&self, row: usize) -> Meta<'_>;
+
+    /// Reads and decodes a row; one past the end is a typed error.
+    fn read(&self, row: usize) -> Result<Sample>;
+
+    /// Whether there are no samples.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts samples together, in the order given; a row past the end is a typed error. Reads on all threads; a source that has a shorter
+    /// way overrides it.
+    fn batch(&self, rows: &[usize], device: &Device) -> Result<Batch> {
+        let samples = rows.par_iter().map(|&row| self.read(row)).collect::<Result<Vec<_>>>()?;
+        collate(self.schema(), samples, rows.iter().map(|&row| row as u64).collect(), false, device)
+    }
+
+    /// Calls `visit(modality, values)` for each row and each modality that it has, with all the digits that the source has: the values of
+    /// a batch are rounded to f32.
+    fn visit_values(&self, rows: &[usize], visit: &mut dyn FnMut(usize, &[f64])) -> Result<()> {
+        // So many at a time that the data need not fit in memory.
+        for chunk in rows.chunks(64) {
+            for sample in chunk.par_iter().map(|&row| self.read(row)).collect::<Result<Vec<_>>>()? {
+                for (m, array) in sample.readings.iter().enumerate() {
+                    if let Some(array) = array {
+                        visit(m, &array.values.to_f64());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the readings of each modality are, where it knows: a saved model reads files by it.
+    fn kinds(&self) -> Vec<Option<Arc<dyn Kind>>> {
+        vec![None; self.schema().modalities.len()]
+    }
+
+    /// The source as a table in memory, if it is one: what runs over all values can then be done once instead of in every epoch.
+    fn as_table(&self) -> Option<&TableDataset> {
+        None
+    }
+}
+
+/// What is known of a row without decoding its readings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Meta<'a> {
+    /// Its name, where the source has names.
+    pub id: Option<&'a str>,
+    /// Which modalities it has.
+    pub presence: Subset,
+    /// Its class, where the task has classes: what splits are stratified by.
+    pub class: Option<u32>,
+    /// Samples of a group stay in one part of a split.
+    pub group: Option<&'a str>,
+    /// Its part, where the source says it.
+    pub part: Option<Part>,
+    /// Its weight in the loss.
+    pub weight: f32,
+}
+
+impl Meta<'_> {
+    /// Of a sample that has these modalities; nothing else is known.
+    pub fn new(presence: Subset) -> Self {
+        Self { id: None, presence, class: None, group: None, part: None, weight: 1.0 }
+    }
+}
+
+/// An error for the first row that a source does not have.
+pub(super) fn check_rows(rows: &[usize], samples: usize) -> Result<()> {
+    match rows.iter().find(|row| **row >= samples) {
+        Some(row) => Err(Error::Data(format!("row {row} was asked for, but there are {samples} samples"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,208 @@
+//! A sample by named readings in, an answer out.
+
+use super::Pipeline;
+use crate::data::{Array, Inputs, NonFinite, Schema, is_constant, nearest};
+use crate::error::{Error, Result};
+use crate::eval::{argmax, probabilities};
+use crate::modality::{Presence, Subset};
+use crate::model::{Output, SensorTrust};
+use candle_core::{Device, Tensor};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The readings of one sample by modality; what is not named is absent.
+#[derive(Debug, Clone, Default)]
+pub struct Readings {
+    by_name: BTreeMap<String, Given>,
+}
+
+#[derive(Debug, Clone)]
+enum Given {
+    Array(Array),
+    File(PathBuf),
+    Absent,
+}
+
+impl Readings {
+    /// Of a sample without any reading yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A vector of features.
+    pub fn vector(self, modality: &str, values: impl IntoIterator<Item = f64>) -> Self {
+        let values: Vec<f64> = values.into_iter().collect();
+        self.array(modality, Array::exact([values.len()], values))
+    }
+
+    /// Numbers of any shape, such as an image `[channels, height, width]`.
+    pub fn array(mut self, modality: &str, array: Array) -> Self {
+        self.by_name.insert(modality.into(), Given::Array(array));
+        self
+    }
+
+    /// A file, read as the model's modality says.
+    pub fn file(mut self, modality: &str, path: impl Into<PathBuf>) -> Self {
+        self.by_name.insert(modality.into(), Given::File(path.into()));
+        self
+    }
+
+    /// Says that a sensor gave nothing; the same as not naming it.
+    pub fn absent(mut self, modality: &str) -> Self {
+        self.by_name.insert(modality.into(), Given::Absent);
+        self
+    }
+}
+
+/// Why a sensor took no part in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// There was no reading.
+    Absent,
+    /// Its reading holds a NaN or an infinity.
+    NonFinite,
+    /// All values of its reading are the same, which no reading of the training was.
+    Dead,
+    /// The model does not read it: it served training only.
+    NotRead,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "absent",
+            Self::NonFinite => "not finite",
+            Self::Dead => "dead: all its values are the same",
+            Self::NotRead => "not read by this model",
+        })
+    }
+}
+
+/// A sensor that took no part in an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// Name of the modality.
+    pub modality: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What a model says of one sample.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The class, where the model predicts one.
+    pub class: String,
+    /// Probability of each class, in the order of the classes.
+    pub probabilities: Vec<(String, f64)>,
+    /// The sensors it is made from.
+    pub used: Vec<String>,
+    /// The others, and why.
+    pub ignored: Vec<Ignored>,
+    /// How far each used sensor is trusted, where the method knows it.
+    pub trust: Option<Vec<SensorTrust>>,
+}
+
+/// One sample, standardized.
+pub(super) struct Prepared {
+    values: Vec<Option<Vec<f32>>>,
+    used: Subset,
+    ignored: Vec<Ignored>,
+}
+
+/// Reads files, checks shapes, finds what cannot be used, standardizes the rest.
+pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepared> {
+    let schema = pipeline.schema();
+    let names = schema.modalities.names();
+    if let Some(unknown) = readings.by_name.keys().find(|name| !names.contains(name)) {
+        let near = nearest(unknown, names.iter().map(String::as_str)).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+        return Err(Error::Modality(format!("this model has no modality `{unknown}`{near}; it has: {}", schema.modalities)));
+    }
+    let (mut values, mut ignored, mut bits) = (vec![None; names.len()], Vec::new(), 0u16);
+    for (m, (name, input)) in names.iter().zip(&schema.inputs).enumerate() {
+        let array = match readings.by_name.get(name) {
+            _ if !pipeline.model().reads().contains(m) => Err(Reason::NotRead),
+            None | Some(Given::Absent) => Err(Reason::Absent),
+            Some(Given::Array(array)) => Ok(array.clone()),
+            Some(Given::File(path)) => {
+                let kind = pipeline.kind(m).ok_or_else(|| {
+                    let problem = format!("cannot be read as `{name}`: the model does not say what its files hold; give an array instead");
+                    Error::File { path: path.clone(), problem }
+                })?;
+                Ok(kind.read(path)?)
+            }
+        };
+        let usable = array.and_then(|array| {
+            let exact = array.values.to_f64();
+            match () {
+                _ if !exact.iter().all(|x| x.is_finite()) => Err(Reason::NonFinite),
+                _ if exact.len() > 1 && is_constant(&exact) && !pipeline.standardizer().constant_seen(name) => Err(Reason::Dead),
+                _ => Ok((array.shape, exact)),
+            }
+        });
+        match usable {
+            Ok((shape, exact)) => {
+                if shape != input.shape {
+                    return Err(Error::shape(format!("reading `{name}`"), format!("{:?}", input.shape), shape));
+                }
+                values[m] = Some(pipeline.standardizer().apply_values(name, &exact)?);
+                bits |= 1 << m;
+            }
+            Err(Reason::NonFinite) if pipeline.non_finite() == NonFinite::Error => {
+                return Err(Error::NonFinite(format!("reading `{name}`; mend the value, or leave the sensor out")));
+            }
+            Err(reason) => ignored.push(Ignored { modality: name.clone(), reason }),
+        }
+    }
+    let list = || ignored.iter().map(|i| format!("{} ({})", i.modality, i.reason)).collect::<Vec<_>>().join(", ");
+    let used = Subset::from_bits(bits).map_err(|_| Error::Modality(format!("no sensor is left to predict from: {}", list())))?;
+    if !pipeline.model().supports(used) {
+        let used = schema.modalities.format(used);
+        return Err(Error::Modality(format!("the model cannot predict from {used} alone; ignored: {}", list())));
+    }
+    Ok(Prepared { values, used, ignored })
+}
+
+/// The samples as a model sees them.
+pub(super) fn inputs(samples: &[Prepared], schema: &Schema, device: &Device) -> Result<Inputs> {
+    let readings = schema.inputs.iter().enumerate().map(|(m, input)| {
+        if samples.iter().all(|sample| sample.values[m].is_none()) {
+            return Ok(None);
+        }
+        let zeros = vec![0.0; input.elements()];
+        let values: Vec<f32> = samples.iter().flat_map(|sample| sample.values[m].as_ref().unwrap_or(&zeros).iter().copied()).collect();
+        let shape: Vec<usize> = std::iter::once(samples.len()).chain(input.shape.iter().copied()).collect();
+        Ok(Some(Tensor::from_vec(values, shape, device)?))
+    });
+    let presence = Presence::new(samples.iter().map(|sample| sample.used).collect());
+    Inputs::new(&schema.modalities, readings.collect::<Result<Vec<_>>>()?, presence, (0..samples.len() as u64).collect())
+}
+
+/// What the output says of each sample.
+pub(super) fn answers(
+    samples: Vec<Prepared>,
+    output: &Output,
+    trust: Option<Vec<Vec<SensorTrust>>>,
+    pipeline: &Pipeline,
+) -> Result<Vec<Answer>> {
+    let schema = pipeline.schema();
+    let classes = schema.target.class_names();
+    let logits = output.prediction.flatten_from(1)?.to_vec2::<f32>()?;
+    let mut trust = trust.map(Vec::into_iter);
+    let answer = |(sample, logits): (Prepared, Vec<f32>)| {
+        if logits.iter().any(|x| !x.is_finite()) {
+            let used = schema.modalities.format(sample.used);
+            return Err(Error::NonFinite(format!("the prediction from {used}: a reading is far outside what the model was trained on")));
+        }
+        let p = probabilities(&logits, classes.len());
+        Ok(Answer {
+            class: classes.get(argmax(&logits)).cloned().unwrap_or_default(),
+            probabilities: classes.iter().cloned().zip(p).collect(),
+            used: sample.used.indices().filter_map(|m| schema.modalities.names().get(m).cloned()).collect(),
+            ignored: sample.ignored,
+            trust: trust.as_mut().and_then(Iterator::next),
+        })
+    };
+    samples.into_iter().zip(logits).map(answer).collect()
+}

@@ -1,0 +1,53 @@
+//! The model card of a saved model: `README.md` in its folder.
+
+use super::PipelineConfig;
+use crate::model::Model;
+use std::fmt::Write;
+
+/// What the model is, what it reached with each combination, and how to load it.
+pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
+    let PipelineConfig { family, schema, training, evaluation, .. } = config;
+    let mut card = String::new();
+    // Writing to a string does not fail.
+    let mut line = |text: std::fmt::Arguments| _ = writeln!(card, "{text}");
+    line(format_args!("# A model of `{family}` for {}\n", schema.modalities));
+    line(format_args!("It predicts from any of its sensors that are alive; what is absent is left out, not filled in.\n"));
+    line(format_args!("| sensor | form |\n|---|---|"));
+    for (m, (name, input)) in schema.modalities.names().iter().zip(&schema.inputs).enumerate() {
+        let read = if model.reads().contains(m) { "" } else { "; served training only, not read" };
+        line(format_args!("| {name} | {:?}, shape {:?}{read} |", input.kind, input.shape));
+    }
+    line(format_args!("\nClasses: {}.\n", schema.target.class_names().join(", ")));
+    let config = &training.config;
+    line(format_args!(
+        "Trained on {} samples: {} epochs of batches of {}, {} steps, seed {}.",
+        training.samples, config.epochs, config.batch_size, training.steps, config.seed
+    ));
+    if let Some(data) = &training.data {
+        line(format_args!("SHA-256 of the data: `{data}`."));
+    }
+    match evaluation {
+        None => line(format_args!("\nIt was not evaluated before it was saved.")),
+        Some(evaluated) => {
+            line(format_args!(
+                "\n## What it reaches\n\n| sensors alive | samples | {} | 95 % interval |\n|---|---|---|---|",
+                evaluated.measure
+            ));
+            for c in &evaluated.combinations {
+                let score = c.scores.get(&evaluated.measure).copied().unwrap_or(f64::NAN);
+                let interval = c.interval.map_or(String::new(), |[low, high]| format!("{low:.3} to {high:.3}"));
+                line(format_args!("| {} | {} | {score:.3} | {interval} |", c.combination, c.samples));
+            }
+            line(format_args!("\nIntervals are over samples of one training; another seed gives another model."));
+        }
+    }
+    for note in &training.notes {
+        line(format_args!("\n- {note}"));
+    }
+    line(format_args!("\n## Use\n\n```rust,ignore\nuse mm_core::pipeline::Readings;\n"));
+    line(format_args!("let model = mm_bench::from_pretrained(\"this-folder\")?;"));
+    let names = schema.modalities.names();
+    line(format_args!("let answer = model.predict(&Readings::new().file({:?}, \"a-file\"))?; // any of {}", names[0], names.join(", ")));
+    line(format_args!("println!(\"{{}} from {{:?}}, ignored {{:?}}\", answer.class, answer.used, answer.ignored);\n```"));
+    card
+}

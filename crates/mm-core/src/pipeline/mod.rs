@@ -1,0 +1,231 @@
+//! A trained model with all that it needs to be used: what is saved, shipped and asked.
+
+mod answer;
+mod card;
+mod config;
+mod evaluated;
+
+pub use answer::{Answer, Ignored, Readings, Reason};
+pub use config::{FORMAT, PipelineConfig, TrainingSummary};
+pub use evaluated::{CombinationScore, Evaluated};
+
+use crate::data::kinds::{Kind, SavedKind};
+use crate::data::{Inputs, NonFinite, Sample, SampleKey, Schema, Source, Standardizer, TableDataset, Transform};
+use crate::error::{Error, Result};
+use crate::eval::{default_combinations, evaluate, evaluation_batch};
+use crate::model::{Model, Output};
+use crate::recipe::{AnyRecipe, Recipe, Setup};
+use crate::teacher::Teacher;
+use crate::weights::write_atomically;
+use std::path::Path;
+use std::sync::Arc;
+
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+const CARD: &str = "README.md";
+
+/// A model, the statistics that its inputs are standardized with, what its readings are, and where it comes from.
+///
+/// It is saved as one folder that knows everything about itself, loaded from that, and asked with whatever sensors are alive, by name.
+pub struct Pipeline {
+    config: PipelineConfig,
+    model: Box<dyn Model>,
+    kinds: Vec<Option<Arc<dyn Kind>>>,
+}
+
+impl Pipeline {
+    /// Puts a pipeline together from a trained model.
+    pub(crate) fn new(config: PipelineConfig, model: Box<dyn Model>, kinds: Vec<Option<Arc<dyn Kind>>>) -> Self {
+        Self { config, model, kinds }
+    }
+
+    /// What it reads and predicts.
+    pub fn schema(&self) -> &Schema {
+        &self.config.schema
+    }
+
+    /// Everything about it but the weights.
+    pub fn config(&self) -> &PipelineConfig {
+        &self.config
+    }
+
+    /// The model.
+    pub fn model(&self) -> &dyn Model {
+        &*self.model
+    }
+
+    /// The model as its own type, for what only that can say.
+    pub fn model_as<M: Model>(&self) -> Option<&M> {
+        let any: &dyn std::any::Any = &*self.model;
+        any.downcast_ref()
+    }
+
+    /// What the training said: mined combinations, the selected epoch, warnings.
+    pub fn notes(&self) -> &[String] {
+        &self.config.training.notes
+    }
+
+    /// Evaluates every combination on some rows of a source of raw data, and remembers the result for the model card.
+    pub fn evaluate(&mut self, source: &dyn Source, rows: &[usize]) -> Result<&Evaluated> {
+        let prepared = Prepared::new(source, &self.config.standardizer)?;
+        let combinations = default_combinations(self.schema().modalities.len(), 0);
+        let batch = evaluation_batch(self.schema());
+        let device = self.model.parameters().device().clone();
+        let evaluation = evaluate(&*self.model, prepared.source(), rows, &combinations, batch, &device)?;
+        Ok(self.config.evaluation.insert(Evaluated::new(self.schema(), &evaluation)))
+    }
+
+    /// Saves it as a folder: `config.json`, `model.safetensors`, and a model card as `README.md`. A folder of other files is refused.
+    pub fn save_pretrained(&self, folder: impl AsRef<Path>) -> Result<()> {
+        let folder = folder.as_ref();
+        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let ours = folder.join(CONFIG).exists() && folder.join(WEIGHTS).exists();
+        let mut entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+        if !ours && entries.next().is_some() {
+            let problem = "holds other files: give a new or empty folder for the model".into();
+            return Err(Error::File { path: folder.into(), problem });
+        }
+        self.model.parameters().save(&folder.join(WEIGHTS), |_| true)?;
+        write_atomically(&folder.join(CARD), card::text(&self.config, &*self.model).as_bytes())?;
+        // Last: a folder with it is complete.
+        write_atomically(&folder.join(CONFIG), self.config.to_json()?.as_bytes())
+    }
+
+    /// Loads a folder that [`Pipeline::save_pretrained`] wrote, of settings of type `R`.
+    pub fn from_pretrained_as<R: Recipe>(folder: impl AsRef<Path>) -> Result<Self> {
+        let settings = |family: &str, settings: serde_json::Value| match family == R::FAMILY {
+            true => serde_json::from_value::<R>(settings).map(|recipe| Some(Box::new(recipe) as Box<dyn AnyRecipe>)),
+            false => Ok(None),
+        };
+        Self::load(folder.as_ref(), &[R::FAMILY], &settings)
+    }
+
+    /// Loads a folder that [`Pipeline::save_pretrained`] wrote, of a family of methods that `recipe` knows; the weights are frozen.
+    pub fn load(folder: &Path, families: &[&str], recipe: SavedRecipe) -> Result<Self> {
+        let config = PipelineConfig::read(&folder.join(CONFIG))?;
+        let wrong = |problem: String| Error::File { path: folder.join(CONFIG), problem };
+        let recipe = recipe(&config.family, config.settings.clone()).map_err(|e| wrong(format!("its settings cannot be used: {e}")))?;
+        let known = || wrong(format!("is a model of `{}`, and this program loads {}", config.family, families.join(", ")));
+        let mut model = recipe.ok_or_else(known)?.model(&Setup::new(&config.schema).for_loading())?;
+        model.parameters().load(&folder.join(WEIGHTS))?;
+        model.freeze();
+        let kinds = config.kinds.iter().map(|kind| kind.as_ref().map_or(Ok(None), SavedKind::open)).collect::<Result<_>>()?;
+        Ok(Self { config, model, kinds })
+    }
+
+    /// Says what the files of a modality hold, where the kind is one of the program's own and the loaded model does not know it.
+    pub fn with_kind(mut self, modality: &str, kind: impl Kind + 'static) -> Result<Self> {
+        let position = self.schema().modalities.index(modality)?;
+        let (expected, found) = (&self.schema().inputs[position], kind.input());
+        if *expected != found {
+            return Err(Error::shape(format!("kind of `{modality}`"), format!("{:?}", expected.shape), found.shape));
+        }
+        self.kinds[position] = Some(Arc::new(kind));
+        Ok(self)
+    }
+
+    /// Answers for one sample: its readings by name, as many as there are.
+    pub fn predict(&self, readings: &Readings) -> Result<Answer> {
+        let mut answers = self.predict_all(std::slice::from_ref(readings))?;
+        answers.pop().ok_or_else(|| Error::Data("no sample was given".into()))
+    }
+
+    /// Answers for several samples, in their order.
+    pub fn predict_all(&self, samples: &[Readings]) -> Result<Vec<Answer>> {
+        let mut answers = Vec::with_capacity(samples.len());
+        for some in samples.chunks(evaluation_batch(self.schema())) {
+            answers.extend(self.answer(some)?);
+        }
+        Ok(answers)
+    }
+
+    fn answer(&self, samples: &[Readings]) -> Result<Vec<Answer>> {
+        let prepared = samples.iter().map(|readings| answer::prepare(readings, self)).collect::<Result<Vec<_>>>()?;
+        let inputs = answer::inputs(&prepared, self.schema(), self.model.parameters().device())?;
+        let output = self.model.predict(&inputs)?;
+        let trust = self.model.trust(&inputs)?;
+        answer::answers(prepared, &output, trust, self)
+    }
+
+    /// What it does with readings that are not finite.
+    pub fn non_finite(&self) -> NonFinite {
+        self.config.non_finite
+    }
+
+    pub(crate) fn standardizer(&self) -> &Standardizer {
+        &self.config.standardizer
+    }
+
+    pub(crate) fn kind(&self, position: usize) -> Option<&dyn Kind> {
+        self.kinds.get(position).and_then(Option::as_deref)
+    }
+}
+
+/// The recipe of a saved model, from its family and settings; `None` for a family that is not known.
+pub type SavedRecipe<'r> = &'r dyn Fn(&str, serde_json::Value) -> serde_json::Result<Option<Box<dyn AnyRecipe>>>;
+
+/// A trained model teaches; its students must be standardized alike.
+impl Teacher for Pipeline {
+    fn teach(&self, inputs: &Inputs) -> Result<Output> {
+        Ok(self.model.predict(inputs)?.detach())
+    }
+
+    fn standardizer(&self) -> Option<&Standardizer> {
+        Some(&self.config.standardizer)
+    }
+}
+
+/// A source whose readings are standardized: a table at once, anything else as it is read.
+pub(crate) enum Prepared<'a> {
+    Table(Box<TableDataset>),
+    Other(Standardized<'a>),
+}
+
+impl<'a> Prepared<'a> {
+    pub fn new(source: &'a dyn Source, standardizer: &'a Standardizer) -> Result<Self> {
+        standardizer.check(source.schema())?;
+        match source.as_table() {
+            Some(table) => {
+                let mut table = table.clone();
+                standardizer.apply(&mut table)?;
+                Ok(Self::Table(Box::new(table)))
+            }
+            None => Ok(Self::Other(Standardized { source, standardizer })),
+        }
+    }
+
+    pub fn source(&self) -> &dyn Source {
+        match self {
+            Self::Table(table) => &**table,
+            Self::Other(source) => source,
+        }
+    }
+}
+
+/// A source whose readings are standardized as they are read.
+pub(crate) struct Standardized<'a> {
+    source: &'a dyn Source,
+    standardizer: &'a Standardizer,
+}
+
+impl Source for Standardized<'_> {
+    fn schema(&self) -> &Schema {
+        self.source.schema()
+    }
+
+    fn len(&self) -> usize {
+        self.source.len()
+    }
+
+    fn meta(&self, row: usize) -> crate::data::Meta<'_> {
+        self.source.meta(row)
+    }
+
+    fn read(&self, row: usize) -> Result<Sample> {
+        let mut sample = self.source.read(row)?;
+        // Nothing is drawn.
+        let key = SampleKey { seed: 0, epoch: 0, id: row as u64 };
+        Transform::apply(self.standardizer, &mut sample, self.source.schema(), key)?;
+        Ok(sample)
+    }
+}

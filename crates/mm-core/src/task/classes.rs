@@ -1,0 +1,195 @@
+//! One class a sample.
+
+use super::ranking::Ranking;
+use super::{Measure, Scored, Scores, Task};
+use crate::data::{TargetValue, Targets};
+use crate::error::{Error, Result};
+use crate::eval::{argmax, divergence, log_softmax_at, probabilities};
+use crate::loss::{cross_entropy_per_sample, entropy_per_sample, softened_kl};
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+
+/// Bins of the calibration error.
+pub(crate) const ECE_BINS: usize = 15;
+
+/// One class a sample: label `i` is the class with the `i`-th name; predictions are logits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Classes {
+    names: Vec<String>,
+}
+
+impl Classes {
+    /// From the names, in label order.
+    pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self { names: names.into_iter().map(Into::into).collect() }
+    }
+
+    /// The names, in label order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+const MEASURES: [Measure; 8] = [
+    Measure { name: "accuracy", title: "accuracy", higher_is_better: true, meaning: "share of right predictions" },
+    Measure {
+        name: "macro_f1",
+        title: "macro F1",
+        higher_is_better: true,
+        meaning: "mean over all classes of F1; a class that never occurs nor is predicted counts 0",
+    },
+    Measure {
+        name: "balanced_accuracy",
+        title: "balanced accuracy",
+        higher_is_better: true,
+        meaning: "mean recall over the classes that occur",
+    },
+    Measure {
+        name: "auroc",
+        title: "AUROC",
+        higher_is_better: true,
+        meaning: "probability that a sample of a class gets a higher probability of it than another sample; with more than two classes the mean over classes",
+    },
+    Measure {
+        name: "auprc",
+        title: "AUPRC",
+        higher_is_better: true,
+        meaning: "average precision of the second class; with more than two classes the mean over classes",
+    },
+    Measure { name: "nll", title: "log loss", higher_is_better: false, meaning: "mean negative log-likelihood of the true class, nats" },
+    Measure {
+        name: "brier",
+        title: "Brier score",
+        higher_is_better: false,
+        meaning: "squared error of the probabilities, summed over classes, mean over samples",
+    },
+    Measure {
+        name: "ece",
+        title: "calibration error",
+        higher_is_better: false,
+        meaning: "expected calibration error over 15 equal intervals of confidence",
+    },
+];
+
+impl Task for Classes {
+    fn outputs(&self) -> usize {
+        self.names.len()
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.names.is_empty() {
+            return Err(Error::Data("there are no classes to tell apart".into()));
+        }
+        let mut seen = HashSet::new();
+        match self.names.iter().find(|name| !seen.insert(*name)) {
+            Some(name) => Err(Error::Data(format!("class `{name}` appears twice"))),
+            None => Ok(()),
+        }
+    }
+
+    fn collate(&self, targets: &[TargetValue], device: &Device) -> Result<Targets> {
+        let labels: Vec<u32> = targets.iter().map(|&TargetValue::Class(label)| label).collect();
+        Ok(Targets::new(Tensor::from_vec(labels, targets.len(), device)?))
+    }
+
+    fn values(&self, targets: &Targets) -> Result<Vec<TargetValue>> {
+        Ok(targets.values().to_vec1::<u32>()?.into_iter().map(TargetValue::Class).collect())
+    }
+
+    fn loss_per_sample(&self, prediction: &Tensor, targets: &Targets) -> Result<Tensor> {
+        Ok(cross_entropy_per_sample(prediction, targets.values())?)
+    }
+
+    fn uncertainty(&self, prediction: &Tensor) -> Result<Tensor> {
+        Ok(entropy_per_sample(prediction)?)
+    }
+
+    fn distillation(&self, student: &Tensor, teacher: &Tensor, temperature: f64) -> Result<Tensor> {
+        Ok(softened_kl(student, teacher, temperature)?)
+    }
+
+    fn divergence(&self, reference: &[f32], prediction: &[f32]) -> f64 {
+        divergence(&probabilities(reference, self.names.len()), &probabilities(prediction, self.names.len()))
+    }
+
+    fn measures(&self) -> &'static [Measure] {
+        &MEASURES
+    }
+
+    fn scores(&self) -> Box<dyn Scores> {
+        Box::new(ClassScores::new(self.names.len(), ECE_BINS))
+    }
+}
+
+/// Scores of predicted distributions, added up in the order of the samples, in f64.
+#[derive(Debug, Clone)]
+pub struct ClassScores {
+    samples: usize,
+    /// `[true][predicted]`.
+    confusion: Vec<Vec<u32>>,
+    nll: f64,
+    brier: f64,
+    /// Right answers and confidence of each bin.
+    calibration: Vec<(f64, f64)>,
+    ranking: Ranking,
+}
+
+impl ClassScores {
+    /// Of so many classes, with the calibration error over so many bins.
+    pub fn new(classes: usize, bins: usize) -> Self {
+        Self {
+            samples: 0,
+            confusion: vec![vec![0; classes]; classes],
+            nll: 0.0,
+            brier: 0.0,
+            calibration: vec![(0.0, 0.0); bins.max(1)],
+            ranking: Ranking::new(classes),
+        }
+    }
+}
+
+impl Scores for ClassScores {
+    fn add(&mut self, prediction: &[f32], target: &TargetValue) -> Result<f32> {
+        let TargetValue::Class(label) = *target;
+        let (classes, label) = (self.confusion.len(), label as usize);
+        if prediction.len() != classes {
+            return Err(Error::shape("logits", format!("[{classes}]"), prediction.len()));
+        }
+        if label >= classes {
+            return Err(Error::Data(format!("label {label} of {classes} classes")));
+        }
+        let p = probabilities(prediction, classes);
+        let predicted = argmax(prediction);
+        self.samples += 1;
+        self.confusion[label][predicted] += 1;
+        self.nll -= log_softmax_at(prediction, label);
+        self.brier += p.iter().enumerate().map(|(k, p)| (p - f64::from(u8::from(k == label))).powi(2)).sum::<f64>();
+        let bins = self.calibration.len();
+        let bin = ((p[predicted] * bins as f64).ceil() as usize).clamp(1, bins) - 1;
+        self.calibration[bin].0 += f64::from(u8::from(predicted == label));
+        self.calibration[bin].1 += p[predicted];
+        self.ranking.add(prediction, label);
+        Ok(f32::from(u8::from(predicted == label)))
+    }
+
+    fn finish(&self) -> Scored {
+        let (samples, classes, matrix) = (self.samples as f64, self.confusion.len(), &self.confusion);
+        let true_positives = |k: usize| f64::from(matrix[k][k]);
+        let actual = |k: usize| matrix[k].iter().map(|&n| f64::from(n)).sum::<f64>();
+        let predicted = |k: usize| matrix.iter().map(|row| f64::from(row[k])).sum::<f64>();
+        let f1 = (0..classes).map(|k| 2.0 * true_positives(k) / (predicted(k) + actual(k)).max(1.0)).sum::<f64>();
+        let occurring: Vec<usize> = (0..classes).filter(|&k| actual(k) > 0.0).collect();
+        let mut values = BTreeMap::from([
+            ("accuracy", (0..classes).map(true_positives).sum::<f64>() / samples),
+            ("macro_f1", f1 / classes as f64),
+            ("balanced_accuracy", occurring.iter().map(|&k| true_positives(k) / actual(k)).sum::<f64>() / occurring.len() as f64),
+            ("nll", self.nll / samples),
+            ("brier", self.brier / samples),
+            ("ece", self.calibration.iter().map(|(right, confidence)| (right - confidence).abs()).sum::<f64>() / samples),
+        ]);
+        values.extend(self.ranking.areas().into_iter().flat_map(|(roc, pr)| [("auroc", roc), ("auprc", pr)]));
+        Scored { samples: self.samples, values, confusion: self.confusion.clone() }
+    }
+}

@@ -1,0 +1,113 @@
+//! Whether a face is live: two classes with the error rates of presentation-attack detection (ISO/IEC 30107-3).
+
+use super::{ClassScores, Classes, Measure, Scored, Scores, Task};
+use crate::data::{TargetValue, Targets};
+use crate::error::{Error, Result};
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Two classes, the attack first and the live face second.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FaceAntiSpoofing {
+    classes: Classes,
+}
+
+impl FaceAntiSpoofing {
+    /// From the names of the two classes, the attack first.
+    pub fn new(names: [String; 2]) -> Self {
+        Self { classes: Classes::new(names) }
+    }
+
+    /// The two classes.
+    pub fn classes(&self) -> &Classes {
+        &self.classes
+    }
+}
+
+const MEASURES: [Measure; 6] = [
+    Measure { name: "accuracy", title: "accuracy", higher_is_better: true, meaning: "share of right predictions" },
+    Measure { name: "acer", title: "ACER", higher_is_better: false, meaning: "mean of APCER and BPCER" },
+    Measure { name: "apcer", title: "APCER", higher_is_better: false, meaning: "attacks called live, over attacks; 0 without attacks" },
+    Measure {
+        name: "bpcer",
+        title: "BPCER",
+        higher_is_better: false,
+        meaning: "live faces called attack, over live faces; 0 without live faces",
+    },
+    Measure {
+        name: "auroc",
+        title: "AUROC",
+        higher_is_better: true,
+        meaning: "probability that a live face looks more live than an attack",
+    },
+    Measure {
+        name: "ece",
+        title: "calibration error",
+        higher_is_better: false,
+        meaning: "expected calibration error over 15 equal intervals of confidence",
+    },
+];
+
+impl Task for FaceAntiSpoofing {
+    fn outputs(&self) -> usize {
+        self.classes.outputs()
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.classes.names().len() {
+            2 => self.classes.check(),
+            other => Err(Error::Data(format!("face anti-spoofing has two classes, the attack and the live face, found {other}"))),
+        }
+    }
+
+    fn collate(&self, targets: &[TargetValue], device: &Device) -> Result<Targets> {
+        self.classes.collate(targets, device)
+    }
+
+    fn values(&self, targets: &Targets) -> Result<Vec<TargetValue>> {
+        self.classes.values(targets)
+    }
+
+    fn loss_per_sample(&self, prediction: &Tensor, targets: &Targets) -> Result<Tensor> {
+        self.classes.loss_per_sample(prediction, targets)
+    }
+
+    fn uncertainty(&self, prediction: &Tensor) -> Result<Tensor> {
+        self.classes.uncertainty(prediction)
+    }
+
+    fn distillation(&self, student: &Tensor, teacher: &Tensor, temperature: f64) -> Result<Tensor> {
+        self.classes.distillation(student, teacher, temperature)
+    }
+
+    fn divergence(&self, reference: &[f32], prediction: &[f32]) -> f64 {
+        self.classes.divergence(reference, prediction)
+    }
+
+    fn measures(&self) -> &'static [Measure] {
+        &MEASURES
+    }
+
+    fn scores(&self) -> Box<dyn Scores> {
+        Box::new(SpoofScores(ClassScores::new(2, super::classes::ECE_BINS)))
+    }
+}
+
+/// The scores of classes, and the error rates of their confusion.
+struct SpoofScores(ClassScores);
+
+impl Scores for SpoofScores {
+    fn add(&mut self, prediction: &[f32], target: &TargetValue) -> Result<f32> {
+        self.0.add(prediction, target)
+    }
+
+    fn finish(&self) -> Scored {
+        let mut scored = self.0.finish();
+        let rate = |wrong: u32, right: u32| if wrong + right == 0 { 0.0 } else { f64::from(wrong) / f64::from(wrong + right) };
+        let matrix = &scored.confusion;
+        let (apcer, bpcer) = (rate(matrix[0][1], matrix[0][0]), rate(matrix[1][0], matrix[1][1]));
+        scored.values.extend([("apcer", apcer), ("bpcer", bpcer), ("acer", (apcer + bpcer) / 2.0)]);
+        scored
+    }
+}

@@ -1,0 +1,93 @@
+//! From data and settings to a model that can be used.
+
+use super::{CheckpointConfig, Method, Trainer};
+use crate::data::kinds::SavedKind;
+use crate::data::{NonFinite, Source, Split, Standardizer};
+use crate::error::{Error, Result};
+use crate::pipeline::{FORMAT, Pipeline, PipelineConfig, Prepared, TrainingSummary};
+use crate::recipe::{AnyRecipe, Recipe, Setup};
+use crate::teacher::Teacher;
+use candle_core::Device;
+use sha2::{Digest, Sha256};
+
+impl Trainer {
+    /// Trains a model on a source of raw data: fits the statistics that standardize it, builds the method, trains it, and puts it into a
+    /// [`Pipeline`]. Samples of the test part are not looked at.
+    pub fn fit(&self, recipe: impl Recipe, source: &dyn Source, split: &Split) -> Result<Pipeline> {
+        self.fit_any(&recipe, None, source, split)
+    }
+
+    /// As [`Trainer::fit`], with the help of a teacher that was trained on the same samples.
+    pub fn fit_taught(&self, recipe: impl Recipe, teacher: Pipeline, source: &dyn Source, split: &Split) -> Result<Pipeline> {
+        self.fit_any(&recipe, Some(teacher), source, split)
+    }
+
+    /// The same for a recipe whose type is not known.
+    pub fn fit_any(&self, recipe: &dyn AnyRecipe, teacher: Option<Pipeline>, source: &dyn Source, split: &Split) -> Result<Pipeline> {
+        let schema = source.schema();
+        recipe.validate()?;
+        let standardizer = Standardizer::fit(source, &split.train)?;
+        if let Some(of_teacher) = teacher.as_ref().and_then(|teacher| Teacher::standardizer(teacher))
+            && *of_teacher != standardizer
+        {
+            let problem = "was trained on other samples, which were standardized with other statistics: train it on the same training part";
+            return Err(Error::config("teacher", problem));
+        }
+        let prepared = Prepared::new(source, &standardizer)?;
+        let settings = recipe.settings()?;
+        let fingerprint = fingerprint(&[
+            serde_json::to_string(&settings),
+            serde_json::to_string(self.config()),
+            serde_json::to_string(schema),
+            serde_json::to_string(&(&split.train, &split.validation)),
+            serde_json::to_string(&standardizer),
+        ])?;
+        let setup = Setup::new(schema).seed(self.config().seed).device(&Device::Cpu);
+        let teacher = teacher.map(|teacher| Box::new(teacher) as Box<dyn Teacher>);
+        let mut method: Box<dyn Method> = recipe.method(&setup, teacher)?;
+        let trainer = match &self.checkpoints {
+            // Runs of one folder do not meet: each has its own below it.
+            Some(checkpoints) => self.clone().checkpoints(CheckpointConfig {
+                folder: checkpoints.folder.join(&fingerprint[..16]),
+                fingerprint: fingerprint.clone(),
+                ..*checkpoints
+            }),
+            None => self.clone(),
+        };
+        let outcome = trainer.run(&mut *method, prepared.source(), &split.train, &split.validation)?;
+        let training = TrainingSummary {
+            config: self.config().clone(),
+            samples: split.train.len(),
+            steps: outcome.steps,
+            fingerprint,
+            data: source.as_table().map(|table| table.content_hash()).transpose()?,
+            notes: outcome.notes,
+        };
+        let kinds = source.kinds();
+        let saved = kinds.iter().map(|kind| kind.as_deref().map(SavedKind::of)).collect();
+        let config = PipelineConfig {
+            format: FORMAT,
+            library: env!("CARGO_PKG_VERSION").into(),
+            family: recipe.family().into(),
+            settings,
+            schema: schema.clone(),
+            kinds: saved,
+            standardizer,
+            non_finite: NonFinite::Absent,
+            training,
+            evaluation: None,
+        };
+        Ok(Pipeline::new(config, method.into_model(), kinds))
+    }
+}
+
+/// SHA-256 of the parts, in hexadecimal.
+fn fingerprint(parts: &[serde_json::Result<String>]) -> Result<String> {
+    let mut hash = Sha256::new();
+    for part in parts {
+        let part = part.as_ref().map_err(|e| Error::config("settings", e.to_string()))?;
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
