@@ -1,4 +1,4 @@
-//! What the readings of a sensor are, and how a file becomes one. A new kind is a file here and a line in [`by_name`].
+//! What the readings of a sensor are, and how a file becomes one. A new kind is a file here and a line in `by_name`.
 
 mod image;
 mod vector;
