@@ -128,6 +128,8 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
         classes: schema.target.class_names().to_vec(),
         test_samples: split.test.len(),
         test_rows: Some(Rows::new(split.test.clone())),
+        test_ids: loaded.ids.as_ref().map(|ids| split.test.iter().map(|&row| ids[row].clone()).collect()),
+        truths: Some(split.test.iter().map(|&row| data.label(row)).collect()),
         readings: samples.readings(modalities),
         data_remarks: data_remarks(&loaded, &split),
         summary: summary(&combinations, &full),
@@ -135,15 +137,15 @@ pub fn run_cell(arguments: &CellArguments) -> Result<()> {
         not_evaluated: subsets.iter().filter(|s| !evaluated(s)).map(left_out).collect(),
         clean,
         corruptions,
-        cost,
+        cost: Some(cost),
         epochs: epochs(&outcome),
         notes: outcome.notes.clone().into_iter().chain(not_finite(&outcome)).collect(),
-        provenance: Provenance {
+        provenance: Some(Provenance {
             version: version(),
             data_hash: resolved.data_hash.clone(),
             machine: machine(),
             finished_at: jiff::Timestamp::now().to_string(),
-        },
+        }),
     };
     let bytes = serde_json::to_vec(&result)?;
     // A number that is not finite would be written as null, and the result could never be read.

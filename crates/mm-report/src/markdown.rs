@@ -173,8 +173,11 @@ fn sensors(data: &DataReport) -> String {
 }
 
 fn cost(data: &DataReport) -> String {
+    if data.runs.iter().all(|run| run.cost.is_none()) {
+        return String::new();
+    }
     let rows = data.runs.iter().map(|run| {
-        let c = &run.cost;
+        let Some(c) = &run.cost else { return std::iter::once(escape(&run.run)).chain(vec!["not given".into(); 5]).collect() };
         let passes = format!("{:.1}", c.encoder_passes_per_batch);
         vec![
             escape(&run.run),

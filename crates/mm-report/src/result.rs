@@ -26,6 +26,12 @@ pub struct CellResult {
     /// Which rows of the data set they are; results without are of an older version.
     #[serde(default)]
     pub test_rows: Option<Rows>,
+    /// Their ids, where the data set has an id column; elsewhere the number of its row is a sample's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_ids: Option<Vec<String>>,
+    /// The class of each, by position; results without are of an older version.
+    #[serde(default)]
+    pub truths: Option<Vec<u32>>,
     /// What the test samples have, one entry a modality.
     #[serde(default)]
     pub readings: Vec<Readings>,
@@ -45,15 +51,26 @@ pub struct CellResult {
     pub corruptions: Vec<CorruptionResult>,
     /// Means over the combinations; absent if none was evaluated.
     pub summary: Option<Summary>,
-    /// Cost of the cell.
-    pub cost: Cost,
-    /// Training history, one entry an epoch.
+    /// Cost of the cell, where it is known: predictions of other programs do not say it.
+    #[serde(default)]
+    pub cost: Option<Cost>,
+    /// Training history, one entry an epoch, where it is known.
+    #[serde(default)]
     pub epochs: Vec<EpochRecord>,
     /// Remarks of the run for the reader: mined combinations, selected epoch, counted non-finite values, warnings.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// Where and how it was made.
-    pub provenance: Provenance,
+    /// Where and how it was made; predictions of other programs do not say it.
+    #[serde(default)]
+    pub provenance: Option<Provenance>,
+}
+
+impl CellResult {
+    /// The id of each test sample; nothing in results of an older version.
+    pub fn sample_ids(&self) -> Option<Vec<String>> {
+        let rows = || Some(self.test_rows.as_ref()?.numbers().iter().map(usize::to_string).collect());
+        self.test_ids.clone().or_else(rows)
+    }
 }
 
 /// Test metrics of one combination.

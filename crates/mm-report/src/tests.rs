@@ -316,7 +316,7 @@ fn results_of_an_older_version_are_read_and_told_apart() {
     for result in Synthetic::small().results() {
         let mut json = serde_json::to_value(&result).expect("json");
         let object = json.as_object_mut().expect("object");
-        ["test_rows", "readings", "data_remarks", "not_evaluated", "clean"].iter().for_each(|field| _ = object.remove(*field));
+        ["test_rows", "truths", "readings", "data_remarks", "not_evaluated", "clean"].iter().for_each(|field| _ = object.remove(*field));
         for record in ["combinations", "corruptions"] {
             object[record]
                 .as_array_mut()
@@ -372,7 +372,7 @@ fn names_are_escaped() {
     let mut results = Synthetic::small().results();
     for r in &mut results {
         (r.data, r.classes[0], r.notes[0]) = (evil.into(), evil.into(), evil.into());
-        r.provenance.machine = evil.into();
+        r.provenance.as_mut().expect("made here").machine = evil.into();
         let sensor = "<b>\"&'x</b>";
         r.modalities[0] = sensor.into();
         r.combinations.iter_mut().for_each(|c| c.subset = c.subset.replace("rgb", sensor));

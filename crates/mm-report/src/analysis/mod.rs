@@ -238,15 +238,16 @@ fn provenance(results: &[CellResult]) -> ProvenanceReport {
         hash.update(key.as_bytes());
         hash.update([0]);
     }
+    let known = || results.iter().filter_map(|r| r.provenance.as_ref());
     let finished = |better: fn(&str, &str) -> bool| {
-        let times = results.iter().map(|r| r.provenance.finished_at.as_str());
+        let times = known().map(|p| p.finished_at.as_str());
         times.reduce(|a, b| if better(b, a) { b } else { a }).unwrap_or_default().to_string()
     };
     ProvenanceReport {
-        versions: distinct_sorted(results.iter().map(|r| r.provenance.version.clone())),
-        data_hashes: distinct(results.iter().map(|r| (r.data.clone(), r.provenance.data_hash.clone()))),
-        machines: distinct_sorted(results.iter().map(|r| r.provenance.machine.clone())),
-        threads: distinct_sorted(results.iter().map(|r| r.cost.threads)),
+        versions: distinct_sorted(known().map(|p| p.version.clone())),
+        data_hashes: distinct(results.iter().filter_map(|r| Some((r.data.clone(), r.provenance.as_ref()?.data_hash.clone())))),
+        machines: distinct_sorted(known().map(|p| p.machine.clone())),
+        threads: distinct_sorted(results.iter().filter_map(|r| r.cost.as_ref()).map(|c| c.threads)),
         plan_hash: hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect(),
         cells: results.len(),
         finished: [finished(|b, a| b < a), finished(|b, a| b > a)],

@@ -69,7 +69,14 @@ pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&Cell
             remarks.push(format!("{} and {name} are compared on the {} combinations that both evaluated.", run.run, c.combinations));
         }
     }
-    if distinct(cells.iter().map(|c| &c.provenance.data_hash)).len() > 1 {
+    let foreign = distinct(cells.iter().filter(|c| c.provenance.is_none()).map(|c| c.run.clone()));
+    if !foreign.is_empty() {
+        remarks.push(format!(
+            "Read from predictions that another program wrote: {}. How these runs were trained, and at what cost, is not given.",
+            foreign.join(", ")
+        ));
+    }
+    if distinct(cells.iter().filter_map(|c| Some(&c.provenance.as_ref()?.data_hash))).len() > 1 {
         remarks.push("The cells were not all made from the same data: their data hashes differ.".into());
     }
     Ok(remarks)
