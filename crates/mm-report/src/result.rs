@@ -65,6 +65,21 @@ pub struct CellResult {
     pub provenance: Option<Provenance>,
 }
 
+impl Summary {
+    /// Means over the combinations; nothing if there are none. `full` is the combination of all modalities as text.
+    pub fn of(combinations: &[CombinationResult], full: &str) -> Option<Self> {
+        let worst = combinations.iter().min_by(|a, b| a.metrics.accuracy.total_cmp(&b.metrics.accuracy))?;
+        let full = combinations.iter().find(|c| c.subset == full).map(|c| c.metrics.accuracy);
+        Some(Self {
+            mean: combinations.iter().map(|c| c.metrics.accuracy).sum::<f64>() / combinations.len() as f64,
+            worst: worst.metrics.accuracy,
+            worst_subset: worst.subset.clone(),
+            full,
+            gap: full.map(|full| full - worst.metrics.accuracy),
+        })
+    }
+}
+
 impl CellResult {
     /// The id of each test sample; nothing in results of an older version.
     pub fn sample_ids(&self) -> Option<Vec<String>> {

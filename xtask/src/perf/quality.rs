@@ -64,7 +64,8 @@ fn ours(folder: &Path, plan: &toml::Table, jobs: usize) -> Result<PathBuf> {
 
 /// The predictions of PyTorch's training with one seed, on our splits.
 fn theirs(folder: &Path, pytorch: &PyTorch, plan: &toml::Table, methods: &[String], seed: u64, jobs: usize) -> Result<PathBuf> {
-    let scripts = [include_str!("../../../benchmarks/torch/default_bench.py"), include_str!("../../../benchmarks/torch/six_views_methods.py")];
+    let scripts =
+        [include_str!("../../../benchmarks/torch/default_bench.py"), include_str!("../../../benchmarks/torch/six_views_methods.py")];
     let training = Training { pytorch: pytorch.version(), seed, methods, splits: splits(plan, seed)?, scripts };
     let (out, done) = (folder.join(format!("pytorch/{seed}")), folder.join(format!("pytorch/{seed}.json")));
     let text = serde_json::to_vec(&training)?;
