@@ -12,7 +12,7 @@ pub type Result<T> = std::result::Result<T, PredictionError>;
 pub struct Place {
     /// The file.
     pub path: Arc<Path>,
-    /// Line of a text (the header is the first), row of a Parquet file (the first row of data is 1).
+    /// Line of a text, of which the header is the first; row of a Parquet file, whose columns are row 0.
     pub line: usize,
 }
 

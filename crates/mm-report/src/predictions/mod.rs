@@ -7,6 +7,7 @@ mod cells;
 mod collect;
 mod error;
 mod npy;
+mod parquet;
 mod settings;
 mod table;
 #[cfg(test)]
@@ -60,7 +61,13 @@ fn read_folder(folder: &Path, collector: &mut Collector) -> Result<()> {
     for name in &names {
         let stem = name.trim_end_matches(".gz").trim_end_matches(".csv");
         let matrix = format!("{stem}.npy");
-        if is_table(name) {
+        if name.ends_with(".parquet") {
+            let path: Arc<Path> = folder.join(name).into();
+            collector.table(path.clone(), None);
+            parquet::read(&path, collector)?;
+            collector.end_table()?;
+            found = true;
+        } else if is_table(name) {
             let matrix = if names.contains(&matrix) { Some(Matrix::read(&folder.join(&matrix), &read(&matrix)?)?) } else { None };
             let path: Arc<Path> = folder.join(name).into();
             collector.table(path.clone(), matrix);
