@@ -7,10 +7,9 @@ use std::process::ExitCode;
 
 /// Arguments of `report`.
 #[derive(clap::Args)]
-#[group(id = "inputs", required = true, multiple = true, args = ["predictions", "results"])]
 pub struct ReportArguments {
     /// A folder of predictions that another program wrote; may be given several times.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", required_unless_present = "results")]
     predictions: Vec<PathBuf>,
     /// The folder of a bench, whose finished cells are shown; may be given several times.
     #[arg(long, value_name = "DIR")]

@@ -7,6 +7,7 @@ use mm_bench::DEFAULT_PLAN;
 use mm_bench::dataset::{BUILT_IN, Source};
 use mm_core::data::Split;
 use mm_core::weights::write_atomically;
+use mm_report::{finished, predictions};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,9 @@ struct Training<'a> {
     scripts: [&'static str; 2],
 }
 
-/// Trains every method of the default plan on both sides, over as many seeds as there are repeats.
-pub fn run(context: &Context) -> Result<()> {
+/// Trains every method of the default plan on both sides, over as many seeds as there are repeats, and writes the report on both; gives
+/// its table of pairs in Markdown.
+pub fn run(context: &Context) -> Result<String> {
     let folder = Path::new(FOLDER);
     let mut plan: toml::Table = toml::from_str(DEFAULT_PLAN)?;
     let seeds: Vec<u64> = (0..context.repeats as u64).collect();
@@ -40,13 +42,35 @@ pub fn run(context: &Context) -> Result<()> {
     runs.retain(|run| method(run) != NOT_COMPARED);
     let methods: Vec<String> = runs.iter().map(method).collect();
     let ours = ours(folder, &plan, context.threads)?;
-    if let Some(pytorch) = &context.pytorch {
-        for &seed in &seeds {
-            theirs(folder, pytorch, &plan, &methods, seed, context.threads)?;
+    let train = |pytorch: &PyTorch| seeds.iter().map(|&seed| theirs(folder, pytorch, &plan, &methods, seed, context.threads)).collect();
+    let theirs: Vec<PathBuf> = context.pytorch.as_ref().map(train).transpose()?.unwrap_or_default();
+
+    let mut finished = finished::read(&[ours])?;
+    finished.results.retain(|cell| seeds.contains(&cell.seed));
+    let predicted = predictions::read(&theirs, PREFIX, &finished.results)?;
+    let pairs = mm_report::pairs(&finished.results, &predicted, PREFIX);
+    let settings = mm_report::Settings { pairs, ..mm_report::Settings::default() };
+    let description = format!("Every method of the default plan here and in PyTorch, on the same samples, {} seeds.", seeds.len());
+    let results = [finished.results, predicted].concat();
+    let paths = mm_report::write(&folder.join("report"), "Accuracy beside PyTorch", &description, &results, &finished.notes, &settings)?;
+    eprintln!("{}", paths.html.display());
+    let markdown = std::fs::read_to_string(&paths.markdown).with_context(|| format!("reading {}", paths.markdown.display()))?;
+    Ok(pairs_of(&markdown))
+}
+
+/// The table of pairs of each data set, from the report.
+fn pairs_of(report: &str) -> String {
+    let (mut text, mut shown) = (String::new(), false);
+    for line in report.lines() {
+        if line.starts_with('#') {
+            shown = line == "### Pairs";
+        }
+        let title = line.starts_with("## ") && line != "## Provenance";
+        if title || shown && line != "### Pairs" {
+            text += &format!("{line}\n");
         }
     }
-    let _ = (ours, PREFIX);
-    Ok(())
+    text
 }
 
 /// `cargo xtask bench` on the plan; the folder of its results.
