@@ -1,7 +1,9 @@
 //! `mm report`: finished cells and predictions in, the report out.
 
 use anyhow::{Context, Result, bail};
+use mm_report::result::CellResult;
 use mm_report::{Settings, finished, predictions};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -43,10 +45,20 @@ pub fn run(arguments: &ReportArguments) -> Result<ExitCode> {
             bail!("`--pairs` found no run of the predictions that has the name of a finished one behind the prefix `{}`", arguments.prefix);
         }
     }
+    let notes = [finished.notes, apart(&finished.results, &theirs)].concat();
     let results = [finished.results, theirs].concat();
-    let paths = mm_report::write(&arguments.out, &arguments.title, &arguments.description(), &results, &finished.notes, &settings)?;
+    let paths = mm_report::write(&arguments.out, &arguments.title, &arguments.description(), &results, &notes, &settings)?;
     println!("{}", paths.html.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Notes on predictions that stand beside no finished cell although there are some: perhaps their data has another name.
+fn apart(finished: &[CellResult], theirs: &[CellResult]) -> Vec<String> {
+    let names = |results: &[CellResult]| results.iter().map(|result| result.data.clone()).collect::<BTreeSet<String>>();
+    let ours = names(finished);
+    let alone = names(theirs).into_iter().filter(|name| !ours.is_empty() && !ours.contains(name));
+    let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
+    alone.map(|name| format!("No finished cell is of the data `{name}` of the predictions: those are of {}.", ours.join(", "))).collect()
 }
 
 impl ReportArguments {

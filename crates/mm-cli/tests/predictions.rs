@@ -114,9 +114,16 @@ fn theirs_stand_beside_ours_on_the_same_samples() {
         assert_eq!([&interval["low"], &interval["high"]].map(|end| end.as_f64().unwrap()), [0.0, 0.0], "{measure}");
     }
     assert!(data["remarks"].to_string().contains("Read from predictions that another program wrote: their-modality-dropout."));
+    // Data of another name stands alone, and that is said.
+    let elsewhere: Vec<String> = table("modality-dropout").iter().map(|line| line.replacen("birds,", "bords,", 1)).collect();
+    let predictions_of_bords = write(&folder.path().join("other"), &elsewhere);
+    let apart = written(&out, &["--predictions", text(&predictions_of_bords), "--results", text(&bench)]);
+    assert!(apart["notes"][0].as_str().unwrap().contains("No finished cell is of the data `bords`"), "{}", apart["notes"]);
     // Theirs alone, over the report before.
     let alone = written(&out, &["--predictions", text(&predictions)]);
     assert_eq!(run(&alone, "modality-dropout")["mean"]["interval"]["estimate"], ours["mean"]["interval"]["estimate"]);
+    let no_prefix = report(&out, &["--predictions", text(&predictions), "--results", text(&bench), "--pairs"]);
+    assert!(no_prefix.status.code() == Some(2) && said(&no_prefix).contains("--prefix"), "{}", said(&no_prefix));
     let misspelt = report(&out, &["--predictions", text(&predictions), "--reference", "modality-dropuot"]);
     assert!(said(&misspelt).contains("did you mean `modality-dropout`?"), "{}", said(&misspelt));
 }

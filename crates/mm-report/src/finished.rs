@@ -85,3 +85,57 @@ fn read_folder(folder: &Path) -> Result<Vec<CellResult>, Error> {
         false => Ok(results),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synthetic::Synthetic;
+
+    /// A bench's folder with these cells.
+    fn bench(cells: &[CellResult]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("folder");
+        for cell in cells {
+            let at = folder.path().join("cells").join(&cell.key);
+            std::fs::create_dir_all(&at).expect("made");
+            std::fs::write(at.join("result.json"), serde_json::to_vec(cell).expect("json")).expect("written");
+        }
+        folder
+    }
+
+    fn read_all(folders: &[&tempfile::TempDir]) -> Result<Finished, Error> {
+        read(&folders.iter().map(|folder| folder.path().to_path_buf()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_newest_result_counts_and_teachers_are_no_rows() {
+        let mut cells = Synthetic::small().results();
+        let mut older = cells[0].clone();
+        older.key = "older".into();
+        older.provenance.as_mut().expect("made up").finished_at = "2025-01-01T00:00:00Z".into();
+        cells.insert(0, older);
+        let folder = bench(&cells);
+        // A cell that has not finished, and a file of somebody.
+        std::fs::create_dir_all(folder.path().join("cells/unfinished")).expect("made");
+        std::fs::write(folder.path().join("cells/notes.txt"), "mine").expect("written");
+        let finished = read_all(&[&folder]).expect("read");
+        assert!(finished.results.len() == 4 && finished.results.iter().all(|cell| cell.key != "older"));
+        assert!(finished.notes[0].contains("1 older results"), "{:?}", finished.notes);
+        let teacher = folder.path().join("cells").join(&cells[1].key);
+        std::fs::write(teacher.join("spec.json"), "{\"hidden\": true}").expect("written");
+        assert_eq!(read_all(&[&folder]).expect("read").results.len(), 4, "the older result is the only one then");
+    }
+
+    #[test]
+    fn what_cannot_be_reported_is_refused() {
+        let cells = Synthetic::small().results();
+        let (one, two) = (bench(&cells), bench(&cells[..1]));
+        let refused = |folders: &[&tempfile::TempDir]| read_all(folders).map(|_| ()).expect_err("refused").to_string();
+        assert!(refused(&[&one, &two]).contains("tiny / modality-dropout / seed 0 is in another of these folders"));
+        let empty = tempfile::tempdir().expect("folder");
+        assert!(refused(&[&empty]).contains("names the folder of a bench"));
+        std::fs::create_dir(empty.path().join("cells")).expect("made");
+        assert!(refused(&[&empty]).contains("no cell of this bench has finished"));
+        std::fs::write(one.path().join("cells").join(&cells[0].key).join("result.json"), "{").expect("written");
+        assert!(refused(&[&one]).contains("not the result of a cell"));
+    }
+}

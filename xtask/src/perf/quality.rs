@@ -113,3 +113,12 @@ fn splits(plan: &toml::Table, seed: u64) -> Result<BTreeMap<String, Split>> {
     let data: Vec<mm_bench::DataEntry> = plan.get("data").context("the plan has data")?.clone().try_into()?;
     data.into_iter().map(|entry| Ok((entry.name, loaded.split_with(entry.train_per_class, seed)?))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_tables_of_pairs_are_cut_from_the_report() {
+        let report = "# t\n\n## a\n\ntext\n\n### Summary\n\n| x |\n\n### Pairs\n\n| y |\n\n### Cost\n\n| z |\n\n## Provenance\n\n| w |\n";
+        assert_eq!(super::pairs_of(report), "## a\n\n| y |\n\n");
+    }
+}

@@ -1,6 +1,7 @@
 //! Checks that need all lines: whether samples are predicted wherever they can be, and runs were tested on the same ones.
 
-use super::collect::{At, Cell, Collector, DataSet, corrupted_in_words};
+use super::collect::{Collector, corrupted_in_words};
+use super::data_set::{At, Cell, DataSet};
 use super::error::{Elsewhere, PredictionError, Result, Which};
 use crate::result::CellResult;
 use mm_core::{Modalities, Subset};

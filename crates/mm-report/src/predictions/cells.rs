@@ -1,7 +1,7 @@
 //! From predictions to results, as a bench's own cells leave them.
 
 use super::agree::{Predicted, Situation, Situations};
-use super::collect::{Cell, DataSet};
+use super::data_set::{Cell, DataSet};
 use super::error::Result;
 use crate::result::*;
 use crate::rows::Rows;

@@ -1,12 +1,12 @@
 //! Gathers the lines of all tables by data set, run and situation, and checks each line by itself.
 
+use super::data_set::{At, Cell, DataSet, Situation, Source, shortened};
 use super::error::{Elsewhere, Place, PredictionError, Result, Which};
 use super::npy::Matrix;
 use super::settings::FolderSettings;
 use super::table::{Columns, Line, Sink, logits};
 use crate::result::CellResult;
 use csv::StringRecord;
-use mm_core::Modalities;
 use mm_core::data::nearest;
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,57 +23,6 @@ pub struct Collector<'r> {
     settings: FolderSettings,
     /// Names of the runs of this folder, as written.
     runs: Vec<String>,
-}
-
-/// A file and a line of it.
-#[derive(Debug, Clone, Copy)]
-pub struct At {
-    file: u32,
-    line: u32,
-}
-
-/// One data set.
-pub struct DataSet {
-    pub name: String,
-    /// The classes in order, and what says so.
-    pub classes: Vec<String>,
-    classes_of: String,
-    /// The modalities, where finished cells or `predictions.toml` name them.
-    pub modalities: Option<Modalities>,
-    /// The ids of samples, by number of first appearance.
-    pub samples: Vec<String>,
-    numbers: HashMap<String, u32>,
-    truths: Vec<Option<(u32, Source)>>,
-    /// In the order of their first lines.
-    pub cells: Vec<Cell>,
-}
-
-/// Who said something.
-#[derive(Debug, Clone, Copy)]
-enum Source {
-    File(At),
-    Result(usize),
-}
-
-/// The predictions of one run with one seed.
-pub struct Cell {
-    /// With the prefix.
-    pub run: String,
-    pub method: String,
-    pub seed: u64,
-    pub notes: Vec<String>,
-    pub situations: Vec<Situation>,
-}
-
-/// The predictions of one cell in one situation, as it is written.
-pub struct Situation {
-    pub combination: String,
-    /// Corruption, severity, corrupted modalities.
-    pub corruption: Option<(String, u8, String)>,
-    /// Sample and where it is predicted.
-    pub rows: Vec<(u32, At)>,
-    /// As many as there are classes for each row.
-    pub logits: Vec<f32>,
 }
 
 /// The table that is being read.
@@ -261,130 +210,6 @@ impl Sink for Collector<'_> {
     }
 }
 
-impl DataSet {
-    fn new(name: &str, results: &[CellResult]) -> Result<Self> {
-        let mut set = Self {
-            name: name.into(),
-            classes: Vec::new(),
-            classes_of: String::new(),
-            modalities: None,
-            samples: Vec::new(),
-            numbers: HashMap::new(),
-            truths: Vec::new(),
-            cells: Vec::new(),
-        };
-        for (i, result) in results.iter().enumerate().filter(|(_, r)| r.data == name) {
-            if set.classes.is_empty() {
-                (set.classes, set.classes_of) = (result.classes.clone(), "the finished cells".into());
-                set.modalities = Some(Modalities::new(result.modalities.clone())?);
-            }
-            let Some(ids) = result.sample_ids() else {
-                return Err(PredictionError::OldResult { data: name.into(), run: result.run.clone(), seed: result.seed });
-            };
-            for (id, truth) in ids.iter().zip(result.truths.iter().flatten()) {
-                let sample = set.number(id);
-                set.truths[sample as usize].get_or_insert((*truth, Source::Result(i)));
-            }
-        }
-        Ok(set)
-    }
-
-    /// The class of a sample, by its number.
-    pub fn truth(&self, sample: usize) -> u32 {
-        self.truths[sample].map_or(0, |(truth, _)| truth)
-    }
-
-    /// An id that is none, where it first stands.
-    pub fn wrong_id(&self, id: &str, collector: &Collector) -> PredictionError {
-        let rows = self.cells.iter().flat_map(|c| &c.situations).flat_map(|s| &s.rows);
-        let at = rows.into_iter().find(|(sample, _)| self.samples[*sample as usize] == id).map(|(_, at)| *at);
-        match at {
-            Some(at) => PredictionError::Id { place: collector.place(at), sample: id.into() },
-            None => PredictionError::Core(mm_core::Error::Data(format!("the sample id `{id}` is no row of the data set"))),
-        }
-    }
-
-    /// The number of a sample.
-    fn number(&mut self, id: &str) -> u32 {
-        if let Some(number) = self.numbers.get(id) {
-            return *number;
-        }
-        let number = self.samples.len() as u32;
-        self.samples.push(id.into());
-        self.numbers.insert(id.into(), number);
-        self.truths.push(None);
-        number
-    }
-
-    /// Takes over what the folder says, where nothing is known yet; refuses what contradicts.
-    fn settle(&mut self, settings: &FolderSettings, place: &Place) -> Result<()> {
-        if let Some(given) = &settings.modalities {
-            let known = self.modalities.get_or_insert_with(|| given.clone());
-            if sorted(known.names()) != sorted(given.names()) {
-                let (known, given) = (known.names().join(", "), given.names().join(", "));
-                let problem =
-                    format!("the modalities of data {} are {known}, but `predictions.toml` of this folder names {given}", self.name);
-                return Err(PredictionError::Combination { place: place.clone(), problem });
-            }
-        }
-        if let Some(given) = &settings.classes {
-            if self.classes.is_empty() {
-                (self.classes, self.classes_of) = (given.clone(), "`predictions.toml`".into());
-            }
-            self.same_classes(given, "`predictions.toml` of this folder", place)?;
-        }
-        Ok(())
-    }
-
-    /// For each class, which number of a line of this table is its.
-    fn order(&mut self, columns: &Columns, matrix: Option<usize>, place: &Place) -> Result<Vec<usize>> {
-        let problem = |problem: String| PredictionError::Classes { place: place.clone(), problem };
-        if let Some(count) = matrix {
-            return match self.classes.len() {
-                0 => Err(problem(
-                    "no column names the classes of a NumPy file; give them in order, `classes = [...]`, in predictions.toml".into(),
-                )),
-                known if known != count => {
-                    Err(problem(format!("the NumPy file has {count} numbers a line for the {known} classes of {}", self.classes_of)))
-                }
-                _ => Ok((0..count).collect()),
-            };
-        }
-        let names: Vec<String> = columns.classes.iter().map(|(class, _)| class.clone()).collect();
-        if self.classes.is_empty() {
-            (self.classes, self.classes_of) = (names.clone(), place.path.display().to_string());
-        }
-        self.same_classes(&names, "this table", place)?;
-        Ok(self.classes.iter().filter_map(|class| names.iter().position(|name| name == class)).collect())
-    }
-
-    fn same_classes(&self, given: &[String], of: &str, place: &Place) -> Result<()> {
-        let lacking = |these: &[String], others: &[String]| these.iter().find(|class| !others.contains(class)).cloned();
-        let (who, whom, class) = match (lacking(given, &self.classes), lacking(&self.classes, given)) {
-            (Some(class), _) => (of, self.classes_of.as_str(), class),
-            (None, Some(class)) => (self.classes_of.as_str(), of, class),
-            (None, None) => return Ok(()),
-        };
-        let near = nearest(&class, if who == of { &self.classes } else { given }.iter().map(String::as_str));
-        let near = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
-        let problem = format!("the classes of data {} differ: `{class}` is in {who} and not in {whom}{near}", self.name);
-        Err(PredictionError::Classes { place: place.clone(), problem })
-    }
-}
-
-impl Cell {
-    fn is_of(&self, line: &Line, prefix: &str) -> bool {
-        self.seed == line.seed && self.run.strip_prefix(prefix) == Some(line.run)
-    }
-}
-
-impl Situation {
-    fn is_of(&self, line: &Line) -> bool {
-        self.combination == line.combination
-            && self.corruption.as_ref().map(|(name, severity, of)| (name.as_str(), *severity, of.as_str())) == line.corruption
-    }
-}
-
 impl Line<'_> {
     fn which(&self, prefix: &str) -> Box<Which> {
         let situation =
@@ -397,17 +222,4 @@ impl Line<'_> {
 /// `gaussian of severity 3 on rgb`.
 pub fn corrupted_in_words(corruption: &str, severity: u8, corrupted: &str) -> String {
     format!("{corruption} of severity {severity} on {corrupted}")
-}
-
-fn sorted(names: &[String]) -> Vec<&String> {
-    let mut names: Vec<&String> = names.iter().collect();
-    names.sort();
-    names
-}
-
-/// The first names of a list.
-pub fn shortened(names: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN { format!("{shown}, ...") } else { shown }
 }

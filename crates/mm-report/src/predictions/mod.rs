@@ -5,6 +5,7 @@
 mod agree;
 mod cells;
 mod collect;
+mod data_set;
 mod error;
 mod npy;
 mod parquet;
@@ -19,7 +20,8 @@ pub use error::{Elsewhere, Place, PredictionError, Result, Which};
 use crate::result::CellResult;
 use agree::{Agreement, situations};
 use cells::Test;
-use collect::{Collector, DataSet, shortened};
+use collect::Collector;
+use data_set::{DataSet, shortened};
 use mm_core::Modalities;
 use npy::Matrix;
 use settings::FolderSettings;
@@ -100,7 +102,7 @@ fn of_data(collector: &Collector, data: &DataSet) -> Result<Vec<CellResult>> {
         let numbers = result.test_rows.iter().flat_map(|rows| rows.numbers());
         tested.entry(result.seed).and_modify(|rows| rows.extend(numbers));
     }
-    let result = |(cell, situations): (&collect::Cell, &agree::Situations)| {
+    let result = |(cell, situations): (&data_set::Cell, &agree::Situations)| {
         let rows: Vec<usize> = tested.get(&cell.seed).into_iter().flatten().copied().collect();
         Test { data, modalities: &modalities, rows: &rows, samples: &samples }.result(cell, situations)
     };
