@@ -76,7 +76,7 @@ impl Columns {
         let known = |name: &str| NEEDED.contains(&name) || OPTIONAL.contains(&name) || name.starts_with("p:") || name.starts_with("logit:");
         let unknown: Vec<&str> = names.iter().map(String::as_str).filter(|name| !known(name)).collect();
         let at = |name: &str| names.iter().position(|n| n == name);
-        for name in NEEDED.into_iter().filter(|name| at(name).is_none()) {
+        if let Some(name) = NEEDED.into_iter().find(|name| at(name).is_none()) {
             // Of a name that is wrong by a letter, the wrong one is what the reader looks for.
             let hint = match nearest(name, unknown.iter().copied()) {
                 Some(near) => format!("is it `{near}`?"),
