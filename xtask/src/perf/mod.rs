@@ -92,7 +92,7 @@ pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
             RowSet::MainJob => main_job::rows(&context)?,
             RowSet::Bench => bench::rows(&context)?,
             RowSet::Quality => {
-                pairs += &quality::run(&context)?;
+                pairs += &format!("\n{}", quality::run(&context)?);
                 Vec::new()
             }
             RowSet::Convolutions => images::convolutions(&context)?,

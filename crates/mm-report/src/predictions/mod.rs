@@ -11,8 +11,6 @@ mod npy;
 mod parquet;
 mod settings;
 mod table;
-#[cfg(test)]
-mod tests;
 mod text;
 
 pub use error::{Elsewhere, Place, PredictionError, Result, Which};

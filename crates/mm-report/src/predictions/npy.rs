@@ -83,11 +83,11 @@ fn entry<'h>(header: &'h str, key: &str) -> std::result::Result<&'h str, String>
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
 
     /// As `np.save` writes it.
-    pub fn npy(descr: &str, order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    fn npy(descr: &str, order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
         let header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
         let header = format!("{header:<117}\n");
         [b"\x93NUMPY\x01\x00", (header.len() as u16).to_le_bytes().as_slice(), header.as_bytes(), data].concat()

@@ -1,11 +1,10 @@
 //! What predictions come to.
 
 use super::*;
-use crate::predictions::npy::tests::npy;
-use crate::result::Provenance;
-use crate::rows::Rows;
-use crate::{Settings, write};
 use mm_core::statistics::Bootstrap;
+use mm_report::result::Provenance;
+use mm_report::{Rows, Settings, write};
+use std::sync::Arc;
 
 #[test]
 fn the_numbers_are_those_of_the_table() {
@@ -64,7 +63,7 @@ fn every_way_of_writing_gives_the_same() {
 
 /// Writes the table as pandas does: text, numbers, and nothing where a field is empty.
 pub fn parquet(table: &str) -> Vec<u8> {
-    use ::parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+    use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
     let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let (names, rows) = (lines.next().expect("header"), lines.collect::<Vec<_>>());
     let kind = |name: &str| match name {
@@ -74,8 +73,8 @@ pub fn parquet(table: &str) -> Vec<u8> {
     };
     let field = |name: &&str| format!("optional {} {name}{};", kind(name), if kind(name) == "BYTE_ARRAY" { " (UTF8)" } else { "" });
     let schema = format!("message predictions {{ {} }}", names.iter().map(field).collect::<String>());
-    let schema = Arc::new(::parquet::schema::parser::parse_message_type(&schema).expect("schema"));
-    let mut writer = ::parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, Default::default()).expect("writer");
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(&schema).expect("schema"));
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, Default::default()).expect("writer");
     let mut group = writer.next_row_group().expect("group");
     for (c, name) in names.iter().enumerate() {
         let texts: Vec<&str> = rows.iter().map(|row| row[c]).collect();
@@ -157,12 +156,12 @@ fn predictions_stand_beside_finished_cells_on_the_same_samples() {
     };
     let folder = tempfile::tempdir().expect("folder");
     let paths = write(folder.path(), "both", "", &[ours, theirs].concat(), &[], &settings).expect("written");
-    let report: crate::analysis::Report = serde_json::from_slice(&std::fs::read(paths.json).expect("json")).expect("parsed");
-    let data = &report.data[0];
-    assert_eq!((data.reference.as_str(), data.runs.len(), data.pairs.len()), ("their-poor", 3, 2));
-    let mean = |i: usize| data.pairs[i].comparison.as_ref().expect("compared").mean.expect("mean").interval.estimate;
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(paths.json).expect("json")).expect("parsed");
+    let data = &report["data"][0];
+    assert_eq!((data["reference"].as_str(), data["runs"].as_array().map(Vec::len)), (Some("their-poor"), Some(3)));
+    let mean = |i: usize| data["pairs"][i]["comparison"]["mean"]["interval"]["estimate"].as_f64().expect("compared");
     assert!(mean(0) == 0.0 && mean(1) > 0.4, "{} {}", mean(0), mean(1));
-    assert!(data.remarks.iter().any(|r| r.contains("another program wrote: their-good, their-poor")), "{:?}", data.remarks);
+    assert!(data["remarks"].to_string().contains("another program wrote: their-good, their-poor"), "{}", data["remarks"]);
     let page = std::fs::read_to_string(paths.html).expect("html");
     assert!(page.contains("Pairs") && !page.contains("Cost of one cell"));
     let unknown = Settings { reference: Some("god".into()), ..Settings::default() };

@@ -1,7 +1,6 @@
 //! What is refused, and how that is said.
 
 use super::*;
-use crate::predictions::npy::tests::npy;
 
 /// The message for [`birds`] with one text in place of another.
 fn changed(from: &str, to: &str) -> String {

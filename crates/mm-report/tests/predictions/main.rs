@@ -4,8 +4,8 @@ mod damaged;
 mod refused;
 mod results;
 
-use super::*;
-use crate::result::CellResult;
+use mm_report::predictions::{Result, read};
+use mm_report::result::CellResult;
 use std::io::Write as _;
 
 /// A folder of predictions, written as another framework would.
@@ -17,6 +17,7 @@ pub struct Tables {
 pub const HEADER: &str = "data,run,seed,combination,corruption,severity,corrupted,sample,truth,p:wren,p:robin";
 
 impl Tables {
+    /// Empty.
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("folder") }
     }
@@ -27,10 +28,12 @@ impl Tables {
         self
     }
 
+    /// What they come to beside finished cells.
     pub fn read_beside(&self, prefix: &str, results: &[CellResult]) -> Result<Vec<CellResult>> {
         read(&[self.folder.path().to_path_buf()], prefix, results)
     }
 
+    /// What they come to.
     pub fn read(&self) -> Result<Vec<CellResult>> {
         self.read_beside("", &[])
     }
@@ -40,6 +43,7 @@ impl Tables {
         self.refused_beside(&[])
     }
 
+    /// As [`Tables::refused`], beside finished cells.
     pub fn refused_beside(&self, results: &[CellResult]) -> String {
         let error = self.read_beside("", results).map(|cells| cells.len()).expect_err("refused").to_string();
         error.replace(&format!("{}/", self.folder.path().display()), "")
@@ -72,8 +76,16 @@ fn line(run: &str, seed: u64, combination: &str, corruption: &str, sample: usize
     format!("birds,{run},{seed},{combination},{corruption},s{sample},{truth},{numbers}\n")
 }
 
+/// Compressed.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("in memory");
     encoder.finish().expect("in memory")
+}
+
+/// As `np.save` writes it.
+pub fn npy(descr: &str, order: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
+    let header = format!("{header:<117}\n");
+    [b"\x93NUMPY\x01\x00", (header.len() as u16).to_le_bytes().as_slice(), header.as_bytes(), data].concat()
 }
