@@ -38,21 +38,21 @@ fn fuzz(what: &str, tables: impl Fn(&mut Rng) -> Tables) -> usize {
 #[test]
 fn a_damaged_table_is_read_or_refused() {
     let bytes = birds().into_bytes();
-    let read = fuzz("tables", |rng| Tables::new().with("birds.csv", damage::damage(&bytes, rng)));
+    let read = fuzz("tables", |rng| Tables::empty().with("birds.csv", damage::damage(&bytes, rng)));
     assert!((20..1_500).contains(&read), "{read}");
 }
 
 #[test]
 fn a_damaged_packed_table_is_read_or_refused() {
     let bytes = gzip(birds().as_bytes());
-    let read = fuzz("packed", |rng| Tables::new().with("birds.csv.gz", damage::damage(&bytes, rng)));
+    let read = fuzz("packed", |rng| Tables::empty().with("birds.csv.gz", damage::damage(&bytes, rng)));
     assert!(read < 400, "{read}");
 }
 
 #[test]
 fn a_damaged_parquet_file_is_read_or_refused() {
     let bytes = super::results::parquet(&birds());
-    let read = fuzz("parquet", |rng| Tables::new().with("birds.parquet", damage::damage(&bytes, rng)));
+    let read = fuzz("parquet", |rng| Tables::empty().with("birds.parquet", damage::damage(&bytes, rng)));
     assert!(read < 1_900, "{read}");
 }
 
@@ -62,7 +62,7 @@ fn a_damaged_numpy_file_is_read_or_refused() {
     let data: Vec<u8> = [0.25f32, 0.75, 0.5, 0.5, 1.0, 0.0].iter().flat_map(|x| x.to_le_bytes()).collect();
     let bytes = npy("<f4", "False", "(3, 2)", &data);
     let read = fuzz("numpy", |rng| {
-        let tables = Tables::new().with("birds.csv", index).with("predictions.toml", "classes = [\"a\", \"b\"]");
+        let tables = Tables::empty().with("birds.csv", index).with("predictions.toml", "classes = [\"a\", \"b\"]");
         tables.with("birds.npy", damage::damage(&bytes, rng))
     });
     assert!((20..1_900).contains(&read), "{read}");

@@ -17,8 +17,8 @@ pub struct Tables {
 pub const HEADER: &str = "data,run,seed,combination,corruption,severity,corrupted,sample,truth,p:wren,p:robin";
 
 impl Tables {
-    /// Empty.
-    pub fn new() -> Self {
+    /// Without a file.
+    pub fn empty() -> Self {
         Self { folder: tempfile::tempdir().expect("folder") }
     }
 

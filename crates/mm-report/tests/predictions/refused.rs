@@ -5,7 +5,7 @@ use super::*;
 /// The message for [`birds`] with one text in place of another.
 fn changed(from: &str, to: &str) -> String {
     assert!(birds().contains(from), "{from}");
-    Tables::new().with("birds.csv", birds().replacen(from, to, 1)).refused()
+    Tables::empty().with("birds.csv", birds().replacen(from, to, 1)).refused()
 }
 
 /// The message for [`birds`] without the first line that holds a text.
@@ -18,7 +18,7 @@ fn without(part: &str) -> String {
                 dropped
             }
     };
-    Tables::new().with("birds.csv", birds().lines().filter(keep).map(|line| format!("{line}\n")).collect::<String>()).refused()
+    Tables::empty().with("birds.csv", birds().lines().filter(keep).map(|line| format!("{line}\n")).collect::<String>()).refused()
 }
 
 #[track_caller]
@@ -39,9 +39,9 @@ fn columns() {
         changed("p:wren,p:robin", "tp:wren,fp:wren"),
         &["`tp:wren` counts pixels of a segmentation, which is planned but not supported yet"],
     );
-    says(Tables::new().with("t.csv", birds().replace(',', ";")).refused(), &["fields are separated by commas"]);
-    says(Tables::new().with("t.csv", "").refused(), &["t.csv: the file is empty"]);
-    says(Tables::new().with("t.txt", birds()).refused(), &["holds no predictions"]);
+    says(Tables::empty().with("t.csv", birds().replace(',', ";")).refused(), &["fields are separated by commas"]);
+    says(Tables::empty().with("t.csv", "").refused(), &["t.csv: the file is empty"]);
+    says(Tables::empty().with("t.txt", birds()).refused(), &["holds no predictions"]);
     says(changed("p:robin", "p:robin,data2"), &["`data2`", "did you mean `data`?"]);
 }
 
@@ -66,10 +66,10 @@ fn fields() {
     says(changed("full,gaussian,1,rgb", "rgb,gaussian,1,rgb"), &["their combination is `full`"]);
     let mut bytes = birds().into_bytes();
     bytes[200] = 0xff;
-    says(Tables::new().with("birds.csv", bytes).refused(), &["birds.csv:", "is not valid UTF-8"]);
+    says(Tables::empty().with("birds.csv", bytes).refused(), &["birds.csv:", "is not valid UTF-8"]);
     let packed = gzip(birds().as_bytes());
     says(
-        Tables::new().with("birds.csv.gz", &packed[..packed.len() / 2]).refused(),
+        Tables::empty().with("birds.csv.gz", &packed[..packed.len() / 2]).refused(),
         &["birds.csv.gz:", "the gzip data is cut off or damaged"],
     );
 }
@@ -88,13 +88,13 @@ fn samples() {
     let other =
         birds().lines().filter(|l| !l.starts_with("birds,poor,1") || !l.contains(",s3,")).map(|l| format!("{l}\n")).collect::<String>();
     says(
-        Tables::new().with("b.csv", other).refused(),
+        Tables::empty().with("b.csv", other).refused(),
         &["data birds, seed 1: run poor was not tested on sample `s3`, but run good (b.csv:"],
     );
     // A sensor that one run lacks and the other has.
     let lacks = |l: &&str| !(l.starts_with("birds,poor,1") && l.contains(",s3,") && (l.contains("depth") || l.contains("gaussian")));
     let other = birds().lines().filter(lacks).map(|l| format!("{l}\n")).collect::<String>();
-    says(Tables::new().with("b.csv", other).refused(), &["sample `s3` (birds, run poor, seed 1, depth) is not predicted, but b.csv:"]);
+    says(Tables::empty().with("b.csv", other).refused(), &["sample `s3` (birds, run poor, seed 1, depth) is not predicted, but b.csv:"]);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn truths() {
     let (a, b) = ("birds,poor,1,rgb,,,,s0,wren,0.75", "birds,poor,1,rgb,,,,s1,robin,0.75");
     let swapped = birds().replace(a, "x").replace(b, "birds,poor,1,rgb,,,,s0,robin,0.75").replace('x', "birds,poor,1,rgb,,,,s1,wren,0.75");
     says(
-        Tables::new().with("birds.csv", swapped).refused(),
+        Tables::empty().with("birds.csv", swapped).refused(),
         &["sample `s1` (birds, run poor, seed 1, rgb) is `wren` here and `robin` in birds.csv:3"],
     );
 }
@@ -116,11 +116,14 @@ fn truths() {
 fn modalities_and_classes() {
     let only =
         |part: &str| birds().lines().filter(|l| l.starts_with("data,") || l.contains(part)).map(|l| format!("{l}\n")).collect::<String>();
-    says(Tables::new().with("b.csv", only(",rgb,,").replace(",rgb,,", ",full,,")).refused(), &["b.csv:2: no combination names a modality"]);
+    says(
+        Tables::empty().with("b.csv", only(",rgb,,").replace(",rgb,,", ",full,,")).refused(),
+        &["b.csv:2: no combination names a modality"],
+    );
     let lone = only(",rgb,,")
         + &only(",depth,,").replace(&format!("{HEADER}\n"), "").lines().take(7).map(|l| format!("{l}\n")).collect::<String>();
-    says(Tables::new().with("b.csv", lone).refused(), &["no combination has all modalities that are named (rgb, depth)"]);
-    let tables = Tables::new().with("a.csv", birds()).with("b.csv", birds().replace("robin", "kite").replace(",0,", ",7,"));
+    says(Tables::empty().with("b.csv", lone).refused(), &["no combination has all modalities that are named (rgb, depth)"]);
+    let tables = Tables::empty().with("a.csv", birds()).with("b.csv", birds().replace("robin", "kite").replace(",0,", ",7,"));
     says(tables.refused(), &["b.csv:", "the classes of data birds differ: `kite` is in this table and not in", "a.csv"]);
 }
 
@@ -128,14 +131,14 @@ fn modalities_and_classes() {
 fn parquet_files() {
     use super::results::parquet;
     says(
-        Tables::new().with("b.parquet", parquet(&birds().replace("0.75,0.25", "0.75,0.5"))).refused(),
+        Tables::empty().with("b.parquet", parquet(&birds().replace("0.75,0.25", "0.75,0.5"))).refused(),
         &["b.parquet:1: sample `s0`", "sum to 1.25"],
     );
     says(
-        Tables::new().with("b.parquet", parquet(&birds().replace("sample", "smaple"))).refused(),
+        Tables::empty().with("b.parquet", parquet(&birds().replace("sample", "smaple"))).refused(),
         &["b.parquet:0: there is no column `sample`"],
     );
-    says(Tables::new().with("b.parquet", birds()).refused(), &["b.parquet: this Parquet file cannot be read"]);
+    says(Tables::empty().with("b.parquet", birds()).refused(), &["b.parquet: this Parquet file cannot be read"]);
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn numpy_files() {
     let data: Vec<u8> = [0.25f32, 0.75, 0.5, 0.5].iter().flat_map(|x| x.to_le_bytes()).collect();
     let with = |index: &str, shape: &str, classes: &str| {
         let count = shape.split(['(', ',', ')']).filter_map(|n| n.trim().parse::<usize>().ok()).product::<usize>();
-        let tables = Tables::new().with("t.csv", index).with("t.npy", npy("<f4", "False", shape, &data.repeat(2)[..4 * count]));
+        let tables = Tables::empty().with("t.csv", index).with("t.npy", npy("<f4", "False", shape, &data.repeat(2)[..4 * count]));
         tables.with("predictions.toml", classes)
     };
     let classes = "classes = [\"a\", \"b\"]";
@@ -159,7 +162,7 @@ fn numpy_files() {
         &["an index has none"],
     );
     says(
-        Tables::new().with("t.npy", npy("<f4", "False", "(2, 2)", &data)).refused(),
+        Tables::empty().with("t.npy", npy("<f4", "False", "(2, 2)", &data)).refused(),
         &["t.npy: its index, `t.csv` or `t.csv.gz`, is missing"],
     );
 }

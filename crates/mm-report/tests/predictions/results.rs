@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 #[test]
 fn the_numbers_are_those_of_the_table() {
-    let cells = Tables::new().with("birds.csv", birds()).read().expect("read");
+    let cells = Tables::empty().with("birds.csv", birds()).read().expect("read");
     let names: Vec<(&str, u64)> = cells.iter().map(|c| (c.run.as_str(), c.seed)).collect();
     assert_eq!(names, [("good", 0), ("good", 1), ("poor", 0), ("poor", 1)]);
     let poor = &cells[2];
@@ -32,20 +32,20 @@ fn the_numbers_are_those_of_the_table() {
 
 #[test]
 fn every_way_of_writing_gives_the_same() {
-    let plain = Tables::new().with("birds.csv", birds()).read().expect("read");
+    let plain = Tables::empty().with("birds.csv", birds()).read().expect("read");
     let text = serde_json::to_string(&plain).expect("json");
     let same = |tables: Tables| assert_eq!(serde_json::to_string(&tables.read().expect("read")).expect("json"), text);
-    same(Tables::new().with("birds.csv.gz", gzip(birds().as_bytes())));
-    same(Tables::new().with("birds.csv", format!("\u{feff}{}", birds().replace('\n', "\r\n"))));
-    same(Tables::new().with("birds.parquet", parquet(&birds())));
+    same(Tables::empty().with("birds.csv.gz", gzip(birds().as_bytes())));
+    same(Tables::empty().with("birds.csv", format!("\u{feff}{}", birds().replace('\n', "\r\n"))));
+    same(Tables::empty().with("birds.parquet", parquet(&birds())));
     // Columns in another order, an empty line.
     let turned = birds().lines().map(|line| line.split(',').rev().collect::<Vec<_>>().join(",") + "\n").collect::<String>();
     let turned_classes = "classes = [\"wren\", \"robin\"]";
-    same(Tables::new().with("birds.csv", turned.replacen('\n', "\n\n", 1)).with("predictions.toml", turned_classes));
+    same(Tables::empty().with("birds.csv", turned.replacen('\n', "\n\n", 1)).with("predictions.toml", turned_classes));
     // One file a seed.
     let of_seed =
         |seed: &str| birds().lines().filter(|l| l.starts_with("data,") || l.contains(seed)).map(|l| format!("{l}\n")).collect::<String>();
-    let parts = Tables::new().with("a.csv", of_seed(",0,rgb,").lines().next().expect("header").to_string() + "\n").with("b.csv", birds());
+    let parts = Tables::empty().with("a.csv", of_seed(",0,rgb,").lines().next().expect("header").to_string() + "\n").with("b.csv", birds());
     same(parts);
     // An index beside a NumPy file.
     let mut numbers: Vec<u8> = Vec::new();
@@ -58,7 +58,7 @@ fn every_way_of_writing_gives_the_same() {
         }
     }
     let matrix = npy("<f4", "False", &format!("({}, 2)", index.lines().count() - 1), &numbers);
-    same(Tables::new().with("birds.csv", index).with("birds.npy", matrix).with("predictions.toml", turned_classes));
+    same(Tables::empty().with("birds.csv", index).with("birds.npy", matrix).with("predictions.toml", turned_classes));
 }
 
 /// Writes the table as pandas does: text, numbers, and nothing where a field is empty.
@@ -106,10 +106,10 @@ pub fn parquet(table: &str) -> Vec<u8> {
 #[test]
 fn logits_and_probabilities_of_zero() {
     let table = "run,seed,combination,sample,truth,logit:a,logit:b\nr,0,x,0,a,2.5,-1\nr,0,x,1,b,0.5,-1\n";
-    let cells = Tables::new().with("t.csv", table).read().expect("read");
+    let cells = Tables::empty().with("t.csv", table).read().expect("read");
     assert_eq!((cells[0].data.as_str(), cells[0].combinations[0].correct.as_str()), ("data", "10"));
     let zero = "run,seed,combination,sample,truth,p:a,p:b\nr,0,x,0,a,0,1\n";
-    let nll = Tables::new().with("t.csv", zero).read().expect("read")[0].combinations[0].metrics.nll;
+    let nll = Tables::empty().with("t.csv", zero).read().expect("read")[0].combinations[0].metrics.nll;
     assert!((nll - 1e12f64.ln()).abs() < 1e-3, "{nll}");
 }
 
@@ -120,7 +120,7 @@ fn ids_are_the_same_samples_in_all_seeds() {
         row(ids[0], "a") + &row(ids[1], "b")
     };
     let of = |text: String| {
-        let cells = Tables::new().with("t.csv", format!("run,seed,combination,sample,truth,p:a,p:b\n{text}")).read().expect("read");
+        let cells = Tables::empty().with("t.csv", format!("run,seed,combination,sample,truth,p:a,p:b\n{text}")).read().expect("read");
         cells.iter().map(|c| c.test_rows.as_ref().expect("rows").numbers().to_vec()).collect::<Vec<_>>()
     };
     assert_eq!(of(table(["17", "4"], 0) + &table(["5", "4"], 1)), [[4, 17], [4, 5]]);
@@ -130,7 +130,7 @@ fn ids_are_the_same_samples_in_all_seeds() {
 
 /// Two finished cells of the samples of [`birds`], as a bench leaves them: rows 10 to 17, with the ids in an id column.
 fn finished() -> Vec<CellResult> {
-    let mut cells = Tables::new().with("birds.csv", birds()).read().expect("read");
+    let mut cells = Tables::empty().with("birds.csv", birds()).read().expect("read");
     cells.retain(|cell| cell.run == "good");
     for cell in &mut cells {
         cell.run = "ours".into();
@@ -143,7 +143,7 @@ fn finished() -> Vec<CellResult> {
 
 #[test]
 fn predictions_stand_beside_finished_cells_on_the_same_samples() {
-    let tables = Tables::new().with("birds.csv", birds());
+    let tables = Tables::empty().with("birds.csv", birds());
     let ours = finished();
     let theirs = tables.read_beside("their-", &ours).expect("read");
     assert_eq!(theirs[0].run, "their-good");
@@ -172,7 +172,7 @@ fn predictions_stand_beside_finished_cells_on_the_same_samples() {
 #[test]
 fn what_differs_from_finished_cells_is_refused() {
     let ours = finished();
-    let refused = |table: String| Tables::new().with("birds.csv", table).refused_beside(&ours);
+    let refused = |table: String| Tables::empty().with("birds.csv", table).refused_beside(&ours);
     let truth = refused(birds().replace(",s4,wren,", ",s4,robin,"));
     assert!(
         truth.starts_with(
@@ -184,25 +184,25 @@ fn what_differs_from_finished_cells_is_refused() {
     assert!(other.contains("seed 0: run ours was not tested on sample `s9`, but run good (birds.csv:6) was"), "{other}");
     let fewer = refused(birds().lines().filter(|l| !l.contains(",s4,")).map(|l| format!("{l}\n")).collect());
     assert!(fewer.contains("run good was not tested on sample `s4`, but run ours (the finished cell of ours, seed 0) was"), "{fewer}");
-    let same = Tables::new().with("birds.csv", birds().replace(",good,", ",ours,")).refused_beside(&ours);
+    let same = Tables::empty().with("birds.csv", birds().replace(",good,", ",ours,")).refused_beside(&ours);
     assert!(same.contains("`ours` is among the predictions and among the finished cells") && same.contains("--prefix"), "{same}");
     let classes = refused(birds().replace("robin", "kite"));
     assert!(classes.contains("`kite` is in this table and not in the finished cells"), "{classes}");
     let by_row: Vec<CellResult> = ours.iter().cloned().map(|cell| CellResult { test_ids: None, ..cell }).collect();
-    let id = Tables::new().with("birds.csv", birds()).refused_beside(&by_row);
+    let id = Tables::empty().with("birds.csv", birds()).refused_beside(&by_row);
     assert!(id.starts_with("birds.csv:2: ") && id.contains("`s0` is no number"), "{id}");
     let old: Vec<CellResult> = by_row.iter().cloned().map(|cell| CellResult { test_rows: None, ..cell }).collect();
-    assert!(Tables::new().with("birds.csv", birds()).refused_beside(&old).contains("run its bench again"));
+    assert!(Tables::empty().with("birds.csv", birds()).refused_beside(&old).contains("run its bench again"));
 }
 
 #[test]
 fn a_folder_says_what_tables_cannot() {
     let settings = "modalities = [\"depth\", \"rgb\"]\n[runs.good]\nmethod = \"modality-dropout\"\ntrain_seconds = 90.0\nparameters = 12345\nnote = \"two cards\"\n";
-    let cells = Tables::new().with("birds.csv", birds()).with("predictions.toml", settings).read().expect("read");
+    let cells = Tables::empty().with("birds.csv", birds()).with("predictions.toml", settings).read().expect("read");
     assert_eq!((cells[0].modalities.join(" "), cells[0].method.as_str()), ("depth rgb".into(), "modality-dropout"));
     assert_eq!(cells[0].notes, ["training took 90.0 s", "12,345 parameters deployed", "two cards"]);
     assert_eq!(cells[2].method, "poor");
-    let refused = |settings: &str| Tables::new().with("birds.csv", birds()).with("predictions.toml", settings).refused();
+    let refused = |settings: &str| Tables::empty().with("birds.csv", birds()).with("predictions.toml", settings).refused();
     assert!(refused("modality = []").contains("predictions.toml:1:1: unknown field `modality`"));
     assert!(refused("[runs.goood]").contains("no table has the run `goood`; did you mean `good`?"));
     assert!(refused("modalities = [\"rgb\", \"sonar\"]").contains("no modality is called \"depth\""));
