@@ -1,6 +1,6 @@
 //! A method of one's own, benched against all others: modality dropout that begins gently.
 //!
-//! `cargo run --release -p mm-bench --example own_method -- bench crates/mm-bench/examples/own_method.toml --quick --out target/own-method`
+//! `cargo run --release -p mm-bench --example own_method -- bench --quick --out target/own-method`
 
 use mm_bench::Registry;
 use mm_core::data::Batch;

@@ -73,6 +73,10 @@ pub fn run(command: Command, registry: &Registry) -> Result<ExitCode> {
 fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> {
     let path = arguments.plan.as_deref().or(arguments.plan_flag.as_deref());
     let mut plan = Plan::read(path)?;
+    // A program of a user's own benches its method against all others without a plan of its own.
+    if path.is_none() {
+        plan.add_runs(registry.added().map(|method| method.name()));
+    }
     if arguments.quick {
         plan.quick();
     }

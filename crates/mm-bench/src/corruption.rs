@@ -1,6 +1,5 @@
 //! How a trained cell does when sensors degrade.
 
-use super::run_cell::{marks, metrics};
 use anyhow::{Context, Result};
 use candle_core::Device;
 use mm_core::corrupt::{Corruption, Corruptor, Family, Severity, screen_non_finite};
@@ -8,7 +7,7 @@ use mm_core::data::{Inputs, NonFinite, Source};
 use mm_core::eval::evaluation_batch;
 use mm_core::model::check_predictions;
 use mm_core::{Modalities, Model};
-use mm_report::result::{CleanResult, CorruptionResult, Excluded, Metrics};
+use mm_report::result::{CleanResult, CorruptionResult, Excluded, Metrics, marks};
 use serde::{Deserialize, Serialize};
 
 /// One line of a plan: families and severities on some modalities.
@@ -137,7 +136,7 @@ impl Test<'_> {
             outcomes.extend(of_chunk);
         }
         let scored = scores.finish();
-        Ok((scored.samples > 0).then(|| Predicted { metrics: metrics(&scored), correct: marks(&outcomes), excluded, non_finite }))
+        Ok((scored.samples > 0).then(|| Predicted { metrics: Metrics::from(&scored), correct: marks(&outcomes), excluded, non_finite }))
     }
 }
 
@@ -191,7 +190,7 @@ mod tests {
         evaluate(&model, data, rows, &corruptions, 0, &Device::Cpu).unwrap()
     }
 
-    fn marks(data: &dyn Source, rows: &[usize]) -> Vec<String> {
+    fn marks_of(data: &dyn Source, rows: &[usize]) -> Vec<String> {
         let (clean, results) = evaluated(data, rows, Family::Gaussian, "middle");
         clean.map(|r| r.correct).into_iter().chain(results.into_iter().map(|r| r.correct)).collect()
     }
@@ -200,9 +199,9 @@ mod tests {
     fn samples_that_a_model_cannot_use_are_left_out_at_every_severity() {
         let has = |i: usize| if i.is_multiple_of(2) { Subset::full(3) } else { Subset::single(1) };
         let data = patterns(clear_to_weak_schema(), 6, &[0.1; 3], has);
-        assert_eq!(marks(&data, &[0, 1, 2, 3, 4, 5]), ["1-0-0-"; 6]);
-        assert_eq!(marks(&data, &[1, 3]), Vec::<String>::new());
-        assert_eq!(marks(&clear_to_weak(3, 0), &[0, 1, 2]), ["100"; 6]);
+        assert_eq!(marks_of(&data, &[0, 1, 2, 3, 4, 5]), ["1-0-0-"; 6]);
+        assert_eq!(marks_of(&data, &[1, 3]), Vec::<String>::new());
+        assert_eq!(marks_of(&clear_to_weak(3, 0), &[0, 1, 2]), ["100"; 6]);
         let (clean, results) = evaluated(&data, &[0, 1, 2, 3, 4, 5], Family::Gaussian, "middle");
         assert!(results.iter().map(|r| r.excluded).chain([clean.unwrap().excluded]).all(|e| (e.unusable, e.non_finite) == (3, 0)));
     }

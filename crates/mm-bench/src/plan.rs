@@ -125,6 +125,12 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Adds a run of each of these methods with its default settings.
+    pub fn add_runs<'a>(&mut self, methods: impl IntoIterator<Item = &'a str>) {
+        let run = |method: &str| RunEntry { name: None, method: method.into(), options: toml::Table::new(), train: toml::Table::new() };
+        self.runs.extend(methods.into_iter().map(run));
+    }
+
     fn whereabouts(&self) -> String {
         format!("in the plan {}", self.path.display())
     }

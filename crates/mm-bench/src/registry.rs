@@ -45,6 +45,12 @@ impl Registry {
         self
     }
 
+    /// The methods that were added to those of [`Registry::default`].
+    pub(crate) fn added(&self) -> impl Iterator<Item = &MethodSpec> {
+        let ours = Self::default().methods;
+        self.methods.iter().filter(move |method| ours.iter().all(|known| known.name() != method.name()))
+    }
+
     /// The methods.
     pub fn methods(&self) -> &[MethodSpec] {
         &self.methods
@@ -54,7 +60,7 @@ impl Registry {
     pub fn method(&self, name: &str) -> Result<&MethodSpec> {
         let names = || self.methods.iter().map(MethodSpec::name);
         self.methods.iter().find(|method| method.name() == name).ok_or_else(|| {
-            let near = nearest(name, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let near = nearest(name, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_else(|| ".".into());
             anyhow!("no method is called `{name}`{near} There are: {}", names().collect::<Vec<_>>().join(", "))
         })
     }

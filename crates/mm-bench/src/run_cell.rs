@@ -11,7 +11,6 @@ use candle_core::Device;
 use mm_core::Subset;
 use mm_core::data::{LoadedData, Source, Split, Standardizer};
 use mm_core::eval::{default_combinations, evaluate, evaluation_batch};
-use mm_core::task::Scored;
 use mm_core::train::{CheckpointConfig, TrainOutcome, Trainer};
 use mm_core::weights::write_atomically;
 use mm_report::Rows;
@@ -86,7 +85,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         .iter()
         .map(|c| CombinationResult {
             subset: modalities.format(c.subset),
-            metrics: metrics(&c.scored),
+            metrics: Metrics::from(&c.scored),
             correct: marks(&c.outcomes),
             excluded: samples.excluded(c.subset, true),
             confusion: c.scored.confusion.clone(),
@@ -118,22 +117,24 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         classes: schema.target.class_names().to_vec(),
         test_samples: split.test.len(),
         test_rows: Some(Rows::new(split.test.clone())),
+        test_ids: loaded.data.ids().map(|ids| split.test.iter().map(|&row| ids[row].clone()).collect()),
+        truths: Some(split.test.iter().map(|&row| data.labels()[row]).collect()),
         readings: samples.readings(modalities),
         data_remarks: data_remarks(&loaded, &split),
-        summary: summary(&combinations, &full),
+        summary: Summary::of(&combinations, &full),
         combinations,
         not_evaluated: subsets.iter().filter(|s| !evaluated(s)).map(left_out).collect(),
         clean,
         corruptions,
-        cost,
+        cost: Some(cost),
         epochs: epochs(&outcome),
         notes: outcome.notes.clone().into_iter().chain(not_finite(&outcome)).collect(),
-        provenance: Provenance {
+        provenance: Some(Provenance {
             version: version(),
             data_hash: resolved.data_hash.clone(),
             machine: machine(),
             finished_at: jiff::Timestamp::now().to_string(),
-        },
+        }),
     };
     let bytes = serde_json::to_vec(&result)?;
     // A number that is not finite would be written as null, and the result could never be read.
@@ -161,43 +162,6 @@ fn load_unchanged(resolved: &Resolved) -> Result<LoadedData> {
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
     Ok(write_atomically(path, &serde_json::to_vec(value)?)?)
-}
-
-pub(super) fn metrics(scored: &Scored) -> Metrics {
-    let spoof = || Some(SpoofMetrics { apcer: *scored.values.get("apcer")?, bpcer: scored.get("bpcer"), acer: scored.get("acer") });
-    Metrics {
-        samples: scored.samples,
-        accuracy: scored.get("accuracy"),
-        macro_f1: scored.get("macro_f1"),
-        balanced_accuracy: scored.get("balanced_accuracy"),
-        nll: scored.get("nll"),
-        brier: scored.get("brier"),
-        ece: scored.get("ece"),
-        spoof: spoof(),
-    }
-}
-
-/// One character a sample: right, wrong, or not evaluated.
-pub(super) fn marks(outcomes: &[f32]) -> String {
-    let mark = |outcome: &f32| match *outcome {
-        1.0 => '1',
-        0.0 => '0',
-        _ => '-',
-    };
-    outcomes.iter().map(mark).collect()
-}
-
-/// Means over the combinations; nothing if there are none.
-fn summary(combinations: &[CombinationResult], full: &str) -> Option<Summary> {
-    let worst = combinations.iter().min_by(|a, b| a.metrics.accuracy.total_cmp(&b.metrics.accuracy))?;
-    let full = combinations.iter().find(|c| c.subset == full).map(|c| c.metrics.accuracy);
-    Some(Summary {
-        mean: combinations.iter().map(|c| c.metrics.accuracy).sum::<f64>() / combinations.len() as f64,
-        worst: worst.metrics.accuracy,
-        worst_subset: worst.subset.clone(),
-        full,
-        gap: full.map(|full| full - worst.metrics.accuracy),
-    })
 }
 
 /// The training history; what was not finite is left out, and [`not_finite`] says so.

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod report;
+
 use clap::Parser;
 use mm_bench::LogFormat;
 use std::process::ExitCode;
@@ -9,16 +11,28 @@ use std::process::ExitCode;
 #[command(name = "mm", version)]
 struct Arguments {
     #[command(subcommand)]
-    command: mm_bench::Command,
+    command: Command,
     /// Log format on standard error.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human)]
     log: LogFormat,
 }
 
+/// What the program does.
+#[derive(clap::Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Bench(mm_bench::Command),
+    /// Write the report of finished cells and of other programs' predictions, side by side.
+    Report(report::ReportArguments),
+}
+
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    mm_bench::exit_code(arguments.log, || mm_bench::run(arguments.command, &mm_bench::Registry::default()))
+    mm_bench::exit_code(arguments.log, || match arguments.command {
+        Command::Bench(command) => mm_bench::run(command, &mm_bench::Registry::default()),
+        Command::Report(arguments) => report::run(&arguments),
+    })
 }
 
 /// Whether these are arguments that [`main`] takes: for the test of the documentation.

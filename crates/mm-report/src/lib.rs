@@ -2,8 +2,10 @@
 
 mod analysis;
 mod chart;
+pub mod finished;
 mod html;
 mod markdown;
+pub mod predictions;
 pub mod result;
 mod rows;
 #[cfg(test)]
@@ -61,6 +63,25 @@ pub enum Error {
     /// A statistic could not be computed, or a file not be written.
     #[error(transparent)]
     Core(#[from] mm_core::Error),
+    /// A run that none of the results is of.
+    #[error("no results are of the run `{run}`; {hint}")]
+    NoRun {
+        /// The run that was asked for.
+        run: String,
+        /// What there is.
+        hint: String,
+    },
+    /// A finished cell that cannot be read, or is there twice.
+    #[error("{}: {problem}", path.display())]
+    Results {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// Predictions that cannot be reported.
+    #[error(transparent)]
+    Predictions(#[from] predictions::PredictionError),
     /// A chart could not be drawn.
     #[error("chart: {0}")]
     Chart(String),
@@ -85,6 +106,22 @@ pub struct Settings {
     pub bootstrap: Bootstrap,
     /// Failure rates by data entry, for those that have any.
     pub failure: BTreeMap<String, FailureRates>,
+    /// The run that the others are compared with; by default the first of the method `modality-dropout`, or the first of all.
+    pub reference: Option<String>,
+    /// Runs that are compared with a peer each, such as the same method of another framework: `(run, peer)`.
+    pub pairs: Vec<(String, String)>,
+}
+
+/// Each run of `ours` that `theirs` has, too, behind `prefix`: for [`Settings::pairs`].
+pub fn pairs(ours: &[CellResult], theirs: &[CellResult], prefix: &str) -> Vec<(String, String)> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for result in ours {
+        let pair = (result.run.clone(), format!("{prefix}{}", result.run));
+        if !pairs.contains(&pair) && theirs.iter().any(|other| other.run == pair.1) {
+            pairs.push(pair);
+        }
+    }
+    pairs
 }
 
 /// Analyses the results of a plan and writes the three files into `out_dir`, each whole or not at all.

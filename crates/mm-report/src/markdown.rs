@@ -1,6 +1,6 @@
 //! The report as Markdown: the tables, without the pictures.
 
-use super::analysis::{DataReport, Difference, Report, Value};
+use super::analysis::{DataReport, Difference, Report, RunReport, Value};
 use super::words::*;
 
 /// Sets of sensors listed in the table.
@@ -23,18 +23,17 @@ pub fn text(report: &Report) -> String {
     let p = &report.provenance;
     let hashes = p.data_hashes.iter().map(|(data, hash)| format!("{} {}", escape(data), escape(hash))).collect::<Vec<_>>();
     out += "\n## Provenance\n\n";
-    out += &table(
-        &["", ""],
-        vec![
-            vec!["Version".into(), escape(&p.versions.join(", "))],
-            vec!["Plan hash".into(), p.plan_hash.clone()],
-            vec!["Cells".into(), p.cells.to_string()],
-            vec!["Data hash".into(), hashes.join("; ")],
-            vec!["Machine".into(), escape(&p.machines.join("; "))],
-            vec!["Threads a cell".into(), p.threads.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")],
-            vec!["Finished".into(), p.finished.iter().map(|t| escape(t)).collect::<Vec<_>>().join(" to ")],
-        ],
-    );
+    let rows = [
+        ("Version", escape(&p.versions.join(", "))),
+        ("Plan hash", p.plan_hash.clone()),
+        ("Cells", p.cells.to_string()),
+        ("Data hash", hashes.join("; ")),
+        ("Machine", escape(&p.machines.join("; "))),
+        ("Threads a cell", p.threads.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+        ("Finished", escape(&between(&p.finished))),
+    ];
+    let known = rows.into_iter().filter(|(_, value)| !value.is_empty());
+    out += &table(&["", ""], known.map(|(name, value)| vec![name.into(), value]).collect());
     out
 }
 
@@ -58,6 +57,7 @@ fn data_section(data: &DataReport) -> String {
         return out + &samples(data);
     }
     out += &summary(data);
+    out += &pairs(data);
     out += &samples(data);
     out += &severity(data);
     out += &sensors(data);
@@ -95,6 +95,25 @@ fn summary(data: &DataReport) -> String {
         );
     }
     out
+}
+
+fn pairs(data: &DataReport) -> String {
+    if data.pairs.is_empty() {
+        return String::new();
+    }
+    let judged = |d: Option<Difference>| d.map_or("–".into(), |d| format!("{}, {}", difference(&d), d.verdict));
+    let of = |run: &str| data.runs.iter().find(|r| r.run == run);
+    let rows = data.pairs.iter().map(|pair| {
+        let value = |run: &str, which: fn(&RunReport) -> Value| of(run).map_or("–".into(), |r| percent(which(r).interval.estimate));
+        let both = |which| format!("{} / {}", value(&pair.run, which), value(&pair.peer, which));
+        let c = pair.comparison.as_ref();
+        let differences = [c.and_then(|c| c.mean), c.and_then(|c| c.worst), c.and_then(|c| c.full)].map(judged);
+        [vec![escape(&pair.run), escape(&pair.peer), both(|r| r.mean), both(|r| r.worst)], differences.to_vec()].concat()
+    });
+    format!(
+        "\n### Pairs\n\nEach run against its peer on the same samples and seeds, run minus peer. All pairs of a measure are judged together.\n\n{}",
+        table(&["Run", "Peer", "Mean of both", "Worst of both", "Δ mean", "Δ worst", "Δ full"], rows.collect())
+    )
 }
 
 fn samples(data: &DataReport) -> String {
@@ -173,8 +192,11 @@ fn sensors(data: &DataReport) -> String {
 }
 
 fn cost(data: &DataReport) -> String {
+    if data.runs.iter().all(|run| run.cost.is_none()) {
+        return String::new();
+    }
     let rows = data.runs.iter().map(|run| {
-        let c = &run.cost;
+        let Some(c) = &run.cost else { return std::iter::once(escape(&run.run)).chain(vec!["not given".into(); 5]).collect() };
         let passes = format!("{:.1}", c.encoder_passes_per_batch);
         vec![
             escape(&run.run),

@@ -1,6 +1,7 @@
 //! What one finished cell (data, run, seed) leaves behind: `result.json`, all the report is made from.
 
 use crate::rows::Rows;
+use mm_core::task::Scored;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,6 +27,12 @@ pub struct CellResult {
     /// Which rows of the data set they are; results without are of an older version.
     #[serde(default)]
     pub test_rows: Option<Rows>,
+    /// Their ids, where the data set has an id column; elsewhere the number of its row is a sample's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_ids: Option<Vec<String>>,
+    /// The class of each, by position; results without are of an older version.
+    #[serde(default)]
+    pub truths: Option<Vec<u32>>,
     /// What the test samples have, one entry a modality.
     #[serde(default)]
     pub readings: Vec<Readings>,
@@ -45,15 +52,67 @@ pub struct CellResult {
     pub corruptions: Vec<CorruptionResult>,
     /// Means over the combinations; absent if none was evaluated.
     pub summary: Option<Summary>,
-    /// Cost of the cell.
-    pub cost: Cost,
-    /// Training history, one entry an epoch.
+    /// Cost of the cell, where it is known: predictions of other programs do not say it.
+    #[serde(default)]
+    pub cost: Option<Cost>,
+    /// Training history, one entry an epoch, where it is known.
+    #[serde(default)]
     pub epochs: Vec<EpochRecord>,
     /// Remarks of the run for the reader: mined combinations, selected epoch, counted non-finite values, warnings.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// Where and how it was made.
-    pub provenance: Provenance,
+    /// Where and how it was made; predictions of other programs do not say it.
+    #[serde(default)]
+    pub provenance: Option<Provenance>,
+}
+
+impl From<&Scored> for Metrics {
+    fn from(scored: &Scored) -> Self {
+        let spoof = || Some(SpoofMetrics { apcer: *scored.values.get("apcer")?, bpcer: scored.get("bpcer"), acer: scored.get("acer") });
+        Self {
+            samples: scored.samples,
+            accuracy: scored.get("accuracy"),
+            macro_f1: scored.get("macro_f1"),
+            balanced_accuracy: scored.get("balanced_accuracy"),
+            nll: scored.get("nll"),
+            brier: scored.get("brier"),
+            ece: scored.get("ece"),
+            spoof: spoof(),
+        }
+    }
+}
+
+/// One character a sample, from what [`mm_core::task::Scores`] says of it: right, wrong, or not evaluated.
+pub fn marks(outcomes: &[f32]) -> String {
+    let mark = |outcome: &f32| match *outcome {
+        1.0 => '1',
+        0.0 => '0',
+        _ => '-',
+    };
+    outcomes.iter().map(mark).collect()
+}
+
+impl Summary {
+    /// Means over the combinations; nothing if there are none. `full` is the combination of all modalities as text.
+    pub fn of(combinations: &[CombinationResult], full: &str) -> Option<Self> {
+        let worst = combinations.iter().min_by(|a, b| a.metrics.accuracy.total_cmp(&b.metrics.accuracy))?;
+        let full = combinations.iter().find(|c| c.subset == full).map(|c| c.metrics.accuracy);
+        Some(Self {
+            mean: combinations.iter().map(|c| c.metrics.accuracy).sum::<f64>() / combinations.len() as f64,
+            worst: worst.metrics.accuracy,
+            worst_subset: worst.subset.clone(),
+            full,
+            gap: full.map(|full| full - worst.metrics.accuracy),
+        })
+    }
+}
+
+impl CellResult {
+    /// The id of each test sample; nothing in results of an older version.
+    pub fn sample_ids(&self) -> Option<Vec<String>> {
+        let rows = || Some(self.test_rows.as_ref()?.numbers().iter().map(usize::to_string).collect());
+        self.test_ids.clone().or_else(rows)
+    }
 }
 
 /// Test metrics of one combination.

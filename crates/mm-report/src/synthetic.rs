@@ -158,7 +158,9 @@ impl Synthetic {
             }),
             combinations,
             corruptions,
-            cost: Cost {
+            test_ids: None,
+            truths: Some(labels.iter().map(|&label| label as u32).collect()),
+            cost: Some(Cost {
                 train_seconds: 0.9 + 0.3 * r as f64,
                 evaluation_seconds: 0.02,
                 total_seconds: 1.2 + 0.3 * r as f64,
@@ -169,15 +171,15 @@ impl Synthetic {
                 deployed_parameters: 103_456,
                 peak_memory_bytes: Some(97_000_000 + 1_000_000 * r as u64),
                 threads: 1,
-            },
+            }),
             epochs: (0..self.epochs).map(|e| epoch(e, mean, r)).collect(),
             notes: vec![format!("selected epoch {} by validation accuracy", self.epochs), format!("hardest combination: {}", worst.subset)],
-            provenance: Provenance {
+            provenance: Some(Provenance {
                 version: "0.1.0 (abcdef012345)".into(),
                 data_hash: format!("{:064x}", d + 1),
                 machine: "Some Processor, 2 cores, linux".into(),
                 finished_at: format!("2026-01-02T03:04:{:02}Z", (r * 3 + seed as usize) % 60),
-            },
+            }),
         }
     }
 }

@@ -316,7 +316,7 @@ fn results_of_an_older_version_are_read_and_told_apart() {
     for result in Synthetic::small().results() {
         let mut json = serde_json::to_value(&result).expect("json");
         let object = json.as_object_mut().expect("object");
-        ["test_rows", "readings", "data_remarks", "not_evaluated", "clean"].iter().for_each(|field| _ = object.remove(*field));
+        ["test_rows", "truths", "readings", "data_remarks", "not_evaluated", "clean"].iter().for_each(|field| _ = object.remove(*field));
         for record in ["combinations", "corruptions"] {
             object[record]
                 .as_array_mut()
@@ -348,6 +348,26 @@ proptest! {
 }
 
 #[test]
+fn pairs_are_compared_by_themselves_and_what_is_not_known_is_said() {
+    let mut results = Synthetic { seeds: vec![0, 1, 2], ..Synthetic::small() }.results();
+    results.iter_mut().filter(|r| r.run == "better").for_each(|r| (r.cost, r.epochs, r.provenance) = (None, Vec::new(), None));
+    let settings = Settings { pairs: vec![("better".into(), "modality-dropout".into())], ..quick() };
+    let report = analyse("plan", "", &results, &[], &settings).expect("analysis");
+    let data = &report.data[0];
+    // One pair and one run beside the reference are the same question.
+    assert!(data.pairs[0].comparison == data.runs[1].comparison && data.pairs[0].comparison.is_some());
+    let page = html::page(&report).expect("page");
+    check_html(&page);
+    assert!(page.contains("<h3>Pairs</h3>") && page.contains("not given"));
+    let markdown = markdown::text(&report);
+    assert!(markdown.contains("### Pairs") && markdown.contains("| better | not given |"), "{markdown}");
+    assert!(data.remarks.iter().any(|r| r.contains("another program wrote: better.")));
+    let unknown = Settings { pairs: vec![("better".into(), "modality-dropuot".into())], ..quick() };
+    let error = analyse("plan", "", &results, &[], &unknown).expect_err("refused").to_string();
+    assert!(error.contains("`modality-dropuot`; did you mean `modality-dropout`?"), "{error}");
+}
+
+#[test]
 fn two_classes_have_error_rates_of_attacks() {
     let classes = vec!["attack".into(), "live".into()];
     assert!(page(&Synthetic { classes, ..Synthetic::small() }.results()).contains("APCER"));
@@ -372,7 +392,7 @@ fn names_are_escaped() {
     let mut results = Synthetic::small().results();
     for r in &mut results {
         (r.data, r.classes[0], r.notes[0]) = (evil.into(), evil.into(), evil.into());
-        r.provenance.machine = evil.into();
+        r.provenance.as_mut().expect("made here").machine = evil.into();
         let sensor = "<b>\"&'x</b>";
         r.modalities[0] = sensor.into();
         r.combinations.iter_mut().for_each(|c| c.subset = c.subset.replace("rgb", sensor));

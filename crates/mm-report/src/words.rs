@@ -142,6 +142,11 @@ pub fn covered(share: f64) -> String {
     if share > 0.9995 { String::new() } else { format!("of {:.0} % of the cases", 100.0 * share) }
 }
 
+/// From the first to the last, where they are known.
+pub fn between(ends: &[String; 2]) -> String {
+    ends.iter().filter(|end| !end.is_empty()).cloned().collect::<Vec<_>>().join(" to ")
+}
+
 /// `1 seed`, `3 seeds`.
 pub fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })

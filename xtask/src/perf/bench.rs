@@ -65,7 +65,7 @@ fn ours(Arrangement { jobs, threads }: Arrangement) -> Result<Timing> {
     }
     let cells = cell_results(folder.path())?;
     let mean_accuracy = cells.iter().filter_map(|cell| Some(cell.summary.as_ref()?.mean)).sum::<f64>() / cells.len() as f64;
-    let peak_memory_bytes = cells.iter().filter_map(|cell| cell.cost.peak_memory_bytes).max().unwrap_or_default();
+    let peak_memory_bytes = cells.iter().filter_map(|cell| cell.cost.as_ref()?.peak_memory_bytes).max().unwrap_or_default();
     Ok(Timing { seconds, mean_accuracy, peak_memory_bytes })
 }
 

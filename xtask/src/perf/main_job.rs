@@ -87,10 +87,11 @@ fn our_timing(folder: &Path, cell: &PerfCell, threads: usize) -> Result<Timing> 
     let path = target.join("result.json");
     let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let result: CellResult = serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))?;
+    let cost = result.cost.context("a cell's result says what it cost")?;
     Ok(Timing {
-        train_seconds: result.cost.train_seconds,
-        evaluation_seconds: result.cost.evaluation_seconds,
-        peak_memory_bytes: result.cost.peak_memory_bytes.unwrap_or_default(),
+        train_seconds: cost.train_seconds,
+        evaluation_seconds: cost.evaluation_seconds,
+        peak_memory_bytes: cost.peak_memory_bytes.unwrap_or_default(),
     })
 }
 

@@ -50,7 +50,8 @@ enum RowSet {
     MainJob,
     /// The whole default bench, from nothing to the report.
     Bench,
-    /// Accuracy of every method of the default plan on the same splits; `--repeats` is the number of seeds.
+    /// Accuracy of every method of the default plan beside PyTorch's on the same samples, and a report on both in `target/parity/report`;
+    /// `--repeats` is the number of seeds.
     Quality,
     /// Convolutions of ResNet-18, forward and backward.
     Convolutions,
@@ -85,24 +86,28 @@ impl Context {
 pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
     let pytorch = PyTorch::find(arguments.python.as_deref(), arguments.with_pytorch)?;
     let context = Context { threads: arguments.threads.max(1), repeats: arguments.repeats.max(1), pytorch };
-    let mut rows: Vec<Row> = Vec::new();
+    let (mut rows, mut pairs): (Vec<Row>, String) = Default::default();
     for set in &arguments.rows {
         rows.extend(match set {
             RowSet::MainJob => main_job::rows(&context)?,
             RowSet::Bench => bench::rows(&context)?,
-            RowSet::Quality => quality::rows(&context)?,
+            RowSet::Quality => {
+                pairs += &format!("\n{}", quality::run(&context)?);
+                Vec::new()
+            }
             RowSet::Convolutions => images::convolutions(&context)?,
             RowSet::Images => images::rows(&context)?,
             RowSet::Scaling => scaling::rows(&context)?,
         });
     }
     let table = Table { provenance: Provenance::new(&context), rows };
+    let markdown = table.markdown() + &pairs;
     match arguments.json {
         true => println!("{}", serde_json::to_string_pretty(&table)?),
-        false => print!("{}", table.markdown()),
+        false => print!("{markdown}"),
     }
     if let Some(out) = &arguments.out {
-        mm_core::weights::write_atomically(out, table.markdown().as_bytes())?;
+        mm_core::weights::write_atomically(out, markdown.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,88 +1,110 @@
-//! Accuracy beside PyTorch's on the same splits: is it as good, and not only as fast?
+//! Accuracy beside PyTorch's on the same samples: is it as good, and not only as fast?
 
-use super::bench::cell_results;
+use super::Context;
 use super::pytorch::{PyTorch, dataset_folder};
-use super::{Context, Row};
 use anyhow::{Context as _, Result, bail};
 use mm_bench::DEFAULT_PLAN;
 use mm_bench::dataset::{BUILT_IN, CardReader};
 use mm_core::data::Split;
-use mm_report::result::CellResult;
-use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use mm_core::weights::write_atomically;
+use mm_report::{finished, predictions};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Evaluated on a few combinations only.
 const NOT_COMPARED: &str = "per-combination";
+/// Our cells, PyTorch's predictions and the report on both; what is there is not trained again.
+const FOLDER: &str = "target/parity";
+/// In front of the names of PyTorch's runs.
+const PREFIX: &str = "pytorch-";
 
-/// How a cell did, over its combinations.
-#[derive(Debug, Clone, Deserialize)]
-struct Accuracy {
-    method: String,
-    size: String,
-    mean_accuracy: f64,
-    worst_accuracy: f64,
+/// What determines PyTorch's predictions of one seed.
+#[derive(Serialize)]
+struct Training<'a> {
+    pytorch: &'a str,
+    seed: u64,
+    methods: &'a [String],
+    splits: BTreeMap<String, Split>,
+    scripts: [&'static str; 2],
 }
 
-/// Mean and worst accuracy of every method of the default plan, over as many seeds as there are repeats.
-pub fn rows(context: &Context) -> Result<Vec<Row>> {
-    let folder = tempfile::tempdir()?;
+/// Trains every method of the default plan on both sides, over as many seeds as there are repeats, and writes the report on both; gives
+/// its table of pairs in Markdown.
+pub fn run(context: &Context) -> Result<String> {
+    let folder = Path::new(FOLDER);
     let mut plan: toml::Table = toml::from_str(DEFAULT_PLAN)?;
     let seeds: Vec<u64> = (0..context.repeats as u64).collect();
     plan.insert("seeds".into(), toml::Value::try_from(&seeds)?);
-    plan.remove("corruptions");
     let runs = plan.get_mut("runs").and_then(toml::Value::as_array_mut).context("the plan has runs")?;
     let method = |run: &toml::Value| run.get("method").and_then(toml::Value::as_str).unwrap_or_default().to_string();
     runs.retain(|run| method(run) != NOT_COMPARED);
     let methods: Vec<String> = runs.iter().map(method).collect();
-    let ours = ours(folder.path(), &plan, context.threads)?;
-    let mut theirs = Vec::new();
-    if let Some(pytorch) = &context.pytorch {
-        for &seed in &seeds {
-            let splits = splits(&plan, seed)?;
-            let path = folder.path().join("splits.json");
-            std::fs::write(&path, serde_json::to_vec(&splits)?)?;
-            let jobs = context.threads.to_string();
-            let options = ["1".into(), jobs, seed.to_string(), "--splits".into(), path.to_string_lossy().into_owned(), "--methods".into()];
-            theirs.extend(self::theirs(pytorch, &options, &methods)?);
-        }
-    }
-    let cells: BTreeSet<(&str, &str)> = ours.iter().map(|a| (a.size.as_str(), a.method.as_str())).collect();
-    let mut rows = Vec::new();
-    for (size, method) in cells {
-        let of_cell =
-            |all: &[Accuracy]| -> Vec<Accuracy> { all.iter().filter(|a| a.size == size && a.method == method).cloned().collect() };
-        let (ours, theirs) = (of_cell(&ours), of_cell(&theirs));
-        let mut row = |what: &str, value: fn(&Accuracy) -> f64| {
-            let mean = |all: &[Accuracy]| -> Vec<f64> {
-                let sum: f64 = all.iter().map(value).sum();
-                if all.is_empty() { Vec::new() } else { vec![100.0 * sum / all.len() as f64] }
-            };
-            let what = format!("{size}, {method}: {what}, mean over {} seeds", seeds.len());
-            rows.push(Row::of_medians(what, "%", &(mean(&ours), mean(&theirs)), |&percent| percent));
-        };
-        row("mean accuracy", |a| a.mean_accuracy);
-        row("worst combination", |a| a.worst_accuracy);
-    }
-    Ok(rows)
+    let ours = ours(folder, &plan, context.threads)?;
+    let train = |pytorch: &PyTorch| seeds.iter().map(|&seed| theirs(folder, pytorch, &plan, &methods, seed, context.threads)).collect();
+    let theirs: Vec<PathBuf> = context.pytorch.as_ref().map(train).transpose()?.unwrap_or_default();
+
+    let mut finished = finished::read(&[ours])?;
+    finished.results.retain(|cell| seeds.contains(&cell.seed));
+    let predicted = predictions::read(&theirs, PREFIX, &finished.results)?;
+    let pairs = mm_report::pairs(&finished.results, &predicted, PREFIX);
+    let settings = mm_report::Settings { pairs, ..mm_report::Settings::default() };
+    let description = format!("Every method of the default plan here and in PyTorch, on the same samples, {} seeds.", seeds.len());
+    let results = [finished.results, predicted].concat();
+    let paths = mm_report::write(&folder.join("report"), "Accuracy beside PyTorch", &description, &results, &finished.notes, &settings)?;
+    eprintln!("{}", paths.html.display());
+    let markdown = std::fs::read_to_string(&paths.markdown).with_context(|| format!("reading {}", paths.markdown.display()))?;
+    Ok(pairs_of(&markdown))
 }
 
-/// `cargo xtask bench` on the plan.
-fn ours(folder: &Path, plan: &toml::Table, jobs: usize) -> Result<Vec<Accuracy>> {
-    let (path, out) = (folder.join("plan.toml"), folder.join("out"));
-    std::fs::write(&path, toml::to_string(plan)?)?;
+/// The table of pairs of each data set, from the report.
+fn pairs_of(report: &str) -> String {
+    let (mut text, mut shown) = (String::new(), false);
+    for line in report.lines() {
+        if line.starts_with('#') {
+            shown = line == "### Pairs";
+        }
+        let title = line.starts_with("## ") && line != "## Provenance";
+        if title || shown && line != "### Pairs" {
+            text += &format!("{line}\n");
+        }
+    }
+    text
+}
+
+/// `cargo xtask bench` on the plan; the folder of its results.
+fn ours(folder: &Path, plan: &toml::Table, jobs: usize) -> Result<PathBuf> {
+    let (path, out) = (folder.join("plan.toml"), folder.join("ours"));
+    write_atomically(&path, toml::to_string(plan)?.as_bytes())?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["bench", "--threads", "1", "--jobs", &jobs.to_string(), "--plan"]).arg(&path).arg("--out").arg(&out);
     let status = command.stdout(Stdio::null()).status()?;
     if !status.success() {
         bail!("the bench failed: {status}");
     }
-    let accuracy = |cell: CellResult| {
-        let summary = cell.summary.context("a cell evaluated nothing")?;
-        Ok(Accuracy { method: cell.method, size: cell.data, mean_accuracy: summary.mean, worst_accuracy: summary.worst })
-    };
-    cell_results(&out)?.into_iter().map(accuracy).collect()
+    Ok(out)
+}
+
+/// The predictions of PyTorch's training with one seed, on our splits.
+fn theirs(folder: &Path, pytorch: &PyTorch, plan: &toml::Table, methods: &[String], seed: u64, jobs: usize) -> Result<PathBuf> {
+    let scripts =
+        [include_str!("../../../benchmarks/torch/default_bench.py"), include_str!("../../../benchmarks/torch/six_views_methods.py")];
+    let training = Training { pytorch: pytorch.version(), seed, methods, splits: splits(plan, seed)?, scripts };
+    let (out, done) = (folder.join(format!("pytorch/{seed}")), folder.join(format!("pytorch/{seed}.json")));
+    let text = serde_json::to_vec(&training)?;
+    if std::fs::read(&done).is_ok_and(|before| before == text) {
+        return Ok(out);
+    }
+    let parts = folder.join("splits.json");
+    write_atomically(&parts, &serde_json::to_vec(&training.splits)?)?;
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let mut arguments = vec![dataset_folder()?, "1".into(), jobs.to_string(), seed.to_string()];
+    arguments.extend(["--splits".into(), path(&parts), "--predictions".into(), path(&out), "--methods".into()]);
+    arguments.extend(methods.iter().cloned());
+    pytorch.run::<serde_json::Value>("default_bench.py", &arguments)?;
+    write_atomically(&done, &text)?;
+    Ok(out)
 }
 
 /// The rows of each part, by the name of the plan's data.
@@ -92,10 +114,11 @@ fn splits(plan: &toml::Table, seed: u64) -> Result<BTreeMap<String, Split>> {
     data.into_iter().map(|entry| Ok((entry.name, loaded.split_with(entry.train_per_class, seed)?))).collect()
 }
 
-fn theirs(pytorch: &PyTorch, options: &[String], methods: &[String]) -> Result<Vec<Accuracy>> {
-    let arguments: Vec<String> = [dataset_folder()?].iter().chain(options).chain(methods).cloned().collect();
-    let lines: Vec<serde_json::Value> = pytorch.run("default_bench.py", &arguments)?;
-    // The last line is of the whole and names no method.
-    let cells = lines.into_iter().filter(|line| line.get("method").is_some());
-    cells.map(|line| serde_json::from_value(line).context("reading what default_bench.py printed")).collect()
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_tables_of_pairs_are_cut_from_the_report() {
+        let report = "# t\n\n## a\n\ntext\n\n### Summary\n\n| x |\n\n### Pairs\n\n| y |\n\n### Cost\n\n| z |\n\n## Provenance\n\n| w |\n";
+        assert_eq!(super::pairs_of(report), "## a\n\n| y |\n\n");
+    }
 }

@@ -71,9 +71,10 @@ impl Table {
     pub fn markdown(&self) -> String {
         let Provenance { machine, threads, repeats, version, pytorch } = &self.provenance;
         let pytorch = pytorch.as_ref().map_or_else(String::new, |v| format!("; PyTorch {v}"));
-        let mut text = format!(
-            "Machine: {machine}; {threads} threads each; median of {repeats}; {version}{pytorch}.\n\n| what | ours | PyTorch | ours / PyTorch |\n|---|---:|---:|---:|\n"
-        );
+        let mut text = format!("Machine: {machine}; {threads} threads each; median of {repeats}; {version}{pytorch}.\n");
+        if !self.rows.is_empty() {
+            text += "\n| what | ours | PyTorch | ours / PyTorch |\n|---|---:|---:|---:|\n";
+        }
         for Row { what, unit, ours, pytorch, ratio } in &self.rows {
             let pytorch = pytorch.map_or("-".into(), |p| format!("{} {unit}", number(p)));
             let ratio = ratio.map_or("-".into(), |r| format!("{r:.2}"));

@@ -1,9 +1,9 @@
 //! Each run against the reference, paired on what both have, judged together with the other runs.
 
+use super::Error;
 use super::failure::Rates;
 use super::outcomes::{Cell, Group};
 use super::study::{Pair, View};
-use super::{Error, RunReport};
 use mm_core::Subset;
 use mm_core::statistics::{Difference, EffectSize, Estimate, Resamples, effect_size, mean, simultaneous};
 use serde::{Deserialize, Serialize};
@@ -71,8 +71,8 @@ pub fn compare(group: &Group, reference: &Group, pair: &Pair, full: Subset, rate
     Ok(Some((comparison, estimates)))
 }
 
-/// Judges the runs of each measure together.
-pub fn judge(runs: &mut [RunReport], unjudged: Vec<Option<Unjudged>>) {
+/// Judges the comparisons of each measure together.
+pub fn judge(unjudged: Vec<Option<Unjudged>>) -> Vec<Option<Comparison>> {
     let (mut comparisons, estimates): (Vec<Option<Comparison>>, Vec<[Option<Estimate>; 4]>) =
         unjudged.into_iter().map(|u| u.map_or((None, Default::default()), |(comparison, estimates)| (Some(comparison), estimates))).unzip();
     let measures: [fn(&mut Comparison) -> &mut Option<Difference>; 4] =
@@ -86,5 +86,5 @@ pub fn judge(runs: &mut [RunReport], unjudged: Vec<Option<Unjudged>>) {
             }
         }
     }
-    runs.iter_mut().zip(comparisons).for_each(|(run, comparison)| run.comparison = comparison);
+    comparisons
 }

@@ -24,12 +24,15 @@ pub struct CostReport {
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// Summarises the cost of a run.
-pub fn cost(group: &Group) -> CostReport {
-    let costs: Vec<&Cost> = group.cells.iter().map(|c| &c.result.cost).collect();
+/// Summarises the cost of a run; `None` if none of its cells says what it cost.
+pub fn cost(group: &Group) -> Option<CostReport> {
+    let costs: Vec<&Cost> = group.cells.iter().filter_map(|c| c.result.cost.as_ref()).collect();
+    if costs.is_empty() {
+        return None;
+    }
     let average = |of: fn(&Cost) -> f64| mean(&costs.iter().map(|c| of(c)).collect::<Vec<_>>());
     let most = |of: fn(&Cost) -> usize| costs.iter().map(|c| of(c)).max().unwrap_or(0);
-    CostReport {
+    Some(CostReport {
         train_seconds: average(|c| c.train_seconds),
         evaluation_seconds: average(|c| c.evaluation_seconds),
         total_seconds: average(|c| c.total_seconds),
@@ -37,5 +40,5 @@ pub fn cost(group: &Group) -> CostReport {
         trained_parameters: most(|c| c.trained_parameters),
         deployed_parameters: most(|c| c.deployed_parameters),
         peak_memory_bytes: costs.iter().filter_map(|c| c.peak_memory_bytes).max(),
-    }
+    })
 }

@@ -7,6 +7,7 @@ mod cost;
 mod failure;
 mod headline;
 mod outcomes;
+mod pairs;
 mod remarks;
 mod run;
 mod samples;
@@ -21,6 +22,7 @@ pub use confusion::Confusion;
 pub use cost::CostReport;
 pub use failure::check_failure;
 pub use headline::Headline;
+pub use pairs::PairReport;
 pub use run::{CombinationValue, RunReport, Value};
 pub use samples::{CombinationSamples, FEW_SAMPLES, Standing};
 pub use sensors::{SensorReport, SensorSet};
@@ -94,6 +96,9 @@ pub struct DataReport {
     pub combinations: Vec<Combination>,
     /// One part a run, in the order of the plan.
     pub runs: Vec<RunReport>,
+    /// Runs beside a peer each, where that was asked for.
+    #[serde(default)]
+    pub pairs: Vec<PairReport>,
     /// Degraded sensors, one part a corruption and corrupted subset.
     pub severity: Vec<SeverityReport>,
     /// Which sensors are worth their cost.
@@ -137,6 +142,7 @@ pub fn analyse(plan: &str, description: &str, results: &[CellResult], notes: &[S
     if results.is_empty() {
         return Err(Error::NoResults);
     }
+    check_runs(results, settings)?;
     let names = distinct(results.iter().map(|r| r.data.clone()));
     let data = names.iter().map(|name| analyse_data(name, results, settings)).collect::<Result<_, _>>()?;
     Ok(Report {
@@ -155,7 +161,8 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
     let first = cells[0];
     let groups = distinct(cells.iter().map(|c| c.run.clone())).into_iter().map(|run| Group::new(&run, &cells));
     let groups: Vec<Group> = groups.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-    let reference = groups.iter().position(|g| g.method == REFERENCE_METHOD).unwrap_or(0);
+    let chosen = settings.reference.as_ref().and_then(|run| groups.iter().position(|g| g.run == *run));
+    let reference = chosen.or_else(|| groups.iter().position(|g| g.method == REFERENCE_METHOD)).unwrap_or(0);
     let subsets = sorted(groups.iter().flat_map(Group::any_combination));
     let rankable = sorted(groups.iter().flat_map(Group::combinations));
     let full = Subset::full(first.modalities.len());
@@ -179,7 +186,7 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         compared.push(comparison);
         by_condition.iter_mut().zip(conditions).for_each(|(runs, run)| runs.extend(run));
     }
-    comparison::judge(&mut runs, compared);
+    runs.iter_mut().zip(comparison::judge(compared)).for_each(|(run, comparison)| run.comparison = comparison);
     let severity = severity::judge(conditions, by_condition);
     let best = run::best(&runs);
     Ok(DataReport {
@@ -189,7 +196,7 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         test_samples: distinct(cells.iter().map(|c| c.test_samples)),
         seeds: distinct_sorted(cells.iter().map(|c| c.seed)),
         reference: groups.get(reference).map(|g| g.run.clone()).unwrap_or_default(),
-        remarks: remarks::of(&groups, reference, &runs, &cells)?,
+        remarks: remarks::of(&groups, reference, chosen.is_some(), &runs, &cells)?,
         data_remarks: distinct(cells.iter().flat_map(|c| c.data_remarks.iter().cloned())),
         failure_rates: rates.as_ref().map(|rates| rates.named(first)),
         readings: samples::readings(&cells),
@@ -198,9 +205,20 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         sensors: runs.get(best).and_then(|run| sensors::analyse(run, &subsets, full, first)),
         confusion: groups.get(best).map(|group| confusion::of_best(group, full)).unwrap_or_default(),
         combinations: subsets.iter().map(|s| Combination::new(*s, first, shown.contains(s))).collect(),
+        pairs: pairs::of(&groups, full, rates.as_ref(), settings)?,
         runs,
         severity,
     })
+}
+
+/// Refuses a reference or a pair of runs that no results are of.
+fn check_runs(results: &[CellResult], settings: &Settings) -> Result<(), Error> {
+    let runs = distinct(results.iter().map(|r| r.run.clone()));
+    let asked = settings.reference.iter().chain(settings.pairs.iter().flat_map(|(run, peer)| [run, peer]));
+    let Some(unknown) = asked.into_iter().find(|run| !runs.contains(run)) else { return Ok(()) };
+    let near = mm_core::data::nearest(unknown, runs.iter().map(String::as_str));
+    let hint = near.map_or_else(|| format!("there are: {}", runs.join(", ")), |near| format!("did you mean `{near}`?"));
+    Err(Error::NoRun { run: unknown.clone(), hint })
 }
 
 impl Combination {
@@ -238,15 +256,16 @@ fn provenance(results: &[CellResult]) -> ProvenanceReport {
         hash.update(key.as_bytes());
         hash.update([0]);
     }
+    let known = || results.iter().filter_map(|r| r.provenance.as_ref());
     let finished = |better: fn(&str, &str) -> bool| {
-        let times = results.iter().map(|r| r.provenance.finished_at.as_str());
+        let times = known().map(|p| p.finished_at.as_str());
         times.reduce(|a, b| if better(b, a) { b } else { a }).unwrap_or_default().to_string()
     };
     ProvenanceReport {
-        versions: distinct_sorted(results.iter().map(|r| r.provenance.version.clone())),
-        data_hashes: distinct(results.iter().map(|r| (r.data.clone(), r.provenance.data_hash.clone()))),
-        machines: distinct_sorted(results.iter().map(|r| r.provenance.machine.clone())),
-        threads: distinct_sorted(results.iter().map(|r| r.cost.threads)),
+        versions: distinct_sorted(known().map(|p| p.version.clone())),
+        data_hashes: distinct(results.iter().filter_map(|r| Some((r.data.clone(), r.provenance.as_ref()?.data_hash.clone())))),
+        machines: distinct_sorted(known().map(|p| p.machine.clone())),
+        threads: distinct_sorted(results.iter().filter_map(|r| r.cost.as_ref()).map(|c| c.threads)),
         plan_hash: hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect(),
         cells: results.len(),
         finished: [finished(|b, a| b < a), finished(|b, a| b > a)],

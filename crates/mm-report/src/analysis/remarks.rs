@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const NAMED: usize = 8;
 
 /// The remarks on one data entry.
-pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&CellResult]) -> Result<Vec<String>, Error> {
+pub fn of(groups: &[Group], reference: usize, chosen: bool, runs: &[RunReport], cells: &[&CellResult]) -> Result<Vec<String>, Error> {
     let mut remarks = without_samples(cells)?;
     let evaluated = distinct(groups.iter().map(|g| g.run.clone()));
     for run in distinct(cells.iter().map(|c| c.run.clone())).into_iter().filter(|run| !evaluated.contains(run)) {
@@ -19,7 +19,7 @@ pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&Cell
     }
     let Some(of_reference) = groups.get(reference) else { return Ok(remarks) };
     let name = &of_reference.run;
-    if of_reference.method != REFERENCE_METHOD {
+    if of_reference.method != REFERENCE_METHOD && !chosen {
         remarks
             .push(format!("No run of this data uses the method {REFERENCE_METHOD}: the others are compared with the first run, {name}."));
     }
@@ -69,7 +69,14 @@ pub fn of(groups: &[Group], reference: usize, runs: &[RunReport], cells: &[&Cell
             remarks.push(format!("{} and {name} are compared on the {} combinations that both evaluated.", run.run, c.combinations));
         }
     }
-    if distinct(cells.iter().map(|c| &c.provenance.data_hash)).len() > 1 {
+    let foreign = distinct(cells.iter().filter(|c| c.provenance.is_none()).map(|c| c.run.clone()));
+    if !foreign.is_empty() {
+        remarks.push(format!(
+            "Read from predictions that another program wrote: {}. How these runs were trained, and at what cost, is not given.",
+            foreign.join(", ")
+        ));
+    }
+    if distinct(cells.iter().filter_map(|c| Some(&c.provenance.as_ref()?.data_hash))).len() > 1 {
         remarks.push("The cells were not all made from the same data: their data hashes differ.".into());
     }
     Ok(remarks)

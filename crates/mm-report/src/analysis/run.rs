@@ -47,8 +47,8 @@ pub struct RunReport {
     pub calibration: Calibration,
     /// Error rates of two-class tasks.
     pub spoof: Option<Spoof>,
-    /// Cost.
-    pub cost: CostReport,
+    /// Cost, where it is known.
+    pub cost: Option<CostReport>,
     /// Training history, mean over the seeds.
     pub training: Vec<EpochMean>,
     /// Remarks of its cells with the seeds that made them.

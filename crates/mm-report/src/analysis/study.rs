@@ -64,13 +64,30 @@ pub fn for_each_run(
     }
     for (i, group) in groups.iter().enumerate() {
         let own = Study::new(&[&group.cells], false, settings)?;
-        let (a, b) = common_cells(group, &groups[reference]);
-        let paired = if i == reference || a.is_empty() { None } else { Some(Study::new(&[&a, &b], true, settings)) };
-        let paired = paired.transpose()?.filter(|p| !p.columns[0].is_empty());
-        let pair = paired.as_ref().map(|study| Pair { run: View { study, member: 0 }, reference: View { study, member: 1 } });
-        visit(i, View { study: &own, member: 0 }, pair)?;
+        let paired = if i == reference { None } else { Paired::new(group, &groups[reference], settings)? };
+        visit(i, View { study: &own, member: 0 }, paired.as_ref().map(Paired::pair))?;
     }
     Ok(())
+}
+
+/// Two runs resampled on what both have.
+pub struct Paired(Study);
+
+impl Paired {
+    /// `None` if they have no seed, test samples or situation in common.
+    pub fn new(run: &Group, reference: &Group, settings: &Settings) -> Result<Option<Self>, Error> {
+        let (a, b) = common_cells(run, reference);
+        if a.is_empty() {
+            return Ok(None);
+        }
+        let study = Study::new(&[&a, &b], true, settings)?;
+        Ok(Some(study).filter(|study| !study.columns[0].is_empty()).map(Self))
+    }
+
+    /// Both sides.
+    pub fn pair(&self) -> Pair<'_> {
+        Pair { run: View { study: &self.0, member: 0 }, reference: View { study: &self.0, member: 1 } }
+    }
 }
 
 /// Whether all runs have the same seeds and evaluated the same samples in each situation they share.

@@ -3,6 +3,7 @@
 mod confusion;
 mod cost;
 mod heat_map;
+mod pairs;
 mod parts;
 mod samples;
 mod sensors;
@@ -13,7 +14,7 @@ mod training;
 use super::Error;
 use super::analysis::{DataReport, Report};
 use super::chart::{Ink, SERIES};
-use super::words::{count, intervals};
+use super::words::{between, count, intervals};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use parts::{list, table};
 
@@ -93,6 +94,7 @@ fn data_section(index: usize, data: &DataReport, inks: &Inks) -> Result<Markup, 
                 (summary::headlines(data))
                 (summary::legend(data, inks))
                 (summary::section(data))
+                (pairs::section(data))
                 (heat_map::section(data, inks)?)
                 (samples::section(data))
                 (severity::section(data, inks)?)
@@ -134,12 +136,12 @@ fn provenance(report: &Report) -> Markup {
         ("Data hash", p.data_hashes.iter().map(|(data, hash)| format!("{data}: {hash}")).collect::<Vec<_>>().join("; ")),
         ("Machine", p.machines.join("; ")),
         ("Threads a cell", p.threads.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
-        ("Cells finished", p.finished.join(" to ")),
+        ("Cells finished", between(&p.finished)),
     ];
     html! {
         section id="provenance" {
             h2 { "Provenance" }
-            (table("Provenance", html! { tbody.plain { @for (name, value) in rows { tr { th scope="row" { (name) } td { (value) } } } } }))
+            (table("Provenance", html! { tbody.plain { @for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) { tr { th scope="row" { (name) } td { (value) } } } } }))
         }
     }
 }
