@@ -54,14 +54,16 @@ impl ModDistillModel {
 
     /// What each sample has of the available modalities: all of them, or in robust mode at least one.
     pub(crate) fn usable(&self, presence: &Presence) -> Result<Presence> {
-        Ok(Presence::new(presence.subsets().iter().map(|&has| self.usable_of(has)).collect::<Result<_>>()?))
+        let of_sample = |(i, &has)| self.usable_of(has, || format!("sample {i} of the batch (counted from 0)"));
+        Ok(Presence::new(presence.subsets().iter().enumerate().map(of_sample).collect::<Result<_>>()?))
     }
 
-    fn usable_of(&self, has: Subset) -> Result<Subset> {
+    fn usable_of(&self, has: Subset, who: impl Fn() -> String) -> Result<Subset> {
         match has.intersection(self.available) {
             Some(usable) if self.supports(has) => Ok(usable),
             _ => Err(Error::Modality(format!(
-                "a sample has {}, but this model reads {}{}",
+                "{} has {}, but this model reads {}{}",
+                who(),
                 self.schema.modalities.format(has),
                 self.schema.modalities.format(self.available),
                 if self.robust { " (at least one of them)" } else { "; leave the sample out, or set `robust`" }
@@ -93,7 +95,8 @@ impl Model for ModDistillModel {
 
     /// Modalities that are not available are ignored, so many combinations share one prediction.
     fn visit_encoded(&self, encoded: &Encoded, subsets: &[Subset], visit: Visit) -> Result<()> {
-        let wanted: Vec<Subset> = subsets.iter().map(|&subset| self.usable_of(subset)).collect::<Result<_>>()?;
+        let wanted: Vec<Subset> =
+            subsets.iter().map(|&subset| self.usable_of(subset, || "the combination".into())).collect::<Result<_>>()?;
         let mut distinct = wanted.clone();
         distinct.sort();
         distinct.dedup();

@@ -410,7 +410,7 @@ fn what_does_not_fit_is_named() {
     assert!(matches!(&error, Error::Shape { expected, found, .. } if expected.contains("[12]") && found.contains("[20]")), "{error}");
     let lacking = with_presence(&batch, Presence::uniform(Subset::single(1), 12));
     let error = method(config(&["a"])).deployed().predict(lacking.inputs()).unwrap_err().to_string();
-    assert!(error.contains("sample has b") && error.contains("reads a"), "{error}");
+    assert!(error.contains("sample 0 of the batch (counted from 0) has b") && error.contains("reads a"), "{error}");
     // Before training, the same samples are told by their number.
     let (names, half) = (schema().modalities, Presence::new([0b001, 0b010, 0b110, 0b011].map(|s| Subset::from_bits(s).unwrap()).to_vec()));
     let none = Presence::new(Vec::new());

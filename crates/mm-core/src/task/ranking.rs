@@ -32,12 +32,17 @@ impl Ranking {
         match self {
             Self::Two(scores) => scores.push((logits[1] - logits[0], label == 1)),
             Self::Many(histograms) => {
+                let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let mut shares = [0f32; MOST_CLASSES];
+                shares.iter_mut().zip(logits).for_each(|(share, z)| *share = (z - largest).exp());
                 for (class, histogram) in histograms.iter_mut().enumerate() {
                     let counts = &mut histogram[usize::from(class == label)];
                     if counts.is_empty() {
                         counts.resize((2.0 * FURTHEST * STEPS) as usize + 1, 0);
                     }
-                    let odds = log_odds(logits, class).clamp(-FURTHEST, FURTHEST);
+                    // ln(p / (1 - p)), without the rounding of 1 - p.
+                    let others = shares[..class].iter().chain(&shares[class + 1..logits.len()]).sum::<f32>();
+                    let odds = (logits[class] - largest - others.ln()).clamp(-FURTHEST, FURTHEST);
                     counts[((odds + FURTHEST) * STEPS).round() as usize] += 1;
                 }
             }
@@ -60,13 +65,6 @@ impl Ranking {
             Self::Off => None,
         }
     }
-}
-
-/// `ln(p / (1 - p))` of one class.
-fn log_odds(logits: &[f32], class: usize) -> f32 {
-    let others = || logits.iter().enumerate().filter(|(k, _)| *k != class).map(|(_, z)| *z);
-    let largest = others().fold(f32::NEG_INFINITY, f32::max);
-    logits[class] - largest - others().map(|z| (z - largest).exp()).sum::<f32>().ln()
 }
 
 /// Probability that a positive sample scores higher than a negative one, ties counted half; `None` without either.
@@ -117,6 +115,12 @@ mod tests {
         assert!((area_under_roc(&tied).unwrap() - 0.8333333333333334).abs() < 1e-12);
         assert!((average_precision(&tied).unwrap() - 0.75).abs() < 1e-12);
         assert_eq!(area_under_roc(&[(0.3, true)]), None);
+    }
+
+    /// `ln(p / (1 - p))` of one class.
+    fn log_odds(logits: &[f32], class: usize) -> f32 {
+        let others = logits.iter().enumerate().filter(|(k, _)| *k != class).map(|(_, z)| z.exp()).sum::<f32>();
+        logits[class] - others.ln()
     }
 
     #[test]
