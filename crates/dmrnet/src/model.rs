@@ -3,7 +3,7 @@
 use crate::{Distribution, DmrnetConfig};
 use candle_core::Tensor;
 use mm_core::data::{Inputs, Schema};
-use mm_core::fusion::{FusionNetwork, keep_present, pool};
+use mm_core::fusion::{FusionNetwork, keep_encoded, pool};
 use mm_core::model::{Encoded, Output, Visit};
 use mm_core::nn::{GaussianHeads, GaussianHeadsConfig, Mode, Parameters};
 use mm_core::recipe::Setup;
@@ -78,18 +78,11 @@ impl Model for DmrnetModel {
     }
 
     fn encode(&self, inputs: &Inputs) -> Result<Encoded> {
-        inputs.check_modalities(&self.schema.modalities)?;
-        let (tensors, encoder_passes) = self.network.encoders().forward(inputs, inputs.presence(), self.mode)?;
-        Ok(Encoded { tensors, presence: inputs.presence().clone(), encoder_passes })
+        self.network.encoders().encode(inputs, &self.schema.modalities, self.mode)
     }
 
     fn fuse(&self, encoded: &Encoded, presence: &Presence) -> Result<Output> {
-        encoded.check(presence)?;
-        let fused = match *presence == encoded.presence {
-            true => self.network.trunk().forward(&encoded.tensors, self.mode)?,
-            false => self.network.trunk().forward(&keep_present(&encoded.tensors, &[presence])?, self.mode)?,
-        };
-        self.output(&fused)
+        self.output(&self.network.trunk().forward(&keep_encoded(encoded, presence)?, self.mode)?)
     }
 
     fn visit_encoded(&self, encoded: &Encoded, subsets: &[Subset], visit: Visit) -> Result<()> {

@@ -5,7 +5,7 @@ use candle_core::Device;
 use mm_core::corrupt::{Corruption, Corruptor, Family, Severity, screen_non_finite};
 use mm_core::data::{Inputs, NonFinite, Source};
 use mm_core::eval::evaluation_batch;
-use mm_core::model::check_predictions;
+use mm_core::model::check_prediction;
 use mm_core::{Modalities, Model};
 use mm_report::result::{CleanResult, CorruptionResult, Excluded, Metrics, marks};
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ impl Test<'_> {
                         let width = predicted.len() / usable.len();
                         for (row, &i) in predicted.chunks_exact(width).zip(&usable) {
                             let at = positions[i];
-                            check_predictions(row, width, &schema.modalities.format(presence[i]), [chunk[at] as u64])?;
+                            check_prediction(row, chunk[at], || schema.modalities.format(presence[i]))?;
                             of_chunk[at] = scores.add(row, &truths[at])?;
                         }
                     }

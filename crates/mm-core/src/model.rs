@@ -187,15 +187,15 @@ pub trait Model: std::any::Any + Send + Sync {
     }
 }
 
-/// Refuses predictions `[samples, outputs]` that are NaN or infinite: what follows would call them class 0 or a mistake. The error names the
-/// combination and the first such sample.
-pub fn check_predictions(values: &[f32], outputs: usize, combination: &str, samples: impl IntoIterator<Item = u64>) -> Result<()> {
-    let broken = values.chunks_exact(outputs.max(1)).zip(samples).find(|(row, _)| row.iter().any(|x| !x.is_finite()));
-    match broken {
-        None => Ok(()),
-        Some((row, sample)) => Err(Error::NonFinite(format!(
-            "the model's prediction from {combination} for sample {sample} (row of the data set, counted from 0) is {:?}; either its weights have diverged or a reading is far outside what it was trained on",
-            &row[..row.len().min(16)]
+/// Refuses the prediction of a sample that is NaN or infinite: what follows would call it class 0 or a mistake. The error names the sample
+/// and the combination, whose name is made for that alone.
+pub fn check_prediction(values: &[f32], sample: usize, combination: impl FnOnce() -> String) -> Result<()> {
+    match values.iter().all(|x| x.is_finite()) {
+        true => Ok(()),
+        false => Err(Error::NonFinite(format!(
+            "the model's prediction from {} for sample {sample} (row of the data set, counted from 0) is {:?}; either its weights have diverged or a reading is far outside what it was trained on",
+            combination(),
+            &values[..values.len().min(16)]
         ))),
     }
 }

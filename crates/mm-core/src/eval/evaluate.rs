@@ -3,7 +3,7 @@
 use crate::data::{Schema, Source};
 use crate::error::{Error, Result};
 use crate::modality::Subset;
-use crate::model::{Model, check_predictions};
+use crate::model::{Model, check_prediction};
 use crate::task::{Measure, Scored, Scores};
 use candle_core::Device;
 use std::sync::{Mutex, PoisonError};
@@ -120,10 +120,7 @@ pub fn evaluate(
             for (((values, truth), has), &row) in values.chunks_exact(width).zip(&truths).zip(has).zip(chunk) {
                 let outcome = match subsets[i].is_subset_of(*has) {
                     true => {
-                        // The name of a combination is made for an error alone.
-                        if values.iter().any(|value| !value.is_finite()) {
-                            check_predictions(values, width, &schema.modalities.format(subsets[i]), [row as u64])?;
-                        }
+                        check_prediction(values, row, || schema.modalities.format(subsets[i]))?;
                         running.scores.add(values, truth)?
                     }
                     false => f32::NAN,

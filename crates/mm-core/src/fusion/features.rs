@@ -4,10 +4,12 @@ use super::{NetworkConfig, Trunk};
 use crate::data::{Inputs, Schema};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::modality::Presence;
+use crate::modality::{Modalities, Presence};
+use crate::model::Encoded;
 use crate::nn::{Mode, scatter_rows};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
+use std::borrow::Cow;
 
 /// The same features with the modalities outside `presence` set to zero, sample by sample; several masks give their
 /// results one after the other, `[masks * batch, ..]`. `None` for a modality that no sample keeps.
@@ -73,6 +75,22 @@ impl Encoders {
         let features = features.collect::<Result<Vec<_>>>()?;
         let passes = features.iter().flatten().count();
         Ok((features, passes))
+    }
+
+    /// Everything that inputs of these modalities have, as a model of these encoders shares it between combinations.
+    pub fn encode(&self, inputs: &Inputs, modalities: &Modalities, mode: Mode) -> Result<Encoded> {
+        inputs.check_modalities(modalities)?;
+        let (tensors, encoder_passes) = self.forward(inputs, inputs.presence(), mode)?;
+        Ok(Encoded { tensors, presence: inputs.presence().clone(), encoder_passes })
+    }
+}
+
+/// The features that [`Encoders::encode`] left, with what is outside `presence` set to zero; as they are where that is what was encoded.
+pub fn keep_encoded<'a>(encoded: &'a Encoded, presence: &Presence) -> Result<Cow<'a, [Option<Tensor>]>> {
+    encoded.check(presence)?;
+    match *presence == encoded.presence {
+        true => Ok(Cow::Borrowed(&encoded.tensors)),
+        false => Ok(Cow::Owned(keep_present(&encoded.tensors, &[presence])?)),
     }
 }
 

@@ -14,7 +14,7 @@ mod sum_trunk;
 mod trunk;
 
 pub use combinations::visit_combination_sums;
-pub use features::{Encoders, encode_present, keep_present, parts, zero_where_absent};
+pub use features::{Encoders, encode_present, keep_encoded, keep_present, parts, zero_where_absent};
 pub use model::FusionModel;
 pub use network::{FusionNetwork, NetworkConfig};
 pub use pointwise_trunk::PointwiseTrunk;

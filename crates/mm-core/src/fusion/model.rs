@@ -1,6 +1,6 @@
 //! A fusion network as it is deployed.
 
-use super::{FusionNetwork, NetworkConfig, keep_present};
+use super::{FusionNetwork, NetworkConfig, keep_encoded};
 use crate::data::{Inputs, Schema};
 use crate::error::Result;
 use crate::modality::{Presence, Subset};
@@ -49,17 +49,11 @@ impl Model for FusionModel {
     }
 
     fn encode(&self, inputs: &Inputs) -> Result<Encoded> {
-        inputs.check_modalities(&self.schema.modalities)?;
-        let (tensors, encoder_passes) = self.network.encoders().forward(inputs, inputs.presence(), self.mode)?;
-        Ok(Encoded { tensors, presence: inputs.presence().clone(), encoder_passes })
+        self.network.encoders().encode(inputs, &self.schema.modalities, self.mode)
     }
 
     fn fuse(&self, encoded: &Encoded, presence: &Presence) -> Result<Output> {
-        encoded.check(presence)?;
-        match *presence == encoded.presence {
-            true => self.network.fuse(&encoded.tensors, self.mode),
-            false => self.network.fuse(&keep_present(&encoded.tensors, &[presence])?, self.mode),
-        }
+        self.network.fuse(&keep_encoded(encoded, presence)?, self.mode)
     }
 
     /// Parts of the trunk's first layer are computed once, and a combination costs an addition and the rest of the trunk.
