@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: house rules as a test.
 
 use anyhow::{Context, Result};
+use mm_bench::Registry;
 use mm_core::data::DatasetCard;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ pub fn run() -> Result<ExitCode> {
     }
     check_cards(root, &mut problems)?;
     check_layout(root, &mut problems)?;
+    check_methods(root, &mut problems)?;
     for problem in &problems {
         println!("{problem}");
     }
@@ -101,6 +103,19 @@ fn check_layout(root: &Path, problems: &mut Vec<String>) -> Result<()> {
                 problems.push(format!("docs/src/layout.md does not name `{path}`"));
             }
         }
+    }
+    Ok(())
+}
+
+/// The table of methods in docs/src/methods.md is that of the registry.
+fn check_methods(root: &Path, problems: &mut Vec<String>) -> Result<()> {
+    let page = root.join("docs/src/methods.md");
+    let text = std::fs::read_to_string(&page).with_context(|| format!("reading {}", page.display()))?;
+    let registry = Registry::default();
+    let rows = registry.methods().iter().map(|method| format!("| `{}` | {} |\n", method.name(), method.summary()));
+    let table = format!("| `method = ` | |\n|---|---|\n{}\n", rows.collect::<String>());
+    if !text.contains(&table) {
+        problems.push(format!("docs/src/methods.md should have this table of the methods:\n{table}"));
     }
     Ok(())
 }

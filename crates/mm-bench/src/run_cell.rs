@@ -112,6 +112,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         data: spec.data.clone(),
         run: spec.run.clone(),
         method: resolved.method.to_string(),
+        meaning: registry.method(&resolved.method)?.summary().into(),
         seed: resolved.train.seed,
         modalities: modalities.names().to_vec(),
         classes: schema.target.class_names().to_vec(),

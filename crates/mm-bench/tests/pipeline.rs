@@ -81,6 +81,34 @@ fn every_method_is_saved_and_loaded_and_answers_the_same() {
     }
 }
 
+/// `examples/ask.rs`, a process of its own in a folder that holds the saved model alone.
+#[test]
+fn another_program_asks_a_saved_model() {
+    let tests = std::env::current_exe().unwrap();
+    let ask = tests.ancestors().nth(2).unwrap().join("examples").join(format!("ask{}", std::env::consts::EXE_SUFFIX));
+    if !ask.exists() {
+        println!("skipped: the example `ask` is not built; `cargo test` without `--tests` builds it");
+        return;
+    }
+    let (data, split) = data();
+    let folder = tempfile::tempdir().unwrap();
+    mmanet(&data, &split).save_pretrained(folder.path().join("model")).unwrap();
+    let row = split.test[0];
+    let texts: Vec<String> = data.read(row).unwrap().readings[0].as_ref().unwrap().values.to_f64().iter().map(f64::to_string).collect();
+    let asked = |sensor: &str| {
+        let reading = format!("{sensor}={}", texts.join(","));
+        let output = std::process::Command::new(&ask).current_dir(folder.path()).args(["model", &reading]).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    };
+    let (answered, said) = asked("strong");
+    assert!(answered, "{said}");
+    let class = ["a", "b", "c"][data.labels()[row] as usize];
+    assert!(said.contains(&format!("class: {class}")) && said.contains("used: strong\n"), "{said}");
+    assert!(said.contains("ignored: middle (absent)") && said.contains("ignored: weak (absent)"), "{said}");
+    let (answered, said) = asked("strung");
+    assert!(!answered && said.contains("did you mean `strong`?"), "{said}");
+}
+
 #[test]
 fn sensors_that_take_no_part_are_named_with_the_reason() {
     let (data, split) = data();

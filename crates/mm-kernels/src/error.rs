@@ -21,13 +21,17 @@ pub enum Error {
     #[error("kernel: {0}")]
     Shape(String),
 
-    /// The environment variable [`VARIABLE`](crate::simd::VARIABLE) asks for a level that does not exist, or not here.
-    #[error("{}={asked}: {problem}; the levels of this processor are {}", crate::simd::VARIABLE, crate::simd::Level::names_here())]
+    /// An environment variable asks for a level of vector instructions that does not exist, or not here.
+    #[error("{variable}={asked}: {problem}; the levels of this processor are {here}")]
     Level {
+        /// The variable.
+        variable: &'static str,
         /// What it asks for.
         asked: String,
         /// What is wrong with that.
         problem: &'static str,
+        /// The levels that this processor has.
+        here: String,
     },
 }
 

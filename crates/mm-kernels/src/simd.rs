@@ -50,7 +50,10 @@ impl Level {
     /// The level that [`VARIABLE`] names, where it is set; the best of this processor otherwise.
     pub fn from_environment() -> Result<Self> {
         let Some(asked) = std::env::var_os(VARIABLE).filter(|asked| !asked.is_empty()) else { return Ok(Self::supported()) };
-        let problem = |problem| Err(Error::Level { asked: asked.to_string_lossy().into_owned(), problem });
+        let problem = |problem| {
+            let asked = asked.to_string_lossy().into_owned();
+            Err(Error::Level { variable: VARIABLE, asked, problem, here: Self::names_here() })
+        };
         match Self::ALL.into_iter().find(|level| asked == level.name()) {
             Some(level) if level <= Self::supported() => Ok(level),
             Some(_) => problem("this processor has no such instructions"),
@@ -59,7 +62,7 @@ impl Level {
     }
 
     /// The names of the levels that this processor has.
-    pub(crate) fn names_here() -> String {
+    fn names_here() -> String {
         let here = Self::ALL.into_iter().filter(|level| *level <= Self::supported());
         here.map(Self::name).collect::<Vec<_>>().join(", ")
     }

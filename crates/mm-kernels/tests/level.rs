@@ -46,9 +46,11 @@ fn a_level_that_is_none_or_not_here_is_told() {
         let best = Level::supported().name();
         assert!(text.contains(&format!("best: {best}, error: Some(Level")), "{text}");
         assert!(text.contains(&format!("warning: {VARIABLE}={value}: ")) && text.contains(problem), "{text}");
+        assert!(text.contains("the levels of this processor are portable"), "{text}");
     }
-    let error = Error::Level { asked: "x".into(), problem: "there is no such level" }.to_string();
-    assert!(error.contains("portable"), "{error}");
+    let level = Error::Level { variable: VARIABLE, asked: "x".into(), problem: "there is no such level", here: "portable".into() };
+    let expected = format!("{VARIABLE}=x: there is no such level; the levels of this processor are portable");
+    assert_eq!(level.to_string(), expected);
 }
 
 /// `(1 + 2^-12)^2 - 1`: a product that is added without being rounded first keeps its last bit, and plain Rust rounds it.

@@ -57,6 +57,8 @@ fn data_section(data: &DataReport) -> String {
         return out + &samples(data);
     }
     out += &summary(data);
+    let meanings = data.runs.iter().filter(|r| !r.meaning.is_empty()).map(|r| format!("{}: {}", r.run, r.meaning));
+    out += &list("What the methods do", &meanings.collect::<Vec<_>>());
     out += &pairs(data);
     out += &samples(data);
     out += &severity(data);

@@ -16,6 +16,9 @@ pub struct CellResult {
     pub run: String,
     /// The method behind the run, such as `modality-dropout`.
     pub method: String,
+    /// What that method does, in a sentence; empty where nobody said it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub meaning: String,
     /// Seed of the split, the initialisation, the masks and the order of samples.
     pub seed: u64,
     /// Names of the modalities, in order.

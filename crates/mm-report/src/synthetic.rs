@@ -135,6 +135,7 @@ impl Synthetic {
             data: data.into(),
             run: run.into(),
             method: method.into(),
+            meaning: format!("What {method} does."),
             seed,
             modalities: self.modalities.clone(),
             classes: self.classes.clone(),

@@ -20,7 +20,11 @@ fn page(results: &[CellResult]) -> String {
     let report = report(results);
     let page = html::page(&report).expect("page");
     check_html(&page);
-    assert!(markdown::text(&report).contains("## Provenance"));
+    let markdown = markdown::text(&report);
+    assert!(markdown.contains("## Provenance"));
+    for run in report.data.iter().flat_map(|data| &data.runs).filter(|run| !run.meaning.is_empty()) {
+        assert!(page.contains(&run.meaning) && markdown.contains(&format!("{}: {}", run.run, run.meaning)), "{}", run.run);
+    }
     page
 }
 

@@ -1,6 +1,6 @@
 //! The restored branch of the robust mode: what is missing, restored from the mean of what is there.
 
-use crate::branch::AvailableEncoders;
+use crate::available::AvailableEncoders;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use mm_core::data::Schema;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod adaptation;
+mod available;
 mod balance;
 mod branch;
 mod completion;

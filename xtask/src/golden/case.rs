@@ -1,6 +1,5 @@
 //! The file format: described inputs, expected outputs, the comparison.
 
-use super::networks::WeightList;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor, Var, backprop::GradStore};
 use mm_testing::fill_values;
@@ -21,6 +20,9 @@ const LONGEST: usize = 8192;
 const INPUT_NUMBERS: usize = 1 << 22;
 /// Numbers that the outputs of a case, or the weights of its network, may have together.
 const NUMBERS: usize = 1 << 26;
+
+/// Names and shapes of a network's published parameters.
+pub type WeightList = Vec<(String, Vec<usize>)>;
 
 /// A file of cases.
 #[derive(Deserialize)]

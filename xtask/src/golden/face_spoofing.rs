@@ -1,7 +1,7 @@
 //! The published three-camera networks, through the methods' own builders.
 
 use super::case::{Case, Outputs};
-use super::networks::{by_published_name, import_weights, labels, mode};
+use super::published::{by_published_name, import_weights, labels, mode};
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use dmrnet::{Dmrnet, DmrnetConfig};

@@ -10,6 +10,7 @@ mod mmanet;
 mod mod_distill;
 mod networks;
 mod optimizers;
+mod published;
 #[cfg(test)]
 mod tests;
 mod two_sensors;

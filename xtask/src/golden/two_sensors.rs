@@ -1,7 +1,7 @@
 //! The published networks of two different sensors, through the library's own types.
 
 use super::case::{Case, Outputs};
-use super::networks::{filled, import_tensors, import_weights, mode};
+use super::published::{filled, import_tensors, import_weights, mode};
 use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
 use mm_core::data::{InputKind, InputSpec, Inputs, Schema, Target};

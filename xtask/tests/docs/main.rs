@@ -18,15 +18,6 @@ use std::process::Command;
 const KINDS: [&str; 9] = ["toml plan", "toml card", "toml plan part", "toml card part", "sh", "text", "rust", "rust,ignore", "rust,no_run"];
 
 #[test]
-fn the_table_of_methods_is_that_of_the_registry() {
-    let registry = Registry::default();
-    let rows = registry.methods().iter().map(|method| format!("| `{}` | {} |\n", method.name(), method.summary()));
-    let table = format!("| `method = ` | |\n|---|---|\n{}\n", rows.collect::<String>());
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/methods.md");
-    assert!(std::fs::read_to_string(page).unwrap().contains(&table), "docs/src/methods.md should have the table\n{table}");
-}
-
-#[test]
 fn every_block_says_what_it_is() {
     let mut wrong = Vec::new();
     for page in pages() {

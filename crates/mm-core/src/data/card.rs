@@ -1,10 +1,10 @@
 //! Data set cards: one TOML file says what a data set is, where it comes from and how it is read.
 
-use super::ids::some;
 use super::join::{Join, Joined, Joining, join};
 use super::labels::{Labels, Unusable};
-use super::reader::{ReadAs, Table, read_table};
-use super::roles::Keys;
+use super::names::some;
+use super::read_as::{Keys, ReadAs};
+use super::reader::{Table, read_table};
 use super::table_text::Writing;
 use super::text::parse_error;
 use super::view::{LabelSpec, NonFinite, Partial, ViewSpec};
@@ -436,7 +436,7 @@ impl DatasetCard {
 }
 
 fn without_position(mut defaults: Keys<&Column>) -> Keys<&Column> {
-    defaults[super::roles::LABEL] = defaults[super::roles::LABEL].filter(|column| column.name().is_some());
+    defaults[super::read_as::LABEL] = defaults[super::read_as::LABEL].filter(|column| column.name().is_some());
     defaults
 }
 

@@ -1,6 +1,6 @@
 //! A column of a table: by name, or by position where names do not help.
 
-use super::nearest::suggestion;
+use super::names::suggestion;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
 use std::result::Result;

@@ -1,8 +1,9 @@
 //! Which rows of several files belong together.
 
 use super::labels::alike;
+use super::names::some;
+use super::read_as::ID;
 use super::reader::Table;
-use super::roles::ID;
 use super::text::parse_error;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -155,13 +156,6 @@ pub(super) fn file_reports(tables: &[Table], maps: &RowMaps) -> Vec<FileReport> 
         reports.push(FileReport { file, rows, matched, unmatched: rows - matched, lacking });
     }
     reports
-}
-
-/// Up to `most` names, and how many more.
-pub(super) fn some(names: &[&str], most: usize) -> String {
-    let more = names.len().saturating_sub(most);
-    let shown = names[..names.len() - more].join(", ");
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
 /// Names in order, each once.

@@ -1,9 +1,10 @@
 //! Files joined to samples.
 
-use super::ids::{FileReport, RowMaps, by_id, by_rows, file_reports, hint, some};
+use super::ids::{FileReport, RowMaps, by_id, by_rows, file_reports, hint};
 use super::labels::{Labels, Unusable, hardly_classes, look_alikes};
+use super::names::some;
+use super::read_as::{GROUP, ID, KEY_NAMES, LABEL, PART};
 use super::reader::Table;
-use super::roles::{GROUP, ID, KEY_NAMES, LABEL, PART};
 use super::{Schema, TableDataset, TaskKind};
 use super::{split::Part, text::parse_error};
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! Labels as text: which texts are classes, which say that there is no label, and which look like a mistake.
 
-use super::nearest::suggestion;
+use super::names::suggestion;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 

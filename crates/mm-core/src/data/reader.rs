@@ -1,39 +1,16 @@
 //! One CSV file read: the values of its features, the texts of its keys.
 
-use super::ids::some;
+use super::names::some;
 use super::number::{Cell, Numbers, advice, has_decimal_comma};
 use super::offset::{collapsed, distances, offsets};
-use super::roles::{Header, KEY_NAMES, Keys, LABEL, Role, comment_mark, one_field, roles};
-use super::table_text::{TableText, Writing, cell};
+use super::read_as::{KEY_NAMES, Keys, LABEL, ReadAs};
+use super::roles::{Header, Role, comment_mark, one_field, roles};
+use super::table_text::{TableText, cell};
 use super::text::parse_error;
 use super::view::{NonFinite, Partial};
 use super::{Column, InputSpec, labels::Labels};
 use crate::error::Result;
 use std::path::{Path, PathBuf};
-
-/// What is read of a file: what the card says of it and of all files.
-#[derive(Clone, Copy)]
-pub(super) struct ReadAs<'a> {
-    /// `None` for a file of labels alone.
-    pub modality: Option<&'a str>,
-    /// The feature columns, if they are given.
-    pub columns: Option<&'a [Column]>,
-    /// Columns that are no features, if the file has them.
-    pub ignore: &'a [Column],
-    /// Columns that are no features and that the file must have.
-    pub view_ignore: &'a [Column],
-    pub shape: Option<[usize; 3]>,
-    /// Key columns that the file must have.
-    pub own: Keys<&'a Column>,
-    /// Key columns that any file may have.
-    pub defaults: Keys<&'a Column>,
-    pub writing: Writing<'a>,
-    /// The first line is a header, whatever it looks like.
-    pub header: bool,
-    pub non_finite: NonFinite,
-    pub partial: Partial,
-    pub labels: Labels<'a>,
-}
 
 /// A key column of one file.
 pub(super) struct KeyColumn {

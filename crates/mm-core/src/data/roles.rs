@@ -1,19 +1,11 @@
 //! What each column of a table is for.
 
 use super::column::Column;
-use super::reader::ReadAs;
+use super::read_as::{KEY_NAMES, ReadAs};
 use super::text::parse_error;
 use crate::error::Result;
 use std::collections::HashMap;
 use std::path::Path;
-
-/// The columns that are not features, in the order of [`KEY_NAMES`].
-pub(super) type Keys<T> = [Option<T>; 4];
-pub(super) const KEY_NAMES: [&str; 4] = ["label", "id", "group", "part"];
-pub(super) const LABEL: usize = 0;
-pub(super) const ID: usize = 1;
-pub(super) const PART: usize = 3;
-pub(super) const GROUP: usize = 2;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Role {

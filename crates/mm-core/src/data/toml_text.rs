@@ -1,6 +1,6 @@
 //! Reading TOML with messages that say where and what was probably meant.
 
-use super::nearest::nearest;
+use super::names::nearest;
 use crate::error::{Error, Result};
 use serde::de::DeserializeOwned;
 use std::path::Path;

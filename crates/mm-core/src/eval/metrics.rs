@@ -47,13 +47,6 @@ pub fn divergence(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(p, q)| if *p > 0.0 { p * (p.ln() - q.max(f64::MIN_POSITIVE).ln()) } else { 0.0 }).sum()
 }
 
-/// Log-probability of a class, in nats.
-pub(crate) fn log_softmax_at(row: &[f32], label: usize) -> f64 {
-    let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let sum: f64 = row.iter().map(|&x| (f64::from(x) - largest).exp()).sum();
-    f64::from(row[label]) - largest - sum.ln()
-}
-
 /// All metrics of `logits [samples, classes]`; NaN without samples.
 pub fn classification_metrics(logits: &[f32], classes: usize, labels: &[u32], bins: usize) -> Result<ClassificationMetrics> {
     let scored = scored(logits, classes, labels, bins)?;

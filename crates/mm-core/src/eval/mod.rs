@@ -5,6 +5,5 @@ mod metrics;
 mod segmentation;
 
 pub use evaluate::{CombinationEvaluation, Evaluation, default_combinations, evaluate, evaluation_batch};
-pub(crate) use metrics::log_softmax_at;
 pub use metrics::{ClassificationMetrics, argmax, classification_metrics, confusion_matrix, divergence, probabilities};
 pub use segmentation::{SegmentationMetrics, segmentation_metrics};

@@ -4,7 +4,7 @@ use super::ranking::Ranking;
 use super::{Measure, Scored, Scores, Task};
 use crate::data::{TargetValue, Targets};
 use crate::error::{Error, Result};
-use crate::eval::{argmax, divergence, log_softmax_at, probabilities};
+use crate::eval::{argmax, divergence, probabilities};
 use crate::loss::{cross_entropy_per_sample, entropy_per_sample, softened_kl};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -134,6 +134,8 @@ pub struct ClassScores {
     /// Right answers and confidence of each bin.
     calibration: Vec<(f64, f64)>,
     ranking: Ranking,
+    /// `exp(logit - largest)` of the sample at hand.
+    shares: Vec<f64>,
 }
 
 impl ClassScores {
@@ -146,6 +148,7 @@ impl ClassScores {
             brier: 0.0,
             calibration: vec![(0.0, 0.0); bins.max(1)],
             ranking: Ranking::new(classes),
+            shares: vec![0.0; classes],
         }
     }
 }
@@ -160,17 +163,20 @@ impl Scores for ClassScores {
         if label >= classes {
             return Err(Error::Data(format!("label {label} of {classes} classes")));
         }
-        let p = probabilities(prediction, classes);
         let predicted = argmax(prediction);
+        let above = |k: usize| f64::from(prediction[k]) - f64::from(prediction[predicted]);
+        self.shares.iter_mut().enumerate().for_each(|(k, share)| *share = above(k).exp());
+        let sum: f64 = self.shares.iter().sum();
         self.samples += 1;
         self.confusion[label][predicted] += 1;
-        self.nll -= log_softmax_at(prediction, label);
-        self.brier += p.iter().enumerate().map(|(k, p)| (p - f64::from(u8::from(k == label))).powi(2)).sum::<f64>();
-        let bins = self.calibration.len();
-        let bin = ((p[predicted] * bins as f64).ceil() as usize).clamp(1, bins) - 1;
+        self.nll += sum.ln() - above(label);
+        let of_label = |k: usize| f64::from(u8::from(k == label));
+        self.brier += self.shares.iter().enumerate().map(|(k, share)| (share / sum - of_label(k)).powi(2)).sum::<f64>();
+        let (bins, confidence) = (self.calibration.len(), self.shares[predicted] / sum);
+        let bin = ((confidence * bins as f64).ceil() as usize).clamp(1, bins) - 1;
         self.calibration[bin].0 += f64::from(u8::from(predicted == label));
-        self.calibration[bin].1 += p[predicted];
-        self.ranking.add(prediction, label);
+        self.calibration[bin].1 += confidence;
+        self.ranking.add(prediction, &self.shares, sum, label);
         Ok(f32::from(u8::from(predicted == label)))
     }
 

@@ -2,18 +2,20 @@
 
 /// Classes above which nothing is ranked: a histogram for each would take more memory than all else.
 const MOST_CLASSES: usize = 20;
-/// Steps of a histogram for one unit of log-odds.
-const STEPS: f32 = 32.0;
-/// Log-odds beyond this, either way, count as equal.
-const FURTHEST: f32 = 16.0;
+/// Bits of the fraction that a step of a histogram looks at: 32 steps an octave of the odds.
+const FRACTION_BITS: u32 = 5;
+/// Odds beyond this power of two, either way, count as equal.
+const OCTAVES: u32 = 24;
+/// Steps of a histogram.
+const STEPS: usize = (2 * OCTAVES as usize) << FRACTION_BITS;
 
 /// What is kept to rank the samples of one combination.
 #[derive(Debug, Clone)]
 pub(super) enum Ranking {
     /// Two classes: the log-odds of the second of each sample, and whether it is of the second; exact.
     Two(Vec<(f32, bool)>),
-    /// More classes: for each, how many of its samples and of the others have log-odds of it in each step. Pairs within a step of a 32nd
-    /// count as ties.
+    /// More classes: for each, how many of its samples and of the others have odds of it in each step. Pairs within a step, 3 % apart at
+    /// most, count as ties.
     Many(Vec<[Vec<u32>; 2]>),
     /// Too many classes.
     Off,
@@ -28,22 +30,17 @@ impl Ranking {
         }
     }
 
-    pub fn add(&mut self, logits: &[f32], label: usize) {
+    /// Adds a sample from its logits and their shares, `exp(logit - largest)`, with the sum of these.
+    pub fn add(&mut self, logits: &[f32], shares: &[f64], sum: f64, label: usize) {
         match self {
             Self::Two(scores) => scores.push((logits[1] - logits[0], label == 1)),
             Self::Many(histograms) => {
-                let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let mut shares = [0f32; MOST_CLASSES];
-                shares.iter_mut().zip(logits).for_each(|(share, z)| *share = (z - largest).exp());
-                for (class, histogram) in histograms.iter_mut().enumerate() {
+                for (class, (histogram, share)) in histograms.iter_mut().zip(shares).enumerate() {
                     let counts = &mut histogram[usize::from(class == label)];
                     if counts.is_empty() {
-                        counts.resize((2.0 * FURTHEST * STEPS) as usize + 1, 0);
+                        counts.resize(STEPS, 0);
                     }
-                    // ln(p / (1 - p)), without the rounding of 1 - p.
-                    let others = shares[..class].iter().chain(&shares[class + 1..logits.len()]).sum::<f32>();
-                    let odds = (logits[class] - largest - others.ln()).clamp(-FURTHEST, FURTHEST);
-                    counts[((odds + FURTHEST) * STEPS).round() as usize] += 1;
+                    counts[step(share / (sum - share))] += 1;
                 }
             }
             Self::Off => {}
@@ -65,6 +62,16 @@ impl Ranking {
             Self::Off => None,
         }
     }
+}
+
+/// The step of a histogram for odds `p / (1 - p)`. The exponent and the first bits of the fraction of a positive float are a number that
+/// grows with it: a logarithm that costs nothing.
+fn step(odds: f64) -> usize {
+    const DROPPED: u32 = f32::MANTISSA_DIGITS - 1 - FRACTION_BITS;
+    let lowest = 2f32.powi(-(OCTAVES as i32)).to_bits() >> DROPPED;
+    // Infinite odds, and the NaN of none of either, are beyond the last octave.
+    let place = ((odds as f32).max(0.0).to_bits() >> DROPPED).saturating_sub(lowest);
+    (place as usize).min(STEPS - 1)
 }
 
 /// Probability that a positive sample scores higher than a negative one, ties counted half; `None` without either.
@@ -131,12 +138,21 @@ mod tests {
         for i in 0..600 {
             let label = i % 3;
             let logits: Vec<f32> = (0..3).map(|k| 2.0 * random.random::<f32>() + f32::from(u8::from(k == label))).collect();
-            ranking.add(&logits, label);
+            let shares: Vec<f64> = logits.iter().map(|&z| f64::from(z).exp()).collect();
+            ranking.add(&logits, &shares, shares.iter().sum(), label);
             exact.iter_mut().enumerate().for_each(|(k, scores)| scores.push((log_odds(&logits, k), k == label)));
         }
         let mean = |area: fn(&[(f32, bool)]) -> Option<f64>| exact.iter().map(|s| area(s).unwrap()).sum::<f64>() / 3.0;
         let (roc, pr) = ranking.areas().unwrap();
         assert!((roc - mean(area_under_roc)).abs() < 1e-3, "{roc} {}", mean(area_under_roc));
         assert!((pr - mean(average_precision)).abs() < 5e-3, "{pr} {}", mean(average_precision));
+    }
+
+    #[test]
+    fn steps_grow_with_the_odds_and_end_at_either_side() {
+        assert_eq!((step(0.0), step(1e-30), step(f64::INFINITY), step(1e30)), (0, 0, STEPS - 1, STEPS - 1));
+        assert_eq!((step(2.0) - step(1.0), step(1.0)), (1 << FRACTION_BITS, STEPS / 2));
+        let steps: Vec<usize> = (-400..400).map(|i| step((f64::from(i) * 0.04).exp())).collect();
+        assert!(steps.is_sorted_by(|a, b| a < b));
     }
 }

@@ -21,6 +21,8 @@ pub struct Group<'a> {
     pub run: String,
     /// Its method.
     pub method: String,
+    /// What that does.
+    pub meaning: String,
     /// By ascending seed, each seed once.
     pub cells: Vec<Cell<'a>>,
     /// Those that are left out of everything: they share no combination with the others.
@@ -47,8 +49,9 @@ impl<'a> Group<'a> {
             by_seed.entry(result.seed).or_insert(Cell::new(result, cells[0])?);
         }
         let cells: Vec<Cell> = by_seed.into_values().collect();
-        let Some(method) = cells.first().map(|c| c.result.method.clone()) else { return Ok(None) };
-        let mut group = Self { run: run.to_string(), method, cells, left_out: Vec::new() };
+        let Some(CellResult { method, meaning, .. }) = cells.first().map(|c| c.result) else { return Ok(None) };
+        let (method, meaning) = (method.clone(), meaning.clone());
+        let mut group = Self { run: run.to_string(), method, meaning, cells, left_out: Vec::new() };
         // Seeds that have nothing in common cannot be averaged: those with the fewest combinations give way.
         while group.combinations().is_empty() {
             let fewest = (0..group.cells.len()).min_by_key(|&i| group.cells[i].by_subset.len());

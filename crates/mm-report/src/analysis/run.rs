@@ -17,6 +17,8 @@ pub struct RunReport {
     pub run: String,
     /// Its method.
     pub method: String,
+    /// What that does, in a sentence; empty where it is not known.
+    pub meaning: String,
     /// Its seeds.
     pub seeds: Vec<u64>,
     /// Whether every seed evaluated every combination that all seeds of any run did.
@@ -119,6 +121,7 @@ impl RunReport {
         Ok(Self {
             run: group.run.clone(),
             method: group.method.clone(),
+            meaning: group.meaning.clone(),
             seeds: group.seeds(),
             complete: rankable.iter().all(|s| common.contains(s)),
             evaluated: common.len(),

@@ -94,6 +94,7 @@ fn data_section(index: usize, data: &DataReport, inks: &Inks) -> Result<Markup, 
                 (summary::headlines(data))
                 (summary::legend(data, inks))
                 (summary::section(data))
+                (meanings(data))
                 (pairs::section(data))
                 (heat_map::section(data, inks)?)
                 (samples::section(data))
@@ -106,6 +107,21 @@ fn data_section(index: usize, data: &DataReport, inks: &Inks) -> Result<Markup, 
             }
         }
     })
+}
+
+/// What each run is, where that is known.
+fn meanings(data: &DataReport) -> Markup {
+    html! {
+        @if data.runs.iter().any(|r| !r.meaning.is_empty()) {
+            details {
+                summary { "What the methods do" }
+                dl { @for run in data.runs.iter().filter(|r| !r.meaning.is_empty()) {
+                    dt { (run.run) @if run.run != run.method { " " span.muted { "(" (run.method) ")" } } }
+                    dd { (run.meaning) }
+                } }
+            }
+        }
+    }
 }
 
 fn notes(data: &DataReport) -> Markup {

@@ -64,6 +64,7 @@ impl Test<'_> {
             data: self.data.name.clone(),
             run: cell.run.clone(),
             method: cell.method.clone(),
+            meaning: String::new(),
             seed: cell.seed,
             modalities: self.modalities.names().to_vec(),
             classes: self.data.classes.clone(),

@@ -1,6 +1,5 @@
 //! One data set: its classes, modalities and samples, and the predictions of its cells as they are written.
 
-use super::collect::Collector;
 use super::error::{Place, PredictionError, Result};
 use super::settings::{FolderSettings, TaskName};
 use super::table::{Columns, Line};
@@ -113,14 +112,10 @@ impl DataSet {
         self.truths[sample].map_or(0, |(truth, _)| truth)
     }
 
-    /// An id that is none, where it first stands.
-    pub fn wrong_id(&self, id: &str, collector: &Collector) -> PredictionError {
+    /// Where the id of a sample first stands.
+    pub fn first_place(&self, id: &str) -> Option<At> {
         let rows = self.cells.iter().flat_map(|c| &c.situations).flat_map(|s| &s.rows);
-        let at = rows.into_iter().find(|(sample, _)| self.samples[*sample as usize] == id).map(|(_, at)| *at);
-        match at {
-            Some(at) => PredictionError::Id { place: collector.place(at), sample: id.into() },
-            None => PredictionError::Core(mm_core::Error::Data(format!("the sample id `{id}` is no row of the data set"))),
-        }
+        rows.into_iter().find(|(sample, _)| self.samples[*sample as usize] == id).map(|(_, at)| *at)
     }
 
     /// The number of a sample.

@@ -161,7 +161,10 @@ fn rows(collector: &Collector, data: &DataSet) -> Result<Vec<usize>> {
     let mut next = known.values().max().map_or(0, |last| last + 1);
     let mut row = |id: &String| match (known.get(id), by_row) {
         (Some(row), _) => Ok(*row),
-        (None, true) => number(id).ok_or_else(|| data.wrong_id(id, collector)),
+        (None, true) => number(id).ok_or_else(|| match data.first_place(id) {
+            Some(at) => PredictionError::Id { place: collector.place(at), sample: id.clone() },
+            None => PredictionError::Core(mm_core::Error::Data(format!("the sample id `{id}` is no row of the data set"))),
+        }),
         (None, false) => {
             next += 1;
             Ok(next - 1)

@@ -1,0 +1,38 @@
+//! How a file is to be read.
+
+use super::Column;
+use super::labels::Labels;
+use super::table_text::Writing;
+use super::view::{NonFinite, Partial};
+
+/// The columns that are not features, in the order of [`KEY_NAMES`].
+pub(super) type Keys<T> = [Option<T>; 4];
+pub(super) const KEY_NAMES: [&str; 4] = ["label", "id", "group", "part"];
+pub(super) const LABEL: usize = 0;
+pub(super) const ID: usize = 1;
+pub(super) const PART: usize = 3;
+pub(super) const GROUP: usize = 2;
+
+/// What is read of a file: what the card says of it and of all files.
+#[derive(Clone, Copy)]
+pub(super) struct ReadAs<'a> {
+    /// `None` for a file of labels alone.
+    pub modality: Option<&'a str>,
+    /// The feature columns, if they are given.
+    pub columns: Option<&'a [Column]>,
+    /// Columns that are no features, if the file has them.
+    pub ignore: &'a [Column],
+    /// Columns that are no features and that the file must have.
+    pub view_ignore: &'a [Column],
+    pub shape: Option<[usize; 3]>,
+    /// Key columns that the file must have.
+    pub own: Keys<&'a Column>,
+    /// Key columns that any file may have.
+    pub defaults: Keys<&'a Column>,
+    pub writing: Writing<'a>,
+    /// The first line is a header, whatever it looks like.
+    pub header: bool,
+    pub non_finite: NonFinite,
+    pub partial: Partial,
+    pub labels: Labels<'a>,
+}
