@@ -55,7 +55,7 @@ impl Source for Files {
 
     fn read(&self, row: usize) -> Result<Sample> {
         if row >= self.broken {
-            return Err(Error::Data(format!("file {row} is unreadable")));
+            return Err(Error::File { path: format!("file {row}").into(), problem: "is unreadable".into() });
         }
         let array = |(m, input): (usize, &InputSpec)| presence(row).contains(m).then(|| Array::new(input.shape.clone(), reading(row, m)));
         let readings = self.schema.inputs.iter().enumerate().map(array).collect();

@@ -119,7 +119,7 @@ impl DataSet {
         let at = rows.into_iter().find(|(sample, _)| self.samples[*sample as usize] == id).map(|(_, at)| *at);
         match at {
             Some(at) => PredictionError::Id { place: collector.place(at), sample: id.into() },
-            None => PredictionError::Core(mm_core::Error::Data(format!("the sample id `{id}` is no row of the data set"))),
+            None => PredictionError::NoPrediction { data: self.name.clone() },
         }
     }
 
