@@ -34,7 +34,7 @@ impl Schema {
         }
         for (name, input) in self.modalities.names().iter().zip(&self.inputs) {
             if input.shape.is_empty() || input.elements() == 0 {
-                return Err(Error::shape(name, "one or more numbers", &input.shape));
+                return Err(Error::shape(name, "with at least one number", &input.shape));
             }
         }
         self.target.task().check()
