@@ -147,8 +147,7 @@ impl Method for Dmrnet {
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
-        let saved: MinedCombinations =
-            serde_json::from_value(state.clone()).map_err(|e| Error::Data(format!("the saved mined set is corrupt: {e}")))?;
+        let saved: MinedCombinations = serde_json::from_value(state.clone()).map_err(Error::state("mined set"))?;
         self.mined.check_same_candidates(&saved)?;
         self.mined = saved;
         Ok(())

@@ -84,8 +84,9 @@ impl MinedCombinations {
             }
         }
         if complete == 0 {
-            return Err(Error::Data(
-                "mining by `per_sample_kl` needs held-out samples with all modalities (a validation split); give one, or use `training_loss`".into(),
+            return Err(Error::config(
+                "mining",
+                "mining by `per_sample_kl` needs held-out samples with all modalities (a validation split); give one, or use `training_loss`",
             ));
         }
         self.counts = vec![complete; sums.len()];
@@ -142,7 +143,7 @@ impl MinedCombinations {
         let lengths_fit = saved.sums.len() == saved.candidates.len() && saved.counts.len() == saved.candidates.len();
         match saved.candidates == self.candidates && lengths_fit {
             true => Ok(()),
-            false => Err(Error::Data("the saved mined set is of another model: its candidates differ".into())),
+            false => Err(Error::ForeignState { what: "mined set", part: "candidates" }),
         }
     }
 }
@@ -161,6 +162,7 @@ mod tests {
     use super::*;
     use crate::Distribution;
     use candle_core::{Device, Tensor};
+    use mm_core::ModalityError;
 
     fn fresh(config: &DmrnetConfig, count: usize) -> MinedCombinations {
         let names: Vec<String> = (0..count).map(|i| format!("m{i}")).collect();
@@ -219,6 +221,6 @@ mod tests {
         let mined = fresh(&named(&["m1", "m0+m2"]), 3);
         assert_eq!(mined.hard(), [Subset::single(1), Subset::from_indices([0, 2]).unwrap()]);
         let modalities = Modalities::new(["m0"]).unwrap();
-        assert!(matches!(MinedCombinations::new(&named(&["audio"]), &modalities, 0), Err(Error::Modality(_))));
+        assert!(matches!(MinedCombinations::new(&named(&["audio"]), &modalities, 0), Err(Error::Modality(ModalityError::Unknown { .. }))));
     }
 }

@@ -8,7 +8,7 @@ use mm_core::fusion::TrunkConfig;
 use mm_core::missing::MissingPattern;
 use mm_core::recipe::{Recipe, Setup};
 use mm_core::train::{CheckpointConfig, HeldOut, Losses, Method, Step, TrainConfig};
-use mm_core::{Error, Modalities, Model, Presence, Result, Subset, rng};
+use mm_core::{Error, Modalities, ModalityError, Model, Presence, Result, Subset, rng};
 use mm_testing::{bits, fit, parameter_bits, patterns, with_presence, with_values};
 
 const CLASSES: usize = 3;
@@ -220,7 +220,7 @@ fn what_an_absent_modality_holds_changes_nothing() -> Result<()> {
     }
     assert!(losses[0].len() == 3 && losses[0].iter().all(|(_, value)| value.is_finite()));
     assert!(losses.iter().all(|l| *l == losses[0]), "{losses:?}");
-    assert!(matches!(Subset::from_bits(0), Err(Error::Modality(_))));
+    assert!(matches!(Subset::from_bits(0), Err(Error::Modality(ModalityError::EmptySubset))));
     Ok(())
 }
 
@@ -255,7 +255,7 @@ struct Interrupted {
 
 impl Method for Interrupted {
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        if step.epoch == self.epoch { Err(Error::Data("stopped".into())) } else { self.model.loss(batch, step) }
+        if step.epoch == self.epoch { Err(Error::config("epochs", "stopped")) } else { self.model.loss(batch, step) }
     }
 
     fn end_of_epoch(&mut self, epoch: usize, held_out: &HeldOut) -> Result<Vec<String>> {
@@ -350,9 +350,9 @@ fn a_saved_model_predicts_the_same_and_foreign_state_is_refused() -> Result<()> 
         bits(&model.deployed().distribution(batch(30).inputs())?.log_var)
     );
     let mut loaded = loaded;
-    assert!(matches!(loaded.restore(&serde_json::json!({"candidates": 3})), Err(Error::Data(_))));
+    assert!(matches!(loaded.restore(&serde_json::json!({"candidates": 3})), Err(Error::State { .. })));
     let foreign = serde_json::json!({"candidates": [1, 2], "sums": [0.0, 0.0], "counts": [0, 0], "hard": []});
-    assert!(matches!(loaded.restore(&foreign), Err(Error::Data(_))));
+    assert!(matches!(loaded.restore(&foreign), Err(Error::ForeignState { .. })));
     Ok(())
 }
 

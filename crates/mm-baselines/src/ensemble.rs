@@ -10,7 +10,7 @@ use mm_core::nn::{Mode, Parameters};
 use mm_core::recipe::{Recipe, RecipeCost, Setup};
 use mm_core::teacher::Teacher;
 use mm_core::train::{Losses, Method, Step};
-use mm_core::{Error, Modalities, Model, Presence, Result, Subset};
+use mm_core::{Error, Modalities, ModalityError, Model, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
 
 /// More networks than memory holds: ten sensors have 1023 combinations.
@@ -72,7 +72,7 @@ impl EnsembleConfig {
         }
         match (&self.combinations, self.combine) {
             (Some(names), _) => modalities.parse_distinct(names).map_err(|error| match error {
-                Error::Modality(problem) => Error::config("options.combinations", problem),
+                Error::Modality(problem) => Error::config("options.combinations", problem.to_string()),
                 other => other,
             }),
             (None, Combine::Average) => Ok((0..count).map(Subset::single).collect()),
@@ -191,8 +191,8 @@ impl EnsembleModel {
             let vb = parameters.builder().pp(schema.modalities.format(subset));
             // Named as such counts are in PyTorch: nothing that is learnt. A tensor of the store is its variable.
             vb.get_with_hints((), BATCHES, Init::Const(0.0))?;
-            let batches = parameters.variable(&format!("{}.{BATCHES}", schema.modalities.format(subset)));
-            let batches = batches.ok_or_else(|| Error::Data("a variable that was just made is gone".into()))?;
+            let path = format!("{}.{BATCHES}", schema.modalities.format(subset));
+            let batches = parameters.variable(&path).ok_or(candle_core::Error::CannotFindTensor { path })?;
             let network = FusionNetwork::new(&network, &schema_of, vb)?;
             Ok(Member { subset, schema: schema_of, network, batches })
         };
@@ -201,7 +201,7 @@ impl EnsembleModel {
     }
 
     fn untrained(&self, subset: Subset) -> Error {
-        Error::Modality(format!("no member was trained for the combination {}", self.schema.modalities.format(subset)))
+        ModalityError::NoMember { combination: self.schema.modalities.format(subset) }.into()
     }
 
     /// For each combination, the trained members that speak for it.

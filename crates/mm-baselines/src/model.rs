@@ -8,7 +8,7 @@ use mm_core::fusion::{FusionModel, FusionNetwork};
 use mm_core::model::{Encoded, Output, Visit};
 use mm_core::nn::Parameters;
 use mm_core::recipe::Setup;
-use mm_core::{Error, Model, Presence, Result, Subset};
+use mm_core::{ModalityError, Model, Presence, Result, Subset};
 
 /// A fusion network that reads the modalities it was trained on, with zeros or the training mean in place of what is absent.
 pub struct BaselineModel {
@@ -35,9 +35,8 @@ impl BaselineModel {
     /// What it reads of a combination; an error where that is nothing.
     fn read(&self, subset: Subset) -> Result<Subset> {
         subset.intersection(self.reads).ok_or_else(|| {
-            let modalities = &self.schema().modalities;
-            let (found, read) = (modalities.format(subset), modalities.format(self.reads));
-            Error::Modality(format!("{found} holds nothing that this model was trained on, which is {read}"))
+            let [has, reads] = [subset, self.reads].map(|subset| self.schema().modalities.format(subset));
+            ModalityError::NotRead { sample: None, has, reads, all: false }.into()
         })
     }
 

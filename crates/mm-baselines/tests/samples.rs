@@ -145,7 +145,7 @@ fn reads_the_fixed_modality_alone(imputation: Imputation) {
     assert_eq!(predicted(model, &spoilt(&batch, f32::NAN, |_, m| m != 1)), predicted(model, &batch));
     let alone = with_presence(&batch, Presence::uniform(Subset::single(0), 4));
     let error = model.predict(alone.inputs()).unwrap_err().to_string();
-    assert!(error.contains("strong holds nothing that this model was trained on, which is middle"), "{error}");
+    assert!(error.contains("the combination has strong, but this model reads middle"), "{error}");
     assert!(fixed(|i| Subset::single(if i == 3 { 1 } else { 0 })).is_err());
     // A batch with one usable sample is no step.
     let one = data(rare).batch(&[0, 1, 2], &Device::Cpu).unwrap();

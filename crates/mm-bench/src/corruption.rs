@@ -6,7 +6,7 @@ use mm_core::corrupt::{Corruption, Corruptor, Family, Severity, screen_non_finit
 use mm_core::data::{Inputs, NonFinite, Source};
 use mm_core::eval::evaluation_batch;
 use mm_core::model::check_prediction;
-use mm_core::{Modalities, Model};
+use mm_core::{Modalities, Model, NonFiniteError};
 use mm_report::result::{CleanResult, CorruptionResult, Excluded, Metrics, marks};
 use serde::{Deserialize, Serialize};
 
@@ -127,7 +127,7 @@ impl Test<'_> {
                     }
                 }
                 // No sample of the batch has a reading left.
-                Err(mm_core::Error::NonFinite(_)) => {
+                Err(mm_core::Error::NonFinite(NonFiniteError::EveryReading)) => {
                     non_finite += inputs.presence().subsets().iter().map(|has| has.len()).sum::<usize>();
                     excluded.non_finite += chunk.len();
                 }

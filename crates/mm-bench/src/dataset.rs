@@ -33,7 +33,9 @@ impl CardReader {
     fn bytes(&self, file: &str) -> mm_core::Result<Cow<'static, [u8]>> {
         if let Some(data) = self.built_in {
             let found = data.files.iter().find(|(name, _)| *name == file);
-            return found.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(|| Error::Data(format!("`{file}` is not built in")));
+            return found
+                .map(|(_, bytes)| Cow::Borrowed(*bytes))
+                .ok_or_else(|| Error::File { path: file.into(), problem: "is not built in".into() });
         }
         let path = self.card.folder().join(file);
         std::fs::read(&path).map(Cow::Owned).map_err(Error::io(path))

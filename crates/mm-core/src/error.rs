@@ -1,6 +1,19 @@
 //! The error type of this crate: one variant a cause, each message says what was wrong, where, and what to do.
+//!
+//! ```
+//! use mm_core::{Error, Modalities, ModalityError};
+//! let error = Modalities::new(["rgb", "depth"])?.parse("rgb+dept").unwrap_err();
+//! let Error::Modality(ModalityError::Unknown { name, near, .. }) = error else { panic!("{error}") };
+//! assert_eq!((name.as_str(), near.as_deref()), ("dept", Some("depth")));
+//! # Ok::<(), Error>(())
+//! ```
 
+use crate::data::DataError;
+use crate::statistics::StatisticsError;
 use std::path::PathBuf;
+
+pub use crate::modality_error::ModalityError;
+pub use crate::non_finite_error::NonFiniteError;
 
 /// Result with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -34,9 +47,9 @@ pub enum Error {
         problem: String,
     },
 
-    /// A modality name, subset or presence mask that makes no sense.
+    /// A modality name, combination or presence mask that makes no sense, or that a model cannot predict from.
     #[error("modality: {0}")]
-    Modality(String),
+    Modality(ModalityError),
 
     /// A setting that is out of range or contradicts another one.
     #[error("configuration field `{field}`: {problem}")]
@@ -60,9 +73,13 @@ pub enum Error {
         problem: String,
     },
 
-    /// A data set whose parts do not fit together.
+    /// A data set whose parts do not fit together, or that is too small for what is asked of it.
     #[error("data set: {0}")]
-    Data(String),
+    Data(DataError),
+
+    /// Outcomes that are no table, or a statistic that they do not have.
+    #[error("statistics: {0}")]
+    Statistics(StatisticsError),
 
     /// A tensor that has another shape than its use asks for.
     #[error("tensor `{name}`: expected shape {expected}, found {found}")]
@@ -84,10 +101,44 @@ pub enum Error {
         problem: String,
     },
 
-    /// A loss or input became NaN or infinite.
+    /// What a method carried from step to step, as a checkpoint has it, cannot be read.
+    #[error("the saved {what} cannot be read: {problem}")]
+    State {
+        /// What was saved.
+        what: &'static str,
+        /// What is wrong with it.
+        problem: serde_json::Error,
+    },
+
+    /// What a method carried from step to step, as a checkpoint has it, is of another model.
+    #[error("the saved {what} is of another model: its {part} differ")]
+    ForeignState {
+        /// What was saved.
+        what: &'static str,
+        /// What of it the model has otherwise, in the plural.
+        part: &'static str,
+    },
+
+    /// A loss, reading, gradient or prediction became NaN or infinite.
     #[error("non-finite value: {0}")]
-    NonFinite(String),
+    NonFinite(NonFiniteError),
 }
+
+// Not thiserror's `from`: it makes the part a source too, and whoever prints a chain of sources would print the part twice.
+macro_rules! from_part {
+    ($part:ty, $variant:ident) => {
+        impl From<$part> for Error {
+            fn from(problem: $part) -> Self {
+                Self::$variant(problem)
+            }
+        }
+    };
+}
+
+from_part!(ModalityError, Modality);
+from_part!(DataError, Data);
+from_part!(StatisticsError, Statistics);
+from_part!(NonFiniteError, NonFinite);
 
 impl Error {
     /// Attaches a path to an I/O error: `std::fs::read(p).map_err(Error::io(p))?`.
@@ -106,8 +157,89 @@ impl Error {
         Error::Weights { path: path.into(), problem: problem.into() }
     }
 
+    /// A [`Error::State`]: `serde_json::from_value(state).map_err(Error::state("counts"))?`.
+    pub fn state(what: &'static str) -> impl FnOnce(serde_json::Error) -> Error {
+        move |problem| Error::State { what, problem }
+    }
+
     /// A [`Error::Shape`] from its parts.
     pub fn shape(name: impl Into<String>, expected: impl std::fmt::Display, found: impl std::fmt::Debug) -> Error {
         Error::Shape { name: name.into(), expected: expected.to_string(), found: format!("{found:?}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Likeness, Part, Standardizer};
+    use crate::statistics::Outcomes;
+    use crate::{Modalities, Subset};
+    use std::error::Error as _;
+
+    #[test]
+    fn errors_are_matched_by_cause() {
+        let modalities = Modalities::new(["rgb", "depth"]).unwrap();
+        let Err(Error::Modality(ModalityError::Unknown { name, near, known })) = modalities.parse("rgb+dept") else { panic!() };
+        assert_eq!((name.as_str(), near.as_deref(), known), ("dept", Some("depth"), modalities));
+        assert!(matches!(Subset::from_indices([16]), Err(Error::Modality(ModalityError::Position { position: 16, modalities: 16 }))));
+        let outcomes = Outcomes::from_rows(&["10", "1"]);
+        assert!(matches!(outcomes, Err(Error::Statistics(StatisticsError::Length { column: 1, found: 1, expected: 2 }))));
+        let standardizer: Standardizer = serde_json::from_str(r#"{"views": []}"#).unwrap();
+        let missing = standardizer.apply_values("rgb", &[1.0]);
+        assert!(matches!(missing, Err(Error::Data(DataError::NotFitted { modality, .. })) if modality == "rgb"));
+    }
+
+    #[test]
+    fn each_cause_reads_as_a_sentence_and_is_said_once() {
+        let modality = |error: ModalityError| Error::from(error);
+        let likeness = Likeness { ids: 2, as_numbers: true, here: "07".into(), there: "7".into() };
+        let lacking = |likeness| DataError::LackingIds { path: "a.csv".into(), ids: vec!["7".into(), "9".into()], likeness };
+        let groups = DataError::TooFewGroups { class: "x".into(), groups: 1, part: Part::Test, wanted: vec![Part::Train, Part::Test] };
+        let not_read = |sample, all| ModalityError::NotRead { sample, has: "c".into(), reads: "a+b".into(), all };
+        let corrupt = serde_json::from_str::<u32>("x").map_err(Error::state("counts")).unwrap_err();
+        let said: [(Error, &str); 12] = [
+            (modality(ModalityError::NameTwice { name: "a".into() }), "modality: the name \"a\" appears twice"),
+            (
+                Modalities::new(["rgb", "depth"]).unwrap().index("dept").unwrap_err(),
+                "modality: no modality is called \"dept\" (did you mean \"depth\"?); there are: rgb, depth",
+            ),
+            (modality(not_read(None, false)), "modality: the combination has c, but this model reads a+b (at least one of them)"),
+            (
+                modality(not_read(Some(3), true)),
+                "modality: sample 3 of the batch (counted from 0) has c, but this model reads a+b, all of them; leave the sample out",
+            ),
+            (DataError::Count { what: "groups", found: 2, of: "samples", expected: 3 }.into(), "data set: 2 groups for 3 samples"),
+            (
+                lacking(None).into(),
+                "data set: a.csv lacks ids that other files have: 7, 9; \
+                 add them, or set allow_unmatched = true to take the modality as absent there",
+            ),
+            (
+                lacking(Some(likeness.into())).into(),
+                "data set: a.csv lacks ids that other files have: 7, 9; \
+                 2 ids would match as numbers, such as `07` and `7`: write them alike in both files",
+            ),
+            (
+                groups.into(),
+                "data set: class `x` cannot be split by group: it is in 1 group, 1 too few for 2 parts (train, test); \
+                 say in a `part` column which group goes where, add groups of this class, or split without `group`",
+            ),
+            (StatisticsError::NoSeed.into(), "statistics: a bootstrap needs at least one seed"),
+            (
+                NonFiniteError::Loss { term: "ce".into(), value: f64::NAN, epoch: 1, step: 2, samples: vec![4, 5] }.into(),
+                "non-finite value: loss term `ce` is NaN at epoch 1, step 2 (samples 4, 5, ...); the last checkpoint is kept; \
+                 try a lower learning rate or `clip_norm`",
+            ),
+            (corrupt, "the saved counts cannot be read: expected value at line 1 column 1"),
+            (
+                Error::ForeignState { what: "mined set", part: "candidates" },
+                "the saved mined set is of another model: its candidates differ",
+            ),
+        ];
+        for (error, text) in said {
+            assert_eq!(error.to_string(), text);
+            // A chain of sources would say the same again.
+            assert!(error.source().is_none(), "{text}");
+        }
     }
 }

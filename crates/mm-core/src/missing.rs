@@ -11,7 +11,7 @@
 //! # Ok::<(), mm_core::Error>(())
 //! ```
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ModalityError, Result};
 use crate::modality::{MAX_MODALITIES, Modalities, Presence, Subset};
 use crate::rng::{Draws, Rng};
 use rand::RngExt;
@@ -50,7 +50,7 @@ impl MissingPattern {
         let pattern = self.resolve(modalities)?;
         let subsets = natural.subsets().iter().zip(ids).map(|(&has, &id)| match &pattern {
             _ if !has.is_subset_of(modalities.full()) => {
-                Err(Error::Modality(format!("sample {id} has a modality past the {} that there are", modalities.len())))
+                Err(ModalityError::SamplePosition { sample: id, modalities: modalities.len() }.into())
             }
             Resolved::Uniform => uniform(has, &mut draws.of(id)),
             Resolved::Rates(rates) => with_rates(has, rates, &mut draws.of(id))?.ok_or_else(|| pattern.unusable(id, has, modalities)),
@@ -70,9 +70,7 @@ impl MissingPattern {
         let cannot = natural.subsets().iter().filter(|has| pattern.kept(**has).is_none()).count();
         match cannot {
             0 => Ok(()),
-            count => {
-                Err(Error::config("missing", format!("{count} of {} training samples {}", natural.len(), pattern.problem(modalities))))
-            }
+            count => Err(Error::config("missing", format!("{count} of {} training samples {}", natural.len(), pattern.why(modalities)))),
         }
     }
 
@@ -135,18 +133,40 @@ impl Resolved {
         }
     }
 
-    /// What is wrong with samples that keep nothing, and what to do.
-    fn problem(&self, modalities: &Modalities) -> String {
+    fn why(&self, modalities: &Modalities) -> NothingKept {
         match self {
-            Self::Full(_) => "lack a modality, but the pattern asks for full samples; use \"natural\" or leave them out".into(),
-            Self::Fixed(kept) => format!("have none of {}, all that the fixed pattern keeps; leave them out", modalities.format(*kept)),
-            _ => "have only modalities that are missing with rate 1; lower one of the rates".into(),
+            Self::Full(_) => NothingKept::NotFull,
+            Self::Fixed(kept) => NothingKept::NoneOfFixed { kept: modalities.format(*kept) },
+            _ => NothingKept::AlwaysMissing,
         }
     }
 
     fn unusable(&self, sample: u64, has: Subset, modalities: &Modalities) -> Error {
-        let has = modalities.format(has);
-        Error::Modality(format!("sample {sample} has {has}; such samples {}", self.problem(modalities)))
+        ModalityError::NothingKept { sample, has: modalities.format(has), why: self.why(modalities) }.into()
+    }
+}
+
+/// Why a pattern keeps nothing of some samples; written with what to do, behind "such samples".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NothingKept {
+    /// They lack a modality, and only full samples are kept.
+    NotFull,
+    /// They have none of the modalities that the pattern keeps.
+    NoneOfFixed {
+        /// What it keeps, such as `rgb+depth`.
+        kept: String,
+    },
+    /// Each of their modalities is missing with rate 1.
+    AlwaysMissing,
+}
+
+impl fmt::Display for NothingKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFull => f.write_str("lack a modality, but the pattern asks for full samples; use \"natural\" or leave them out"),
+            Self::NoneOfFixed { kept } => write!(f, "have none of {kept}, all that the fixed pattern keeps; leave them out"),
+            Self::AlwaysMissing => f.write_str("have only modalities that are missing with rate 1; lower one of the rates"),
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //! # Ok::<(), mm_core::Error>(())
 //! ```
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ModalityError, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -35,14 +35,14 @@ impl Modalities {
     pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Result<Self> {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         if names.is_empty() || names.len() > MAX_MODALITIES {
-            return Err(Error::Modality(format!("1 to {MAX_MODALITIES} modalities are possible, found {}", names.len())));
+            return Err(ModalityError::Count { found: names.len() }.into());
         }
         for (i, name) in names.iter().enumerate() {
             if name.is_empty() || name.contains(|c: char| c == '+' || c == ',' || c.is_whitespace()) {
-                return Err(Error::Modality(format!("{name:?} is not a name: it must not be empty nor hold `+`, `,` or white space")));
+                return Err(ModalityError::Name { name: name.clone() }.into());
             }
             if names[..i].contains(name) {
-                return Err(Error::Modality(format!("the name {name:?} appears twice")));
+                return Err(ModalityError::NameTwice { name: name.clone() }.into());
             }
         }
         Ok(Self { names: names.into() })
@@ -62,9 +62,8 @@ impl Modalities {
     /// Position of a name.
     pub fn index(&self, name: &str) -> Result<usize> {
         self.names.iter().position(|n| n == name).ok_or_else(|| {
-            let near = crate::data::nearest(name, self.names.iter().map(String::as_str));
-            let near = near.map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default();
-            Error::Modality(format!("no modality is called {name:?}{near}; there are: {}", self.names.join(", ")))
+            let near = crate::data::nearest(name, self.names.iter().map(String::as_str)).map(Into::into);
+            ModalityError::Unknown { name: name.into(), near, known: self.clone() }.into()
         })
     }
 
@@ -82,7 +81,7 @@ impl Modalities {
         for name in text.split('+') {
             let bit = 1 << self.index(name.trim())?;
             if bits & bit != 0 {
-                return Err(Error::Modality(format!("{text:?} names {name:?} twice")));
+                return Err(ModalityError::Repeated { combination: text.into(), name: name.into() }.into());
             }
             bits |= bit;
         }
@@ -92,14 +91,14 @@ impl Modalities {
     /// Reads combinations; one that is named twice would count twice, and is refused.
     pub fn parse_distinct<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<Subset>> {
         if names.is_empty() {
-            return Err(Error::Modality("the list is empty: name combinations, or leave it out to have all".into()));
+            return Err(ModalityError::EmptyList.into());
         }
         let mut subsets = Vec::with_capacity(names.len());
         for name in names {
             let (name, subset) = (name.as_ref(), self.parse(name.as_ref())?);
             if let Some(before) = subsets.iter().position(|s| *s == subset) {
-                let before = names[before].as_ref();
-                return Err(Error::Modality(format!("{before:?} and {name:?} are the same combination: keep one")));
+                let before = names[before].as_ref().into();
+                return Err(ModalityError::SameCombination { before, name: name.into() }.into());
             }
             subsets.push(subset);
         }
@@ -135,7 +134,7 @@ impl Subset {
     /// From a bitset; zero is refused.
     pub fn from_bits(bits: u16) -> Result<Self> {
         if bits == 0 {
-            return Err(Error::Modality("a combination needs at least one modality".into()));
+            return Err(ModalityError::EmptySubset.into());
         }
         Ok(Self(bits))
     }
@@ -145,7 +144,7 @@ impl Subset {
         let mut bits = 0u16;
         for i in indices {
             if i >= MAX_MODALITIES {
-                return Err(Error::Modality(format!("position {i} is past the limit of {MAX_MODALITIES} modalities")));
+                return Err(ModalityError::Position { position: i, modalities: MAX_MODALITIES }.into());
             }
             bits |= 1 << i;
         }
@@ -268,10 +267,8 @@ impl Presence {
     /// Sample by sample, what both have; an error names the first sample that would have nothing.
     pub fn intersection(&self, other: &Presence) -> Result<Presence> {
         let pairs = self.pairs(other)?.enumerate();
-        let subsets = pairs.map(|(i, (a, b))| {
-            a.intersection(b).ok_or_else(|| Error::Modality(format!("sample {i} of the batch would have no modality left")))
-        });
-        Ok(Presence::new(subsets.collect::<Result<_>>()?))
+        let subsets = pairs.map(|(sample, (a, b))| a.intersection(b).ok_or(ModalityError::NothingLeft { sample }));
+        Ok(Presence::new(subsets.collect::<std::result::Result<_, _>>()?))
     }
 
     /// Sample by sample, what either has.
@@ -281,7 +278,7 @@ impl Presence {
 
     fn pairs<'a>(&'a self, other: &'a Presence) -> Result<impl Iterator<Item = (Subset, Subset)> + 'a> {
         if self.len() != other.len() {
-            return Err(Error::Modality(format!("two presence masks of {} and {} samples", self.len(), other.len())));
+            return Err(ModalityError::PresenceLength { found: other.len(), expected: self.len() }.into());
         }
         Ok(self.subsets.iter().copied().zip(other.subsets.iter().copied()))
     }

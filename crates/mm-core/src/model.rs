@@ -1,8 +1,8 @@
 //! What is deployed: a [`Model`] encodes what is there once, and predicts from every combination of it.
 
 use crate::corrupt::{Screened, screen_non_finite};
-use crate::data::{Inputs, NonFinite, Schema};
-use crate::error::{Error, Result};
+use crate::data::{DataError, Inputs, NonFinite, Schema};
+use crate::error::{Error, ModalityError, NonFiniteError, Result};
 use crate::modality::{Presence, Subset};
 use crate::nn::Parameters;
 use candle_core::Tensor;
@@ -23,7 +23,7 @@ impl Encoded {
     pub fn check(&self, presence: &Presence) -> Result<()> {
         match presence.len() == self.presence.len() {
             true => Ok(()),
-            false => Err(Error::Modality(format!("a presence of {} samples for {} that are encoded", presence.len(), self.presence.len()))),
+            false => Err(ModalityError::PresenceLength { found: presence.len(), expected: self.presence.len() }.into()),
         }
     }
 }
@@ -78,7 +78,7 @@ impl Output {
 
     /// Several outputs of one model, one behind the other.
     pub fn cat(outputs: &[Self]) -> Result<Self> {
-        let Some(first) = outputs.first() else { return Err(Error::Data("a batch without samples".into())) };
+        let Some(first) = outputs.first() else { return Err(DataError::EmptyBatch.into()) };
         let all = |of: &dyn Fn(&Self) -> &Tensor| Tensor::cat(&outputs.iter().map(of).collect::<Vec<_>>(), 0);
         let each = |of: &dyn Fn(&Self) -> &[Tensor], count: usize| {
             (0..count).map(|k| all(&|output| &of(output)[k])).collect::<candle_core::Result<Vec<_>>>()
@@ -181,7 +181,7 @@ pub trait Model: std::any::Any + Send + Sync {
         })?;
         let found: Vec<Tensor> = found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).into_iter().flatten().collect();
         match found.is_empty() {
-            true => Err(Error::Modality("no combination was asked for".into())),
+            true => Err(ModalityError::NoCombination.into()),
             false => Ok(Tensor::stack(&found, 0)?),
         }
     }
@@ -192,10 +192,9 @@ pub trait Model: std::any::Any + Send + Sync {
 pub fn check_prediction(values: &[f32], sample: usize, combination: impl FnOnce() -> String) -> Result<()> {
     match values.iter().all(|x| x.is_finite()) {
         true => Ok(()),
-        false => Err(Error::NonFinite(format!(
-            "the model's prediction from {} for sample {sample} (row of the data set, counted from 0) is {:?}; either its weights have diverged or a reading is far outside what it was trained on",
-            combination(),
-            &values[..values.len().min(16)]
-        ))),
+        false => {
+            let values = values[..values.len().min(16)].to_vec();
+            Err(NonFiniteError::Prediction { combination: combination(), row: sample, values }.into())
+        }
     }
 }

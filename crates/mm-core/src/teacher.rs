@@ -1,7 +1,7 @@
 //! A frozen network that a method learns from.
 
-use crate::data::{Inputs, Standardizer};
-use crate::error::{Error, Result};
+use crate::data::{DataError, Inputs, Standardizer};
+use crate::error::Result;
 use crate::fusion::FusionNetwork;
 use crate::model::{Model, Output};
 use crate::nn::Mode;
@@ -76,7 +76,7 @@ fn size_of(answer: &Output) -> usize {
 impl Teacher for CachedTeacher {
     fn teach(&self, inputs: &Inputs) -> Result<Output> {
         if inputs.is_empty() {
-            return Err(Error::Data("a batch without samples".into()));
+            return Err(DataError::EmptyBatch.into());
         }
         if inputs.is_altered() {
             return self.teacher.teach(inputs);

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use mm_core::corrupt::{Corruption, Corruptor, Family, Severity, apply, screen_non_finite};
 use mm_core::data::{InputSpec, Inputs, NonFinite, Schema, Source, TableDataset, Target};
-use mm_core::{Error, Modalities, Model, Presence, Result, Subset, rng};
+use mm_core::{Error, Modalities, ModalityError, Model, NonFiniteError, Presence, Result, Subset, rng};
 
 const SAMPLES: usize = 400;
 const WIDTH: usize = 50;
@@ -219,7 +219,7 @@ fn corruptions_are_written_by_name_and_checked() {
         assert_eq!(serde_json::to_value(family).unwrap(), family.name());
     }
     let past = apply(&inputs(), corruption, Subset::single(2), 0);
-    assert!(matches!(past, Err(Error::Modality(_))));
+    assert!(matches!(past, Err(Error::Modality(ModalityError::Position { position: 2, .. }))));
 }
 
 /// Three samples of two modalities with these NaN or infinite readings.
@@ -255,7 +255,7 @@ fn a_sample_with_nothing_left_is_left_out_and_named() -> Result<()> {
     assert_eq!(values(&screened.inputs, 1)[1], [4.0, 5.0]);
     assert_eq!(screened.inputs.presence().subsets(), [Subset::full(2), Subset::single(1)]);
     let all: Vec<(usize, usize)> = (0..3).flat_map(|row| [(row, 0), (row, 1)]).collect();
-    assert!(matches!(screen_non_finite(&with_bad(&all)?, NonFinite::Absent), Err(Error::NonFinite(_))));
+    assert!(matches!(screen_non_finite(&with_bad(&all)?, NonFinite::Absent), Err(Error::NonFinite(NonFiniteError::EveryReading))));
     Ok(())
 }
 

@@ -69,9 +69,9 @@ fn parts_that_do_not_fit_together() {
         (&one, vec![Some(Tensor::zeros((2, 2), candle_core::DType::F64, cpu).unwrap())], presence(0b01), vec![0, 1], "input `v`"),
         (&one, vec![None], presence(0b01), vec![0, 1], "a sample of the batch has `v`, but there is no tensor"),
         (&two, vec![input(2), None], presence(0b10), vec![0, 1], "a sample of the batch has `i`, but there is no tensor"),
-        (&one, vec![input(2)], presence(0b11), vec![0, 1], "has modality 1, but there are v"),
-        (&two, vec![input(2)], presence(0b01), vec![0, 1], "1 readings for the 2 modalities v, i"),
-        (&one, vec![input(2)], presence(0b01), vec![0], "with the presence of 2"),
+        (&one, vec![input(2)], presence(0b11), vec![0, 1], "sample 0 has a modality past the 1"),
+        (&two, vec![input(2)], presence(0b01), vec![0, 1], "1 readings for 2 modalities"),
+        (&one, vec![input(2)], presence(0b01), vec![0], "a presence of 2 samples for 1"),
     ] {
         let error = Inputs::new(modalities, readings, presence, ids).unwrap_err().to_string();
         assert!(error.contains(expected), "{error:?} lacks {expected:?}");
@@ -86,11 +86,11 @@ fn parts_that_do_not_fit_together() {
     assert!(Inputs::new(&one, [Some(lengths(2))], presence(0b01), vec![0, 1]).is_ok());
     let error = Inputs::new(&one, [Some(lengths(3))], presence(0b01), vec![0, 1]).unwrap_err().to_string();
     assert!(error.contains("lengths of `v`"), "{error}");
-    assert!(whole.select(&[2]).unwrap_err().to_string().contains("sample 2 of a batch of 2"));
+    assert!(whole.select(&[2]).unwrap_err().to_string().contains("row 2 was asked for, but there are 2 samples"));
     let full = || Presence::uniform(subset(0b11), 1);
     for (columns, labels, expected) in [
         (vec![vec![0.0; 2]], vec![0], "1 tables for 2 modalities"),
-        (vec![vec![0.0; 3], vec![0.0; 3]], vec![0], "modality `v` has 3 numbers for 1 samples of 2"),
+        (vec![vec![0.0; 3], vec![0.0; 3]], vec![0], "tensor `v`: expected shape [1, 2], found [3]"),
         (vec![vec![0.0; 2], vec![0.0; 3]], vec![2], "sample 0 has label 2, but there are 2 classes"),
         (vec![vec![0.0; 2], vec![f32::NAN; 3]], vec![0], "sample 0, modality `i`"),
     ] {
@@ -101,7 +101,7 @@ fn parts_that_do_not_fit_together() {
     let classes = |names: &[&str]| Target::of_classes(names.iter().copied());
     for (inputs, target, expected) in [
         (vec![], classes(&["a"]), "0 inputs for 1 modalities"),
-        (vec![InputSpec::vector(0)], classes(&["a"]), "modality `v` has the empty shape [0]"),
+        (vec![InputSpec::vector(0)], classes(&["a"]), "tensor `v`: expected shape with at least one number, found [0]"),
         (vec![InputSpec::vector(1)], classes(&[]), "no classes"),
         (vec![InputSpec::vector(1)], classes(&["a", "b", "a"]), "class `a` appears twice"),
     ] {
@@ -257,7 +257,7 @@ fn standardization_of_other_data_is_refused() {
     let fitted = Standardizer::fit(&vectors(&["a", "b"], 3, 0b11), &[0, 1]).unwrap();
     let error = |mut data: TableDataset| fitted.apply(&mut data).unwrap_err().to_string();
     assert!(error(vectors(&["a", "c"], 3, 0b11)).contains("no modality is called \"b\""));
-    assert!(error(vectors(&["a", "b", "c"], 3, 0b111)).contains("fitted without modality `c`"));
+    assert!(error(vectors(&["a", "b", "c"], 3, 0b111)).contains("the standardizer has no modality `c`; it has: a, b"));
     assert!(error(vectors(&["a", "b"], 4, 0b11)).contains("modality `a` has 4 features, but the standardizer was fitted on 3"));
     let xs = Tensor::zeros((2, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
     assert!(fitted.apply_tensor("a", &xs).unwrap_err().to_string().contains("tensor `a`: expected shape [batch, 3]"));

@@ -55,7 +55,7 @@ impl Source for Files {
 
     fn read(&self, row: usize) -> Result<Sample> {
         if row >= self.broken {
-            return Err(Error::Data(format!("file {row} is unreadable")));
+            return Err(Error::File { path: format!("file {row}").into(), problem: "is unreadable".into() });
         }
         let array = |(m, input): (usize, &InputSpec)| presence(row).contains(m).then(|| Array::new(input.shape.clone(), reading(row, m)));
         let readings = self.schema.inputs.iter().enumerate().map(array).collect();
@@ -156,7 +156,7 @@ fn samples_that_do_not_fit_the_schema_are_refused() {
     let sample = |readings| Sample { readings, target: TargetValue::Class(0) };
     let (image, vector) = (Array::new([2, 5, 4], vec![0.0; 40]), Array::new([3], vec![0.0; 3]));
     for (readings, expected) in [
-        (vec![Some(image.clone())], "sample 8 has 1 readings for 2 modalities"),
+        (vec![Some(image.clone())], "`readings of sample 8`: expected shape [2], found [1]"),
         (vec![Some(vector), None], "`camera` of sample 8"),
         (vec![Some(Array::new([2, 5, 4], vec![0.0; 39])), None], "`camera` of sample 8"),
         (vec![None, None], "at least one modality"),
@@ -178,7 +178,7 @@ fn an_error_of_the_source_reaches_who_asks_for_the_batch() {
         for (step, result) in results.into_iter().enumerate() {
             assert_eq!(result.is_err(), step == position, "{loading:?}, step {step}");
             if let Err(error) = result {
-                assert!(error.to_string().contains("file 22 is unreadable"), "{error}");
+                assert!(error.to_string().contains("file 22: is unreadable"), "{error}");
             }
         }
         assert!(epoch(&loader, 0, 0).is_err());

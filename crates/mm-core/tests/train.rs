@@ -7,7 +7,7 @@ use mm_core::model::{Encoded, Output, Visit};
 use mm_core::nn::Parameters;
 use mm_core::optim::{OptimizerConfig, ScheduleConfig};
 use mm_core::train::{CheckpointConfig, Losses, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Trainer, latest_checkpoint};
-use mm_core::{Error, Model, Presence, Result, Subset};
+use mm_core::{Error, Model, NonFiniteError, Presence, Result, Subset};
 use mm_testing::{Dropout, clear_to_weak, clear_to_weak_schema};
 use rand::RngExt;
 use std::path::Path;
@@ -109,7 +109,7 @@ impl Method for Stops {
 
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
         match (step.epoch, step.step) == self.at {
-            true => Err(Error::Data("the power is gone".into())),
+            true => Err(Error::config("epochs", "the power is gone")),
             false => self.dropout.loss(batch, step),
         }
     }
@@ -324,7 +324,11 @@ fn a_prediction_that_is_nan_is_an_error_with_combination_and_sample() {
         let error = Odd::answering(logit).train(&config, None).unwrap_err();
         let text = error.to_string();
         // The fifth combination, and the fourth validation sample: rows 0, 5, 10, 15.
-        assert!(matches!(error, Error::NonFinite(_)) && text.contains("from strong+weak for sample 15"), "{text}");
+        assert!(
+            matches!(error, Error::NonFinite(NonFiniteError::Prediction { row: 15, .. }))
+                && text.contains("from strong+weak for sample 15"),
+            "{text}"
+        );
     }
 }
 
@@ -400,7 +404,7 @@ fn a_nan_loss_stops_the_run_with_term_epoch_and_samples_and_keeps_the_checkpoint
     method.nan_from = Some(3);
     let error = trainer(&config(), Some(folder.path())).run(&mut method, &data, &rows, &[]).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, Error::NonFinite(_)));
+    assert!(matches!(error, Error::NonFinite(NonFiniteError::Loss { epoch: 3, step: 0, .. })));
     for part in ["`broken`", "epoch 3", "step 0", "samples"] {
         assert!(text.contains(part), "{text}");
     }

@@ -170,7 +170,7 @@ impl Method for Mmanet {
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
-        self.mined = serde_json::from_value(state.clone()).map_err(|e| Error::Data(format!("the saved mined set is corrupt: {e}")))?;
+        self.mined = serde_json::from_value(state.clone()).map_err(Error::state("mined set"))?;
         Ok(())
     }
 }

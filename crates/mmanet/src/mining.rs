@@ -96,8 +96,9 @@ impl MinedCombinations {
         let classes = held_out.source.schema().target.classes();
         let probabilities: Vec<Vec<f64>> = logits.iter().map(|l| probabilities(l, classes)).collect();
         let Some((full, rest)) = probabilities.split_last().filter(|(full, _)| !full.is_empty()) else {
-            return Err(Error::Data(
-                "mining weak combinations needs held-out samples with all modalities (a validation split); give one, or name `weak_combinations`".into(),
+            return Err(Error::config(
+                "weak_combinations",
+                "mining weak combinations needs held-out samples with all modalities (a validation split); give one, or name `weak_combinations`",
             ));
         };
         let full_counts = predicted_counts(full, classes);

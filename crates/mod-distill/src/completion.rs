@@ -6,7 +6,7 @@ use candle_nn::VarBuilder;
 use mm_core::data::Schema;
 use mm_core::fusion::{NetworkConfig, Trunk, pool};
 use mm_core::nn::{BatchNorm, Linear, Mode, batch_norm, linear_no_bias, scatter_rows};
-use mm_core::{Error, Presence, Result, Subset};
+use mm_core::{Error, ModalityError, Presence, Result, Subset};
 
 /// One restorer `ReLU(BatchNorm(Linear(mean of the present features)))` for each modality that can be missing, and a trunk behind
 /// the features of all modalities, encoded or restored: `<modality>.{linear, norm}.*`, `trunk.*`.
@@ -64,7 +64,7 @@ impl Completion {
     pub fn predict(&self, features: &[Option<Tensor>], subset: Subset, mode: Mode) -> Result<Tensor> {
         // A modality that no sample has counts as zero: there is no valid row then.
         let Some(any) = features.iter().flatten().next() else {
-            return Err(Error::Modality("no sample of the batch has any available modality".into()));
+            return Err(ModalityError::NothingInBatch.into());
         };
         let zero = any.zeros_like()?;
         let chosen = |m: usize| subset.contains(m).then(|| features[m].clone().unwrap_or_else(|| zero.clone()));
@@ -86,5 +86,5 @@ fn sum<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Result<Tensor> {
             None => tensor.clone(),
         });
     }
-    sum.ok_or_else(|| Error::Modality("no sample of the batch has any available modality".into()))
+    sum.ok_or_else(|| ModalityError::NothingInBatch.into())
 }

@@ -10,7 +10,7 @@ use mm_core::model::{Encoded, Output, Visit};
 use mm_core::nn::{Linear, Mode, Parameters, gather_rows, linear, scatter_rows};
 use mm_core::recipe::Setup;
 use mm_core::train::{Losses, Method, Step};
-use mm_core::{Error, Model, Presence, Result, Subset};
+use mm_core::{Error, ModalityError, Model, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
 
 /// Settings of a [`CrossFusion`]; the defaults are the published network for small patches.
@@ -78,8 +78,8 @@ impl CrossFusion {
 
     /// From joints that are zero where absent, to the prediction.
     fn mean_of(&self, joints: Vec<Option<Tensor>>, presence: &Presence, mode: Mode) -> Result<Output> {
-        let sum = joints.into_iter().flatten().map(Ok).reduce(|sum, joint| Ok((sum? + joint?)?));
-        let sum = sum.unwrap_or_else(|| Err(Error::Modality("no sample of the batch has any modality".into())))?;
+        let sum = joints.into_iter().flatten().map(Ok).reduce(|sum: Result<Tensor>, joint| Ok((sum? + joint?)?));
+        let sum = sum.transpose()?.ok_or(ModalityError::NothingInBatch)?;
         let shares: Vec<f32> = presence.subsets().iter().map(|subset| 1.0 / subset.len() as f32).collect();
         let shares = Tensor::from_vec(shares, (presence.len(), 1, 1, 1), sum.device())?;
         self.finish(&sum.broadcast_mul(&shares)?, mode)

@@ -164,8 +164,7 @@ impl Method for ModDistill {
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
-        self.teaching.counts =
-            serde_json::from_value(state.clone()).map_err(|e| Error::Data(format!("the saved counts are corrupt: {e}")))?;
+        self.teaching.counts = serde_json::from_value(state.clone()).map_err(Error::state("counts"))?;
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use mm_core::data::{Inputs, Schema};
 use mm_core::model::{Encoded, Output, Visit};
 use mm_core::nn::{Mode, Parameters};
 use mm_core::recipe::Setup;
-use mm_core::{Error, Model, Presence, Result, Subset};
+use mm_core::{ModalityError, Model, Presence, Result, Subset};
 
 /// Combinations whose features are held at a time.
 const TOGETHER: usize = 64;
@@ -54,20 +54,17 @@ impl ModDistillModel {
 
     /// What each sample has of the available modalities: all of them, or in robust mode at least one.
     pub(crate) fn usable(&self, presence: &Presence) -> Result<Presence> {
-        let of_sample = |(i, &has)| self.usable_of(has, || format!("sample {i} of the batch (counted from 0)"));
+        let of_sample = |(i, &has)| self.usable_of(has, Some(i));
         Ok(Presence::new(presence.subsets().iter().enumerate().map(of_sample).collect::<Result<_>>()?))
     }
 
-    fn usable_of(&self, has: Subset, who: impl Fn() -> String) -> Result<Subset> {
+    fn usable_of(&self, has: Subset, sample: Option<usize>) -> Result<Subset> {
         match has.intersection(self.available) {
             Some(usable) if self.supports(has) => Ok(usable),
-            _ => Err(Error::Modality(format!(
-                "{} has {}, but this model reads {}{}",
-                who(),
-                self.schema.modalities.format(has),
-                self.schema.modalities.format(self.available),
-                if self.robust { " (at least one of them)" } else { "; leave the sample out, or set `robust`" }
-            ))),
+            _ => {
+                let [has, reads] = [has, self.available].map(|subset| self.schema.modalities.format(subset));
+                Err(ModalityError::NotRead { sample, has, reads, all: !self.robust }.into())
+            }
         }
     }
 }
@@ -95,8 +92,7 @@ impl Model for ModDistillModel {
 
     /// Modalities that are not available are ignored, so many combinations share one prediction.
     fn visit_encoded(&self, encoded: &Encoded, subsets: &[Subset], visit: Visit) -> Result<()> {
-        let wanted: Vec<Subset> =
-            subsets.iter().map(|&subset| self.usable_of(subset, || "the combination".into())).collect::<Result<_>>()?;
+        let wanted: Vec<Subset> = subsets.iter().map(|&subset| self.usable_of(subset, None)).collect::<Result<_>>()?;
         let mut distinct = wanted.clone();
         distinct.sort();
         distinct.dedup();

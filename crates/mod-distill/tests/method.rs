@@ -327,7 +327,7 @@ impl Method for Stops {
     }
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
         match [step.epoch, step.step] == self.1 {
-            true => Err(Error::Data("stopped".into())),
+            true => Err(Error::config("epochs", "stopped")),
             false => self.0.loss(batch, step),
         }
     }

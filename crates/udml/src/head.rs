@@ -4,7 +4,7 @@
 use candle_core::{D, Tensor};
 use candle_nn::VarBuilder;
 use mm_core::nn::{Linear, linear};
-use mm_core::{Error, Result};
+use mm_core::{Error, ModalityError, Result};
 
 /// `W · concat_m(f_m) + b`; parameters `weight [classes, Σ widths]` and `bias [classes]`.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl ConcatHead {
     /// `W_m f_m`: the share of modality `index` in the logits, `[rows, widths[index]]` to `[rows, classes]`.
     pub fn part(&self, index: usize, feature: &Tensor) -> Result<Tensor> {
         let Some(&width) = self.widths.get(index) else {
-            return Err(Error::Modality(format!("modality {index} of a head for {}", self.widths.len())));
+            return Err(ModalityError::Position { position: index, modalities: self.widths.len() }.into());
         };
         let start = self.widths[..index].iter().sum();
         Ok(Linear::new(self.weight.narrow(1, start, width)?, None).forward(feature)?)

@@ -224,7 +224,7 @@ fn ids_of(inputs: &Inputs, rows: &[u32]) -> Vec<u64> {
 fn encoded_parts(encoded: &Encoded) -> Result<(&Tensor, &Tensor)> {
     match encoded.tensors.as_slice() {
         [Some(parts), Some(log_level)] => Ok((parts, log_level)),
-        _ => Err(Error::Data("what is encoded is of another model".into())),
+        _ => Err(Error::shape("encoded", "parts and log-levels of this model", encoded.tensors.len())),
     }
 }
 

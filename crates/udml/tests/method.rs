@@ -191,7 +191,7 @@ struct Interrupted {
 impl Method for Interrupted {
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<mm_core::train::Losses> {
         if step.epoch == self.epoch {
-            return Err(Error::Data("interrupted".into()));
+            return Err(Error::config("epochs", "interrupted"));
         }
         self.model.loss(batch, step)
     }

@@ -38,7 +38,7 @@ pub use family::{Corruption, Family, Severity};
 pub use screen::{Screened, screen_non_finite};
 
 use crate::data::{Inputs, Source};
-use crate::error::{Error, Result};
+use crate::error::{Error, ModalityError, Result};
 use crate::modality::Subset;
 use crate::rng;
 use candle_core::{Device, Tensor};
@@ -79,7 +79,7 @@ impl<'a> Corruptor<'a> {
             let donor = reading::donor(id as usize, &self.rows[m], self.corruption.strength(), random);
             let Some(donor) = donor else { return Ok(None) };
             let batch = self.source.batch(&[donor], &Device::Cpu)?;
-            let reading = batch.inputs().at(m).ok_or_else(|| Error::Data(format!("row {donor} has lost modality {m}")))?;
+            let reading = batch.inputs().at(m).ok_or(ModalityError::AbsentInBatch { position: m })?;
             Ok(Some(reading.values.flatten_all()?.to_vec1()?))
         })
     }
@@ -90,7 +90,8 @@ type Donor<'d> = &'d dyn Fn(usize, u64, &mut rng::Rng) -> Result<Option<Vec<f32>
 
 fn corrupt(inputs: &Inputs, corruption: Corruption, subset: Subset, seed: u64, donor: Donor) -> Result<Inputs> {
     if !subset.is_subset_of(inputs.modalities().full()) {
-        return Err(Error::Modality(format!("the corrupted combination names a modality past {}", inputs.modalities())));
+        let position = subset.bits().ilog2() as usize;
+        return Err(ModalityError::Position { position, modalities: inputs.modalities().len() }.into());
     }
     let mut corrupted = inputs.clone();
     for m in subset.indices() {

@@ -1,7 +1,7 @@
 //! NaN and infinities in a present modality: a sensor that speaks nonsense counts as one that is silent, or is an error.
 
 use crate::data::{Inputs, NonFinite};
-use crate::error::{Error, Result};
+use crate::error::{NonFiniteError, Result};
 use crate::modality::{Presence, Subset};
 
 /// Inputs without values that are not finite, and what that took.
@@ -33,10 +33,7 @@ pub fn screen_non_finite(inputs: &Inputs, policy: NonFinite) -> Result<Screened>
                 continue;
             }
             if policy == NonFinite::Error {
-                let sample = inputs.ids()[row];
-                return Err(Error::NonFinite(format!(
-                    "sample {sample}, modality `{name}`; mend the value, or treat such readings as absent"
-                )));
+                return Err(NonFiniteError::Reading { sample: inputs.ids()[row], modality: name.clone() }.into());
             }
             finite[row] &= !(1 << m);
             non_finite += 1;
@@ -47,9 +44,7 @@ pub fn screen_non_finite(inputs: &Inputs, policy: NonFinite) -> Result<Screened>
         return Ok(Screened { inputs: inputs.clone(), non_finite, excluded });
     }
     if excluded.len() == inputs.len() {
-        return Err(Error::NonFinite(
-            "every reading of every sample of the batch holds a NaN or an infinity; no sensor is left to predict from".into(),
-        ));
+        return Err(NonFiniteError::EveryReading.into());
     }
     let presence = Presence::new(finite.into_iter().filter(|&bits| bits != 0).map(Subset::from_bits).collect::<Result<_>>()?);
     let kept: Vec<usize> = (0..inputs.len()).filter(|row| excluded.binary_search(row).is_err()).collect();

@@ -8,7 +8,7 @@ use super::reader::{Table, read_table};
 use super::table_text::Writing;
 use super::text::parse_error;
 use super::view::{LabelSpec, NonFinite, Partial, ViewSpec};
-use super::{Column, Source, Split, SplitSpec, Target, parse_toml};
+use super::{Column, DataError, Source, Split, SplitSpec, Target, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use crate::task::FaceAntiSpoofing;
@@ -445,10 +445,7 @@ fn check_hash(path: &Path, bytes: &[u8], expected: Option<&str>) -> Result<()> {
     let found = hexadecimal(&Sha256::digest(bytes));
     match expected.eq_ignore_ascii_case(&found) {
         true => Ok(()),
-        false => {
-            let problem = format!("sha256 is {found}, but the card says {expected}; get the file again or correct the card");
-            Err(Error::Data(format!("{}: {problem}", path.display())))
-        }
+        false => Err(DataError::Hash { path: path.into(), found, expected: expected.into() }.into()),
     }
 }
 

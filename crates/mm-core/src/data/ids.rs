@@ -1,11 +1,12 @@
 //! Which rows of several files belong together.
 
+use super::DataError;
 use super::labels::alike;
 use super::names::some;
 use super::read_as::ID;
 use super::reader::Table;
 use super::text::parse_error;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -42,12 +43,8 @@ impl fmt::Display for FileReport {
 pub(super) fn by_rows(tables: &[Table]) -> Result<RowMaps> {
     let samples = tables[0].lines.len();
     if let Some(other) = tables.iter().find(|t| t.lines.len() != samples) {
-        return Err(Error::Data(format!(
-            "{} has {samples} rows, {} has {}; files joined by row need the same number, or join by an id column with join = \"id\"",
-            tables[0].path.display(),
-            other.path.display(),
-            other.lines.len()
-        )));
+        let (path, other_path) = (tables[0].path.clone(), other.path.clone());
+        return Err(DataError::Rows { path, rows: samples, other: other_path, other_rows: other.lines.len() }.into());
     }
     Ok(vec![(0..samples).map(Some).collect(); tables.len()])
 }
@@ -69,10 +66,10 @@ pub(super) fn by_id(tables: &[Table], allow_unmatched: bool, remarks: &mut Vec<S
         let others = || tables.iter().zip(&rows_of).filter(|(other, _)| other.path != table.path).map(|(_, rows)| rows);
         let alone = sorted(rows.keys().copied().filter(|id| !others().any(|o| o.contains_key(id))));
         let lacking: Vec<&str> = order.iter().copied().filter(|id| !rows.contains_key(id)).collect();
-        let hint = hint(&alone, &lacking);
+        let likeness = likeness(&alone, &lacking);
         if others().next().is_some() && alone.len() == rows.len() {
             let elsewhere = sorted(others().flat_map(HashMap::keys).copied());
-            let hint = hint.unwrap_or_else(|| "does `id` name the right column of each file?".into());
+            let hint = likeness.map_or_else(|| "does `id` name the right column of each file?".into(), |likeness| likeness.to_string());
             let problem =
                 format!("no id of this file is in another file: here {}, elsewhere {}; {hint}", some(&alone, 5), some(&elsewhere, 5));
             return Err(parse_error(&table.path, table.header.line, id_column(table) + 1, problem));
@@ -84,10 +81,10 @@ pub(super) fn by_id(tables: &[Table], allow_unmatched: bool, remarks: &mut Vec<S
                 remarks.push(format!("{file}: labels of {} ids that no file with readings has: {}", extra.len(), some(&extra, 5)));
             }
         } else if !lacking.is_empty() && !allow_unmatched {
-            let remedy = hint.unwrap_or_else(|| "add them, or set allow_unmatched = true to take the modality as absent there".into());
-            return Err(Error::Data(format!("{file} lacks ids that other files have: {}; {remedy}", some(&lacking, 5))));
-        } else if let Some(hint) = hint {
-            remarks.push(format!("{file}: {hint}"));
+            let ids = lacking.into_iter().map(String::from).collect();
+            return Err(DataError::LackingIds { path: table.path.clone(), ids, likeness: likeness.map(Box::new) }.into());
+        } else if let Some(likeness) = likeness {
+            remarks.push(format!("{file}: {likeness}"));
         }
     }
     Ok(rows_of.iter().map(|rows| order.iter().map(|id| rows.get(id).copied()).collect()).collect())
@@ -127,15 +124,33 @@ fn rows_by_id(table: &Table) -> Result<HashMap<&str, usize>> {
 }
 
 /// How ids that do not match would: as numbers, or but for case and spaces.
-pub(super) fn hint(own: &[&str], other: &[&str]) -> Option<String> {
-    let likeness: HashMap<String, &str> = own.iter().rev().map(|id| (alike(id), *id)).collect();
-    let pairs: Vec<(&str, &str)> = other.iter().filter_map(|id| Some((*likeness.get(&alike(id))?, *id))).collect();
+pub(super) fn likeness(own: &[&str], other: &[&str]) -> Option<Likeness> {
+    let own: HashMap<String, &str> = own.iter().rev().map(|id| (alike(id), *id)).collect();
+    let pairs: Vec<(&str, &str)> = other.iter().filter_map(|id| Some((*own.get(&alike(id))?, *id))).collect();
     let (a, b) = *pairs.first()?;
-    let how = match a.parse::<f64>().is_ok() && b.parse::<f64>().is_ok() {
-        true => "as numbers",
-        false => "without regard to case and spaces",
-    };
-    Some(format!("{} ids would match {how}, such as `{a}` and `{b}`: write them alike in both files", pairs.len()))
+    let as_numbers = a.parse::<f64>().is_ok() && b.parse::<f64>().is_ok();
+    Some(Likeness { ids: pairs.len(), as_numbers, here: a.into(), there: b.into() })
+}
+
+/// How ids of one file that others do not have would match theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Likeness {
+    /// How many would.
+    pub ids: usize,
+    /// Whether as numbers; otherwise but for case and spaces.
+    pub as_numbers: bool,
+    /// Such an id of the file.
+    pub here: String,
+    /// What other files have in its place.
+    pub there: String,
+}
+
+impl fmt::Display for Likeness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ids, as_numbers, here, there } = self;
+        let how = if *as_numbers { "as numbers" } else { "without regard to case and spaces" };
+        write!(f, "{ids} ids would match {how}, such as `{here}` and `{there}`: write them alike in both files")
+    }
 }
 
 /// One report a file, each file once.

@@ -1,6 +1,7 @@
 //! What a model sees of some samples: readings by modality, and who has what. No labels.
 
-use crate::error::{Error, Result};
+use super::DataError;
+use crate::error::{Error, ModalityError, Result};
 use crate::modality::{Modalities, Presence};
 use candle_core::{DType, Device, Tensor};
 
@@ -58,10 +59,10 @@ impl Inputs {
         let readings: Vec<Option<Reading>> = readings.into_iter().map(|reading| reading.map(Into::into)).collect();
         let batch = ids.len();
         if presence.len() != batch {
-            return Err(Error::Data(format!("a batch of {batch} samples with the presence of {}", presence.len())));
+            return Err(ModalityError::PresenceLength { found: presence.len(), expected: batch }.into());
         }
         if readings.len() != modalities.len() {
-            return Err(Error::Data(format!("{} readings for the {} modalities {}", readings.len(), modalities.len(), modalities)));
+            return Err(DataError::Count { what: "readings", found: readings.len(), of: "modalities", expected: modalities.len() }.into());
         }
         for (m, (name, reading)) in modalities.names().iter().zip(&readings).enumerate() {
             match reading {
@@ -72,13 +73,13 @@ impl Inputs {
                     return Err(Error::shape(format!("lengths of `{name}`"), format!("u32 [{batch}]"), (lengths.dtype(), lengths.dims())));
                 }
                 None if presence.subsets().iter().any(|s| s.contains(m)) => {
-                    return Err(Error::Data(format!("a sample of the batch has `{name}`, but there is no tensor for it")));
+                    return Err(DataError::NoTensor { modality: name.clone() }.into());
                 }
                 _ => {}
             }
         }
-        if let Some(has) = presence.subsets().iter().find(|has| !has.is_subset_of(modalities.full())) {
-            return Err(Error::Data(format!("a sample has modality {}, but there are {modalities}", has.bits().ilog2())));
+        if let Some(at) = presence.subsets().iter().position(|has| !has.is_subset_of(modalities.full())) {
+            return Err(ModalityError::SamplePosition { sample: ids[at], modalities: modalities.len() }.into());
         }
         let device = readings.iter().flatten().next().map_or(Device::Cpu, |reading| reading.values.device().clone());
         Ok(Self { modalities: modalities.clone(), readings, presence, ids, altered: false, device })
@@ -138,14 +139,14 @@ impl Inputs {
     pub fn check_modalities(&self, expected: &Modalities) -> Result<()> {
         match self.modalities == *expected {
             true => Ok(()),
-            false => Err(Error::Data(format!("inputs of {} for a model of {expected}", self.modalities))),
+            false => Err(DataError::Modalities { found: self.modalities.clone(), expected: expected.clone() }.into()),
         }
     }
 
     /// The samples at these positions, in their order; a position past the end is a typed error.
     pub fn select(&self, positions: &[usize]) -> Result<Self> {
-        if let Some(position) = positions.iter().find(|&&position| position >= self.len()) {
-            return Err(Error::Data(format!("sample {position} of a batch of {}", self.len())));
+        if let Some(&row) = positions.iter().find(|&&position| position >= self.len()) {
+            return Err(DataError::Row { row, samples: self.len() }.into());
         }
         let index = Tensor::from_vec(positions.iter().map(|&p| p as u32).collect::<Vec<_>>(), positions.len(), &self.device)?;
         let readings = self.readings.iter().map(|reading| reading.as_ref().map(|r| r.select(&index)).transpose());
@@ -160,13 +161,11 @@ impl Inputs {
     /// The same samples with other sensors alive: `presence` must be within what they have. Copies no values.
     pub fn with_presence(&self, presence: Presence) -> Result<Self> {
         if presence.len() != self.len() {
-            return Err(Error::Modality(format!("a presence of {} samples for a batch of {}", presence.len(), self.len())));
+            return Err(ModalityError::PresenceLength { found: presence.len(), expected: self.len() }.into());
         }
         let pairs = presence.subsets().iter().zip(self.presence.subsets());
         if let Some((sample, _)) = pairs.enumerate().find(|(_, (new, has))| !new.is_subset_of(**has)) {
-            return Err(Error::Modality(format!(
-                "sample {sample} of the batch does not have every modality that the new presence asks for"
-            )));
+            return Err(ModalityError::NotWithin { sample }.into());
         }
         Ok(Self { presence, ..self.clone() })
     }
@@ -180,7 +179,7 @@ impl Inputs {
                 Ok(self)
             }
             Some(reading) => Err(Error::shape("values", format!("{:?}", reading.values.dims()), values.dims())),
-            None => Err(Error::Modality(format!("no sample of the batch has modality {position}"))),
+            None => Err(ModalityError::AbsentInBatch { position }.into()),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Files joined to samples.
 
-use super::ids::{FileReport, RowMaps, by_id, by_rows, file_reports, hint};
+use super::ids::{FileReport, RowMaps, by_id, by_rows, file_reports, likeness};
 use super::labels::{Labels, Unusable, hardly_classes, look_alikes};
 use super::names::some;
 use super::read_as::{GROUP, ID, KEY_NAMES, LABEL, PART};
 use super::reader::Table;
-use super::{Schema, TableDataset, TaskKind};
+use super::{DataError, Schema, TableDataset, TaskKind};
 use super::{split::Part, text::parse_error};
 use crate::error::{Error, Result};
 use crate::modality::{Modalities, Presence, Subset};
@@ -86,7 +86,7 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
     let all = maps[0].len();
     let label_texts = key(&tables, &maps, LABEL, joining.labels.missing)
         .map_err(|error| by_position(error, joining, &tables))?
-        .ok_or_else(|| Error::Data("no file has a label column; name one with `label`".into()))?;
+        .ok_or(DataError::NoLabelColumn)?;
     let presence = presence(&tables, &maps, joining.no_reading)?;
     let kept: Vec<usize> = (0..all).filter(|&s| label_texts[s].is_some() && presence[s].is_some()).collect();
     let unlabelled = label_texts.iter().filter(|l| l.is_none()).count();
@@ -130,8 +130,7 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         let (modality, width) = (table.modality.unwrap_or_default(), table.features.len());
         let having = presence.iter().filter(|s| s.contains(m)).count();
         if having == 0 {
-            let problem = format!("modality `{modality}` ({}) is absent in every sample", table.path.display());
-            return Err(Error::Data(problem));
+            return Err(DataError::AbsentModality { modality, path: table.path }.into());
         }
         let values = if gathered { gather(&table.values, width, rows) } else { table.values };
         let mut present = values.chunks_exact(width).zip(&presence).filter(|(_, s)| s.contains(m)).map(|(x, _)| x);
@@ -228,8 +227,8 @@ fn without_key(tables: &[Table], maps: &RowMaps, key: usize, sample: usize, havi
     let id = ids.values[row].as_str();
     let known: Vec<&str> = having.iter().filter_map(|(t, _)| t.keys[ID].as_ref()).flat_map(|c| &c.values).map(String::as_str).collect();
     let mut problem = format!("no file has the {name} of the id `{id}`; those with a {name} are {files}");
-    problem += &match hint(&[id], &known) {
-        Some(hint) => format!("; {hint}"),
+    problem += &match likeness(&[id], &known) {
+        Some(likeness) => format!("; {likeness}"),
         None if key == LABEL => "; add it, or write missing_label = \"drop\" in the card to leave such samples out".into(),
         None => "; add it".into(),
     };

@@ -1,7 +1,7 @@
 //! Rows in, batches out: shuffled, read and transformed ahead of the training.
 
-use super::{Batch, Sample, SampleKey, Source, Transform, collate};
-use crate::error::{Error, Result};
+use super::{Batch, DataError, Sample, SampleKey, Source, Transform, collate};
+use crate::error::Result;
 use crate::rng;
 use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
@@ -164,7 +164,7 @@ impl<'a> Loader<'a> {
                 .unzip();
             let mut next = (0..rows.len()).map(|step| match channels[step % workers].recv() {
                 Ok(batch) => batch?.to_device(&self.device),
-                Err(_) => Err(Error::Data("a thread that reads samples has panicked".into())),
+                Err(_) => Err(DataError::ReaderPanicked.into()),
             });
             let result = body(&mut next);
             drop(next);

@@ -1,5 +1,7 @@
 //! Names in messages: some of many, and "Did you mean ...?", those nearest to one that does not exist.
 
+use std::borrow::Borrow;
+
 /// The nearest of `candidates`, if one is near enough to be a slip: at most a third of the letters wrong (rounded up).
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
@@ -36,7 +38,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
 }
 
 /// Up to `most` names, and how many more.
-pub(super) fn some(names: &[&str], most: usize) -> String {
+pub(super) fn some<S: Borrow<str>>(names: &[S], most: usize) -> String {
     let more = names.len().saturating_sub(most);
     let shown = names[..names.len() - more].join(", ");
     if more > 0 { format!("{shown} and {more} more") } else { shown }

@@ -97,7 +97,7 @@ pub fn collate(schema: &Schema, samples: Vec<Sample>, ids: Vec<u64>, altered: bo
     let mut columns: Vec<Vec<Option<Array>>> = (0..schema.inputs.len()).map(|_| Vec::with_capacity(samples.len())).collect();
     for (sample, id) in samples.into_iter().zip(&ids) {
         if sample.readings.len() != columns.len() {
-            return Err(Error::Data(format!("sample {id} has {} readings for {} modalities", sample.readings.len(), columns.len())));
+            return Err(Error::shape(format!("readings of sample {id}"), format!("[{}]", columns.len()), [sample.readings.len()]));
         }
         columns.iter_mut().zip(sample.readings).for_each(|(column, reading)| column.push(reading));
     }

@@ -1,5 +1,6 @@
 //! What a sample of a data set holds.
 
+use super::DataError;
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use crate::task::Target;
@@ -27,11 +28,13 @@ impl Schema {
     /// Whether the parts fit together.
     pub fn check(&self) -> Result<()> {
         if self.inputs.len() != self.modalities.len() {
-            return Err(Error::Data(format!("{} inputs for {} modalities", self.inputs.len(), self.modalities.len())));
+            return Err(
+                DataError::Count { what: "inputs", found: self.inputs.len(), of: "modalities", expected: self.modalities.len() }.into()
+            );
         }
         for (name, input) in self.modalities.names().iter().zip(&self.inputs) {
             if input.shape.is_empty() || input.elements() == 0 {
-                return Err(Error::Data(format!("modality `{name}` has the empty shape {:?}", input.shape)));
+                return Err(Error::shape(name, "with at least one number", &input.shape));
             }
         }
         self.target.task().check()

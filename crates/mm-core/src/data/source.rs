@@ -1,8 +1,8 @@
 //! Where samples come from: rows that are known without decoding, and read one by one.
 
 use super::kinds::Kind;
-use super::{Batch, Part, Sample, Schema, TableDataset, collate};
-use crate::error::{Error, Result};
+use super::{Batch, DataError, Part, Sample, Schema, TableDataset, collate};
+use crate::error::Result;
 use crate::modality::Subset;
 use candle_core::Device;
 use rayon::prelude::*;
@@ -89,7 +89,7 @@ impl Meta<'_> {
 /// An error for the first row that a source does not have.
 pub(super) fn check_rows(rows: &[usize], samples: usize) -> Result<()> {
     match rows.iter().find(|row| **row >= samples) {
-        Some(row) => Err(Error::Data(format!("row {row} was asked for, but there are {samples} samples"))),
+        Some(&row) => Err(DataError::Row { row, samples }.into()),
         None => Ok(()),
     }
 }

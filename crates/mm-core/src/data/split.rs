@@ -1,6 +1,6 @@
 //! Which samples train, which choose the model, which test.
 
-use super::Source;
+use super::{DataError, Source};
 use crate::error::{Error, Result};
 use crate::rng;
 use rand::seq::SliceRandom;
@@ -160,11 +160,8 @@ impl SplitSpec {
             }
             let needed = [train, validation, test].iter().fold(0usize, |sum, n| sum.saturating_add(*n));
             if needed > rows.len() {
-                return Err(Error::Data(format!(
-                    "class `{}` has {} samples, but the split needs {needed} ({train} train, {validation} validation, {test} test)",
-                    class_name(data, class),
-                    rows.len()
-                )));
+                let class = class_name(data, class);
+                return Err(DataError::SmallClass { class, found: rows.len(), train, validation, test }.into());
             }
             split.test.extend(&rows[..test]);
             split.validation.extend(&rows[test..][..validation]);
@@ -179,7 +176,7 @@ impl SplitSpec {
         let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for row in 0..data.len() {
             let Some(group) = data.meta(row).group else {
-                return Err(Error::Data(format!("sample {row} has no group, but others have one")));
+                return Err(DataError::NotNamed { row, what: "group" }.into());
             };
             sizes[class_of(data, row)] += 1;
             members.entry(group).or_default().push(row);
@@ -207,13 +204,18 @@ impl SplitSpec {
         }
         let [test, validation, train] = parts;
         let split = Split { train, validation, test };
-        let parts =
-            [("train", &split.train, &targets[2]), ("validation", &split.validation, &targets[1]), ("test", &split.test, &targets[0])];
+        let parts = [
+            (Part::Train, &split.train, &targets[2]),
+            (Part::Validation, &split.validation, &targets[1]),
+            (Part::Test, &split.test, &targets[0]),
+        ];
         for (part, rows, targets) in parts {
             let found: HashSet<usize> = rows.iter().map(|&row| class_of(data, row)).collect();
             if let Some(class) = (0..classes).find(|c| targets[*c] > 0.0 && !found.contains(c)) {
-                let wanted: Vec<&str> = parts.iter().filter(|(_, _, targets)| targets[class] > 0.0).map(|(part, ..)| *part).collect();
-                return Err(too_few_groups(data, class, part, &wanted));
+                let wanted = parts.iter().filter(|(_, _, targets)| targets[class] > 0.0).map(|(part, ..)| *part).collect();
+                let rows = (0..data.len()).filter(|&row| class_of(data, row) == class);
+                let groups = rows.map(|row| data.meta(row).group).collect::<HashSet<_>>().len();
+                return Err(DataError::TooFewGroups { class: class_name(data, class), groups, part, wanted }.into());
             }
         }
         split.sorted()
@@ -224,7 +226,7 @@ impl Split {
     /// The split that the rows name as their part.
     fn from_parts(data: &dyn Source) -> Result<Self> {
         if let Some(row) = (0..data.len()).find(|&row| data.meta(row).part.is_none()) {
-            return Err(Error::Data(format!("sample {row} has no part, but others have one")));
+            return Err(DataError::NotNamed { row, what: "part" }.into());
         }
         let rows = |part| (0..data.len()).filter(|&row| data.meta(row).part == Some(part)).collect();
         Self { train: rows(Part::Train), validation: rows(Part::Validation), test: rows(Part::Test) }.sorted()
@@ -236,8 +238,7 @@ impl Split {
         let mut train = Vec::new();
         for (class, rows) in shuffled_classes(data, self.train.clone(), seed, "train per class") {
             if rows.len() < per_class || per_class == 0 {
-                let (name, found) = (class_name(data, class), rows.len());
-                return Err(Error::Data(format!("class `{name}` has {found} training samples; {per_class} per class were asked for")));
+                return Err(DataError::TooFewPerClass { class: class_name(data, class), found: rows.len(), per_class }.into());
             }
             train.extend(&rows[..per_class]);
         }
@@ -245,29 +246,14 @@ impl Split {
     }
 
     fn sorted(mut self) -> Result<Self> {
-        for (part, rows) in [("train", &mut self.train), ("validation", &mut self.validation), ("test", &mut self.test)] {
+        for (part, rows) in [(Part::Train, &mut self.train), (Part::Validation, &mut self.validation), (Part::Test, &mut self.test)] {
             rows.sort_unstable();
-            if rows.is_empty() && part != "validation" {
-                return Err(Error::Data(format!("the {part} part of the split is empty")));
+            if rows.is_empty() && part != Part::Validation {
+                return Err(DataError::EmptyPart { part }.into());
             }
         }
         Ok(self)
     }
-}
-
-/// Groups of a class are too few, or too large, for one to be left for each part.
-fn too_few_groups(data: &dyn Source, class: usize, part: &str, wanted: &[&str]) -> Error {
-    let name = class_name(data, class);
-    let found = (0..data.len()).filter(|&row| class_of(data, row) == class).map(|row| data.meta(row).group).collect::<HashSet<_>>().len();
-    let parts = format!("{} parts ({})", wanted.len(), wanted.join(", "));
-    let problem = match wanted.len().saturating_sub(found) {
-        0 => format!("its {found} groups could not be dealt to {parts}: none was left for {part}"),
-        lacking => format!("it is in {found} group{}, {lacking} too few for {parts}", if found == 1 { "" } else { "s" }),
-    };
-    let fewer = if wanted.contains(&"validation") { "set `validation = 0` in `[split]`, " } else { "" };
-    Error::Data(format!(
-        "class `{name}` cannot be split by group: {problem}; {fewer}say in a `part` column which group goes where, add groups of this class, or split without `group`"
-    ))
 }
 
 /// The class of a row; where there are no classes, all rows are alike.
@@ -279,8 +265,8 @@ fn strata(data: &dyn Source) -> usize {
     data.schema().target.classes().max(1)
 }
 
-fn class_name(data: &dyn Source, class: usize) -> &str {
-    data.schema().target.class_names().get(class).map_or("?", String::as_str)
+fn class_name(data: &dyn Source, class: usize) -> String {
+    data.schema().target.class_names().get(class).map_or("?".into(), String::clone)
 }
 
 /// The rows of each class, in seeded order.

@@ -1,6 +1,6 @@
 //! Standardization: mean 0 and standard deviation 1 over the training samples, for each feature or channel.
 
-use super::{Array, InputKind, InputSpec, Sample, SampleKey, Schema, Source, TableDataset, Transform, Values};
+use super::{Array, DataError, InputKind, InputSpec, Sample, SampleKey, Schema, Source, TableDataset, Transform, Values};
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ impl Standardizer {
         })?;
         for (view, &count) in views.iter_mut().zip(&counts) {
             if count == 0.0 {
-                return Err(Error::Data(format!("modality `{}` is absent in all {} training samples", view.modality, rows.len())));
+                return Err(DataError::AbsentInTraining { modality: view.modality.clone(), samples: rows.len() }.into());
             }
             view.mean.iter_mut().for_each(|mean| *mean /= count);
         }
@@ -129,8 +129,8 @@ impl Standardizer {
 
     fn named(&self, modality: &str) -> Result<&ViewStatistics> {
         self.view(modality).ok_or_else(|| {
-            let known: Vec<&str> = self.views.iter().map(|v| v.modality.as_str()).collect();
-            Error::Data(format!("the standardizer has no modality `{modality}`; it has: {}", known.join(", ")))
+            let fitted = self.views.iter().map(|v| v.modality.clone()).collect();
+            DataError::NotFitted { modality: modality.into(), fitted }.into()
         })
     }
 
@@ -139,18 +139,14 @@ impl Standardizer {
         for view in &self.views {
             schema.modalities.index(&view.modality)?;
             if view.mean.len() != view.std.len() || view.std.iter().any(|s| !(s.is_finite() && *s > 0.0)) {
-                return Err(Error::Data(format!("the statistics of modality `{}` are damaged", view.modality)));
+                return Err(DataError::DamagedStatistics { modality: view.modality.clone() }.into());
             }
         }
         for (name, input) in schema.modalities.names().iter().zip(&schema.inputs) {
-            match self.view(name) {
-                None => return Err(Error::Data(format!("the standardizer was fitted without modality `{name}`"))),
-                Some(view) if view.mean.len() != channels(input) => {
-                    let (fitted, found) = (view.mean.len(), channels(input));
-                    let what = if input.kind == InputKind::Image { "channels" } else { "features" };
-                    return Err(Error::Data(format!("modality `{name}` has {found} {what}, but the standardizer was fitted on {fitted}")));
-                }
-                Some(_) => {}
+            let (fitted, found) = (self.named(name)?.mean.len(), channels(input));
+            if fitted != found {
+                let what = if input.kind == InputKind::Image { "channels" } else { "features" };
+                return Err(DataError::Width { modality: name.clone(), what, found, fitted }.into());
             }
         }
         Ok(())

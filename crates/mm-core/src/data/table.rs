@@ -3,8 +3,8 @@
 use super::card::hexadecimal;
 use super::offset::{distances, offsets};
 use super::source::check_rows;
-use super::{Array, Batch, Inputs, Meta, Part, Sample, Schema, Source, TargetValue, Targets};
-use crate::error::{Error, Result};
+use super::{Array, Batch, DataError, Inputs, Meta, Part, Sample, Schema, Source, TargetValue, Targets};
+use crate::error::{Error, ModalityError, NonFiniteError, Result};
 use crate::modality::{Presence, Subset};
 use candle_core::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
@@ -33,32 +33,28 @@ impl TableDataset {
     pub fn new(schema: Schema, columns: Vec<Vec<f32>>, presence: Presence, labels: Vec<u32>) -> Result<Self> {
         schema.check()?;
         let (samples, classes) = (labels.len(), schema.target.classes());
-        if columns.len() != schema.inputs.len() || presence.len() != samples {
-            return Err(Error::Data(format!(
-                "{} tables for {} modalities, {samples} labels, presence of {} samples",
-                columns.len(),
-                schema.inputs.len(),
-                presence.len()
-            )));
+        if columns.len() != schema.inputs.len() {
+            return Err(DataError::Count { what: "tables", found: columns.len(), of: "modalities", expected: schema.inputs.len() }.into());
         }
-        if let Some((row, label)) = labels.iter().enumerate().find(|(_, l)| **l as usize >= classes) {
-            return Err(Error::Data(format!("sample {row} has label {label}, but there are {classes} classes")));
+        if presence.len() != samples {
+            return Err(ModalityError::PresenceLength { found: presence.len(), expected: samples }.into());
+        }
+        if let Some((row, &label)) = labels.iter().enumerate().find(|(_, l)| **l as usize >= classes) {
+            return Err(DataError::SampleLabel { row, label, classes }.into());
         }
         let full = schema.modalities.full();
         if let Some(row) = presence.subsets().iter().position(|s| !s.is_subset_of(full)) {
-            return Err(Error::Data(format!("sample {row} has a modality past the {} of the schema", schema.inputs.len())));
+            return Err(ModalityError::SamplePosition { sample: row as u64, modalities: schema.inputs.len() }.into());
         }
         for (m, (table, input)) in columns.iter().zip(&schema.inputs).enumerate() {
             let name = &schema.modalities.names()[m];
             let width = input.elements();
             if table.len() != samples * width {
-                return Err(Error::Data(format!("modality `{name}` has {} numbers for {samples} samples of {width}", table.len())));
+                return Err(Error::shape(name, format!("[{samples}, {width}]"), [table.len()]));
             }
             let mut rows = table.chunks_exact(width).zip(presence.subsets()).enumerate();
             if let Some((row, _)) = rows.find(|(_, (x, s))| s.contains(m) && !x.iter().all(|v| v.is_finite())) {
-                return Err(Error::NonFinite(format!(
-                    "sample {row}, modality `{name}`; mark the modality as absent there or mend the value"
-                )));
+                return Err(NonFiniteError::Reading { sample: row as u64, modality: name.clone() }.into());
             }
         }
         let offsets = vec![Vec::new(); columns.len()];
@@ -92,7 +88,7 @@ impl TableDataset {
     /// copied to the CPU. Otherwise as [`TableDataset::new`].
     pub fn from_tensors(schema: Schema, inputs: &[Tensor], presence: Presence, labels: Vec<u32>) -> Result<Self> {
         if inputs.len() != schema.inputs.len() {
-            return Err(Error::Data(format!("{} tensors for {} modalities", inputs.len(), schema.inputs.len())));
+            return Err(DataError::Count { what: "tensors", found: inputs.len(), of: "modalities", expected: schema.inputs.len() }.into());
         }
         let named = schema.modalities.names().iter().zip(&schema.inputs).zip(inputs);
         let columns = named.map(|((name, input), tensor)| {
@@ -115,7 +111,7 @@ impl TableDataset {
     pub fn with_groups(self, groups: Vec<String>) -> Result<Self> {
         match groups.len() == self.labels.len() {
             true => Ok(Self { groups: Some(groups), ..self }),
-            false => Err(Error::Data(format!("{} groups for {} samples", groups.len(), self.labels.len()))),
+            false => Err(DataError::Count { what: "groups", found: groups.len(), of: "samples", expected: self.labels.len() }.into()),
         }
     }
 
@@ -153,7 +149,7 @@ impl TableDataset {
 
     /// SHA-256 over schema, labels, presence and values, in hexadecimal: which data a result was made from.
     pub fn content_hash(&self) -> Result<String> {
-        let schema = serde_json::to_vec(&self.schema).map_err(|e| Error::Data(format!("the schema cannot be written: {e}")))?;
+        let schema = serde_json::to_vec(&self.schema).map_err(|e| Error::config("schema", e.to_string()))?;
         let mut hash = Sha256::new();
         hash.update((schema.len() as u64).to_le_bytes());
         hash.update(&schema);

@@ -1,6 +1,6 @@
 //! One pass over the samples, every combination.
 
-use crate::data::{Schema, Source};
+use crate::data::{DataError, Schema, Source};
 use crate::error::{Error, Result};
 use crate::modality::Subset;
 use crate::model::{Model, check_prediction};
@@ -99,7 +99,7 @@ pub fn evaluate(
     let (schema, task) = (source.schema(), source.schema().target.task());
     let subsets: Vec<Subset> = subsets.iter().copied().filter(|&s| model.supports(s)).collect();
     if rows.is_empty() || subsets.is_empty() || batch_size == 0 {
-        return Err(Error::Data("nothing to evaluate: no sample, no combination that the model supports, or a batch size of 0".into()));
+        return Err(DataError::NothingToEvaluate { samples: rows.len(), combinations: subsets.len(), batch_size }.into());
     }
     let fresh = |_: &Subset| Mutex::new(Running { scores: task.scores(), outcomes: Vec::with_capacity(rows.len()) });
     let running: Vec<Mutex<Running>> = subsets.iter().map(fresh).collect();

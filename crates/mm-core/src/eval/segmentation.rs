@@ -1,5 +1,6 @@
 //! Metrics of a segmentation.
 
+use crate::data::DataError;
 use crate::error::{Error, Result};
 
 /// Overlap of predicted and true regions over labelled pixels.
@@ -18,8 +19,8 @@ pub fn segmentation_metrics(predictions: &[u32], labels: &[u32], classes: usize)
     if predictions.len() != labels.len() {
         return Err(Error::shape("predictions", labels.len(), predictions.len()));
     }
-    if let Some(label) = predictions.iter().chain(labels).find(|&&label| label as usize > classes) {
-        return Err(Error::Data(format!("pixel label {label} of {classes} classes (and void 0)")));
+    if let Some(&label) = predictions.iter().chain(labels).find(|&&label| label as usize > classes) {
+        return Err(DataError::Label { label, classes }.into());
     }
     let (mut intersection, mut union) = (vec![0u64; classes + 1], vec![0u64; classes + 1]);
     let (mut right, mut valid) = (0u64, 0u64);

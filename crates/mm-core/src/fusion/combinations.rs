@@ -1,6 +1,6 @@
 //! Every combination from the same per-modality parts.
 
-use crate::error::{Error, Result};
+use crate::error::{ModalityError, Result};
 use crate::modality::Subset;
 use crate::nn::add;
 use candle_core::Tensor;
@@ -42,7 +42,7 @@ fn group_sums(parts: &[Option<Tensor>], subsets: &[Subset], group: &[usize], vis
         stack.truncate(shared);
         for &m in &wanted[shared..] {
             let part = parts.get(m).and_then(Option::as_ref);
-            let part = part.ok_or_else(|| Error::Modality(format!("no sample of the batch has modality {m}")))?;
+            let part = part.ok_or(ModalityError::AbsentInBatch { position: m })?;
             let sum = match stack.last() {
                 Some((_, prefix)) => add(prefix, part)?,
                 None => part.clone(),

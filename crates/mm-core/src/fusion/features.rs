@@ -1,9 +1,9 @@
 //! One encoder a modality, and the features they give.
 
 use super::{NetworkConfig, Trunk};
-use crate::data::{Inputs, Schema};
+use crate::data::{DataError, Inputs, Schema};
 use crate::encoder::Encoder;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::modality::{Modalities, Presence};
 use crate::model::Encoded;
 use crate::nn::{Mode, scatter_rows};
@@ -69,7 +69,13 @@ impl Encoders {
     /// the rows of the others, `None` where there are none. With how many encoders ran: one for each modality that is there.
     pub fn forward(&self, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<(Vec<Option<Tensor>>, usize)> {
         if inputs.readings().len() != self.encoders.len() {
-            return Err(Error::Data(format!("inputs of {} for a model of {} modalities", inputs.modalities(), self.encoders.len())));
+            return Err(DataError::Count {
+                what: "modalities",
+                found: inputs.readings().len(),
+                of: "encoders",
+                expected: self.encoders.len(),
+            }
+            .into());
         }
         let features = self.encoders.iter().enumerate().map(|(m, encoder)| encode_present(&**encoder, m, inputs, presence, mode));
         let features = features.collect::<Result<Vec<_>>>()?;

@@ -3,7 +3,7 @@
 use super::{Encoders, Trunk, TrunkConfig, keep_present, parts, pool, visit_combination_sums};
 use crate::data::{Inputs, Schema};
 use crate::encoder::{Encoder, EncoderConfig, EncoderDType, EncoderKind};
-use crate::error::{Error, Result};
+use crate::error::{Error, ModalityError, Result};
 use crate::modality::{Presence, Subset};
 use crate::model::{Output, Visit};
 use crate::nn::{Linear, Mode, linear};
@@ -41,7 +41,7 @@ impl NetworkConfig {
             return Err(Error::config(format!("network.encoders.{unknown}"), problem));
         }
         let (Some(name), Some(input)) = (names.get(index), schema.inputs.get(index)) else {
-            return Err(Error::Modality(format!("modality {index} of {}", names.len())));
+            return Err(ModalityError::Position { position: index, modalities: names.len() }.into());
         };
         let default = EncoderConfig::default();
         let encoder = self.encoders.get(name).or(self.encoder.as_ref()).unwrap_or(&default);

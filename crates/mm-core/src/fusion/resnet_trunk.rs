@@ -1,7 +1,7 @@
 //! Residual stages behind the concatenation of maps.
 
 use super::Trunk;
-use crate::error::{Error, Result};
+use crate::error::{Error, ModalityError, Result};
 use crate::nn::{
     BatchNorm, BlockKind, ConcatConv2d, Conv2dConfig, ConvNorm, Mode, ResidualBlock, adaptive_avg_pool2d, batch_norm, check_widths,
     concat_conv2d, conv_norm, residual_block, residual_stage,
@@ -126,12 +126,12 @@ impl Trunk for ResNetTrunk {
     /// In training one convolution over the concatenation; in prediction the sum of the parts, as for all combinations.
     fn forward(&self, features: &[Option<Tensor>], mode: Mode) -> Result<Tensor> {
         let Some(present) = features.iter().flatten().next() else {
-            return Err(Error::Modality("no sample of the batch has any modality".into()));
+            return Err(ModalityError::NothingInBatch.into());
         };
         if !mode.is_train() {
             let parts = features.iter().enumerate().filter_map(|(m, f)| f.as_ref().map(|f| self.part(m, f)));
             let sum = parts.reduce(|sum, part| Ok((sum? + part?)?)).transpose()?;
-            return sum.map_or_else(|| Err(Error::Modality("no modality".into())), |sum| self.finish(&sum, mode));
+            return self.finish(&sum.ok_or(ModalityError::NothingInBatch)?, mode);
         }
         let batch = present.dim(0)?;
         let map = |(feature, &[channels, ..]): (&Option<Tensor>, &[usize; 3])| match feature {

@@ -1,7 +1,7 @@
 //! The shared part behind the concatenation of features.
 
 use super::{PointwiseTrunk, ResNetTrunk, ResNetTrunkConfig, SumTrunk};
-use crate::error::{Error, Result};
+use crate::error::{ModalityError, Result};
 use crate::nn::{BatchNorm, ConcatLinear, Linear, Mode, batch_norm, check_widths, concat_linear, linear_no_bias};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
@@ -29,7 +29,7 @@ pub trait Trunk: Send + Sync {
                 None => part,
             });
         }
-        let sum = sum.ok_or_else(|| Error::Modality("no sample of the batch has any modality".into()))?;
+        let sum = sum.ok_or(ModalityError::NothingInBatch)?;
         self.finish(&sum, mode)
     }
 

@@ -1,6 +1,6 @@
 //! Gradient clipping by global norm.
 
-use crate::error::{Error, Result};
+use crate::error::{NonFiniteError, Result};
 use crate::nn::{Parameters, runs_on_cpu_kernels, with_slices};
 use candle_core::{DType, Tensor, backprop::GradStore};
 
@@ -14,7 +14,7 @@ pub fn clip_gradient_norm(parameters: &Parameters, gradients: &mut GradStore, ma
         if let Some(gradient) = gradients.get(var) {
             let square = sum_of_squares(gradient)?;
             if !square.is_finite() {
-                return Err(Error::NonFinite(format!("the gradient of parameter `{name}`; try a lower learning rate")));
+                return Err(NonFiniteError::Gradient { parameter: name.clone() }.into());
             }
             squares += square;
         }
@@ -51,6 +51,7 @@ fn sum_of_squares(gradient: &Tensor) -> candle_core::Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use candle_core::Device;
     use candle_nn::Init;
 
@@ -88,7 +89,7 @@ mod tests {
         assert!((gradients[0] - 0.6).abs() < 1e-5 && (gradients[2] - 0.8).abs() < 1e-5, "{gradients:?}");
         for bad in [f32::NAN, f32::INFINITY] {
             let error = clipped([1.0, 1.0], vec![bad], 1.0).unwrap_err();
-            assert!(matches!(&error, Error::NonFinite(text) if text.contains("`y`")), "{error}");
+            assert!(matches!(&error, Error::NonFinite(NonFiniteError::Gradient { parameter }) if parameter == "y"), "{error}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! A sample by named readings in, an answer out.
 
 use super::Pipeline;
-use crate::data::{Array, Inputs, NonFinite, Schema, is_constant, nearest};
-use crate::error::{Error, Result};
+use crate::data::{Array, Inputs, NonFinite, Schema, is_constant};
+use crate::error::{Error, ModalityError, NonFiniteError, Result};
 use crate::eval::{argmax, probabilities};
 use crate::modality::{Presence, Subset};
 use crate::model::{Output, SensorTrust};
@@ -115,10 +115,7 @@ pub(super) struct Prepared {
 pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepared> {
     let schema = pipeline.schema();
     let names = schema.modalities.names();
-    if let Some(unknown) = readings.by_name.keys().find(|name| !names.contains(name)) {
-        let near = nearest(unknown, names.iter().map(String::as_str)).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-        return Err(Error::Modality(format!("this model has no modality `{unknown}`{near}; it has: {}", schema.modalities)));
-    }
+    readings.by_name.keys().try_for_each(|name| schema.modalities.index(name).map(|_| ()))?;
     let (mut values, mut ignored, mut bits) = (vec![None; names.len()], Vec::new(), 0u16);
     for (m, (name, input)) in names.iter().zip(&schema.inputs).enumerate() {
         let array = match readings.by_name.get(name) {
@@ -150,16 +147,14 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
                 bits |= 1 << m;
             }
             Err(Reason::NonFinite) if pipeline.non_finite() == NonFinite::Error => {
-                return Err(Error::NonFinite(format!("reading `{name}`; mend the value, or leave the sensor out")));
+                return Err(NonFiniteError::Given { modality: name.clone() }.into());
             }
             Err(reason) => ignored.push(Ignored { modality: name.clone(), reason }),
         }
     }
-    let list = || ignored.iter().map(|i| format!("{} ({})", i.modality, i.reason)).collect::<Vec<_>>().join(", ");
-    let used = Subset::from_bits(bits).map_err(|_| Error::Modality(format!("no sensor is left to predict from: {}", list())))?;
+    let Ok(used) = Subset::from_bits(bits) else { return Err(ModalityError::NoSensor { ignored }.into()) };
     if !pipeline.model().supports(used) {
-        let used = schema.modalities.format(used);
-        return Err(Error::Modality(format!("the model cannot predict from {used} alone; ignored: {}", list())));
+        return Err(ModalityError::TooFewSensors { used: schema.modalities.format(used), ignored }.into());
     }
     Ok(Prepared { values, used, ignored })
 }
@@ -192,8 +187,7 @@ pub(super) fn answers(
     let mut trust = trust.map(Vec::into_iter);
     let answer = |(sample, logits): (Prepared, Vec<f32>)| {
         if logits.iter().any(|x| !x.is_finite()) {
-            let used = schema.modalities.format(sample.used);
-            return Err(Error::NonFinite(format!("the prediction from {used}: a reading is far outside what the model was trained on")));
+            return Err(NonFiniteError::Answer { used: schema.modalities.format(sample.used) }.into());
         }
         let p = probabilities(&logits, classes.len());
         Ok(Answer {

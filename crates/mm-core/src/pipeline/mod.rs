@@ -10,7 +10,7 @@ pub use config::{FORMAT, PipelineConfig, TrainingSummary};
 pub use evaluated::{CombinationScore, Evaluated};
 
 use crate::data::kinds::{Kind, SavedKind};
-use crate::data::{Inputs, NonFinite, Sample, SampleKey, Schema, Source, Standardizer, TableDataset, Transform};
+use crate::data::{DataError, Inputs, NonFinite, Sample, SampleKey, Schema, Source, Standardizer, TableDataset, Transform};
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::model::{Model, Output};
@@ -127,7 +127,7 @@ impl Pipeline {
     /// Answers for one sample: its readings by name, as many as there are.
     pub fn predict(&self, readings: &Readings) -> Result<Answer> {
         let mut answers = self.predict_all(std::slice::from_ref(readings))?;
-        answers.pop().ok_or_else(|| Error::Data("no sample was given".into()))
+        answers.pop().ok_or_else(|| DataError::EmptyBatch.into())
     }
 
     /// Answers for several samples, in their order.

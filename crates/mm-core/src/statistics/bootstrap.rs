@@ -9,7 +9,7 @@
 
 use super::estimate::CERTAIN;
 use super::table::{Block, Sums, Table, distinct_samples};
-use super::{Outcomes, Resamples};
+use super::{Outcomes, Resamples, StatisticsError};
 use crate::error::{Error, Result};
 use rand::RngExt;
 use rayon::prelude::*;
@@ -58,10 +58,10 @@ impl Bootstrap {
             return Err(Error::config("resamples", "must be at least 1"));
         }
         let Some(first) = seeds.first() else {
-            return Err(Error::Data("a bootstrap needs at least one seed".into()));
+            return Err(StatisticsError::NoSeed.into());
         };
-        if seeds.iter().any(|s| s.columns() != first.columns()) {
-            return Err(Error::Data("the seeds have different numbers of columns".into()));
+        if let Some(other) = seeds.iter().find(|s| s.columns() != first.columns()) {
+            return Err(StatisticsError::Columns { found: other.columns(), expected: first.columns() }.into());
         }
         let (members, samples) = distinct_samples(seeds);
         let tables: Vec<Table> = seeds.iter().zip(members).map(|(outcomes, members)| Table::new(outcomes, members)).collect();
@@ -114,14 +114,14 @@ impl Resampled {
             Statistic::Linear { terms, .. } => terms.iter().map(|t| t.0).collect(),
         };
         if columns.is_empty() {
-            return Err(Error::Data("a statistic needs at least one column".into()));
+            return Err(StatisticsError::NoColumn.into());
         }
-        if let Some(column) = columns.iter().find(|c| **c >= self.columns) {
-            return Err(Error::Data(format!("column {column} of {}", self.columns)));
+        if let Some(&column) = columns.iter().find(|c| **c >= self.columns) {
+            return Err(StatisticsError::Column { column, columns: self.columns }.into());
         }
         for (seed, table) in self.tables.iter().enumerate() {
-            if let Some(column) = columns.iter().find(|c| table.totals[table.evaluated_at(**c)] == 0) {
-                return Err(Error::Data(format!("seed number {seed}: no sample of column {column} was evaluated")));
+            if let Some(&column) = columns.iter().find(|c| table.totals[table.evaluated_at(**c)] == 0) {
+                return Err(StatisticsError::NotEvaluated { seed, column }.into());
             }
         }
         let values: Vec<Vec<f64>> = self.blocks.par_iter().map(|block| self.of_block(block, statistic)).collect();

@@ -15,6 +15,7 @@
 
 mod bootstrap;
 mod effect_size;
+mod error;
 mod estimate;
 mod outcomes;
 mod pareto;
@@ -26,6 +27,7 @@ mod table;
 
 pub use bootstrap::{Bootstrap, Resampled, Statistic};
 pub use effect_size::{EffectSize, FEW_SEEDS, effect_size, mean, standard_deviation};
+pub use error::StatisticsError;
 pub use estimate::{Estimate, Interval, LEVEL};
 pub use outcomes::Outcomes;
 pub use pareto::pareto_front;

@@ -1,6 +1,7 @@
 //! Right or wrong, by column and test sample: what every comparison starts from.
 
-use crate::error::{Error, Result};
+use super::StatisticsError;
+use crate::error::Result;
 
 /// The outcomes with one seed, `columns x samples`, each right, wrong or not evaluated. A column is one situation of one method:
 /// a combination of modalities, a corruption.
@@ -21,7 +22,7 @@ impl Outcomes {
     pub fn from_rows<S: AsRef<str>>(rows: &[S]) -> Result<Self> {
         let samples = rows.first().map_or(0, |row| row.as_ref().len());
         if samples == 0 {
-            return Err(Error::Data("outcomes need at least one column and one sample".into()));
+            return Err(StatisticsError::NoOutcome.into());
         }
         let columns = rows.len();
         let mut right = vec![0; columns * samples];
@@ -29,7 +30,7 @@ impl Outcomes {
         for (k, row) in rows.iter().enumerate() {
             let row = row.as_ref().as_bytes();
             if row.len() != samples {
-                return Err(Error::Data(format!("column {k} has {} outcomes, the first one has {samples}", row.len())));
+                return Err(StatisticsError::Length { column: k, found: row.len(), expected: samples }.into());
             }
             for (i, &cell) in row.iter().enumerate() {
                 let at = i * columns + k;
@@ -37,7 +38,7 @@ impl Outcomes {
                     b'1' => (1, 1),
                     b'0' => (0, 1),
                     b'-' => (0, 0),
-                    other => return Err(Error::Data(format!("column {k}, sample {i}: {:?} is none of `1`, `0`, `-`", char::from(other)))),
+                    other => return Err(StatisticsError::Outcome { column: k, sample: i, found: char::from(other) }.into()),
                 };
             }
         }
@@ -47,12 +48,12 @@ impl Outcomes {
     /// Says which samples these are: samples of several seeds with one id are one sample. Without, every seed has samples of its own.
     pub fn with_ids(self, ids: Vec<u64>) -> Result<Self> {
         if ids.len() != self.samples {
-            return Err(Error::Data(format!("{} ids for {} samples", ids.len(), self.samples)));
+            return Err(StatisticsError::Ids { found: ids.len(), samples: self.samples }.into());
         }
         let mut sorted = ids.clone();
         sorted.sort_unstable();
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::Data(format!("two samples have the id {}", pair[0])));
+            return Err(StatisticsError::IdTwice { id: pair[0] }.into());
         }
         Ok(Self { ids: Some(ids), ..self })
     }

@@ -2,7 +2,7 @@
 
 use super::ranking::Ranking;
 use super::{Measure, Scored, Scores, Task};
-use crate::data::{TargetValue, Targets};
+use crate::data::{DataError, TargetValue, Targets};
 use crate::error::{Error, Result};
 use crate::eval::{argmax, divergence, probabilities};
 use crate::loss::{cross_entropy_per_sample, entropy_per_sample, softened_kl};
@@ -80,11 +80,11 @@ impl Task for Classes {
 
     fn check(&self) -> Result<()> {
         if self.names.is_empty() {
-            return Err(Error::Data("there are no classes to tell apart".into()));
+            return Err(DataError::NoClasses.into());
         }
         let mut seen = HashSet::new();
         match self.names.iter().find(|name| !seen.insert(*name)) {
-            Some(name) => Err(Error::Data(format!("class `{name}` appears twice"))),
+            Some(name) => Err(DataError::ClassTwice { class: name.clone() }.into()),
             None => Ok(()),
         }
     }
@@ -156,13 +156,14 @@ impl ClassScores {
 impl Scores for ClassScores {
     fn add(&mut self, prediction: &[f32], target: &TargetValue) -> Result<f32> {
         let TargetValue::Class(label) = *target;
-        let (classes, label) = (self.confusion.len(), label as usize);
+        let classes = self.confusion.len();
         if prediction.len() != classes {
             return Err(Error::shape("logits", format!("[{classes}]"), prediction.len()));
         }
-        if label >= classes {
-            return Err(Error::Data(format!("label {label} of {classes} classes")));
+        if label as usize >= classes {
+            return Err(DataError::Label { label, classes }.into());
         }
+        let label = label as usize;
         let predicted = argmax(prediction);
         let above = |k: usize| f64::from(prediction[k]) - f64::from(prediction[predicted]);
         self.shares.iter_mut().enumerate().for_each(|(k, share)| *share = above(k).exp());

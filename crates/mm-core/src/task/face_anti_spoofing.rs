@@ -1,8 +1,8 @@
 //! Whether a face is live: two classes with the error rates of presentation-attack detection (ISO/IEC 30107-3).
 
 use super::{ClassScores, Classes, Measure, Scored, Scores, Task};
-use crate::data::{TargetValue, Targets};
-use crate::error::{Error, Result};
+use crate::data::{DataError, TargetValue, Targets};
+use crate::error::Result;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +57,7 @@ impl Task for FaceAntiSpoofing {
     fn check(&self) -> Result<()> {
         match self.classes.names().len() {
             2 => self.classes.check(),
-            other => Err(Error::Data(format!("face anti-spoofing has two classes, the attack and the live face, found {other}"))),
+            found => Err(DataError::NotTwoClasses { found }.into()),
         }
     }
 

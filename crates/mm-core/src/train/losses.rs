@@ -1,7 +1,7 @@
 //! The terms of a loss, their means over an epoch, and the guard against NaN.
 
 use super::Step;
-use crate::error::{Error, Result};
+use crate::error::{Error, NonFiniteError, Result};
 use candle_core::{DType, Tensor};
 use std::collections::BTreeMap;
 
@@ -99,13 +99,8 @@ impl Means {
             for (name, value) in names.into_iter().zip(values.to_vec1::<f32>()?) {
                 let value = f64::from(value);
                 if !value.is_finite() {
-                    let samples: Vec<String> = samples.iter().map(u64::to_string).collect();
-                    return Err(Error::NonFinite(format!(
-                        "loss term `{name}` is {value} at epoch {}, step {} (samples {}, ...); the last checkpoint is kept; try a lower learning rate or `clip_norm`",
-                        step.epoch,
-                        step.step,
-                        samples.join(", ")
-                    )));
+                    let Step { epoch, step, .. } = step;
+                    return Err(NonFiniteError::Loss { term: name.into(), value, epoch, step, samples }.into());
                 }
                 *self.sums.entry(name.to_string()).or_default() += value;
             }

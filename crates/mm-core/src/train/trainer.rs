@@ -3,7 +3,7 @@
 use super::checkpoint::{Checkpoint, State, latest};
 use super::losses::Means;
 use super::{CheckpointConfig, EpochLog, HeldOut, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Unobserved};
-use crate::data::{Batch, InputKind, Loader, Loading, Source, Transform};
+use crate::data::{Batch, DataError, InputKind, Loader, Loading, Source, Transform};
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::modality::Presence;
@@ -84,7 +84,7 @@ impl Trainer {
             .device(&device);
         let steps = loader.steps();
         if steps == 0 || train.len() < 2 {
-            return Err(Error::Data(format!("{} training samples are too few", train.len())));
+            return Err(DataError::TooFewToTrain { found: train.len() }.into());
         }
         if validation.is_empty() && config.validates_after(0) {
             return Err(Error::config("train.select", "model selection and early stopping need validation samples, and there are none"));
@@ -221,7 +221,7 @@ impl Run {
         }
         let evaluation = evaluate(method.model(), source, rows, &combinations, batch_size, device)?;
         if evaluation.combinations.is_empty() {
-            return Err(Error::Data("no validation sample has a combination that the model can predict from".into()));
+            return Err(DataError::NothingToValidate.into());
         }
         let score = evaluation.mean(measure.name);
         if !score.is_finite() {
@@ -302,7 +302,7 @@ impl Run {
         }
         let steps = self.optimizer.steps();
         if steps == 0 {
-            return Err(Error::Data("no batch of the whole training held samples that the method can learn from".into()));
+            return Err(DataError::NothingToLearn.into());
         }
         if self.skipped_steps > 0 {
             self.notes.push(format!(

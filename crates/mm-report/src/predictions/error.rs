@@ -216,6 +216,12 @@ pub enum PredictionError {
         /// The id.
         sample: String,
     },
+    /// A data set of which nothing is predicted.
+    #[error("data {data}: nothing is predicted")]
+    NoPrediction {
+        /// Data set.
+        data: String,
+    },
     /// A finished cell of an older version.
     #[error("the finished cell of {data} / {run} / seed {seed} does not say which samples it was tested on: run its bench again")]
     OldResult {

@@ -114,10 +114,8 @@ fn modalities(collector: &Collector, data: &DataSet) -> Result<Modalities> {
     }
     let written = || data.cells.iter().flat_map(|c| &c.situations);
     let first = written().find_map(|s| s.rows.first());
-    let wrong = |problem: String| match first {
-        Some((_, at)) => PredictionError::Combination { place: collector.place(*at), problem },
-        None => PredictionError::Core(mm_core::Error::Modality(problem)),
-    };
+    let &(_, first) = first.ok_or_else(|| PredictionError::NoPrediction { data: data.name.clone() })?;
+    let wrong = |problem: String| PredictionError::Combination { place: collector.place(first), problem };
     let parts = |text: &str| text.split('+').map(|name| name.trim().to_string()).collect::<Vec<_>>();
     let (full, named): (Vec<&str>, Vec<&str>) =
         written().map(|s| s.combination.as_str()).partition(|combination| ["full", "all"].contains(combination));
@@ -163,7 +161,7 @@ fn rows(collector: &Collector, data: &DataSet) -> Result<Vec<usize>> {
         (Some(row), _) => Ok(*row),
         (None, true) => number(id).ok_or_else(|| match data.first_place(id) {
             Some(at) => PredictionError::Id { place: collector.place(at), sample: id.clone() },
-            None => PredictionError::Core(mm_core::Error::Data(format!("the sample id `{id}` is no row of the data set"))),
+            None => PredictionError::NoPrediction { data: data.name.clone() },
         }),
         (None, false) => {
             next += 1;
