@@ -1,10 +1,4 @@
-//! What the readings of a sensor are, and how a file becomes one. A new kind is a file here and a line in `by_name`.
-
-mod image;
-mod vector;
-
-pub use image::{Image, ImageChannels};
-pub use vector::Vector;
+//! What the readings of a sensor are, and how a file becomes one.
 
 use super::{Array, InputSpec};
 use crate::error::{Error, Result};
@@ -54,18 +48,29 @@ impl SavedKind {
 
     /// The kind, if this program knows it; a program that does not still takes readings as arrays.
     pub fn open(&self) -> Result<Option<Arc<dyn Kind>>> {
-        by_name(&self.kind, &self.settings).map_err(|e| Error::config(format!("kind.{}", self.kind), e.to_string()))
+        let known = KINDS.iter().find(|(name, _)| *name == self.kind);
+        let opened = known.map(|(_, open)| open(&self.settings)).transpose();
+        opened.map_err(|e| Error::config(format!("kind.{}", self.kind), e.to_string()))
     }
 }
 
-/// The kinds that are saved and loaded by name.
-fn by_name(name: &str, settings: &serde_json::Value) -> serde_json::Result<Option<Arc<dyn Kind>>> {
-    fn of<K: Kind + serde::de::DeserializeOwned + 'static>(settings: &serde_json::Value) -> serde_json::Result<Option<Arc<dyn Kind>>> {
-        Ok(Some(Arc::new(K::deserialize(settings)?)))
-    }
-    match name {
-        image::NAME => of::<Image>(settings),
-        vector::NAME => of::<Vector>(settings),
-        _ => Ok(None),
-    }
+/// How a kind is made from its settings.
+type Open = fn(&serde_json::Value) -> serde_json::Result<Arc<dyn Kind>>;
+
+/// Of settings that are a struct.
+fn open<K: Kind + serde::de::DeserializeOwned + 'static>(settings: &serde_json::Value) -> serde_json::Result<Arc<dyn Kind>> {
+    Ok(Arc::new(K::deserialize(settings)?))
 }
+
+/// Each kind is a file that says its `NAME` and how it is opened (`OPEN`); a new one is its file and its name here.
+macro_rules! kinds {
+    ($($file:ident),*) => {
+        $(mod $file;
+        pub use $file::*;)*
+
+        /// The kinds that every program knows: saved and loaded by name.
+        const KINDS: &[(&str, Open)] = &[$(($file::NAME, $file::OPEN)),*];
+    };
+}
+
+kinds!(image, vector);
