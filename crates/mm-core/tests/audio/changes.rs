@@ -161,20 +161,22 @@ fn masks_cover_whole_frames_and_bands_of_what_is_filled() {
     let (bands, frames, filled) = (40, 60, 30);
     let augment = Augment { time_masks: 2, time_mask: 0.3, frequency_masks: 1, frequency_mask: 0.25, ..Augment::default() };
     let (mut most_frames, mut most_bands) = (0, 0);
+    // Every value differs from the mean of the filled ones, 1184.5.
+    let original: Vec<f32> = (0..bands * frames).map(|x| x as f32).collect();
     for id in 0..300 {
-        let original: Vec<f32> = (0..bands * frames).map(|x| x as f32).collect();
         let mut masked = original.clone();
         augment.mask(&mut masked, frames, filled, &mut rng(id));
-        let mean = original.iter().sum::<f32>() / original.len() as f32;
-        let at = |m: usize, t: usize| masked[m * frames + t] == mean;
-        assert!(masked.iter().zip(&original).all(|(a, b)| a == b || (a - mean).abs() < 0.1));
-        let columns = (0..frames).filter(|&t| (0..bands).all(|m| (masked[m * frames + t] - mean).abs() < 0.1)).count();
-        let rows = (0..bands).filter(|&m| (0..frames).all(|t| (masked[m * frames + t] - mean).abs() < 0.1)).count();
+        assert!(masked.iter().zip(&original).all(|(&a, &b)| a == b || a == 1184.5));
+        let at = |m: usize, t: usize| masked[m * frames + t] == 1184.5;
+        assert!((0..bands).all(|m| (filled..frames).all(|t| !at(m, t))), "padding stays");
+        let columns = (0..filled).filter(|&t| (0..bands).all(|m| at(m, t))).count();
+        let rows = (0..bands).filter(|&m| (0..filled).all(|t| at(m, t))).count();
+        assert_eq!(masked.iter().filter(|&&x| x == 1184.5).count(), columns * bands + rows * filled - columns * rows);
         assert!(columns <= 18 && rows <= 10, "{columns} {rows}");
-        assert!((filled..frames).all(|t| (0..bands).any(|m| !at(m, t))));
         (most_frames, most_bands) = (most_frames.max(columns), most_bands.max(rows));
     }
     assert!(most_frames > 12 && most_bands == 10, "{most_frames} {most_bands}");
     Augment::speech().mask(&mut [], 0, 0, &mut rng(0));
     Augment::speech().mask(&mut [1.0], 1, 5, &mut rng(0));
+    Augment::speech().mask(&mut [1.0; 6], 3, 0, &mut rng(0));
 }

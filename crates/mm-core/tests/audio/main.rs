@@ -11,6 +11,7 @@
 mod changes;
 mod damage;
 mod decoding;
+mod kind;
 mod resampling;
 mod settings;
 mod spectra;

@@ -89,6 +89,7 @@ fn a_file_becomes_a_reading() {
     let reading = front_end.reading(front_end.read(&path, Some(500..4500)).unwrap()).unwrap();
     // Half a second is 4,000 samples: frames 0 to 31 of 63 are centred on some of them or on the first behind.
     assert_eq!((reading.values.len(), reading.filled), (40 * 63, 32));
+    assert!(reading.values.chunks(63).all(|band| band[..32].iter().all(|&x| x != 0.0) && band[32..].iter().all(|&x| x == 0.0)));
     // At another rate it is as long in seconds.
     let front_end = FrontEnd::new(AudioSettings { features: Features::Waveform, ..AudioSettings::new(16_000, 1.0) }).unwrap();
     let reading = front_end.reading(front_end.read(&path, Some(500..4500)).unwrap()).unwrap();

@@ -23,7 +23,7 @@ pub struct Augment {
     pub noise_decibels: [f64; 2],
     /// Least and largest amplification in decibels.
     pub gain_decibels: [f64; 2],
-    /// How many masks over neighbouring frames a spectrogram gets; what is masked becomes the mean of the spectrogram.
+    /// How many masks over neighbouring frames a spectrogram gets; what is masked becomes the mean of what is filled.
     pub time_masks: usize,
     /// Largest share of the frames that one covers.
     pub time_mask: f64,
@@ -133,7 +133,8 @@ impl Augment {
             return;
         }
         let (bands, filled) = (spectrogram.len() / frames, filled.min(frames));
-        let mean = (spectrogram.iter().map(|&x| f64::from(x)).sum::<f64>() / spectrogram.len() as f64) as f32;
+        let sum: f64 = spectrogram.chunks_exact(frames).flat_map(|band| &band[..filled]).map(|&x| f64::from(x)).sum();
+        let mean = (sum / (bands * filled).max(1) as f64) as f32;
         let mut stretch = |count: usize, share: f64| {
             let width = ((count as f64 * share + 1.0) * rng.random::<f64>()) as usize;
             let first = ((count - width.min(count) + 1) as f64 * rng.random::<f64>()) as usize;
@@ -145,7 +146,7 @@ impl Augment {
         }
         for _ in 0..self.frequency_masks {
             let masked = stretch(bands, self.frequency_mask);
-            spectrogram[masked.start * frames..masked.end * frames].fill(mean);
+            spectrogram[masked.start * frames..masked.end * frames].chunks_exact_mut(frames).for_each(|band| band[..filled].fill(mean));
         }
     }
 }

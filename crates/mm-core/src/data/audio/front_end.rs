@@ -30,7 +30,7 @@ enum Spectrum {
 pub struct AudioReading {
     /// Row-major, of the shape [`FrontEnd::shape`].
     pub values: Vec<f32>,
-    /// How much of the last dimension is sound; the rest is padding.
+    /// How much of the last dimension is sound; behind it are zeros.
     pub filled: usize,
 }
 
@@ -133,11 +133,12 @@ impl FrontEnd {
         let mut reading = AudioReading { values: Vec::with_capacity(self.shape().iter().product()), filled: 0 };
         for mut channel in wave {
             let filled = self.settings.length.fit(&mut channel, samples, place)?;
-            let (values, filled) = match &self.spectrum {
-                Spectrum::None => (channel, filled),
-                Spectrum::Stft(stft) => (stft.log_magnitudes(&channel)?, stft.frames(filled)),
-                Spectrum::Mel(mel) => (mel.log_energies(&channel)?, mel.frames(filled)),
+            let (mut values, width, filled) = match &self.spectrum {
+                Spectrum::None => (channel, samples, filled),
+                Spectrum::Stft(stft) => (stft.log_magnitudes(&channel)?, stft.frames(samples), stft.frames(filled)),
+                Spectrum::Mel(mel) => (mel.log_energies(&channel)?, mel.frames(samples), mel.frames(filled)),
             };
+            values.chunks_mut(width).for_each(|row| row[filled..].fill(0.0));
             reading.values.extend(values);
             reading.filled = filled;
         }
