@@ -9,6 +9,7 @@
 //! ```
 
 use crate::data::DataError;
+use crate::data::audio::AudioError;
 use crate::statistics::StatisticsError;
 use std::path::PathBuf;
 
@@ -77,6 +78,10 @@ pub enum Error {
     #[error("data set: {0}")]
     Data(DataError),
 
+    /// A file that is no sound or is damaged, or a sound that a transform cannot take.
+    #[error("sound: {0}")]
+    Audio(AudioError),
+
     /// Outcomes that are no table, or a statistic that they do not have.
     #[error("statistics: {0}")]
     Statistics(StatisticsError),
@@ -137,6 +142,7 @@ macro_rules! from_part {
 
 from_part!(ModalityError, Modality);
 from_part!(DataError, Data);
+from_part!(AudioError, Audio);
 from_part!(StatisticsError, Statistics);
 from_part!(NonFiniteError, NonFinite);
 

@@ -4,6 +4,7 @@
 //! Nothing here asks that inputs are vectors or that a data set fits in memory: a method sees only batches. [`TableDataset`] is
 //! the source of vectors and images in memory, [`Folders`] that of files in folders.
 
+pub mod audio;
 mod augment;
 mod batch;
 mod card;

@@ -215,4 +215,4 @@ macro_rules! kinds {
     };
 }
 
-kinds!(image, vector);
+kinds!(audio, image, vector);
