@@ -10,6 +10,7 @@
 
 use crate::data::DataError;
 use crate::statistics::StatisticsError;
+use crate::text::TextError;
 use std::path::PathBuf;
 
 pub use crate::modality_error::ModalityError;
@@ -81,6 +82,10 @@ pub enum Error {
     #[error("statistics: {0}")]
     Statistics(StatisticsError),
 
+    /// A tokenizer, or token ids, that cannot be used.
+    #[error("text: {0}")]
+    Text(TextError),
+
     /// A tensor that has another shape than its use asks for.
     #[error("tensor `{name}`: expected shape {expected}, found {found}")]
     Shape {
@@ -138,6 +143,7 @@ macro_rules! from_part {
 from_part!(ModalityError, Modality);
 from_part!(DataError, Data);
 from_part!(StatisticsError, Statistics);
+from_part!(TextError, Text);
 from_part!(NonFiniteError, NonFinite);
 
 impl Error {
