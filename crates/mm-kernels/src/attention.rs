@@ -81,7 +81,11 @@ impl Head {
         vectorize(
             Level::current(),
             #[inline(always)]
-            || weights.chunks_exact_mut(self.rows).for_each(|row| softmax(row, scale)),
+            || {
+                for row in weights.chunks_exact_mut(self.rows) {
+                    softmax(row, scale);
+                }
+            },
         );
         Ok(())
     }
@@ -145,8 +149,9 @@ pub fn attention_backward(
             Level::current(),
             #[inline(always)]
             || {
-                let rows = slopes.chunks_exact_mut(rows).zip(weights.chunks_exact(rows));
-                rows.for_each(|(slopes, weights)| softmax_gradient(weights, slopes, scale));
+                for (slopes, weights) in slopes.chunks_exact_mut(rows).zip(weights.chunks_exact(rows)) {
+                    softmax_gradient(weights, slopes, scale);
+                }
             },
         );
         matmul(Operand::new(&slopes, rows, rows), head.of(key), &mut result, false)?;
@@ -188,7 +193,9 @@ fn softmax(row: &mut [f32], scale: f32) {
         *sum += *x;
     }
     let inverse = 1.0 / sums.into_iter().sum::<f32>();
-    row.iter_mut().for_each(|x| *x *= inverse);
+    for x in row {
+        *x *= inverse;
+    }
 }
 
 /// From the gradient of the weights to that of the scores: `w (g - Σ w g) scale`, in place.
@@ -196,5 +203,7 @@ fn softmax(row: &mut [f32], scale: f32) {
 fn softmax_gradient(weights: &[f32], slopes: &mut [f32], scale: f32) {
     let [sum] = crate::sums::sums([weights, slopes], |[w, g]| [w * g]);
     let sum = sum as f32;
-    slopes.iter_mut().zip(weights).for_each(|(g, w)| *g = w * (*g - sum) * scale);
+    for (g, w) in slopes.iter_mut().zip(weights) {
+        *g = w * (*g - sum) * scale;
+    }
 }

@@ -19,7 +19,12 @@ pub fn gelu_forward(input: &[f32], output: &mut [f32]) -> Result<()> {
         vectorize(
             level,
             #[inline(always)]
-            || y.iter_mut().zip(x).for_each(|(y, x)| *y = x * normal_cdf(*x).0),
+            || {
+                // Not `for_each`: its loop is a function of its own, compiled without the level's instructions.
+                for (y, x) in y.iter_mut().zip(x) {
+                    *y = x * normal_cdf(*x).0;
+                }
+            },
         );
     });
     Ok(())
