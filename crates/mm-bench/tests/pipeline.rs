@@ -130,7 +130,7 @@ fn sensors_that_take_no_part_are_named_with_the_reason() {
 
     let said = |readings: Readings| model.predict(&readings).unwrap_err().to_string();
     assert!(said(Readings::new()).contains("no sensor is left"));
-    assert!(said(Readings::new().array("stong", array(0))).contains("did you mean `strong`?"));
+    assert!(said(Readings::new().array("stong", array(0))).contains("no modality is called \"stong\" (did you mean \"strong\"?)"));
     assert!(said(Readings::new().vector("strong", [1.0, 2.0])).contains("expected shape [6]"));
     assert!(said(Readings::new().file("strong", "a.csv")).contains("does not say what its files hold"));
 }

@@ -1,7 +1,7 @@
 //! Augmentation: exact where it must be, one transform for all sensors of a sample, repeatable in training.
 
 use candle_core::{DType, Device, Tensor};
-use mm_core::data::{Array, AugmentConfig, Batch, ImageTransform, InputSpec, Loader, Sample, SampleKey, Schema, Source};
+use mm_core::data::{Array, AugmentConfig, Batch, ImageTransform, InputKind, InputSpec, Loader, Sample, SampleKey, Schema, Source};
 use mm_core::data::{TableDataset, Target, TargetValue, Transform};
 use mm_core::fusion::{FusionModel, NetworkConfig};
 use mm_core::nn::{Mode, Parameters};
@@ -35,7 +35,10 @@ fn reading(sample: &Sample, m: usize) -> Vec<f32> {
 /// What a transform makes of one image.
 fn transformed(image: &Tensor, transform: ImageTransform) -> Vec<f32> {
     let mut sample = sample(std::slice::from_ref(image));
-    transform.transform(&mut sample);
+    let modalities = Modalities::new(["image"]).unwrap();
+    let shape = image.dims3().map(|(channels, height, width)| [channels, height, width]).unwrap();
+    let schema = Schema::new(modalities, vec![InputSpec::image(shape)], Target::of_classes(["a", "b"])).unwrap();
+    transform.transform(&mut sample, &schema);
     assert_eq!(sample.readings[0].as_ref().unwrap().shape, image.dims());
     reading(&sample, 0)
 }
@@ -257,4 +260,15 @@ fn data_without_images_is_refused() {
     let config = TrainConfig { augment: ALL, ..Default::default() };
     let error = Trainer::new(config).run(&mut Network { model }, &data, &[0, 1, 2], &[]).unwrap_err();
     assert!(matches!(error, Error::Config { .. }) && error.to_string().contains("train.augment"), "{error}");
+}
+
+/// A spectrogram has the form of an image, and left is not right in time.
+#[test]
+fn spectrograms_stay_as_they_are() {
+    let image = normal((1, 4, 6));
+    let input = InputSpec::new(InputKind::Spectrogram, [1, 4, 6]);
+    let schema = Schema::new(Modalities::new(["sound"]).unwrap(), vec![input], Target::of_classes(["a", "b"])).unwrap();
+    let mut sample = sample(std::slice::from_ref(&image));
+    ALL.apply(&mut sample, &schema, SampleKey { seed: 0, epoch: 0, id: 0 }).unwrap();
+    assert_eq!(reading(&sample, 0), values(&image));
 }

@@ -6,7 +6,7 @@ use mm_core::{Error, Subset};
 use mm_testing::photos;
 use std::path::Path;
 
-fn open(root: &Path) -> mm_core::Result<mm_core::data::FolderSource> {
+fn open(root: &Path) -> mm_core::Result<mm_core::data::FileSource> {
     Folders::new(root).modality("rgb", Image::rgb(16)).modality("depth", Image::gray(16)).modality("ir", Image::gray(12)).open()
 }
 

@@ -1,6 +1,6 @@
 //! Random geometric transforms of training images, the same for all sensors of a sample.
 
-use super::{Array, Sample, SampleKey, Schema, Transform, Values};
+use super::{Array, InputKind, Sample, SampleKey, Schema, Transform, Values};
 use crate::error::{Error, Result};
 use crate::rng;
 use rand::RngExt;
@@ -131,20 +131,23 @@ fn taps(y: f64, x: f64, height: usize, width: usize) -> [(usize, f32); 4] {
 
 /// Transforms every image of a sample alike; vectors stay as they are.
 impl Transform for AugmentConfig {
-    fn apply(&self, sample: &mut Sample, _schema: &Schema, key: SampleKey) -> Result<()> {
-        self.draw(key.seed, key.epoch, key.id).transform(sample);
+    fn apply(&self, sample: &mut Sample, schema: &Schema, key: SampleKey) -> Result<()> {
+        self.draw(key.seed, key.epoch, key.id).transform(sample, schema);
         Ok(())
     }
 }
 
 impl ImageTransform {
     /// Transforms every image `[channels, height, width]` of a sample, and every frame of a film `[channels, frames, height, width]` alike.
-    pub fn transform(&self, sample: &mut Sample) {
+    /// Nothing else: a spectrogram has the form of an image, and is none.
+    pub fn transform(&self, sample: &mut Sample, schema: &Schema) {
         if *self == Self::IDENTITY {
             return;
         }
-        for reading in sample.readings.iter_mut().flatten() {
-            let Array { shape, values } = reading;
+        let images = schema.inputs.iter().map(|input| matches!(input.kind, InputKind::Image | InputKind::Video));
+        let readings = sample.readings.iter_mut().zip(images).filter(|(_, image)| *image);
+        for reading in readings.filter_map(|(reading, _)| reading.as_mut()) {
+            let Array { shape, values, .. } = reading;
             let &[_, .., height, width] = shape.as_slice() else { continue };
             let image = std::mem::replace(values, Values::F32(Vec::new())).into_f32();
             let mut output = vec![0.0; image.len()];

@@ -1,9 +1,10 @@
 //! Samples in folders of files: `root/modality/class/sample.png`.
 
-use super::kinds::Kind;
-use super::{Meta, Part, Sample, Schema, Source, Target, TargetValue};
+use super::files::{FileRow, FileSource};
+use super::kinds::{Kind, Origin};
+use super::{Part, Target, TargetValue};
 use crate::error::{Error, Result};
-use crate::modality::{Modalities, Subset};
+use crate::modality::Modalities;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl Folders {
     }
 
     /// Lists the files; reads none of them.
-    pub fn open(self) -> Result<FolderSource> {
+    pub fn open(self) -> Result<FileSource> {
         let modalities = Modalities::new(self.modalities.iter().map(|(name, _)| name.clone()))?;
         let mut samples: BTreeMap<Key, Vec<Option<PathBuf>>> = BTreeMap::new();
         for (m, (name, kind)) in self.modalities.iter().enumerate() {
@@ -56,7 +57,9 @@ impl Folders {
         if samples.is_empty() {
             return Err(Error::File { path: self.root, problem: "holds no sample: files are looked for in modality/class/sample".into() });
         }
-        FolderSource::new(self.root, modalities, self.modalities.into_iter().map(|(_, kind)| kind).collect(), samples)
+        let classes: Vec<&str> = samples.keys().map(|key| key.class.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
+        let rows = rows(&self.root, &classes, &samples)?;
+        FileSource::new(modalities, self.modalities.into_iter().map(|(_, kind)| kind).collect(), Target::of_classes(classes), rows)
     }
 }
 
@@ -68,72 +71,21 @@ struct Key {
     stem: String,
 }
 
-/// Samples in folders of files.
-pub struct FolderSource {
-    root: PathBuf,
-    schema: Schema,
-    kinds: Vec<Arc<dyn Kind>>,
-    rows: Vec<Row>,
-}
-
-struct Row {
-    id: String,
-    part: Option<Part>,
-    class: u32,
-    presence: Subset,
-    files: Vec<Option<PathBuf>>,
-}
-
-impl FolderSource {
-    fn new(root: PathBuf, modalities: Modalities, kinds: Vec<Arc<dyn Kind>>, samples: BTreeMap<Key, Vec<Option<PathBuf>>>) -> Result<Self> {
-        let with_part = samples.keys().filter(|key| key.part.is_some()).count();
-        if with_part != 0 && with_part != samples.len() {
-            let problem = "some samples lie in a folder of a part (train, validation, test) and others do not".into();
-            return Err(Error::File { path: root, problem });
-        }
-        let classes: Vec<&str> = samples.keys().map(|key| key.class.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
-        let rows = samples.iter().map(|(key, files)| {
-            let has = (0..files.len()).filter(|&m| files[m].is_some());
-            let class = classes.binary_search(&key.class.as_str()).unwrap_or_default() as u32;
-            let id = format!("{}/{}", key.class, key.stem);
-            Ok(Row { id, part: key.part, class, presence: Subset::from_indices(has)?, files: files.clone() })
-        });
-        let rows = rows.collect::<Result<Vec<_>>>()?;
-        let inputs = kinds.iter().map(|kind| kind.input()).collect();
-        let schema = Schema::new(modalities, inputs, Target::of_classes(classes))?;
-        Ok(Self { root, schema, kinds, rows })
+/// The rows of samples by their files.
+fn rows(root: &Path, classes: &[&str], samples: &BTreeMap<Key, Vec<Option<PathBuf>>>) -> Result<Vec<FileRow>> {
+    let with_part = samples.keys().filter(|key| key.part.is_some()).count();
+    if with_part != 0 && with_part != samples.len() {
+        let problem = "some samples lie in a folder of a part (train, validation, test) and others do not".into();
+        return Err(Error::File { path: root.into(), problem });
     }
-
-    /// The folder that everything is in.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-}
-
-impl Source for FolderSource {
-    fn schema(&self) -> &Schema {
-        &self.schema
-    }
-
-    fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    fn meta(&self, row: usize) -> Meta<'_> {
-        let Row { id, part, class, presence, .. } = &self.rows[row];
-        Meta { id: Some(id), part: *part, class: Some(*class), ..Meta::new(*presence) }
-    }
-
-    fn read(&self, row: usize) -> Result<Sample> {
-        super::source::check_rows(&[row], self.rows.len())?;
-        let row = &self.rows[row];
-        let readings = self.kinds.iter().zip(&row.files).map(|(kind, file)| file.as_ref().map(|file| kind.read(file)).transpose());
-        Ok(Sample { readings: readings.collect::<Result<_>>()?, target: TargetValue::Class(row.class) })
-    }
-
-    fn kinds(&self) -> Vec<Option<Arc<dyn Kind>>> {
-        self.kinds.iter().cloned().map(Some).collect()
-    }
+    let row = |(key, files): (&Key, &Vec<Option<PathBuf>>)| {
+        let class = classes.binary_search(&key.class.as_str()).unwrap_or_default() as u32;
+        let origins = files.iter().map(|file| file.clone().map(Origin::file)).collect();
+        let mut row = FileRow::new(format!("{}/{}", key.class, key.stem), origins, TargetValue::Class(class))?;
+        row.part = key.part;
+        Ok(row)
+    };
+    samples.iter().map(row).collect()
 }
 
 /// The folders of classes below a modality's, with part and class.

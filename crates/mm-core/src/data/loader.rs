@@ -185,7 +185,7 @@ impl<'a> Loader<'a> {
                     true => rows.par_iter().map(read).collect::<Result<Vec<_>>>()?,
                     false => rows.iter().map(read).collect::<Result<Vec<_>>>()?,
                 };
-                let random = self.transforms.iter().any(|transform| transform.is_random());
+                let random = self.source.augments() || self.transforms.iter().any(|transform| transform.is_random());
                 collate(self.source.schema(), samples, rows.iter().map(|&row| row as u64).collect(), random, &Device::Cpu)?
             }
         };
@@ -203,8 +203,8 @@ impl<'a> Loader<'a> {
     }
 
     fn read(&self, row: usize, epoch: u64) -> Result<Sample> {
-        let mut sample = self.source.read(row)?;
         let key = SampleKey { seed: self.seed, epoch, id: row as u64 };
+        let mut sample = self.source.read_augmented(row, key)?;
         self.transforms.iter().try_for_each(|transform| transform.apply(&mut sample, self.source.schema(), key))?;
         Ok(sample)
     }

@@ -1,6 +1,6 @@
 //! One sample on the CPU, as a source reads it and transforms change it, and how samples become a batch.
 
-use super::{Batch, Inputs, Reading, Schema};
+use super::{Batch, InputSpec, Inputs, Reading, Schema};
 use crate::error::{Error, Result};
 use crate::modality::{Presence, Subset};
 use candle_core::{Device, Tensor};
@@ -21,6 +21,8 @@ pub struct Array {
     pub shape: Vec<usize>,
     /// As many as the shape says.
     pub values: Values,
+    /// How much of the last dimension is filled, where readings differ in length; what is behind is 0 and counts for nothing.
+    pub length: Option<usize>,
 }
 
 /// Numbers as a source has them. What is read as f64 stays so until it is standardized: a large offset costs no digits.
@@ -43,12 +45,26 @@ pub enum TargetValue {
 impl Array {
     /// Of f32 numbers.
     pub fn new(shape: impl Into<Vec<usize>>, values: Vec<f32>) -> Self {
-        Self { shape: shape.into(), values: Values::F32(values) }
+        Self { shape: shape.into(), values: Values::F32(values), length: None }
     }
 
     /// Of f64 numbers.
     pub fn exact(shape: impl Into<Vec<usize>>, values: Vec<f64>) -> Self {
-        Self { shape: shape.into(), values: Values::F64(values) }
+        Self { shape: shape.into(), values: Values::F64(values), length: None }
+    }
+
+    /// Filled up to here only, along the last dimension.
+    pub fn with_length(self, length: usize) -> Self {
+        Self { length: Some(length), ..self }
+    }
+
+    /// All numbers but those behind its length, with all digits.
+    pub fn filled(&self) -> Vec<f64> {
+        let values = self.values.to_f64();
+        match (self.length, self.shape.last()) {
+            (Some(length), Some(&width)) if length < width => values.chunks(width).flat_map(|row| &row[..length]).copied().collect(),
+            _ => values,
+        }
     }
 }
 
@@ -102,24 +118,34 @@ pub fn collate(schema: &Schema, samples: Vec<Sample>, ids: Vec<u64>, altered: bo
         columns.iter_mut().zip(sample.readings).for_each(|(column, reading)| column.push(reading));
     }
     let names = schema.modalities.names().iter();
-    let readings = names.zip(&schema.inputs).zip(columns).map(|((name, input), column)| {
-        if column.iter().all(Option::is_none) {
-            return Ok(None);
-        }
-        let width = input.elements();
-        let mut values = Vec::with_capacity(column.len() * width);
-        for (array, id) in column.into_iter().zip(&ids) {
-            match array {
-                None => values.resize(values.len() + width, 0.0),
-                Some(array) if array.shape == input.shape && array.values.len() == width => values.extend(array.values.into_f32()),
-                Some(array) => return Err(Error::shape(format!("`{name}` of sample {id}"), format!("{:?}", input.shape), array.shape)),
-            }
-        }
-        let shape: Vec<usize> = std::iter::once(ids.len()).chain(input.shape.iter().copied()).collect();
-        Ok(Some(Reading::from(Tensor::from_vec(values, shape, device)?)))
-    });
+    let readings = names.zip(&schema.inputs).zip(columns).map(|((name, input), column)| reading(name, input, column, &ids, device));
     let readings = readings.collect::<Result<Vec<_>>>()?;
     let inputs = Inputs::new(&schema.modalities, readings, presence, ids)?;
     let inputs = if altered { inputs.altered() } else { inputs };
     Batch::new(inputs, schema.target.task().collate(&targets, device)?)
+}
+
+/// The readings of one modality as tensors; `None` where no sample has it.
+pub(crate) fn reading(name: &str, input: &InputSpec, column: Vec<Option<Array>>, ids: &[u64], device: &Device) -> Result<Option<Reading>> {
+    if column.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let (samples, width) = (column.len(), input.elements());
+    let last = input.shape.last().copied().unwrap_or(0);
+    let mut values = Vec::with_capacity(samples * width);
+    let sequences = column.iter().flatten().any(|array| array.length.is_some());
+    let mut lengths = Vec::with_capacity(if sequences { samples } else { 0 });
+    for (array, id) in column.into_iter().zip(ids) {
+        if sequences {
+            lengths.push(array.as_ref().map_or(0, |array| array.length.unwrap_or(last).min(last)) as u32);
+        }
+        match array {
+            None => values.resize(values.len() + width, 0.0),
+            Some(array) if array.shape == input.shape && array.values.len() == width => values.extend(array.values.into_f32()),
+            Some(array) => return Err(Error::shape(format!("`{name}` of sample {id}"), format!("{:?}", input.shape), array.shape)),
+        }
+    }
+    let shape: Vec<usize> = std::iter::once(samples).chain(input.shape.iter().copied()).collect();
+    let lengths = if sequences { Some(Tensor::from_vec(lengths, samples, device)?) } else { None };
+    Ok(Some(Reading { values: Tensor::from_vec(values, shape, device)?, lengths }))
 }

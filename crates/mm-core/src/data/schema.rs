@@ -84,4 +84,10 @@ pub enum InputKind {
     Image,
     /// Images in a row, such as frames of a film; shape `[channels, frames, height, width]`.
     Video,
+    /// Strengths over frequency and time; shape `[channels, bands, frames]`. Samples may differ in length.
+    Spectrogram,
+    /// Values over time; shape `[channels, time]`. Samples may differ in length.
+    Series,
+    /// Numbers of words or parts of words in a vocabulary; shape `[length]`. Samples may differ in length.
+    Tokens,
 }

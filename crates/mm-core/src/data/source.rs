@@ -1,7 +1,7 @@
 //! Where samples come from: rows that are known without decoding, and read one by one.
 
 use super::kinds::Kind;
-use super::{Batch, DataError, Part, Sample, Schema, TableDataset, collate};
+use super::{Batch, DataError, Part, Sample, SampleKey, Schema, TableDataset, collate};
 use crate::error::Result;
 use crate::modality::Subset;
 use candle_core::Device;
@@ -21,6 +21,16 @@ pub trait Source: Send + Sync {
 
     /// Reads and decodes a row; one past the end is a typed error.
     fn read(&self, row: usize) -> Result<Sample>;
+
+    /// Whether [`Source::read_augmented`] changes anything.
+    fn augments(&self) -> bool {
+        false
+    }
+
+    /// Reads a row for training, changed at random as its kinds say ([`Kind::augment`]); what is drawn depends on the key only.
+    fn read_augmented(&self, row: usize, _key: SampleKey) -> Result<Sample> {
+        self.read(row)
+    }
 
     /// Whether there are no samples.
     fn is_empty(&self) -> bool {
@@ -42,7 +52,7 @@ pub trait Source: Send + Sync {
             for sample in chunk.par_iter().map(|&row| self.read(row)).collect::<Result<Vec<_>>>()? {
                 for (m, array) in sample.readings.iter().enumerate() {
                     if let Some(array) = array {
-                        visit(m, &array.values.to_f64());
+                        visit(m, &array.filled());
                     }
                 }
             }

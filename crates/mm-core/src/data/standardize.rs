@@ -1,5 +1,6 @@
 //! Standardization: mean 0 and standard deviation 1 over the training samples, for each feature or channel.
 
+use super::kinds::Standardization;
 use super::{Array, DataError, InputKind, InputSpec, Sample, SampleKey, Schema, Source, TableDataset, Transform, Values};
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -66,7 +67,25 @@ impl Standardizer {
                 x.iter().map(|&x| x - *mean).for_each(|distance| *sum += distance * distance);
             }
         })?;
-        for (view, &count) in views.iter_mut().zip(&counts) {
+        let kinds = data.kinds();
+        for ((view, &count), kind) in views.iter_mut().zip(&counts).zip(&kinds) {
+            match kind.as_ref().map(|kind| kind.standardization()) {
+                Some(Standardization::Given { mean, std }) => {
+                    if mean.len() != view.mean.len() || std.len() != view.std.len() {
+                        let what = "given statistics";
+                        let (found, fitted) = (view.mean.len(), mean.len().min(std.len()));
+                        return Err(DataError::Width { modality: view.modality.clone(), what, found, fitted }.into());
+                    }
+                    (view.mean, view.std) = (mean, std);
+                    continue;
+                }
+                Some(Standardization::None) => {
+                    view.mean.fill(0.0);
+                    view.std.fill(1.0);
+                    continue;
+                }
+                Some(Standardization::Fitted) | None => {}
+            }
             for (std, mean) in view.std.iter_mut().zip(&view.mean) {
                 *std = (*std / count).sqrt();
                 // A constant feature; its mean is exact only to the rounding of f64.
@@ -110,6 +129,18 @@ impl Standardizer {
         Ok(standardized)
     }
 
+    /// Standardizes one reading in place; what lies behind its length stays 0.
+    pub fn apply_array(&self, modality: &str, array: &mut Array) -> Result<()> {
+        let mut standardized = self.apply_values(modality, &array.values.to_f64())?;
+        if let (Some(length), Some(&width)) = (array.length, array.shape.last())
+            && length < width
+        {
+            standardized.chunks_mut(width).for_each(|row| row[length..].fill(0.0));
+        }
+        array.values = Values::F32(standardized);
+        Ok(())
+    }
+
     /// Standardizes one modality of some samples: `[batch, features]` or `[batch, channels, height, width]` in, the same out.
     /// Keeps no gradient.
     pub fn apply_tensor(&self, modality: &str, xs: &Tensor) -> Result<Tensor> {
@@ -145,7 +176,7 @@ impl Standardizer {
         for (name, input) in schema.modalities.names().iter().zip(&schema.inputs) {
             let (fitted, found) = (self.named(name)?.mean.len(), channels(input));
             if fitted != found {
-                let what = if input.kind == InputKind::Image { "channels" } else { "features" };
+                let what = if input.kind == InputKind::Vector { "features" } else { "channels" };
                 return Err(DataError::Width { modality: name.clone(), what, found, fitted }.into());
             }
         }
@@ -161,8 +192,8 @@ impl Standardizer {
 impl Transform for Standardizer {
     fn apply(&self, sample: &mut Sample, schema: &Schema, _key: SampleKey) -> Result<()> {
         for (name, reading) in schema.modalities.names().iter().zip(&mut sample.readings) {
-            if let Some(Array { values, .. }) = reading {
-                *values = Values::F32(self.apply_values(name, &values.to_f64())?);
+            if let Some(array) = reading {
+                self.apply_array(name, array)?;
             }
         }
         Ok(())
@@ -193,6 +224,7 @@ pub(crate) fn is_constant(values: &[f64]) -> bool {
 fn channels(input: &InputSpec) -> usize {
     match input.kind {
         InputKind::Vector => input.elements(),
-        InputKind::Image | InputKind::Video => input.shape[0],
+        InputKind::Image | InputKind::Video | InputKind::Spectrogram | InputKind::Series => input.shape[0],
+        InputKind::Tokens => 1,
     }
 }

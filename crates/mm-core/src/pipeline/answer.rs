@@ -1,12 +1,13 @@
 //! A sample by named readings in, an answer out.
 
 use super::Pipeline;
-use crate::data::{Array, Inputs, NonFinite, Schema, is_constant};
+use crate::data::kinds::Origin;
+use crate::data::{Array, Inputs, NonFinite, Schema, is_constant, reading};
 use crate::error::{Error, ModalityError, NonFiniteError, Result};
 use crate::eval::{argmax, probabilities};
 use crate::modality::{Presence, Subset};
 use crate::model::{Output, SensorTrust};
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -19,7 +20,7 @@ pub struct Readings {
 #[derive(Debug, Clone)]
 enum Given {
     Array(Array),
-    File(PathBuf),
+    Origin(Origin),
     Absent,
 }
 
@@ -42,8 +43,18 @@ impl Readings {
     }
 
     /// A file, read as the model's modality says.
-    pub fn file(mut self, modality: &str, path: impl Into<PathBuf>) -> Self {
-        self.by_name.insert(modality.into(), Given::File(path.into()));
+    pub fn file(self, modality: &str, path: impl Into<PathBuf>) -> Self {
+        self.origin(modality, Origin::file(path))
+    }
+
+    /// A text, such as a sentence.
+    pub fn text(self, modality: &str, text: impl Into<String>) -> Self {
+        self.origin(modality, Origin::Text(text.into()))
+    }
+
+    /// What lies somewhere, such as a part of a long sound, read as the model's modality says.
+    pub fn origin(mut self, modality: &str, origin: Origin) -> Self {
+        self.by_name.insert(modality.into(), Given::Origin(origin));
         self
     }
 
@@ -106,7 +117,7 @@ pub struct Answer {
 
 /// One sample, standardized.
 pub(super) struct Prepared {
-    values: Vec<Option<Vec<f32>>>,
+    arrays: Vec<Option<Array>>,
     used: Subset,
     ignored: Vec<Ignored>,
 }
@@ -116,34 +127,35 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
     let schema = pipeline.schema();
     let names = schema.modalities.names();
     readings.by_name.keys().try_for_each(|name| schema.modalities.index(name).map(|_| ()))?;
-    let (mut values, mut ignored, mut bits) = (vec![None; names.len()], Vec::new(), 0u16);
+    let (mut arrays, mut ignored, mut bits) = (vec![None; names.len()], Vec::new(), 0u16);
     for (m, (name, input)) in names.iter().zip(&schema.inputs).enumerate() {
         let array = match readings.by_name.get(name) {
             _ if !pipeline.model().reads().contains(m) => Err(Reason::NotRead),
             None | Some(Given::Absent) => Err(Reason::Absent),
             Some(Given::Array(array)) => Ok(array.clone()),
-            Some(Given::File(path)) => {
+            Some(Given::Origin(origin)) => {
+                let unknown = |said: String| Error::config(format!("readings.{name}"), said);
                 let kind = pipeline.kind(m).ok_or_else(|| {
-                    let problem = format!("cannot be read as `{name}`: the model does not say what its files hold; give an array instead");
-                    Error::File { path: path.clone(), problem }
+                    unknown(format!("{origin} cannot be read: the model does not say what its files hold; give an array instead"))
                 })?;
-                Ok(kind.read(path)?)
+                Ok(kind.features(kind.raw(origin)?)?)
             }
         };
         let usable = array.and_then(|array| {
-            let exact = array.values.to_f64();
+            let exact = array.filled();
             match () {
                 _ if !exact.iter().all(|x| x.is_finite()) => Err(Reason::NonFinite),
                 _ if exact.len() > 1 && is_constant(&exact) && !pipeline.standardizer().constant_seen(name) => Err(Reason::Dead),
-                _ => Ok((array.shape, exact)),
+                _ => Ok(array),
             }
         });
         match usable {
-            Ok((shape, exact)) => {
-                if shape != input.shape {
-                    return Err(Error::shape(format!("reading `{name}`"), format!("{:?}", input.shape), shape));
+            Ok(mut array) => {
+                if array.shape != input.shape || array.values.len() != input.elements() {
+                    return Err(Error::shape(format!("reading `{name}`"), format!("{:?}", input.shape), array.shape));
                 }
-                values[m] = Some(pipeline.standardizer().apply_values(name, &exact)?);
+                pipeline.standardizer().apply_array(name, &mut array)?;
+                arrays[m] = Some(array);
                 bits |= 1 << m;
             }
             Err(Reason::NonFinite) if pipeline.non_finite() == NonFinite::Error => {
@@ -156,22 +168,20 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
     if !pipeline.model().supports(used) {
         return Err(ModalityError::TooFewSensors { used: schema.modalities.format(used), ignored }.into());
     }
-    Ok(Prepared { values, used, ignored })
+    Ok(Prepared { arrays, used, ignored })
 }
 
 /// The samples as a model sees them.
-pub(super) fn inputs(samples: &[Prepared], schema: &Schema, device: &Device) -> Result<Inputs> {
-    let readings = schema.inputs.iter().enumerate().map(|(m, input)| {
-        if samples.iter().all(|sample| sample.values[m].is_none()) {
-            return Ok(None);
-        }
-        let zeros = vec![0.0; input.elements()];
-        let values: Vec<f32> = samples.iter().flat_map(|sample| sample.values[m].as_ref().unwrap_or(&zeros).iter().copied()).collect();
-        let shape: Vec<usize> = std::iter::once(samples.len()).chain(input.shape.iter().copied()).collect();
-        Ok(Some(Tensor::from_vec(values, shape, device)?))
+pub(super) fn inputs(samples: &mut [Prepared], schema: &Schema, device: &Device) -> Result<Inputs> {
+    let ids: Vec<u64> = (0..samples.len() as u64).collect();
+    let names = schema.modalities.names().iter();
+    let readings = names.zip(&schema.inputs).enumerate().map(|(m, (name, input))| {
+        let column = samples.iter_mut().map(|sample| sample.arrays[m].take()).collect();
+        reading(name, input, column, &ids, device)
     });
+    let readings = readings.collect::<Result<Vec<_>>>()?;
     let presence = Presence::new(samples.iter().map(|sample| sample.used).collect());
-    Inputs::new(&schema.modalities, readings.collect::<Result<Vec<_>>>()?, presence, (0..samples.len() as u64).collect())
+    Inputs::new(&schema.modalities, readings, presence, ids)
 }
 
 /// What the output says of each sample.

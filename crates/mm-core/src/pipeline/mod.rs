@@ -140,8 +140,8 @@ impl Pipeline {
     }
 
     fn answer(&self, samples: &[Readings]) -> Result<Vec<Answer>> {
-        let prepared = samples.iter().map(|readings| answer::prepare(readings, self)).collect::<Result<Vec<_>>>()?;
-        let inputs = answer::inputs(&prepared, self.schema(), self.model.parameters().device())?;
+        let mut prepared = samples.iter().map(|readings| answer::prepare(readings, self)).collect::<Result<Vec<_>>>()?;
+        let inputs = answer::inputs(&mut prepared, self.schema(), self.model.parameters().device())?;
         let output = self.model.predict(&inputs)?;
         let trust = self.model.trust(&inputs)?;
         answer::answers(prepared, &output, trust, self)

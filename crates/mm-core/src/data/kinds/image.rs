@@ -1,6 +1,6 @@
 //! Images: PNG (8 and 16 bit) and JPEG, resized to one size.
 
-use super::Kind;
+use super::{Kind, Open, open};
 use crate::data::{Array, InputSpec};
 use crate::error::{Error, Result};
 use ::image::{DynamicImage, ImageReader, Limits};
@@ -11,6 +11,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 pub(super) const NAME: &str = "image";
+pub(super) const OPEN: Open = open::<Image>;
 
 /// Larger images are refused: a file of a few bytes may claim any size.
 const LARGEST_SIDE: u32 = 16_384;

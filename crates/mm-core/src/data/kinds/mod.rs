@@ -1,18 +1,17 @@
-//! What the readings of a sensor are, and how a file becomes one. A new kind is a file here and a line in `by_name`.
-
-mod image;
-mod vector;
-
-pub use image::{Image, ImageChannels};
-pub use vector::Vector;
+//! What the readings of a sensor are, and how a file becomes one.
 
 use super::{Array, InputSpec};
 use crate::error::{Error, Result};
+use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A kind of reading: what a model gets of it, and how it is read from a file.
+/// A kind of reading: what a model gets of it, and how it is read.
+///
+/// A reading takes three steps: [`Kind::raw`] reads what the sensor gave, [`Kind::augment`] or [`Kind::corrupt`] may change that, and
+/// [`Kind::features`] makes of it what a model gets. A kind whose files hold that already is [`Kind::decode`] alone.
 pub trait Kind: Send + Sync {
     /// Its name in a saved model.
     fn name(&self) -> &'static str;
@@ -20,7 +19,7 @@ pub trait Kind: Send + Sync {
     /// Form of one reading.
     fn input(&self) -> InputSpec;
 
-    /// Endings of the files that hold one, lower case and without a point.
+    /// Endings of the files that hold one, lower case and without a point; a kind that is read from no files has none.
     fn extensions(&self) -> &'static [&'static str];
 
     /// Decodes the bytes of a file; `path` is for messages.
@@ -29,11 +28,112 @@ pub trait Kind: Send + Sync {
     /// Its settings, as a saved model holds them.
     fn settings(&self) -> serde_json::Value;
 
-    /// Reads and decodes a file.
-    fn read(&self, path: &Path) -> Result<Array> {
+    /// Reads what the sensor gave. Unless a kind says otherwise that is a whole file, decoded.
+    fn raw(&self, origin: &Origin) -> Result<Raw> {
+        let path = match origin {
+            Origin::File { path, part: None } => path,
+            Origin::File { path, part: Some(_) } => {
+                let problem = format!("a reading of kind `{}` is a whole file: leave out start and length", self.name());
+                return Err(Error::File { path: path.clone(), problem });
+            }
+            Origin::Text(text) => {
+                let problem = format!("`{}` stands where a file is expected: kind `{}` is read from files", shortened(text), self.name());
+                return Err(Error::config("kind", problem));
+            }
+        };
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        self.decode(&bytes, path)
+        Ok(Raw::Array(self.decode(&bytes, path)?))
     }
+
+    /// Makes what a model gets of what the sensor gave.
+    fn features(&self, raw: Raw) -> Result<Array> {
+        match raw {
+            Raw::Array(array) => Ok(array),
+            Raw::Text(_) => Err(Error::config("kind", format!("kind `{}` reads numbers, and was given a text", self.name()))),
+        }
+    }
+
+    /// Whether [`Kind::augment`] changes anything.
+    fn augments(&self) -> bool {
+        false
+    }
+
+    /// A random change in training, before [`Kind::features`]; the draws are the sample's own.
+    fn augment(&self, raw: Raw, _random: &mut Rng) -> Result<Raw> {
+        Ok(raw)
+    }
+
+    /// What the statistics of its readings are.
+    fn standardization(&self) -> Standardization {
+        Standardization::Fitted
+    }
+
+    /// Reads a file as a model gets it.
+    fn read(&self, path: &Path) -> Result<Array> {
+        self.features(self.raw(&Origin::file(path))?)
+    }
+}
+
+/// Where a reading is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// In a file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Which part of it, where it holds several readings one after another: in samples of a sound, from 0.
+        part: Option<Range<u64>>,
+    },
+    /// In the table of samples itself, such as a sentence.
+    Text(String),
+}
+
+impl Origin {
+    /// A whole file.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::File { path: path.into(), part: None }
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Self::File { path, part: None } => write!(f, "{}", path.display()),
+            Self::File { path, part: Some(part) } => write!(f, "{} from {} to {}", path.display(), part.start, part.end),
+            Self::Text(text) => write!(f, "`{}`", shortened(text)),
+        }
+    }
+}
+
+/// What a sensor gave: numbers (pixels, a wave) or a text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Raw {
+    /// Numbers.
+    Array(Array),
+    /// A text.
+    Text(String),
+}
+
+/// How the readings of a kind come to mean 0 and deviation 1.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standardization {
+    /// By the statistics of the training part.
+    Fitted,
+    /// By given ones, one each for every channel: those that a pretrained network was trained with.
+    Given {
+        /// Means.
+        mean: Vec<f64>,
+        /// Standard deviations, above 0.
+        std: Vec<f64>,
+    },
+    /// Not at all: numbers that stand for names, such as words of a vocabulary.
+    None,
+}
+
+/// The beginning of a text, for a message.
+fn shortened(text: &str) -> String {
+    let end = text.char_indices().nth(40).map_or(text.len(), |(at, _)| at);
+    if end < text.len() { format!("{}...", &text[..end]) } else { text.into() }
 }
 
 /// A kind as a saved model holds it.
@@ -54,18 +154,29 @@ impl SavedKind {
 
     /// The kind, if this program knows it; a program that does not still takes readings as arrays.
     pub fn open(&self) -> Result<Option<Arc<dyn Kind>>> {
-        by_name(&self.kind, &self.settings).map_err(|e| Error::config(format!("kind.{}", self.kind), e.to_string()))
+        let known = KINDS.iter().find(|(name, _)| *name == self.kind);
+        let opened = known.map(|(_, open)| open(&self.settings)).transpose();
+        opened.map_err(|e| Error::config(format!("kind.{}", self.kind), e.to_string()))
     }
 }
 
-/// The kinds that are saved and loaded by name.
-fn by_name(name: &str, settings: &serde_json::Value) -> serde_json::Result<Option<Arc<dyn Kind>>> {
-    fn of<K: Kind + serde::de::DeserializeOwned + 'static>(settings: &serde_json::Value) -> serde_json::Result<Option<Arc<dyn Kind>>> {
-        Ok(Some(Arc::new(K::deserialize(settings)?)))
-    }
-    match name {
-        image::NAME => of::<Image>(settings),
-        vector::NAME => of::<Vector>(settings),
-        _ => Ok(None),
-    }
+/// How a kind is made from its settings.
+type Open = fn(&serde_json::Value) -> serde_json::Result<Arc<dyn Kind>>;
+
+/// Of settings that are a struct.
+fn open<K: Kind + serde::de::DeserializeOwned + 'static>(settings: &serde_json::Value) -> serde_json::Result<Arc<dyn Kind>> {
+    Ok(Arc::new(K::deserialize(settings)?))
 }
+
+/// Each kind is a file that says its `NAME` and how it is opened (`OPEN`); a new one is its file and its name here.
+macro_rules! kinds {
+    ($($file:ident),*) => {
+        $(mod $file;
+        pub use $file::*;)*
+
+        /// The kinds that every program knows: saved and loaded by name.
+        const KINDS: &[(&str, Open)] = &[$(($file::NAME, $file::OPEN)),*];
+    };
+}
+
+kinds!(image, vector);

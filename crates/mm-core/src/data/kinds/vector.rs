@@ -1,12 +1,13 @@
 //! Vectors in files of their own: numbers separated by commas, white space or line ends.
 
-use super::Kind;
+use super::{Kind, Open, open};
 use crate::data::{Array, InputSpec, utf8};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 pub(super) const NAME: &str = "vector";
+pub(super) const OPEN: Open = open::<Vector>;
 
 /// A vector of so many numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,108 @@
+//! Samples whose readings are files: read when they are needed, so that the data need not fit in memory.
+
+use super::kinds::{Kind, Origin};
+use super::{DataError, Meta, Part, Sample, SampleKey, Schema, Source, Target, TargetValue};
+use crate::error::Result;
+use crate::modality::{Modalities, Subset};
+use crate::rng;
+use std::sync::Arc;
+
+/// Samples whose readings are files, or texts that stand in a table. [`super::Folders`] and [`super::Manifest`] make one.
+pub struct FileSource {
+    schema: Schema,
+    kinds: Vec<Arc<dyn Kind>>,
+    rows: Vec<FileRow>,
+}
+
+/// A sample: where its readings are, and what is known of it without reading them.
+#[derive(Debug, Clone)]
+pub struct FileRow {
+    /// Its name.
+    pub id: String,
+    /// The part of the split it belongs to, where the data say that.
+    pub part: Option<Part>,
+    /// Samples of one group stay in one part of the split.
+    pub group: Option<String>,
+    /// Its weight in the loss.
+    pub weight: f32,
+    /// What is to be predicted.
+    pub target: TargetValue,
+    /// By modality; `None` where the sensor gave nothing.
+    pub origins: Vec<Option<Origin>>,
+    presence: Subset,
+}
+
+impl FileRow {
+    /// A sample with at least one reading.
+    pub fn new(id: String, origins: Vec<Option<Origin>>, target: TargetValue) -> Result<Self> {
+        let presence = Subset::from_indices((0..origins.len()).filter(|&m| origins[m].is_some()))?;
+        Ok(Self { id, part: None, group: None, weight: 1.0, target, origins, presence })
+    }
+}
+
+impl FileSource {
+    /// Of rows whose readings are of these kinds, one a modality.
+    pub fn new(modalities: Modalities, kinds: Vec<Arc<dyn Kind>>, target: Target, rows: Vec<FileRow>) -> Result<Self> {
+        if let Some(row) = rows.iter().find(|row| row.origins.len() != kinds.len()) {
+            let (found, expected) = (row.origins.len(), kinds.len());
+            return Err(DataError::Count { what: "readings", found, of: "modalities", expected }.into());
+        }
+        let inputs = kinds.iter().map(|kind| kind.input()).collect();
+        Ok(Self { schema: Schema::new(modalities, inputs, target)?, kinds, rows })
+    }
+
+    /// The samples.
+    pub fn rows(&self) -> &[FileRow] {
+        &self.rows
+    }
+
+    fn sample(&self, row: usize, augmented: Option<SampleKey>) -> Result<Sample> {
+        super::source::check_rows(&[row], self.rows.len())?;
+        let row = &self.rows[row];
+        let reading = |(m, (kind, origin)): (usize, (&Arc<dyn Kind>, &Option<Origin>))| {
+            let Some(origin) = origin else { return Ok(None) };
+            let raw = kind.raw(origin)?;
+            let raw = match augmented.filter(|_| kind.augments()) {
+                Some(SampleKey { seed, epoch, id }) => {
+                    kind.augment(raw, &mut rng::stream(seed, "augmented reading", &[epoch, id, m as u64]))?
+                }
+                None => raw,
+            };
+            kind.features(raw).map(Some)
+        };
+        let readings = self.kinds.iter().zip(&row.origins).enumerate().map(reading);
+        Ok(Sample { readings: readings.collect::<Result<_>>()?, target: row.target.clone() })
+    }
+}
+
+impl Source for FileSource {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn meta(&self, row: usize) -> Meta<'_> {
+        let FileRow { id, part, group, weight, target, presence, .. } = &self.rows[row];
+        let TargetValue::Class(class) = target;
+        Meta { id: Some(id), part: *part, group: group.as_deref(), class: Some(*class), weight: *weight, ..Meta::new(*presence) }
+    }
+
+    fn read(&self, row: usize) -> Result<Sample> {
+        self.sample(row, None)
+    }
+
+    fn augments(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.augments())
+    }
+
+    fn read_augmented(&self, row: usize, key: SampleKey) -> Result<Sample> {
+        self.sample(row, Some(key))
+    }
+
+    fn kinds(&self) -> Vec<Option<Arc<dyn Kind>>> {
+        self.kinds.iter().cloned().map(Some).collect()
+    }
+}
