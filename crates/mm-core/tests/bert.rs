@@ -168,7 +168,7 @@ fn an_encoder_is_built_from_its_settings() {
         "kind = \"bert\"\nvocab_size = 20\nhidden_size = 16\nnum_hidden_layers = 1\nnum_attention_heads = 2\nintermediate_size = 8\npooling = \"cls\"",
     )
     .unwrap();
-    let tokens = InputSpec::new(InputKind::Vector, [6]);
+    let tokens = InputSpec::new(InputKind::Tokens, [6]);
     let build = |dtype: EncoderDType| {
         let parameters = Parameters::new(0, &Device::Cpu);
         let encoder = dtype.wrap(config.build("note", &tokens, parameters.builder()).unwrap());
@@ -187,7 +187,8 @@ fn an_encoder_is_built_from_its_settings() {
         EncoderConfig::new("bert", config).build("note", input, parameters.builder()).map(drop).unwrap_err().to_string()
     };
     assert!(problem(&InputSpec::image([3, 4, 4]), tiny()).contains("encoders.note"));
-    assert!(problem(&InputSpec::new(InputKind::Vector, [9]), tiny()).contains("8 positions"));
+    assert!(problem(&InputSpec::vector(6), tiny()).contains("features = \"tokens\""));
+    assert!(problem(&InputSpec::new(InputKind::Tokens, [9]), tiny()).contains("8 positions"));
     assert!(problem(&tokens, BertConfig { num_attention_heads: 3, ..tiny() }).contains("do not divide"));
     assert!(problem(&tokens, BertConfig { vocab_size: 0, ..tiny() }).contains("vocab_size"));
     let huge = BertConfig { hidden_size: 1 << 16, intermediate_size: 1 << 20, num_attention_heads: 1, ..tiny() };

@@ -1,6 +1,7 @@
 //! Texts: token ids, hashed counts, corruptions, damaged files.
 
 mod damage;
+mod word_pieces;
 
 use damage::damage;
 use mm_core::corrupt::Severity;
@@ -12,34 +13,6 @@ use mm_testing::{minilm, peak_memory};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::Path;
-
-/// A small WordPiece tokenizer, as BERT's: 0 `[PAD]`, 1 `[UNK]`, 2 `[CLS]`, 3 `[SEP]`, words from 4 on.
-fn word_pieces() -> Value {
-    let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "robot", "lost", "its", "camera", "##s", "depth", ".", "zwolf", "##er"];
-    let vocabulary: serde_json::Map<String, Value> = words.iter().enumerate().map(|(id, word)| (word.to_string(), json!(id))).collect();
-    let special = |id: usize| json!({"id": id, "content": words[id], "special": true, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false});
-    let piece = |word: &str| json!({"SpecialToken": {"id": word, "type_id": 0}});
-    let sequence = json!({"Sequence": {"id": "A", "type_id": 0}});
-    json!({
-        "version": "1.0",
-        "truncation": {"max_length": 3, "strategy": "LongestFirst", "stride": 1, "direction": "Left"},
-        "padding": {"strategy": {"Fixed": 100}, "direction": "Left", "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"},
-        "added_tokens": [special(0), special(1), special(2), special(3)],
-        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [piece("[CLS]"), sequence, piece("[SEP]")],
-            "pair": [],
-            "special_tokens": {
-                "[CLS]": {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]},
-                "[SEP]": {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]},
-            },
-        },
-        "decoder": null,
-        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocabulary},
-    })
-}
 
 /// A byte-level BPE tokenizer with a regular expression that only `fancy-regex` reads, as GPT-2's.
 fn byte_pairs() -> Value {
@@ -69,16 +42,16 @@ fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<f32> {
 
 #[test]
 fn texts_become_ids_of_one_length() {
-    let tokenizer = open(&word_pieces(), 8).unwrap();
+    let tokenizer = open(&word_pieces::json(), 8).unwrap();
     assert_eq!(ids(&tokenizer, "A robot lost its cameras."), [2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 3.0]);
     assert_eq!(ids(&tokenizer, "  A\tROBOT  "), [2.0, 4.0, 5.0, 3.0]);
     assert_eq!(ids(&tokenizer, "Zwölfer 犬"), [2.0, 12.0, 13.0, 1.0, 3.0]);
     assert_eq!(ids(&tokenizer, ""), [2.0, 3.0]);
     // What is cut off is the end; the special tokens stay, whatever the file says of truncation.
-    let short = open(&word_pieces(), 4).unwrap();
+    let short = open(&word_pieces::json(), 4).unwrap();
     assert_eq!(ids(&short, "a robot lost its depth camera"), [2.0, 4.0, 5.0, 3.0]);
     assert_eq!(ids(&short, &"robot ".repeat(1_000_000)), [2.0, 5.0, 5.0, 3.0]);
-    assert_eq!(tokenizer.json(), serde_json::to_vec(&word_pieces()).unwrap());
+    assert_eq!(tokenizer.json(), serde_json::to_vec(&word_pieces::json()).unwrap());
 }
 
 #[test]
@@ -95,7 +68,7 @@ fn what_cannot_be_used_is_named() {
         Error::Text(problem) => problem,
         other => panic!("{other}"),
     };
-    assert!(matches!(problem(&word_pieces(), 2), TextError::Length { length: 2, special: 2, .. }));
+    assert!(matches!(problem(&word_pieces::json(), 2), TextError::Length { length: 2, special: 2, .. }));
     assert!(matches!(problem(&json!({"model": 3}), 8), TextError::NotATokenizer { .. }));
     let mut random = byte_pairs();
     random["model"]["dropout"] = json!(0.1);
@@ -107,11 +80,11 @@ fn what_cannot_be_used_is_named() {
     growing["normalizer"] = json!({"type": "Replace", "pattern": {"Regex": "x*"}, "content": "y".repeat(64)});
     assert!(matches!(problem(&growing, 8), TextError::Growth { factor: 65.0, .. }));
     // Ids that f32 would round.
-    let mut large = word_pieces();
+    let mut large = word_pieces::json();
     large["post_processor"]["special_tokens"]["[SEP]"]["ids"] = json!([16_777_216]);
     assert!(matches!(problem(&large, 8), TextError::Tokenize { .. }));
     for length in [0, 1 << 20] {
-        assert!(matches!(open(&word_pieces(), length), Err(Error::Config { .. })));
+        assert!(matches!(open(&word_pieces::json(), length), Err(Error::Config { .. })));
     }
     let missing = Tokenizer::open(Path::new("no-such-folder/tokenizer.json"), 8);
     assert!(matches!(missing, Err(Error::Io { .. })));
@@ -127,7 +100,7 @@ fn damaged_tokenizers_are_read_or_refused() {
     // The messages of panics that are caught would fill the output of this test.
     let (this, hook) = (std::thread::current().id(), std::panic::take_hook());
     std::panic::set_hook(Box::new(move |panic| if std::thread::current().id() != this { hook(panic) }));
-    let files = [word_pieces(), byte_pairs()].map(|file| serde_json::to_vec(&file).unwrap());
+    let files = [word_pieces::json(), byte_pairs()].map(|file| serde_json::to_vec(&file).unwrap());
     let texts = ["A robot lost its cameras.", "", "abc  ab\u{301} 犬 \u{1f916}\0 x", &"ab".repeat(400)];
     let (mut read, mut encoded) = (0, 0);
     let result = std::panic::catch_unwind(|| {

@@ -30,7 +30,6 @@ const LARGEST_ID: u32 = 1 << 24;
 pub struct Tokenizer {
     library: tokenizers::Tokenizer,
     length: usize,
-    padding: u32,
     path: PathBuf,
     json: Vec<u8>,
 }
@@ -38,7 +37,7 @@ pub struct Tokenizer {
 /// The tokens of one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenIds {
-    /// Ids, filled up to the tokenizer's length.
+    /// Ids, filled up with zeros to the tokenizer's length.
     pub values: Vec<f32>,
     /// How many of them are the text's.
     pub length: usize,
@@ -67,8 +66,7 @@ impl Tokenizer {
         if special >= length {
             return Err(TextError::Length { length, special, path: path.into() }.into());
         }
-        let padding = library.get_padding().map_or(0, |padding| padding.pad_id);
-        let mut tokenizer = Self { library, length, padding, path: path.into(), json };
+        let mut tokenizer = Self { library, length, path: path.into(), json };
         let truncation = TruncationParams { max_length: length, ..Default::default() };
         caught(|| tokenizer.library.with_truncation(Some(truncation)).map(|library| library.with_padding(None)).map(drop))
             .map_err(unreadable)?;
@@ -96,11 +94,11 @@ impl Tokenizer {
         if ids.len() > self.length {
             return Err(problem(format!("it gives {} tokens where {} were asked for", ids.len(), self.length)).into());
         }
-        if let Some(id) = ids.iter().chain([&self.padding]).find(|id| **id >= LARGEST_ID) {
+        if let Some(id) = ids.iter().find(|id| **id >= LARGEST_ID) {
             return Err(problem(format!("token id {id} is too large, at most {} are read", LARGEST_ID - 1)).into());
         }
         let mut values: Vec<f32> = ids.iter().map(|id| *id as f32).collect();
-        values.resize(self.length, self.padding as f32);
+        values.resize(self.length, 0.0);
         Ok(TokenIds { values, length: ids.len() })
     }
 }

@@ -1,7 +1,7 @@
 //! Sizes of a BERT encoder: as settings of ours, or from the `config.json` of a published checkpoint.
 
 use super::BertEncoder;
-use crate::data::{InputSpec, nearest};
+use crate::data::{InputKind, InputSpec, nearest};
 use crate::encoder::{Encoder, EncoderCost, EncoderRecipe};
 use crate::error::{Error, Result};
 use candle_nn::VarBuilder;
@@ -218,9 +218,12 @@ impl EncoderRecipe for BertConfig {
     }
 
     fn build(&self, name: &str, input: &InputSpec, vb: VarBuilder) -> Result<Box<dyn Encoder>> {
-        match *input.shape {
-            [length] => Ok(Box::new(BertEncoder::new(self, length, vb)?)),
-            _ => Err(Error::config("kind", format!("`bert` reads token ids [length], but `{name}` has shape {:?}", input.shape))),
+        match (input.kind, input.shape.as_slice()) {
+            (InputKind::Tokens, &[length]) => Ok(Box::new(BertEncoder::new(self, length, vb)?)),
+            (kind, shape) => {
+                let advice = "a text with features = \"tokens\" has them";
+                Err(Error::config("kind", format!("`bert` reads token ids, but `{name}` is {kind:?} of shape {shape:?}; {advice}")))
+            }
         }
     }
 
