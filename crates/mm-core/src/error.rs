@@ -11,6 +11,7 @@
 use crate::data::DataError;
 use crate::data::audio::AudioError;
 use crate::statistics::StatisticsError;
+use crate::text::TextError;
 use std::path::PathBuf;
 
 pub use crate::modality_error::ModalityError;
@@ -86,6 +87,10 @@ pub enum Error {
     #[error("statistics: {0}")]
     Statistics(StatisticsError),
 
+    /// A tokenizer, or token ids, that cannot be used.
+    #[error("text: {0}")]
+    Text(TextError),
+
     /// A tensor that has another shape than its use asks for.
     #[error("tensor `{name}`: expected shape {expected}, found {found}")]
     Shape {
@@ -144,6 +149,7 @@ from_part!(ModalityError, Modality);
 from_part!(DataError, Data);
 from_part!(AudioError, Audio);
 from_part!(StatisticsError, Statistics);
+from_part!(TextError, Text);
 from_part!(NonFiniteError, NonFinite);
 
 impl Error {

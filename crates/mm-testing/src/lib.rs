@@ -6,6 +6,7 @@ mod data;
 mod dropout;
 mod golden;
 mod gradient;
+mod minilm;
 mod numbers;
 mod parquet_table;
 mod photos;
@@ -14,6 +15,7 @@ pub use data::{batch, clear_to_weak, clear_to_weak_schema, fit, patterns, spoilt
 pub use dropout::Dropout;
 pub use golden::{assert_close, fill, fill_hash, fill_values};
 pub use gradient::{gradient_error, gradient_error_of};
+pub use minilm::minilm;
 pub use numbers::{bits, difference, parameter_bits, values};
 pub use parquet_table::parquet;
 pub use photos::{large_photos, noisy_picture, peak_memory, photos};

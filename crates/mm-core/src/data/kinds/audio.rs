@@ -73,9 +73,7 @@ impl Kind for Audio {
     fn raw(&self, origin: &Origin) -> Result<Raw> {
         match origin {
             Origin::File { path, part } => Ok(Raw::Array(array(self.0.read(path, part.clone())?))),
-            Origin::Text(text) => {
-                Err(Error::config("kind", format!("`{}` stands where a file is expected: sounds are read from files", shortened(text))))
-            }
+            other => Err(Error::config("kind", format!("{other} stands where a file is expected: sounds are read from files"))),
         }
     }
 

@@ -215,4 +215,4 @@ macro_rules! kinds {
     };
 }
 
-kinds!(audio, image, vector);
+kinds!(audio, image, text, vector);
