@@ -179,4 +179,4 @@ macro_rules! kinds {
     };
 }
 
-kinds!(image, vector);
+kinds!(depth, image, vector);
