@@ -43,9 +43,11 @@ impl Fit {
             }
             Self::Pad => {
                 let factor = (new_width / width).min(new_height / height);
-                let side = |side: f64, most: usize| ((side * factor).round() as usize).clamp(1, most);
+                // Rounded as Pillow does, to even ones.
+                let side = |side: f64, most: usize| ((side * factor).round_ties_even() as usize).clamp(1, most);
                 let (part_width, part_height) = (side(width, to[0]), side(height, to[1]));
-                Placement { target: [(to[0] - part_width) / 2, (to[1] - part_height) / 2, part_width, part_height], ..whole }
+                let bar = |whole: usize, part: usize| ((whole - part) as f64 / 2.0).round_ties_even() as usize;
+                Placement { target: [bar(to[0], part_width), bar(to[1], part_height), part_width, part_height], ..whole }
             }
         }
     }
