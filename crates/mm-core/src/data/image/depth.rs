@@ -8,11 +8,11 @@ use fast_image_resize::PixelType;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metres {
     /// Metres of 1 in the file.
-    pub scale: f32,
+    pub scale: f64,
     /// What is nearer is no reading.
-    pub min: f32,
+    pub min: f64,
     /// What is farther is no reading.
-    pub max: f32,
+    pub max: f64,
     /// Bits by which each 16-bit number was rotated to the left: 3 in SUN RGB-D.
     pub rotated_bits: u32,
 }
@@ -24,10 +24,11 @@ pub fn to_metres(bitmap: &Bitmap, metres: &Metres) -> Result<Vec<f32>, ImageErro
         return Err(ImageError::NotDepth { channels: bitmap.channels });
     }
     let reading = |number: f32| {
-        let depth = number * metres.scale;
+        // In f64, so that a reading at the limit is not rounded past it.
+        let depth = f64::from(number) * metres.scale;
         // False for NaN.
         let is_reading = depth > 0.0 && depth.is_finite() && depth >= metres.min && depth <= metres.max;
-        if is_reading { depth } else { 0.0 }
+        if is_reading { depth as f32 } else { 0.0 }
     };
     Ok(match &bitmap.samples {
         Samples::U8(samples) => samples.iter().map(|&x| reading(f32::from(x))).collect(),

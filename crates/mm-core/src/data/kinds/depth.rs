@@ -19,11 +19,11 @@ pub struct Depth {
     /// Height and width.
     size: [usize; 2],
     #[serde(default = "millimetre")]
-    scale: f32,
+    scale: f64,
     #[serde(default)]
-    min: f32,
+    min: f64,
     #[serde(default)]
-    max: Option<f32>,
+    max: Option<f64>,
     #[serde(default)]
     rotated_bits: u32,
     #[serde(default)]
@@ -32,7 +32,7 @@ pub struct Depth {
     valid: bool,
 }
 
-fn millimetre() -> f32 {
+fn millimetre() -> f64 {
     0.001
 }
 
@@ -48,12 +48,12 @@ impl Depth {
     }
 
     /// Metres of 1 in the file: by default 0.001; 0.0001 in YCB-Video, 1 where floating point numbers are metres.
-    pub fn scale(self, scale: f32) -> Self {
+    pub fn scale(self, scale: f64) -> Self {
         Self { scale, ..self }
     }
 
     /// What is nearer or farther than so many metres is no reading; by default all is one.
-    pub fn range(self, min: f32, max: f32) -> Self {
+    pub fn range(self, min: f64, max: f64) -> Self {
         Self { min, max: Some(max), ..self }
     }
 
@@ -81,7 +81,7 @@ impl Depth {
         if !(self.scale.is_finite() && self.scale > 0.0) {
             return Err(Error::config("depth.scale", format!("must be above 0 (metres of 1 in the file), found {}", self.scale)));
         }
-        let max = self.max.unwrap_or(f32::INFINITY);
+        let max = self.max.unwrap_or(f64::INFINITY);
         if !(self.min >= 0.0 && self.min < max) {
             return Err(Error::config("depth.max", format!("must be above `min`, and that at least 0 metres, found {} and {max}", self.min)));
         }
@@ -108,7 +108,7 @@ impl Kind for Depth {
     fn decode(&self, bytes: &[u8], path: &Path) -> Result<Array> {
         self.validate()?;
         let bitmap = decode(bytes).map_err(Error::image(path))?;
-        let max = self.max.unwrap_or(f32::INFINITY);
+        let max = self.max.unwrap_or(f64::INFINITY);
         let metres = Metres { scale: self.scale, min: self.min, max, rotated_bits: self.rotated_bits };
         let depth = to_metres(&bitmap, &metres).map_err(Error::image(path))?;
         let planes = resize_depth(&depth, [bitmap.height, bitmap.width], self.size, self.fit, self.valid).map_err(Error::image(path))?;
