@@ -1,6 +1,7 @@
 //! The project's own commands. A library so that tests reach them.
 
 mod cuda_check;
+mod fetch;
 mod golden;
 mod levels;
 mod memory;
@@ -33,6 +34,8 @@ enum Command {
     Perf(perf::PerfArguments),
     /// Train MMANet's image network beside PyTorch from the same weights, and compare the losses.
     TrainCurve(train_curve::TrainCurveArguments),
+    /// Fetch what some tests need and the repository does not hold.
+    Fetch(fetch::FetchArguments),
     /// Type-check the workspace with its CUDA code, without a GPU.
     CudaCheck(cuda_check::CudaCheckArguments),
     /// Run the kernels' tests under AddressSanitizer.
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Golden(arguments) => golden::run(&arguments),
         Command::Perf(arguments) => perf::run(&arguments),
         Command::TrainCurve(arguments) => train_curve::run(&arguments),
+        Command::Fetch(arguments) => fetch::run(&arguments),
         Command::CudaCheck(arguments) => cuda_check::run(&arguments),
         Command::Sanitize => sanitize::run(),
         Command::Levels => levels::run(),

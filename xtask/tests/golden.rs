@@ -97,3 +97,26 @@ fn networks() {
         assert!(line.is_some_and(|line| line.starts_with("ok ")), "{name}: {line:?}");
     }
 }
+
+/// Token ids and embeddings of a real checkpoint, where there is one.
+#[test]
+fn sentences() {
+    let Some(model) = mm_testing::minilm() else { return };
+    let file = format!("{}/tests/golden/minilm.json", env!("CARGO_MANIFEST_DIR"));
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_xtask")).args(["golden", &file, "--model"]).arg(model).output().expect("the command runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.ends_with("6 passed, 0 failed\n"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_checkpoint_that_is_none_is_an_error() {
+    let file = format!("{}/tests/golden/minilm.json", env!("CARGO_MANIFEST_DIR"));
+    let run =
+        |model: &str, file: &str| Command::new(env!("CARGO_BIN_EXE_xtask")).args(["golden", file, "--model", model]).output().unwrap();
+    for (model, file, part) in [("no-such-folder", file.as_str(), "config.json"), (".", "tests/golden/ops.json", "no file of texts")] {
+        let output = run(model, file);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.contains(part), "{text}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::cell::Resolved;
 use anyhow::Result;
-use mm_core::data::{InputSpec, LoadedData, Schema, Source, Split};
+use mm_core::data::{InputSpec, Schema, Source, Split};
 use mm_core::encoder::{EncoderConfig, EncoderCost};
 use mm_core::eval::default_combinations;
 use mm_core::fusion::{NetworkConfig, TrunkConfig};
@@ -68,9 +68,9 @@ pub struct Scale<'a> {
 
 impl<'a> Scale<'a> {
     /// For a data set and the split of one seed.
-    pub fn new(loaded: &'a LoadedData, split: Split, seed: u64) -> Self {
-        let schema = loaded.data.schema();
-        let values = loaded.data.len() as f64 * schema.inputs.iter().map(InputSpec::elements).sum::<usize>() as f64;
+    pub fn new(source: &'a dyn Source, split: Split, seed: u64) -> Self {
+        let schema = source.schema();
+        let values = source.len() as f64 * schema.inputs.iter().map(InputSpec::elements).sum::<usize>() as f64;
         Self { schema, values, split, combinations: default_combinations(schema.modalities.len(), seed).len() }
     }
 

@@ -2,56 +2,130 @@
 
 use anyhow::{Context, Result, bail};
 use mm_core::Error;
-use mm_core::data::{DatasetCard, LoadedData};
+use mm_core::data::kinds::Origin;
+use mm_core::data::{DatasetCard, FileCard, Joined, Source, Split, SplitSpec};
 use mm_datasets::BuiltIn;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 /// Name of the built-in data set.
 pub const BUILT_IN: &str = "multiple-features";
 
+/// The samples of a data set, and what to know about them.
+pub struct Dataset {
+    /// The samples.
+    pub source: Box<dyn Source>,
+    /// How they are split.
+    pub split: SplitSpec,
+    /// By sample, the modalities that count as missing because of a value that is not finite: bit `m` is modality `m`. Empty: none.
+    pub non_finite: Vec<u16>,
+    /// How rows of several files found each other, in words.
+    pub matched: Vec<String>,
+    /// What the reader remarked.
+    pub remarks: Vec<String>,
+}
+
+impl Dataset {
+    /// The split of a seed, with only so many training samples of each class, where a number is given.
+    pub fn draw(&self, train_per_class: Option<usize>, seed: u64) -> mm_core::Result<Split> {
+        let split = self.split.draw(&*self.source, seed)?;
+        match train_per_class {
+            Some(count) => split.with_train_per_class(count, &*self.source, seed),
+            None => Ok(split),
+        }
+    }
+}
+
 /// A card and where its files are.
-pub struct CardReader {
-    card: DatasetCard,
-    built_in: Option<&'static BuiltIn>,
+pub struct CardReader(Card);
+
+enum Card {
+    /// Of a table in memory, built in or on disk.
+    Tables(Box<DatasetCard>, Option<&'static BuiltIn>),
+    /// Of files that are read when they are needed.
+    Files(Box<FileCard>),
 }
 
 impl CardReader {
     /// Opens the built-in data set by name, or the card at a path.
     pub fn open(card: &str) -> Result<Self> {
         if let Some(data) = mm_datasets::by_name(card) {
-            return Ok(Self { card: DatasetCard::from_str(data.card, format!("{}.toml", data.name))?, built_in: Some(data) });
+            let read = DatasetCard::from_str(data.card, format!("{}.toml", data.name))?;
+            return Ok(Self(Card::Tables(Box::new(read), Some(data))));
         }
-        if !Path::new(card).exists() {
+        let path = Path::new(card);
+        if !path.exists() {
             bail!("no data set `{card}`: give `{BUILT_IN}` or the path of a card (see docs/src/data-formats.md)");
         }
-        Ok(Self { card: DatasetCard::from_path(card)?, built_in: None })
+        let text = std::fs::read(path).map_err(Error::io(path))?;
+        Ok(Self(match FileCard::is_meant_by(&String::from_utf8_lossy(&text)) {
+            true => Card::Files(Box::new(FileCard::from_path(path)?)),
+            false => Card::Tables(Box::new(DatasetCard::from_path(path)?), None),
+        }))
     }
 
-    fn bytes(&self, file: &str) -> mm_core::Result<Cow<'static, [u8]>> {
-        if let Some(data) = self.built_in {
-            let found = data.files.iter().find(|(name, _)| *name == file);
-            return found
-                .map(|(_, bytes)| Cow::Borrowed(*bytes))
-                .ok_or_else(|| Error::File { path: file.into(), problem: "is not built in".into() });
+    /// Reads the samples, or lists those that are files; with them the hash of the card and of what it names.
+    pub fn load(&self) -> Result<(Dataset, String)> {
+        match &self.0 {
+            Card::Tables(card, built_in) => tables(card, *built_in).with_context(|| format!("reading the data set `{}`", card.name)),
+            Card::Files(card) => files(card).with_context(|| format!("reading the data set `{}`", card.name)),
         }
-        let path = self.card.folder().join(file);
-        std::fs::read(&path).map(Cow::Owned).map_err(Error::io(path))
     }
+}
 
-    /// Reads the samples; with them the hash of the card and of the very bytes they were read from.
-    pub fn load(&self) -> Result<(LoadedData, String)> {
-        let hash = RefCell::new(Sha256::new_with_prefix(serde_json::to_vec(&self.card)?));
-        let read = |file: &str| {
-            let bytes = self.bytes(file)?;
-            hash.borrow_mut().update(Sha256::digest(&bytes));
-            Ok(bytes)
+/// Tables, with the hash of the very bytes they were read from.
+fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String)> {
+    let hash = RefCell::new(Sha256::new_with_prefix(serde_json::to_vec(card)?));
+    let read = |file: &str| {
+        let bytes: Cow<'static, [u8]> = match built_in {
+            Some(data) => {
+                let found = data.files.iter().find(|(name, _)| *name == file);
+                let missing = || Error::File { path: file.into(), problem: "is not built in".into() };
+                found.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(missing)?
+            }
+            None => {
+                let path = card.folder().join(file);
+                std::fs::read(&path).map(Cow::Owned).map_err(Error::io(path))?
+            }
         };
-        let loaded = self.card.load(read).with_context(|| format!("reading the data set `{}`", self.card.name))?;
-        Ok((loaded, hex(&hash.into_inner().finalize())))
+        hash.borrow_mut().update(Sha256::digest(&bytes));
+        Ok(bytes)
+    };
+    let loaded = card.load(read)?;
+    let split = loaded.split_spec();
+    let Joined { data, non_finite, files, remarks, .. } = loaded.joined;
+    let several = data.ids().is_some() && files.len() > 1;
+    let matched = files.iter().filter(|_| several).map(ToString::to_string).collect();
+    Ok((Dataset { source: Box::new(data), split, non_finite, matched, remarks }, hex(&hash.into_inner().finalize())))
+}
+
+/// Files: the hash is of the card, the list of samples, and each file's size and time of change. Reading gigabytes before every cell to
+/// hash them would take longer than the cell.
+fn files(card: &FileCard) -> Result<(Dataset, String)> {
+    let source = card.open()?;
+    let mut hash = Sha256::new_with_prefix(serde_json::to_vec(card)?);
+    for row in source.rows() {
+        hash.update(serde_json::to_vec(&(&row.id, &row.part, &row.group, &format!("{:?}", row.target)))?);
+        for origin in row.origins.iter() {
+            match origin {
+                Some(Origin::File { path, part }) => {
+                    let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
+                    let changed =
+                        metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|time| time.as_nanos());
+                    let inside = path.strip_prefix(card.folder()).unwrap_or(path);
+                    hash.update(format!("{}\0{part:?}\0{}\0{changed:?}\0", inside.display(), metadata.len()));
+                }
+                other => hash.update(format!("{other:?}\0")),
+            }
+        }
     }
+    let remarks = source.remarks().to_vec();
+    remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
+    let split = card.split.unwrap_or_default();
+    Ok((Dataset { source: Box::new(source), split, non_finite: Vec::new(), matched: Vec::new(), remarks }, hex(&hash.finalize())))
 }
 
 /// Bytes as hexadecimal digits.

@@ -4,9 +4,9 @@ use super::cell::{CellSpec, Resolved};
 use super::corruption::CorruptionEntry;
 use super::cost::Scale;
 use super::registry::{Registry, check_data, distinct_combinations};
-use crate::dataset::CardReader;
+use crate::dataset::{CardReader, Dataset};
 use anyhow::{Context, Result, anyhow, bail};
-use mm_core::data::{LoadedData, Source, parse_table, parse_toml, utf8};
+use mm_core::data::{parse_table, parse_toml, utf8};
 use mm_core::train::TrainConfig;
 use mm_report::{FailureRates, check_failure};
 use serde::{Deserialize, Serialize};
@@ -188,9 +188,9 @@ impl Plan {
         let mut positions = BTreeMap::new();
         for data in &self.data {
             let context = || format!("data `{}`", data.name);
-            let source = CardReader::open(&data.card).with_context(context)?;
-            let (loaded, data_hash) = source.load().with_context(context)?;
-            let modalities = &loaded.joined.data.schema().modalities;
+            let reader = CardReader::open(&data.card).with_context(context)?;
+            let (loaded, data_hash) = reader.load().with_context(context)?;
+            let modalities = &loaded.source.schema().modalities;
             let combinations = match &self.combinations {
                 Some(names) => {
                     let subsets = distinct_combinations(modalities, names).context("`combinations`")?;
@@ -207,8 +207,8 @@ impl Plan {
             }
             distinct("corruption", corruptions.iter().map(ToString::to_string)).context("`[[corruptions]]`")?;
             self.tell(data, &loaded).with_context(context)?;
-            let split = loaded.split_with(data.train_per_class, self.seeds[0]).with_context(context)?;
-            let scale = Scale::new(&loaded, split, self.seeds[0]);
+            let split = loaded.draw(data.train_per_class, self.seeds[0]).with_context(context)?;
+            let scale = Scale::new(&*loaded.source, split, self.seeds[0]);
             for run in &self.runs {
                 for &seed in &self.seeds {
                     let resolved = Resolved {
@@ -241,17 +241,15 @@ impl Plan {
     }
 
     /// Says what was read, how ids matched, and what the splits lack, before anything is trained. The reader has told its own remarks.
-    fn tell(&self, data: &DataEntry, loaded: &LoadedData) -> Result<()> {
-        let schema = loaded.data.schema();
-        let (samples, sensors, classes) = (loaded.data.len(), schema.modalities.len(), schema.target.classes());
+    fn tell(&self, data: &DataEntry, loaded: &Dataset) -> Result<()> {
+        let schema = loaded.source.schema();
+        let (samples, sensors, classes) = (loaded.source.len(), schema.modalities.len(), schema.target.classes());
         tracing::info!("data `{}`: {samples} samples, {sensors} sensors, {classes} classes", data.name);
-        if loaded.data.ids().is_some() && loaded.files.len() > 1 {
-            loaded.files.iter().for_each(|file| tracing::info!("{file}"));
-        }
+        loaded.matched.iter().for_each(|file| tracing::info!("{file}"));
         let mut remarks: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for &seed in &self.seeds {
-            let split = loaded.split_with(data.train_per_class, seed)?;
-            loaded.remarks_on(&split).into_iter().for_each(|remark| remarks.entry(remark).or_default().push(seed.to_string()));
+            let split = loaded.draw(data.train_per_class, seed)?;
+            split.remarks(&*loaded.source).into_iter().for_each(|remark| remarks.entry(remark).or_default().push(seed.to_string()));
         }
         remarks.iter().for_each(|(remark, seeds)| tracing::warn!("data `{}`, seed {}: {remark}", data.name, seeds.join(", ")));
         Ok(())

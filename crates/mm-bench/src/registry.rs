@@ -1,8 +1,9 @@
 //! What a program knows by name: methods, and encoders of its own.
 
 use crate::cell::Resolved;
+use crate::dataset::Dataset;
 use anyhow::{Context, Result, anyhow, bail};
-use mm_core::data::{LoadedData, Schema, Source, nearest};
+use mm_core::data::{Schema, nearest};
 use mm_core::encoder::EncoderKind;
 use mm_core::recipe::{AnyRecipe, MethodSpec, Setup};
 use mm_core::teacher::Teacher;
@@ -125,10 +126,10 @@ impl Teacher for AnyTeacher {
 
 /// Refuses data that a method cannot be trained on, before anything is trained: modalities that its options name and the data lacks, and
 /// samples that lack what it needs.
-pub(crate) fn check_data(recipe: &dyn AnyRecipe, resolved: &Resolved, loaded: &LoadedData) -> Result<()> {
-    let modalities = &loaded.data.schema().modalities;
-    let split = loaded.split_with(resolved.train_per_class, resolved.train.seed)?;
-    let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| loaded.data.meta(row).presence).collect());
+pub(crate) fn check_data(recipe: &dyn AnyRecipe, resolved: &Resolved, data: &Dataset) -> Result<()> {
+    let modalities = &data.source.schema().modalities;
+    let split = data.draw(resolved.train_per_class, resolved.train.seed)?;
+    let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| data.source.meta(row).presence).collect());
     let (train, validation) = (presence(&split.train), presence(&split.validation));
     let check = || -> Result<()> {
         if let Some(absent) = (0..modalities.len()).find(|&m| train.rows_with(m).is_empty()) {

@@ -4,12 +4,12 @@ use super::cell::{CellSpec, Resolved};
 use super::counts::TestSamples;
 use super::{Registry, corruption, output};
 use crate::child;
-use crate::dataset::CardReader;
+use crate::dataset::{CardReader, Dataset};
 use crate::provenance::{machine, peak_memory_bytes, version};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use mm_core::Subset;
-use mm_core::data::{LoadedData, Source, Split, Standardizer};
+use mm_core::data::{Split, Standardized, Standardizer};
 use mm_core::eval::{default_combinations, evaluate, evaluation_batch};
 use mm_core::train::{CheckpointConfig, TrainOutcome, Trainer};
 use mm_core::weights::write_atomically;
@@ -47,11 +47,11 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let resolved = &spec.resolved;
     let device = Device::Cpu;
 
-    let mut loaded = load_unchanged(resolved)?;
-    let split = loaded.split_with(resolved.train_per_class, resolved.train.seed)?;
-    let standardizer = Standardizer::fit(&loaded.joined.data, &split.train)?;
-    standardizer.apply(&mut loaded.joined.data)?;
-    let data = &loaded.joined.data;
+    let loaded = load_unchanged(resolved)?;
+    let split = loaded.draw(resolved.train_per_class, resolved.train.seed)?;
+    let standardizer = Standardizer::fit(&*loaded.source, &split.train)?;
+    let standardized = Standardized::new(&*loaded.source, &standardizer)?;
+    let data = standardized.source();
     let schema = data.schema().clone();
 
     let teacher = resolved.teacher.as_ref().map(|key| folder.with_file_name(key).join("model.safetensors"));
@@ -79,7 +79,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     write_json(&folder.join("standardizer.json"), &standardizer)?;
 
     let modalities = &schema.modalities;
-    let samples = TestSamples::new(data, &split.test, &loaded.joined.non_finite);
+    let samples = TestSamples::new(data, &split.test, &loaded.non_finite);
     let combinations: Vec<CombinationResult> = evaluation
         .combinations
         .iter()
@@ -118,8 +118,8 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         classes: schema.target.class_names().to_vec(),
         test_samples: split.test.len(),
         test_rows: Some(Rows::new(split.test.clone())),
-        test_ids: loaded.data.ids().map(|ids| split.test.iter().map(|&row| ids[row].clone()).collect()),
-        truths: Some(split.test.iter().map(|&row| data.labels()[row]).collect()),
+        test_ids: split.test.iter().map(|&row| data.meta(row).id.map(String::from)).collect(),
+        truths: split.test.iter().map(|&row| data.meta(row).class).collect(),
         readings: samples.readings(modalities),
         data_remarks: data_remarks(&loaded, &split),
         summary: Summary::of(&combinations, &full),
@@ -145,13 +145,12 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
 }
 
 /// What to know about the data: how ids matched, what the reader remarked, which classes a part lacks.
-fn data_remarks(loaded: &LoadedData, split: &Split) -> Vec<String> {
-    let matched = loaded.files.iter().filter(|_| loaded.data.ids().is_some() && loaded.files.len() > 1).map(ToString::to_string);
-    matched.chain(loaded.remarks.clone()).chain(loaded.remarks_on(split)).collect()
+fn data_remarks(loaded: &Dataset, split: &Split) -> Vec<String> {
+    loaded.matched.iter().chain(&loaded.remarks).cloned().chain(split.remarks(&*loaded.source)).collect()
 }
 
 /// The data, if it still is what the bench found when it began: a result is kept under the hash of that.
-fn load_unchanged(resolved: &Resolved) -> Result<LoadedData> {
+fn load_unchanged(resolved: &Resolved) -> Result<Dataset> {
     let changed = || format!("the data of `{}` changed since the bench began: run the bench again", resolved.card);
     let read = CardReader::open(&resolved.card).and_then(|source| source.load());
     let (loaded, hash) = read.context("it was read without error then").with_context(changed)?;

@@ -106,7 +106,7 @@ fn another_program_asks_a_saved_model() {
     assert!(said.contains(&format!("class: {class}")) && said.contains("used: strong\n"), "{said}");
     assert!(said.contains("ignored: middle (absent)") && said.contains("ignored: weak (absent)"), "{said}");
     let (answered, said) = asked("strung");
-    assert!(!answered && said.contains("did you mean `strong`?"), "{said}");
+    assert!(!answered && said.contains("did you mean \"strong\"?"), "{said}");
 }
 
 #[test]

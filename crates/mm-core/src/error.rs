@@ -9,8 +9,10 @@
 //! ```
 
 use crate::data::DataError;
+use crate::data::audio::AudioError;
 use crate::data::image::ImageError;
 use crate::statistics::StatisticsError;
+use crate::text::TextError;
 use std::path::PathBuf;
 
 pub use crate::modality_error::ModalityError;
@@ -87,9 +89,17 @@ pub enum Error {
     #[error("data set: {0}")]
     Data(DataError),
 
+    /// A file that is no sound or is damaged, or a sound that a transform cannot take.
+    #[error("sound: {0}")]
+    Audio(AudioError),
+
     /// Outcomes that are no table, or a statistic that they do not have.
     #[error("statistics: {0}")]
     Statistics(StatisticsError),
+
+    /// A tokenizer, or token ids, that cannot be used.
+    #[error("text: {0}")]
+    Text(TextError),
 
     /// A tensor that has another shape than its use asks for.
     #[error("tensor `{name}`: expected shape {expected}, found {found}")]
@@ -147,7 +157,9 @@ macro_rules! from_part {
 
 from_part!(ModalityError, Modality);
 from_part!(DataError, Data);
+from_part!(AudioError, Audio);
 from_part!(StatisticsError, Statistics);
+from_part!(TextError, Text);
 from_part!(NonFiniteError, NonFinite);
 
 impl Error {

@@ -20,6 +20,7 @@ pub mod rng;
 pub mod statistics;
 pub mod task;
 pub mod teacher;
+pub mod text;
 pub mod train;
 pub mod weights;
 

@@ -179,7 +179,7 @@ fn a_group_in_two_parts_is_refused() {
 fn classes_that_a_part_lacks() {
     let text = "x,kind,part\n1,oak,train\n2,elm,train\n3,oak,test\n4,ash,test\n5,oak,validation\n";
     let loaded = load("label = \"kind\"\npart = \"part\"", &[("a.csv", text)]).unwrap();
-    let remarks = loaded.remarks_on(&loaded.split(0).unwrap()).join("\n");
+    let remarks = loaded.split(0).unwrap().remarks(&loaded.data).join("\n");
     assert!(remarks.contains("no training sample has the class `ash`"), "{remarks}");
     assert!(remarks.contains("no test sample has the class `elm`"), "{remarks}");
 }

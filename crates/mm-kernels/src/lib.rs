@@ -2,12 +2,16 @@
 #![warn(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod attention;
 pub mod avg_pool;
 pub mod batch_norm;
 pub mod conv;
 pub mod dense;
 pub mod error;
+pub mod gelu;
+pub mod layer_norm;
 mod layout;
+mod math;
 pub mod max_pool;
 mod microkernel;
 pub mod optimizer;

@@ -7,27 +7,38 @@ use gemm_common::gemm::gemm_basic_generic;
 use gemm_common::simd::{MixedSimd, Scalar};
 use gemm_f32::microkernel::scalar::f32 as scalar;
 
-/// A matrix operand: a row-major slice of `rows * columns` numbers, read transposed if `transposed`.
+/// A matrix operand: row-major, its rows `stride` numbers apart; read transposed if `transposed`.
 #[derive(Clone, Copy)]
 pub(crate) struct Operand<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
+    stride: usize,
     transposed: bool,
 }
 
 impl<'a> Operand<'a> {
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        Self { data, rows, columns, transposed: false }
+        Self { data, rows, columns, stride: columns, transposed: false }
+    }
+
+    /// Some columns of a wider matrix, whose rows have `stride` numbers: `data` begins with the first of them.
+    pub fn columns_of(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        Self { data, rows, columns, stride, transposed: false }
     }
 
     pub fn t(self) -> Self {
         Self { transposed: true, ..self }
     }
 
+    /// How many numbers lie between the first and the last that is read, both counted.
+    fn span(&self) -> usize {
+        self.rows.checked_sub(1).map_or(0, |before| before * self.stride + self.columns)
+    }
+
     /// (rows, columns, row stride, column stride) as read.
     fn view(&self) -> (usize, usize, isize, isize) {
-        let width = self.columns as isize;
+        let width = self.stride as isize;
         if self.transposed { (self.columns, self.rows, 1, width) } else { (self.rows, self.columns, width, 1) }
     }
 }
@@ -36,8 +47,8 @@ impl<'a> Operand<'a> {
 pub(crate) fn matmul(a: Operand, b: Operand, output: &mut [f32], accumulate: bool) -> Result<()> {
     let (m, k, a_rs, a_cs) = a.view();
     let (k_b, n, b_rs, b_cs) = b.view();
-    check("left operand", a.rows * a.columns, a.data.len())?;
-    check("right operand", b.rows * b.columns, b.data.len())?;
+    check("left operand", a.span(), a.data.len())?;
+    check("right operand", b.span(), b.data.len())?;
     check("inner dimension", k, k_b)?;
     check("output", m * n, output.len())?;
     if m == 0 || n == 0 {

@@ -6,12 +6,16 @@ mod data;
 mod dropout;
 mod golden;
 mod gradient;
+mod minilm;
 mod numbers;
+mod parquet_table;
 mod photos;
 
 pub use data::{batch, clear_to_weak, clear_to_weak_schema, fit, patterns, spoilt, tensors, with_presence, with_values};
 pub use dropout::Dropout;
 pub use golden::{assert_close, fill, fill_hash, fill_values};
 pub use gradient::{gradient_error, gradient_error_of};
+pub use minilm::minilm;
 pub use numbers::{bits, difference, parameter_bits, values};
-pub use photos::{large_photos, peak_memory, photos};
+pub use parquet_table::parquet;
+pub use photos::{large_photos, noisy_picture, peak_memory, photos};

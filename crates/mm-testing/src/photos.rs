@@ -69,3 +69,10 @@ pub fn peak_memory() -> Option<u64> {
     let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
+
+/// Writes a picture of noise; the ending says the format.
+pub fn noisy_picture(path: &Path, width: u32, height: u32) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut random = rng::stream(2, &path.file_name().unwrap().to_string_lossy(), &[]);
+    RgbImage::from_fn(width, height, |_, _| Rgb(random.random())).save(path).unwrap();
+}

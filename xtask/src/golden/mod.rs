@@ -6,6 +6,7 @@ mod dmrnet;
 mod face_spoofing;
 mod images;
 mod layers;
+mod minilm;
 mod mmanet;
 mod mod_distill;
 mod networks;
@@ -26,11 +27,17 @@ use std::process::ExitCode;
 pub struct GoldenArguments {
     /// A file of cases, format as in xtask/tests/golden/README.md.
     file: PathBuf,
+    /// The folder of the checkpoint that minilm.json is of: `model.safetensors`, `config.json` and `tokenizer.json`.
+    #[arg(long)]
+    model: Option<PathBuf>,
 }
 
 /// Runs a file: one line a case, and `N passed, N failed` at the end.
 pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
     let text = std::fs::read(&arguments.file).with_context(|| format!("reading {}", arguments.file.display()))?;
+    if let Some(model) = &arguments.model {
+        return minilm::run(&text, model).with_context(|| format!("{} with {}", arguments.file.display(), model.display()));
+    }
     let file = GoldenFile::parse(&text).with_context(|| format!("{} is not a golden-value file", arguments.file.display()))?;
     let (mut passed, mut failed) = (0, 0);
     for case in &file.cases {

@@ -2,13 +2,12 @@
 
 use super::join::{Join, Joined, Joining, join};
 use super::labels::{Labels, Unusable};
-use super::names::some;
 use super::read_as::{Keys, ReadAs};
 use super::reader::{Table, read_table};
 use super::table_text::Writing;
 use super::text::parse_error;
 use super::view::{LabelSpec, NonFinite, Partial, ViewSpec};
-use super::{Column, DataError, Source, Split, SplitSpec, Target, parse_toml};
+use super::{Column, DataError, Split, SplitSpec, Target, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use crate::task::FaceAntiSpoofing;
@@ -178,47 +177,15 @@ impl std::ops::Deref for LoadedData {
 }
 
 impl LoadedData {
-    /// [`LoadedData::split`] with only so many training rows of each class, where a number is given.
-    pub fn split_with(&self, train_per_class: Option<usize>, seed: u64) -> Result<Split> {
-        let split = self.split(seed)?;
-        match train_per_class {
-            Some(count) => split.with_train_per_class(count, &self.data, seed),
-            None => Ok(split),
-        }
+    /// How the card wants the samples split.
+    pub fn split_spec(&self) -> SplitSpec {
+        self.split
     }
 
     /// The split that the card asks for: the fixed one, by groups, or by classes.
     pub fn split(&self, seed: u64) -> Result<Split> {
         self.split.draw(&self.data, seed)
     }
-
-    /// What to know about a split before training on it, in words: classes that a part lacks.
-    pub fn remarks_on(&self, split: &Split) -> Vec<String> {
-        let names = self.data.schema().target.class_names();
-        let lacking = |rows: &[usize]| -> Vec<&str> {
-            let mut found = vec![false; names.len()];
-            rows.iter().for_each(|&row| found[self.data.labels()[row] as usize] = true);
-            names.iter().zip(found).filter(|(_, found)| !found).map(|(name, _)| name.as_str()).collect()
-        };
-        let mut remarks = Vec::new();
-        let untrained = lacking(&split.train);
-        if !untrained.is_empty() {
-            let what = "no training sample has the class";
-            remarks.push(format!("{what} {}: no model can learn it, and its test samples count as wrong", quoted(&untrained)));
-        }
-        for (part, rows) in [("validation", &split.validation), ("test", &split.test)] {
-            let absent = lacking(rows);
-            if !rows.is_empty() && !absent.is_empty() {
-                remarks.push(format!("no {part} sample has the class {}", quoted(&absent)));
-            }
-        }
-        remarks
-    }
-}
-
-fn quoted(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    some(&quoted.iter().map(String::as_str).collect::<Vec<_>>(), 5)
 }
 
 impl DatasetCard {

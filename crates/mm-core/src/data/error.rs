@@ -49,6 +49,13 @@ pub enum DataError {
     #[error("a thread that reads samples has panicked")]
     ReaderPanicked,
 
+    /// A sample of which no reading could be decoded.
+    #[error("none of the readings of sample `{id}` can be decoded: take it out of the data")]
+    NothingDecoded {
+        /// The sample.
+        id: String,
+    },
+
     /// Files that are joined by row and have different numbers of rows.
     #[error(
         "{} has {rows} rows, {} has {other_rows}; files joined by row need the same number, or join by an id column with join = \"id\"",

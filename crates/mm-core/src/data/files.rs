@@ -5,13 +5,30 @@ use super::{DataError, Meta, Part, Sample, SampleKey, Schema, Source, Target, Ta
 use crate::error::Result;
 use crate::modality::{Modalities, Subset};
 use crate::rng;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Samples whose readings are files, or texts that stand in a table. [`super::Folders`] and [`super::Manifest`] make one.
 pub struct FileSource {
     schema: Schema,
     kinds: Vec<Arc<dyn Kind>>,
     rows: Vec<FileRow>,
+    on_corrupt: OnCorrupt,
+    remarks: Vec<String>,
+    /// Readings that could not be decoded so far.
+    corrupt: AtomicUsize,
+}
+
+/// What to do with a reading whose file is not there or cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCorrupt {
+    /// An error that names the file.
+    #[default]
+    Error,
+    /// The sensor counts as absent; [`FileSource::corrupt`] says how often.
+    Absent,
 }
 
 /// A sample: where its readings are, and what is known of it without reading them.
@@ -48,7 +65,28 @@ impl FileSource {
             return Err(DataError::Count { what: "readings", found, of: "modalities", expected }.into());
         }
         let inputs = kinds.iter().map(|kind| kind.input()).collect();
-        Ok(Self { schema: Schema::new(modalities, inputs, target)?, kinds, rows })
+        let schema = Schema::new(modalities, inputs, target)?;
+        Ok(Self { schema, kinds, rows, on_corrupt: OnCorrupt::Error, remarks: Vec::new(), corrupt: AtomicUsize::new(0) })
+    }
+
+    /// What to do with a reading that cannot be decoded.
+    pub fn on_corrupt(self, on_corrupt: OnCorrupt) -> Self {
+        Self { on_corrupt, ..self }
+    }
+
+    /// Says what to know about the data.
+    pub(super) fn with_remarks(self, remarks: Vec<String>) -> Self {
+        Self { remarks, ..self }
+    }
+
+    /// What to know about the data: rows that were left out, classes that look alike.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    /// How many readings could not be decoded so far and counted as absent; a reading counts each time that it is read.
+    pub fn corrupt(&self) -> usize {
+        self.corrupt.load(Relaxed)
     }
 
     /// The samples.
@@ -61,17 +99,32 @@ impl FileSource {
         let row = &self.rows[row];
         let reading = |(m, (kind, origin)): (usize, (&Arc<dyn Kind>, &Option<Origin>))| {
             let Some(origin) = origin else { return Ok(None) };
-            let raw = kind.raw(origin)?;
-            let raw = match augmented.filter(|_| kind.augments()) {
-                Some(SampleKey { seed, epoch, id }) => {
-                    kind.augment(raw, &mut rng::stream(seed, "augmented reading", &[epoch, id, m as u64]))?
-                }
-                None => raw,
+            let read = || {
+                let raw = kind.raw(origin)?;
+                let raw = match augmented.filter(|_| kind.augments()) {
+                    Some(SampleKey { seed, epoch, id }) => {
+                        kind.augment(raw, &mut rng::stream(seed, "augmented reading", &[epoch, id, m as u64]))?
+                    }
+                    None => raw,
+                };
+                kind.features(raw)
             };
-            kind.features(raw).map(Some)
+            match read() {
+                Err(error) if self.on_corrupt == OnCorrupt::Absent => {
+                    if self.corrupt.fetch_add(1, Relaxed) == 0 {
+                        tracing::warn!("{error}; this and any other reading that cannot be decoded counts as absent");
+                    }
+                    Ok(None)
+                }
+                read => read.map(Some),
+            }
         };
         let readings = self.kinds.iter().zip(&row.origins).enumerate().map(reading);
-        Ok(Sample { readings: readings.collect::<Result<_>>()?, target: row.target.clone() })
+        let sample = Sample { readings: readings.collect::<Result<_>>()?, target: row.target.clone() };
+        match sample.readings.iter().any(Option::is_some) {
+            true => Ok(sample),
+            false => Err(DataError::NothingDecoded { id: row.id.clone() }.into()),
+        }
     }
 }
 

@@ -26,8 +26,13 @@ impl Folders {
     }
 
     /// A modality: the name of its folder, and what its files hold.
-    pub fn modality(mut self, name: impl Into<String>, kind: impl Kind + 'static) -> Self {
-        self.modalities.push((name.into(), Arc::new(kind)));
+    pub fn modality(self, name: impl Into<String>, kind: impl Kind + 'static) -> Self {
+        self.kind(name, Arc::new(kind))
+    }
+
+    /// [`Folders::modality`] of a kind that is known at run time only.
+    pub fn kind(mut self, name: impl Into<String>, kind: Arc<dyn Kind>) -> Self {
+        self.modalities.push((name.into(), kind));
         self
     }
 

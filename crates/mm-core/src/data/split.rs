@@ -1,5 +1,6 @@
 //! Which samples train, which choose the model, which test.
 
+use super::names::some;
 use super::{DataError, Source};
 use crate::error::{Error, Result};
 use crate::rng;
@@ -243,6 +244,29 @@ impl Split {
             train.extend(&rows[..per_class]);
         }
         Self { train, ..self.clone() }.sorted()
+    }
+
+    /// What to know about it before training, in words: classes that a part lacks.
+    pub fn remarks(&self, data: &dyn Source) -> Vec<String> {
+        let names = data.schema().target.class_names();
+        let lacking = |rows: &[usize]| -> Vec<String> {
+            let mut found = vec![false; names.len()];
+            rows.iter().filter_map(|&row| data.meta(row).class).for_each(|class| found[class as usize] = true);
+            names.iter().zip(found).filter(|(_, found)| !found).map(|(name, _)| format!("`{name}`")).collect()
+        };
+        let mut remarks = Vec::new();
+        let untrained = lacking(&self.train);
+        if !untrained.is_empty() {
+            let what = "no training sample has the class";
+            remarks.push(format!("{what} {}: no model can learn it, and its test samples count as wrong", some(&untrained, 5)));
+        }
+        for (part, rows) in [(Part::Validation, &self.validation), (Part::Test, &self.test)] {
+            let absent = lacking(rows);
+            if !rows.is_empty() && !absent.is_empty() {
+                remarks.push(format!("no {part} sample has the class {}", some(&absent, 5)));
+            }
+        }
+        remarks
     }
 
     fn sorted(mut self) -> Result<Self> {

@@ -3,6 +3,7 @@
 mod config;
 mod precision;
 
+pub use bert::{BertConfig, BertEncoder, Pooling, published_bert_names};
 pub use config::{EncoderConfig, EncoderCost, EncoderKind, EncoderRecipe};
 pub use conv::{ConvConfig, ConvEncoder};
 pub use mlp::{MlpConfig, MlpEncoder};
@@ -26,7 +27,7 @@ macro_rules! encoders {
     };
 }
 
-encoders!(conv, mlp, resnet);
+encoders!(bert, conv, mlp, resnet);
 
 /// Turns the readings of one modality, `[batch, ..shape]`, into a feature, `[batch, ..feature_shape]`.
 pub trait Encoder: Send + Sync {
@@ -35,4 +36,9 @@ pub trait Encoder: Send + Sync {
 
     /// Shape of one sample's feature: `[features]` or `[channels, height, width]`.
     fn feature_shape(&self) -> &[usize];
+
+    /// Whether its input are whole numbers that stand for something, such as token ids: half precision would round them.
+    fn reads_ids(&self) -> bool {
+        false
+    }
 }

@@ -25,10 +25,11 @@ impl EncoderDType {
         *self == Self::F32
     }
 
-    /// The encoder, computing with such numbers.
+    /// The encoder, computing with such numbers; one that reads ids computes in f32 in any case.
     pub fn wrap(self, encoder: Box<dyn Encoder>) -> Box<dyn Encoder> {
         match self {
             Self::F32 => encoder,
+            Self::Bf16 if encoder.reads_ids() => encoder,
             Self::Bf16 => Box::new(Bf16Encoder(encoder)),
         }
     }

@@ -3,6 +3,7 @@
 //! Layers are made as in candle-nn, from a [`candle_nn::VarBuilder`]; take it from [`Parameters::builder`] and every
 //! initial value is a function of (seed, parameter name), whatever the order of construction.
 
+mod attention;
 mod batch_norm;
 mod concat_conv;
 mod concat_linear;
@@ -12,6 +13,7 @@ mod cpu;
 mod depthwise_conv;
 mod dropout;
 mod gaussian;
+mod gelu;
 mod linear;
 mod max_pool;
 mod norm;
@@ -25,6 +27,7 @@ mod squeeze_excite;
 use crate::error::{Error, Result};
 use candle_core::Tensor;
 
+pub use attention::{Sequences, attention};
 pub use batch_norm::{BatchNorm, batch_norm};
 pub use concat_conv::{ConcatConv2d, concat_conv2d};
 pub use concat_linear::{ConcatLinear, concat_linear};
@@ -35,6 +38,7 @@ pub use cpu::{contiguous_f32, runs_on_cpu_kernels};
 pub use depthwise_conv::{DepthwiseConv2d, depthwise_conv2d};
 pub use dropout::dropout;
 pub use gaussian::{GaussianFeature, GaussianHeads, GaussianHeadsConfig};
+pub use gelu::gelu;
 pub use linear::{Linear, linear, linear_no_bias};
 pub use max_pool::max_pool2d;
 pub use mm_kernels::conv::with_exact_sums;

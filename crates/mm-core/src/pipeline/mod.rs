@@ -10,7 +10,7 @@ pub use config::{FORMAT, PipelineConfig, TrainingSummary};
 pub use evaluated::{CombinationScore, Evaluated};
 
 use crate::data::kinds::{Kind, SavedKind};
-use crate::data::{DataError, Inputs, NonFinite, Sample, SampleKey, Schema, Source, Standardizer, TableDataset, Transform};
+use crate::data::{DataError, Inputs, NonFinite, Schema, Source, Standardized, Standardizer};
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::model::{Model, Output};
@@ -67,11 +67,11 @@ impl Pipeline {
 
     /// Evaluates every combination on some rows of a source of raw data, and remembers the result for the model card.
     pub fn evaluate(&mut self, source: &dyn Source, rows: &[usize]) -> Result<&Evaluated> {
-        let prepared = Prepared::new(source, &self.config.standardizer)?;
+        let standardized = Standardized::new(source, &self.config.standardizer)?;
         let combinations = default_combinations(self.schema().modalities.len(), 0);
         let batch = evaluation_batch(self.schema());
         let device = self.model.parameters().device().clone();
-        let evaluation = evaluate(&*self.model, prepared.source(), rows, &combinations, batch, &device)?;
+        let evaluation = evaluate(&*self.model, standardized.source(), rows, &combinations, batch, &device)?;
         Ok(self.config.evaluation.insert(Evaluated::new(self.schema(), &evaluation)))
     }
 
@@ -172,60 +172,5 @@ impl Teacher for Pipeline {
 
     fn standardizer(&self) -> Option<&Standardizer> {
         Some(&self.config.standardizer)
-    }
-}
-
-/// A source whose readings are standardized: a table at once, anything else as it is read.
-pub(crate) enum Prepared<'a> {
-    Table(Box<TableDataset>),
-    Other(Standardized<'a>),
-}
-
-impl<'a> Prepared<'a> {
-    pub fn new(source: &'a dyn Source, standardizer: &'a Standardizer) -> Result<Self> {
-        standardizer.check(source.schema())?;
-        match source.as_table() {
-            Some(table) => {
-                let mut table = table.clone();
-                standardizer.apply(&mut table)?;
-                Ok(Self::Table(Box::new(table)))
-            }
-            None => Ok(Self::Other(Standardized { source, standardizer })),
-        }
-    }
-
-    pub fn source(&self) -> &dyn Source {
-        match self {
-            Self::Table(table) => &**table,
-            Self::Other(source) => source,
-        }
-    }
-}
-
-/// A source whose readings are standardized as they are read.
-pub(crate) struct Standardized<'a> {
-    source: &'a dyn Source,
-    standardizer: &'a Standardizer,
-}
-
-impl Source for Standardized<'_> {
-    fn schema(&self) -> &Schema {
-        self.source.schema()
-    }
-
-    fn len(&self) -> usize {
-        self.source.len()
-    }
-
-    fn meta(&self, row: usize) -> crate::data::Meta<'_> {
-        self.source.meta(row)
-    }
-
-    fn read(&self, row: usize) -> Result<Sample> {
-        let mut sample = self.source.read(row)?;
-        // Nothing is drawn.
-        let key = SampleKey { seed: 0, epoch: 0, id: row as u64 };
-        Transform::apply(self.standardizer, &mut sample, self.source.schema(), key)?;
-        Ok(sample)
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{CheckpointConfig, Method, Trainer};
 use crate::data::kinds::SavedKind;
-use crate::data::{NonFinite, Source, Split, Standardizer};
+use crate::data::{NonFinite, Source, Split, Standardized, Standardizer};
 use crate::error::{Error, Result};
-use crate::pipeline::{FORMAT, Pipeline, PipelineConfig, Prepared, TrainingSummary};
+use crate::pipeline::{FORMAT, Pipeline, PipelineConfig, TrainingSummary};
 use crate::recipe::{AnyRecipe, Recipe, Setup};
 use crate::teacher::Teacher;
 use candle_core::Device;
@@ -33,7 +33,7 @@ impl Trainer {
             let problem = "was trained on other samples, which were standardized with other statistics: train it on the same training part";
             return Err(Error::config("teacher", problem));
         }
-        let prepared = Prepared::new(source, &standardizer)?;
+        let standardized = Standardized::new(source, &standardizer)?;
         let settings = recipe.settings()?;
         let fingerprint = fingerprint(&[
             serde_json::to_string(&settings),
@@ -54,7 +54,7 @@ impl Trainer {
             }),
             None => self.clone(),
         };
-        let outcome = trainer.run(&mut *method, prepared.source(), &split.train, &split.validation)?;
+        let outcome = trainer.run(&mut *method, standardized.source(), &split.train, &split.validation)?;
         let training = TrainingSummary {
             config: self.config().clone(),
             samples: split.train.len(),

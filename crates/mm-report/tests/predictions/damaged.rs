@@ -51,7 +51,7 @@ fn a_damaged_packed_table_is_read_or_refused() {
 
 #[test]
 fn a_damaged_parquet_file_is_read_or_refused() {
-    let bytes = super::results::parquet(&birds());
+    let bytes = mm_testing::parquet(&birds());
     let read = fuzz("parquet", |rng| Tables::empty().with("birds.parquet", damage::damage(&bytes, rng)));
     assert!(read < 1_900, "{read}");
 }

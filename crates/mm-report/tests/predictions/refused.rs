@@ -129,7 +129,7 @@ fn modalities_and_classes() {
 
 #[test]
 fn parquet_files() {
-    use super::results::parquet;
+    use mm_testing::parquet;
     says(
         Tables::empty().with("b.parquet", parquet(&birds().replace("0.75,0.25", "0.75,0.5"))).refused(),
         &["b.parquet:1: sample `s0`", "sum to 1.25"],

@@ -4,7 +4,7 @@ use super::*;
 use mm_core::statistics::Bootstrap;
 use mm_report::result::Provenance;
 use mm_report::{Rows, Settings, write};
-use std::sync::Arc;
+use mm_testing::parquet;
 
 #[test]
 fn the_numbers_are_those_of_the_table() {
@@ -59,48 +59,6 @@ fn every_way_of_writing_gives_the_same() {
     }
     let matrix = npy("<f4", "False", &format!("({}, 2)", index.lines().count() - 1), &numbers);
     same(Tables::empty().with("birds.csv", index).with("birds.npy", matrix).with("predictions.toml", turned_classes));
-}
-
-/// Writes the table as pandas does: text, numbers, and nothing where a field is empty.
-pub fn parquet(table: &str) -> Vec<u8> {
-    use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
-    let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
-    let (names, rows) = (lines.next().expect("header"), lines.collect::<Vec<_>>());
-    let kind = |name: &str| match name {
-        "seed" | "severity" => "INT64",
-        name if name.starts_with("p:") => "DOUBLE",
-        _ => "BYTE_ARRAY",
-    };
-    let field = |name: &&str| format!("optional {} {name}{};", kind(name), if kind(name) == "BYTE_ARRAY" { " (UTF8)" } else { "" });
-    let schema = format!("message predictions {{ {} }}", names.iter().map(field).collect::<String>());
-    let schema = Arc::new(parquet::schema::parser::parse_message_type(&schema).expect("schema"));
-    let mut writer = parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, Default::default()).expect("writer");
-    let mut group = writer.next_row_group().expect("group");
-    for (c, name) in names.iter().enumerate() {
-        let texts: Vec<&str> = rows.iter().map(|row| row[c]).collect();
-        let levels: Vec<i16> = texts.iter().map(|text| i16::from(!text.is_empty())).collect();
-        let given = || texts.iter().filter(|text| !text.is_empty());
-        let mut column = group.next_column().expect("column").expect("one more");
-        match kind(name) {
-            "INT64" => column.typed::<Int64Type>().write_batch(
-                &given().map(|t| t.parse().expect("number")).collect::<Vec<_>>(),
-                Some(&levels),
-                None,
-            ),
-            "DOUBLE" => column.typed::<DoubleType>().write_batch(
-                &given().map(|t| t.parse().expect("number")).collect::<Vec<_>>(),
-                Some(&levels),
-                None,
-            ),
-            _ => {
-                column.typed::<ByteArrayType>().write_batch(&given().map(|t| ByteArray::from(*t)).collect::<Vec<_>>(), Some(&levels), None)
-            }
-        }
-        .expect("written");
-        column.close().expect("closed");
-    }
-    group.close().expect("closed");
-    writer.into_inner().expect("whole")
 }
 
 #[test]

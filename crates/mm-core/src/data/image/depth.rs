@@ -27,7 +27,7 @@ pub fn to_metres(bitmap: &Bitmap, metres: &Metres) -> Result<Vec<f32>, ImageErro
         // In f64, so that a reading at the limit is not rounded past it.
         let depth = f64::from(number) * metres.scale;
         // False for NaN.
-        let is_reading = depth > 0.0 && depth.is_finite() && depth >= metres.min && depth <= metres.max;
+        let is_reading = depth > 0.0 && (depth as f32).is_finite() && depth >= metres.min && depth <= metres.max;
         if is_reading { depth as f32 } else { 0.0 }
     };
     Ok(match &bitmap.samples {

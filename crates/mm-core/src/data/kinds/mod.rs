@@ -1,6 +1,6 @@
 //! What the readings of a sensor are, and how a file becomes one.
 
-use super::{Array, InputSpec};
+use super::{Array, InputSpec, nearest};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,13 @@ pub trait Kind: Send + Sync {
                 let problem = format!("a reading of kind `{}` is a whole file: leave out start and length", self.name());
                 return Err(Error::File { path: path.clone(), problem });
             }
+            Origin::Numbers(values) => {
+                let shape = self.input().shape;
+                return match self.takes_numbers() {
+                    Some(count) if count == values.len() => Ok(Raw::Array(Array::exact(shape, values.clone()))),
+                    _ => Err(Error::shape(format!("a reading of kind `{}`", self.name()), format!("{shape:?}"), [values.len()])),
+                };
+            }
             Origin::Text(text) => {
                 let problem = format!("`{}` stands where a file is expected: kind `{}` is read from files", shortened(text), self.name());
                 return Err(Error::config("kind", problem));
@@ -43,6 +50,16 @@ pub trait Kind: Send + Sync {
         };
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         Ok(Raw::Array(self.decode(&bytes, path)?))
+    }
+
+    /// What the cell of a table holds that names a reading.
+    fn written(&self) -> Written {
+        Written::File
+    }
+
+    /// How many numbers a reading is, where they may stand in a table, a column each.
+    fn takes_numbers(&self) -> Option<usize> {
+        None
     }
 
     /// Makes what a model gets of what the sensor gave.
@@ -75,7 +92,7 @@ pub trait Kind: Send + Sync {
 }
 
 /// Where a reading is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Origin {
     /// In a file.
     File {
@@ -84,8 +101,19 @@ pub enum Origin {
         /// Which part of it, where it holds several readings one after another: in samples of a sound, from 0.
         part: Option<Range<u64>>,
     },
-    /// In the table of samples itself, such as a sentence.
+    /// In the table of samples itself: a sentence.
     Text(String),
+    /// In the table of samples itself: numbers.
+    Numbers(Vec<f64>),
+}
+
+/// What the cell of a table holds that names a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// The path of a file.
+    File,
+    /// The reading itself, as a text.
+    Text,
 }
 
 impl Origin {
@@ -101,6 +129,7 @@ impl std::fmt::Display for Origin {
             Self::File { path, part: None } => write!(f, "{}", path.display()),
             Self::File { path, part: Some(part) } => write!(f, "{} from {} to {}", path.display(), part.start, part.end),
             Self::Text(text) => write!(f, "`{}`", shortened(text)),
+            Self::Numbers(values) => write!(f, "{} numbers", values.len()),
         }
     }
 }
@@ -152,6 +181,13 @@ impl SavedKind {
         Self { kind: kind.name().into(), settings: kind.settings() }
     }
 
+    /// What to say of a kind that nobody knows.
+    pub(super) fn unknown(kind: &str) -> String {
+        let names = || KINDS.iter().map(|(name, _)| *name);
+        let near = nearest(kind, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        format!("no kind of reading is called `{kind}`{near} There are: {}", names().collect::<Vec<_>>().join(", "))
+    }
+
     /// The kind, if this program knows it; a program that does not still takes readings as arrays.
     pub fn open(&self) -> Result<Option<Arc<dyn Kind>>> {
         let known = KINDS.iter().find(|(name, _)| *name == self.kind);
@@ -179,4 +215,4 @@ macro_rules! kinds {
     };
 }
 
-kinds!(depth, image, vector);
+kinds!(audio, depth, image, text, vector);

@@ -36,6 +36,10 @@ impl Kind for Vector {
         &["csv", "txt"]
     }
 
+    fn takes_numbers(&self) -> Option<usize> {
+        Some(self.features)
+    }
+
     fn decode(&self, bytes: &[u8], path: &Path) -> Result<Array> {
         let mut values = Vec::with_capacity(self.features);
         for (line, text) in utf8(path, bytes)?.lines().enumerate() {

@@ -1,0 +1,147 @@
+//! From a file to what a model gets, by one set of settings.
+
+use super::{AudioError, AudioSettings, Disturbance, Features, Length, LogMel, MOST_SAMPLES, Sound, Stft};
+use super::{decode, read, resample, resampled_length};
+use crate::error::Result;
+use crate::rng::{Rng, stream};
+use rand::RngExt;
+use std::ops::Range;
+use std::path::Path;
+
+/// Samples by channel, at the rate of the settings; all channels have the same number.
+pub type Wave = Vec<Vec<f32>>;
+
+/// Settings, and what is computed once from them: transforms and bands.
+#[derive(Clone)]
+pub struct FrontEnd {
+    settings: AudioSettings,
+    spectrum: Spectrum,
+}
+
+#[derive(Clone)]
+enum Spectrum {
+    None,
+    Stft(Stft),
+    Mel(LogMel),
+}
+
+/// What a model gets of one sound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AudioReading {
+    /// Row-major, of the shape [`FrontEnd::shape`].
+    pub values: Vec<f32>,
+    /// How much of the last dimension is sound; behind it are zeros.
+    pub filled: usize,
+}
+
+impl FrontEnd {
+    /// With what the settings leave out; refuses what cannot work.
+    pub fn new(settings: AudioSettings) -> Result<Self> {
+        let settings = settings.completed()?;
+        let stft = || Stft::new(settings.n_fft.unwrap_or_default(), settings.hop.unwrap_or_default());
+        let spectrum = match settings.features {
+            Features::Waveform => Spectrum::None,
+            Features::LogStft => Spectrum::Stft(stft()?),
+            Features::LogMel => {
+                let (low, high) = (settings.low.unwrap_or_default(), settings.high.unwrap_or_default());
+                Spectrum::Mel(LogMel::new(stft()?, settings.rate, settings.mels.unwrap_or_default(), low, high)?)
+            }
+        };
+        if let Some(half) = settings.n_fft.map(|n| n / 2).filter(|&half| settings.samples() <= half) {
+            let what = "mirroring at the ends (n_fft / 2 + 1 samples; see `seconds` and `n_fft`)";
+            return Err(AudioError::Short { what, least: half + 1, found: settings.samples() }.into());
+        }
+        Ok(Self { settings, spectrum })
+    }
+
+    /// The settings, complete.
+    pub fn settings(&self) -> &AudioSettings {
+        &self.settings
+    }
+
+    /// `[channels, samples]` of a waveform, `[channels, bins or bands, frames]` of a spectrogram.
+    pub fn shape(&self) -> Vec<usize> {
+        let (channels, samples) = (self.settings.channels, self.settings.samples());
+        match &self.spectrum {
+            Spectrum::None => vec![channels, samples],
+            Spectrum::Stft(stft) => vec![channels, stft.bins(), stft.frames(samples)],
+            Spectrum::Mel(mel) => vec![channels, mel.bands(), mel.frames(samples)],
+        }
+    }
+
+    /// Reads a file, or the samples `part` of it (at the file's own rate), at the rate and with the channels of the settings.
+    pub fn read(&self, path: &Path, part: Option<Range<u64>>) -> Result<Wave> {
+        self.wave(read(path, part)?, path)
+    }
+
+    /// Reads the bytes of a file; `path` is for messages.
+    pub fn decode(&self, bytes: &[u8], path: &Path) -> Result<Wave> {
+        self.wave(decode(bytes, path, None)?, path)
+    }
+
+    fn wave(&self, sound: Sound, path: &Path) -> Result<Wave> {
+        let (from, to, found) = (sound.rate, self.settings.rate, sound.channels.len());
+        let wave = match self.settings.channels {
+            1 => vec![sound.mixed()],
+            expected if expected == found => sound.channels,
+            expected => return Err(AudioError::Channels { path: path.into(), expected, found }.into()),
+        };
+        if from == to {
+            return Ok(wave);
+        }
+        if resampled_length(wave[0].len(), from, to).saturating_mul(wave.len()) > MOST_SAMPLES {
+            return Err(AudioError::TooLong { path: path.into(), channels: wave.len(), most: MOST_SAMPLES }.into());
+        }
+        Ok(wave.iter().map(|channel| resample(channel, from, to)).collect())
+    }
+
+    /// Whether [`FrontEnd::augmented`] differs from [`FrontEnd::reading`].
+    pub fn augments(&self) -> bool {
+        self.settings.augment != Default::default() || self.settings.length == Length::Crop
+    }
+
+    /// A reading for training: changed at random, the part of a longer sound from a random place. The draws decide alone: one generator, one
+    /// reading.
+    pub fn augmented(&self, mut wave: Wave, rng: &mut Rng) -> Result<AudioReading> {
+        let place = rng.random::<f64>();
+        let masks = stream(rng.random(), "masks of a sound", &[]);
+        for channel in &mut wave {
+            self.settings.augment.apply(channel, self.settings.rate, &mut rng.clone());
+        }
+        let mut reading = self.at(wave, place)?;
+        if let [_, bands, frames] = self.shape()[..] {
+            for spectrogram in reading.values.chunks_exact_mut(bands * frames) {
+                self.settings.augment.mask(spectrogram, frames, reading.filled, &mut masks.clone());
+            }
+        }
+        Ok(reading)
+    }
+
+    /// Disturbs all channels of a sound alike, at a severity from 1 to 5.
+    pub fn disturb(&self, wave: &mut Wave, disturbance: Disturbance, severity: u8, rng: &mut Rng) -> Result<()> {
+        wave.iter_mut().try_for_each(|channel| disturbance.apply(channel, self.settings.rate, severity, &mut rng.clone()))
+    }
+
+    /// A reading for evaluation: of a longer sound, its centre.
+    pub fn reading(&self, wave: Wave) -> Result<AudioReading> {
+        self.at(wave, 0.5)
+    }
+
+    /// Of a longer sound, the part that starts at share `place` of what is too much.
+    fn at(&self, wave: Wave, place: f64) -> Result<AudioReading> {
+        let samples = self.settings.samples();
+        let mut reading = AudioReading { values: Vec::with_capacity(self.shape().iter().product()), filled: 0 };
+        for mut channel in wave {
+            let filled = self.settings.length.fit(&mut channel, samples, place)?;
+            let (mut values, width, filled) = match &self.spectrum {
+                Spectrum::None => (channel, samples, filled),
+                Spectrum::Stft(stft) => (stft.log_magnitudes(&channel)?, stft.frames(samples), stft.frames(filled)),
+                Spectrum::Mel(mel) => (mel.log_energies(&channel)?, mel.frames(samples), mel.frames(filled)),
+            };
+            values.chunks_mut(width).for_each(|row| row[filled..].fill(0.0));
+            reading.values.extend(values);
+            reading.filled = filled;
+        }
+        Ok(reading)
+    }
+}

@@ -1,0 +1,22 @@
+//! Sounds: decoding, one rate, one length, spectra, random changes in training and disturbances for tests; plain functions on slices of samples.
+
+mod augment;
+mod corrupt;
+mod decode;
+mod error;
+mod front_end;
+mod length;
+pub mod noise;
+mod resample;
+mod settings;
+mod spectrum;
+
+pub use augment::Augment;
+pub use corrupt::Disturbance;
+pub use decode::{MOST_SAMPLES, Sound, decode, read};
+pub use error::AudioError;
+pub use front_end::{AudioReading, FrontEnd, Wave};
+pub use length::Length;
+pub use resample::{resample, resampled_length};
+pub use settings::{AudioSettings, Features};
+pub use spectrum::{LogMel, Stft};

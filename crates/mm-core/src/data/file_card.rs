@@ -1,0 +1,180 @@
+//! A data set of files, described in TOML: where its samples are listed, and what each sensor's readings are.
+
+use super::files::{FileSource, OnCorrupt};
+use super::kinds::SavedKind;
+use super::labels::Unusable;
+use super::{Folders, Manifest, SplitSpec, parse_toml};
+use crate::error::{Error, Result};
+use crate::modality::Modalities;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A data set of files: a manifest or folders, and what the readings are.
+///
+/// ```toml
+/// name = "cats"
+/// manifest = "samples.csv"
+///
+/// [[modality]]
+/// name = "rgb"
+/// kind = "image"
+/// channels = "rgb"
+/// size = [112, 112]
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FileCard {
+    /// Short name.
+    pub name: String,
+    /// What the samples are.
+    #[serde(default)]
+    pub description: String,
+    /// Licence of the data.
+    #[serde(default)]
+    pub licence: String,
+    /// Who is to be named.
+    #[serde(default)]
+    pub attribution: String,
+    /// Where the data comes from.
+    #[serde(default)]
+    pub source: String,
+    /// The table of samples, from the card's folder ([`Manifest`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// Or the folder of the sensors' folders, from the card's folder ([`Folders`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folders: Option<String>,
+    /// Column of the class, if it is not `label`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Column of the name of a sample, if it is not `id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Column of the group, if it is not `group`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Column of the part, if it is not `part`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// The classes, in order; otherwise those that occur.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// What to do with a sample without label.
+    #[serde(default)]
+    pub missing_label: Unusable,
+    /// What to do with a file that is not there or cannot be decoded.
+    #[serde(default)]
+    pub on_corrupt: OnCorrupt,
+    /// How samples are split where the data do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitSpec>,
+    /// The sensors.
+    #[serde(rename = "modality")]
+    pub modalities: Vec<ModalityCard>,
+    /// Where the card is.
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+/// A sensor: its name, and what its readings are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModalityCard {
+    /// Its name.
+    pub name: String,
+    /// Its kind, such as `image`.
+    pub kind: String,
+    /// The column of a manifest, if it is not called as the sensor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// Settings of the kind.
+    #[serde(flatten)]
+    pub settings: toml::Table,
+}
+
+impl FileCard {
+    /// Whether a card in TOML is one of these, and not a [`super::DatasetCard`] of tables.
+    pub fn is_meant_by(text: &str) -> bool {
+        let table = text.parse::<toml::Table>().unwrap_or_default();
+        ["manifest", "folders", "modality"].iter().any(|key| table.contains_key(*key))
+    }
+
+    /// Reads a card file.
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let text = super::text::text(path, &bytes)?;
+        Self::from_str(&String::from_utf8_lossy(&text), path)
+    }
+
+    /// Reads a card; `path` is where it is said to be, for messages and for the folder of its files.
+    pub fn from_str(text: &str, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let mut card: Self = parse_toml(path, text)?;
+        card.path = path.into();
+        card.check()?;
+        Ok(card)
+    }
+
+    /// The folder that its files are named from.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The file or folder that lists the samples.
+    pub fn listed_in(&self) -> PathBuf {
+        self.folder().join(self.manifest.as_deref().or(self.folders.as_deref()).unwrap_or_default())
+    }
+
+    fn check(&self) -> Result<()> {
+        let at = |field: &str| format!("{field} in {}", self.path.display());
+        Modalities::new(self.modalities.iter().map(|m| &m.name)).map_err(|e| Error::config(at("modality"), e.to_string()))?;
+        match (&self.manifest, &self.folders) {
+            (Some(_), Some(_)) => {
+                Err(Error::config(at("folders"), "the samples are listed by `manifest` or by `folders`: keep one of the two"))
+            }
+            (None, None) => {
+                let problem = "says where the samples are listed: write manifest = \"samples.csv\", or folders = \"photos\"";
+                Err(Error::config(at("manifest"), problem))
+            }
+            (None, Some(_)) if [&self.label, &self.id, &self.group, &self.part].iter().any(|column| column.is_some()) => {
+                Err(Error::config(at("folders"), "has no columns: label, id, group and part name columns of a manifest"))
+            }
+            _ => match self.split.map(|split| split.validate()) {
+                Some(Err(problem)) => Err(Error::config(at("split"), problem)),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Lists the samples; their readings are read when they are needed.
+    pub fn open(&self) -> Result<FileSource> {
+        let place = |name: &str| format!("modality `{name}` in {}", self.path.display());
+        let kinds = self.modalities.iter().map(|modality| {
+            let wrong = |problem: String| Error::config(place(&modality.name), problem);
+            let settings = serde_json::to_value(&modality.settings).map_err(|e| wrong(e.to_string()))?;
+            let saved = SavedKind { kind: modality.kind.clone(), settings };
+            let kind = saved.open().map_err(|error| match error {
+                Error::Config { problem, .. } => wrong(problem),
+                other => other,
+            })?;
+            kind.ok_or_else(|| wrong(SavedKind::unknown(&modality.kind)))
+        });
+        let kinds = kinds.collect::<Result<Vec<_>>>()?;
+        let named = self.modalities.iter().zip(kinds);
+        if self.folders.is_some() {
+            let folders = named.fold(Folders::new(self.listed_in()), |folders, (modality, kind)| folders.kind(&modality.name, kind));
+            return Ok(folders.open()?.on_corrupt(self.on_corrupt));
+        }
+        let mut manifest = Manifest::new(self.listed_in()).unlabelled(self.missing_label).on_corrupt(self.on_corrupt);
+        for (modality, kind) in named {
+            manifest = manifest.kind(&modality.name, kind);
+            manifest = modality.column.iter().fold(manifest, |manifest, column| manifest.column(column));
+        }
+        manifest = self.label.iter().fold(manifest, |manifest, column| manifest.label(column));
+        manifest = self.id.iter().fold(manifest, |manifest, column| manifest.id(column));
+        manifest = self.group.iter().fold(manifest, |manifest, column| manifest.group(column));
+        manifest = self.part.iter().fold(manifest, |manifest, column| manifest.part(column));
+        self.classes.iter().fold(manifest, |manifest, classes| manifest.classes(classes)).open()
+    }
+}

@@ -1,0 +1,144 @@
+//! Tables of samples: what is read, what is told, what is refused and where.
+
+use mm_core::data::kinds::{Image, Vector};
+use mm_core::data::{FileSource, Manifest, OnCorrupt, Part, Source, Unusable};
+use mm_core::{Error, Result};
+use mm_testing::{noisy_picture, parquet};
+use std::path::Path;
+
+/// Four pictures and a table of three numbers beside them.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a", "b", "c", "d"] {
+        noisy_picture(&folder.path().join(format!("rgb/{name}.png")), 6, 4);
+    }
+    folder
+}
+
+const HEADER: &str = "id,rgb,gps.north,gps.east,label,part,group\n";
+const ROWS: &str = "one,rgb/a.png,5400123.25,1.5,cat,train,x\n\
+                    two,rgb/b.png,,,dog,val,y\n\
+                    three,,5400124.5,2.5,cat,test,x\n\
+                    four,rgb/d.png,nan,3.5,dog,train,z\n";
+
+fn manifest(path: impl AsRef<Path>) -> Manifest {
+    Manifest::new(path.as_ref()).modality("rgb", Image::rgb(8)).modality("gps", Vector::new(2))
+}
+
+fn open(folder: &Path, name: &str, text: &str) -> Result<FileSource> {
+    std::fs::write(folder.join(name), text).unwrap();
+    manifest(folder.join(name)).open()
+}
+
+fn check(data: &FileSource) {
+    let meta: Vec<_> = (0..data.len()).map(|row| data.meta(row)).collect();
+    assert_eq!(meta.iter().map(|m| m.id.unwrap()).collect::<Vec<_>>(), ["one", "two", "three", "four"]);
+    assert_eq!(meta.iter().map(|m| m.presence.bits()).collect::<Vec<_>>(), [3, 1, 2, 1]);
+    assert_eq!(meta.iter().map(|m| m.class.unwrap()).collect::<Vec<_>>(), [0, 1, 0, 1]);
+    assert_eq!(meta.iter().map(|m| m.part.unwrap()).collect::<Vec<_>>(), [Part::Train, Part::Validation, Part::Test, Part::Train]);
+    assert_eq!(meta.iter().map(|m| m.group.unwrap()).collect::<Vec<_>>(), ["x", "y", "x", "z"]);
+    assert_eq!(data.schema().target.class_names(), ["cat", "dog"]);
+    let sample = data.read(0).unwrap();
+    assert_eq!(sample.readings[0].as_ref().unwrap().shape, [3, 8, 8]);
+    // All digits: a large offset costs none.
+    assert_eq!(sample.readings[1].as_ref().unwrap().values.to_f64(), [5400123.25, 1.5]);
+    assert!(data.read(1).unwrap().readings[1].is_none());
+    let remarks = data.remarks().join("\n");
+    assert!(remarks.contains("1 readings hold a value that is not finite"), "{remarks}");
+}
+
+#[test]
+fn csv_json_lines_and_parquet_are_read_alike() {
+    let folder = folder();
+    check(&open(folder.path(), "samples.csv", &format!("{HEADER}{ROWS}")).unwrap());
+    check(&open(folder.path(), "samples.tsv", &format!("{HEADER}{ROWS}").replace(',', "\t")).unwrap());
+    let names: Vec<&str> = HEADER.trim().split(',').collect();
+    let line = |row: &str| {
+        let pairs = names.iter().zip(row.split(',')).filter(|(_, value)| !value.is_empty());
+        let quoted = |(name, value): (&&str, &str)| match value.parse::<f64>() {
+            Ok(number) if number.is_finite() => format!("{name:?}: {value}"),
+            _ => format!("{name:?}: {value:?}"),
+        };
+        format!("{{{}}}\n", pairs.map(quoted).collect::<Vec<_>>().join(", "))
+    };
+    let lines: String = ROWS.lines().map(line).collect();
+    check(&open(folder.path(), "samples.jsonl", &format!("\n{lines}\n")).unwrap());
+    std::fs::write(folder.path().join("samples.parquet"), parquet(&format!("{HEADER}{ROWS}"))).unwrap();
+    check(&manifest(folder.path().join("samples.parquet")).open().unwrap());
+}
+
+#[test]
+fn columns_may_have_other_names() {
+    let folder = folder();
+    let text = "photo,digit,who\nrgb/a.png,10,x\nrgb/b.png,9,y\n,9,z\n";
+    std::fs::write(folder.path().join("t.csv"), text).unwrap();
+    let open = || Manifest::new(folder.path().join("t.csv")).modality("rgb", Image::gray(4)).column("photo").label("digit").group("who");
+    let data = open().open().unwrap();
+    assert_eq!(data.len(), 2, "a row without any reading is no sample");
+    assert!(data.remarks()[0].contains("1 of 3 rows have no reading of any sensor"), "{:?}", data.remarks());
+    // Numbers in the order of numbers.
+    assert_eq!(data.schema().target.class_names(), ["9", "10"]);
+    assert_eq!((data.meta(0).id.unwrap(), data.meta(1).group.unwrap()), ("line 2", "y"));
+    assert_eq!(open().classes(["10", "9", "8"]).open().unwrap().schema().target.class_names(), ["10", "9", "8"]);
+    let error = open().classes(["10", "8"]).open().err().unwrap().to_string();
+    assert!(error.contains("t.csv:3:2") && error.contains("none of the classes"), "{error}");
+}
+
+#[test]
+fn what_may_be_misread_is_refused_with_its_place() {
+    let folder = folder();
+    let said = |header: &str, rows: &str| match open(folder.path(), "bad.csv", &format!("{header}{rows}")) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("taken: {rows}"),
+    };
+    let cases = [
+        (HEADER, ROWS.replace("rgb/b.png", "rgb/bb.png"), "bad.csv:3:2: there is no file"),
+        (HEADER, ROWS.replace("5400123.25", ""), "bad.csv:2:3: 1 of 2 columns of the modality are empty"),
+        (HEADER, ROWS.replace("5400123.25", "north"), "bad.csv:2:3: `north` is no number"),
+        (HEADER, ROWS.replace("dog,val", ",val"), "bad.csv:3:5: the label is empty"),
+        (HEADER, ROWS.replace("val", "vol"), "bad.csv:3:6: `vol` is no part"),
+        (HEADER, ROWS.replace("one,", "one,extra,"), "bad.csv:2:8: 8 fields, but the header has 7"),
+        (HEADER, String::new(), "has no rows"),
+    ];
+    for (header, rows, expected) in cases {
+        let error = said(header, &rows);
+        assert!(error.contains(expected), "{error}\nexpected {expected}");
+    }
+    let error = said(&HEADER.replace("label", "lable"), ROWS);
+    assert!(error.contains("no column `label`") && error.contains("did you mean `lable`?"), "{error}");
+    let error = said(&HEADER.replace("rgb", "rbg"), ROWS);
+    assert!(error.contains("no column `rgb`") && error.contains("did you mean `rbg`?"), "{error}");
+    let error = said(&HEADER.replace("gps.north", "gps.height,gps.north"), &ROWS.replace("png,", "png,1,").replace("three,,", "three,,1,"));
+    assert!(error.contains("3 columns `gps.*`, but the modality `gps` has 2 numbers"), "{error}");
+    let error = said(&HEADER.replace("group", "label"), ROWS);
+    assert!(error.contains("two columns are called `label`"), "{error}");
+    let error = open(folder.path(), "bad.jsonl", "{\"rgb\": \"rgb/a.png\", \"label\": [1]}\n").err().unwrap().to_string();
+    assert!(error.contains("bad.jsonl:1:2: `label` is neither text nor a number"), "{error}");
+    let error = open(folder.path(), "bad.jsonl", "{\"rgb\": \"rgb/a.png\"\n").err().unwrap().to_string();
+    assert!(error.contains("bad.jsonl:1:") && error.contains("JSON object"), "{error}");
+    assert!(matches!(manifest(folder.path().join("none.csv")).open(), Err(Error::Io { .. })));
+}
+
+#[test]
+fn what_cannot_be_used_is_left_out_where_that_is_asked_for() {
+    let folder = folder();
+    std::fs::write(folder.path().join("rgb/b.png"), b"no picture").unwrap();
+    let text = format!("{HEADER}{}", ROWS.replace("rgb/d.png", "rgb/gone.png").replace("two,rgb/b.png,,", "two,rgb/b.png,1,2"));
+    let text = text.replace("nan,3.5", "7,3.5") + "five,rgb/c.png,1,2,,train,z\n";
+    std::fs::write(folder.path().join("t.csv"), &text).unwrap();
+    let open = || manifest(folder.path().join("t.csv")).unlabelled(Unusable::Drop);
+    assert!(open().open().err().unwrap().to_string().contains("rgb/gone.png"));
+    let data = open().on_corrupt(OnCorrupt::Absent).open().unwrap();
+    assert_eq!((data.len(), data.meta(3).presence.bits()), (4, 2), "the file that is not there is known before it is read");
+    let remarks = data.remarks().join("\n");
+    assert!(remarks.contains("1 of 5 rows have no label") && remarks.contains("1 files are not there"), "{remarks}");
+    // What cannot be decoded is found when it is read.
+    let sample = data.read(1).unwrap();
+    assert!(sample.readings[0].is_none() && sample.readings[1].is_some());
+    assert_eq!(data.corrupt(), 1);
+    std::fs::write(folder.path().join("rgb/a.png"), b"no picture").unwrap();
+    let alone = Manifest::new(folder.path().join("t.csv")).modality("rgb", Image::rgb(8)).unlabelled(Unusable::Drop);
+    let data = alone.on_corrupt(OnCorrupt::Absent).open().unwrap();
+    let error = data.read(0).unwrap_err().to_string();
+    assert!(error.contains("none of the readings of sample `one` can be decoded"), "{error}");
+}
