@@ -25,7 +25,7 @@ pub enum DepthFamily {
     Covered,
 }
 
-/// Each family with its name in plans, what its strength measures, and the strength at severity 1 to 5.
+/// Each family with its name, what its strength measures, and the strength at severity 1 to 5.
 pub const DEPTH_FAMILIES: [(DepthFamily, &str, &str, [f32; 5]); 6] = [
     (
         DepthFamily::RangeNoise,
@@ -41,7 +41,7 @@ pub const DEPTH_FAMILIES: [(DepthFamily, &str, &str, [f32; 5]); 6] = [
 ];
 
 impl DepthFamily {
-    /// The name as it is written in plans.
+    /// Its name, in reports and settings.
     pub fn name(self) -> &'static str {
         self.row().1
     }

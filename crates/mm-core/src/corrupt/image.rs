@@ -32,7 +32,7 @@ pub enum ImageFamily {
     Fog,
 }
 
-/// Each family with its name in plans, what its strength measures, and the strength at severity 1 to 5.
+/// Each family with its name, what its strength measures, and the strength at severity 1 to 5.
 pub const IMAGE_FAMILIES: [(ImageFamily, &str, &str, [f32; 5]); 8] = [
     (ImageFamily::GaussianNoise, "gaussian_noise", "noise with this standard deviation is added", [0.04, 0.08, 0.14, 0.22, 0.35]),
     (ImageFamily::ImpulseNoise, "impulse_noise", "this share of the pixels becomes black or white", [0.01, 0.03, 0.07, 0.15, 0.3]),
@@ -58,7 +58,7 @@ pub const IMAGE_FAMILIES: [(ImageFamily, &str, &str, [f32; 5]); 8] = [
 const HAZE: f32 = 0.8;
 
 impl ImageFamily {
-    /// The name as it is written in plans.
+    /// Its name, in reports and settings.
     pub fn name(self) -> &'static str {
         self.row().1
     }

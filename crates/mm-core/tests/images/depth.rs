@@ -94,6 +94,7 @@ fn what_is_no_depth_is_refused() {
     ] {
         let error = kind.decode(&file, Path::new("1.png")).unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
+        assert!(SavedKind::of(&kind).open().is_err());
     }
     let kind = Depth::new(8).scale(1e-4).range(0.1, 5.0).fit(Fit::Crop).with_valid();
     let opened = SavedKind::of(&kind).open().unwrap().unwrap();

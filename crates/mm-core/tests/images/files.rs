@@ -3,8 +3,9 @@
 use super::made::{close, deflated, jpeg, oriented_png, png, png_of, png16, tiff, values};
 use image::ExtendedColorType::{L8, L16, La8, Rgb8, Rgb16, Rgba8};
 use mm_core::Error;
+use mm_core::data::FileCard;
 use mm_core::data::image::{ImageError, LARGEST_PIXELS};
-use mm_core::data::kinds::{Alpha, Image, ImageChannels, Kind};
+use mm_core::data::kinds::{Alpha, AppearanceConfig, Fit, Image, ImageChannels, Kind, Normalize, SavedKind, Standardization};
 use std::path::Path;
 use tiff::encoder::colortype::{CMYK8, Gray8, Gray16, Gray32, Gray32Float, GrayI16, RGB8, RGB16, RGB32Float, RGBA8};
 
@@ -190,25 +191,21 @@ fn set_number(tiff: &mut [u8], tag: u16, number: u32) {
     entry[8..12].copy_from_slice(&number.to_le_bytes());
 }
 
-/// The settings that the documentation shows are some.
+/// The card that the documentation shows is one.
 #[test]
-fn settings_of_the_documentation_are_taken() {
+fn the_card_of_the_documentation_is_taken() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/kinds/image.md")).unwrap();
-    let blocks = page.split("```").filter_map(|block| block.strip_prefix("text\n"));
-    let mut kinds = Vec::new();
-    for block in blocks {
-        let mut table: toml::Table = block.parse().unwrap();
-        let kind = table.remove("kind").unwrap().as_str().unwrap().to_string();
-        let saved = mm_core::data::kinds::SavedKind { kind: kind.clone(), settings: serde_json::to_value(table).unwrap() };
-        saved.open().unwrap().unwrap();
-        kinds.push(kind);
-    }
-    assert_eq!(kinds, ["image", "depth"]);
+    let card = page.split("```").find_map(|block| block.strip_prefix("text\n")).unwrap();
+    let card = FileCard::from_str(card, Path::new("rooms.toml")).unwrap();
+    let shapes = card.modalities.iter().map(|modality| {
+        let settings = serde_json::to_value(&modality.settings).unwrap();
+        SavedKind { kind: modality.kind.clone(), settings }.open().unwrap().unwrap().input().shape
+    });
+    assert_eq!(shapes.collect::<Vec<_>>(), [[3, 112, 112], [2, 112, 112]]);
 }
 
 #[test]
 fn settings_are_saved_and_checked() {
-    use mm_core::data::kinds::{AppearanceConfig, Fit, Normalize, SavedKind, Standardization};
     let appearance = AppearanceConfig { brightness: 0.2, erase: 0.5, ..AppearanceConfig::default() };
     let kind = Image::rgb(32).fit(Fit::Pad).padding(0.5).alpha(Alpha::White).normalize(Normalize::Imagenet).appearance(appearance);
     let saved = SavedKind::of(&kind);
@@ -224,6 +221,9 @@ fn settings_are_saved_and_checked() {
     let refused = |kind: Image, field: &str| {
         let error = kind.decode(&bytes, Path::new("a.png")).unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
+        // From a card or a saved model, before any file is read. (JSON has no NaN.)
+        let error = SavedKind::of(&kind).open().err().unwrap().to_string();
+        assert!(error.contains(field) || error.contains("null"), "{error}");
     };
     refused(Image::rgb(0), "image.size");
     refused(Image::rgb(100_000), "image.size");

@@ -1,15 +1,20 @@
 //! Depth maps: PNG and TIFF, in metres, with pixels that have no reading.
 
 use super::image::check_size;
-use super::{Kind, Open, open};
+use super::{Kind, Open};
 use crate::data::image::{Fit, Metres, decode, resize_depth, to_metres};
 use crate::data::{Array, InputSpec};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 pub(super) const NAME: &str = "depth";
-pub(super) const OPEN: Open = open::<Depth>;
+pub(super) const OPEN: Open = |settings| {
+    let kind = Depth::deserialize(settings)?;
+    kind.validate().map_err(serde::de::Error::custom)?;
+    Ok(Arc::new(kind))
+};
 
 /// A depth map of one size in metres, `[1, height, width]`, 0 where there is no reading; with [`Depth::with_valid`] a second channel says
 /// where there is one.

@@ -1,17 +1,22 @@
 //! Images: PNG, JPEG and TIFF, brought to one size.
 
-use super::{Kind, Open, Raw, Standardization, open};
+use super::{Kind, Open, Raw, Standardization};
 use crate::data::image::{Appearance, LARGEST_PIXELS, LARGEST_SIDE, decode, resize};
 use crate::data::{Array, InputSpec, Values};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 pub use crate::data::image::{Alpha, AppearanceConfig, Fit, ImageChannels};
 
 pub(super) const NAME: &str = "image";
-pub(super) const OPEN: Open = open::<Image>;
+pub(super) const OPEN: Open = |settings| {
+    let kind = Image::deserialize(settings)?;
+    kind.validate().map_err(serde::de::Error::custom)?;
+    Ok(Arc::new(kind))
+};
 
 /// An image of one size, values from 0 (black) to 1 (white), `[channels, height, width]`.
 ///
