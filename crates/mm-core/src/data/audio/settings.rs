@@ -97,8 +97,8 @@ impl AudioSettings {
         self.augment.validate()?;
         let (n_fft, hop, mels) = match self.rate {
             ..12_000 => (256, 128, 40),
-            ..20_000 => (400, 160, 64),
-            ..32_000 => (512, 256, 64),
+            12_000..20_000 => (400, 160, 64),
+            20_000..32_000 => (512, 256, 64),
             _ => (1024, 512, 64),
         };
         let needless = |given: bool, field: &str, form: &str| match given {

@@ -76,6 +76,29 @@ fn csv_rows(path: &Path, bytes: &[u8]) -> Result<Read> {
     Ok((columns, rows))
 }
 
+/// A JSON object with its names in the order of the text: the order of columns is that of a vector's numbers.
+struct Object(Vec<(String, Value)>);
+
+impl<'de> serde::Deserialize<'de> for Object {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> serde::de::Visitor<'de> for Pairs {
+            type Value = Object;
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> std::result::Result<Object, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Object(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
 /// An object a line: names are columns, in the order in which they first stand.
 fn json_lines(path: &Path, bytes: &[u8]) -> Result<Read> {
     let text = text(path, bytes)?;
@@ -85,7 +108,7 @@ fn json_lines(path: &Path, bytes: &[u8]) -> Result<Read> {
         if json.trim_ascii().is_empty() {
             continue;
         }
-        let object: serde_json::Map<String, Value> = serde_json::from_slice(json).map_err(|e| {
+        let Object(object) = serde_json::from_slice(json).map_err(|e| {
             parse_error(path, line, e.column().max(1), format!("each line is a JSON object, such as {{\"label\": \"cat\"}}: {e}"))
         })?;
         let mut cells = vec![String::new(); columns.len()];
