@@ -1,4 +1,4 @@
-//! Sizes and ratios of sides, against Pillow 12.
+//! Sizes and ratios of sides, against Pillow 13.
 
 use super::made::{png, png16, shared, tiff, values};
 use image::ExtendedColorType::{L8, L16};
