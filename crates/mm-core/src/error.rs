@@ -10,6 +10,7 @@
 
 use crate::data::DataError;
 use crate::data::audio::AudioError;
+use crate::data::image::ImageError;
 use crate::statistics::StatisticsError;
 use crate::text::TextError;
 use std::path::PathBuf;
@@ -47,6 +48,15 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it, and what would be right.
         problem: String,
+    },
+
+    /// A file that is no image that can be used.
+    #[error("{path}: {problem}")]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: ImageError,
     },
 
     /// A modality name, combination or presence mask that makes no sense, or that a model cannot predict from.
@@ -157,6 +167,12 @@ impl Error {
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.into();
         move |source| Error::Io { path, source }
+    }
+
+    /// Attaches a path to an image error: `decode(&bytes).map_err(Error::image(path))?`.
+    pub fn image(path: impl Into<PathBuf>) -> impl FnOnce(ImageError) -> Error {
+        let path = path.into();
+        move |problem| Error::Image { path, problem }
     }
 
     /// A [`Error::Config`] from its two parts.

@@ -1,7 +1,8 @@
 //! Augmentation: exact where it must be, one transform for all sensors of a sample, repeatable in training.
 
 use candle_core::{DType, Device, Tensor};
-use mm_core::data::{Array, AugmentConfig, Batch, ImageTransform, InputKind, InputSpec, Loader, Sample, SampleKey, Schema, Source};
+use mm_core::data::image::Geometry;
+use mm_core::data::{Array, AugmentConfig, Batch, InputKind, InputSpec, Loader, Sample, SampleKey, Schema, Source};
 use mm_core::data::{TableDataset, Target, TargetValue, Transform};
 use mm_core::fusion::{FusionModel, NetworkConfig};
 use mm_core::nn::{Mode, Parameters};
@@ -11,7 +12,8 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const ALL: AugmentConfig = AugmentConfig { flip: 0.5, rotation: 30.0, crop_area: [0.5, 1.0], crop_aspect: [0.75, 4.0 / 3.0] };
+const ALL: AugmentConfig =
+    AugmentConfig { flip: 0.5, rotation: 30.0, crop_area: [0.5, 1.0], crop_aspect: [0.75, 4.0 / 3.0], ..AugmentConfig::OFF };
 
 /// A sample of images `[channels, height, width]`.
 fn sample(images: &[Tensor]) -> Sample {
@@ -33,7 +35,7 @@ fn reading(sample: &Sample, m: usize) -> Vec<f32> {
 }
 
 /// What a transform makes of one image.
-fn transformed(image: &Tensor, transform: ImageTransform) -> Vec<f32> {
+fn transformed(image: &Tensor, transform: Geometry) -> Vec<f32> {
     let mut sample = sample(std::slice::from_ref(image));
     let modalities = Modalities::new(["image"]).unwrap();
     let shape = image.dims3().map(|(channels, height, width)| [channels, height, width]).unwrap();
@@ -72,13 +74,13 @@ fn batches_of_transformed_samples_count_as_altered() {
 #[test]
 fn flips_and_quarter_turns_are_exact() {
     let image = normal((2, 6, 6));
-    let flipped = transformed(&image, ImageTransform { flip: true, ..ImageTransform::IDENTITY });
+    let flipped = transformed(&image, Geometry { flip: true, ..Geometry::IDENTITY });
     assert_eq!(flipped, values(&image.flip(&[2]).unwrap()));
     // Counter-clockwise: the last column becomes the first row.
-    let turned = transformed(&image, ImageTransform { degrees: 90.0, ..ImageTransform::IDENTITY });
+    let turned = transformed(&image, Geometry { degrees: 90.0, ..Geometry::IDENTITY });
     assert_eq!(turned, values(&image.transpose(1, 2).unwrap().contiguous().unwrap().flip(&[1]).unwrap()));
     // A crop at the image's own resolution would be a copy; at twice the size the window's pixels are seen magnified.
-    let quarter = ImageTransform { top: 0.5, left: 0.5, height: 0.5, width: 0.5, ..ImageTransform::IDENTITY };
+    let quarter = Geometry { top: 0.5, left: 0.5, height: 0.5, width: 0.5, ..Geometry::IDENTITY };
     let constant = Tensor::ones((1, 8, 8), DType::F32, &Device::Cpu).unwrap();
     assert_eq!(transformed(&constant, quarter)[..7], [1.0; 7]);
     let ramp: Vec<f32> = (0..64).map(|i| (i % 8) as f32).collect();
@@ -89,7 +91,7 @@ fn flips_and_quarter_turns_are_exact() {
 #[test]
 fn what_comes_in_from_outside_is_zero() {
     let ones = Tensor::ones((1, 9, 9), DType::F32, &Device::Cpu).unwrap();
-    let turned = transformed(&ones, ImageTransform { degrees: 45.0, ..ImageTransform::IDENTITY });
+    let turned = transformed(&ones, Geometry { degrees: 45.0, ..Geometry::IDENTITY });
     assert_eq!((turned[0], turned[8], turned[72], turned[80]), (0.0, 0.0, 0.0, 0.0));
     assert_eq!(turned[40], 1.0);
 }
@@ -149,7 +151,7 @@ fn draws_depend_on_seed_epoch_and_sample_only() {
     let alone = augment(data().read(2).unwrap(), &ALL, SampleKey { seed: 1, epoch: 0, id: 2 });
     assert_eq!(reading(&alone, 0), drawn[&2]);
     // In range, and of every kind.
-    let transforms: Vec<ImageTransform> = (0..200).map(|row| ALL.draw(0, 0, row)).collect();
+    let transforms: Vec<Geometry> = (0..200).map(|row| ALL.draw(0, 0, row)).collect();
     assert!(transforms.iter().all(|t| t.degrees.abs() <= 30.0 && t.top + t.height <= 1.0 && t.left + t.width <= 1.0));
     assert!(transforms.iter().any(|t| t.degrees < -20.0) && transforms.iter().any(|t| t.degrees > 20.0));
     assert!((60..140).contains(&transforms.iter().filter(|t| t.flip).count()));
@@ -164,6 +166,8 @@ fn settings_that_cannot_work_are_refused() {
         ("crop_area = [0.5, 1.5]", "train.augment.crop_area"),
         ("crop_aspect = [2.0, 1.0]", "train.augment.crop_aspect"),
         ("flip = nan", "train.augment.flip"),
+        ("shift = 2.0", "train.augment.shift"),
+        ("zoom = [0.0, 1.0]", "train.augment.zoom"),
     ] {
         let config: TrainConfig = toml::from_str(&format!("augment = {{ {text} }}")).unwrap();
         let error = config.validate().unwrap_err().to_string();

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 const SAMPLES: usize = 23;
 const BATCH: usize = 5;
-const AUGMENT: AugmentConfig = AugmentConfig { flip: 0.5, rotation: 30.0, crop_area: [0.5, 1.0], crop_aspect: [0.75, 4.0 / 3.0] };
+const AUGMENT: AugmentConfig =
+    AugmentConfig { flip: 0.5, rotation: 30.0, crop_area: [0.5, 1.0], crop_aspect: [0.75, 4.0 / 3.0], ..AugmentConfig::OFF };
 
 fn schema() -> Schema {
     let inputs = vec![InputSpec::image([2, 5, 4]), InputSpec::vector(3)];

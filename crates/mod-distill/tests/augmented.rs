@@ -14,7 +14,7 @@ use mod_distill::*;
 use std::sync::{Arc, Mutex};
 
 const SAMPLES: usize = 24;
-const FLIPS: AugmentConfig = AugmentConfig { flip: 0.5, rotation: 0.0, crop_area: [0.5, 1.0], crop_aspect: [1.0, 1.0] };
+const FLIPS: AugmentConfig = AugmentConfig { flip: 0.5, crop_area: [0.5, 1.0], ..AugmentConfig::OFF };
 
 /// A camera and a radar, both images; one sample has no radar.
 fn data() -> TableDataset {

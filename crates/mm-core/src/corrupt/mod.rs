@@ -30,11 +30,15 @@
 //! # Ok::<(), mm_core::Error>(())
 //! ```
 
+mod depth;
 mod family;
+mod image;
 mod reading;
 mod screen;
 
+pub use depth::{DEPTH_FAMILIES, DepthFamily, corrupt_depth};
 pub use family::{Corruption, Family, Severity};
+pub use image::{IMAGE_FAMILIES, ImageFamily, corrupt_image};
 pub use screen::{Screened, screen_non_finite};
 
 use crate::data::{Inputs, Source};

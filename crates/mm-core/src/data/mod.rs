@@ -14,6 +14,7 @@ mod file_card;
 mod files;
 mod folders;
 mod ids;
+pub mod image;
 mod inputs;
 mod join;
 pub mod kinds;
@@ -40,7 +41,7 @@ mod transform;
 mod view;
 
 pub use crate::task::Target;
-pub use augment::{AugmentConfig, ImageTransform};
+pub use augment::AugmentConfig;
 pub use batch::{Batch, Targets};
 pub use card::{DatasetCard, LoadedData, TaskKind};
 pub use column::Column;

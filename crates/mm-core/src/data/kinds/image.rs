@@ -1,52 +1,77 @@
-//! Images: PNG (8 and 16 bit) and JPEG, resized to one size.
+//! Images: PNG, JPEG and TIFF, brought to one size.
 
-use super::{Kind, Open, open};
-use crate::data::{Array, InputSpec};
+use super::{Kind, Open, Raw, Standardization};
+use crate::data::image::{Appearance, LARGEST_PIXELS, LARGEST_SIDE, decode, resize};
+use crate::data::{Array, InputSpec, Values};
 use crate::error::{Error, Result};
-use ::image::{DynamicImage, ImageReader, Limits};
-use fast_image_resize::images::Image as Pixels;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
-use std::io::Cursor;
 use std::path::Path;
+use std::sync::Arc;
+
+pub use crate::data::image::{Alpha, AppearanceConfig, Fit, ImageChannels};
 
 pub(super) const NAME: &str = "image";
-pub(super) const OPEN: Open = open::<Image>;
+pub(super) const OPEN: Open = |settings| {
+    let kind = Image::deserialize(settings)?;
+    kind.validate().map_err(serde::de::Error::custom)?;
+    Ok(Arc::new(kind))
+};
 
-/// Larger images are refused: a file of a few bytes may claim any size.
-const LARGEST_SIDE: u32 = 16_384;
-/// Memory that decoding one file may take.
-const DECODED_BYTES: u64 = 1 << 29;
-
-/// Channels of an image as the model gets it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ImageChannels {
-    /// One.
-    Gray,
-    /// Three.
-    Rgb,
-}
-
-/// An image of one size, values from 0 (black) to 1 (white); what is larger or smaller is resized, and what has another ratio of sides is
-/// stretched. Transparency is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// An image of one size, values from 0 (black) to 1 (white), `[channels, height, width]`.
+///
+/// A grey file of a model that takes colours has three equal channels; a coloured file of one that takes grey becomes
+/// 0.299 red + 0.587 green + 0.114 blue. Files are turned as their EXIF orientation says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
     channels: ImageChannels,
     /// Height and width.
     size: [usize; 2],
+    #[serde(default)]
+    fit: Fit,
+    #[serde(default)]
+    padding: f32,
+    #[serde(default)]
+    alpha: Alpha,
+    #[serde(default)]
+    normalize: Normalize,
+    #[serde(default)]
+    appearance: AppearanceConfig,
+}
+
+/// What images are standardized by, channel by channel.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalize {
+    /// Mean and deviation of the training part.
+    #[default]
+    Fitted,
+    /// Those of ImageNet, which published weights expect: mean 0.485, 0.456, 0.406, deviation 0.229, 0.224, 0.225.
+    Imagenet,
+    /// These.
+    Given {
+        /// One for each channel, of values from 0 to 1.
+        mean: Vec<f64>,
+        /// One for each channel, above 0.
+        std: Vec<f64>,
+    },
 }
 
 impl Image {
     /// Red, green and blue, `size` pixels high and wide.
     pub fn rgb(size: usize) -> Self {
-        Self { channels: ImageChannels::Rgb, size: [size; 2] }
+        Self::new(ImageChannels::Rgb, size)
     }
 
     /// One channel, `size` pixels high and wide.
     pub fn gray(size: usize) -> Self {
-        Self { channels: ImageChannels::Gray, size: [size; 2] }
+        Self::new(ImageChannels::Gray, size)
+    }
+
+    fn new(channels: ImageChannels, size: usize) -> Self {
+        let (fit, alpha, normalize, appearance) = Default::default();
+        Self { channels, size: [size; 2], fit, padding: 0.0, alpha, normalize, appearance }
     }
 
     /// Height and width.
@@ -54,11 +79,56 @@ impl Image {
         Self { size: [height, width], ..self }
     }
 
-    fn count(&self) -> usize {
-        match self.channels {
-            ImageChannels::Gray => 1,
-            ImageChannels::Rgb => 3,
+    /// What is done with an image of another ratio of sides; by default it is stretched.
+    pub fn fit(self, fit: Fit) -> Self {
+        Self { fit, ..self }
+    }
+
+    /// Value of the bars of [`Fit::Pad`], by default 0 (black).
+    pub fn padding(self, padding: f32) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// What becomes of transparency; by default it is dropped.
+    pub fn alpha(self, alpha: Alpha) -> Self {
+        Self { alpha, ..self }
+    }
+
+    /// What it is standardized by; by default what the training part says.
+    pub fn normalize(self, normalize: Normalize) -> Self {
+        Self { normalize, ..self }
+    }
+
+    /// Random changes in training; by default none.
+    pub fn appearance(self, appearance: AppearanceConfig) -> Self {
+        Self { appearance, ..self }
+    }
+
+    fn validate(&self) -> Result<()> {
+        check_size("image.size", self.size)?;
+        if !self.padding.is_finite() {
+            return Err(Error::config("image.padding", format!("must be a number, found {}", self.padding)));
         }
+        if let Standardization::Given { mean, std } = self.standardization() {
+            let channels = self.channels.count();
+            if mean.len() != channels || std.len() != channels {
+                let problem = format!("{} means and {} deviations for {channels} channels", mean.len(), std.len());
+                return Err(Error::config("image.normalize", problem));
+            }
+            if !mean.iter().all(|x| x.is_finite()) || !std.iter().all(|x| x.is_finite() && *x > 0.0) {
+                return Err(Error::config("image.normalize", format!("must be numbers, deviations above 0, found {mean:?} and {std:?}")));
+            }
+        }
+        self.appearance.validate()
+    }
+}
+
+/// Refuses a size that no image can be brought to.
+pub(super) fn check_size(field: &str, size: [usize; 2]) -> Result<()> {
+    let sides = 1..=LARGEST_SIDE as usize;
+    match size.iter().all(|side| sides.contains(side)) && size[0] * size[1] <= LARGEST_PIXELS as usize {
+        true => Ok(()),
+        false => Err(Error::config(field, format!("must be [height, width], each from 1 to {LARGEST_SIDE}, found {size:?}"))),
     }
 }
 
@@ -68,63 +138,43 @@ impl Kind for Image {
     }
 
     fn input(&self) -> InputSpec {
-        InputSpec::image([self.count(), self.size[0], self.size[1]])
+        InputSpec::image([self.channels.count(), self.size[0], self.size[1]])
     }
 
     fn extensions(&self) -> &'static [&'static str] {
-        &["png", "jpg", "jpeg"]
+        &["png", "jpg", "jpeg", "tif", "tiff"]
     }
 
     fn decode(&self, bytes: &[u8], path: &Path) -> Result<Array> {
-        let wrong = |problem: String| Error::File { path: path.into(), problem };
-        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| wrong(format!("cannot be read: {e}")))?;
-        let mut limits = Limits::default();
-        limits.max_image_width = Some(LARGEST_SIDE);
-        limits.max_image_height = Some(LARGEST_SIDE);
-        limits.max_alloc = Some(DECODED_BYTES);
-        reader.limits(limits);
-        let image = reader.decode().map_err(|e| wrong(format!("is no image that can be read (PNG or JPEG): {e}")))?;
-        let [height, width] = self.size;
-        let pixels = resized(image, self.channels, height as u32, width as u32).map_err(|e| wrong(format!("cannot be resized: {e}")))?;
-        // From pixels of channels to channels of pixels.
-        let (channels, plane) = (self.count(), height * width);
-        let mut values = vec![0.0; channels * plane];
-        for (place, pixel) in pixels.chunks_exact(channels).enumerate() {
-            pixel.iter().enumerate().for_each(|(channel, value)| values[channel * plane + place] = *value);
-        }
-        Ok(Array::new([channels, height, width], values))
+        self.validate()?;
+        let bitmap = decode(bytes).map_err(Error::image(path))?.flattened(self.channels, self.alpha);
+        let (channels, [height, width]) = (self.channels.count(), self.size);
+        let planes = resize(&bitmap, channels, self.size, self.fit, self.padding).map_err(Error::image(path))?;
+        Ok(Array::new([channels, height, width], planes))
     }
 
     fn settings(&self) -> serde_json::Value {
         // A struct of numbers and names always serialises.
         serde_json::to_value(self).unwrap_or_default()
     }
-}
 
-/// Pixels from 0 to 1, as Pillow's antialiased bilinear filter makes them: row by row, channel by channel in each.
-fn resized(image: DynamicImage, channels: ImageChannels, height: u32, width: u32) -> std::result::Result<Vec<f32>, String> {
-    let (from_width, from_height) = (image.width(), image.height());
-    let (pixel_type, numbers) = match channels {
-        ImageChannels::Rgb => (PixelType::F32x3, image.into_rgb32f().into_raw()),
-        // The mean weighted as eyes do, of 16 bits where there are so many.
-        ImageChannels::Gray => (PixelType::F32, gray(image)),
-    };
-    if (from_width, from_height) == (width, height) {
-        return Ok(numbers);
+    fn augments(&self) -> bool {
+        !self.appearance.is_off()
     }
-    let bytes = bytemuck::cast_slice(&numbers).to_vec();
-    let source = Pixels::from_vec_u8(from_width, from_height, bytes, pixel_type).map_err(|e| e.to_string())?;
-    let mut target = Pixels::new(width, height, pixel_type);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| e.to_string())?;
-    Ok(bytemuck::pod_collect_to_vec(target.buffer()))
-}
 
-fn gray(image: DynamicImage) -> Vec<f32> {
-    match image {
-        DynamicImage::ImageLuma16(_) | DynamicImage::ImageLumaA16(_) | DynamicImage::ImageRgb16(_) | DynamicImage::ImageRgba16(_) => {
-            image.into_luma16().into_raw().into_iter().map(|x| f32::from(x) / 65_535.0).collect()
+    fn augment(&self, raw: Raw, random: &mut Rng) -> Result<Raw> {
+        let Raw::Array(mut array) = raw else { return Ok(raw) };
+        if let (Values::F32(values), &[_, height, width]) = (&mut array.values, array.shape.as_slice()) {
+            Appearance::draw(&self.appearance, random).apply(values, height, width);
         }
-        _ => image.into_luma8().into_raw().into_iter().map(|x| f32::from(x) / 255.0).collect(),
+        Ok(Raw::Array(array))
+    }
+
+    fn standardization(&self) -> Standardization {
+        match &self.normalize {
+            Normalize::Fitted => Standardization::Fitted,
+            Normalize::Imagenet => Standardization::Given { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] },
+            Normalize::Given { mean, std } => Standardization::Given { mean: mean.clone(), std: std.clone() },
+        }
     }
 }

@@ -215,4 +215,4 @@ macro_rules! kinds {
     };
 }
 
-kinds!(audio, image, text, vector);
+kinds!(audio, depth, image, text, vector);

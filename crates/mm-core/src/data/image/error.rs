@@ -1,0 +1,83 @@
+//! What can be wrong with a file of an image, and with what is asked of it.
+
+use super::decode::{LARGEST_BYTES, LARGEST_PIXELS, LARGEST_SIDE};
+
+/// Why a file is no image that can be used. [`crate::Error::Image`] says which file.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ImageError {
+    /// The first bytes are those of no format that is read.
+    #[error("is no image that can be read: it begins as none of PNG, JPEG and TIFF do")]
+    Format,
+    /// More pixels than one image may have; nothing was decoded.
+    #[error(
+        "claims {width} x {height} pixels, but one image may have at most {} million, {} a side and {} MB: make it smaller",
+        LARGEST_PIXELS / 1_000_000,
+        LARGEST_SIDE,
+        LARGEST_BYTES >> 20
+    )]
+    TooLarge {
+        /// Width that the file claims.
+        width: u32,
+        /// Height that the file claims.
+        height: u32,
+    },
+    /// A form of the format that is not read.
+    #[error("is a {format} file of a form that is not read ({what}); save it as PNG or as TIFF with 1, 3 or 4 channels")]
+    Unsupported {
+        /// The format.
+        format: Format,
+        /// What of it is not read.
+        what: String,
+    },
+    /// Bytes that contradict the format.
+    #[error("is a damaged {format} file: {problem}")]
+    Damaged {
+        /// The format.
+        format: Format,
+        /// What the decoder says.
+        problem: String,
+    },
+    /// The resizing failed.
+    #[error("cannot be resized: {0}")]
+    Resize(#[from] fast_image_resize::ResizeError),
+    /// A depth map with colours.
+    #[error("has {channels} channels, but a depth map has one: is it the picture instead of the depth?")]
+    NotDepth {
+        /// How many there are.
+        channels: usize,
+    },
+}
+
+/// A format of image files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Portable Network Graphics.
+    Png,
+    /// JPEG.
+    Jpeg,
+    /// Tagged Image File Format.
+    Tiff,
+}
+
+impl Format {
+    /// What the first bytes say.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
+            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
+            // Little and big endian; 43 instead of 42 is BigTIFF.
+            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Self::Tiff),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
+            Self::Tiff => "TIFF",
+        })
+    }
+}

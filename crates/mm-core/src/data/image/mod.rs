@@ -1,0 +1,23 @@
+//! Images and depth maps: decoding, resizing, random changes, likeness. Plain functions on plain data; the kinds in [`super::kinds`] put
+//! them together.
+
+mod appearance;
+mod bitmap;
+mod decode;
+mod depth;
+mod error;
+mod geometry;
+mod hash;
+mod resize;
+mod thumbnail;
+mod tiff;
+
+pub use appearance::{Appearance, AppearanceConfig};
+pub use bitmap::{Alpha, Bitmap, ImageChannels, Samples};
+pub use decode::{LARGEST_BYTES, LARGEST_PIXELS, LARGEST_SIDE, decode};
+pub use depth::{Metres, resize_depth, to_metres};
+pub use error::{Format, ImageError};
+pub use geometry::{Geometry, Interpolation};
+pub use hash::{difference_hash, hamming_distance};
+pub use resize::{Fit, resize};
+pub use thumbnail::{depth_thumbnail, thumbnail};
