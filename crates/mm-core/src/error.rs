@@ -1,5 +1,6 @@
 //! The error type of this crate: one variant a cause, each message says what was wrong, where, and what to do.
 
+use crate::weights::PthError;
 use std::path::PathBuf;
 
 /// Result with [`Error`].
@@ -84,6 +85,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// A PyTorch checkpoint that cannot be read.
+    #[error("{path}: {problem}")]
+    Pth {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: PthError,
+    },
+
     /// A loss or input became NaN or infinite.
     #[error("non-finite value: {0}")]
     NonFinite(String),
@@ -94,6 +104,15 @@ impl Error {
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.into();
         move |source| Error::Io { path, source }
+    }
+
+    /// Attaches a path to a problem with a PyTorch checkpoint; one with reading from the disk becomes an [`Error::Io`].
+    pub(crate) fn pth(path: impl Into<PathBuf>) -> impl Fn(PthError) -> Error {
+        let path = path.into();
+        move |problem| match problem {
+            PthError::Io(source) => Error::Io { path: path.clone(), source },
+            problem => Error::Pth { path: path.clone(), problem },
+        }
     }
 
     /// A [`Error::Config`] from its two parts.
