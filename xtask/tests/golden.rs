@@ -120,3 +120,25 @@ fn a_checkpoint_that_is_none_is_an_error() {
         assert!(!output.status.success() && text.contains(part), "{text}");
     }
 }
+
+/// Checkpoints as their makers published them, where they are on this machine.
+#[test]
+fn weights() {
+    let shared = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let (file, data) = (shared.join("golden/weights.json"), shared.join("data/weights"));
+    if !file.exists() || !data.exists() {
+        println!("skipped: no {} or {}", file.display(), data.display());
+        return;
+    }
+    let run = |arguments: &[&std::path::Path]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask")).arg("golden").arg(&file).args(arguments).output().expect("the command runs");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let lines = run(&["--data".as_ref(), &data]);
+    assert!(lines.contains("ok      resnet20-12fca82f.th (97 tensors"), "{lines}");
+    assert_eq!(lines.lines().last(), Some("7 passed, 0 failed"), "{lines}");
+    // A folder without the files, and none.
+    let lines = run(&["--data".as_ref(), &shared]);
+    assert_eq!(lines.lines().last(), Some("0 passed, 7 failed"), "{lines}");
+    assert!(run(&[]).contains("--data"), "{}", run(&[]));
+}

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod report;
+mod weights;
 
 use clap::Parser;
 use mm_bench::LogFormat;
@@ -24,6 +25,9 @@ enum Command {
     Bench(mm_bench::Command),
     /// Write the report of finished cells and of other programs' predictions, side by side.
     Report(report::ReportArguments),
+    /// Look into files of weights, and convert them.
+    #[command(subcommand)]
+    Weights(weights::WeightsCommand),
 }
 
 /// Runs the command of this process's arguments.
@@ -32,6 +36,7 @@ pub fn main() -> ExitCode {
     mm_bench::exit_code(arguments.log, || match arguments.command {
         Command::Bench(command) => mm_bench::run(command, &mm_bench::Registry::default()),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Weights(command) => weights::run(&command),
     })
 }
 

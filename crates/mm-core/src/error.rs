@@ -13,6 +13,7 @@ use crate::data::audio::AudioError;
 use crate::data::image::ImageError;
 use crate::statistics::StatisticsError;
 use crate::text::TextError;
+use crate::weights::PthError;
 use std::path::PathBuf;
 
 pub use crate::modality_error::ModalityError;
@@ -139,6 +140,15 @@ pub enum Error {
         part: &'static str,
     },
 
+    /// A PyTorch checkpoint that cannot be read.
+    #[error("{path}: {problem}")]
+    Pth {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: PthError,
+    },
+
     /// A loss, reading, gradient or prediction became NaN or infinite.
     #[error("non-finite value: {0}")]
     NonFinite(NonFiniteError),
@@ -173,6 +183,15 @@ impl Error {
     pub fn image(path: impl Into<PathBuf>) -> impl FnOnce(ImageError) -> Error {
         let path = path.into();
         move |problem| Error::Image { path, problem }
+    }
+
+    /// Attaches a path to a problem with a PyTorch checkpoint; one with reading from the disk becomes an [`Error::Io`].
+    pub(crate) fn pth(path: impl Into<PathBuf>) -> impl Fn(PthError) -> Error {
+        let path = path.into();
+        move |problem| match problem {
+            PthError::Io(source) => Error::Io { path: path.clone(), source },
+            problem => Error::Pth { path: path.clone(), problem },
+        }
     }
 
     /// A [`Error::Config`] from its two parts.

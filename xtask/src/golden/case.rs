@@ -13,7 +13,7 @@ const TOLERANCE: f64 = 1e-5;
 const NETWORK_TOLERANCE: f64 = 1e-4;
 
 /// Version of the format.
-const VERSION: u64 = 1;
+pub const VERSION: u64 = 1;
 /// Length of the longest side of an input or output, and of the largest number of a setting.
 const LONGEST: usize = 8192;
 /// Numbers that the inputs of a case may have together, so that what is computed from them stays small, too.

@@ -16,11 +16,13 @@ mod published;
 mod tests;
 mod two_sensors;
 mod udml;
+mod weights;
 
 use anyhow::{Context, Result};
 use case::{Case, GoldenFile, Outputs};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use weights::WeightsFiles;
 
 /// Arguments of `golden`.
 #[derive(clap::Args)]
@@ -30,6 +32,9 @@ pub struct GoldenArguments {
     /// The folder of the checkpoint that minilm.json is of: `model.safetensors`, `config.json` and `tokenizer.json`.
     #[arg(long)]
     model: Option<PathBuf>,
+    /// The folder with the checkpoints that a file of weights (`weights.json`) is about.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
 }
 
 /// Runs a file: one line a case, and `N passed, N failed` at the end.
@@ -38,22 +43,50 @@ pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
     if let Some(model) = &arguments.model {
         return minilm::run(&text, model).with_context(|| format!("{} with {}", arguments.file.display(), model.display()));
     }
-    let file = GoldenFile::parse(&text).with_context(|| format!("{} is not a golden-value file", arguments.file.display()))?;
-    let (mut passed, mut failed) = (0, 0);
+    let not_golden = || format!("{} is not a golden-value file", arguments.file.display());
+    let mut tally = Tally::default();
+    if let Some(files) = WeightsFiles::parse(&text).with_context(not_golden)? {
+        let folder = arguments.data.as_ref().context("its checkpoints are in no known place: name their folder with `--data`")?;
+        for (name, outcome) in files.compare(folder) {
+            tally.add(name, outcome.map(|(error, tensors)| format!("{tensors} tensors, relative error {error:.1e}")));
+        }
+        return Ok(tally.finish());
+    }
+    let file = GoldenFile::parse(&text).with_context(not_golden)?;
     for case in &file.cases {
-        match compute(case).and_then(|outputs| case.compare(&outputs)) {
-            Ok(error) => {
-                passed += 1;
-                println!("ok      {} (relative error {error:.1e})", case.name);
+        let outcome = compute(case).and_then(|outputs| case.compare(&outputs));
+        tally.add(&case.name, outcome.map(|error| format!("relative error {error:.1e}")));
+    }
+    Ok(tally.finish())
+}
+
+/// How many cases passed and failed.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+}
+
+impl Tally {
+    /// Prints the line of a case.
+    fn add(&mut self, name: &str, outcome: Result<String>) {
+        match outcome {
+            Ok(remark) => {
+                self.passed += 1;
+                println!("ok      {name} ({remark})");
             }
             Err(problem) => {
-                failed += 1;
-                println!("FAILED  {}: {problem:#}", case.name);
+                self.failed += 1;
+                println!("FAILED  {name}: {problem:#}");
             }
         }
     }
-    println!("{passed} passed, {failed} failed");
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+
+    /// Prints the last line.
+    fn finish(self) -> ExitCode {
+        println!("{} passed, {} failed", self.passed, self.failed);
+        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
 }
 
 /// Our outputs for a case.

@@ -1,16 +1,17 @@
 //! Writing in one step, reading with every check.
 
+use super::content::Content;
 use super::foreign;
+use super::source::{ReadOptions, WeightsFile};
 use crate::error::{Error, Result};
-use candle_core::{Device, Tensor, safetensors::Load};
+use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, Metadata, TensorView};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{Cursor, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Header entry with the checksums (and the caller's text), one JSON object: one entry keeps the bytes reproducible.
 const HEADER_KEY: &str = "mm-core";
@@ -37,7 +38,7 @@ struct Text {
 
 /// Writes `bytes` to a temporary file beside `path` and renames it: `path` holds the old content or the new, never a part.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let mut file = temporary_file(folder).map_err(Error::io(folder))?;
     file.write_all(bytes).map_err(Error::io(path))?;
@@ -46,8 +47,13 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// The folder that a file is in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// With the permissions of any new file; temporary files are their owner's alone by default.
-fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+pub(super) fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the system takes the umask off
@@ -66,10 +72,15 @@ pub(crate) fn encode(path: &Path, tensors: &BTreeMap<String, Tensor>, text: Opti
     // Serialised once without the header entry to hash exactly the bytes of each tensor.
     let plain = serialize(path, &cpu, None)?;
     let views = SafeTensors::deserialize(&plain).map_err(|e| Error::weights(path, e.to_string()))?;
-    let sha256 = views.iter().map(|(name, view)| (name.to_string(), tensor_hash(&view))).collect();
+    let sha256 = views.iter().map(|(name, view)| (name.to_string(), tensor_hash(view.dtype(), view.shape(), view.data()))).collect();
+    serialize(path, &cpu, Some(HashMap::from([header_entry(path, sha256, text)?])))
+}
+
+/// The entry of the header that makes a file check itself: checksums of the tensors by name, and the caller's text.
+pub(super) fn header_entry(path: &Path, sha256: BTreeMap<String, String>, text: Option<&str>) -> Result<(String, String)> {
     let text = text.map(|text| Text { sha256: hash(text.as_bytes()), text: text.into() });
     let header = serde_json::to_string(&Header { sha256, text }).map_err(|e| Error::weights(path, e.to_string()))?;
-    serialize(path, &cpu, Some(HashMap::from([(HEADER_KEY.to_string(), header)])))
+    Ok((HEADER_KEY.to_string(), header))
 }
 
 fn serialize(path: &Path, tensors: &BTreeMap<&str, Tensor>, header: Option<HashMap<String, String>>) -> Result<Vec<u8>> {
@@ -82,52 +93,47 @@ pub(crate) fn hash(bytes: &[u8]) -> String {
 }
 
 /// Of type and shape too: the same bytes in another shape are another tensor.
-fn tensor_hash(view: &TensorView) -> String {
-    hex(Sha256::new_with_prefix(format!("{:?} {:?}\n", view.dtype(), view.shape())).chain_update(view.data()))
+pub(super) fn tensor_hash(dtype: Dtype, shape: &[usize], bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(format!("{dtype:?} {shape:?}\n")).chain_update(bytes))
 }
 
-fn hex(hash: Sha256) -> String {
+pub(super) fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Reads all tensors of a file, and the caller's text where there is one.
 ///
-/// A file of ours is checked tensor by tensor; a foreign file (no checksums) is read as it is.
+/// A file of ours is checked tensor by tensor; a foreign file (no checksums) is read as it is. It may be the index of a model in several
+/// files, or a checkpoint of PyTorch whose weights are not ambiguous; [`WeightsFile`] reads those with options.
 pub fn load(path: &Path, device: &Device) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
-    Reader::open(path)?.read(device, |_| true)
+    let file = WeightsFile::open(path, &ReadOptions::default())?;
+    let text = file.text().map(String::from);
+    Ok((file.read(device, |_| true)?, text))
 }
 
 /// What [`load`] does with the bytes of a file; `path` is for messages.
 pub(crate) fn decode(path: &Path, bytes: &[u8], device: &Device) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
-    Reader::new(path, Cursor::new(bytes), bytes.len() as u64)?.read(device, |_| true)
+    let mut file = Cursor::new(bytes);
+    let reader = match Reader::new(path, &mut file, bytes.len() as u64) {
+        Ok(reader) => reader,
+        Err(problem) => return Err(foreign::describe(&mut file, bytes.len() as u64).map_or(problem, |what| Error::weights(path, what))),
+    };
+    let text = reader.text().map(String::from);
+    Ok((reader.read(device, |_| true)?, text))
 }
 
 /// A file whose header was read and checked.
-pub(super) struct Reader<'a, R> {
-    path: &'a Path,
+pub(super) struct Reader<R> {
+    path: PathBuf,
     file: R,
     metadata: Metadata,
     header: Option<Header>,
 }
 
-impl<'a> Reader<'a, File> {
-    pub fn open(path: &'a Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io(path))?;
-        let metadata = file.metadata().map_err(Error::io(path))?;
-        match metadata.is_dir() {
-            true => Err(Error::weights(path, "this is a folder: name a file in it")),
-            false => Self::new(path, file, metadata.len()),
-        }
-    }
-}
-
-impl<'a, R: Read + Seek> Reader<'a, R> {
+impl<R: Read + Seek> Reader<R> {
     /// `length` is that of the file in bytes.
-    fn new(path: &'a Path, mut file: R, length: u64) -> Result<Self> {
-        let metadata = read_header(path, &mut file, length).map_err(|problem| match foreign::describe(&mut file, length) {
-            Some(what) => Error::weights(path, what),
-            None => problem,
-        })?;
+    pub fn new(path: &Path, mut file: R, length: u64) -> Result<Self> {
+        let metadata = read_header(path, &mut file, length)?;
         let header: Option<Header> = match metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY)) {
             Some(text) => Some(serde_json::from_str(text).map_err(|e| Error::weights(path, format!("corrupt header: {e}")))?),
             None => None,
@@ -142,46 +148,80 @@ impl<'a, R: Read + Seek> Reader<'a, R> {
                 return Err(Error::weights(path, "corrupt: the checksum of the text in the header is wrong"));
             }
         }
-        Ok(Self { path, file, metadata, header })
+        Ok(Self { path: path.to_path_buf(), file, metadata, header })
     }
 
-    /// The names of all tensors.
-    pub fn names(&self) -> Vec<String> {
-        self.metadata.offset_keys()
+    /// Name, type and shape of each tensor, in the order of the file.
+    pub fn tensors(&self) -> Vec<(String, Dtype, Vec<usize>)> {
+        let names = self.metadata.offset_keys().into_iter();
+        names.filter_map(|name| self.metadata.info(&name).map(|info| (name.clone(), info.dtype, info.shape.clone()))).collect()
     }
 
-    /// The tensors whose names `wanted` accepts, and the caller's text; of the others not a byte is read.
+    /// The caller's text.
+    pub fn text(&self) -> Option<&str> {
+        self.header.as_ref().and_then(|header| header.text.as_ref()).map(|text| text.text.as_str())
+    }
+
+    /// The tensors whose names `wanted` accepts, on all threads; of the others not a byte is read.
     ///
     /// Tensors are read into the memory they stay in, so a large file needs no more than its own size.
-    pub fn read(mut self, device: &Device, wanted: impl Fn(&str) -> bool) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
-        let (path, header) = (self.path, &self.header);
+    pub fn read(mut self, device: &Device, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, Tensor>> {
         let mut contents = Vec::new();
-        // In the order of the file, which has no gaps: the header was checked for that.
-        for name in self.metadata.offset_keys() {
-            let Some(info) = self.metadata.info(&name) else { continue };
-            let bytes = info.data_offsets.1 - info.data_offsets.0;
-            if wanted(&name) {
-                contents.push((name, info, Content::read(&mut self.file, info.dtype, bytes).map_err(Error::io(path))?));
-            } else {
-                self.file.seek_relative(bytes as i64).map_err(Error::io(path))?;
-            }
-        }
+        visit(&mut self.file, &self.metadata, &self.path, wanted, |name, info, content| {
+            contents.push((name, info, content));
+            Ok(())
+        })?;
+        let (path, header) = (&self.path, &self.header);
         let checked = contents.into_par_iter().map(|(name, info, content)| {
-            let problem = |e: &dyn std::fmt::Display| Error::weights(path, format!("tensor `{name}` of {:?}: {e}", info.dtype));
-            let view = TensorView::new(info.dtype, info.shape.clone(), content.bytes()).map_err(|e| problem(&e))?;
-            let hash = header.as_ref().map(|header| (header.sha256.get(&name), tensor_hash(&view)));
-            if hash.is_some_and(|(expected, found)| expected != Some(&found)) {
-                return Err(Error::weights(path, format!("corrupt: the checksum of tensor `{name}` is wrong")));
-            }
-            let tensor = match content {
-                Content::Numbers(numbers) => Tensor::from_vec(numbers, info.shape.as_slice(), device),
-                Content::Bytes(_) => view.load(device),
-            };
-            let tensor = tensor.map_err(|e| problem(&e))?;
+            check(path, header.as_ref(), &name, info, &content)?;
+            let tensor = content.tensor(info.dtype, &info.shape, device);
+            let tensor = tensor.map_err(|e| Error::weights(path, format!("tensor `{name}` of {:?}: {e}", info.dtype)))?;
             Ok((name, tensor))
         });
-        let tensors = checked.collect::<Result<BTreeMap<String, Tensor>>>()?;
-        Ok((tensors, self.header.and_then(|h| h.text).map(|t| t.text)))
+        checked.collect()
+    }
+
+    /// Passes the tensors whose names `wanted` accepts to `each`, one after the other, in the order of the file.
+    pub fn visit(
+        mut self,
+        wanted: impl Fn(&str) -> bool,
+        mut each: impl FnMut(&[&str], Dtype, &[usize], Content) -> Result<()>,
+    ) -> Result<()> {
+        let (path, header) = (&self.path, &self.header);
+        visit(&mut self.file, &self.metadata, path, wanted, |name, info, content| {
+            check(path, header.as_ref(), &name, info, &content)?;
+            each(&[&name], info.dtype, &info.shape, content)
+        })
+    }
+}
+
+fn visit<'a>(
+    file: &mut (impl Read + Seek),
+    metadata: &'a Metadata,
+    path: &Path,
+    wanted: impl Fn(&str) -> bool,
+    mut each: impl FnMut(String, &'a TensorInfo, Content) -> Result<()>,
+) -> Result<()> {
+    // In the order of the file, which has no gaps: the header was checked for that.
+    for name in metadata.offset_keys() {
+        let Some(info) = metadata.info(&name) else { continue };
+        let bytes = info.data_offsets.1 - info.data_offsets.0;
+        if wanted(&name) {
+            let content = Content::read(file, info.dtype, bytes).map_err(Error::io(path))?;
+            each(name, info, content)?;
+        } else {
+            file.seek_relative(bytes as i64).map_err(Error::io(path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares the checksum of a tensor, where the file has one.
+fn check(path: &Path, header: Option<&Header>, name: &str, info: &TensorInfo, content: &Content) -> Result<()> {
+    let Some(header) = header else { return Ok(()) };
+    match header.sha256.get(name) == Some(&tensor_hash(info.dtype, &info.shape, content.bytes())) {
+        true => Ok(()),
+        false => Err(Error::weights(path, format!("corrupt: the checksum of tensor `{name}` is wrong"))),
     }
 }
 
@@ -200,31 +240,5 @@ fn read_header(path: &Path, file: &mut impl Read, length: u64) -> Result<Metadat
     match (metadata.data_len() as u64, rest - header_length) {
         (expected, found) if expected == found => Ok(metadata),
         (expected, found) => Err(problem(&format!("{expected} bytes of tensors expected, found {found}; fetch the file again"))),
-    }
-}
-
-/// The bytes of a tensor; of an f32 tensor in the memory that candle then takes over.
-enum Content {
-    Numbers(Vec<f32>),
-    Bytes(Vec<u8>),
-}
-
-impl Content {
-    fn read(file: &mut impl Read, dtype: Dtype, bytes: usize) -> std::io::Result<Self> {
-        if dtype == Dtype::F32 && cfg!(target_endian = "little") {
-            let mut numbers = vec![0.0; bytes / size_of::<f32>()];
-            file.read_exact(bytemuck::cast_slice_mut(&mut numbers))?;
-            return Ok(Self::Numbers(numbers));
-        }
-        let mut content = vec![0; bytes];
-        file.read_exact(&mut content)?;
-        Ok(Self::Bytes(content))
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Numbers(numbers) => bytemuck::cast_slice(numbers),
-            Self::Bytes(bytes) => bytes,
-        }
     }
 }

@@ -73,9 +73,15 @@ fn advice(problem: &hf_hub::api::sync::ApiError) -> &'static str {
     }
 }
 
+/// Ends of the names of weights files, which models do not have.
+const WEIGHTS: [&str; 5] = ["safetensors", "pth", "pt", "th", "bin"];
+
 /// Whether a path that does not exist may be the id of a model: two plain names.
 pub(super) fn is_model_id(path: &Path) -> bool {
     let mut parts = path.components();
     let plain = |part: Option<Component>| matches!(part, Some(Component::Normal(_)));
-    plain(parts.next()) && plain(parts.next()) && parts.next().is_none() && path.extension().is_none_or(|e| e != "safetensors")
+    plain(parts.next())
+        && plain(parts.next())
+        && parts.next().is_none()
+        && path.extension().is_none_or(|e| !WEIGHTS.iter().any(|extension| e == *extension))
 }

@@ -1,7 +1,7 @@
 //! Published weights into a model of ours: names mapped by rules, shapes checked, nothing left out in silence.
 
-use super::file::Reader;
 use super::hub::{is_model_id, model_file};
+use super::source::{ReadOptions, WeightsFile};
 use crate::error::{Error, Result};
 use crate::nn::{Parameters, name_list, name_lists, with_slices};
 use candle_core::{DType, Device, Tensor, Var};
@@ -65,6 +65,8 @@ pub struct ImportOptions {
     pub names: NameMap,
     /// Whether values that are NaN or infinite are taken over; otherwise they are an error.
     pub allow_non_finite: bool,
+    /// The entry of a PyTorch checkpoint that holds the weights, where that is ambiguous; see [`ReadOptions::entry`].
+    pub entry: Option<String>,
 }
 
 impl From<&NameMap> for ImportOptions {
@@ -196,26 +198,30 @@ fn without_ones(shape: &[usize]) -> &[usize] {
     &shape[..length]
 }
 
-/// Files of a folder, the first of which is read: the others say what they are.
-const FILES: [&str; 3] = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
+/// Files of a folder, the first of which that is there is read.
+const FILES: [&str; 4] = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
 
-/// [`import`] from a safetensors file, from `model.safetensors` of a folder, or from a model of the Hugging Face Hub, such as
-/// `timm/resnet18.a1_in1k`: from the cache of its tools (see [`super::hub_cache`]), and with the feature `hub` downloaded.
+/// [`import`] from a file as [`WeightsFile`] reads it (safetensors, the index of several, a checkpoint of PyTorch), from
+/// `model.safetensors` or `pytorch_model.bin` of a folder, or from a model of the Hugging Face Hub, such as `timm/resnet18.a1_in1k`: from
+/// the cache of its tools (see [`super::hub_cache`]), and with the feature `hub` downloaded.
 ///
 /// Of tensors that no parameter takes not a byte is read.
 pub fn from_pretrained(parameters: &Parameters, source: impl AsRef<Path>, options: impl Into<ImportOptions>) -> Result<ImportReport> {
     let (source, options) = (source.as_ref(), options.into());
-    let file = match source.to_str() {
+    let path = match source.to_str() {
         _ if source.is_dir() => FILES.map(|file| source.join(file)).into_iter().find(|file| file.exists()).unwrap_or(source.join(FILES[0])),
         Some(id) if !source.exists() && is_model_id(source) => model_file(id, FILES[0])?,
         _ => source.to_path_buf(),
     };
-    let reader = Reader::open(&file)?;
-    let names = reader.names();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let assignment = assign(parameters, &names, &options.names, &file)?;
+    let file = WeightsFile::open(&path, &ReadOptions { entry: options.entry.clone(), ..ReadOptions::default() })?;
+    let published = file.tensors();
+    let names: Vec<&str> = published.iter().map(|tensor| tensor.name.as_str()).collect();
+    let assignment = assign(parameters, &names, &options.names, &path)?;
     let wanted: BTreeSet<&str> = assignment.taken.values().map(String::as_str).collect();
-    let (tensors, _) = reader.read(parameters.device(), |name| wanted.contains(name))?;
-    set(parameters, &tensors, &assignment, options.allow_non_finite, &file)?;
+    if let Some(mask) = published.iter().find(|tensor| tensor.dtype == "BOOL" && wanted.contains(tensor.name.as_str())) {
+        return Err(Error::weights(&path, format!("tensor `{}` of BOOL: a parameter takes numbers, not booleans", mask.name)));
+    }
+    let tensors = file.read(parameters.device(), |name| wanted.contains(name))?;
+    set(parameters, &tensors, &assignment, options.allow_non_finite, &path)?;
     Ok(assignment.report)
 }

@@ -1,10 +1,17 @@
 //! safetensors files that check themselves: each tensor's SHA-256 sits in the header, so a flipped bit is found and named;
-//! and published weights of other makers.
+//! and published weights of other makers, in safetensors files and checkpoints of PyTorch.
 
+mod content;
+mod convert;
 mod file;
 mod foreign;
 mod hub;
 mod import;
+mod inspect;
+mod pth;
+mod source;
+
+pub use convert::{Conversion, convert};
 
 pub(crate) use file::{decode, encode, hash};
 pub use file::{load, save, write_atomically};
@@ -13,3 +20,6 @@ pub use hub::{cached_model, hub_cache};
 pub use hub::{fetch_model, hub_endpoint};
 pub(crate) use import::refuse_non_finite;
 pub use import::{ImportOptions, ImportReport, NameMap, from_pretrained, import};
+pub use inspect::{TensorSummary, inspect};
+pub use pth::{PthError, WHOLE};
+pub use source::{Ignored, ReadOptions, TensorInfo, WeightsFile};
