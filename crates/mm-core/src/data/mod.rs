@@ -59,7 +59,7 @@ pub use names::nearest;
 pub(crate) use sample::reading;
 pub use sample::{Array, Sample, TargetValue, Values, collate};
 pub use schema::{InputKind, InputSpec, Schema};
-pub use source::{Meta, Source};
+pub use source::{Change, Meta, Source};
 pub use split::{Amount, Part, Split, SplitSpec};
 pub(crate) use standardize::is_constant;
 pub use standardize::{Standardizer, ViewStatistics};

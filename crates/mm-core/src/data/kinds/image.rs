@@ -1,6 +1,7 @@
 //! Images: PNG, JPEG and TIFF, brought to one size.
 
 use super::{Kind, Open, Raw, Standardization};
+use crate::corrupt::{Corruption, Family, IMAGE_FAMILIES, corrupt_image};
 use crate::data::image::{Appearance, LARGEST_PIXELS, LARGEST_SIDE, decode, resize};
 use crate::data::{Array, InputSpec, Values};
 use crate::error::{Error, Result};
@@ -168,6 +169,14 @@ impl Kind for Image {
             Appearance::draw(&self.appearance, random).apply(values, height, width);
         }
         Ok(Raw::Array(array))
+    }
+
+    fn families(&self) -> &'static [Family] {
+        IMAGE_FAMILIES
+    }
+
+    fn corrupt(&self, raw: Raw, corruption: Corruption, random: &mut Rng) -> Result<Raw> {
+        raw.change_planes(NAME, |values, height, width| corrupt_image(values, height, width, corruption, random))
     }
 
     fn standardization(&self) -> Standardization {

@@ -1,6 +1,7 @@
 //! What the readings of a sensor are, and how a file becomes one.
 
-use super::{Array, InputSpec, nearest};
+use super::{Array, InputSpec, Values, nearest};
+use crate::corrupt::{Corruption, Family};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,17 @@ pub trait Kind: Send + Sync {
         Ok(raw)
     }
 
+    /// The families of corruption that it has, besides those of all sensors.
+    fn families(&self) -> &'static [Family] {
+        &[]
+    }
+
+    /// What a sensor would have given that is degraded in one of [`Kind::families`], before [`Kind::features`]. The draws are the reading's
+    /// own and do not depend on the severity.
+    fn corrupt(&self, _raw: Raw, corruption: Corruption, _random: &mut Rng) -> Result<Raw> {
+        Err(corruption.unknown_to(self.name(), self.families()))
+    }
+
     /// What the statistics of its readings are.
     fn standardization(&self) -> Standardization {
         Standardization::Fitted
@@ -141,6 +153,19 @@ pub enum Raw {
     Array(Array),
     /// A text.
     Text(String),
+}
+
+impl Raw {
+    /// Changes planes `[.., height, width]` of f32 numbers in place.
+    fn change_planes(self, kind: &str, change: impl FnOnce(&mut [f32], usize, usize) -> Result<()>) -> Result<Self> {
+        let Self::Array(Array { shape, values, length }) = self else {
+            return Err(Error::config("kind", format!("kind `{kind}` reads images, and was given a text")));
+        };
+        let &[.., height, width] = shape.as_slice() else { return Err(Error::shape(kind, "[channels, height, width]", shape)) };
+        let mut values = values.into_f32();
+        change(&mut values, height, width)?;
+        Ok(Self::Array(Array { shape, values: Values::F32(values), length }))
+    }
 }
 
 /// How the readings of a kind come to mean 0 and deviation 1.
