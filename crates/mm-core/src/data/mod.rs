@@ -23,6 +23,7 @@ mod loader;
 mod manifest;
 mod names;
 mod number;
+pub mod numpy;
 mod offset;
 mod read_as;
 mod reader;

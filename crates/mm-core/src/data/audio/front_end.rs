@@ -133,7 +133,9 @@ impl FrontEnd {
         let samples = self.settings.samples();
         let mut reading = AudioReading { values: Vec::with_capacity(self.shape().iter().product()), filled: 0 };
         for mut channel in wave {
-            let filled = self.settings.length.fit(&mut channel, samples, place)?;
+            let found = channel.len();
+            let short = || AudioError::Short { what: "`length = \"crop\"` at the stated seconds", least: samples, found };
+            let filled = self.settings.length.fit(&mut channel, samples, place).ok_or_else(short)?;
             let (mut values, width, filled) = match &self.spectrum {
                 Spectrum::None => (channel, samples, filled),
                 Spectrum::Stft(stft) => (stft.log_magnitudes(&channel)?, stft.frames(samples), stft.frames(filled)),

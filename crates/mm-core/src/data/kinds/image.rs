@@ -105,7 +105,7 @@ impl Image {
         Self { appearance, ..self }
     }
 
-    fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> Result<()> {
         check_size("image.size", self.size)?;
         if !self.padding.is_finite() {
             return Err(Error::config("image.padding", format!("must be a number, found {}", self.padding)));
@@ -165,7 +165,8 @@ impl Kind for Image {
 
     fn augment(&self, raw: Raw, random: &mut Rng) -> Result<Raw> {
         let Raw::Array(mut array) = raw else { return Ok(raw) };
-        if let (Values::F32(values), &[_, height, width]) = (&mut array.values, array.shape.as_slice()) {
+        // The frames of a video as well.
+        if let (Values::F32(values), &[_, .., height, width]) = (&mut array.values, array.shape.as_slice()) {
             Appearance::draw(&self.appearance, random).apply(values, height, width);
         }
         Ok(Raw::Array(array))

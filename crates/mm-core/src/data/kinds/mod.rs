@@ -124,6 +124,8 @@ pub enum Origin {
 pub enum Written {
     /// The path of a file.
     File,
+    /// The path of a folder, which holds one reading.
+    Folder,
     /// The reading itself, as a text.
     Text,
 }
@@ -156,11 +158,19 @@ pub enum Raw {
 }
 
 impl Raw {
+    /// Numbers of a shape, where a kind reads such.
+    fn array(self, kind: &str) -> Result<Array> {
+        match self {
+            Self::Array(array) => Ok(array),
+            Self::Text(text) => {
+                Err(Error::config("kind", format!("kind `{kind}` reads numbers, and was given the text `{}`", shortened(&text))))
+            }
+        }
+    }
+
     /// Changes planes `[.., height, width]` of f32 numbers in place.
     fn change_planes(self, kind: &str, change: impl FnOnce(&mut [f32], usize, usize) -> Result<()>) -> Result<Self> {
-        let Self::Array(Array { shape, values, length }) = self else {
-            return Err(Error::config("kind", format!("kind `{kind}` reads images, and was given a text")));
-        };
+        let Array { shape, values, length } = self.array(kind)?;
         let &[.., height, width] = shape.as_slice() else { return Err(Error::shape(kind, "[channels, height, width]", shape)) };
         let mut values = values.into_f32();
         change(&mut values, height, width)?;
@@ -240,4 +250,4 @@ macro_rules! kinds {
     };
 }
 
-kinds!(audio, depth, image, text, vector);
+kinds!(array, audio, depth, image, series, text, vector, video);
