@@ -194,6 +194,9 @@ pub enum Standardization {
     None,
 }
 
+/// Numbers of a reading whose settings say how large it is, at most: half a gigabyte. More is a slip.
+const MOST_NUMBERS: usize = 1 << 27;
+
 /// The beginning of a text, for a message.
 fn shortened(text: &str) -> String {
     let end = text.char_indices().nth(40).map_or(text.len(), |(at, _)| at);
