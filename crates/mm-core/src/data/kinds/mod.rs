@@ -1,6 +1,7 @@
 //! What the readings of a sensor are, and how a file becomes one.
 
-use super::{Array, InputSpec, nearest};
+use super::{Array, InputSpec, Values, nearest};
+use crate::corrupt::{Corruption, Family};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,17 @@ pub trait Kind: Send + Sync {
         Ok(raw)
     }
 
+    /// The families of corruption that it has, besides those of all sensors.
+    fn families(&self) -> &'static [Family] {
+        &[]
+    }
+
+    /// What a sensor would have given that is degraded in one of [`Kind::families`], before [`Kind::features`]. The draws are the reading's
+    /// own and do not depend on the severity.
+    fn corrupt(&self, _raw: Raw, corruption: Corruption, _random: &mut Rng) -> Result<Raw> {
+        Err(corruption.unknown_to(self.name(), self.families()))
+    }
+
     /// What the statistics of its readings are.
     fn standardization(&self) -> Standardization {
         Standardization::Fitted
@@ -112,6 +124,8 @@ pub enum Origin {
 pub enum Written {
     /// The path of a file.
     File,
+    /// The path of a folder, which holds one reading.
+    Folder,
     /// The reading itself, as a text.
     Text,
 }
@@ -143,6 +157,27 @@ pub enum Raw {
     Text(String),
 }
 
+impl Raw {
+    /// Numbers of a shape, where a kind reads such.
+    fn array(self, kind: &str) -> Result<Array> {
+        match self {
+            Self::Array(array) => Ok(array),
+            Self::Text(text) => {
+                Err(Error::config("kind", format!("kind `{kind}` reads numbers, and was given the text `{}`", shortened(&text))))
+            }
+        }
+    }
+
+    /// Changes planes `[.., height, width]` of f32 numbers in place.
+    fn change_planes(self, kind: &str, change: impl FnOnce(&mut [f32], usize, usize) -> Result<()>) -> Result<Self> {
+        let Array { shape, values, length } = self.array(kind)?;
+        let &[.., height, width] = shape.as_slice() else { return Err(Error::shape(kind, "[channels, height, width]", shape)) };
+        let mut values = values.into_f32();
+        change(&mut values, height, width)?;
+        Ok(Self::Array(Array { shape, values: Values::F32(values), length }))
+    }
+}
+
 /// How the readings of a kind come to mean 0 and deviation 1.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Standardization {
@@ -158,6 +193,9 @@ pub enum Standardization {
     /// Not at all: numbers that stand for names, such as words of a vocabulary.
     None,
 }
+
+/// Numbers of a reading whose settings say how large it is, at most: half a gigabyte. More is a slip.
+const MOST_NUMBERS: usize = 1 << 27;
 
 /// The beginning of a text, for a message.
 fn shortened(text: &str) -> String {
@@ -215,4 +253,4 @@ macro_rules! kinds {
     };
 }
 
-kinds!(audio, depth, image, text, vector);
+kinds!(array, audio, depth, image, series, text, vector, video);

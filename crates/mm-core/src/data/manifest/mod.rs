@@ -19,7 +19,7 @@ use table::Table;
 /// | column | holds |
 /// |---|---|
 /// | the name of a modality | a file, from the folder of the table, or for a kind that reads texts the text itself; empty: the sensor gave nothing |
-/// | `<modality>.start`, `<modality>.length` | where the file holds several readings one after another: where this one is, in samples of the sound |
+/// | `<modality>.start`, `<modality>.length` | where the file holds several readings one after another: where this one is, in samples of a sound or steps of a series |
 /// | `<modality>.<variable>` | for vectors in the table itself, a column a number |
 /// | `label` | the class |
 /// | `part` | `train`, `validation` or `test`; optional |
