@@ -8,7 +8,7 @@ use mm_datasets::BuiltIn;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// Name of the built-in data set of the default plan.
@@ -121,11 +121,16 @@ fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String
         for origin in row.origins.iter() {
             match origin {
                 Some(Origin::File { path, part }) => {
-                    let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
-                    let changed =
-                        metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|time| time.as_nanos());
-                    let inside = path.strip_prefix(card.folder()).unwrap_or(path);
-                    hash.update(format!("{}\0{part:?}\0{}\0{changed:?}\0", inside.display(), metadata.len()));
+                    hash.update(format!("{part:?}\0"));
+                    // A reading that is a folder is what is in it.
+                    let within = if path.is_dir() { entries(path)? } else { vec![path.clone()] };
+                    for path in &within {
+                        let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
+                        let since = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).ok().map(|time| time.as_nanos());
+                        let changed = metadata.modified().ok().and_then(since);
+                        let inside = path.strip_prefix(card.folder()).unwrap_or(path);
+                        hash.update(format!("{}\0{}\0{changed:?}\0", inside.display(), metadata.len()));
+                    }
                 }
                 Some(Origin::Memory { name, part, .. }) => hash.update(format!("{}\0{part:?}\0", name.display())),
                 other => hash.update(format!("{other:?}\0")),
@@ -136,6 +141,14 @@ fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String
     remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
     let split = card.split.unwrap_or_default();
     Ok((Dataset { source: Box::new(source), split, non_finite: Vec::new(), matched: Vec::new(), remarks }, hex(&hash.finalize())))
+}
+
+/// What is in a folder, in order.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let list = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    let mut paths = list.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io(folder))).collect::<mm_core::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// Bytes as hexadecimal digits.

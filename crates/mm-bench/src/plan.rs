@@ -218,7 +218,7 @@ impl Plan {
             }
             let mut corruptions = Vec::new();
             for entry in &self.corruptions {
-                corruptions.extend(entry.resolve(modalities).context("`[[corruptions]]`")?);
+                corruptions.extend(entry.resolve(&*loaded.source).context("`[[corruptions]]`")?);
             }
             distinct("corruption", corruptions.iter().map(ToString::to_string)).context("`[[corruptions]]`")?;
             self.tell(data, &loaded).with_context(context)?;

@@ -1,6 +1,7 @@
 //! Images: PNG, JPEG and TIFF, and single ones of an IDX file, brought to one size.
 
 use super::{Kind, Open, Origin, Raw, Standardization, raw_of_whole_file};
+use crate::corrupt::{Corruption, Family, IMAGE_FAMILIES, corrupt_image};
 use crate::data::image::{Appearance, Bitmap, LARGEST_PIXELS, LARGEST_SIDE, decode, idx_image, resize};
 use crate::data::{Array, InputSpec, Values};
 use crate::error::{Error, Result};
@@ -113,7 +114,7 @@ impl Image {
         Ok(Array::new([channels, height, width], planes))
     }
 
-    fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> Result<()> {
         check_size("image.size", self.size)?;
         if !self.padding.is_finite() {
             return Err(Error::config("image.padding", format!("must be a number, found {}", self.padding)));
@@ -182,10 +183,19 @@ impl Kind for Image {
 
     fn augment(&self, raw: Raw, random: &mut Rng) -> Result<Raw> {
         let Raw::Array(mut array) = raw else { return Ok(raw) };
-        if let (Values::F32(values), &[_, height, width]) = (&mut array.values, array.shape.as_slice()) {
+        // The frames of a video as well.
+        if let (Values::F32(values), &[_, .., height, width]) = (&mut array.values, array.shape.as_slice()) {
             Appearance::draw(&self.appearance, random).apply(values, height, width);
         }
         Ok(Raw::Array(array))
+    }
+
+    fn families(&self) -> &'static [Family] {
+        IMAGE_FAMILIES
+    }
+
+    fn corrupt(&self, raw: Raw, corruption: Corruption, random: &mut Rng) -> Result<Raw> {
+        raw.change_planes(NAME, |values, height, width| corrupt_image(values, height, width, corruption, random))
     }
 
     fn standardization(&self) -> Standardization {

@@ -1,6 +1,7 @@
 //! What the readings of a sensor are, and how a file becomes one.
 
-use super::{Array, InputSpec, nearest};
+use super::{Array, InputSpec, Values, nearest};
+use crate::corrupt::{Corruption, Family};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
 use bytes::Bytes;
@@ -60,6 +61,17 @@ pub trait Kind: Send + Sync {
     /// A random change in training, before [`Kind::features`]; the draws are the sample's own.
     fn augment(&self, raw: Raw, _random: &mut Rng) -> Result<Raw> {
         Ok(raw)
+    }
+
+    /// The families of corruption that it has, besides those of all sensors.
+    fn families(&self) -> &'static [Family] {
+        &[]
+    }
+
+    /// What a sensor would have given that is degraded in one of [`Kind::families`], before [`Kind::features`]. The draws are the reading's
+    /// own and do not depend on the severity.
+    fn corrupt(&self, _raw: Raw, corruption: Corruption, _random: &mut Rng) -> Result<Raw> {
+        Err(corruption.unknown_to(self.name(), self.families()))
     }
 
     /// What the statistics of its readings are.
@@ -128,6 +140,8 @@ pub enum Origin {
 pub enum Written {
     /// The path of a file.
     File,
+    /// The path of a folder, which holds one reading.
+    Folder,
     /// The reading itself, as a text.
     Text,
 }
@@ -159,6 +173,27 @@ pub enum Raw {
     Array(Array),
     /// A text.
     Text(String),
+}
+
+impl Raw {
+    /// Numbers of a shape, where a kind reads such.
+    fn array(self, kind: &str) -> Result<Array> {
+        match self {
+            Self::Array(array) => Ok(array),
+            Self::Text(text) => {
+                Err(Error::config("kind", format!("kind `{kind}` reads numbers, and was given the text `{}`", shortened(&text))))
+            }
+        }
+    }
+
+    /// Changes planes `[.., height, width]` of f32 numbers in place.
+    fn change_planes(self, kind: &str, change: impl FnOnce(&mut [f32], usize, usize) -> Result<()>) -> Result<Self> {
+        let Array { shape, values, length } = self.array(kind)?;
+        let &[.., height, width] = shape.as_slice() else { return Err(Error::shape(kind, "[channels, height, width]", shape)) };
+        let mut values = values.into_f32();
+        change(&mut values, height, width)?;
+        Ok(Self::Array(Array { shape, values: Values::F32(values), length }))
+    }
 }
 
 /// How the readings of a kind come to mean 0 and deviation 1.
@@ -233,4 +268,4 @@ macro_rules! kinds {
     };
 }
 
-kinds!(audio, depth, image, text, vector);
+kinds!(array, audio, depth, image, series, text, vector, video);

@@ -32,7 +32,7 @@ impl Columns {
     pub fn find(table: &Table, name: &str, column: &str, kind: &dyn Kind) -> Result<Self> {
         let at = |suffix: &str| table.column(&format!("{column}.{suffix}"));
         match (table.column(column), kind.written()) {
-            (Some(path), Written::File) => Ok(Self::File { path, start: at("start"), length: at("length") }),
+            (Some(path), Written::File | Written::Folder) => Ok(Self::File { path, start: at("start"), length: at("length") }),
             (Some(text), Written::Text) => Ok(Self::Text(text)),
             (None, Written::File) if kind.takes_numbers().is_some() => {
                 let prefix = format!("{column}.");
