@@ -2,6 +2,7 @@
 //!
 //! A data set is one file that exports its `READER`, and its name in the list below.
 
+mod arrays;
 mod disk;
 mod error;
 mod idx;
@@ -40,7 +41,7 @@ macro_rules! readers {
 
 mod faces;
 
-readers!(av_digits, casia_surf, cefa, crema_d, fsdd, kinetics_sounds, mvsa);
+readers!(av_digits, av_mnist, casia_surf, cefa, cmu_mosi, crema_d, fsdd, kinetics_sounds, mvsa);
 
 /// What a user has.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,6 @@
 //! Public data sets in small, in the layouts that their makers give.
 
+mod arrays;
 mod clips;
 mod digits;
 mod faces;
