@@ -39,6 +39,9 @@ pub struct Plan {
     /// Training settings of all cells.
     #[serde(default)]
     train: toml::Table,
+    /// Training settings of all cells with `--quick`; 8 epochs by default.
+    #[serde(default)]
+    quick: toml::Table,
     /// Network of every run whose options name none.
     #[serde(default)]
     network: Option<toml::Table>,
@@ -177,12 +180,17 @@ impl Plan {
     pub fn quick(&mut self) {
         self.name = format!("{}-quick", self.name);
         self.seeds.truncate(1);
-        let quick = toml::Value::Integer(8);
-        self.train.insert("epochs".into(), quick.clone());
+        self.quick.entry("epochs").or_insert(toml::Value::Integer(8));
         let entries = self.data.iter_mut().map(|d| &mut d.train).chain(self.runs.iter_mut().map(|r| &mut r.train));
-        entries.filter(|train| train.contains_key("epochs")).for_each(|train| {
-            train.insert("epochs".into(), quick.clone());
-        });
+        for (key, value) in &self.quick {
+            self.train.insert(key.clone(), value.clone());
+        }
+        // A table of its own goes before the plan's.
+        for train in entries {
+            for (key, value) in &self.quick {
+                train.get_mut(key).into_iter().for_each(|own| *own = value.clone());
+            }
+        }
     }
 
     /// Only the first data entry, the first `seeds` seeds and the named runs, without corruptions.

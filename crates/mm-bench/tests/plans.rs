@@ -430,3 +430,19 @@ fn a_file_goes_before_a_plan_of_its_name() {
     std::fs::write(&path, "name = 1").unwrap();
     assert!(Plan::read(Some(&path)).map(drop).unwrap_err().to_string().contains("default"));
 }
+
+#[test]
+fn quick_takes_the_place_of_every_setting_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = birds::write(folder.path(), 60, EVERYTHING);
+    let text = EVERYTHING.replace("seeds = [0, 1]", "seeds = [0, 1]\nquick = { epochs = 2, batch_size = 4 }");
+    let quick = |text: &str| {
+        let mut plan = Plan::from_bytes(text.as_bytes(), &path).unwrap();
+        plan.quick();
+        plan.cells(&Registry::default()).unwrap()
+    };
+    for (text, epochs, batch_size) in [(text.as_str(), 2, 4), (EVERYTHING, 8, 8)] {
+        let trained: BTreeSet<_> = quick(text).iter().map(|cell| (cell.resolved.train.epochs, cell.resolved.train.batch_size)).collect();
+        assert_eq!(trained, BTreeSet::from([(epochs, batch_size)]));
+    }
+}
