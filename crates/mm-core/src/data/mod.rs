@@ -7,6 +7,7 @@
 pub mod audio;
 mod augment;
 mod batch;
+mod bundle;
 mod card;
 mod column;
 mod error;
@@ -44,6 +45,7 @@ mod view;
 pub use crate::task::Target;
 pub use augment::AugmentConfig;
 pub use batch::{Batch, Targets};
+pub use bundle::Bundle;
 pub use card::{DatasetCard, LoadedData, TaskKind};
 pub use column::Column;
 pub use error::DataError;

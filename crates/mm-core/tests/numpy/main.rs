@@ -2,6 +2,7 @@
 
 mod damage;
 mod kinds;
+mod rows;
 
 use mm_core::data::numpy::{NumpyError, entries, read};
 use std::io::Write;

@@ -75,9 +75,9 @@ impl FrontEnd {
         self.wave(read(path, part)?, path)
     }
 
-    /// Reads the bytes of a file; `path` is for messages.
-    pub fn decode(&self, bytes: &[u8], path: &Path) -> Result<Wave> {
-        self.wave(decode(bytes, path, None)?, path)
+    /// Reads the bytes of a file as [`FrontEnd::read`] does; `path` is for messages.
+    pub fn decode(&self, bytes: &[u8], path: &Path, part: Option<Range<u64>>) -> Result<Wave> {
+        self.wave(decode(bytes, path, part)?, path)
     }
 
     fn wave(&self, sound: Sound, path: &Path) -> Result<Wave> {

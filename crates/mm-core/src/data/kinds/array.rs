@@ -1,16 +1,19 @@
 //! Arrays of NumPy as they are: stacks of any channels, such as those of radar or of a satellite.
 
-use super::{Kind, Open, open};
+use super::{Kind, Open, Origin, Raw, open, raw_of_whole_file};
 use crate::data::{Array, InputKind, InputSpec, Values, numpy};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::io::Cursor;
+use std::ops::Range;
 use std::path::Path;
 
 pub(super) const NAME: &str = "array";
 pub(super) const OPEN: Open = open::<Numpy>;
 
 /// An array of one shape from a `.npy` file, or from an entry of a `.npz` archive: `[features]`, `[channels, time]`,
-/// `[channels, height, width]` or `[channels, frames, height, width]`.
+/// `[channels, height, width]` or `[channels, frames, height, width]`. A manifest may name an entry of the first axis of a `.npy` file that holds
+/// many samples: `<sensor>.start`, from 0, of length 1; its numbers may have any shape of the same size.
 ///
 /// ```
 /// use mm_core::data::{InputKind, kinds::{Kind, Numpy}};
@@ -47,6 +50,25 @@ impl Numpy {
     /// The channels are the last axis of the files; [`Numpy::new`] has them first in any case.
     pub fn channels_last(self) -> Self {
         Self(Settings { channels_last: true, ..self.0 })
+    }
+
+    /// The shape that the files have.
+    fn shape_of_files(&self) -> Vec<usize> {
+        let mut shape = self.0.shape.clone();
+        if self.0.channels_last {
+            shape.rotate_left(1);
+        }
+        shape
+    }
+
+    /// What a file holds, as a model gets it.
+    fn channels_in_front(&self, array: Array) -> Array {
+        let values = match (self.0.channels_last, array.values) {
+            (true, Values::F32(values)) => Values::F32(channels_first(&values, self.0.shape[0])),
+            (true, Values::F64(values)) => Values::F64(channels_first(&values, self.0.shape[0])),
+            (false, values) => values,
+        };
+        Array { shape: self.0.shape.clone(), values, length: None }
     }
 }
 
@@ -86,19 +108,27 @@ impl Kind for Numpy {
 
     fn decode(&self, bytes: &[u8], path: &Path) -> Result<Array> {
         let read = numpy::read(bytes, self.0.entry.as_deref()).map_err(Error::numpy(path))?;
-        let mut expected = self.0.shape.clone();
-        if self.0.channels_last {
-            expected.rotate_left(1);
-        }
+        let expected = self.shape_of_files();
         if read.shape != expected {
             return Err(Error::shape(path.display().to_string(), format!("{expected:?}"), read.shape));
         }
-        let values = match (self.0.channels_last, read.values) {
-            (true, Values::F32(values)) => Values::F32(channels_first(&values, self.0.shape[0])),
-            (true, Values::F64(values)) => Values::F64(channels_first(&values, self.0.shape[0])),
-            (false, values) => values,
+        Ok(self.channels_in_front(read))
+    }
+
+    fn raw(&self, origin: &Origin) -> Result<Raw> {
+        let (row, path) = match origin {
+            Origin::File { path, part: Some(part) } => {
+                let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
+                (numpy::row(&mut file, one(part, path)?, path)?, path)
+            }
+            Origin::Memory { name, bytes, part: Some(part) } => (numpy::row(&mut Cursor::new(bytes), one(part, name)?, name)?, name),
+            whole => return raw_of_whole_file(self, whole),
         };
-        Ok(Array { shape: self.0.shape.clone(), values, length: None })
+        let expected = self.shape_of_files();
+        if row.shape.iter().product::<usize>() != expected.iter().product::<usize>() {
+            return Err(Error::shape(format!("an entry of {}", path.display()), format!("{expected:?}"), row.shape));
+        }
+        Ok(Raw::Array(self.channels_in_front(row)))
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -110,4 +140,15 @@ impl Kind for Numpy {
 /// From the channels as the last axis to the first.
 pub(super) fn channels_first<T: Copy>(values: &[T], channels: usize) -> Vec<T> {
     (0..channels).flat_map(|channel| values.iter().skip(channel).step_by(channels.max(1)).copied()).collect()
+}
+
+/// The one entry that a part names.
+fn one(part: &Range<u64>, path: &Path) -> Result<u64> {
+    match part.end == u64::MAX || part.start.checked_add(1) == Some(part.end) {
+        true => Ok(part.start),
+        false => {
+            let problem = format!("a reading is one entry of its first axis, and those from {} to {} were asked for: length is 1", part.start, part.end);
+            Err(Error::File { path: path.into(), problem })
+        }
+    }
 }

@@ -56,7 +56,7 @@ impl Kind for Audio {
     }
 
     fn decode(&self, bytes: &[u8], path: &Path) -> Result<Array> {
-        Ok(array(self.0.decode(bytes, path)?))
+        Ok(array(self.0.decode(bytes, path, None)?))
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -67,6 +67,7 @@ impl Kind for Audio {
     fn raw(&self, origin: &Origin) -> Result<Raw> {
         match origin {
             Origin::File { path, part } => Ok(Raw::Array(array(self.0.read(path, part.clone())?))),
+            Origin::Memory { name, bytes, part } => Ok(Raw::Array(array(self.0.decode(bytes, name, part.clone())?))),
             other => Err(Error::config("kind", format!("{other} stands where a file is expected: sounds are read from files"))),
         }
     }

@@ -4,6 +4,7 @@ use super::{Array, InputSpec, Values, nearest};
 use crate::corrupt::{Corruption, Family};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -31,26 +32,7 @@ pub trait Kind: Send + Sync {
 
     /// Reads what the sensor gave. Unless a kind says otherwise that is a whole file, decoded.
     fn raw(&self, origin: &Origin) -> Result<Raw> {
-        let path = match origin {
-            Origin::File { path, part: None } => path,
-            Origin::File { path, part: Some(_) } => {
-                let problem = format!("a reading of kind `{}` is a whole file: leave out start and length", self.name());
-                return Err(Error::File { path: path.clone(), problem });
-            }
-            Origin::Numbers(values) => {
-                let shape = self.input().shape;
-                return match self.takes_numbers() {
-                    Some(count) if count == values.len() => Ok(Raw::Array(Array::exact(shape, values.clone()))),
-                    _ => Err(Error::shape(format!("a reading of kind `{}`", self.name()), format!("{shape:?}"), [values.len()])),
-                };
-            }
-            Origin::Text(text) => {
-                let problem = format!("`{}` stands where a file is expected: kind `{}` is read from files", shortened(text), self.name());
-                return Err(Error::config("kind", problem));
-            }
-        };
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        Ok(Raw::Array(self.decode(&bytes, path)?))
+        raw_of_whole_file(self, origin)
     }
 
     /// What the cell of a table holds that names a reading.
@@ -103,6 +85,31 @@ pub trait Kind: Send + Sync {
     }
 }
 
+/// [`Kind::raw`] unless a kind says otherwise: a whole file, decoded, or numbers where the kind takes them.
+fn raw_of_whole_file(kind: &(impl Kind + ?Sized), origin: &Origin) -> Result<Raw> {
+    let path = match origin {
+        Origin::File { path, part: None } => path,
+        Origin::Memory { name, bytes, part: None } => return Ok(Raw::Array(kind.decode(bytes, name)?)),
+        Origin::File { path, part: Some(_) } | Origin::Memory { name: path, part: Some(_), .. } => {
+            let problem = format!("a reading of kind `{}` is a whole file: leave out start and length", kind.name());
+            return Err(Error::File { path: path.clone(), problem });
+        }
+        Origin::Numbers(values) => {
+            let shape = kind.input().shape;
+            return match kind.takes_numbers() {
+                Some(count) if count == values.len() => Ok(Raw::Array(Array::exact(shape, values.clone()))),
+                _ => Err(Error::shape(format!("a reading of kind `{}`", kind.name()), format!("{shape:?}"), [values.len()])),
+            };
+        }
+        Origin::Text(text) => {
+            let problem = format!("`{}` stands where a file is expected: kind `{}` is read from files", shortened(text), kind.name());
+            return Err(Error::config("kind", problem));
+        }
+    };
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    Ok(Raw::Array(kind.decode(&bytes, path)?))
+}
+
 /// Where a reading is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Origin {
@@ -110,7 +117,16 @@ pub enum Origin {
     File {
         /// The file.
         path: PathBuf,
-        /// Which part of it, where it holds several readings one after another: in samples of a sound, from 0.
+        /// Which part of it, where it holds several readings one after another: in samples of a sound or images of an IDX file, from 0.
+        part: Option<Range<u64>>,
+    },
+    /// In a file whose content is in memory, as that of a built-in data set is.
+    Memory {
+        /// Its name, for messages.
+        name: PathBuf,
+        /// Its content.
+        bytes: Bytes,
+        /// Which part of it.
         part: Option<Range<u64>>,
     },
     /// In the table of samples itself: a sentence.
@@ -140,8 +156,10 @@ impl Origin {
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
-            Self::File { path, part: None } => write!(f, "{}", path.display()),
-            Self::File { path, part: Some(part) } => write!(f, "{} from {} to {}", path.display(), part.start, part.end),
+            Self::File { path, part: None } | Self::Memory { name: path, part: None, .. } => write!(f, "{}", path.display()),
+            Self::File { path, part: Some(part) } | Self::Memory { name: path, part: Some(part), .. } => {
+                write!(f, "{} from {} to {}", path.display(), part.start, part.end)
+            }
             Self::Text(text) => write!(f, "`{}`", shortened(text)),
             Self::Numbers(values) => write!(f, "{} numbers", values.len()),
         }

@@ -213,11 +213,11 @@ impl Kind for Series {
     }
 
     fn raw(&self, origin: &Origin) -> Result<Raw> {
-        let Origin::File { path, part } = origin else {
-            return Err(Error::config("kind", format!("{origin} stands where a file is expected: series are read from files")));
+        let (whole, path, part) = match origin {
+            Origin::File { path, part } => (self.decode(&std::fs::read(path).map_err(Error::io(path))?, path)?, path, part),
+            Origin::Memory { name, bytes, part } => (self.decode(bytes, name)?, name, part),
+            other => return Err(Error::config("kind", format!("{other} stands where a file is expected: series are read from files"))),
         };
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let whole = self.decode(&bytes, path)?;
         let Some(part) = part else { return Ok(Raw::Array(whole)) };
         let time = whole.shape[1];
         let end = if part.end == u64::MAX { time as u64 } else { part.end };

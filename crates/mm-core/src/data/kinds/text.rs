@@ -151,8 +151,9 @@ impl Kind for Text {
         let path = match origin {
             Origin::Text(text) => return Ok(Raw::Text(text.clone())),
             Origin::File { path, part: None } => path,
+            Origin::Memory { name, bytes, part: None } => return Ok(Raw::Text(utf8(name, bytes)?.into())),
             Origin::Numbers(_) => return Err(Error::config("kind", format!("{origin} stand where a text is expected"))),
-            Origin::File { path, part: Some(_) } => {
+            Origin::File { path, part: Some(_) } | Origin::Memory { name: path, part: Some(_), .. } => {
                 let problem = "a text is a whole file: leave out start and length".into();
                 return Err(Error::File { path: path.clone(), problem });
             }

@@ -33,6 +33,22 @@ pub enum NumpyError {
         /// Bytes that there are.
         found: usize,
     },
+    /// A file does not have the entry of its first axis that was asked for.
+    #[error("has the shape {shape:?}: there is no entry {row} of its first axis, counted from 0")]
+    Row {
+        /// The entry.
+        row: u64,
+        /// The shape of the file.
+        shape: Vec<usize>,
+    },
+    /// An entry of the first axis was asked for, and its numbers lie all over the file.
+    #[error(
+        "has the shape {shape:?} in Fortran order, so that an entry of its first axis is not in one piece: save `np.ascontiguousarray(x)`"
+    )]
+    Scattered {
+        /// The shape of the file.
+        shape: Vec<usize>,
+    },
     /// An archive that is damaged or of a form that is not read.
     #[error("is no archive that can be read: {0}")]
     Archive(String),

@@ -12,9 +12,11 @@
 mod error;
 mod header;
 mod npz;
+mod rows;
 
 pub use error::NumpyError;
 pub use npz::SMALL;
+pub use rows::{row, shape};
 
 use super::{Array, Values};
 use header::{Header, Number};
