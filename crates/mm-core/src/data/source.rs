@@ -1,6 +1,6 @@
 //! Where samples come from: rows that are known without decoding, and read one by one.
 
-use super::kinds::Kind;
+use super::kinds::{Kind, Origin};
 use super::{Batch, DataError, Part, Sample, SampleKey, Schema, TableDataset, collate};
 use crate::error::Result;
 use crate::modality::Subset;
@@ -30,6 +30,11 @@ pub trait Source: Send + Sync {
     /// Reads a row for training, changed at random as its kinds say ([`Kind::augment`]); what is drawn depends on the key only.
     fn read_augmented(&self, row: usize, _key: SampleKey) -> Result<Sample> {
         self.read(row)
+    }
+
+    /// Where the readings of a row are, by modality, if they are in files or in a table of texts. Panics if `row >= len`.
+    fn origins(&self, _row: usize) -> Option<&[Option<Origin>]> {
+        None
     }
 
     /// Whether there are no samples.
