@@ -108,6 +108,15 @@ impl Output {
     }
 }
 
+impl Drop for Output {
+    /// A run that ended before its first answer leaves nothing.
+    fn drop(&mut self) {
+        if self.written.is_none() && self.resumed.is_none() {
+            _ = std::fs::remove_file(&self.partial);
+        }
+    }
+}
+
 fn refuse_existing(path: &Path, overwrite: bool) -> Result<()> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => bail!("`--out {}` is a folder: name a file in it, such as answers.csv", path.display()),
