@@ -101,8 +101,8 @@ fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, St
     let Joined { data, non_finite, files, remarks, report, .. } = loaded.joined;
     let mut columns = ManifestColumns::default();
     columns.variables = report.into_iter().map(|view| (view.modality, view.features)).collect();
-    columns.label = card.label.as_ref().and_then(|column| column_name(column)).filter(|name| name != "label");
-    columns.id = card.id.as_ref().and_then(|column| column_name(column)).filter(|name| name != "id");
+    columns.label = card.label.as_ref().and_then(column_name).filter(|name| name != "label");
+    columns.id = card.id.as_ref().and_then(column_name).filter(|name| name != "id");
     let several = data.ids().is_some() && files.len() > 1;
     let matched = files.iter().filter(|_| several).map(ToString::to_string).collect();
     Ok((Dataset { source: Box::new(data), split, non_finite, matched, remarks, columns }, hex(&hash.into_inner().finalize())))

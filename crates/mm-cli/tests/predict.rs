@@ -31,7 +31,7 @@ fn folder() -> &'static Path {
 
 fn train(folder: &Path, method: &str, out: &str) -> std::process::Command {
     let mut command = mm();
-    command.current_dir(folder).args(["train", "machines.toml", "--method", method, "--epochs", "12", "--out", out]);
+    command.current_dir(folder).args(["train", "machines.toml", "--method", method, "--plan", "plan.toml", "--epochs", "12", "--out", out]);
     command
 }
 
@@ -246,14 +246,14 @@ fn tables_of_numbers_are_trained_on_and_asked_about() {
     }
     std::fs::write(folder.path().join("birds.csv"), &table).unwrap();
     let card = "name = \"birds\"\nid = \"name\"\nlabel = \"kind\"\n[split]\ntrain = 0.6\nvalidation = 0.2\ntest = 0.2\n
-[[view]]\nmodality = \"scale\"\nfile = \"birds.csv\"\ncolumns = [\"weight\"]\n
+[[view]]\nmodality = \"weight\"\nfile = \"birds.csv\"\ncolumns = [\"weight\"]\n
 [[view]]\nmodality = \"rule\"\nfile = \"birds.csv\"\ncolumns = [\"length\"]\n";
     std::fs::write(folder.path().join("birds.toml"), card).unwrap();
-    let arguments = ["train", "birds.toml", "--method", "modality-dropout", "--epochs", "10", "--out", "birds"];
+    let arguments = ["train", "birds.toml", "--method", "modality-dropout", "--epochs", "80", "--out", "birds"];
     succeeds(mm().current_dir(folder.path()).args(arguments));
     // The very table of the training, whose columns have no sensor's name: the model knows them.
     let (told, _) = succeeds(&mut predict(folder.path(), "birds", "birds.csv", "answers.csv"));
-    assert!(told.contains("scale+rule") && told.contains("accuracy"), "{told}");
+    assert!(told.contains("weight+rule") && told.contains("accuracy"), "{told}");
     let answers = std::fs::read_to_string(folder.path().join("answers.csv")).unwrap();
     let right = answers.lines().skip(1).filter(|line| {
         let cells: Vec<&str> = line.split(',').collect();

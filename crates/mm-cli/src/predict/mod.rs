@@ -73,6 +73,11 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
     let request = arguments.request(&columns, format)?;
     let mut output = Output::open(&arguments.out, &request, arguments.overwrite)?;
     let rows = model.rows(&arguments.manifest, &columns)?;
+    for (flag, column) in [("--id", &arguments.id), ("--label", &arguments.label)] {
+        if let Some(column) = column.as_ref().filter(|column| !rows.columns().contains(column)) {
+            bail!("`{flag} {column}`: {} has the columns {}", arguments.manifest.display(), rows.columns().join(", "));
+        }
+    }
     rows.remarks().iter().for_each(|remark| eprintln!("{remark}"));
     let mut state = match output.resumed() {
         Some(state) => {

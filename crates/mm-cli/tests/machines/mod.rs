@@ -17,6 +17,9 @@ pub const CARD: &str = "name = \"machines\"\nmanifest = \"samples.csv\"\n
 pub fn write(folder: &Path, samples: usize) {
     std::fs::create_dir_all(folder.join("photos")).unwrap();
     std::fs::write(folder.join("machines.toml"), CARD).unwrap();
+    let plan = "name = \"machines\"\nseeds = [0]\ntrain = { batch_size = 8 }\ndata = [{ name = \"machines\", card = \"machines.toml\" }]\n\
+                runs = [{ method = \"udml\" }, { method = \"mmanet\", options = { begin_epoch = 3 } }]\n";
+    std::fs::write(folder.join("plan.toml"), plan).unwrap();
     let mut table = String::from("id,photo,sound,sound.start,sound.length,note,gauge.oil,gauge.heat,label\n");
     let mut recording = Vec::new();
     for i in 0..samples {

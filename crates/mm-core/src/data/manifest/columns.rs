@@ -44,19 +44,23 @@ impl Columns {
         match (table.column(column), written, numbers) {
             (Some(path), Written::File, _) => Ok(Some(Self::File { path, start: at("start"), length: at("length") })),
             (Some(text), Written::Text, _) => Ok(Some(Self::Text(text))),
-            (None, Written::File, Some(expected)) => {
-                let prefix = format!("{column}.");
-                let columns: Vec<usize> = (0..table.columns.len()).filter(|&c| table.columns[c].starts_with(&prefix)).collect();
-                match columns.len() {
-                    0 => Ok(None),
-                    found if found != expected => {
-                        let problem = format!("{found} columns `{column}.*`, but the modality `{name}` has {expected} numbers");
-                        Err(table.error(1, columns[0], problem))
-                    }
-                    _ => Ok(Some(Self::Numbers(columns))),
-                }
+            (None, Written::File, numbers) => Self::find_numbers(table, name, column, numbers),
+            (None, Written::Text, _) => Ok(None),
+        }
+    }
+
+    /// The columns `<column>.*`, if there are any: as many as the modality has numbers.
+    pub fn find_numbers(table: &Table, name: &str, column: &str, numbers: Option<usize>) -> Result<Option<Self>> {
+        let Some(expected) = numbers else { return Ok(None) };
+        let prefix = format!("{column}.");
+        let columns: Vec<usize> = (0..table.columns.len()).filter(|&c| table.columns[c].starts_with(&prefix)).collect();
+        match columns.len() {
+            0 => Ok(None),
+            found if found != expected => {
+                let problem = format!("{found} columns `{column}.*`, but the modality `{name}` has {expected} numbers");
+                Err(table.error(1, columns[0], problem))
             }
-            (None, ..) => Ok(None),
+            _ => Ok(Some(Self::Numbers(columns))),
         }
     }
 

@@ -43,7 +43,8 @@ impl ManifestColumns {
 #[derive(Debug, Clone)]
 pub struct RowSensor {
     name: String,
-    written: Written,
+    /// `None`: numbers that stand in the table, a column each.
+    written: Option<Written>,
     /// How many numbers it has, where they may stand in the table.
     numbers: Option<usize>,
 }
@@ -51,7 +52,7 @@ pub struct RowSensor {
 impl RowSensor {
     /// Of a name, and a kind if the model knows it: without, its numbers stand in the table.
     pub fn new(name: &str, input: &InputSpec, kind: Option<&dyn Kind>) -> Self {
-        let written = kind.map_or(Written::File, |kind| kind.written());
+        let written = kind.map(|kind| kind.written());
         let numbers = kind.map_or(Some(input.elements()), |kind| kind.takes_numbers());
         Self { name: name.into(), written, numbers }
     }
@@ -88,18 +89,17 @@ impl ManifestRows {
         let table = &stream.table;
         let find = |sensor: &RowSensor| {
             let column = columns.modalities.get(&sensor.name).unwrap_or(&sensor.name);
-            match columns.variables.get(&sensor.name).filter(|_| table.column(column).is_none()) {
-                Some(variables) => by_name(table, &sensor.name, column, variables),
-                None => Columns::find_any(table, &sensor.name, column, sensor.written, sensor.numbers),
+            let files = sensor.written.filter(|_| table.column(column).is_some());
+            match (columns.variables.get(&sensor.name), files, table.column(column)) {
+                (Some(variables), None, _) => by_name(table, &sensor.name, column, variables),
+                (None, None, Some(number)) if sensor.numbers == Some(1) => Ok(Some(Columns::Numbers(vec![number]))),
+                (_, Some(written), _) => Columns::find_any(table, &sensor.name, column, written, sensor.numbers),
+                (None, None, _) => Columns::find_numbers(table, &sensor.name, column, sensor.numbers),
             }
         };
         let found = sensors.iter().map(find).collect::<Result<Vec<_>>>()?;
-        let named = |given: &Option<String>, usual: &str, what: &str| match given {
-            Some(name) => table.column(name).map(Some).ok_or_else(|| super::columns::no_column(table, name, what)),
-            None => Ok(table.column(usual)),
-        };
-        let id = named(&columns.id, ID, "the name of each sample")?;
-        // A model that learnt from a column of another name is also asked where there are no labels.
+        // A model that learnt from columns of other names is also asked where there are no such columns.
+        let id = table.column(columns.id.as_deref().unwrap_or(ID));
         let label = table.column(columns.label.as_deref().unwrap_or(LABEL));
         let remarks = remarks(table, &sensors, &found, &[id, label])?;
         let folder = path.parent().unwrap_or(Path::new("")).into();
@@ -112,9 +112,9 @@ impl ManifestRows {
         &self.remarks
     }
 
-    /// Whether there is a column of labels.
-    pub fn has_labels(&self) -> bool {
-        self.label.is_some()
+    /// The columns of the table.
+    pub fn columns(&self) -> &[String] {
+        &self.stream.table.columns
     }
 
     fn row(&self, row: &Row) -> Result<ManifestRow> {
