@@ -47,7 +47,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 #[test]
 fn rows_are_those_of_the_whole_table() {
     let folder = tempfile::tempdir().unwrap();
-    let text = table(8000);
+    let text = table(20_000);
     assert!(text.len() > 3 << 18);
     let csv = write(folder.path(), "t.csv", text.as_bytes());
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -56,14 +56,14 @@ fn rows_are_those_of_the_whole_table() {
     let whole = Manifest::new(&csv).modality("note", Text::hashed(64)).modality("gauge", Vector::new(2)).open().unwrap();
     for path in [csv, packed] {
         let rows = rows(&path).unwrap();
-        assert_eq!(rows.len(), 8000);
+        assert_eq!(rows.len(), 20_000);
         for (row, expected) in rows.iter().zip(whole.rows()) {
             assert_eq!((&row.id, &row.origins), (&expected.id, &expected.origins));
         }
         // Rows 1, 6, .. take two lines.
         assert_eq!([rows[0].line, rows[1].line, rows[2].line, rows[7].line], [2, 3, 5, 11]);
         assert_eq!(rows[0].origins[0], Some(Origin::Text("hums, then \"squeals\"".into())));
-        assert_eq!(rows[7999].label.as_deref(), Some("dog"));
+        assert_eq!(rows[19_999].label.as_deref(), Some("dog"));
     }
 }
 
