@@ -149,6 +149,31 @@ impl Plan {
         self.runs.extend(methods.into_iter().map(run));
     }
 
+    /// The settings of one training: of the data entry of a card (the first one without a card), and of the run of a method.
+    pub fn one(&self, card: Option<&str>, method: &str, seed: u64) -> Result<Resolved> {
+        let named = |data: &&DataEntry| card.is_none_or(|card| data.card == card || same_file(&data.card, card));
+        let mut data = match self.data.iter().find(named) {
+            Some(data) => data.clone(),
+            // Settings of other data, which the caller wants for these.
+            None => DataEntry { train_per_class: None, train: toml::Table::new(), ..self.data[0].clone() },
+        };
+        data.card = card.map_or(data.card, String::from);
+        let run = self.runs.iter().find(|run| run.name() == method).or_else(|| self.runs.iter().find(|run| run.method == method));
+        let other = || RunEntry { name: None, method: method.into(), options: toml::Table::new(), train: toml::Table::new() };
+        let run = run.cloned().unwrap_or_else(other);
+        Ok(Resolved {
+            data_hash: String::new(),
+            card: data.card.clone(),
+            train_per_class: data.train_per_class,
+            method: run.method.clone(),
+            options: self.options(&run),
+            train: self.train_config(&data, &run, seed).with_context(|| self.whereabouts())?,
+            combinations: None,
+            corruptions: Vec::new(),
+            teacher: None,
+        })
+    }
+
     fn whereabouts(&self) -> String {
         format!("in the plan {}", self.path.display())
     }
@@ -300,6 +325,10 @@ impl Plan {
         config.validate().with_context(context)?;
         Ok(config)
     }
+}
+
+fn same_file(a: &str, b: &str) -> bool {
+    Path::new(a).canonicalize().ok().zip(Path::new(b).canonicalize().ok()).is_some_and(|(a, b)| a == b)
 }
 
 /// Adds a cell once; a hidden one becomes visible when it is also a run.

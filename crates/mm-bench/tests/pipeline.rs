@@ -5,10 +5,11 @@ use mm_bench::{Registry, from_pretrained};
 use mm_core::data::{Array, Source, Split, TableDataset};
 use mm_core::pipeline::{Readings, Reason};
 use mm_core::train::{TrainConfig, Trainer};
-use mm_core::{Pipeline, Presence, Subset};
+use mm_core::{Error, ModalityError, Pipeline, Presence, Subset};
 use mm_testing::{clear_to_weak, clear_to_weak_schema};
 use mmanet::MmanetConfig;
 use std::path::Path;
+use udml::UdmlConfig;
 
 fn trainer() -> Trainer {
     Trainer::new(TrainConfig { epochs: 8, batch_size: 16, seed: 3, ..TrainConfig::default() })
@@ -133,6 +134,34 @@ fn sensors_that_take_no_part_are_named_with_the_reason() {
     assert!(said(Readings::new().array("stong", array(0))).contains("no modality is called \"stong\" (did you mean \"strong\"?)"));
     assert!(said(Readings::new().vector("strong", [1.0, 2.0])).contains("expected shape [6]"));
     assert!(said(Readings::new().file("strong", "a.csv")).contains("does not say what its files hold"));
+}
+
+#[test]
+fn a_sample_without_sensors_leaves_the_others_their_answers() {
+    let (data, split) = data();
+    let mut model = trainer().fit(UdmlConfig::default(), &data, &split).unwrap();
+    let whole = readings(&data, split.test[0]);
+    let file = Readings::new().file("strong", "nowhere.csv");
+    let answers = model.predict_each(&[whole.clone(), Readings::new(), whole.clone(), file]).unwrap();
+    assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true, false]);
+    assert!(matches!(&answers[1], Err(Error::Modality(ModalityError::NoSensor { ignored })) if ignored.len() == 3));
+    let alone = model.predict(&whole).unwrap();
+    assert_eq!(answers[0].as_ref().unwrap().class, alone.class);
+    // Class and trust come from one pass, and are those of two.
+    let sensors: Vec<&str> = alone.trust.as_ref().unwrap().iter().map(|trust| trust.modality.as_str()).collect();
+    assert_eq!(sensors, alone.used);
+    assert!(model.predict_each(&[]).unwrap().is_empty());
+
+    // How long it takes, by combination, is kept with the model.
+    model.evaluate(&data, &split.test).unwrap();
+    let latency = model.measure_latency(&data, &split.test, "a machine").unwrap().clone();
+    assert_eq!(latency.combinations.len(), 7);
+    assert!(!latency.from_files && latency.combinations.iter().all(|c| 0.0 < c.median_ms && c.median_ms <= c.p90_ms));
+    let folder = tempfile::tempdir().unwrap();
+    model.save_pretrained(folder.path()).unwrap();
+    assert_eq!(from_pretrained(folder.path()).unwrap().config().latency.as_ref(), Some(&latency));
+    let card = std::fs::read_to_string(folder.path().join("README.md")).unwrap();
+    assert!(card.contains("milliseconds for one sample | 9 of 10 within |") && card.contains("on a machine"), "{card}");
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub use norm::{LayerNorm, l2_normalize, layer_norm};
 pub use parameters::{Parameters, is_running_statistic};
 pub(crate) use parameters::{name_list, name_lists};
 pub use positions::at_every_position;
-pub use resample::{adaptive_avg_pool2d, avg_pool2d, upsample_bilinear2d, upsample_nearest2d};
+pub use resample::{adaptive_avg_pool2d, avg_pool2d, mean_of_map, upsample_bilinear2d, upsample_nearest2d};
 pub use residual::{BlockKind, ResidualBlock, residual_block, residual_stage};
 pub use scatter::{gather_rows, scatter_rows};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};

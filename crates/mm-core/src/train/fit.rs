@@ -2,7 +2,7 @@
 
 use super::{CheckpointConfig, Method, Trainer};
 use crate::data::kinds::SavedKind;
-use crate::data::{NonFinite, Source, Split, Standardized, Standardizer};
+use crate::data::{ManifestColumns, NonFinite, Source, Split, Standardized, Standardizer};
 use crate::error::{Error, Result};
 use crate::pipeline::{FORMAT, Pipeline, PipelineConfig, TrainingSummary};
 use crate::recipe::{AnyRecipe, Recipe, Setup};
@@ -74,8 +74,10 @@ impl Trainer {
             kinds: saved,
             standardizer,
             non_finite: NonFinite::Absent,
+            columns: ManifestColumns::default(),
             training,
             evaluation: None,
+            latency: None,
         };
         Ok(Pipeline::new(config, method.into_model(), kinds))
     }
