@@ -1,7 +1,9 @@
 //! How sensors degrade, and the screening of values that are not finite.
 
 use candle_core::{Device, Tensor};
-use mm_core::corrupt::{Applied, Corrupted, Corruption, Family, Fault, Severity, apply, screen_non_finite};
+use mm_core::corrupt::{Applied, Corrupted, Corruption, DEPTH_FAMILIES, Family, Fault, IMAGE_FAMILIES, SERIES_FAMILIES, Severity};
+use mm_core::corrupt::{apply, screen_non_finite};
+use mm_core::data::audio::SOUND_FAMILIES;
 use mm_core::data::{InputSpec, Inputs, NonFinite, Schema, Source, TableDataset, Target};
 use mm_core::{Error, Modalities, ModalityError, Model, NonFiniteError, Presence, Result, Subset, rng};
 
@@ -310,4 +312,29 @@ fn the_error_policy_names_sample_and_modality() -> Result<()> {
     let absent = with_bad(&[(2, 1)])?.with_presence(Presence::uniform(Subset::single(0), 3))?;
     assert_eq!(screen_non_finite(&absent, NonFinite::Error)?.non_finite, 0);
     Ok(())
+}
+
+/// Every family is defined once in the documentation, with the numbers of the code; no other is.
+#[test]
+fn the_documentation_has_the_table() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/corruptions.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    for family in Family::ALL {
+        let numbers: Vec<String> = family.strengths().iter().map(f32::to_string).collect();
+        let row = format!("| `{family}` | {} | {} |", family.does(), numbers.join(" | "));
+        assert!(rows.iter().any(|found| found.starts_with(&row)), "docs/src/corruptions.md lacks\n{row}");
+    }
+    for row in &rows {
+        let name = row.trim_start_matches("| `").split('`').next().unwrap();
+        assert!(name == "absent" || name == "error" || name.parse::<Family>().is_ok(), "{row}");
+    }
+    // A picture of every family that can be seen.
+    for (kind, families) in [("image", IMAGE_FAMILIES), ("depth", DEPTH_FAMILIES), ("sound", SOUND_FAMILIES), ("series", SERIES_FAMILIES)] {
+        for family in families {
+            let picture = format!("img/corruptions/{kind}-{family}.png");
+            assert!(rows.iter().any(|row| row.contains(&format!("`{family}`")) && row.contains(&picture)), "{picture}");
+            let file = format!("{}/../../docs/src/{picture}", env!("CARGO_MANIFEST_DIR"));
+            assert!(std::path::Path::new(&file).exists(), "{file}: see the command at the end of the page");
+        }
+    }
 }

@@ -126,7 +126,7 @@ fn sentences(tokens: Option<&Path>) -> FileSource {
     let row = |i: usize| {
         let origin = Origin::Text(format!("number {i} is here"));
         let mut row = FileRow::new(i.to_string(), vec![Some(origin)], TargetValue::Class(0)).unwrap();
-        row.group = Some(if i % 2 == 0 { "a" } else { "b" }.into());
+        row.group = Some(if i.is_multiple_of(2) { "a" } else { "b" }.into());
         row
     };
     FileSource::new(Modalities::new(["text"]).unwrap(), vec![kind], Target::of_classes(["only"]), (0..20).map(row).collect()).unwrap()

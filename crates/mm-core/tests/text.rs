@@ -147,7 +147,7 @@ fn configurations_of_checkpoints_are_read_or_refused_by_name() {
         (r#""pad_token_id": 0"#, r#""quantization_config": {"bits": 4}"#, "quantized"),
         (r#""num_attention_heads": 12"#, r#""num_attention_heads": 7"#, "do not divide"),
         (r#""hidden_size": 384"#, r#""hidden_size": -1"#, "invalid value: integer `-1`"),
-        (r#""hidden_size": 384"#, r#""hidden_size": 65536"#, "numbers"),
+        (r#""hidden_size": 384"#, r#""hidden_size": 49152"#, "numbers"),
         (r#""vocab_size": 30522"#, r#""vocab_size": 99999999999"#, "vocab_size"),
         (r#""vocab_size": 30522"#, r#""words": 30522"#, "vocab_size"),
     ];

@@ -56,11 +56,7 @@ fn change(reading: &mut [f32], corruption: Corruption, constant: f32, random: &m
             let offset = if random.random() { strength } else { -strength };
             reading.iter_mut().for_each(|x| *x += offset);
         }
-        Family::Stuck | Family::Dead => {
-            if random.random::<f32>() < strength {
-                reading.fill(constant);
-            }
-        }
+        Family::Stuck | Family::Dead if random.random::<f32>() < strength => reading.fill(constant),
         Family::NanBurst => {
             let hit = random.random::<f32>() < strength;
             let length = ((reading.len() as f32 * BURST).ceil() as usize).clamp(1, reading.len().max(1));

@@ -4,6 +4,7 @@ mod config;
 mod precision;
 
 pub use bert::{BertConfig, BertEncoder, Pooling, published_bert_names};
+pub use cnn::{CnnConfig, CnnEncoder};
 pub use config::{EncoderConfig, EncoderCost, EncoderKind, EncoderRecipe};
 pub use conv::{ConvConfig, ConvEncoder};
 pub use mlp::{MlpConfig, MlpEncoder};
@@ -27,7 +28,7 @@ macro_rules! encoders {
     };
 }
 
-encoders!(bert, conv, mlp, resnet);
+encoders!(bert, cnn, conv, mlp, resnet);
 
 /// Turns the readings of one modality, `[batch, ..shape]`, into a feature, `[batch, ..feature_shape]`.
 pub trait Encoder: Send + Sync {

@@ -1,7 +1,7 @@
 //! Values over time: CSV files with a column a channel, and arrays of NumPy.
 
 use super::array::channels_first;
-use super::{Kind, Open, Origin, Raw, open};
+use super::{Kind, MOST_NUMBERS, Open, Origin, Raw, open};
 use crate::corrupt::{Corruption, Family, SERIES_FAMILIES, corrupt_series};
 use crate::data::audio::Length;
 use crate::data::{Array, InputKind, InputSpec, Values, numpy, utf8};
@@ -181,8 +181,9 @@ impl TryFrom<Settings> for Series {
 
     fn try_from(settings: Settings) -> Result<Self> {
         let Settings { channels, steps, columns, .. } = &settings;
-        if *channels == 0 || *steps == 0 || channels.checked_mul(*steps).is_none_or(|n| n > 1 << 30) {
-            let problem = format!("channels and steps must be above 0, and a reading below 2^30 numbers, found {channels} and {steps}");
+        if *channels == 0 || *steps == 0 || channels.checked_mul(*steps).is_none_or(|n| n > MOST_NUMBERS) {
+            let limit = format!("a reading of at most {MOST_NUMBERS} numbers");
+            let problem = format!("channels and steps must be above 0, and {limit}, found {channels} and {steps}");
             return Err(Error::config("series", problem));
         }
         match columns {

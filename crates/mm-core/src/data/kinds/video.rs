@@ -1,6 +1,6 @@
 //! Videos: folders of frames.
 
-use super::{Image, Kind, Open, Origin, Raw, Standardization, Written};
+use super::{Image, Kind, MOST_NUMBERS, Open, Origin, Raw, Standardization, Written};
 use crate::corrupt::{Corruption, Family, IMAGE_FAMILIES, corrupt_image};
 use crate::data::{Array, InputKind, InputSpec, Values};
 use crate::error::{Error, Result};
@@ -37,9 +37,10 @@ impl Video {
     /// Of so many frames, each of which is such an image.
     pub fn new(frames: usize, image: Image) -> Result<Self> {
         image.validate()?;
-        match (1..=MOST_FRAMES).contains(&frames) {
+        let most = (MOST_NUMBERS / image.input().elements()).clamp(1, MOST_FRAMES);
+        match (1..=most).contains(&frames) {
             true => Ok(Self { frames, image }),
-            false => Err(Error::config("video.frames", format!("must be 1 to {MOST_FRAMES}, found {frames}"))),
+            false => Err(Error::config("video.frames", format!("must be 1 to {most} for images of this size, found {frames}"))),
         }
     }
 

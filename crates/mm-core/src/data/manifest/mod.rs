@@ -20,7 +20,7 @@ use table::Table;
 /// | column | holds |
 /// |---|---|
 /// | the name of a modality | a file, from the folder of the table, or for a kind that reads texts the text itself; empty: the sensor gave nothing |
-/// | `<modality>.start`, `<modality>.length` | where the file holds several readings one after another: where this one is, in samples of the sound or images of the IDX file |
+/// | `<modality>.start`, `<modality>.length` | where the file holds several readings one after another: where this one is, in samples of a sound, steps of a series, images of an IDX file or entries of a `.npy` file |
 /// | `<modality>.<variable>` | for vectors in the table itself, a column a number |
 /// | `label` | the class |
 /// | `part` | `train`, `validation` or `test`; optional |

@@ -3,7 +3,7 @@
 //! Read are floating point numbers of 16, 32 and 64 bits, whole numbers of 8 to 64 bits with and without sign, and booleans (0 and 1), of
 //! either byte order, in C or in Fortran order. Python objects are refused: they hold code. So are complex numbers, texts and records.
 //!
-//! What is read takes at most 8 bytes for each byte of numbers. An entry of an archive may be at most 100 times as large as the archive, or
+//! What is read takes at most 8 bytes for each byte of numbers, and twice that while Fortran order is turned. An entry of an archive may be at most 100 times as large as the archive, or
 //! [`SMALL`] bytes if that is more.
 //!
 //! Our own reader, because candle's knows neither Fortran order nor whole numbers of 8 bits nor compressed archives, and `npyz` brings C
