@@ -140,7 +140,7 @@ fn values_that_are_not_finite_are_refused_unless_asked_for() {
         for (name, tensor) in before {
             assert_eq!(tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap(), values(&parameters, &name), "{name}");
         }
-        from_pretrained(&parameters, &path, ImportOptions { names: map(), allow_non_finite: true, ..ImportOptions::default() }).unwrap();
+        from_pretrained(&parameters, &path, ImportOptions::new(map()).allow_non_finite()).unwrap();
         assert!(!values(&parameters, "norm.bias")[1].is_finite());
 
         // A model of ours, too.

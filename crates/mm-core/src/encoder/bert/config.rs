@@ -4,6 +4,7 @@ use super::BertEncoder;
 use crate::data::{InputKind, InputSpec, nearest};
 use crate::encoder::{Encoder, EncoderCost, EncoderRecipe};
 use crate::error::{Error, Result};
+use crate::weights::NameMap;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -154,6 +155,14 @@ impl BertConfig {
         Ok(config)
     }
 
+    /// The settings that a checkpoint's `config.json` says, without what is ours to choose.
+    pub(super) fn settings_of(bytes: &[u8], path: &Path) -> Result<serde_json::Map<String, Value>> {
+        let config = serde_json::to_value(Self::from_bytes(bytes, path)?);
+        let Ok(Value::Object(mut settings)) = config else { return Ok(serde_json::Map::new()) };
+        settings.retain(|name, _| !matches!(name.as_str(), "pooling" | "normalize"));
+        Ok(settings)
+    }
+
     /// Refuses sizes that no encoder has.
     pub fn validate(&self) -> Result<()> {
         let sizes = [
@@ -225,6 +234,10 @@ impl EncoderRecipe for BertConfig {
                 Err(Error::config("kind", format!("`bert` reads token ids, but `{name}` is {kind:?} of shape {shape:?}; {advice}")))
             }
         }
+    }
+
+    fn published_names(&self) -> NameMap {
+        super::published_bert_names("")
     }
 
     fn cost(&self, input: &InputSpec) -> EncoderCost {
