@@ -75,7 +75,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         CheckpointConfig { folder: folder.join("checkpoints"), every_seconds: arguments.checkpoint_seconds, fingerprint: spec.key.clone() };
     let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints.clone());
     let outcome = trainer.run(&mut *method, data, &split.train, &split.validation)?;
-    let trained_parameters = method.parameters().count(|_| true);
+    let trained_parameters = method.parameters().count_trained();
     let model = method.into_model();
 
     let subsets: Vec<Subset> = match &resolved.combinations {

@@ -168,10 +168,9 @@ fn a_frozen_encoder_stays_as_it_is() {
     let (path, _) = published(folder.path());
     let model = model(&network(EncoderConfig::resnet(SMALL).pretrained(path.to_str().unwrap()).frozen()), 3);
     let before = model.parameters().snapshot().unwrap();
-    let all = model.parameters().count(|_| true);
-    let frozen: usize = before.iter().filter(|(name, _)| name.starts_with("encoders.rgb.")).map(|(_, t)| t.elem_count()).sum();
-    let trained: usize = before.iter().filter(|(name, _)| !is_running_statistic(name)).map(|(_, t)| t.elem_count()).sum();
-    assert!(frozen > 0 && all < trained && model.parameters().count(|name| name.starts_with("encoders.rgb.")) == 0);
+    let parameters = model.parameters();
+    let frozen = parameters.count(|name| name.starts_with("encoders.rgb."));
+    assert!(frozen > 0 && parameters.count_trained() + frozen == parameters.count(|_| true));
     for _ in 0..3 {
         step(&model, 0.1);
     }
@@ -412,7 +411,8 @@ fn a_cache_keeps_to_its_budget() {
     for cache in [&first, &second] {
         cached(&path, Some(cache), 0.0).forward(&images, Mode::Eval).unwrap();
     }
-    assert_eq!(files(&store).len(), 5);
+    // Each that has not seen what another wrote may go a little too far.
+    assert!((5..=6).contains(&files(&store).len()), "{}", files(&store).len());
     // Too large when it is opened: the oldest go, down to half; files of others stay.
     std::fs::write(store.join("mine.feature"), "x").unwrap();
     std::fs::create_dir_all(store.join("notes")).unwrap();

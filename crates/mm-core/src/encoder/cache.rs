@@ -1,6 +1,7 @@
 //! Features on disk, by the hash of what they were computed from.
 
 use crate::error::{Error, Result};
+use crate::weights::temporary_file;
 use std::hash::Hasher;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ const MEASURED_AGAIN: u64 = 64;
 /// Features of frozen encoders in a folder, one file each, named by the hash of the reading, the encoder's settings and its weights.
 ///
 /// Several processes may use one folder: a file appears whole or not at all, and one name always has the same content. A damaged file is
-/// computed again. Above the budget nothing is added; a folder that is found above it when it is opened is brought to half of it, what is
+/// computed again. Above the budget nothing is added (of several processes each may go a 64th of it too far); a folder that is found above it when it is opened is brought to half of it, what is
 /// oldest first.
 #[derive(Debug)]
 pub struct FeatureCache {
@@ -79,7 +80,8 @@ impl FeatureCache {
         let path = self.path(key);
         let folder = path.parent().unwrap_or(&self.folder);
         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(folder))?;
+        // Not forced to the disk: what a power cut leaves is damaged, and computed again.
+        let mut file = temporary_file(folder).map_err(Error::io(folder))?;
         file.write_all(&content).map_err(Error::io(&path))?;
         file.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
         Ok(())

@@ -129,6 +129,11 @@ impl Parameters {
         self.learning_rate_factors.write().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(prefix.into(), factor);
     }
 
+    /// How many numbers training changes: without running statistics and frozen encoders.
+    pub fn count_trained(&self) -> usize {
+        self.count(|name| self.learning_rate_factor(name) != 0.0)
+    }
+
     /// What the learning rate of this variable is multiplied by: the factor of the longest beginning of its name that has one, or 1.
     pub fn learning_rate_factor(&self, name: &str) -> f64 {
         let factors = self.factors();
@@ -151,11 +156,10 @@ impl Parameters {
         self.read().get(name).cloned()
     }
 
-    /// How many numbers are trained (running statistics and frozen encoders left out) among the names that `keep` accepts.
+    /// How many numbers there are (running statistics left out) among the names that `keep` accepts.
     pub fn count(&self, keep: impl Fn(&str) -> bool) -> usize {
         let variables = self.read();
-        let is_trained = |name: &str| !is_running_statistic(name) && self.learning_rate_factor(name) != 0.0;
-        let trained = variables.iter().filter(|(name, _)| is_trained(name) && keep(name));
+        let trained = variables.iter().filter(|(name, _)| !is_running_statistic(name) && keep(name));
         trained.map(|(_, var)| var.elem_count()).sum()
     }
 

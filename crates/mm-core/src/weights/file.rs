@@ -54,7 +54,7 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 }
 
 /// With the permissions of any new file; temporary files are their owner's alone by default.
-pub(super) fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+pub(crate) fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the system takes the umask off

@@ -15,7 +15,7 @@ mod source;
 pub use channels::ChannelRule;
 pub use convert::{Conversion, convert};
 
-pub(crate) use file::{decode, encode, hash};
+pub(crate) use file::{decode, encode, hash, temporary_file};
 pub use file::{load, save, write_atomically};
 pub(crate) use hub::is_model_id;
 pub use hub::{cached_model, hub_cache};
