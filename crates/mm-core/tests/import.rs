@@ -222,5 +222,5 @@ fn a_model_of_the_hub_comes_from_the_cache() {
 
     // Neither a file nor a model in the cache of this machine.
     let problem = from_pretrained(&model(), "no-such-maker/no-such-net", &NameMap::new()).unwrap_err().to_string();
-    assert!(problem.contains("no-such-maker/no-such-net"), "{problem}");
+    assert!(problem.contains("no-such-maker/no-such-net") && problem.contains("nor is it a file or folder"), "{problem}");
 }

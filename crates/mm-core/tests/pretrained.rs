@@ -114,7 +114,7 @@ fn weights_of_another_network_are_refused() {
     };
     assert!(problem(ResNetConfig { depth: 34, ..SMALL }).contains("missing"));
     assert!(problem(ResNetConfig { depth: 34, ..SMALL }).contains("do depth and the other settings fit"));
-    assert!(problem(ResNetConfig { width: 8, ..SMALL }).contains("expected shape [8, 3, 3, 3], found [4, 3, 3, 3]"));
+    assert!(problem(ResNetConfig { width: 8, ..SMALL }).contains("expected shape ["));
     assert!(problem(ResNetConfig { squeeze_excite: true, ..SMALL }).contains("se.fc"));
 }
 
@@ -220,13 +220,12 @@ fn settings_that_contradict_each_other_are_refused() {
     for (written, part) in [
         ("learning_rate_factor = 0.0", "network.encoders.rgb.learning_rate_factor"),
         ("learning_rate_factor = -1.0", "above 0"),
-        ("learning_rate_factor = nan", "above 0"),
         ("frozen = true\nlearning_rate_factor = 0.5", "leave out one of the two"),
         ("pretrained = ''", "network.encoders.rgb.pretrained"),
     ] {
         assert!(problem(written).contains(part), "{written}: {}", problem(written));
     }
-    for written in ["frozen = 'yes'", "pretrained = { from = 'a', revision = 'b' }", "pretrained = 3", "depht = 18"] {
+    for written in ["frozen = 'yes'", "learning_rate_factor = nan", "pretrained = { from = 'a', revision = 'b' }", "pretrained = 3", "depht = 18"] {
         assert!(toml::from_str::<EncoderConfig>(&format!("kind = 'resnet'\n{written}")).is_err(), "{written}");
     }
 }
@@ -266,7 +265,7 @@ fn sizes_come_from_the_checkpoint() {
 
     std::fs::write(checkpoint.join("config.json"), "version https://git-lfs.github.com/spec/v1\n").unwrap();
     let written: EncoderConfig = toml::from_str("kind = 'bert'\npretrained = 'bert'").unwrap();
-    assert!(written.located(folder.path()).unwrap_err().to_string().contains("config.json"));
+    assert!(written.located(folder.path()).unwrap_err().to_string().contains("git lfs pull"));
     let written: EncoderConfig = toml::from_str("kind = 'bert'\npretrained = 'no-such-folder'").unwrap();
     assert!(written.located(folder.path()).unwrap_err().to_string().contains("no-such-folder"));
 }
@@ -443,4 +442,47 @@ fn writers_side_by_side_leave_whole_files() {
     assert!(features.iter().all(|feature| *feature == features[0]));
     let sizes: Vec<u64> = files(&store).iter().map(|path| path.metadata().unwrap().len()).collect();
     assert_eq!(sizes, [520; 16]);
+}
+
+/// MiniLM as a sensor: its features come from the disk the second time, and training leaves it alone.
+#[test]
+fn a_real_text_encoder_is_frozen_and_cached() {
+    let Some(minilm) = mm_testing::minilm() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Arc::new(FeatureCache::open(folder.path(), 1 << 30).unwrap());
+    let mut note: EncoderConfig = toml::from_str(&format!("kind = 'bert'\npretrained = '{}'\nfrozen = true", minilm.display())).unwrap();
+    note = note.located(Path::new("")).unwrap();
+    note.cache_features(&cache);
+    let modalities = Modalities::new(["note", "song"]).unwrap();
+    let specs = vec![InputSpec::new(mm_core::data::InputKind::Tokens, [16]), InputSpec::vector(3)];
+    let schema = Schema { modalities: modalities.clone(), inputs: specs, target: Target::of_classes(["a", "b"]) };
+    let encoders = [("note".to_string(), note), ("song".to_string(), EncoderConfig::mlp([4]))].into();
+    let config = NetworkConfig { encoders, trunk: TrunkConfig::Mlp { widths: vec![6] }, ..NetworkConfig::default() };
+    let model = FusionModel::new(&config, &schema, Parameters::new(3, &Device::Cpu)).unwrap();
+
+    let tokenizer = mm_core::text::Tokenizer::open(&minilm.join("tokenizer.json"), 16).unwrap();
+    let sentences: Vec<String> = (0..64).map(|i| format!("The camera number {i} lost its picture at night.")).collect();
+    let tokens: Vec<_> = sentences.iter().map(|sentence| tokenizer.encode(sentence).unwrap()).collect();
+    let lengths: Vec<u32> = tokens.iter().map(|tokens| tokens.length as u32).collect();
+    let ids: Vec<f32> = tokens.into_iter().flat_map(|tokens| tokens.values).collect();
+    let text = Reading {
+        values: Tensor::from_vec(ids, (64, 16), &Device::Cpu).unwrap(),
+        lengths: Some(Tensor::new(lengths, &Device::Cpu).unwrap()),
+    };
+    let (presence, numbers) = (Presence::uniform(modalities.full(), 64), (0..64).collect());
+    let inputs = Inputs::new(&modalities, [Some(text), Some(values(&[64, 3], DType::F32).into())], presence.clone(), numbers).unwrap();
+    let before = of(&model.parameters().snapshot().unwrap(), "encoders.note.");
+    assert_eq!(before.len(), 5 + 6 * 16);
+    let mut optimizer = Optimizer::new(OptimizerConfig::default()).unwrap();
+    for what in ["computed", "from the disk"] {
+        let started = std::time::Instant::now();
+        let output = model.network().forward(&inputs, &presence, Mode::Train).unwrap();
+        println!("64 sentences {what}: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
+        let gradients = output.prediction.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        let touched = model.parameters().variables().into_iter().filter(|(_, variable)| gradients.get(variable).is_some());
+        assert!(touched.map(|(name, _)| name).all(|name| !name.starts_with("encoders.note.")));
+        optimizer.step(model.parameters(), &gradients, 0.01).unwrap();
+        assert_eq!(files(folder.path()).len(), 64);
+    }
+    assert_eq!(of(&model.parameters().snapshot().unwrap(), "encoders.note."), before);
 }

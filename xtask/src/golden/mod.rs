@@ -19,7 +19,7 @@ mod two_sensors;
 mod udml;
 mod weights;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use case::{Case, GoldenFile, Outputs};
 use front_ends::FrontEnds;
 use minilm::Texts;
@@ -61,6 +61,9 @@ pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
         let outcomes = texts.compare(&folder).with_context(|| format!("{} with {}", arguments.file.display(), folder.display()))?;
         outcomes.into_iter().for_each(|(name, outcome)| tally.add(&name, outcome));
     } else {
+        // An option that does nothing was meant for another file.
+        ensure!(arguments.model.is_none(), "{} is no file of texts and embeddings, and takes no `--model`", arguments.file.display());
+        ensure!(arguments.data.is_none(), "{} is a file of cases, and takes no `--data`", arguments.file.display());
         for case in &GoldenFile::parse(&text).with_context(not_golden)?.cases {
             let outcome = compute(case).and_then(|outputs| case.compare(&outputs));
             tally.add(&case.name, outcome.map(|error| format!("relative error {error:.1e}")));

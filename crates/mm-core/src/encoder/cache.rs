@@ -71,7 +71,7 @@ impl FeatureCache {
 
     /// Keeps the feature of this key, as far as the budget allows.
     pub(super) fn put(&self, key: &[u8; 32], feature: &[f32]) -> Result<()> {
-        let bytes = (feature.len() * size_of::<f32>() + size_of::<u64>()) as u64;
+        let bytes = (size_of_val(feature) + size_of::<u64>()) as u64;
         if !self.grows(bytes)? {
             return Ok(());
         }

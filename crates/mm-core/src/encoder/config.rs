@@ -61,13 +61,16 @@ impl EncoderCost {
     }
 }
 
+/// Reads settings of an encoder in the bytes of a checkpoint's `config.json`; the path is for messages.
+pub type CheckpointSettings = fn(&[u8], &Path) -> Result<Map<String, Value>>;
+
 /// A kind of encoder by name.
 #[derive(Clone, Copy)]
 pub struct EncoderKind {
     name: &'static str,
     parse: fn(Value) -> serde_json::Result<Arc<dyn EncoderRecipe>>,
     /// The settings that the `config.json` beside published weights says.
-    of_checkpoint: Option<fn(&[u8], &Path) -> Result<Map<String, Value>>>,
+    of_checkpoint: Option<CheckpointSettings>,
 }
 
 impl EncoderKind {
@@ -77,7 +80,7 @@ impl EncoderKind {
     }
 
     /// Reads the settings that a configuration leaves out from the `config.json` beside published weights.
-    pub fn with_checkpoint_settings(self, of_checkpoint: fn(&[u8], &Path) -> Result<Map<String, Value>>) -> Self {
+    pub fn with_checkpoint_settings(self, of_checkpoint: CheckpointSettings) -> Self {
         Self { of_checkpoint: Some(of_checkpoint), ..self }
     }
 

@@ -8,7 +8,7 @@ mod pretrained;
 
 pub use bert::{BertConfig, BertEncoder, Pooling, published_bert_names};
 pub use cache::{DEFAULT_CACHE_BYTES, FeatureCache};
-pub use config::{EncoderConfig, EncoderCost, EncoderKind, EncoderRecipe};
+pub use config::{CheckpointSettings, EncoderConfig, EncoderCost, EncoderKind, EncoderRecipe};
 pub use conv::{ConvConfig, ConvEncoder};
 pub use mlp::{MlpConfig, MlpEncoder};
 pub use precision::EncoderDType;

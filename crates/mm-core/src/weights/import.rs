@@ -111,12 +111,6 @@ impl ImportOptions {
     }
 }
 
-impl From<NameMap> for ImportOptions {
-    fn from(names: NameMap) -> Self {
-        Self::new(names)
-    }
-}
-
 impl From<&NameMap> for ImportOptions {
     fn from(names: &NameMap) -> Self {
         Self::new(names.clone())
@@ -264,7 +258,7 @@ pub(super) const FILES: [&str; 4] =
 pub fn pretrained_weights(source: &Path) -> Result<PathBuf> {
     Ok(match source.to_str() {
         _ if source.is_dir() => FILES.map(|file| source.join(file)).into_iter().find(|file| file.exists()).unwrap_or(source.join(FILES[0])),
-        Some(id) if !source.exists() && is_model_id(source) => model_weights(id)?,
+        Some(id) if !source.exists() && is_model_id(source) => model_weights(id).map_err(no_file_either)?,
         _ => source.to_path_buf(),
     })
 }
@@ -273,9 +267,19 @@ pub fn pretrained_weights(source: &Path) -> Result<PathBuf> {
 pub fn pretrained_file(source: &Path, file: &str) -> Result<PathBuf> {
     Ok(match source.to_str() {
         _ if source.is_dir() => source.join(file),
-        Some(id) if !source.exists() && is_model_id(source) => model_file(id, file)?,
+        Some(id) if !source.exists() && is_model_id(source) => model_file(id, file).map_err(no_file_either)?,
         _ => folder_of(source).join(file),
     })
+}
+
+/// A path with a slip looks like a model of the Hub.
+fn no_file_either(error: Error) -> Error {
+    match error {
+        Error::Weights { path, problem } => {
+            Error::Weights { path, problem: format!("{problem}; nor is it a file or folder that is there") }
+        }
+        other => other,
+    }
 }
 
 /// SHA-256 of the files with the weights of such a source, in hexadecimal: other weights have another.

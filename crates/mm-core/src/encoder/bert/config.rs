@@ -4,7 +4,7 @@ use super::BertEncoder;
 use crate::data::{InputKind, InputSpec, nearest};
 use crate::encoder::{Encoder, EncoderCost, EncoderRecipe};
 use crate::error::{Error, Result};
-use crate::weights::NameMap;
+use crate::weights::{NameMap, lfs_pointer};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -128,6 +128,9 @@ impl BertConfig {
         }
         let wrong = |problem: String| Error::File { path: path.into(), problem };
         let unreadable = |error: serde_json::Error| wrong(format!("is no configuration of a BERT encoder: {error}"));
+        if let Some(pointer) = lfs_pointer(bytes) {
+            return Err(wrong(pointer.into()));
+        }
         let kind: Kind = serde_json::from_slice(bytes).map_err(unreadable)?;
         let Some(model_type) = kind.model_type else {
             return Err(wrong("says no `model_type`; name the folder of a checkpoint with `\"model_type\": \"bert\"`".into()));
