@@ -47,7 +47,7 @@ pub struct BenchArguments {
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// GiB that this folder may take; 0: features are computed anew each time.
-    #[arg(long, default_value_t = default_cache_gib(), value_parser = gib)]
+    #[arg(long, value_name = "N", default_value_t = default_cache_gib(), value_parser = gib)]
     cache_gib: f64,
     /// List the runs of the plan and stop.
     #[arg(long)]
