@@ -1,6 +1,6 @@
-//! The built-in data, part of every program that depends on this crate: nothing is downloaded.
-//!
-//! Handwritten numerals seen by six "sensors": R. Duin, Multiple Features, UCI Machine Learning Repository, data set 72, CC BY 4.0.
+#![doc = include_str!("../README.md")]
+
+pub mod prepare;
 
 /// A built-in data set.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +19,9 @@ macro_rules! files {
 }
 
 /// All of them.
-pub static ALL: [BuiltIn; 1] = [BuiltIn {
+pub static ALL: [BuiltIn; 2] = [MULTIPLE_FEATURES, AUDIO_VISUAL_DIGITS];
+
+const MULTIPLE_FEATURES: BuiltIn = BuiltIn {
     name: "multiple-features",
     card: include_str!("../multiple-features.toml"),
     files: files![
@@ -30,7 +32,26 @@ pub static ALL: [BuiltIn; 1] = [BuiltIn {
         "multiple-features/mfeat-pix.csv.gz",
         "multiple-features/mfeat-zer.csv.gz",
     ],
-}];
+};
+
+const AUDIO_VISUAL_DIGITS: BuiltIn = BuiltIn {
+    name: "audio-visual-digits",
+    card: include_str!("../audio-visual-digits.toml"),
+    files: files![
+        "audio-visual-digits/samples.csv",
+        "audio-visual-digits/images.idx3-ubyte",
+        "audio-visual-digits/anna.flac",
+        "audio-visual-digits/bruce.flac",
+        "audio-visual-digits/carol.flac",
+        "audio-visual-digits/derek.flac",
+        "audio-visual-digits/earl.flac",
+        "audio-visual-digits/fiona.flac",
+        "audio-visual-digits/gwen.flac",
+        "audio-visual-digits/harry.flac",
+        "audio-visual-digits/iris.flac",
+        "audio-visual-digits/jack.flac",
+    ],
+};
 
 /// The one of that name.
 pub fn by_name(name: &str) -> Option<&'static BuiltIn> {

@@ -1,5 +1,6 @@
 //! The project's own commands. A library so that tests reach them.
 
+mod audio_visual;
 mod cuda_check;
 mod fetch;
 mod golden;
@@ -36,6 +37,8 @@ enum Command {
     TrainCurve(train_curve::TrainCurveArguments),
     /// Fetch what some tests need and the repository does not hold.
     Fetch(fetch::FetchArguments),
+    /// Make the built-in audio-visual digits anew.
+    AudioVisual(audio_visual::AudioVisualArguments),
     /// Type-check the workspace with its CUDA code, without a GPU.
     CudaCheck(cuda_check::CudaCheckArguments),
     /// Run the kernels' tests under AddressSanitizer.
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Perf(arguments) => perf::run(&arguments),
         Command::TrainCurve(arguments) => train_curve::run(&arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
+        Command::AudioVisual(arguments) => audio_visual::run(&arguments),
         Command::CudaCheck(arguments) => cuda_check::run(&arguments),
         Command::Sanitize => sanitize::run(),
         Command::Levels => levels::run(),

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use mm_bench::Registry;
-use mm_core::data::DatasetCard;
+use mm_core::data::{DatasetCard, FileCard};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -77,7 +77,12 @@ fn check_cards(root: &Path, problems: &mut Vec<String>) -> Result<()> {
     collect(&root.join("datasets"), "toml", &mut cards)?;
     cards.retain(|card| !card.ends_with("Cargo.toml"));
     for card in cards {
-        if let Err(error) = DatasetCard::from_path(&card) {
+        let text = std::fs::read_to_string(&card).with_context(|| format!("reading {}", card.display()))?;
+        let read = match FileCard::is_meant_by(&text) {
+            true => FileCard::from_path(&card).map(drop),
+            false => DatasetCard::from_path(&card).map(drop),
+        };
+        if let Err(error) = read {
             problems.push(format!("{}: {error}", card.display()));
         }
     }

@@ -1,6 +1,6 @@
 //! A cell: everything that determines one result, and its key.
 
-use super::corruption::CorruptedSubset;
+use super::corruption::PlannedCorruption;
 use crate::child;
 use crate::dataset::hex;
 use crate::pretrained;
@@ -45,7 +45,7 @@ pub struct Resolved {
     /// Evaluated combinations; all by default.
     pub combinations: Option<Vec<String>>,
     /// Corruptions evaluated with all modalities present.
-    pub corruptions: Vec<CorruptedSubset>,
+    pub corruptions: Vec<PlannedCorruption>,
     /// Key of the cell that trains the teacher.
     pub teacher: Option<String>,
     /// Hash of each file of weights that encoders begin with, by its place.

@@ -1,54 +1,108 @@
 //! How a trained cell does when sensors degrade.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use candle_core::Device;
-use mm_core::corrupt::{Corruption, Corruptor, Family, Severity, screen_non_finite};
-use mm_core::data::{Inputs, NonFinite, Source};
+use mm_core::corrupt::{Corrupted, Corruption, Family, Fault, Severity, screen_non_finite};
+use mm_core::data::{NonFinite, Schema, Source};
 use mm_core::eval::evaluation_batch;
 use mm_core::model::check_prediction;
-use mm_core::{Modalities, Model, NonFiniteError};
+use mm_core::{Model, NonFiniteError};
 use mm_report::result::{CleanResult, CorruptionResult, Excluded, Metrics, marks};
 use serde::{Deserialize, Serialize};
 
-/// One line of a plan: families and severities on some modalities.
+/// One line of a plan: families and severities on some modalities, one after another or several together.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CorruptionEntry {
+    /// One after another.
+    #[serde(default)]
     families: Vec<Family>,
+    /// What is corrupted, such as `rgb+depth` or `all`.
+    #[serde(default)]
+    modalities: Option<String>,
+    /// Or several at once.
+    #[serde(default)]
+    together: Vec<Part>,
     /// 1 to 5; all by default.
     #[serde(default)]
     severities: Option<Vec<Severity>>,
-    /// What is corrupted, such as `rgb+depth` or `all`.
+}
+
+/// A family on some modalities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    family: Family,
     modalities: String,
 }
 
 impl CorruptionEntry {
-    /// Every family at every severity.
-    pub fn resolve(&self, modalities: &Modalities) -> Result<Vec<CorruptedSubset>> {
-        let modalities = modalities.format(modalities.parse(&self.modalities)?);
+    /// Everything at every severity; refuses what the sensors of the data cannot have.
+    pub fn resolve(&self, data: &dyn Source) -> Result<Vec<PlannedCorruption>> {
+        let modalities = &data.schema().modalities;
+        let part = |family: Family, of: &str| -> Result<Part> { Ok(Part { family, modalities: modalities.format(modalities.parse(of)?) }) };
+        let cases: Vec<Vec<Part>> = match (&self.modalities, self.families.is_empty(), self.together.is_empty()) {
+            (Some(of), false, true) => self.families.iter().map(|&family| Ok(vec![part(family, of)?])).collect::<Result<_>>()?,
+            (None, true, false) => vec![self.together.iter().map(|p| part(p.family, &p.modalities)).collect::<Result<_>>()?],
+            (_, true, true) => bail!("an entry names `families` and `modalities`, or what happens `together`"),
+            (None, false, true) => {
+                bail!("`families` need `modalities`: what is corrupted, such as \"{}\", or \"all\"", modalities.names()[0])
+            }
+            (.., false) => {
+                bail!("`together` names families and modalities itself: write `families` and `modalities` as an entry of their own")
+            }
+        };
         let severities: Vec<Severity> = self.severities.clone().unwrap_or_else(|| Severity::all().collect());
-        let pairs = self.families.iter().flat_map(|&family| severities.iter().map(move |&severity| Corruption { family, severity }));
-        Ok(pairs.map(|corruption| CorruptedSubset { corruption, modalities: modalities.clone() }).collect())
+        let at = |parts: Vec<Part>| severities.iter().map(move |&severity| PlannedCorruption { parts: parts.clone(), severity });
+        let corruptions: Vec<PlannedCorruption> = cases.into_iter().flat_map(at).collect();
+        corruptions.iter().try_for_each(|corruption| corruption.of(data, &[], 0).map(|_| ()))?;
+        Ok(corruptions)
     }
 }
 
-/// One corruption of some modalities.
+/// What happens at once, all of one severity.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct CorruptedSubset {
-    corruption: Corruption,
-    modalities: String,
+pub struct PlannedCorruption {
+    parts: Vec<Part>,
+    severity: Severity,
 }
 
-impl std::fmt::Display for CorruptedSubset {
+impl PlannedCorruption {
+    /// The data as the sensors then give them.
+    fn of<'a>(&self, data: &'a dyn Source, rows: &[usize], seed: u64) -> Result<Corrupted<'a>> {
+        let fault = |part: &Part| -> Result<Fault> {
+            let corruption = Corruption { family: part.family, severity: self.severity };
+            Ok(Fault { corruption, modalities: data.schema().modalities.parse(&part.modalities)? })
+        };
+        Ok(Corrupted::new(data, rows, self.parts.iter().map(fault).collect::<Result<_>>()?, seed)?)
+    }
+
+    /// Its name in a report: the family, or the families with their modalities.
+    fn name(&self) -> String {
+        match &*self.parts {
+            [part] => part.family.to_string(),
+            parts => parts.iter().map(|part| format!("{} ({})", part.family, part.modalities)).collect::<Vec<_>>().join(" and "),
+        }
+    }
+
+    /// All modalities that it hits.
+    fn subset(&self, schema: &Schema) -> Result<String> {
+        let modalities = &schema.modalities;
+        let parts = self.parts.iter().map(|part| modalities.parse(&part.modalities)).collect::<Result<Vec<_>, _>>()?;
+        Ok(parts.into_iter().reduce(|a, b| a.union(b)).map(|subset| modalities.format(subset)).unwrap_or_default())
+    }
+}
+
+impl std::fmt::Display for PlannedCorruption {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "{} of severity {} on {}", self.corruption.family.name(), u8::from(self.corruption.severity), self.modalities)
+        let parts: Vec<String> = self.parts.iter().map(|part| format!("{} on {}", part.family, part.modalities)).collect();
+        write!(f, "{} of severity {}", parts.join(" and "), u8::from(self.severity))
     }
 }
 
 /// The test samples of a cell with what predicts them.
 struct Test<'a> {
     model: &'a dyn Model,
-    data: &'a dyn Source,
     rows: &'a [usize],
     device: &'a Device,
 }
@@ -68,24 +122,24 @@ pub fn evaluate(
     model: &dyn Model,
     data: &dyn Source,
     rows: &[usize],
-    corruptions: &[CorruptedSubset],
+    corruptions: &[PlannedCorruption],
     seed: u64,
     device: &Device,
 ) -> Result<(Option<CleanResult>, Vec<CorruptionResult>)> {
     if corruptions.is_empty() {
         return Ok((None, Vec::new()));
     }
-    let test = Test { model, data, rows, device };
-    let clean = test.predicted(|inputs| Ok(inputs.clone()))?;
+    let test = Test { model, rows, device };
+    let clean = test.predicted(data, |_| true)?;
     let mut results = Vec::with_capacity(corruptions.len());
     for entry in corruptions {
-        let subset = data.schema().modalities.parse(&entry.modalities)?;
-        let corruptor = Corruptor::new(data, rows, entry.corruption, subset, seed);
-        let predicted = test.predicted(|inputs| corruptor.apply(inputs)).with_context(|| format!("under {entry}"))?;
+        let corrupted = entry.of(data, rows, seed)?;
+        let predicted = test.predicted(&corrupted, |row| corrupted.left(row).is_some()).with_context(|| format!("under {entry}"))?;
+        let subset = entry.subset(data.schema())?;
         results.extend(predicted.map(|p| CorruptionResult {
-            corruption: entry.corruption.family.name().into(),
-            severity: entry.corruption.severity.into(),
-            subset: entry.modalities.clone(),
+            corruption: entry.name(),
+            severity: entry.severity.into(),
+            subset,
             metrics: p.metrics,
             correct: p.correct,
             excluded: p.excluded,
@@ -96,22 +150,29 @@ pub fn evaluate(
 }
 
 impl Test<'_> {
-    /// Predicts what `change` makes of each batch; `None` if no sample is left.
-    fn predicted(&self, change: impl Fn(&Inputs) -> mm_core::Result<Inputs>) -> Result<Option<Predicted>> {
-        let schema = self.data.schema();
+    /// Predicts the samples of a source that have something left; `None` if none can be predicted.
+    fn predicted(&self, data: &dyn Source, has_something: impl Fn(usize) -> bool) -> Result<Option<Predicted>> {
+        let schema = data.schema();
         let task = schema.target.task();
         let (mut scores, mut outcomes) = (task.scores(), Vec::with_capacity(self.rows.len()));
         let (mut excluded, mut non_finite) = (Excluded::default(), 0);
         for chunk in self.rows.chunks(evaluation_batch(schema)) {
-            let batch = self.data.batch(chunk, self.device)?;
-            let truths = task.values(batch.targets())?;
-            let inputs = change(batch.inputs())?;
             let mut of_chunk = vec![f32::NAN; chunk.len()];
-            match screen_non_finite(&inputs, NonFinite::Absent) {
+            // Where in the chunk each sample of the batch is.
+            let places: Vec<usize> = (0..chunk.len()).filter(|&place| has_something(chunk[place])).collect();
+            excluded.unusable += chunk.len() - places.len();
+            if places.is_empty() {
+                outcomes.extend(of_chunk);
+                continue;
+            }
+            let batch = data.batch(&places.iter().map(|&place| chunk[place]).collect::<Vec<_>>(), self.device)?;
+            let truths = task.values(batch.targets())?;
+            let inputs = batch.inputs();
+            match screen_non_finite(inputs, NonFinite::Absent) {
                 Ok(screened) => {
                     non_finite += screened.non_finite;
                     excluded.non_finite += screened.excluded.len();
-                    let positions: Vec<usize> = (0..chunk.len()).filter(|position| !screened.excluded.contains(position)).collect();
+                    let positions: Vec<usize> = (0..places.len()).filter(|position| !screened.excluded.contains(position)).collect();
                     let presence = screened.inputs.presence().subsets();
                     let usable: Vec<usize> = (0..presence.len()).filter(|&i| self.model.supports(presence[i])).collect();
                     excluded.unusable += presence.len() - usable.len();
@@ -121,15 +182,15 @@ impl Test<'_> {
                         let width = predicted.len() / usable.len();
                         for (row, &i) in predicted.chunks_exact(width).zip(&usable) {
                             let at = positions[i];
-                            check_prediction(row, chunk[at], || schema.modalities.format(presence[i]))?;
-                            of_chunk[at] = scores.add(row, &truths[at])?;
+                            check_prediction(row, chunk[places[at]], || schema.modalities.format(presence[i]))?;
+                            of_chunk[places[at]] = scores.add(row, &truths[at])?;
                         }
                     }
                 }
                 // No sample of the batch has a reading left.
                 Err(mm_core::Error::NonFinite(NonFiniteError::EveryReading)) => {
                     non_finite += inputs.presence().subsets().iter().map(|has| has.len()).sum::<usize>();
-                    excluded.non_finite += chunk.len();
+                    excluded.non_finite += places.len();
                 }
                 Err(other) => return Err(other.into()),
             }
@@ -145,7 +206,7 @@ mod tests {
     use super::*;
     use candle_core::Tensor;
     use mm_core::Subset;
-    use mm_core::data::Schema;
+    use mm_core::data::Inputs;
     use mm_core::model::{Encoded, Output};
     use mm_core::nn::Parameters;
     use mm_core::{Presence, Result as CoreResult};
@@ -184,9 +245,9 @@ mod tests {
     }
 
     fn evaluated(data: &dyn Source, rows: &[usize], family: Family, modalities: &str) -> (Option<CleanResult>, Vec<CorruptionResult>) {
-        let entry = CorruptionEntry { families: vec![family], severities: None, modalities: modalities.into() };
+        let entry = CorruptionEntry { families: vec![family], modalities: Some(modalities.into()), together: Vec::new(), severities: None };
         let model = NeedsFirst { schema: clear_to_weak_schema(), parameters: Parameters::new(0, &Device::Cpu) };
-        let corruptions = entry.resolve(&data.schema().modalities).unwrap();
+        let corruptions = entry.resolve(data).unwrap();
         evaluate(&model, data, rows, &corruptions, 0, &Device::Cpu).unwrap()
     }
 

@@ -3,7 +3,7 @@
 use super::cell::Resolved;
 use anyhow::Result;
 use mm_core::data::{InputSpec, Schema, Source, Split};
-use mm_core::encoder::{EncoderConfig, EncoderCost};
+use mm_core::encoder::EncoderCost;
 use mm_core::eval::default_combinations;
 use mm_core::fusion::{NetworkConfig, TrunkConfig};
 use mm_core::recipe::AnyRecipe;
@@ -105,10 +105,9 @@ impl<'a> Scale<'a> {
 
 /// The part of each modality, encoder and share of the trunk's first layer, and what all share.
 fn network_size(network: &NetworkConfig, schema: &Schema) -> Result<(Vec<Size>, Size)> {
-    let default = EncoderConfig::default();
     let named = schema.modalities.names().iter().zip(&schema.inputs);
-    let encoder = |name: &String| network.encoders.get(name).or(network.encoder.as_ref()).unwrap_or(&default);
-    let encoders = named.map(|(name, input)| encoder(name).cost(input)).collect::<mm_core::Result<Vec<EncoderCost>>>()?;
+    let encoders =
+        named.map(|(name, input)| network.encoder_of(name, input)?.cost(input)).collect::<mm_core::Result<Vec<EncoderCost>>>()?;
     let widths: Vec<usize> = match &network.trunk {
         TrunkConfig::Mlp { widths } | TrunkConfig::Pointwise { widths } => widths.clone(),
         TrunkConfig::ResNet(config) => config.widths.clone(),

@@ -3,15 +3,15 @@
 use anyhow::{Context, Result, bail};
 use mm_core::Error;
 use mm_core::data::kinds::Origin;
-use mm_core::data::{DatasetCard, FileCard, Joined, Source, Split, SplitSpec};
+use mm_core::data::{Bundle, DatasetCard, FileCard, Joined, Source, Split, SplitSpec};
 use mm_datasets::BuiltIn;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-/// Name of the built-in data set.
+/// Name of the built-in data set of the default plan.
 pub const BUILT_IN: &str = "multiple-features";
 
 /// The samples of a data set, and what to know about them.
@@ -45,24 +45,28 @@ pub struct CardReader(Card);
 enum Card {
     /// Of a table in memory, built in or on disk.
     Tables(Box<DatasetCard>, Option<&'static BuiltIn>),
-    /// Of files that are read when they are needed.
-    Files(Box<FileCard>),
+    /// Of files that are read when they are needed, built in or on disk.
+    Files(Box<FileCard>, Option<&'static BuiltIn>),
 }
 
 impl CardReader {
     /// Opens the built-in data set by name, or the card at a path.
     pub fn open(card: &str) -> Result<Self> {
         if let Some(data) = mm_datasets::by_name(card) {
-            let read = DatasetCard::from_str(data.card, format!("{}.toml", data.name))?;
-            return Ok(Self(Card::Tables(Box::new(read), Some(data))));
+            let name = format!("{}.toml", data.name);
+            return Ok(Self(match FileCard::is_meant_by(data.card) {
+                true => Card::Files(Box::new(FileCard::from_str(data.card, name)?), Some(data)),
+                false => Card::Tables(Box::new(DatasetCard::from_str(data.card, name)?), Some(data)),
+            }));
         }
         let path = Path::new(card);
         if !path.exists() {
-            bail!("no data set `{card}`: give `{BUILT_IN}` or the path of a card (see docs/src/data-formats.md)");
+            let names = mm_datasets::ALL.map(|data| format!("`{}`", data.name)).join(" or ");
+            bail!("no data set `{card}`: give {names} or the path of a card (see docs/src/data-formats.md)");
         }
         let text = std::fs::read(path).map_err(Error::io(path))?;
         Ok(Self(match FileCard::is_meant_by(&String::from_utf8_lossy(&text)) {
-            true => Card::Files(Box::new(FileCard::from_path(path)?)),
+            true => Card::Files(Box::new(FileCard::from_path(path)?), None),
             false => Card::Tables(Box::new(DatasetCard::from_path(path)?), None),
         }))
     }
@@ -71,7 +75,7 @@ impl CardReader {
     pub fn load(&self) -> Result<(Dataset, String)> {
         match &self.0 {
             Card::Tables(card, built_in) => tables(card, *built_in).with_context(|| format!("reading the data set `{}`", card.name)),
-            Card::Files(card) => files(card).with_context(|| format!("reading the data set `{}`", card.name)),
+            Card::Files(card, built_in) => files(card, *built_in).with_context(|| format!("reading the data set `{}`", card.name)),
         }
     }
 }
@@ -103,21 +107,32 @@ fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, St
 }
 
 /// Files: the hash is of the card, the list of samples, and each file's size and time of change. Reading gigabytes before every cell to
-/// hash them would take longer than the cell.
-fn files(card: &FileCard) -> Result<(Dataset, String)> {
-    let source = card.open()?;
+/// hash them would take longer than the cell. Files that are built in are hashed whole.
+fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String)> {
     let mut hash = Sha256::new_with_prefix(serde_json::to_vec(card)?);
+    let files = || built_in.iter().flat_map(|data| data.files.iter().copied());
+    files().for_each(|(_, bytes)| hash.update(Sha256::digest(bytes)));
+    let source = match built_in {
+        Some(_) => card.open_bundle(&Bundle::new(files()))?,
+        None => card.open()?,
+    };
     for row in source.rows() {
         hash.update(serde_json::to_vec(&(&row.id, &row.part, &row.group, &format!("{:?}", row.target)))?);
         for origin in row.origins.iter() {
             match origin {
                 Some(Origin::File { path, part }) => {
-                    let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
-                    let changed =
-                        metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|time| time.as_nanos());
-                    let inside = path.strip_prefix(card.folder()).unwrap_or(path);
-                    hash.update(format!("{}\0{part:?}\0{}\0{changed:?}\0", inside.display(), metadata.len()));
+                    hash.update(format!("{part:?}\0"));
+                    // A reading that is a folder is what is in it.
+                    let within = if path.is_dir() { entries(path)? } else { vec![path.clone()] };
+                    for path in &within {
+                        let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
+                        let since = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).ok().map(|time| time.as_nanos());
+                        let changed = metadata.modified().ok().and_then(since);
+                        let inside = path.strip_prefix(card.folder()).unwrap_or(path);
+                        hash.update(format!("{}\0{}\0{changed:?}\0", inside.display(), metadata.len()));
+                    }
                 }
+                Some(Origin::Memory { name, part, .. }) => hash.update(format!("{}\0{part:?}\0", name.display())),
                 other => hash.update(format!("{other:?}\0")),
             }
         }
@@ -126,6 +141,14 @@ fn files(card: &FileCard) -> Result<(Dataset, String)> {
     remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
     let split = card.split.unwrap_or_default();
     Ok((Dataset { source: Box::new(source), split, non_finite: Vec::new(), matched: Vec::new(), remarks }, hex(&hash.finalize())))
+}
+
+/// What is in a folder, in order.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let list = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    let mut paths = list.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io(folder))).collect::<mm_core::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// Bytes as hexadecimal digits.

@@ -7,7 +7,7 @@ use super::pretrained;
 use super::registry::{Registry, check_data, distinct_combinations};
 use crate::dataset::{CardReader, Dataset};
 use anyhow::{Context, Result, anyhow, bail};
-use mm_core::data::{parse_table, parse_toml, utf8};
+use mm_core::data::{nearest, parse_table, parse_toml, utf8};
 use mm_core::train::TrainConfig;
 use mm_report::{FailureRates, check_failure};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,10 @@ use std::path::{Path, PathBuf};
 pub const DEFAULT_PLAN: &str = include_str!("../plans/default.toml");
 
 /// The plans that are part of the program; the first is the default.
-const BUILT_IN: [(&str, &str); 1] = [("default", DEFAULT_PLAN)];
+const BUILT_IN: [(&str, &str); 2] = [("default", DEFAULT_PLAN), ("audio-visual", include_str!("../plans/audio-visual.toml"))];
+
+/// Where a checkout of the project has further plans, which are known by name there.
+const STUDIES: &str = "benchmarks/plans";
 
 /// More cells than anyone waits for: a slip of the keyboard.
 const MOST_CELLS: usize = 100_000;
@@ -37,6 +40,9 @@ pub struct Plan {
     /// Training settings of all cells.
     #[serde(default)]
     train: toml::Table,
+    /// Training settings of all cells with `--quick`; 8 epochs by default.
+    #[serde(default)]
+    quick: toml::Table,
     /// Network of every run whose options name none.
     #[serde(default)]
     network: Option<toml::Table>,
@@ -102,14 +108,26 @@ impl RunEntry {
 }
 
 impl Plan {
-    /// Reads a plan file, or one that is built in, by its name; without either, the default plan.
+    /// Reads a plan file, or one that is built in or lies in `benchmarks/plans`, by its name; without any, the default plan.
     pub fn read(path: Option<&Path>) -> Result<Self> {
         let path = path.unwrap_or(Path::new(BUILT_IN[0].0));
-        if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| path.as_os_str() == *name && !path.exists()) {
+        if path.is_file() {
+            let bytes = std::fs::read(path).with_context(|| format!("reading the plan {}", path.display()))?;
+            return Self::from_bytes(&bytes, path);
+        }
+        if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| path.as_os_str() == *name) {
             return Self::from_bytes(text.as_bytes(), Path::new(&format!("{name}.toml")));
         }
-        let bytes = std::fs::read(path).with_context(|| format!("reading the plan {}", path.display()))?;
-        Self::from_bytes(&bytes, path)
+        let study = Path::new(STUDIES).join(path).with_extension("toml");
+        match path.components().count() == 1 && path.extension().is_none() && study.is_file() {
+            true => Self::read(Some(&study)),
+            false => {
+                let name = path.to_string_lossy();
+                let near = nearest(&name, BUILT_IN.iter().map(|(name, _)| *name)).map(|near| format!("; did you mean `{near}`?"));
+                let names = BUILT_IN.map(|(name, _)| format!("`{name}`")).join(", ");
+                bail!("no plan `{name}`{} Give the path of a plan, or one of {names}", near.unwrap_or(":".into()))
+            }
+        }
     }
 
     /// Reads the text of a plan; `path` is where it is said to be, for messages and for the cards beside it.
@@ -119,7 +137,7 @@ impl Plan {
         plan.check().with_context(|| plan.whereabouts())?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for data in &mut plan.data {
-            if data.card != crate::dataset::BUILT_IN {
+            if mm_datasets::by_name(&data.card).is_none() {
                 data.card = folder.join(&data.card).to_string_lossy().into_owned();
             }
         }
@@ -163,12 +181,17 @@ impl Plan {
     pub fn quick(&mut self) {
         self.name = format!("{}-quick", self.name);
         self.seeds.truncate(1);
-        let quick = toml::Value::Integer(8);
-        self.train.insert("epochs".into(), quick.clone());
+        self.quick.entry("epochs").or_insert(toml::Value::Integer(8));
         let entries = self.data.iter_mut().map(|d| &mut d.train).chain(self.runs.iter_mut().map(|r| &mut r.train));
-        entries.filter(|train| train.contains_key("epochs")).for_each(|train| {
-            train.insert("epochs".into(), quick.clone());
-        });
+        for (key, value) in &self.quick {
+            self.train.insert(key.clone(), value.clone());
+        }
+        // A table of its own goes before the plan's.
+        for train in entries {
+            for (key, value) in &self.quick {
+                train.get_mut(key).into_iter().for_each(|own| *own = value.clone());
+            }
+        }
     }
 
     /// Only the first data entry, the first `seeds` seeds and the named runs, without corruptions.
@@ -205,7 +228,7 @@ impl Plan {
             }
             let mut corruptions = Vec::new();
             for entry in &self.corruptions {
-                corruptions.extend(entry.resolve(modalities).context("`[[corruptions]]`")?);
+                corruptions.extend(entry.resolve(&*loaded.source).context("`[[corruptions]]`")?);
             }
             distinct("corruption", corruptions.iter().map(ToString::to_string)).context("`[[corruptions]]`")?;
             self.tell(data, &loaded).with_context(context)?;

@@ -412,3 +412,37 @@ fn the_estimate_counts_networks() {
     assert!(many[2] > 100.0 * few[2] && many[2] > 100.0 * many[0], "{few:?} {many:?}");
     assert!(many[1] > 2.0 * few[1] && many[1] < 10.0 * few[1], "{few:?} {many:?}");
 }
+
+#[test]
+fn built_in_plans_go_by_name_and_run_on_built_in_data() {
+    for name in ["default", "audio-visual"] {
+        let cells = cells(Path::new(name)).unwrap();
+        assert!(cells.iter().map(|cell| &cell.run).collect::<BTreeSet<_>>().len() >= 11, "{name} has all methods");
+    }
+    let error = Plan::read(Some(Path::new("audio-visaul"))).map(drop).unwrap_err().to_string();
+    assert!(error.contains("did you mean `audio-visual`?") && error.contains("`default`"), "{error}");
+}
+
+#[test]
+fn a_file_goes_before_a_plan_of_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("default");
+    std::fs::write(&path, "name = 1").unwrap();
+    assert!(Plan::read(Some(&path)).map(drop).unwrap_err().to_string().contains("default"));
+}
+
+#[test]
+fn quick_takes_the_place_of_every_setting_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = birds::write(folder.path(), 60, EVERYTHING);
+    let text = EVERYTHING.replace("seeds = [0, 1]", "seeds = [0, 1]\nquick = { epochs = 2, batch_size = 4 }");
+    let quick = |text: &str| {
+        let mut plan = Plan::from_bytes(text.as_bytes(), &path).unwrap();
+        plan.quick();
+        plan.cells(&Registry::default()).unwrap()
+    };
+    for (text, epochs, batch_size) in [(text.as_str(), 2, 4), (EVERYTHING, 8, 8)] {
+        let trained: BTreeSet<_> = quick(text).iter().map(|cell| (cell.resolved.train.epochs, cell.resolved.train.batch_size)).collect();
+        assert_eq!(trained, BTreeSet::from([(epochs, batch_size)]));
+    }
+}

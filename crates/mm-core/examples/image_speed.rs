@@ -9,6 +9,10 @@ const SIZE: usize = 112;
 const ROUNDS: u32 = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    if std::env::args().any(|argument| argument == "--help") {
+        println!("image_speed FILE...: how many images a second one core reads");
+        return Ok(());
+    }
     let files: Vec<Vec<u8>> = std::env::args().skip(1).map(std::fs::read).collect::<Result<_, _>>()?;
     if files.is_empty() {
         return Err("name files: PNG, JPEG or TIFF".into());

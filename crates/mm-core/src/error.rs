@@ -11,6 +11,7 @@
 use crate::data::DataError;
 use crate::data::audio::AudioError;
 use crate::data::image::ImageError;
+use crate::data::numpy::NumpyError;
 use crate::statistics::StatisticsError;
 use crate::text::TextError;
 use crate::weights::PthError;
@@ -58,6 +59,15 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         problem: ImageError,
+    },
+
+    /// A file of NumPy that holds no array that can be used.
+    #[error("{path}: {problem}")]
+    Numpy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: NumpyError,
     },
 
     /// A modality name, combination or presence mask that makes no sense, or that a model cannot predict from.
@@ -183,6 +193,12 @@ impl Error {
     pub fn image(path: impl Into<PathBuf>) -> impl FnOnce(ImageError) -> Error {
         let path = path.into();
         move |problem| Error::Image { path, problem }
+    }
+
+    /// Attaches a path to an error of a NumPy file: `numpy::read(&bytes, None).map_err(Error::numpy(path))?`.
+    pub fn numpy(path: impl Into<PathBuf>) -> impl FnOnce(NumpyError) -> Error {
+        let path = path.into();
+        move |problem| Error::Numpy { path, problem }
     }
 
     /// Attaches a path to a problem with a PyTorch checkpoint; one with reading from the disk becomes an [`Error::Io`].

@@ -1,7 +1,9 @@
 //! How sensors degrade, and the screening of values that are not finite.
 
 use candle_core::{Device, Tensor};
-use mm_core::corrupt::{Corruption, Corruptor, Family, Severity, apply, screen_non_finite};
+use mm_core::corrupt::{Applied, Corrupted, Corruption, DEPTH_FAMILIES, Family, Fault, IMAGE_FAMILIES, SERIES_FAMILIES, Severity};
+use mm_core::corrupt::{apply, screen_non_finite};
+use mm_core::data::audio::SOUND_FAMILIES;
 use mm_core::data::{InputSpec, Inputs, NonFinite, Schema, Source, TableDataset, Target};
 use mm_core::{Error, Modalities, ModalityError, Model, NonFiniteError, Presence, Result, Subset, rng};
 
@@ -23,8 +25,21 @@ fn presence() -> Presence {
     Presence::new((0..SAMPLES).map(|i| if i % 3 == 0 { Subset::single(0) } else { Subset::full(2) }).collect())
 }
 
-/// All samples, with values where they lack the second modality too: nothing may touch them.
+/// The families that any vectors can have, but those that take samples away or put them in order.
+fn families() -> impl Iterator<Item = Family> {
+    Family::ALL.iter().copied().filter(|family| family.applied() == Applied::ToValues || *family == Family::Swapped)
+}
+
+fn all() -> Vec<usize> {
+    (0..SAMPLES).collect()
+}
+
 fn inputs() -> Inputs {
+    data().batch(&all(), &Device::Cpu).unwrap().into_parts().0
+}
+
+/// All samples, with values where they lack the second modality too: nothing may touch them.
+fn with_values_everywhere() -> Inputs {
     let tables = [0, 1].map(|m| Some(Tensor::from_vec(table(m), (SAMPLES, WIDTH), &Device::Cpu).unwrap()));
     Inputs::new(&data().schema().modalities, tables, presence(), (0..SAMPLES as u64).collect()).unwrap()
 }
@@ -38,14 +53,14 @@ fn bits(inputs: &Inputs, m: usize) -> Vec<Vec<u32>> {
 }
 
 /// Some samples of the data with one modality corrupted.
-fn corrupt(inputs: &Inputs, family: Family, severity: u8, m: usize, seed: u64) -> Inputs {
-    let rows: Vec<usize> = (0..SAMPLES).collect();
-    let corruption = Corruption::new(family, severity).unwrap();
-    Corruptor::new(&data(), &rows, corruption, Subset::single(m), seed).apply(inputs).unwrap()
+fn corrupt(rows: &[usize], family: Family, severity: u8, m: usize, seed: u64) -> Inputs {
+    let (data, fault) = (data(), Fault::new(family, severity, Subset::single(m)).unwrap());
+    let corrupted = Corrupted::new(&data, &all(), vec![fault], seed).unwrap();
+    corrupted.batch(rows, &Device::Cpu).unwrap().into_parts().0
 }
 
 fn corrupted(family: Family, severity: u8, m: usize, seed: u64) -> Inputs {
-    corrupt(&inputs(), family, severity, m, seed)
+    corrupt(&all(), family, severity, m, seed)
 }
 
 /// Share of the rows of a modality that differ from the clean ones.
@@ -57,7 +72,7 @@ fn hit_rows(family: Family, severity: u8) -> f64 {
 #[test]
 fn untouched_modalities_and_absent_readings_stay_bit_for_bit() {
     let clean = inputs();
-    for family in Family::ALL {
+    for family in families() {
         let new = corrupted(family, 5, 1, 5);
         assert_eq!(bits(&new, 0), bits(&clean, 0), "{family:?}");
         assert_ne!(bits(&new, 1), bits(&clean, 1), "{family:?}");
@@ -71,26 +86,32 @@ fn untouched_modalities_and_absent_readings_stay_bit_for_bit() {
 
 #[test]
 fn the_seed_and_the_sample_decide() {
-    for family in Family::ALL {
+    for family in families() {
         let (a, b, c) = (corrupted(family, 4, 0, 5), corrupted(family, 4, 0, 5), corrupted(family, 4, 0, 6));
         assert_eq!(bits(&a, 0), bits(&b, 0), "{family:?}");
         assert_ne!(bits(&a, 0), bits(&c, 0), "{family:?}");
         // The same samples in a smaller batch, in another order, and alone: what is swapped comes from the same other sample.
-        let two = corrupt(&inputs().select(&[17, 4]).unwrap(), family, 4, 0, 5);
+        let two = corrupt(&[17, 4], family, 4, 0, 5);
         assert_eq!(bits(&two, 0), [17, 4].map(|row: usize| bits(&a, 0)[row].clone()), "{family:?}");
-        let alone = corrupt(&inputs().select(&[17]).unwrap(), family, 4, 0, 5);
+        let alone = corrupt(&[17], family, 4, 0, 5);
         assert_eq!(bits(&alone, 0)[0], bits(&a, 0)[17], "{family:?}");
     }
 }
 
-/// Where no other sample is needed, there is a function for it.
+/// Where nothing but the numbers is needed, there is a function for it.
 #[test]
-fn a_corruption_is_applied_with_the_data_or_without() {
-    for family in Family::ALL {
-        let applied = apply(&inputs(), Corruption::new(family, 4).unwrap(), Subset::single(1), 5);
-        match family {
-            Family::Swapped => assert!(applied.unwrap_err().to_string().contains("use a `Corruptor`")),
-            _ => assert_eq!(bits(&applied.unwrap(), 1), bits(&corrupted(family, 4, 1, 5), 1), "{family:?}"),
+fn standardized_numbers_are_corrupted_with_the_data_or_without() {
+    let clean = with_values_everywhere();
+    for family in families() {
+        let applied = apply(&clean, Corruption::new(family, 4).unwrap(), Subset::single(1), 5);
+        if family == Family::Swapped {
+            assert!(applied.unwrap_err().to_string().contains("read them from a `Corrupted`"));
+            continue;
+        }
+        let (applied, read, clean) = (bits(&applied.unwrap(), 1), bits(&corrupted(family, 4, 1, 5), 1), bits(&clean, 1));
+        for row in 0..SAMPLES {
+            // A reading that the sample lacks is touched by nothing.
+            assert_eq!(applied[row], if row % 3 == 0 { clean[row].clone() } else { read[row].clone() }, "{family:?}, row {row}");
         }
     }
 }
@@ -100,9 +121,10 @@ fn what_is_swapped_depends_on_the_rows_of_the_test_and_not_on_the_batch() {
     let (data, clean) = (data(), values(&inputs(), 0));
     let rows: Vec<usize> = (0..SAMPLES).filter(|row| row % 4 == 1).collect();
     let swapped = |rows: &[usize], batch_size: usize| -> Vec<Vec<f32>> {
-        let corruptor = Corruptor::new(&data, rows, Corruption::new(Family::Swapped, 5).unwrap(), Subset::single(0), 5);
-        let batches = rows.chunks(batch_size).map(|rows| corruptor.apply(data.batch(rows, &Device::Cpu).unwrap().inputs()).unwrap());
-        batches.flat_map(|batch| values(&batch, 0)).collect()
+        let fault = Fault::new(Family::Swapped, 5, Subset::single(0)).unwrap();
+        let corrupted = Corrupted::new(&data, rows, vec![fault], 5).unwrap();
+        let batches = rows.chunks(batch_size).map(|rows| corrupted.batch(rows, &Device::Cpu).unwrap());
+        batches.flat_map(|batch| values(batch.inputs(), 0)).collect()
     };
     let whole = swapped(&rows, SAMPLES);
     for batch_size in [1, 2, 7] {
@@ -122,7 +144,7 @@ fn what_is_swapped_depends_on_the_rows_of_the_test_and_not_on_the_batch() {
 #[test]
 fn a_higher_severity_does_more() {
     let clean = values(&inputs(), 0);
-    for family in Family::ALL {
+    for family in families() {
         let effect = |severity: u8| -> f64 {
             let new = values(&corrupted(family, severity, 0, 5), 0);
             let changes = clean.iter().flatten().zip(new.iter().flatten());
@@ -215,9 +237,15 @@ fn corruptions_are_written_by_name_and_checked() {
     assert!(read(r#"{"family": "gaussian", "severity": 6}"#).unwrap_err().to_string().contains("1 to 5"));
     assert!(read(r#"{"family": "gaussian", "severity": 0}"#).is_err());
     assert_eq!(Severity::all().map(u8::from).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
-    for family in Family::ALL {
-        assert_eq!(serde_json::to_value(family).unwrap(), family.name());
+    for (place, family) in Family::ALL.iter().enumerate() {
+        assert_eq!((serde_json::to_value(family).unwrap(), *family as usize), (family.name().into(), place));
+        assert_eq!(serde_json::from_value::<Family>(family.name().into()).unwrap(), *family);
+        assert!(Family::ALL[..place].iter().all(|other| other.name() != family.name()) && !family.does().is_empty());
+        // Each severity is worse than the one before, in one direction.
+        let steps = family.strengths().windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>();
+        assert!(steps.iter().all(|step| step * steps[0] > 0.0), "{family}");
     }
+    assert!(read(r#"{"family": "gausian", "severity": 1}"#).unwrap_err().to_string().contains("did you mean `gaussian`?"));
     let past = apply(&inputs(), corruption, Subset::single(2), 0);
     assert!(matches!(past, Err(Error::Modality(ModalityError::Position { position: 2, .. }))));
 }
@@ -284,4 +312,29 @@ fn the_error_policy_names_sample_and_modality() -> Result<()> {
     let absent = with_bad(&[(2, 1)])?.with_presence(Presence::uniform(Subset::single(0), 3))?;
     assert_eq!(screen_non_finite(&absent, NonFinite::Error)?.non_finite, 0);
     Ok(())
+}
+
+/// Every family is defined once in the documentation, with the numbers of the code; no other is.
+#[test]
+fn the_documentation_has_the_table() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/corruptions.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    for family in Family::ALL {
+        let numbers: Vec<String> = family.strengths().iter().map(f32::to_string).collect();
+        let row = format!("| `{family}` | {} | {} |", family.does(), numbers.join(" | "));
+        assert!(rows.iter().any(|found| found.starts_with(&row)), "docs/src/corruptions.md lacks\n{row}");
+    }
+    for row in &rows {
+        let name = row.trim_start_matches("| `").split('`').next().unwrap();
+        assert!(name == "absent" || name == "error" || name.parse::<Family>().is_ok(), "{row}");
+    }
+    // A picture of every family that can be seen.
+    for (kind, families) in [("image", IMAGE_FAMILIES), ("depth", DEPTH_FAMILIES), ("sound", SOUND_FAMILIES), ("series", SERIES_FAMILIES)] {
+        for family in families {
+            let picture = format!("img/corruptions/{kind}-{family}.png");
+            assert!(rows.iter().any(|row| row.contains(&format!("`{family}`")) && row.contains(&picture)), "{picture}");
+            let file = format!("{}/../../docs/src/{picture}", env!("CARGO_MANIFEST_DIR"));
+            assert!(std::path::Path::new(&file).exists(), "{file}: see the command at the end of the page");
+        }
+    }
 }

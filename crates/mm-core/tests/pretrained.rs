@@ -225,7 +225,9 @@ fn settings_that_contradict_each_other_are_refused() {
     ] {
         assert!(problem(written).contains(part), "{written}: {}", problem(written));
     }
-    for written in ["frozen = 'yes'", "learning_rate_factor = nan", "pretrained = { from = 'a', revision = 'b' }", "pretrained = 3", "depht = 18"] {
+    for written in
+        ["frozen = 'yes'", "learning_rate_factor = nan", "pretrained = { from = 'a', revision = 'b' }", "pretrained = 3", "depht = 18"]
+    {
         assert!(toml::from_str::<EncoderConfig>(&format!("kind = 'resnet'\n{written}")).is_err(), "{written}");
     }
 }

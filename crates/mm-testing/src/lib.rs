@@ -10,6 +10,7 @@ mod minilm;
 mod numbers;
 mod parquet_table;
 mod photos;
+mod sounds;
 
 pub use data::{batch, clear_to_weak, clear_to_weak_schema, fit, patterns, spoilt, tensors, with_presence, with_values};
 pub use dropout::Dropout;
@@ -19,3 +20,4 @@ pub use minilm::minilm;
 pub use numbers::{bits, difference, parameter_bits, values};
 pub use parquet_table::parquet;
 pub use photos::{large_photos, noisy_picture, peak_memory, photos};
+pub use sounds::{seen_and_heard, wave};

@@ -1,93 +1,43 @@
 //! How cameras degrade: families of corruption of images `[channels, height, width]` with values from 0 to 1, before they are
 //! standardized.
 
-use super::Severity;
+use super::{Corruption, Family};
+use crate::error::Result;
 use crate::rng::{Rng, standard_normal};
 use ::image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use ::image::{ExtendedColorType, ImageDecoder};
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
 use std::f32::consts::PI;
 
-/// A way for an image to degrade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ImageFamily {
-    /// Noise of a dark scene or a warm sensor.
-    GaussianNoise,
-    /// Pixels that are white or black.
-    ImpulseNoise,
-    /// Out of focus.
-    GaussianBlur,
-    /// The camera moves while it looks.
-    MotionBlur,
-    /// Too little light.
-    Darkness,
-    /// Strongly compressed.
-    Jpeg,
-    /// Something in front of the lens.
-    Occlusion,
-    /// Little contrast and much light.
-    Fog,
-}
-
-/// Each family with its name, what its strength measures, and the strength at severity 1 to 5.
-pub const IMAGE_FAMILIES: [(ImageFamily, &str, &str, [f32; 5]); 8] = [
-    (ImageFamily::GaussianNoise, "gaussian_noise", "noise with this standard deviation is added", [0.04, 0.08, 0.14, 0.22, 0.35]),
-    (ImageFamily::ImpulseNoise, "impulse_noise", "this share of the pixels becomes black or white", [0.01, 0.03, 0.07, 0.15, 0.3]),
-    (
-        ImageFamily::GaussianBlur,
-        "gaussian_blur",
-        "a Gaussian of this standard deviation, in parts of the shorter side",
-        [0.005, 0.01, 0.02, 0.035, 0.06],
-    ),
-    (
-        ImageFamily::MotionBlur,
-        "motion_blur",
-        "the mean along a line of this length, in parts of the shorter side, in a random direction",
-        [0.03, 0.06, 0.1, 0.16, 0.25],
-    ),
-    (ImageFamily::Darkness, "darkness", "all values are multiplied by this", [0.6, 0.4, 0.25, 0.15, 0.08]),
-    (ImageFamily::Jpeg, "jpeg", "compressed with this quality (of 100)", [40.0, 25.0, 15.0, 8.0, 4.0]),
-    (ImageFamily::Occlusion, "occlusion", "a square of this share of the area becomes black", [0.05, 0.1, 0.2, 0.35, 0.5]),
-    (ImageFamily::Fog, "fog", "mixed with this share of light grey (0.8)", [0.2, 0.35, 0.5, 0.65, 0.8]),
+/// The families of images.
+pub const IMAGE_FAMILIES: &[Family] = &[
+    Family::GaussianNoise,
+    Family::ImpulseNoise,
+    Family::GaussianBlur,
+    Family::MotionBlur,
+    Family::Darkness,
+    Family::Jpeg,
+    Family::Occlusion,
+    Family::Fog,
 ];
 
 /// Value of fog.
 const HAZE: f32 = 0.8;
 
-impl ImageFamily {
-    /// Its name, in reports and settings.
-    pub fn name(self) -> &'static str {
-        self.row().1
-    }
-
-    /// What [`IMAGE_FAMILIES`] says for a severity.
-    pub fn strength(self, severity: Severity) -> f32 {
-        self.row().3[usize::from(u8::from(severity)) - 1]
-    }
-
-    fn row(self) -> &'static (Self, &'static str, &'static str, [f32; 5]) {
-        // The table has the order of the enum, and a test that it is whole.
-        &IMAGE_FAMILIES[self as usize]
-    }
-}
-
 /// Corrupts an image in place; its values stay from 0 to 1. The draws do not depend on the severity: a higher one hits the same places
-/// and more, or the same way and harder.
-pub fn corrupt_image(image: &mut [f32], height: usize, width: usize, family: ImageFamily, severity: Severity, random: &mut Rng) {
+/// and more, or the same way and harder. A family of other sensors is refused.
+pub fn corrupt_image(image: &mut [f32], height: usize, width: usize, corruption: Corruption, random: &mut Rng) -> Result<()> {
     let plane = height * width;
     if plane == 0 || image.is_empty() {
-        return;
+        return Ok(());
     }
-    let (strength, shorter) = (family.strength(severity), height.min(width) as f32);
-    match family {
-        ImageFamily::GaussianNoise => {
+    let (strength, shorter) = (corruption.strength(), height.min(width) as f32);
+    match corruption.family {
+        Family::GaussianNoise => {
             let noise = standard_normal(random, image.len());
             image.iter_mut().zip(noise).for_each(|(x, z)| *x = (*x + strength * z).clamp(0.0, 1.0));
         }
-        ImageFamily::ImpulseNoise => {
+        Family::ImpulseNoise => {
             for at in 0..plane {
                 // Both draws in any case, so that severities hit nested sets of pixels.
                 let (hit, white) = (random.random::<f32>(), random.random::<bool>());
@@ -96,21 +46,23 @@ pub fn corrupt_image(image: &mut [f32], height: usize, width: usize, family: Ima
                 }
             }
         }
-        ImageFamily::GaussianBlur => blur(image, height, width, strength * shorter),
-        ImageFamily::MotionBlur => {
+        Family::GaussianBlur => blur(image, height, width, strength * shorter),
+        Family::MotionBlur => {
             let angle = PI * random.random::<f32>();
             smear(image, height, width, strength * shorter, angle);
         }
-        ImageFamily::Darkness => image.iter_mut().for_each(|x| *x *= strength),
-        ImageFamily::Jpeg => compress(image, height, width, strength as u8),
-        ImageFamily::Occlusion => {
+        Family::Darkness => image.iter_mut().for_each(|x| *x *= strength),
+        Family::Jpeg => compress(image, height, width, strength as u8),
+        Family::Occlusion => {
             let [rows, columns] = square(height, width, strength, [random.random(), random.random()]);
             for plane in image.chunks_exact_mut(plane) {
                 rows.clone().for_each(|row| plane[row * width..][columns.clone()].fill(0.0));
             }
         }
-        ImageFamily::Fog => image.iter_mut().for_each(|x| *x += strength * (HAZE - *x)),
+        Family::Fog => image.iter_mut().for_each(|x| *x += strength * (HAZE - *x)),
+        _ => return Err(corruption.unknown_to("image", IMAGE_FAMILIES)),
     }
+    Ok(())
 }
 
 /// Rows and columns of a square of a share of the area, at a place from [0, 0] (upper left) to [1, 1]; a rectangle where the image is

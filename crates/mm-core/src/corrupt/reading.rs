@@ -1,7 +1,7 @@
-//! What each family does to one reading: the values of one modality of one sample.
+//! What each family does to one reading that is standardized: the values of one modality of one sample.
 
-use super::Family;
-use crate::rng::{Rng, standard_normal};
+use super::{Corruption, Family};
+use crate::rng::{Rng, standard_normal, stream};
 use rand::RngExt;
 
 /// Where salt and pepper lie, in standard deviations.
@@ -9,9 +9,27 @@ const EXTREME: f32 = 4.0;
 /// Share of a reading that a burst of NaN covers.
 const BURST: f32 = 0.25;
 
-/// Applies a family that needs nothing but the reading itself.
-pub(super) fn corrupt(reading: &mut [f32], family: Family, strength: f32, random: &mut Rng) {
-    match family {
+/// Corrupts rows of `width` values, of which `filled` count: what lies behind the end of a sequence stays as it is.
+pub(super) fn corrupt(reading: &mut [f32], width: usize, filled: usize, corruption: Corruption, seed: u64, [id, modality]: [u64; 2]) {
+    let mut random = stream(seed, corruption.family.name(), &[id, modality]);
+    let constant = match corruption.family {
+        Family::Stuck => stuck_at(&mut stream(seed, "stuck at", &[modality])),
+        _ => 0.0,
+    };
+    if filled >= width {
+        return change(reading, corruption, constant, &mut random);
+    }
+    let mut values: Vec<f32> = reading.chunks(width).flat_map(|row| &row[..filled.min(row.len())]).copied().collect();
+    if values.is_empty() {
+        return;
+    }
+    change(&mut values, corruption, constant, &mut random);
+    reading.chunks_mut(width).zip(values.chunks(filled)).for_each(|(row, values)| row[..values.len()].copy_from_slice(values));
+}
+
+fn change(reading: &mut [f32], corruption: Corruption, constant: f32, random: &mut Rng) {
+    let strength = corruption.strength();
+    match corruption.family {
         Family::Gaussian => {
             let noise = standard_normal(random, reading.len());
             reading.iter_mut().zip(noise).for_each(|(x, z)| *x += strength * z);
@@ -38,7 +56,7 @@ pub(super) fn corrupt(reading: &mut [f32], family: Family, strength: f32, random
             let offset = if random.random() { strength } else { -strength };
             reading.iter_mut().for_each(|x| *x += offset);
         }
-        Family::Dead => replace(reading, strength, 0.0, random),
+        Family::Stuck | Family::Dead if random.random::<f32>() < strength => reading.fill(constant),
         Family::NanBurst => {
             let hit = random.random::<f32>() < strength;
             let length = ((reading.len() as f32 * BURST).ceil() as usize).clamp(1, reading.len().max(1));
@@ -47,20 +65,13 @@ pub(super) fn corrupt(reading: &mut [f32], family: Family, strength: f32, random
                 reading.iter_mut().skip(start).take(length).for_each(|x| *x = f32::NAN);
             }
         }
-        // These need more than the reading; `apply` calls `replace` and `donor` for them.
-        Family::Stuck | Family::Swapped => {}
-    }
-}
-
-/// With probability `share`, every value becomes `constant`.
-pub(super) fn replace(reading: &mut [f32], share: f32, constant: f32, random: &mut Rng) {
-    if random.random::<f32>() < share {
-        reading.fill(constant);
+        // Not of standardized numbers.
+        _ => {}
     }
 }
 
 /// Where a stuck sensor stays: 0.5 to 3 standard deviations from the mean, on either side.
-pub(super) fn stuck_at(random: &mut Rng) -> f32 {
+fn stuck_at(random: &mut Rng) -> f32 {
     let distance = random.random_range(0.5..3.0);
     if random.random() { distance } else { -distance }
 }

@@ -56,6 +56,21 @@ pub enum DataError {
         id: String,
     },
 
+    /// A sample whose sensors are all absent, as a corruption says.
+    #[error("sample {row} has no sensor left: leave out the samples for which `Corrupted::left` has nothing")]
+    NothingLeft {
+        /// Its row.
+        row: usize,
+    },
+    /// A source that cannot have the corruptions of a kind of sensor.
+    #[error(
+        "the source of `{modality}` does not say what the sensor gave, and that is what this corruption changes: let it override `Source::read_changed`"
+    )]
+    NotRaw {
+        /// The modality.
+        modality: String,
+    },
+
     /// Files that are joined by row and have different numbers of rows.
     #[error(
         "{} has {rows} rows, {} has {other_rows}; files joined by row need the same number, or join by an id column with join = \"id\"",

@@ -3,7 +3,7 @@
 use super::files::{FileSource, OnCorrupt};
 use super::kinds::SavedKind;
 use super::labels::Unusable;
-use super::{Folders, Manifest, SplitSpec, parse_toml};
+use super::{Bundle, Folders, Manifest, SplitSpec, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use serde::{Deserialize, Serialize};
@@ -149,6 +149,15 @@ impl FileCard {
 
     /// Lists the samples; their readings are read when they are needed.
     pub fn open(&self) -> Result<FileSource> {
+        self.listed(None)
+    }
+
+    /// [`FileCard::open`], with manifest and files in memory.
+    pub fn open_bundle(&self, bundle: &Bundle) -> Result<FileSource> {
+        self.listed(Some(bundle))
+    }
+
+    fn listed(&self, bundle: Option<&Bundle>) -> Result<FileSource> {
         let place = |name: &str| format!("modality `{name}` in {}", self.path.display());
         let kinds = self.modalities.iter().map(|modality| {
             let wrong = |problem: String| Error::config(place(&modality.name), problem);
@@ -167,6 +176,7 @@ impl FileCard {
             return Ok(folders.open()?.on_corrupt(self.on_corrupt));
         }
         let mut manifest = Manifest::new(self.listed_in()).unlabelled(self.missing_label).on_corrupt(self.on_corrupt);
+        manifest = bundle.into_iter().fold(manifest, Manifest::bundle);
         for (modality, kind) in named {
             manifest = manifest.kind(&modality.name, kind);
             manifest = modality.column.iter().fold(manifest, |manifest, column| manifest.column(column));

@@ -1,7 +1,7 @@
 //! Samples whose readings are files: read when they are needed, so that the data need not fit in memory.
 
 use super::kinds::{Kind, Origin};
-use super::{DataError, Meta, Part, Sample, SampleKey, Schema, Source, Target, TargetValue};
+use super::{Change, DataError, Meta, Part, Sample, SampleKey, Schema, Source, Target, TargetValue};
 use crate::error::Result;
 use crate::modality::{Modalities, Subset};
 use crate::rng;
@@ -94,22 +94,12 @@ impl FileSource {
         &self.rows
     }
 
-    fn sample(&self, row: usize, augmented: Option<SampleKey>) -> Result<Sample> {
+    fn sample(&self, row: usize, wanted: Subset, change: &Change) -> Result<Sample> {
         super::source::check_rows(&[row], self.rows.len())?;
         let row = &self.rows[row];
         let reading = |(m, (kind, origin)): (usize, (&Arc<dyn Kind>, &Option<Origin>))| {
-            let Some(origin) = origin else { return Ok(None) };
-            let read = || {
-                let raw = kind.raw(origin)?;
-                let raw = match augmented.filter(|_| kind.augments()) {
-                    Some(SampleKey { seed, epoch, id }) => {
-                        kind.augment(raw, &mut rng::stream(seed, "augmented reading", &[epoch, id, m as u64]))?
-                    }
-                    None => raw,
-                };
-                kind.features(raw)
-            };
-            match read() {
+            let Some(origin) = origin.as_ref().filter(|_| wanted.contains(m)) else { return Ok(None) };
+            match kind.raw(origin).and_then(|raw| kind.features(change(m, &**kind, raw)?)) {
                 Err(error) if self.on_corrupt == OnCorrupt::Absent => {
                     if self.corrupt.fetch_add(1, Relaxed) == 0 {
                         tracing::warn!("{error}; this and any other reading that cannot be decoded counts as absent");
@@ -144,7 +134,7 @@ impl Source for FileSource {
     }
 
     fn read(&self, row: usize) -> Result<Sample> {
-        self.sample(row, None)
+        self.sample(row, self.schema.modalities.full(), &|_, _, raw| Ok(raw))
     }
 
     fn augments(&self) -> bool {
@@ -152,7 +142,15 @@ impl Source for FileSource {
     }
 
     fn read_augmented(&self, row: usize, key: SampleKey) -> Result<Sample> {
-        self.sample(row, Some(key))
+        let SampleKey { seed, epoch, id } = key;
+        self.sample(row, self.schema.modalities.full(), &|m, kind, raw| match kind.augments() {
+            true => kind.augment(raw, &mut rng::stream(seed, "augmented reading", &[epoch, id, m as u64])),
+            false => Ok(raw),
+        })
+    }
+
+    fn read_changed(&self, row: usize, wanted: Subset, change: &Change) -> Result<Sample> {
+        self.sample(row, wanted, change)
     }
 
     fn kinds(&self) -> Vec<Option<Arc<dyn Kind>>> {

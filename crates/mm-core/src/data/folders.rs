@@ -1,7 +1,7 @@
 //! Samples in folders of files: `root/modality/class/sample.png`.
 
 use super::files::{FileRow, FileSource};
-use super::kinds::{Kind, Origin};
+use super::kinds::{Kind, Origin, Written};
 use super::{Part, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A folder a modality, in it a folder a class, in it a file a sample: `photos/rgb/cat/0017.png` and `photos/depth/cat/0017.png` are one
-/// sample of the class `cat`. A file that is not there is an absent sensor. With folders `train`, `validation` and `test` between modality
+/// sample of the class `cat`. A reading that is a folder (a video) lies there as a folder of that name. A file that is not there is an absent sensor. With folders `train`, `validation` and `test` between modality
 /// and class, these are the split.
 ///
 /// Files are read when they are needed, so that the data need not fit in memory.
@@ -43,13 +43,8 @@ impl Folders {
         for (m, (name, kind)) in self.modalities.iter().enumerate() {
             let folder = self.root.join(name);
             for (class_folder, part, class) in class_folders(&folder)? {
-                for path in entries(&class_folder)?.into_iter().filter(|path| path.is_file()) {
-                    let Some((stem, extension)) = stem_and_extension(&path) else { continue };
-                    if !kind.extensions().contains(&extension.as_str()) {
-                        let known = kind.extensions().join(", ");
-                        let problem = format!("is in the folder of `{name}`, whose files end in {known}: take it out, or convert it");
-                        return Err(Error::File { path, problem });
-                    }
+                for path in entries(&class_folder)? {
+                    let Some(stem) = stem(&path, name, &**kind)? else { continue };
                     let key = Key { part, class: class.clone(), stem };
                     let files = samples.entry(key).or_insert_with(|| vec![None; modalities.len()]);
                     if let Some(other) = files[m].replace(path.clone()) {
@@ -122,7 +117,21 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn stem_and_extension(path: &Path) -> Option<(String, String)> {
-    let stem = path.file_stem()?.to_string_lossy().into_owned();
-    Some((stem, path.extension()?.to_string_lossy().to_lowercase()))
+/// The name of the sample whose reading a file or folder is; `None` of what is no reading.
+fn stem(path: &Path, modality: &str, kind: &dyn Kind) -> Result<Option<String>> {
+    let refused = |problem: String| Err(Error::File { path: path.into(), problem });
+    match (kind.written(), path.is_dir()) {
+        (Written::Folder, true) => return Ok(Some(file_name(path))),
+        (Written::Folder, false) => {
+            return refused(format!("is in the folder of `{modality}`, whose readings are folders, one a sample: take it out"));
+        }
+        (_, true) => return Ok(None),
+        (_, false) => {}
+    }
+    let (Some(stem), Some(extension)) = (path.file_stem(), path.extension()) else { return Ok(None) };
+    if !kind.extensions().contains(&extension.to_string_lossy().to_lowercase().as_str()) {
+        let known = kind.extensions().join(", ");
+        return refused(format!("is in the folder of `{modality}`, whose files end in {known}: take it out, or convert it"));
+    }
+    Ok(Some(stem.to_string_lossy().into_owned()))
 }

@@ -1,6 +1,6 @@
 //! Where samples come from: rows that are known without decoding, and read one by one.
 
-use super::kinds::Kind;
+use super::kinds::{Kind, Raw};
 use super::{Batch, DataError, Part, Sample, SampleKey, Schema, TableDataset, collate};
 use crate::error::Result;
 use crate::modality::Subset;
@@ -30,6 +30,15 @@ pub trait Source: Send + Sync {
     /// Reads a row for training, changed at random as its kinds say ([`Kind::augment`]); what is drawn depends on the key only.
     fn read_augmented(&self, row: usize, _key: SampleKey) -> Result<Sample> {
         self.read(row)
+    }
+
+    /// Reads the modalities `wanted` of a row, of those it has; `change(modality, kind, raw)` changes what each sensor gave before its kind
+    /// makes features of it ([`Kind::features`]). A source that has nothing of the sort reads what it has, and calls it for none.
+    fn read_changed(&self, row: usize, wanted: Subset, _change: &Change) -> Result<Sample> {
+        let mut sample = self.read(row)?;
+        let unwanted = (0..sample.readings.len()).filter(|&m| !wanted.contains(m));
+        unwanted.for_each(|m| sample.readings[m] = None);
+        Ok(sample)
     }
 
     /// Whether there are no samples.
@@ -70,6 +79,9 @@ pub trait Source: Send + Sync {
         None
     }
 }
+
+/// Changes what a sensor gave: by the position of the modality, its kind, and what it gave.
+pub type Change<'c> = dyn Fn(usize, &dyn Kind, Raw) -> Result<Raw> + 'c;
 
 /// What is known of a row without decoding its readings.
 #[derive(Debug, Clone, Copy, PartialEq)]

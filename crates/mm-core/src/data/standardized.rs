@@ -1,8 +1,9 @@
 //! A source as a model sees it: standardized.
 
 use super::kinds::Kind;
-use super::{Meta, Sample, SampleKey, Schema, Source, Standardizer, TableDataset, Transform};
+use super::{Change, Meta, Sample, SampleKey, Schema, Source, Standardizer, TableDataset, Transform};
 use crate::error::Result;
+use crate::modality::Subset;
 use std::sync::Arc;
 
 /// A source whose readings are standardized: a table at once, anything else as it is read.
@@ -74,6 +75,10 @@ impl Source for AsRead<'_> {
 
     fn read_augmented(&self, row: usize, key: SampleKey) -> Result<Sample> {
         self.standardize(self.source.read_augmented(row, key)?, row)
+    }
+
+    fn read_changed(&self, row: usize, wanted: Subset, change: &Change) -> Result<Sample> {
+        self.standardize(self.source.read_changed(row, wanted, change)?, row)
     }
 
     fn kinds(&self) -> Vec<Option<Arc<dyn Kind>>> {

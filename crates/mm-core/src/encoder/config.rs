@@ -2,8 +2,8 @@
 
 use super::frozen::FrozenEncoder;
 use super::pretrained::{needs_weights, recorded};
-use super::{BertConfig, ConvConfig, Encoder, FeatureCache, MlpConfig, Pretrained, ResNetConfig, kinds};
-use crate::data::{InputSpec, nearest};
+use super::{BertConfig, CnnConfig, ConvConfig, Encoder, FeatureCache, MlpConfig, Pretrained, ResNetConfig, kinds};
+use crate::data::{InputKind, InputSpec, nearest};
 use crate::error::{Error, Result};
 use crate::nn::set_learning_rate_factor;
 use crate::weights::{NameMap, is_model_id, pretrained_file};
@@ -151,6 +151,11 @@ impl EncoderConfig {
         Self::new(super::conv::NAME, ConvConfig { widths: widths.into() })
     }
 
+    /// A small convolutional network for images and spectrograms; its feature is a vector (see [`super::CnnEncoder`]).
+    pub fn cnn(config: CnnConfig) -> Self {
+        Self::new(super::cnn::NAME, config)
+    }
+
     /// A residual network for images, and for videos frame by frame; its feature is a map (see [`super::ResNetEncoder`]).
     pub fn resnet(config: ResNetConfig) -> Self {
         Self::new(super::resnet::NAME, config)
@@ -217,6 +222,26 @@ impl EncoderConfig {
             self.resolve(&[kind])?;
         }
         Ok(self)
+    }
+
+    /// What an input is encoded by where nobody chose: images and spectrograms by a small convolutional network, vectors by an MLP of
+    /// widths 128 and 64. Of token ids it is an error, since none of these knows words.
+    pub fn for_input(name: &str, input: &InputSpec) -> Result<Self> {
+        /// Rows or columns left behind the last layer.
+        const LEFT: usize = 4;
+        let field = || format!("network.encoders.{name}");
+        match (input.kind, &*input.shape) {
+            (InputKind::Tokens, _) => {
+                let problem = "token ids need an encoder that knows words: write { kind = \"bert\" }, or read the text as hashed counts";
+                Err(Error::config(field(), problem))
+            }
+            (InputKind::Image | InputKind::Spectrogram, &[_, height, width]) if height.min(width) >= LEFT => {
+                let layers = (height.min(width) / LEFT).ilog2() as usize + 1;
+                let widths = (0..layers.min(6)).map(|i| 16 << i.min(2)).collect();
+                Ok(Self::cnn(CnnConfig { widths, grid: if input.kind == InputKind::Image { [2, 2] } else { [1, 4] } }))
+            }
+            _ => Ok(Self::mlp([128, 64])),
+        }
     }
 
     /// Its kind.
@@ -311,12 +336,6 @@ fn below(field: &str, error: Error) -> Error {
     match error {
         Error::Config { field: inner, problem } => Error::config(format!("{field}.{inner}"), problem),
         other => other,
-    }
-}
-
-impl Default for EncoderConfig {
-    fn default() -> Self {
-        Self::mlp([128, 64])
     }
 }
 

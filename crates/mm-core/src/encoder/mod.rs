@@ -8,6 +8,7 @@ mod pretrained;
 
 pub use bert::{BertConfig, BertEncoder, Pooling, published_bert_names};
 pub use cache::{DEFAULT_CACHE_BYTES, FeatureCache};
+pub use cnn::{CnnConfig, CnnEncoder};
 pub use config::{CheckpointSettings, EncoderConfig, EncoderCost, EncoderKind, EncoderRecipe};
 pub use conv::{ConvConfig, ConvEncoder};
 pub use mlp::{MlpConfig, MlpEncoder};
@@ -32,7 +33,7 @@ macro_rules! encoders {
     };
 }
 
-encoders!(bert, conv, mlp, resnet);
+encoders!(bert, cnn, conv, mlp, resnet);
 
 /// Turns the readings of one modality, `[batch, ..shape]`, into a feature, `[batch, ..feature_shape]`.
 pub trait Encoder: Send + Sync {

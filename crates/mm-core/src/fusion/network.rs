@@ -1,7 +1,7 @@
 //! Encoders, trunk and head: the network that the methods and baselines share.
 
 use super::{Encoders, Trunk, TrunkConfig, keep_present, parts, pool, visit_combination_sums};
-use crate::data::{Inputs, Schema};
+use crate::data::{InputSpec, Inputs, Schema};
 use crate::encoder::{Encoder, EncoderConfig, EncoderDType, EncoderKind, FeatureCache, Pretrained};
 use crate::error::{Error, ModalityError, Result};
 use crate::modality::{Presence, Subset};
@@ -10,6 +10,7 @@ use crate::nn::{Linear, Mode, linear};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// Encoder of every modality that `encoders` does not name; by default an MLP of widths 128 and 64.
+    /// Encoder of every modality that `encoders` does not name; by default what [`EncoderConfig::for_input`] says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoder: Option<EncoderConfig>,
     /// Encoders by modality name.
@@ -44,9 +45,15 @@ impl NetworkConfig {
         let (Some(name), Some(input)) = (names.get(index), schema.inputs.get(index)) else {
             return Err(ModalityError::Position { position: index, modalities: names.len() }.into());
         };
-        let default = EncoderConfig::default();
-        let encoder = self.encoders.get(name).or(self.encoder.as_ref()).unwrap_or(&default);
-        Ok(self.encoder_dtype.wrap(encoder.build(name, input, vb)?))
+        Ok(self.encoder_dtype.wrap(self.encoder_of(name, input)?.build(name, input, vb)?))
+    }
+
+    /// The encoder of a modality as configured, or what suits its input.
+    pub fn encoder_of(&self, name: &str, input: &InputSpec) -> Result<Cow<'_, EncoderConfig>> {
+        match self.encoders.get(name).or(self.encoder.as_ref()) {
+            Some(encoder) => Ok(Cow::Borrowed(encoder)),
+            None => EncoderConfig::for_input(name, input).map(Cow::Owned),
+        }
     }
 
     /// Looks for the encoders' kinds among `kinds`, where they are not known yet.

@@ -27,8 +27,10 @@ pub enum OptimizerConfig {
     /// Adam; the weight decay is added to the gradient.
     Adam {
         /// Decay of the running means of gradient and squared gradient.
+        #[serde(default = "betas")]
         betas: [f64; 2],
         /// Added to the denominator.
+        #[serde(default = "eps")]
         eps: f64,
         /// L2 penalty.
         #[serde(default)]
@@ -37,13 +39,25 @@ pub enum OptimizerConfig {
     /// AdamW; the weight decay acts on the parameter.
     AdamW {
         /// Decay of the running means of gradient and squared gradient.
+        #[serde(default = "betas")]
         betas: [f64; 2],
         /// Added to the denominator.
+        #[serde(default = "eps")]
         eps: f64,
         /// Decoupled weight decay.
         #[serde(default)]
         weight_decay: f64,
     },
+}
+
+/// Adam's usual decays.
+fn betas() -> [f64; 2] {
+    [0.9, 0.999]
+}
+
+/// Adam's usual addition to the denominator.
+fn eps() -> f64 {
+    1e-8
 }
 
 impl Default for OptimizerConfig {

@@ -1,74 +1,36 @@
 //! How texts degrade, for tests of a model, and the one change that training uses.
 //!
 //! The draws do not depend on the severity, so a higher one hits the same words or characters and more.
-//!
-//! | family | what happens to a text | 1 | 2 | 3 | 4 | 5 |
-//! |---|---|---|---|---|---|---|
-//! | `word_drop` | this share of its words is left out | 0.1 | 0.2 | 0.3 | 0.5 | 0.7 |
-//! | `character_noise` | this share of its characters is swapped with the next one, left out or replaced by a neighbour on the keyboard | 0.02 | 0.05 | 0.1 | 0.2 | 0.35 |
-//! | `truncation` | this share of its characters is lost at the end | 0.2 | 0.4 | 0.6 | 0.75 | 0.9 |
 
-use crate::corrupt::Severity;
+use crate::corrupt::{Corruption, Family};
+use crate::error::Result;
 use crate::rng::Rng;
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
 
-/// A way for a text to degrade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum TextFamily {
-    /// Words that were not heard or recognised.
-    WordDrop,
-    /// Typing errors.
-    CharacterNoise,
-    /// A message that breaks off.
-    Truncation,
-}
+/// The families of texts.
+pub const TEXT_FAMILIES: &[Family] = &[Family::WordDrop, Family::CharacterNoise, Family::Truncation];
 
-impl TextFamily {
-    /// All families.
-    pub const ALL: [TextFamily; 3] = [Self::WordDrop, Self::CharacterNoise, Self::Truncation];
-
-    /// The name as it is written in plans.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::WordDrop => "word_drop",
-            Self::CharacterNoise => "character_noise",
-            Self::Truncation => "truncation",
-        }
-    }
-
-    /// Strength at severity 1 to 5; the table above says what it measures.
-    pub fn strengths(self) -> [f32; 5] {
-        match self {
-            Self::WordDrop => [0.1, 0.2, 0.3, 0.5, 0.7],
-            Self::CharacterNoise => [0.02, 0.05, 0.1, 0.2, 0.35],
-            Self::Truncation => [0.2, 0.4, 0.6, 0.75, 0.9],
-        }
-    }
-}
-
-/// The text, corrupted.
+/// The text, corrupted. A family of other sensors is refused.
 ///
 /// ```
-/// use mm_core::rng::stream;
-/// use mm_core::text::{TextFamily, corrupt};
-/// let severity = 5.try_into()?;
-/// assert_eq!(corrupt("Zwölf Boxkämpfer", TextFamily::Truncation, severity, &mut stream(0, "example", &[])), "Zw");
+/// use mm_core::corrupt::{Corruption, Family};
+/// use mm_core::{rng::stream, text::corrupt};
+/// let corruption = Corruption::new(Family::Truncation, 5)?;
+/// assert_eq!(corrupt("Zwölf Boxkämpfer", corruption, &mut stream(0, "example", &[]))?, "Zw");
 /// # Ok::<(), mm_core::Error>(())
 /// ```
-pub fn corrupt(text: &str, family: TextFamily, severity: Severity, rng: &mut Rng) -> String {
-    let strength = family.strengths()[usize::from(u8::from(severity)) - 1];
-    match family {
-        TextFamily::WordDrop => drop_words(text, strength, rng),
-        TextFamily::CharacterNoise => character_noise(text, strength, rng),
-        TextFamily::Truncation => {
+pub fn corrupt(text: &str, corruption: Corruption, rng: &mut Rng) -> Result<String> {
+    let strength = corruption.strength();
+    Ok(match corruption.family {
+        Family::WordDrop => drop_words(text, strength, rng),
+        Family::CharacterNoise => character_noise(text, strength, rng),
+        Family::Truncation => {
             let characters = text.chars().count();
             let left = (characters as f32 * (1.0 - strength)).ceil() as usize;
             text.chars().take(left.min(characters)).collect()
         }
-    }
+        _ => return Err(corruption.unknown_to("text", TEXT_FAMILIES)),
+    })
 }
 
 /// The text without this share of its words, drawn word by word; each goes with the white space behind it. All may go.

@@ -8,7 +8,7 @@ mod error;
 mod hashed;
 mod tokenizer;
 
-pub use corrupt::{TextFamily, corrupt, drop_words};
+pub use corrupt::{TEXT_FAMILIES, corrupt, drop_words};
 pub use error::TextError;
 pub use hashed::HashedText;
 pub use tokenizer::{TokenIds, Tokenizer};

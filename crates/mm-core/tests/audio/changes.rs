@@ -1,5 +1,6 @@
 use crate::chirp_f32;
-use mm_core::data::audio::{Augment, Disturbance, noise};
+use mm_core::corrupt::{Corruption, Family};
+use mm_core::data::audio::{Augment, SOUND_FAMILIES, corrupt_sound, noise};
 use mm_core::rng::{Rng, stream};
 
 const RATE: u32 = 8000;
@@ -36,51 +37,55 @@ fn noise_has_its_spectrum() {
     assert!(deviation / mean > 0.3, "{}", deviation / mean);
 }
 
+fn at(family: Family, severity: u8) -> Corruption {
+    Corruption::new(family, severity).unwrap()
+}
+
 #[test]
 fn noise_is_as_loud_as_the_table_says() {
     let sound = chirp_f32(8000);
-    for disturbance in [Disturbance::WhiteNoise, Disturbance::Babble] {
+    for family in [Family::WhiteNoise, Family::Babble] {
         for severity in 1..=5 {
             let mut noisy = sound.clone();
-            disturbance.apply(&mut noisy, RATE, severity, &mut rng(4)).unwrap();
+            corrupt_sound(&mut noisy, RATE, at(family, severity), &mut rng(4)).unwrap();
             let added: Vec<f32> = noisy.iter().zip(&sound).map(|(a, b)| a - b).collect();
             let decibels = 10.0 * (noise::power(&sound) / noise::power(&added)).log10();
-            let stated = disturbance.strength(severity).unwrap();
-            assert!((decibels - stated).abs() < 0.1, "{disturbance:?} {severity}: {decibels} for {stated}");
+            let stated = f64::from(at(family, severity).strength());
+            assert!((decibels - stated).abs() < 0.1, "{family} {severity}: {decibels} for {stated}");
         }
     }
     // Silence has no loudness that noise could be compared with.
     let mut silence = vec![0.0; 100];
-    Disturbance::WhiteNoise.apply(&mut silence, RATE, 5, &mut rng(4)).unwrap();
+    corrupt_sound(&mut silence, RATE, at(Family::WhiteNoise, 5), &mut rng(4)).unwrap();
     assert_eq!(silence, [0.0; 100]);
 }
 
 #[test]
-fn each_disturbance_does_what_it_says() {
+fn each_family_does_what_it_says() {
     let sound = chirp_f32(4000);
-    let of = |disturbance: Disturbance, severity| {
+    let of = |family: Family, severity| {
         let mut samples = sound.clone();
-        disturbance.apply(&mut samples, RATE, severity, &mut rng(5)).unwrap();
+        corrupt_sound(&mut samples, RATE, at(family, severity), &mut rng(5)).unwrap();
         samples
     };
     let largest = |samples: &[f32]| samples.iter().fold(0.0f32, |most, x| most.max(x.abs()));
     for severity in 1..=5 {
-        let strength = |disturbance: Disturbance| disturbance.strength(severity).unwrap();
-        let clipped = of(Disturbance::Clipping, severity);
-        assert_eq!(largest(&clipped), largest(&sound) * strength(Disturbance::Clipping) as f32);
-        let silent = of(Disturbance::DropOuts, severity).chunks(400).filter(|gap| largest(gap) == 0.0).count() as f64;
-        assert_eq!(silent, (10.0 * strength(Disturbance::DropOuts)).round());
-        let limit = strength(Disturbance::BandLimit) * 4000.0;
-        assert!(share_below(&of(Disturbance::BandLimit, severity), limit * 1.05) > 0.99);
+        let strength = |family: Family| f64::from(at(family, severity).strength());
+        let clipped = of(Family::Clipping, severity);
+        assert_eq!(largest(&clipped), largest(&sound) * strength(Family::Clipping) as f32);
+        let silent = of(Family::DropOuts, severity).chunks(400).filter(|gap| largest(gap) == 0.0).count() as f64;
+        assert_eq!(silent, (10.0 * strength(Family::DropOuts)).round());
+        let limit = strength(Family::BandLimit) * 4000.0;
+        assert!(share_below(&of(Family::BandLimit, severity), limit * 1.05) > 0.99);
     }
     // What is below the limit stays, at its place: the chirp begins at 200 Hz.
-    let limited = of(Disturbance::BandLimit, 5);
+    let limited = of(Family::BandLimit, 5);
     assert!(sound[100..400].iter().zip(&limited[100..400]).all(|(a, b)| (a - b).abs() < 0.03));
-    assert_eq!(largest(&of(Disturbance::Silence, 5)), 0.0);
+    assert_eq!(largest(&of(Family::Silence, 5)), 0.0);
     let silent = |severity| {
         let quiet = |id: &u64| {
             let mut samples = vec![1.0];
-            Disturbance::Silence.apply(&mut samples, RATE, severity, &mut rng(*id)).unwrap();
+            corrupt_sound(&mut samples, RATE, at(Family::Silence, severity), &mut rng(*id)).unwrap();
             samples == [0.0]
         };
         (0..1000).filter(quiet).collect::<Vec<u64>>()
@@ -91,24 +96,20 @@ fn each_disturbance_does_what_it_says() {
 }
 
 #[test]
-fn disturbances_follow_from_their_generator_and_are_called_by_name() {
-    for (place, (disturbance, name, strengths)) in Disturbance::TABLE.into_iter().enumerate() {
-        assert_eq!((disturbance as usize, Disturbance::parse(name).unwrap()), (place, disturbance));
-        assert_eq!(serde_json::to_value(disturbance).unwrap(), name);
-        let rising = strengths.windows(2).all(|pair| pair[0] < pair[1]);
-        assert!(rising || strengths.windows(2).all(|pair| pair[0] > pair[1]));
+fn corruptions_of_sounds_follow_from_their_generator() {
+    for &family in SOUND_FAMILIES {
         let of = |id| {
-            let mut samples = chirp_f32(3000);
-            disturbance.apply(&mut samples, RATE, 3, &mut rng(id)).unwrap();
+            let mut samples = chirp_f32(2000);
+            corrupt_sound(&mut samples, RATE, at(family, 3), &mut rng(id)).unwrap();
             samples
         };
         assert_eq!(of(1), of(1));
-        assert_eq!(of(1).len(), 3000);
-        disturbance.apply(&mut [], RATE, 1, &mut rng(0)).unwrap();
-        disturbance.apply(&mut [0.5], RATE, 5, &mut rng(0)).unwrap();
-        assert!(disturbance.strength(0).is_err() && disturbance.strength(6).is_err());
+        // Very short sounds.
+        corrupt_sound(&mut [], RATE, at(family, 1), &mut rng(0)).unwrap();
+        corrupt_sound(&mut [0.5], RATE, at(family, 5), &mut rng(0)).unwrap();
     }
-    assert!(Disturbance::parse("wind").unwrap_err().to_string().contains("white_noise"));
+    let refused = corrupt_sound(&mut [0.5], RATE, at(Family::Fog, 5), &mut rng(0)).unwrap_err().to_string();
+    assert!(refused.contains("kind `audio` has no family `fog`; it has white_noise, babble"), "{refused}");
 }
 
 fn changed(augment: Augment, id: u64) -> Vec<f32> {

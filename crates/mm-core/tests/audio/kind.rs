@@ -1,5 +1,6 @@
 use crate::{chirp_f32, fixture};
-use mm_core::data::audio::{AudioSettings, Augment, Disturbance, Features, Length};
+use mm_core::corrupt::{Corruption, Family};
+use mm_core::data::audio::{AudioSettings, Augment, Features, Length};
 use mm_core::data::kinds::{Audio, Kind, Origin, Raw, SavedKind};
 use mm_core::data::{FileRow, FileSource, InputKind, InputSpec, SampleKey, Source, Target, TargetValue};
 use mm_core::rng::stream;
@@ -55,7 +56,7 @@ fn what_a_sensor_gave_is_its_samples() {
     assert!(!audio.augments() && kind(Length::Crop, Augment::default()).augments());
     let disturbed = |seed| {
         let raw = audio.raw(&part(0, 6000)).unwrap();
-        audio.features(audio.disturb(raw, Disturbance::Babble, 4, &mut stream(seed, "test", &[])).unwrap()).unwrap()
+        audio.features(audio.corrupt(raw, Corruption::new(Family::Babble, 4).unwrap(), &mut stream(seed, "test", &[])).unwrap()).unwrap()
     };
     assert!(disturbed(1) == disturbed(1) && disturbed(1) != disturbed(2) && disturbed(1).length.is_none());
 }

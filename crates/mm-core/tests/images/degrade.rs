@@ -1,25 +1,25 @@
 //! Families of corruption: what each strength measures is what is found.
 
-use mm_core::corrupt::{DEPTH_FAMILIES, DepthFamily, IMAGE_FAMILIES, ImageFamily, Severity, corrupt_depth, corrupt_image};
+use mm_core::corrupt::{Corruption, DEPTH_FAMILIES, Family, IMAGE_FAMILIES, corrupt_depth, corrupt_image};
 use mm_core::rng;
 use rand::RngExt;
 
 const SIDE: usize = 100;
 const AREA: usize = SIDE * SIDE;
 
-fn severity(severity: u8) -> Severity {
-    Severity::try_from(severity).unwrap()
+fn strength(family: Family, level: u8) -> f32 {
+    Corruption::new(family, level).unwrap().strength()
 }
 
-fn corrupted(image: &[f32], family: ImageFamily, level: u8, id: u64) -> Vec<f32> {
+fn corrupted(image: &[f32], family: Family, level: u8, id: u64) -> Vec<f32> {
     let mut image = image.to_vec();
-    corrupt_image(&mut image, SIDE, SIDE, family, severity(level), &mut rng::stream(9, "image", &[id]));
+    corrupt_image(&mut image, SIDE, SIDE, Corruption::new(family, level).unwrap(), &mut rng::stream(9, "image", &[id])).unwrap();
     image
 }
 
-fn degraded(map: &[f32], family: DepthFamily, level: u8, id: u64) -> Vec<f32> {
+fn degraded(map: &[f32], family: Family, level: u8, id: u64) -> Vec<f32> {
     let mut map = map.to_vec();
-    corrupt_depth(&mut map, SIDE, SIDE, family, severity(level), &mut rng::stream(9, "depth", &[id]));
+    corrupt_depth(&mut map, SIDE, SIDE, Corruption::new(family, level).unwrap(), &mut rng::stream(9, "depth", &[id])).unwrap();
     map
 }
 
@@ -41,65 +41,42 @@ fn picture() -> Vec<f32> {
 }
 
 #[test]
-fn tables_are_whole() {
-    for (place, (family, name, what, strengths)) in IMAGE_FAMILIES.iter().enumerate() {
-        assert_eq!((*family as usize, family.name()), (place, *name));
-        assert_eq!(serde_json::to_value(family).unwrap(), *name);
-        assert!(!what.is_empty() && (1..=5).all(|level| family.strength(severity(level)) == strengths[usize::from(level) - 1]));
-    }
-    for (place, (family, name, what, strengths)) in DEPTH_FAMILIES.iter().enumerate() {
-        assert_eq!((*family as usize, family.name()), (place, *name));
-        assert_eq!(serde_json::to_value(family).unwrap(), *name);
-        assert!(!what.is_empty() && strengths.windows(2).all(|pair| pair[0] < pair[1]));
-    }
-    // No name means two things.
-    let vectors = mm_core::corrupt::Family::ALL.map(|family| family.name());
-    let names = IMAGE_FAMILIES.iter().map(|row| row.1).chain(DEPTH_FAMILIES.iter().map(|row| row.1)).chain(vectors);
-    let mut names: Vec<&str> = names.collect();
-    names.sort_unstable();
-    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
-}
-
-/// The documentation has the numbers of the tables.
-#[test]
-fn the_documentation_has_the_tables() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/kinds/image.md")).unwrap();
-    let rows = IMAGE_FAMILIES.iter().map(|row| (row.1, row.2, row.3)).chain(DEPTH_FAMILIES.iter().map(|row| (row.1, row.2, row.3)));
-    for (name, what, strengths) in rows {
-        let numbers: Vec<String> = strengths.iter().map(f32::to_string).collect();
-        let row = format!("| `{name}` | {what} | {} |", numbers.join(" | "));
-        assert!(page.contains(&row), "docs/src/kinds/image.md lacks\n{row}");
-    }
+fn families_of_other_sensors_are_refused() {
+    let (foreign, mut image) = (Corruption::new(Family::WhiteNoise, 1).unwrap(), vec![0.5; AREA]);
+    let refused = corrupt_image(&mut image, SIDE, SIDE, foreign, &mut rng::stream(0, "image", &[])).unwrap_err().to_string();
+    assert!(refused.contains("kind `image` has no family `white_noise`; it has gaussian_noise, impulse_noise"), "{refused}");
+    let refused = corrupt_depth(&mut image, SIDE, SIDE, foreign, &mut rng::stream(0, "depth", &[])).unwrap_err().to_string();
+    assert!(refused.contains("range_noise"), "{refused}");
 }
 
 #[test]
 fn draws_are_keyed_and_values_stay_in_range() {
     let picture = picture();
-    for (family, name, ..) in IMAGE_FAMILIES {
+    for &family in IMAGE_FAMILIES {
         let mut last = 0.0;
         for level in 1..=5 {
             let once = corrupted(&picture, family, level, 1);
-            assert_eq!(once, corrupted(&picture, family, level, 1), "{name}");
-            assert!(once.iter().all(|x| (0.0..=1.0).contains(x)), "{name} {level}");
+            assert_eq!(once, corrupted(&picture, family, level, 1), "{family}");
+            assert!(once.iter().all(|x| (0.0..=1.0).contains(x)), "{family} {level}");
             // The higher, the farther from what it was.
             let distance = deviation(&once, &picture);
-            assert!(distance > last, "{name} {level}: {distance} after {last}");
+            assert!(distance > last, "{family} {level}: {distance} after {last}");
             last = distance;
         }
     }
-    for family in [ImageFamily::GaussianNoise, ImageFamily::ImpulseNoise, ImageFamily::MotionBlur, ImageFamily::Occlusion] {
+    for family in [Family::GaussianNoise, Family::ImpulseNoise, Family::MotionBlur, Family::Occlusion] {
         assert_ne!(corrupted(&picture, family, 3, 1), corrupted(&picture, family, 3, 2), "{family:?}");
     }
     // Any number of channels and any ratio of sides; nothing to corrupt is no error.
     for (channels, height, width) in [(1, 1, 1), (2, 7, 3), (3, 1, 50), (4, 9, 9), (3, 0, 0)] {
-        for (family, ..) in IMAGE_FAMILIES {
+        for &family in IMAGE_FAMILIES {
             let mut image = vec![0.5; channels * height * width];
-            corrupt_image(&mut image, height, width, family, severity(5), &mut rng::stream(0, "any", &[]));
+            corrupt_image(&mut image, height, width, Corruption::new(family, 5).unwrap(), &mut rng::stream(0, "any", &[])).unwrap();
             assert!(image.iter().all(|x| (0.0..=1.0).contains(x)), "{family:?}");
         }
-        for (family, ..) in DEPTH_FAMILIES {
+        for &family in DEPTH_FAMILIES {
             let mut map = vec![1.5; channels.min(2) * height * width];
-            corrupt_depth(&mut map, height, width, family, severity(5), &mut rng::stream(0, "any", &[]));
+            corrupt_depth(&mut map, height, width, Corruption::new(family, 5).unwrap(), &mut rng::stream(0, "any", &[])).unwrap();
             assert!(map.iter().all(|x| x.is_finite() && *x >= 0.0), "{family:?}");
         }
     }
@@ -110,13 +87,13 @@ fn noise_has_the_deviation_of_the_table() {
     let grey = vec![0.5; 3 * AREA];
     // From 4 on the ends of the range cut.
     for level in 1..=3 {
-        let expected = f64::from(ImageFamily::GaussianNoise.strength(severity(level)));
-        let found = deviation(&corrupted(&grey, ImageFamily::GaussianNoise, level, 3), &grey);
+        let expected = f64::from(strength(Family::GaussianNoise, level));
+        let found = deviation(&corrupted(&grey, Family::GaussianNoise, level, 3), &grey);
         assert!((found / expected - 1.0).abs() < 0.02, "{found} for {expected}");
     }
     for level in 1..=5 {
-        let expected = f64::from(ImageFamily::ImpulseNoise.strength(severity(level))) * AREA as f64;
-        let noisy = corrupted(&grey, ImageFamily::ImpulseNoise, level, 3);
+        let expected = f64::from(strength(Family::ImpulseNoise, level)) * AREA as f64;
+        let noisy = corrupted(&grey, Family::ImpulseNoise, level, 3);
         let (white, black) = (count(&noisy[..AREA], |x| x == 1.0), count(&noisy[..AREA], |x| x == 0.0));
         // Four deviations of a binomial.
         let spread = 4.0 * expected.sqrt();
@@ -137,18 +114,18 @@ fn blurs_have_the_width_of_the_table_and_keep_the_light() {
         (mass, (0..AREA).map(moment).sum::<f64>() / mass, (0..AREA).map(across).sum::<f64>() / mass)
     };
     for level in 2..=5 {
-        let sigma = f64::from(ImageFamily::GaussianBlur.strength(severity(level))) * SIDE as f64;
-        let (mass, down, across) = spread(&corrupted(&point, ImageFamily::GaussianBlur, level, 0));
+        let sigma = f64::from(strength(Family::GaussianBlur, level)) * SIDE as f64;
+        let (mass, down, across) = spread(&corrupted(&point, Family::GaussianBlur, level, 0));
         assert!((mass - 1.0).abs() < 1e-4 && (down - across).abs() < 1e-3, "{mass} {down} {across}");
         assert!((down.sqrt() / sigma - 1.0).abs() < 0.03, "{} for {sigma}", down.sqrt());
         // A line of length l has the variance l^2 / 12; bilinear sampling and the ends add a little.
-        let length = f64::from(ImageFamily::MotionBlur.strength(severity(level))) * SIDE as f64;
-        let (mass, down, across) = spread(&corrupted(&point, ImageFamily::MotionBlur, level, 0));
+        let length = f64::from(strength(Family::MotionBlur, level)) * SIDE as f64;
+        let (mass, down, across) = spread(&corrupted(&point, Family::MotionBlur, level, 0));
         let (found, expected) = ((down + across).sqrt(), (length * length / 12.0).sqrt());
         assert!((mass - 1.0).abs() < 1e-3 && (expected * 0.95..expected * 1.35).contains(&found), "{mass} {found} {expected}");
     }
     let flat = vec![0.3; AREA];
-    for family in [ImageFamily::GaussianBlur, ImageFamily::MotionBlur] {
+    for family in [Family::GaussianBlur, Family::MotionBlur] {
         assert!(corrupted(&flat, family, 5, 0).iter().all(|x| (x - 0.3).abs() < 1e-5), "{family:?}");
     }
 }
@@ -158,19 +135,19 @@ fn darkness_fog_and_occlusion_are_exact() {
     let picture = picture();
     let mean = |image: &[f32]| image.iter().map(|x| f64::from(*x)).sum::<f64>() / image.len() as f64;
     for level in 1..=5 {
-        let factor = f64::from(ImageFamily::Darkness.strength(severity(level)));
-        let dark = corrupted(&picture, ImageFamily::Darkness, level, 0);
+        let factor = f64::from(strength(Family::Darkness, level));
+        let dark = corrupted(&picture, Family::Darkness, level, 0);
         assert!((mean(&dark) / mean(&picture) - factor).abs() < 1e-6);
-        let share = f64::from(ImageFamily::Fog.strength(severity(level)));
-        let fog = corrupted(&picture, ImageFamily::Fog, level, 0);
+        let share = f64::from(strength(Family::Fog, level));
+        let fog = corrupted(&picture, Family::Fog, level, 0);
         assert!((mean(&fog) - (1.0 - share) * mean(&picture) - 0.8 * share).abs() < 1e-6);
         // Contrast shrinks by what is mixed in.
         let contrast = |image: &[f32]| deviation(image, &vec![mean(image) as f32; image.len()]);
         assert!((contrast(&fog) / contrast(&picture) - (1.0 - share)).abs() < 1e-4);
         for id in 0..20 {
-            let area = count(&corrupted(&picture, ImageFamily::Occlusion, level, id)[..AREA], |x| x == 0.0);
-            let side = (ImageFamily::Occlusion.strength(severity(level)) * AREA as f32).sqrt().round();
-            let expected = f64::from(ImageFamily::Occlusion.strength(severity(level))) * AREA as f64;
+            let area = count(&corrupted(&picture, Family::Occlusion, level, id)[..AREA], |x| x == 0.0);
+            let side = (strength(Family::Occlusion, level) * AREA as f32).sqrt().round();
+            let expected = f64::from(strength(Family::Occlusion, level)) * AREA as f64;
             assert!((area as f64 - expected).abs() <= f64::from(side) / 2.0 + 1.0, "{area} for {expected}");
         }
     }
@@ -180,14 +157,14 @@ fn darkness_fog_and_occlusion_are_exact() {
 fn compression_leaves_flat_images_and_loses_texture() {
     for level in [0.0, 0.5, 1.0] {
         let flat = vec![level; 3 * AREA];
-        assert!(corrupted(&flat, ImageFamily::Jpeg, 1, 0).iter().all(|x| (x - level).abs() < 0.02));
+        assert!(corrupted(&flat, Family::Jpeg, 1, 0).iter().all(|x| (x - level).abs() < 0.02));
     }
     let picture = picture();
-    let distance = deviation(&corrupted(&picture, ImageFamily::Jpeg, 1, 0), &picture);
+    let distance = deviation(&corrupted(&picture, Family::Jpeg, 1, 0), &picture);
     assert!((0.001..0.05).contains(&distance), "{distance}");
     // One channel, and channels that are no colours.
-    assert!(deviation(&corrupted(&picture[..AREA], ImageFamily::Jpeg, 1, 0), &picture[..AREA]) < 0.05);
-    assert!(deviation(&corrupted(&picture[..2 * AREA], ImageFamily::Jpeg, 1, 0), &picture[..2 * AREA]) < 0.05);
+    assert!(deviation(&corrupted(&picture[..AREA], Family::Jpeg, 1, 0), &picture[..AREA]) < 0.05);
+    assert!(deviation(&corrupted(&picture[..2 * AREA], Family::Jpeg, 1, 0), &picture[..2 * AREA]) < 0.05);
 }
 
 /// 1 to 3 m, a tenth without a reading, with the channel that says so.
@@ -203,27 +180,27 @@ fn depth_loses_what_the_table_says() {
     let map = map();
     let readings = count(&map[..AREA], |z| z > 0.0) as f64;
     for level in 1..=5 {
-        for (family, name, ..) in DEPTH_FAMILIES {
+        for &family in DEPTH_FAMILIES {
             let once = degraded(&map, family, level, 1);
-            assert_eq!(once, degraded(&map, family, level, 1), "{name}");
+            assert_eq!(once, degraded(&map, family, level, 1), "{family}");
             for (at, z) in once[..AREA].iter().enumerate() {
-                assert!(map[at] > 0.0 || *z == 0.0, "{name} reads where there was nothing");
-                assert_eq!(once[AREA + at], if *z > 0.0 { 1.0 } else { 0.0 }, "{name}");
+                assert!(map[at] > 0.0 || *z == 0.0, "{family} reads where there was nothing");
+                assert_eq!(once[AREA + at], if *z > 0.0 { 1.0 } else { 0.0 }, "{family}");
             }
         }
-        let share = |family: DepthFamily| f64::from(family.strength(severity(level)));
+        let share = |family: Family| f64::from(strength(family, level));
         let full = [vec![2.0; AREA], vec![1.0; AREA]].concat();
         let lost = |map: &[f32], family| count(&degraded(map, family, level, 1)[..AREA], |z| z == 0.0) as f64;
-        assert_eq!(lost(&full, DepthFamily::Holes), (share(DepthFamily::Holes) * AREA as f64).round());
-        assert!((lost(&full, DepthFamily::Covered) / AREA as f64 - share(DepthFamily::Covered)).abs() < 0.005);
-        assert!((lost(&full, DepthFamily::Dropout) / AREA as f64 - share(DepthFamily::Dropout)).abs() < 0.02);
-        let near = degraded(&map, DepthFamily::ShortRange, level, 1);
+        assert_eq!(lost(&full, Family::Holes), (share(Family::Holes) * AREA as f64).round());
+        assert!((lost(&full, Family::Occlusion) / AREA as f64 - share(Family::Occlusion)).abs() < 0.005);
+        assert!((lost(&full, Family::MissingPixels) / AREA as f64 - share(Family::MissingPixels)).abs() < 0.02);
+        let near = degraded(&map, Family::ShortRange, level, 1);
         let left = count(&near[..AREA], |z| z > 0.0) as f64;
-        assert_eq!(left, readings - (share(DepthFamily::ShortRange) * readings).round());
+        assert_eq!(left, readings - (share(Family::ShortRange) * readings).round());
         let farthest = near[..AREA].iter().fold(0f32, |a, &b| a.max(b));
         assert!((0..AREA).all(|at| near[at] > 0.0 || map[at] == 0.0 || map[at] >= farthest));
-        let step = DepthFamily::Quantized.strength(severity(level));
-        let coarse = degraded(&map, DepthFamily::Quantized, level, 1);
+        let step = strength(Family::Quantized, level);
+        let coarse = degraded(&map, Family::Quantized, level, 1);
         assert!((0..AREA).all(|at| (coarse[at] - map[at]).abs() <= step / 2.0 + 1e-5
             && (coarse[at] / step).fract().min(1.0 - (coarse[at] / step).fract()) < 1e-4));
     }
@@ -233,10 +210,10 @@ fn depth_loses_what_the_table_says() {
 #[test]
 fn depth_noise_grows_with_the_square_of_distance() {
     for level in 1..=4 {
-        let sigma = f64::from(DepthFamily::RangeNoise.strength(severity(level)));
+        let sigma = f64::from(strength(Family::RangeNoise, level));
         for distance in [1.0f32, 2.0] {
             let flat = vec![distance; AREA];
-            let found = deviation(&degraded(&flat, DepthFamily::RangeNoise, level, 1), &flat);
+            let found = deviation(&degraded(&flat, Family::RangeNoise, level, 1), &flat);
             let expected = sigma * f64::from(distance).powi(2);
             assert!((found / expected - 1.0).abs() < 0.03, "{found} for {expected}");
         }
@@ -247,11 +224,11 @@ fn depth_noise_grows_with_the_square_of_distance() {
 #[test]
 fn severities_are_nested() {
     let full = vec![2.0; AREA];
-    for family in [DepthFamily::Dropout, DepthFamily::Holes] {
+    for family in [Family::MissingPixels, Family::Holes] {
         let maps: Vec<Vec<f32>> = (1..=5).map(|level| degraded(&full, family, level, 1)).collect();
         assert!(maps.windows(2).all(|pair| (0..AREA).all(|at| pair[0][at] > 0.0 || pair[1][at] == 0.0)), "{family:?}");
     }
     let grey = vec![0.5; AREA];
-    let images: Vec<Vec<f32>> = (1..=5).map(|level| corrupted(&grey, ImageFamily::ImpulseNoise, level, 1)).collect();
+    let images: Vec<Vec<f32>> = (1..=5).map(|level| corrupted(&grey, Family::ImpulseNoise, level, 1)).collect();
     assert!(images.windows(2).all(|pair| (0..AREA).all(|at| pair[0][at] == 0.5 || pair[1][at] == pair[0][at])));
 }

@@ -5,6 +5,7 @@ mod damaged;
 mod degrade;
 mod depth;
 mod files;
+mod idx;
 mod likeness;
 mod made;
 mod resize;

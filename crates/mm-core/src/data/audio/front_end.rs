@@ -1,7 +1,8 @@
 //! From a file to what a model gets, by one set of settings.
 
-use super::{AudioError, AudioSettings, Disturbance, Features, Length, LogMel, MOST_SAMPLES, Sound, Stft};
-use super::{decode, read, resample, resampled_length};
+use super::{AudioError, AudioSettings, Features, Length, LogMel, MOST_SAMPLES, Sound, Stft};
+use super::{corrupt_sound, decode, read, resample, resampled_length};
+use crate::corrupt::Corruption;
 use crate::error::Result;
 use crate::rng::{Rng, stream};
 use rand::RngExt;
@@ -74,9 +75,9 @@ impl FrontEnd {
         self.wave(read(path, part)?, path)
     }
 
-    /// Reads the bytes of a file; `path` is for messages.
-    pub fn decode(&self, bytes: &[u8], path: &Path) -> Result<Wave> {
-        self.wave(decode(bytes, path, None)?, path)
+    /// Reads the bytes of a file as [`FrontEnd::read`] does; `path` is for messages.
+    pub fn decode(&self, bytes: &[u8], path: &Path, part: Option<Range<u64>>) -> Result<Wave> {
+        self.wave(decode(bytes, path, part)?, path)
     }
 
     fn wave(&self, sound: Sound, path: &Path) -> Result<Wave> {
@@ -117,9 +118,9 @@ impl FrontEnd {
         Ok(reading)
     }
 
-    /// Disturbs all channels of a sound alike, at a severity from 1 to 5.
-    pub fn disturb(&self, wave: &mut Wave, disturbance: Disturbance, severity: u8, rng: &mut Rng) -> Result<()> {
-        wave.iter_mut().try_for_each(|channel| disturbance.apply(channel, self.settings.rate, severity, &mut rng.clone()))
+    /// Corrupts all channels of a sound alike.
+    pub fn corrupt(&self, wave: &mut Wave, corruption: Corruption, rng: &mut Rng) -> Result<()> {
+        wave.iter_mut().try_for_each(|channel| corrupt_sound(channel, self.settings.rate, corruption, &mut rng.clone()))
     }
 
     /// A reading for evaluation: of a longer sound, its centre.
@@ -132,7 +133,9 @@ impl FrontEnd {
         let samples = self.settings.samples();
         let mut reading = AudioReading { values: Vec::with_capacity(self.shape().iter().product()), filled: 0 };
         for mut channel in wave {
-            let filled = self.settings.length.fit(&mut channel, samples, place)?;
+            let found = channel.len();
+            let short = || AudioError::Short { what: "`length = \"crop\"` at the stated seconds", least: samples, found };
+            let filled = self.settings.length.fit(&mut channel, samples, place).ok_or_else(short)?;
             let (mut values, width, filled) = match &self.spectrum {
                 Spectrum::None => (channel, samples, filled),
                 Spectrum::Stft(stft) => (stft.log_magnitudes(&channel)?, stft.frames(samples), stft.frames(filled)),

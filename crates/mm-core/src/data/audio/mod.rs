@@ -1,4 +1,4 @@
-//! Sounds: decoding, one rate, one length, spectra, random changes in training and disturbances for tests; plain functions on slices of samples.
+//! Sounds: decoding, one rate, one length, spectra, random changes in training, corruptions for tests; plain functions on slices of samples.
 
 mod augment;
 mod corrupt;
@@ -12,7 +12,7 @@ mod settings;
 mod spectrum;
 
 pub use augment::Augment;
-pub use corrupt::Disturbance;
+pub use corrupt::{SOUND_FAMILIES, corrupt_sound};
 pub use decode::{MOST_SAMPLES, Sound, decode, read};
 pub use error::AudioError;
 pub use front_end::{AudioReading, FrontEnd, Wave};

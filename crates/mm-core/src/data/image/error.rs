@@ -37,6 +37,33 @@ pub enum ImageError {
         /// What the decoder says.
         problem: String,
     },
+    /// One image of a file was asked for that does not hold several.
+    #[error(
+        "does not hold several images: a start belongs to IDX files of u8 with three dimensions, as MNIST has them{}",
+        if *.gzip { "; this one is compressed, unpack it with gunzip" } else { "" }
+    )]
+    NotStacked {
+        /// Whether it is compressed.
+        gzip: bool,
+    },
+    /// An IDX file does not have the image that was asked for.
+    #[error("holds images 0 to {}, each of length 1; asked for was {start} to {end}", i64::from(*.count) - 1)]
+    Place {
+        /// First image asked for.
+        start: u64,
+        /// One behind the last.
+        end: u64,
+        /// How many there are.
+        count: u32,
+    },
+    /// An IDX file that ends too early.
+    #[error("ends before or in image {image} of the {count} that it claims")]
+    CutOff {
+        /// The image asked for.
+        image: u64,
+        /// How many it claims.
+        count: u32,
+    },
     /// The resizing failed.
     #[error("cannot be resized: {0}")]
     Resize(#[from] fast_image_resize::ResizeError),

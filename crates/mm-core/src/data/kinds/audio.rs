@@ -1,7 +1,8 @@
 //! Sounds: WAV, FLAC, MP3 and Ogg Vorbis, whole files or parts of long ones, as waveforms or spectrograms of one length.
 
 use super::{Kind, Open, Origin, Raw, open, shortened};
-use crate::data::audio::{AudioReading, AudioSettings, Disturbance, FrontEnd, Length, Wave};
+use crate::corrupt::{Corruption, Family};
+use crate::data::audio::{AudioReading, AudioSettings, FrontEnd, Length, SOUND_FAMILIES, Wave};
 use crate::data::{Array, InputKind, InputSpec};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -22,13 +23,6 @@ impl Audio {
     /// With settings; refuses what cannot work.
     pub fn new(settings: AudioSettings) -> Result<Self> {
         Ok(Self(FrontEnd::new(settings)?))
-    }
-
-    /// Disturbs what a sensor gave, for a test, at a severity from 1 to 5.
-    pub fn disturb(&self, raw: Raw, disturbance: Disturbance, severity: u8, rng: &mut Rng) -> Result<Raw> {
-        let mut wave = wave(raw)?;
-        self.0.disturb(&mut wave, disturbance, severity, rng)?;
-        Ok(Raw::Array(array(wave)))
     }
 
     fn array(&self, reading: AudioReading) -> Array {
@@ -62,7 +56,7 @@ impl Kind for Audio {
     }
 
     fn decode(&self, bytes: &[u8], path: &Path) -> Result<Array> {
-        Ok(array(self.0.decode(bytes, path)?))
+        Ok(array(self.0.decode(bytes, path, None)?))
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -73,6 +67,7 @@ impl Kind for Audio {
     fn raw(&self, origin: &Origin) -> Result<Raw> {
         match origin {
             Origin::File { path, part } => Ok(Raw::Array(array(self.0.read(path, part.clone())?))),
+            Origin::Memory { name, bytes, part } => Ok(Raw::Array(array(self.0.decode(bytes, name, part.clone())?))),
             other => Err(Error::config("kind", format!("{other} stands where a file is expected: sounds are read from files"))),
         }
     }
@@ -84,6 +79,16 @@ impl Kind for Audio {
 
     fn augments(&self) -> bool {
         self.0.augments()
+    }
+
+    fn families(&self) -> &'static [Family] {
+        SOUND_FAMILIES
+    }
+
+    fn corrupt(&self, raw: Raw, corruption: Corruption, random: &mut Rng) -> Result<Raw> {
+        let mut wave = wave(raw)?;
+        self.0.corrupt(&mut wave, corruption, random)?;
+        Ok(Raw::Array(array(wave)))
     }
 
     fn features(&self, raw: Raw) -> Result<Array> {

@@ -1,10 +1,12 @@
 //! Depth maps: PNG and TIFF, in metres, with pixels that have no reading.
 
 use super::image::check_size;
-use super::{Kind, Open};
+use super::{Kind, Open, Raw};
+use crate::corrupt::{Corruption, DEPTH_FAMILIES, Family, corrupt_depth};
 use crate::data::image::{Fit, Metres, decode, resize_depth, to_metres};
 use crate::data::{Array, InputSpec};
 use crate::error::{Error, Result};
+use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
@@ -118,6 +120,14 @@ impl Kind for Depth {
         let depth = to_metres(&bitmap, &metres).map_err(Error::image(path))?;
         let planes = resize_depth(&depth, [bitmap.height, bitmap.width], self.size, self.fit, self.valid).map_err(Error::image(path))?;
         Ok(Array::new([self.channels(), self.size[0], self.size[1]], planes))
+    }
+
+    fn families(&self) -> &'static [Family] {
+        DEPTH_FAMILIES
+    }
+
+    fn corrupt(&self, raw: Raw, corruption: Corruption, random: &mut Rng) -> Result<Raw> {
+        raw.change_planes(NAME, |values, height, width| corrupt_depth(values, height, width, corruption, random))
     }
 
     fn settings(&self) -> serde_json::Value {

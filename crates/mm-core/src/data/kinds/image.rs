@@ -1,11 +1,13 @@
-//! Images: PNG, JPEG and TIFF, brought to one size.
+//! Images: PNG, JPEG and TIFF, and single ones of an IDX file, brought to one size.
 
-use super::{Kind, Open, Raw, Standardization};
-use crate::data::image::{Appearance, LARGEST_PIXELS, LARGEST_SIDE, decode, resize};
+use super::{Kind, Open, Origin, Raw, Standardization, raw_of_whole_file};
+use crate::corrupt::{Corruption, Family, IMAGE_FAMILIES, corrupt_image};
+use crate::data::image::{Appearance, Bitmap, LARGEST_PIXELS, LARGEST_SIDE, decode, idx_image, resize};
 use crate::data::{Array, InputSpec, Values};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
+use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -104,7 +106,15 @@ impl Image {
         Self { appearance, ..self }
     }
 
-    fn validate(&self) -> Result<()> {
+    /// An image as a model gets it, but for its standardization.
+    fn sized_alike(&self, bitmap: Bitmap, path: &Path) -> Result<Array> {
+        let bitmap = bitmap.flattened(self.channels, self.alpha);
+        let (channels, [height, width]) = (self.channels.count(), self.size);
+        let planes = resize(&bitmap, channels, self.size, self.fit, self.padding).map_err(Error::image(path))?;
+        Ok(Array::new([channels, height, width], planes))
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
         check_size("image.size", self.size)?;
         if !self.padding.is_finite() {
             return Err(Error::config("image.padding", format!("must be a number, found {}", self.padding)));
@@ -147,10 +157,19 @@ impl Kind for Image {
 
     fn decode(&self, bytes: &[u8], path: &Path) -> Result<Array> {
         self.validate()?;
-        let bitmap = decode(bytes).map_err(Error::image(path))?.flattened(self.channels, self.alpha);
-        let (channels, [height, width]) = (self.channels.count(), self.size);
-        let planes = resize(&bitmap, channels, self.size, self.fit, self.padding).map_err(Error::image(path))?;
-        Ok(Array::new([channels, height, width], planes))
+        self.sized_alike(decode(bytes).map_err(Error::image(path))?, path)
+    }
+
+    fn raw(&self, origin: &Origin) -> Result<Raw> {
+        let (bitmap, path) = match origin {
+            Origin::File { path, part: Some(part) } => {
+                let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
+                (idx_image(&mut file, part, path)?, path)
+            }
+            Origin::Memory { name, bytes, part: Some(part) } => (idx_image(&mut Cursor::new(bytes), part, name)?, name),
+            whole => return raw_of_whole_file(self, whole),
+        };
+        Ok(Raw::Array(self.sized_alike(bitmap, path)?))
     }
 
     fn settings(&self) -> serde_json::Value {
@@ -164,10 +183,19 @@ impl Kind for Image {
 
     fn augment(&self, raw: Raw, random: &mut Rng) -> Result<Raw> {
         let Raw::Array(mut array) = raw else { return Ok(raw) };
-        if let (Values::F32(values), &[_, height, width]) = (&mut array.values, array.shape.as_slice()) {
+        // The frames of a video as well.
+        if let (Values::F32(values), &[_, .., height, width]) = (&mut array.values, array.shape.as_slice()) {
             Appearance::draw(&self.appearance, random).apply(values, height, width);
         }
         Ok(Raw::Array(array))
+    }
+
+    fn families(&self) -> &'static [Family] {
+        IMAGE_FAMILIES
+    }
+
+    fn corrupt(&self, raw: Raw, corruption: Corruption, random: &mut Rng) -> Result<Raw> {
+        raw.change_planes(NAME, |values, height, width| corrupt_image(values, height, width, corruption, random))
     }
 
     fn standardization(&self) -> Standardization {

@@ -1,8 +1,10 @@
 //! What the readings of a sensor are, and how a file becomes one.
 
-use super::{Array, InputSpec, nearest};
+use super::{Array, InputSpec, Values, nearest};
+use crate::corrupt::{Corruption, Family};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use std::sync::Arc;
 
 /// A kind of reading: what a model gets of it, and how it is read.
 ///
-/// A reading takes three steps: [`Kind::raw`] reads what the sensor gave, [`Kind::augment`] or [`Kind::corrupt`] may change that, and
+/// A reading takes three steps: [`Kind::raw`] reads what the sensor gave, [`Kind::augment`] may change that, and
 /// [`Kind::features`] makes of it what a model gets. A kind whose files hold that already is [`Kind::decode`] alone.
 pub trait Kind: Send + Sync {
     /// Its name in a saved model.
@@ -30,26 +32,7 @@ pub trait Kind: Send + Sync {
 
     /// Reads what the sensor gave. Unless a kind says otherwise that is a whole file, decoded.
     fn raw(&self, origin: &Origin) -> Result<Raw> {
-        let path = match origin {
-            Origin::File { path, part: None } => path,
-            Origin::File { path, part: Some(_) } => {
-                let problem = format!("a reading of kind `{}` is a whole file: leave out start and length", self.name());
-                return Err(Error::File { path: path.clone(), problem });
-            }
-            Origin::Numbers(values) => {
-                let shape = self.input().shape;
-                return match self.takes_numbers() {
-                    Some(count) if count == values.len() => Ok(Raw::Array(Array::exact(shape, values.clone()))),
-                    _ => Err(Error::shape(format!("a reading of kind `{}`", self.name()), format!("{shape:?}"), [values.len()])),
-                };
-            }
-            Origin::Text(text) => {
-                let problem = format!("`{}` stands where a file is expected: kind `{}` is read from files", shortened(text), self.name());
-                return Err(Error::config("kind", problem));
-            }
-        };
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        Ok(Raw::Array(self.decode(&bytes, path)?))
+        raw_of_whole_file(self, origin)
     }
 
     /// What the cell of a table holds that names a reading.
@@ -80,6 +63,17 @@ pub trait Kind: Send + Sync {
         Ok(raw)
     }
 
+    /// The families of corruption that it has, besides those of all sensors.
+    fn families(&self) -> &'static [Family] {
+        &[]
+    }
+
+    /// What a sensor would have given that is degraded in one of [`Kind::families`], before [`Kind::features`]. The draws are the reading's
+    /// own and do not depend on the severity.
+    fn corrupt(&self, _raw: Raw, corruption: Corruption, _random: &mut Rng) -> Result<Raw> {
+        Err(corruption.unknown_to(self.name(), self.families()))
+    }
+
     /// What the statistics of its readings are.
     fn standardization(&self) -> Standardization {
         Standardization::Fitted
@@ -91,6 +85,31 @@ pub trait Kind: Send + Sync {
     }
 }
 
+/// [`Kind::raw`] unless a kind says otherwise: a whole file, decoded, or numbers where the kind takes them.
+fn raw_of_whole_file(kind: &(impl Kind + ?Sized), origin: &Origin) -> Result<Raw> {
+    let path = match origin {
+        Origin::File { path, part: None } => path,
+        Origin::Memory { name, bytes, part: None } => return Ok(Raw::Array(kind.decode(bytes, name)?)),
+        Origin::File { path, part: Some(_) } | Origin::Memory { name: path, part: Some(_), .. } => {
+            let problem = format!("a reading of kind `{}` is a whole file: leave out start and length", kind.name());
+            return Err(Error::File { path: path.clone(), problem });
+        }
+        Origin::Numbers(values) => {
+            let shape = kind.input().shape;
+            return match kind.takes_numbers() {
+                Some(count) if count == values.len() => Ok(Raw::Array(Array::exact(shape, values.clone()))),
+                _ => Err(Error::shape(format!("a reading of kind `{}`", kind.name()), format!("{shape:?}"), [values.len()])),
+            };
+        }
+        Origin::Text(text) => {
+            let problem = format!("`{}` stands where a file is expected: kind `{}` is read from files", shortened(text), kind.name());
+            return Err(Error::config("kind", problem));
+        }
+    };
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    Ok(Raw::Array(kind.decode(&bytes, path)?))
+}
+
 /// Where a reading is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Origin {
@@ -98,7 +117,16 @@ pub enum Origin {
     File {
         /// The file.
         path: PathBuf,
-        /// Which part of it, where it holds several readings one after another: in samples of a sound, from 0.
+        /// Which part of it, where it holds several readings one after another: in samples of a sound or images of an IDX file, from 0.
+        part: Option<Range<u64>>,
+    },
+    /// In a file whose content is in memory, as that of a built-in data set is.
+    Memory {
+        /// Its name, for messages.
+        name: PathBuf,
+        /// Its content.
+        bytes: Bytes,
+        /// Which part of it.
         part: Option<Range<u64>>,
     },
     /// In the table of samples itself: a sentence.
@@ -112,6 +140,8 @@ pub enum Origin {
 pub enum Written {
     /// The path of a file.
     File,
+    /// The path of a folder, which holds one reading.
+    Folder,
     /// The reading itself, as a text.
     Text,
 }
@@ -126,8 +156,10 @@ impl Origin {
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
-            Self::File { path, part: None } => write!(f, "{}", path.display()),
-            Self::File { path, part: Some(part) } => write!(f, "{} from {} to {}", path.display(), part.start, part.end),
+            Self::File { path, part: None } | Self::Memory { name: path, part: None, .. } => write!(f, "{}", path.display()),
+            Self::File { path, part: Some(part) } | Self::Memory { name: path, part: Some(part), .. } => {
+                write!(f, "{} from {} to {}", path.display(), part.start, part.end)
+            }
             Self::Text(text) => write!(f, "`{}`", shortened(text)),
             Self::Numbers(values) => write!(f, "{} numbers", values.len()),
         }
@@ -141,6 +173,27 @@ pub enum Raw {
     Array(Array),
     /// A text.
     Text(String),
+}
+
+impl Raw {
+    /// Numbers of a shape, where a kind reads such.
+    fn array(self, kind: &str) -> Result<Array> {
+        match self {
+            Self::Array(array) => Ok(array),
+            Self::Text(text) => {
+                Err(Error::config("kind", format!("kind `{kind}` reads numbers, and was given the text `{}`", shortened(&text))))
+            }
+        }
+    }
+
+    /// Changes planes `[.., height, width]` of f32 numbers in place.
+    fn change_planes(self, kind: &str, change: impl FnOnce(&mut [f32], usize, usize) -> Result<()>) -> Result<Self> {
+        let Array { shape, values, length } = self.array(kind)?;
+        let &[.., height, width] = shape.as_slice() else { return Err(Error::shape(kind, "[channels, height, width]", shape)) };
+        let mut values = values.into_f32();
+        change(&mut values, height, width)?;
+        Ok(Self::Array(Array { shape, values: Values::F32(values), length }))
+    }
 }
 
 /// How the readings of a kind come to mean 0 and deviation 1.
@@ -158,6 +211,9 @@ pub enum Standardization {
     /// Not at all: numbers that stand for names, such as words of a vocabulary.
     None,
 }
+
+/// Numbers of a reading whose settings say how large it is, at most: half a gigabyte. More is a slip.
+const MOST_NUMBERS: usize = 1 << 27;
 
 /// The beginning of a text, for a message.
 fn shortened(text: &str) -> String {
@@ -215,4 +271,4 @@ macro_rules! kinds {
     };
 }
 
-kinds!(audio, depth, image, text, vector);
+kinds!(array, audio, depth, image, series, text, vector, video);

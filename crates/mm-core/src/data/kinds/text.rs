@@ -1,10 +1,11 @@
 //! Sentences: as counts of hashed words, or as token ids for a pretrained encoder.
 
 use super::{Kind, Open, Origin, Raw, Standardization, Written, open};
+use crate::corrupt::{Corruption, Family};
 use crate::data::{Array, InputKind, InputSpec, utf8};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
-use crate::text::{HashedText, Tokenizer, drop_words};
+use crate::text::{HashedText, TEXT_FAMILIES, Tokenizer, corrupt, drop_words};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -150,8 +151,9 @@ impl Kind for Text {
         let path = match origin {
             Origin::Text(text) => return Ok(Raw::Text(text.clone())),
             Origin::File { path, part: None } => path,
+            Origin::Memory { name, bytes, part: None } => return Ok(Raw::Text(utf8(name, bytes)?.into())),
             Origin::Numbers(_) => return Err(Error::config("kind", format!("{origin} stand where a text is expected"))),
-            Origin::File { path, part: Some(_) } => {
+            Origin::File { path, part: Some(_) } | Origin::Memory { name: path, part: Some(_), .. } => {
                 let problem = "a text is a whole file: leave out start and length".into();
                 return Err(Error::File { path: path.clone(), problem });
             }
@@ -188,6 +190,17 @@ impl Kind for Text {
             Raw::Text(text) => Raw::Text(drop_words(&text, self.drop_words, random)),
             array => array,
         })
+    }
+
+    fn families(&self) -> &'static [Family] {
+        TEXT_FAMILIES
+    }
+
+    fn corrupt(&self, raw: Raw, corruption: Corruption, random: &mut Rng) -> Result<Raw> {
+        match raw {
+            Raw::Text(text) => Ok(Raw::Text(corrupt(&text, corruption, random)?)),
+            Raw::Array(_) => Err(Error::config("kind", format!("kind `{NAME}` reads texts, and was given numbers"))),
+        }
     }
 
     fn standardization(&self) -> Standardization {

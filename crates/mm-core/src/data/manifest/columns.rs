@@ -1,5 +1,6 @@
 //! Which columns of a manifest are a sensor, and what their cells say.
 
+use super::super::Bundle;
 use super::super::kinds::{Kind, Origin, Written};
 use super::super::names::suggestion;
 use super::super::number::{Cell, Numbers};
@@ -7,6 +8,7 @@ use super::super::table_text::Writing;
 use super::table::{Row, Table};
 use crate::error::{Error, Result};
 use std::cell::Cell as Counter;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The columns of a sensor.
@@ -30,7 +32,7 @@ impl Columns {
     pub fn find(table: &Table, name: &str, column: &str, kind: &dyn Kind) -> Result<Self> {
         let at = |suffix: &str| table.column(&format!("{column}.{suffix}"));
         match (table.column(column), kind.written()) {
-            (Some(path), Written::File) => Ok(Self::File { path, start: at("start"), length: at("length") }),
+            (Some(path), Written::File | Written::Folder) => Ok(Self::File { path, start: at("start"), length: at("length") }),
             (Some(text), Written::Text) => Ok(Self::Text(text)),
             (None, Written::File) if kind.takes_numbers().is_some() => {
                 let prefix = format!("{column}.");
@@ -60,7 +62,7 @@ impl Columns {
                     (from, Some(length)) => Some(from.unwrap_or(0)..from.unwrap_or(0).saturating_add(length)),
                     (Some(from), None) => Some(from..u64::MAX),
                 };
-                Ok(Some(Origin::File { path: file, part }))
+                Ok(Some(cells.origin(file, part)))
             }
             Self::Numbers(columns) => cells.numbers(row, columns),
         }
@@ -72,6 +74,8 @@ pub(super) struct Cells<'t> {
     table: &'t Table,
     /// Paths are from here.
     folder: &'t Path,
+    /// Where the files are, if not on disk.
+    bundle: Option<&'t Bundle>,
     /// A file that is not there is an absent sensor.
     lenient: bool,
     numbers: Numbers<'t>,
@@ -80,10 +84,11 @@ pub(super) struct Cells<'t> {
 }
 
 impl<'t> Cells<'t> {
-    pub fn new(table: &'t Table, folder: &'t Path, lenient: bool) -> Self {
+    pub fn new(table: &'t Table, folder: &'t Path, bundle: Option<&'t Bundle>, lenient: bool) -> Self {
         Self {
             table,
             folder,
+            bundle,
             lenient,
             numbers: Numbers::new(&Writing::default()),
             missing_files: Counter::new(0),
@@ -98,7 +103,11 @@ impl<'t> Cells<'t> {
             return Ok(None);
         }
         let path = self.folder.join(cell);
-        match path.is_file() || path.is_dir() {
+        let exists = match self.bundle {
+            Some(bundle) => bundle.get(&path).is_some(),
+            None => path.is_file() || path.is_dir(),
+        };
+        match exists {
             true => Ok(Some(path)),
             false if self.lenient => {
                 self.missing_files.set(self.missing_files.get() + 1);
@@ -111,6 +120,14 @@ impl<'t> Cells<'t> {
                 );
                 Err(self.table.error(row.line, column, problem))
             }
+        }
+    }
+
+    /// A file, or a part of it.
+    fn origin(&self, path: PathBuf, part: Option<Range<u64>>) -> Origin {
+        match self.bundle.and_then(|bundle| bundle.get(&path)) {
+            Some(bytes) => Origin::Memory { bytes: bytes.clone(), name: path, part },
+            None => Origin::File { path, part },
         }
     }
 

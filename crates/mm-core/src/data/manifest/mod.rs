@@ -3,6 +3,7 @@
 mod columns;
 mod table;
 
+use super::Bundle;
 use super::files::{FileRow, FileSource, OnCorrupt};
 use super::kinds::{Kind, Origin};
 use super::labels::{Labels, Unusable, hardly_classes, look_alikes};
@@ -19,7 +20,7 @@ use table::Table;
 /// | column | holds |
 /// |---|---|
 /// | the name of a modality | a file, from the folder of the table, or for a kind that reads texts the text itself; empty: the sensor gave nothing |
-/// | `<modality>.start`, `<modality>.length` | where the file holds several readings one after another: where this one is, in samples of the sound |
+/// | `<modality>.start`, `<modality>.length` | where the file holds several readings one after another: where this one is, in samples of a sound, steps of a series, images of an IDX file or entries of a `.npy` file |
 /// | `<modality>.<variable>` | for vectors in the table itself, a column a number |
 /// | `label` | the class |
 /// | `part` | `train`, `validation` or `test`; optional |
@@ -40,6 +41,7 @@ pub struct Manifest {
     classes: Option<Vec<String>>,
     unlabelled: Unusable,
     on_corrupt: OnCorrupt,
+    bundle: Option<Bundle>,
 }
 
 /// A modality, and where it stands if not under its name.
@@ -62,7 +64,7 @@ impl Manifest {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let names = Names { label: "label".into(), id: "id".into(), group: "group".into(), part: "part".into() };
         let (unlabelled, on_corrupt) = (Unusable::default(), OnCorrupt::default());
-        Self { path: path.into(), modalities: Vec::new(), names, classes: None, unlabelled, on_corrupt }
+        Self { path: path.into(), modalities: Vec::new(), names, classes: None, unlabelled, on_corrupt, bundle: None }
     }
 
     /// A modality, in the column of its name, and what its readings are.
@@ -124,9 +126,17 @@ impl Manifest {
         Self { on_corrupt, ..self }
     }
 
+    /// The table and the files that it names are in memory.
+    pub fn bundle(self, bundle: &Bundle) -> Self {
+        Self { bundle: Some(bundle.clone()), ..self }
+    }
+
     /// Reads the table, and none of the files that it names; that they exist is checked.
     pub fn open(self) -> Result<FileSource> {
-        let table = Table::read(&self.path)?;
+        let table = match &self.bundle {
+            Some(bundle) => Table::of(&self.path, bundle.get(&self.path).cloned().ok_or_else(|| self.not_in_bundle())?)?,
+            None => Table::of(&self.path, std::fs::read(&self.path).map_err(Error::io(&self.path))?.into())?,
+        };
         let modalities = Modalities::new(self.modalities.iter().map(|wanted| wanted.name.clone()))?;
         let sensors = self.modalities.iter().map(|wanted| {
             let column = wanted.column.as_deref().unwrap_or(&wanted.name);
@@ -161,13 +171,18 @@ impl Manifest {
         Ok(source.on_corrupt(self.on_corrupt).with_remarks(remarks))
     }
 
+    fn not_in_bundle(&self) -> Error {
+        Error::File { path: self.path.clone(), problem: "is not among the files in memory".into() }
+    }
+
     /// The rows that are samples.
     fn kept<'t>(&self, table: &'t Table, sensors: &[Columns]) -> Result<Kept<'t>> {
         let column = |name: &str| table.column(name);
         let label = column(&self.names.label).ok_or_else(|| columns::no_column(table, &self.names.label, "the label of each sample"))?;
         let (id, group, part) = (column(&self.names.id), column(&self.names.group), column(&self.names.part));
         let labels = Labels { classes: self.classes.as_deref(), missing: self.unlabelled };
-        let cells = Cells::new(table, self.path.parent().unwrap_or(Path::new("")), self.on_corrupt == OnCorrupt::Absent);
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let cells = Cells::new(table, folder, self.bundle.as_ref(), self.on_corrupt == OnCorrupt::Absent);
         let (mut rows, mut unlabelled, mut nothing) = (Vec::with_capacity(table.rows.len()), 0, 0);
         for row in &table.rows {
             let text = |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|text| !text.is_empty());

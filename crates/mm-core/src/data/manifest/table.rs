@@ -3,6 +3,7 @@
 use super::super::table_text::{TableText, Writing, cell};
 use super::super::text::{parse_error, text};
 use crate::error::{Error, Result};
+use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
@@ -26,9 +27,8 @@ pub(super) struct Row {
 }
 
 impl Table {
-    /// Reads a file; what it is says its ending, and gzip its content.
-    pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    /// Of the bytes of a file; what it is says the ending of its name, and gzip its content.
+    pub fn of(path: &Path, bytes: Bytes) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let ends = |ending: &str| name.ends_with(ending) || name.ends_with(&format!("{ending}.gz"));
         let (columns, rows) = match () {
@@ -136,7 +136,7 @@ fn json_lines(path: &Path, bytes: &[u8]) -> Result<Read> {
     Ok((columns, rows))
 }
 
-fn parquet_rows(path: &Path, bytes: Vec<u8>) -> Result<Read> {
+fn parquet_rows(path: &Path, bytes: Bytes) -> Result<Read> {
     let unreadable = |why: String| {
         let problem = format!("this Parquet file cannot be read ({why}); write it again, compressed with snappy or not at all");
         Error::File { path: path.into(), problem }
@@ -153,8 +153,8 @@ fn parquet_rows(path: &Path, bytes: Vec<u8>) -> Result<Read> {
 
 /// The names of the columns, and the rows; instead of a row the column that is neither text nor a number.
 #[allow(clippy::type_complexity)]
-fn parquet_table(bytes: Vec<u8>) -> std::result::Result<(Vec<String>, Vec<std::result::Result<Vec<String>, usize>>), ParquetError> {
-    let reader = SerializedFileReader::new(bytes::Bytes::from(bytes))?;
+fn parquet_table(bytes: Bytes) -> std::result::Result<(Vec<String>, Vec<std::result::Result<Vec<String>, usize>>), ParquetError> {
+    let reader = SerializedFileReader::new(bytes)?;
     let fields = reader.metadata().file_metadata().schema().get_fields();
     let names = fields.iter().map(|column| column.name().to_string()).collect();
     let row = |row: std::result::Result<parquet::record::Row, ParquetError>| {

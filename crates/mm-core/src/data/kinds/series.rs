@@ -1,0 +1,261 @@
+//! Values over time: CSV files with a column a channel, and arrays of NumPy.
+
+use super::array::channels_first;
+use super::{Kind, MOST_NUMBERS, Open, Origin, Raw, open};
+use crate::corrupt::{Corruption, Family, SERIES_FAMILIES, corrupt_series};
+use crate::data::audio::Length;
+use crate::data::{Array, InputKind, InputSpec, Values, numpy, utf8};
+use crate::error::{Error, Result};
+use crate::rng::Rng;
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+pub(super) const NAME: &str = "series";
+pub(super) const OPEN: Open = open::<Series>;
+
+/// Values of some channels over time, `[channels, steps]`.
+///
+/// What a sensor gave ([`Kind::raw`]) has as many steps as the file, or the part of it that a manifest names; a reading has those of the
+/// settings. A value that is not finite makes a reading of no use: models take it for absent.
+///
+/// ```
+/// use mm_core::data::{audio::Length, kinds::{Kind, Raw, Series}};
+/// let kind = Series::new(2, 4)?.length(Length::Pad);
+/// let array = kind.features(Raw::Array(kind.decode(b"x,y\n1,10\n2,20\n3,30\n", "watch.csv".as_ref())?))?;
+/// assert_eq!((array.length, array.values.into_f32()), (Some(3), vec![1.0, 2.0, 3.0, 0.0, 10.0, 20.0, 30.0, 0.0]));
+/// # Ok::<(), mm_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Settings")]
+pub struct Series(Settings);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    channels: usize,
+    steps: usize,
+    /// What becomes of shorter ones.
+    #[serde(default)]
+    length: Length,
+    /// Columns of CSV files, by name and in this order; otherwise all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    columns: Option<Vec<String>>,
+    /// Of `.npz` archives, where they have several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entry: Option<String>,
+    /// Arrays of NumPy are `[time, channels]`; otherwise `[channels, time]`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    time_first: bool,
+}
+
+impl Series {
+    /// Of so many channels, brought to so many steps: shorter ones are padded, of longer ones a part is cut out.
+    pub fn new(channels: usize, steps: usize) -> Result<Self> {
+        Settings { channels, steps, length: Length::default(), columns: None, entry: None, time_first: false }.try_into()
+    }
+
+    /// What becomes of shorter ones.
+    pub fn length(self, length: Length) -> Self {
+        Self(Settings { length, ..self.0 })
+    }
+
+    /// The columns of CSV files that are channels, by name and in this order, as many as there are channels.
+    pub fn columns(self, columns: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
+        Settings { columns: Some(columns.into_iter().map(Into::into).collect()), ..self.0 }.try_into()
+    }
+
+    /// The entry of `.npz` archives, where they have several.
+    pub fn entry(self, entry: impl Into<String>) -> Self {
+        Self(Settings { entry: Some(entry.into()), ..self.0 })
+    }
+
+    /// Arrays of NumPy are `[time, channels]`, and not `[channels, time]`.
+    pub fn time_first(self) -> Self {
+        Self(Settings { time_first: true, ..self.0 })
+    }
+
+    /// `[channels, time]`, as long as the file is.
+    fn numpy(&self, bytes: &[u8], path: &Path) -> Result<Array> {
+        let Array { shape, values, .. } = numpy::read(bytes, self.0.entry.as_deref()).map_err(Error::numpy(path))?;
+        let channels = self.0.channels;
+        let found = match shape[..] {
+            // One channel needs no axis.
+            [time] if channels == 1 => [1, time],
+            [time, found] if self.0.time_first => [found, time],
+            [found, time] => [found, time],
+            _ => [0, 0],
+        };
+        if found[0] != channels || found[1] == 0 {
+            let form = if self.0.time_first { format!("[time, {channels}]") } else { format!("[{channels}, time]") };
+            let advice = match shape[..] {
+                [other, _] if self.0.time_first && other == channels => "; leave out time_first",
+                [_, other] if !self.0.time_first && other == channels => "; with time_first = true it is read by its other axis",
+                _ => "",
+            };
+            return Err(Error::shape(path.display().to_string(), format!("{form}{advice}"), shape));
+        }
+        let values = values.to_f64();
+        let turned = self.0.time_first && shape.len() == 2;
+        Ok(Array::exact(found, if turned { channels_first(&values, channels) } else { values }))
+    }
+
+    /// A line a step, a column a channel.
+    fn csv(&self, bytes: &[u8], path: &Path) -> Result<Array> {
+        let problem = |line: usize, column: usize, problem: String| Error::Parse { path: path.into(), line, column, problem };
+        let text = utf8(path, bytes)?.trim_start_matches('\u{feff}');
+        let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).peekable();
+        let Some(&(_, first)) = lines.peek() else { return Err(problem(1, 1, "the file is empty".into())) };
+        let separator = [Some('\t'), Some(';'), Some(',')].into_iter().find(|c| c.is_some_and(|c| first.contains(c))).flatten();
+        let cells = |line: &'_ str| -> Vec<String> {
+            let cell = |cell: &str| cell.trim().trim_matches('"').to_string();
+            match separator {
+                Some(separator) => line.split(separator).map(cell).collect(),
+                None => line.split_whitespace().map(cell).collect(),
+            }
+        };
+        let header = cells(first);
+        let named = header.iter().any(|cell| !cell.is_empty() && cell.parse::<f64>().is_err());
+        let columns: Vec<usize> = match &self.0.columns {
+            Some(names) if named => {
+                let place = |name: &String| header.iter().position(|found| found == name);
+                let missing = |name: &String| problem(1, 1, format!("there is no column `{name}`; there are: {}", header.join(", ")));
+                names.iter().map(|name| place(name).ok_or_else(|| missing(name))).collect::<Result<_>>()?
+            }
+            Some(_) => return Err(problem(1, 1, "columns are named, but the file begins with numbers and not with names".into())),
+            None if header.len() != self.0.channels => {
+                let expected = self.0.channels;
+                return Err(problem(1, 1, format!("there are {} columns for {expected} channels; name those with columns = [..]", header.len())));
+            }
+            None => (0..header.len()).collect(),
+        };
+        if named {
+            lines.next();
+        }
+        let mut values = Vec::new();
+        for (line, text) in lines {
+            let cells = cells(text);
+            if cells.len() != header.len() {
+                return Err(problem(line + 1, 1, format!("there are {} columns, and {} in the first line", cells.len(), header.len())));
+            }
+            for &column in &columns {
+                let cell = &cells[column];
+                let wrong = || problem(line + 1, column + 1, format!("`{cell}` is no number; where there was no value write nan"));
+                values.push(cell.parse::<f64>().map_err(|_| wrong())?);
+            }
+        }
+        let time = values.len() / columns.len();
+        if time == 0 {
+            return Err(problem(1, 1, "there are no values below the names".into()));
+        }
+        Ok(Array::exact([columns.len(), time], channels_first(&values, columns.len())))
+    }
+
+    /// Brought to the steps of the settings; of a longer one, the part that starts at share `place` of what is too much.
+    fn fitted(&self, raw: Raw, place: f64) -> Result<Array> {
+        let Array { shape, values, length } = raw.array(NAME)?;
+        let (channels, steps) = (self.0.channels, self.0.steps);
+        let time = match shape[..] {
+            [found, time] if found == channels && time > 0 && values.len() == channels * time => time,
+            _ => return Err(Error::shape(NAME, format!("[{channels}, time]"), shape)),
+        };
+        if length.is_some() {
+            return Ok(Array { shape, values, length });
+        }
+        let (mut fitted, mut filled) = (Vec::with_capacity(channels * steps), 0);
+        for channel in values.to_f64().chunks(time) {
+            let mut channel = channel.to_vec();
+            filled = self.0.length.fit(&mut channel, steps, place).ok_or_else(|| {
+                let expected = format!("[{channels}, {steps}] or longer, because length = \"crop\"; \"pad\" and \"repeat\" fill it up");
+                Error::shape(NAME, expected, &shape)
+            })?;
+            fitted.extend(channel);
+        }
+        let array = Array::exact([channels, steps], fitted);
+        Ok(if self.0.length == Length::Pad { array.with_length(filled) } else { array })
+    }
+}
+
+impl TryFrom<Settings> for Series {
+    type Error = Error;
+
+    fn try_from(settings: Settings) -> Result<Self> {
+        let Settings { channels, steps, columns, .. } = &settings;
+        if *channels == 0 || *steps == 0 || channels.checked_mul(*steps).is_none_or(|n| n > MOST_NUMBERS) {
+            let limit = format!("a reading of at most {MOST_NUMBERS} numbers");
+            let problem = format!("channels and steps must be above 0, and {limit}, found {channels} and {steps}");
+            return Err(Error::config("series", problem));
+        }
+        match columns {
+            Some(columns) if columns.len() != *channels => {
+                Err(Error::config("series.columns", format!("{} are named for {channels} channels", columns.len())))
+            }
+            _ => Ok(Self(settings)),
+        }
+    }
+}
+
+impl Kind for Series {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn input(&self) -> InputSpec {
+        InputSpec::new(InputKind::Series, [self.0.channels, self.0.steps])
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["csv", "npy", "npz", "txt"]
+    }
+
+    fn decode(&self, bytes: &[u8], path: &Path) -> Result<Array> {
+        if numpy::is_numpy(bytes) { self.numpy(bytes, path) } else { self.csv(bytes, path) }
+    }
+
+    fn raw(&self, origin: &Origin) -> Result<Raw> {
+        let (whole, path, part) = match origin {
+            Origin::File { path, part } => (self.decode(&std::fs::read(path).map_err(Error::io(path))?, path)?, path, part),
+            Origin::Memory { name, bytes, part } => (self.decode(bytes, name)?, name, part),
+            other => return Err(Error::config("kind", format!("{other} stands where a file is expected: series are read from files"))),
+        };
+        let Some(part) = part else { return Ok(Raw::Array(whole)) };
+        let time = whole.shape[1];
+        let end = if part.end == u64::MAX { time as u64 } else { part.end };
+        if part.start >= end || end > time as u64 {
+            let problem = format!("has {time} steps, and those from {} to {end} were asked for", part.start);
+            return Err(Error::File { path: path.clone(), problem });
+        }
+        let (from, to) = (part.start as usize, end as usize);
+        let cut = whole.values.to_f64().chunks(time).flat_map(|channel| &channel[from..to]).copied().collect();
+        Ok(Raw::Array(Array::exact([self.0.channels, to - from], cut)))
+    }
+
+    /// Of a longer series a random part, where shorter ones are an error: all are as long as they must be then.
+    fn augment(&self, raw: Raw, random: &mut Rng) -> Result<Raw> {
+        Ok(Raw::Array(self.fitted(raw, random.random())?))
+    }
+
+    fn augments(&self) -> bool {
+        self.0.length == Length::Crop
+    }
+
+    fn families(&self) -> &'static [Family] {
+        SERIES_FAMILIES
+    }
+
+    fn corrupt(&self, raw: Raw, corruption: Corruption, random: &mut Rng) -> Result<Raw> {
+        let Array { shape, values, length } = raw.array(NAME)?;
+        let mut values = values.to_f64();
+        corrupt_series(&mut values, *shape.last().unwrap_or(&0), corruption, random)?;
+        Ok(Raw::Array(Array { shape, values: Values::F64(values), length }))
+    }
+
+    fn features(&self, raw: Raw) -> Result<Array> {
+        self.fitted(raw, 0.5)
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        // A struct of numbers and names always serialises.
+        serde_json::to_value(&self.0).unwrap_or_default()
+    }
+}

@@ -1,0 +1,112 @@
+//! A small convolutional network for images and spectrograms that need no deep one.
+
+use super::{Encoder, EncoderCost, EncoderKind, EncoderRecipe};
+use crate::data::{InputSpec, Reading};
+use crate::error::{Error, Result};
+use crate::nn::{Conv2dConfig, ConvNorm, Mode, adaptive_avg_pool2d, check_widths, conv_norm, max_pool2d};
+use candle_core::Tensor;
+use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+
+pub(super) const NAME: &str = "cnn";
+
+/// For the list of encoders.
+pub(super) fn kind() -> EncoderKind {
+    EncoderKind::new::<CnnConfig>(NAME)
+}
+
+/// Settings of a [`CnnEncoder`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CnnConfig {
+    /// Channels of each layer; height and width are halved between two layers.
+    pub widths: Vec<usize>,
+    /// Rows and columns of the grid whose means are the feature. `[1, 4]` keeps what a spectrogram does in each quarter of its time;
+    /// `[1, 1]` is the mean over everything.
+    pub grid: [usize; 2],
+}
+
+impl Default for CnnConfig {
+    fn default() -> Self {
+        Self { widths: vec![16, 32, 64], grid: [2, 2] }
+    }
+}
+
+impl EncoderRecipe for CnnConfig {
+    fn validate(&self) -> Result<()> {
+        check_widths("widths", &self.widths)?;
+        check_widths("grid", &self.grid)
+    }
+
+    fn build(&self, name: &str, input: &InputSpec, vb: VarBuilder) -> Result<Box<dyn Encoder>> {
+        match *input.shape {
+            [channels, height, width] => Ok(Box::new(CnnEncoder::new([channels, height, width], self, vb)?)),
+            _ => {
+                let reads = "`cnn` reads images and spectrograms [channels, height, width]";
+                Err(Error::config("kind", format!("{reads}, but `{name}` has shape {:?}", input.shape)))
+            }
+        }
+    }
+
+    fn cost(&self, input: &InputSpec) -> EncoderCost {
+        let mut positions = input.shape.iter().skip(1).product::<usize>() as f64;
+        let (mut from, mut parameters, mut multiplications) = (input.shape[0] as f64, 0.0, 0.0);
+        for &width in &self.widths {
+            let weights = from * width as f64 * 9.0;
+            parameters += weights;
+            multiplications += weights * positions;
+            (from, positions) = (width as f64, positions / 4.0);
+        }
+        let cells = self.grid.iter().product::<usize>() as f64;
+        EncoderCost { parameters, multiplications, channels: from * cells, positions: 1.0 }
+    }
+}
+
+/// Layers of 3x3 convolution, batch normalisation and ReLU, with 2x2 max pooling between them, and means over a grid:
+/// `[batch, channels, height, width]` to `[batch, widths.last() * rows * columns]`.
+///
+/// Parameters of layer `i`: `i.conv.weight`, `i.norm.{weight, bias, running_mean, running_var}`.
+pub struct CnnEncoder {
+    layers: Vec<ConvNorm>,
+    grid: (usize, usize),
+    feature_shape: [usize; 1],
+}
+
+impl CnnEncoder {
+    /// Builds the layers for readings `[channels, height, width]`; an error if they are too small for so many layers.
+    pub fn new([channels, height, width]: [usize; 3], config: &CnnConfig, vb: VarBuilder) -> Result<Self> {
+        config.validate()?;
+        let (halvings, [rows, columns]) = (config.widths.len() - 1, config.grid);
+        let left = |side: usize| side.checked_shr(halvings as u32).unwrap_or(0);
+        if left(height) < rows || left(width) < columns {
+            let problem = format!("{height} x {width}, halved {halvings} times, is {} x {}", left(height), left(width));
+            let advice = format!("less than the grid of {rows} x {columns}: give fewer widths or a smaller grid");
+            return Err(Error::config("widths", format!("{problem}, {advice}")));
+        }
+        let mut from = channels;
+        let mut layers = Vec::with_capacity(config.widths.len());
+        for (i, &outputs) in config.widths.iter().enumerate() {
+            let vb = vb.pp(i);
+            layers.push(conv_norm((from, outputs), (3, 3), Conv2dConfig::square(1, 1), vb.pp("conv"), vb.pp("norm"))?);
+            from = outputs;
+        }
+        Ok(Self { layers, grid: (rows, columns), feature_shape: [from * rows * columns] })
+    }
+}
+
+impl Encoder for CnnEncoder {
+    fn forward(&self, reading: &Reading, mode: Mode) -> Result<Tensor> {
+        let mut x = reading.values.clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            if i > 0 {
+                x = max_pool2d(&x, 2, 2, 0)?;
+            }
+            x = layer.forward_relu(&x, mode)?;
+        }
+        Ok(adaptive_avg_pool2d(&x, self.grid)?.flatten_from(1)?)
+    }
+
+    fn feature_shape(&self) -> &[usize] {
+        &self.feature_shape
+    }
+}

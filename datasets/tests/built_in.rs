@@ -1,0 +1,49 @@
+//! The built-in data sets hold what they say.
+
+use mm_core::data::{Bundle, FileCard, Part, Source};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[test]
+fn audio_visual_digits_are_two_thousand_pairs_with_voices_held_out() {
+    let data = mm_datasets::by_name("audio-visual-digits").unwrap();
+    let card = FileCard::from_str(data.card, "audio-visual-digits.toml").unwrap();
+    let source = card.open_bundle(&Bundle::new(data.files.iter().copied())).unwrap();
+    assert_eq!((source.len(), source.schema().target.classes()), (2000, 10));
+    let mut voices = BTreeMap::<_, BTreeSet<_>>::new();
+    let mut counts = BTreeMap::<_, usize>::new();
+    for row in 0..source.len() {
+        let meta = source.meta(row);
+        voices.entry(meta.part).or_default().insert(meta.group.unwrap());
+        *counts.entry((meta.group.unwrap(), meta.class)).or_default() += 1;
+    }
+    assert!(counts.values().all(|count| *count == 20), "{counts:?}");
+    let of = |part| voices[&Some(part)].len();
+    assert_eq!((of(Part::Train), of(Part::Validation), of(Part::Test)), (6, 1, 3));
+    for row in (0..source.len()).step_by(97).chain([1999]) {
+        let sample = source.read(row).unwrap();
+        let class = source.meta(row).class;
+        let shapes: Vec<_> = sample.readings.iter().map(|reading| reading.as_ref().unwrap().shape.clone()).collect();
+        assert_eq!(shapes, [vec![1, 28, 28], vec![1, 40, 51]], "sample {row} of class {class:?}");
+        let [low, high] =
+            sample.readings[0].as_ref().unwrap().filled().iter().fold([1.0, 0.0], |[a, b]: [f64; 2], x| [a.min(*x), b.max(*x)]);
+        assert!(low == 0.0 && high > 0.5, "an image is dark with a bright digit");
+    }
+}
+
+#[test]
+fn its_card_opens_from_a_checkout_too() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = FileCard::from_path(folder.join("audio-visual-digits.toml")).unwrap().open().unwrap();
+    source.read(1234).unwrap();
+}
+
+#[test]
+fn a_file_that_is_not_in_memory_is_named() {
+    let data = mm_datasets::by_name("audio-visual-digits").unwrap();
+    let card = FileCard::from_str(data.card, "audio-visual-digits.toml").unwrap();
+    let without = |name: &str| Bundle::new(data.files.iter().copied().filter(|(file, _)| !file.ends_with(name)));
+    for name in ["samples.csv", "anna.flac"] {
+        let error = card.open_bundle(&without(name)).map(drop).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
+}
