@@ -11,6 +11,7 @@ mod failure;
 mod interrupt;
 mod output;
 mod plan;
+mod pretrained;
 mod provenance;
 mod registry;
 mod run_cell;

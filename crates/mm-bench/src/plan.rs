@@ -3,6 +3,7 @@
 use super::cell::{CellSpec, Resolved};
 use super::corruption::CorruptionEntry;
 use super::cost::Scale;
+use super::pretrained;
 use super::registry::{Registry, check_data, distinct_combinations};
 use crate::dataset::{CardReader, Dataset};
 use anyhow::{Context, Result, anyhow, bail};
@@ -234,6 +235,7 @@ impl Plan {
     fn resolve(&self, registry: &Registry) -> Result<Vec<CellSpec>> {
         let mut cells: Vec<CellSpec> = Vec::new();
         let mut positions = BTreeMap::new();
+        let mut weights = pretrained::Hashes::default();
         for data in &self.data {
             let context = || format!("data `{}`", data.name);
             let reader = CardReader::open(&data.card).with_context(context)?;
@@ -259,18 +261,20 @@ impl Plan {
             let scale = Scale::new(&*loaded.source, split, self.seeds[0]);
             for run in &self.runs {
                 for &seed in &self.seeds {
-                    let resolved = Resolved {
+                    let mut resolved = Resolved {
                         data_hash: data_hash.clone(),
                         card: data.card.clone(),
                         train_per_class: data.train_per_class,
                         method: run.method.clone(),
-                        options: self.options(run),
+                        options: self.options(run).with_context(|| format!("run `{}`", run.name()))?,
                         train: self.train_config(data, run, seed)?,
                         combinations: combinations.clone(),
                         corruptions: corruptions.clone(),
                         teacher: None,
+                        weights: BTreeMap::new(),
                     };
                     let recipe = registry.recipe(&resolved).with_context(|| format!("run `{}`", run.name()))?;
+                    resolved.weights = weights.of(&*recipe).with_context(|| format!("run `{}`", run.name()))?;
                     let context = || format!("run `{}` on data `{}`", run.name(), data.name);
                     check_data(&*recipe, &resolved, &loaded).with_context(context)?;
                     let seconds = scale.seconds(&resolved, &*recipe).with_context(context)?;
@@ -303,13 +307,14 @@ impl Plan {
         Ok(())
     }
 
-    /// The run's options, with the plan's network where they name none.
-    fn options(&self, run: &RunEntry) -> toml::Table {
+    /// The run's options, with the plan's network where they name none, and the places and sizes of published weights.
+    fn options(&self, run: &RunEntry) -> Result<toml::Table> {
         let mut options = run.options.clone();
         if let Some(network) = &self.network {
             options.entry("network").or_insert_with(|| toml::Value::Table(network.clone()));
         }
-        options
+        pretrained::located(&mut options, self.path.parent().unwrap_or(Path::new("")))?;
+        Ok(options)
     }
 
     fn train_config(&self, data: &DataEntry, run: &RunEntry, seed: u64) -> Result<TrainConfig> {

@@ -82,6 +82,33 @@ fn every_method_is_saved_and_loaded_and_answers_the_same() {
     }
 }
 
+/// The published weights are in the saved model: the file that they were read from is needed no more.
+#[test]
+fn a_model_with_a_pretrained_encoder_needs_only_its_folder() {
+    use mm_core::encoder::{EncoderConfig, MlpEncoder};
+    use mm_core::fusion::NetworkConfig;
+    let (data, split) = data();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("published.safetensors");
+    let published = mm_core::nn::Parameters::new(9, &candle_core::Device::Cpu);
+    MlpEncoder::new(data.schema().inputs[0].elements(), &[8], published.builder()).unwrap();
+    published.save(&path, |_| true).unwrap();
+    let mut strong = EncoderConfig::mlp([8]).pretrained(path.to_str().unwrap()).frozen();
+    let cache = mm_core::encoder::FeatureCache::open(&folder.path().join("features"), 1 << 20).unwrap();
+    strong.cache_features(&std::sync::Arc::new(cache));
+    let network = NetworkConfig { encoders: [("strong".to_string(), strong)].into(), ..NetworkConfig::default() };
+    let recipe = FusionConfig { network, ..FusionConfig::modality_dropout() };
+    let model = trainer().fit(recipe, &data, &split).unwrap();
+    model.save_pretrained(folder.path().join("model")).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let loaded = from_pretrained(folder.path().join("model")).unwrap();
+    let samples: Vec<Readings> = split.test.iter().map(|&row| readings(&data, row)).collect();
+    let classes = |pipeline: &Pipeline| pipeline.predict_all(&samples).unwrap().into_iter().map(|a| a.class).collect::<Vec<_>>();
+    assert_eq!(classes(&loaded), classes(&model));
+    let weight = |pipeline: &Pipeline| mm_testing::bits(&pipeline.model().parameters().get("encoders.strong.0.linear.weight").unwrap());
+    assert_eq!(weight(&loaded), mm_testing::bits(&published.get("0.linear.weight").unwrap()));
+}
+
 /// `examples/ask.rs`, a process of its own in a folder that holds the saved model alone.
 #[test]
 fn another_program_asks_a_saved_model() {

@@ -44,7 +44,7 @@ pub use max_pool::max_pool2d;
 pub use mm_kernels::conv::with_exact_sums;
 pub use norm::{LayerNorm, l2_normalize, layer_norm};
 pub use parameters::{Parameters, is_running_statistic};
-pub(crate) use parameters::{name_list, name_lists};
+pub(crate) use parameters::{is_to_be_loaded, name_list, name_lists, set_learning_rate_factor};
 pub use positions::at_every_position;
 pub use resample::{adaptive_avg_pool2d, avg_pool2d, mean_of_map, upsample_bilinear2d, upsample_nearest2d};
 pub use residual::{BlockKind, ResidualBlock, residual_block, residual_stage};
