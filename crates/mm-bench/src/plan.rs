@@ -167,11 +167,12 @@ impl Plan {
             card: data.card.clone(),
             train_per_class: data.train_per_class,
             method: run.method.clone(),
-            options: self.options(&run),
+            options: self.options(&run).with_context(|| self.whereabouts())?,
             train: self.train_config(&data, &run, seed).with_context(|| self.whereabouts())?,
             combinations: None,
             corruptions: Vec::new(),
             teacher: None,
+            weights: BTreeMap::new(),
         })
     }
 

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mm_core::Pipeline;
 use mm_core::data::{Part, Source, Split};
 use mm_core::train::{CheckpointConfig, EpochLog, Observer, Step, TrainConfig, Trainer};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Seconds between checkpoints.
@@ -82,6 +83,7 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
             combinations: None,
             corruptions: Vec::new(),
             teacher: None,
+            weights: BTreeMap::new(),
         },
     };
     resolved.train.epochs = arguments.epochs.map_or(resolved.train.epochs, |epochs| epochs as usize);
