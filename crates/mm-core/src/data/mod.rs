@@ -7,7 +7,9 @@
 pub mod audio;
 mod augment;
 mod batch;
+mod begins;
 mod card;
+pub mod check;
 mod column;
 mod error;
 mod file_card;
@@ -19,6 +21,7 @@ mod inputs;
 mod join;
 pub mod kinds;
 mod labels;
+mod listing;
 mod loader;
 mod manifest;
 mod names;

@@ -20,4 +20,5 @@ pub use error::{Format, ImageError};
 pub use geometry::{Geometry, Interpolation};
 pub use hash::{difference_hash, hamming_distance};
 pub use resize::{Fit, resize};
+pub(super) use thumbnail::colored;
 pub use thumbnail::{depth_thumbnail, thumbnail};

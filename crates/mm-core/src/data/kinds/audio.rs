@@ -1,7 +1,8 @@
 //! Sounds: WAV, FLAC, MP3 and Ogg Vorbis, whole files or parts of long ones, as waveforms or spectrograms of one length.
 
 use super::{Kind, Open, Origin, Raw, open, shortened};
-use crate::data::audio::{AudioReading, AudioSettings, Disturbance, FrontEnd, Length, Wave};
+use crate::data::audio::{self, AudioError, AudioReading, AudioSettings, Disturbance, FrontEnd, Length, Wave};
+use crate::data::check::Look;
 use crate::data::{Array, InputKind, InputSpec};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -84,6 +85,17 @@ impl Kind for Audio {
 
     fn augments(&self) -> bool {
         self.0.augments()
+    }
+
+    fn look(&self, origin: &Origin, picture: bool) -> Result<Look> {
+        let Origin::File { path, part } = origin else { return Ok(Look::of_array(&self.features(self.raw(origin)?)?)) };
+        let (sound, settings) = (audio::read(path, part.clone())?, self.0.settings());
+        match (settings.channels, sound.channels.len()) {
+            (expected, found) if expected > 1 && expected != found => {
+                Err(AudioError::Channels { path: path.clone(), expected, found }.into())
+            }
+            _ => Ok(Look::of_sound(&sound, settings.seconds, settings.rate, picture)),
+        }
     }
 
     fn features(&self, raw: Raw) -> Result<Array> {

@@ -1,8 +1,9 @@
 //! Depth maps: PNG and TIFF, in metres, with pixels that have no reading.
 
-use super::image::check_size;
-use super::{Kind, Open};
-use crate::data::image::{Fit, Metres, decode, resize_depth, to_metres};
+use super::image::{check_size, look};
+use super::{Kind, Open, Origin};
+use crate::data::check::Look;
+use crate::data::image::{Bitmap, Fit, ImageError, Metres, decode, resize_depth, to_metres};
 use crate::data::{Array, InputSpec};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,15 @@ impl Kind for Depth {
         let depth = to_metres(&bitmap, &metres).map_err(Error::image(path))?;
         let planes = resize_depth(&depth, [bitmap.height, bitmap.width], self.size, self.fit, self.valid).map_err(Error::image(path))?;
         Ok(Array::new([self.channels(), self.size[0], self.size[1]], planes))
+    }
+
+    fn look(&self, origin: &Origin, picture: bool) -> Result<Look> {
+        let one_channel = |bitmap: &Bitmap| match bitmap.channels {
+            1 => Ok(()),
+            channels => Err(ImageError::NotDepth { channels }),
+        };
+        let seen = look(origin, picture, self.size, one_channel);
+        seen.unwrap_or_else(|| Ok(Look::of_array(&self.features(self.raw(origin)?)?)))
     }
 
     fn settings(&self) -> serde_json::Value {

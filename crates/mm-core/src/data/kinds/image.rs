@@ -1,7 +1,8 @@
 //! Images: PNG, JPEG and TIFF, brought to one size.
 
-use super::{Kind, Open, Raw, Standardization};
-use crate::data::image::{Appearance, LARGEST_PIXELS, LARGEST_SIDE, decode, resize};
+use super::{Kind, Open, Origin, Raw, Standardization};
+use crate::data::check::Look;
+use crate::data::image::{Appearance, Bitmap, Format, ImageError, LARGEST_PIXELS, LARGEST_SIDE, decode, resize};
 use crate::data::{Array, InputSpec, Values};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -132,6 +133,23 @@ pub(super) fn check_size(field: &str, size: [usize; 2]) -> Result<()> {
     }
 }
 
+/// Looks at a file that holds an image, which `check` may refuse; `None` where a reading is no whole file.
+pub(super) fn look(
+    origin: &Origin,
+    picture: bool,
+    size: [usize; 2],
+    check: impl Fn(&Bitmap) -> std::result::Result<(), ImageError>,
+) -> Option<Result<Look>> {
+    let Origin::File { path, part: None } = origin else { return None };
+    let look = || {
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let (format, bitmap) = (Format::of(&bytes), decode(&bytes).map_err(Error::image(path))?);
+        check(&bitmap).map_err(Error::image(path))?;
+        Ok(Look::of_bitmap(&bitmap, format, size, picture).map_err(Error::image(path))?.with_ending(path, format))
+    };
+    Some(look())
+}
+
 impl Kind for Image {
     fn name(&self) -> &'static str {
         NAME
@@ -168,6 +186,10 @@ impl Kind for Image {
             Appearance::draw(&self.appearance, random).apply(values, height, width);
         }
         Ok(Raw::Array(array))
+    }
+
+    fn look(&self, origin: &Origin, picture: bool) -> Result<Look> {
+        look(origin, picture, self.size, |_| Ok(())).unwrap_or_else(|| Ok(Look::of_array(&self.features(self.raw(origin)?)?)))
     }
 
     fn standardization(&self) -> Standardization {

@@ -12,14 +12,14 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 /// Every cell as the text that a CSV file would have; an empty one is no value.
-pub(super) struct Table {
+pub(in crate::data) struct Table {
     pub path: PathBuf,
     pub columns: Vec<String>,
     pub rows: Vec<Row>,
 }
 
 /// A line of a table.
-pub(super) struct Row {
+pub(in crate::data) struct Row {
     /// Where it stands in the file: a line, or a row of a Parquet file, from 1.
     pub line: usize,
     pub cells: Vec<String>,
