@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod data;
 mod report;
 mod weights;
 
@@ -25,6 +26,9 @@ enum Command {
     Bench(mm_bench::Command),
     /// Write the report of finished cells and of other programs' predictions, side by side.
     Report(report::ReportArguments),
+    /// Look at data sets before anything is trained on them.
+    #[command(subcommand)]
+    Data(data::DataCommand),
     /// Look into files of weights, and convert them.
     #[command(subcommand)]
     Weights(weights::WeightsCommand),
@@ -36,6 +40,7 @@ pub fn main() -> ExitCode {
     mm_bench::exit_code(arguments.log, || match arguments.command {
         Command::Bench(command) => mm_bench::run(command, &mm_bench::Registry::default()),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Data(command) => data::run(&command),
         Command::Weights(command) => weights::run(&command),
     })
 }

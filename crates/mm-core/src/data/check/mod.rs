@@ -5,7 +5,7 @@
 
 mod alike;
 mod findings;
-pub mod guess;
+mod guess;
 mod look;
 mod scan;
 mod subject;
@@ -14,6 +14,7 @@ mod verdicts;
 
 pub use alike::Signature;
 pub use findings::{Check, Counted, Example, Form, GENERATOR, Lengths, Level, Member, Sensor, Shown, Twins, Unreadable, Verdict};
+pub use guess::{Guess, guess};
 pub use look::{Flaw, Look};
 
 use super::{FileCard, LoadedData};

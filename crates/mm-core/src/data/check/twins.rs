@@ -154,7 +154,9 @@ fn show(subject: &Subject, set: &Set) -> Twins {
     // One of each part and label at least, where they differ.
     let mut rows = set.rows.clone();
     let mut seen = HashSet::new();
-    rows.sort_by_cached_key(|&row| !seen.insert((subject.samples[row].part.map(|part| part.to_string()), subject.samples[row].label.clone())));
+    rows.sort_by_cached_key(|&row| {
+        !seen.insert((subject.samples[row].part.map(|part| part.to_string()), subject.samples[row].label.clone()))
+    });
     Twins {
         sensor: sensor.map(|sensor| subject.sensors[sensor].name.clone()),
         near: matches!(set.what, What::Alike(_)),

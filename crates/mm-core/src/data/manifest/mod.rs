@@ -14,7 +14,7 @@ use crate::modality::Modalities;
 use columns::{Cells, Columns};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-pub(super) use table::Table;
+pub(super) use table::{Row, Table};
 
 /// A table of samples: CSV (plain or gzip), JSON lines or Parquet, a row a sample.
 ///

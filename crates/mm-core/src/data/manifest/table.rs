@@ -16,6 +16,8 @@ pub(in crate::data) struct Table {
     pub path: PathBuf,
     pub columns: Vec<String>,
     pub rows: Vec<Row>,
+    /// Whether it is JSON lines or Parquet, and no CSV.
+    pub is_typed: bool,
 }
 
 /// A line of a table.
@@ -31,6 +33,7 @@ impl Table {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let ends = |ending: &str| name.ends_with(ending) || name.ends_with(&format!("{ending}.gz"));
+        let is_typed = bytes.starts_with(b"PAR1") || ends(".jsonl") || ends(".ndjson");
         let (columns, rows) = match () {
             _ if bytes.starts_with(b"PAR1") => parquet_rows(path, bytes)?,
             _ if ends(".jsonl") || ends(".ndjson") => json_lines(path, &bytes)?,
@@ -42,7 +45,7 @@ impl Table {
         if let Some((at, twice)) = columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name)) {
             return Err(parse_error(path, 1, at + 1, format!("two columns are called `{twice}`: rename one")));
         }
-        Ok(Self { path: path.into(), columns, rows })
+        Ok(Self { path: path.into(), columns, rows, is_typed })
     }
 
     /// An error about a cell.
