@@ -68,7 +68,6 @@ impl Folders {
             Ok(row)
         });
         let rows = rows.collect::<Result<_>>()?;
-        listing.remark_look_alikes(&classes, &self.root.display().to_string());
         let kinds = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
         Ok(FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?.with_remarks(listing.remarks))
     }
@@ -133,7 +132,10 @@ impl Folders {
             listing.problems.push(Problem::new(Error::File { path: self.root.clone(), problem }));
         }
         listing.samples = samples.into_iter().map(|(key, files)| key.sample(files)).collect();
-        listing.remark_cases(&self.root.display().to_string());
+        let classes: BTreeSet<String> = listing.samples.iter().filter_map(|sample| sample.label.clone()).collect();
+        let place = self.root.display().to_string();
+        listing.remark_look_alikes(&Vec::from_iter(classes), &place);
+        listing.remark_cases(&place);
         listing
     }
 

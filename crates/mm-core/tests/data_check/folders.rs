@@ -92,18 +92,28 @@ fn copies_are_found_across_parts() {
     }
     silent(&check_card(root, CARD), Level::Error);
     assert!(check_card(root, CARD).twins.is_empty());
-    // The same file under another name, the same pixels in another format, and a smaller, darker copy as JPEG.
+    // The same file under another name, the same pixels compressed otherwise, and a smaller, darker copy as JPEG.
     std::fs::copy(root.join("rgb/train/cat/0.png"), root.join("rgb/test/cat/copy.png")).unwrap();
-    image::open(root.join("rgb/train/dog/1.png")).unwrap().save(root.join("rgb/valid/dog/again.tif")).unwrap_or_default();
+    recompressed(&root.join("rgb/train/dog/1.png"), &root.join("rgb/valid/dog/again.png"));
     let small = image::open(root.join("rgb/train/cat/2.png")).unwrap().resize_exact(30, 30, image::imageops::FilterType::Triangle);
     small.brighten(-15).to_rgb8().save(root.join("rgb/test/cat/small.jpg")).unwrap();
     // And one that contradicts itself.
     std::fs::copy(root.join("rgb/train/cat/4.png"), root.join("rgb/train/dog/4.png")).unwrap();
     let check = check_card(root, CARD);
     tells(&check, Level::Error, &["samples are", "in several parts", "cat/0 (train, cat)", "cat/copy (test, cat)"]);
+    tells(&check, Level::Error, &["dog/1 (train, dog)", "dog/again (validation, dog)"]);
     tells(&check, Level::Warning, &["under different labels", "cat/4 (train, cat)", "dog/4 (train, dog)"]);
     tells(&check, Level::Warning, &["look alike", "in different parts", "small.jpg (test, cat)"]);
     assert!(check.twins.iter().any(|set| set.near && set.members.iter().all(|member| member.picture.is_some())));
+}
+
+fn recompressed(from: &Path, to: &Path) {
+    use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+    let (pixels, mut bytes) = (image::open(from).unwrap().to_rgb8(), Vec::new());
+    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::NoFilter);
+    pixels.write_with_encoder(encoder).unwrap();
+    assert_ne!(bytes, std::fs::read(from).unwrap());
+    std::fs::write(to, bytes).unwrap();
 }
 
 #[test]
@@ -117,6 +127,7 @@ fn odd_folders_are_named() {
     std::fs::create_dir_all(folder.path().join("rgb/empty")).unwrap();
     let check = check_card(folder.path(), CARD);
     tells(&check, Level::Warning, &["classes have one sample only: Cat, bird"]);
+    tells(&check, Level::Warning, &["classes that look alike: Cat, cat"]);
     tells(&check, Level::Error, &["lost.png", "beside the folders of the classes"]);
     tells(&check, Level::Remark, &["folders inside the folders of classes are not read", "more"]);
     tells(&check, Level::Remark, &["folders of classes are empty"]);
@@ -127,8 +138,8 @@ fn odd_folders_are_named() {
     std::fs::create_dir_all(folder.path().join("rgb/train/cat")).unwrap();
     picture(folder.path(), "rgb/train/cat/1.png", 54, [24, 24]);
     tells(&check_card(folder.path(), CARD), Level::Error, &["in a folder of a part", "Cat, bird, cat, dog"]);
-    let none = check_card(folder.path(), &CARD.replace("\"rgb\"\nkind", "\"rbg\"\nkind"));
-    tells(&none, Level::Error, &["has no folder `rbg`", "did you mean `rgb`?"]);
+    let none = check_card(folder.path(), &CARD.replace("\"rgb\"\nkind", "\"rgbs\"\nkind"));
+    tells(&none, Level::Error, &["has no folder `rgbs`", "did you mean `rgb`?"]);
 }
 
 #[test]

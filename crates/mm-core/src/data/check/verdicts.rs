@@ -219,7 +219,7 @@ fn same(subject: &Subject, twins: &Found, verdicts: &mut Vec<Verdict>) {
         let places = sets.iter().take(PLACES).map(members).collect();
         verdicts.push(verdict(level, about, what(sets.len(), sets.iter().map(|set| set.rows.len()).sum()), advice, places));
     };
-    let samples = |sets: usize, rows: usize| format!("{rows} samples are {} in all readings", times(sets));
+    let samples = |sets: usize, rows: usize| format!("{rows} samples are the same in all readings{}", in_sets(sets));
     let whole = |set: &Set| set.what == What::Samples;
     let leak = if subject.of_files { Level::Error } else { Level::Warning };
     let leaks = "what a model has learnt by heart counts as right: keep each in one part only";
@@ -229,7 +229,7 @@ fn same(subject: &Subject, twins: &Found, verdicts: &mut Vec<Verdict>) {
     let (level, advice) = if drawn { (Level::Warning, group) } else { (Level::Remark, "they count twice: keep one") };
     of(&|s| whole(s) && !s.across && !s.labels, level, "samples", &samples, advice);
     for (m, sensor) in subject.sensors.iter().enumerate() {
-        let readings = |sets: usize, rows: usize| format!("{rows} files are {}", times(sets));
+        let readings = |sets: usize, rows: usize| format!("{rows} files hold the same{}", in_sets(sets));
         let is = |set: &Set| set.what == What::Readings(m);
         of(&|s| is(s) && s.across, Level::Warning, &sensor.name, &|n, r| format!("{}, in several parts", readings(n, r)), leaks);
         of(
@@ -258,12 +258,9 @@ fn same(subject: &Subject, twins: &Found, verdicts: &mut Vec<Verdict>) {
     }
 }
 
-/// How often so many sets of equal things are there.
-fn times(sets: usize) -> String {
-    match sets {
-        1 => "the same".into(),
-        sets => format!("{sets} times the same as others"),
-    }
+/// How many sets of equal things there are.
+fn in_sets(sets: usize) -> String {
+    if sets == 1 { String::new() } else { format!(" as others ({sets} sets)") }
 }
 
 /// The split.

@@ -43,7 +43,7 @@ pub(super) fn guess(root: &Path, beside: &Path) -> Result<Guess> {
         0 => return Err(wrong(format!("its files lie in no folders that tell their classes: {order}; or write a table of samples"))),
         1 => {
             let of: Vec<&File> = files.iter().zip(&levels).filter(|(_, (folders, _))| folders.len() == 1).map(|(file, _)| file).collect();
-            if of.iter().all(|file| file.folders[0].parse::<Part>().is_ok()) {
+            if levels.iter().filter(|(folders, _)| folders.len() == 1).all(|(folders, _)| folders[0].parse::<Part>().is_ok()) {
                 return Err(wrong(format!("its folders are parts and not classes: each holds a folder a class; {order}")));
             }
             vec![("".into(), Some(".".into()), of)]

@@ -63,7 +63,8 @@ impl Roles {
     pub fn of(columns: &[Column], rows: usize) -> Self {
         let mut roles = Self::default();
         let called = |names: &[&str], fits: &dyn Fn(&Column) -> bool| {
-            let mut fitting = (0..columns.len()).filter(|&c| fits(&columns[c])).map(|c| (place(&columns[c], names), c));
+            let mut fitting =
+                (0..columns.len()).filter(|&c| !columns[c].name.contains('.') && fits(&columns[c])).map(|c| (place(&columns[c], names), c));
             let mut found: Vec<(usize, usize)> = fitting.by_ref().filter_map(|(place, c)| Some((place?, c))).collect();
             found.sort();
             found.first().map(|(_, column)| *column)

@@ -153,6 +153,7 @@ fn numbers_toml(table: &Table, columns: &[Column], roles: &Roles, numbers: &[usi
     let gaps = |column: usize| table.rows.iter().any(|row| row.cells[column].is_empty() || words.contains(&quoted(&row.cells[column])));
     if numbers.iter().any(|&column| gaps(column)) {
         card += "partial = \"absent\"  # a sensor counts as absent in rows where some of its cells are empty\n";
+        card += "no_reading = \"drop\"  # rows without any reading are left out\n";
     }
     if roles.label.is_some_and(|label| columns[label].cells.len() < table.rows.len()) {
         card += "missing_label = \"drop\"  # some rows have no label\n";
