@@ -97,8 +97,8 @@ impl Roles {
         };
         let free = |roles: &Self, column: usize| !roles.has(column) && !columns[column].name.contains('.');
         let is_group = |column: &Column| column.distinct > 1 && !column.is_unique() && !matches!(column.holds, Holds::Files(_));
-        roles.label = called(&LABELS, &|column| column.distinct > 0 && !matches!(column.holds, Holds::Files(_)) && !is_part(column));
-        roles.label = roles.label.filter(|&column| free(&roles, column)).or_else(|| {
+        let named = called(&LABELS, &|column| column.distinct > 0 && !matches!(column.holds, Holds::Files(_)) && !is_part(column));
+        roles.label = named.filter(|&column| free(&roles, column)).or_else(|| {
             let names =
                 (0..columns.len()).filter(|&c| free(&roles, c) && could_be_label(&columns[c]) && place(&columns[c], &GROUPS).is_none());
             // Words rather than numbers, and the last column rather than others: so tables are usually written.
