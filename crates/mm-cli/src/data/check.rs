@@ -54,7 +54,7 @@ fn check(arguments: &CheckArguments) -> Result<Check> {
         let text = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
         return of_card(&String::from_utf8_lossy(&text), path);
     }
-    let file = arguments.write_card.clone().unwrap_or_else(|| folder_of(path).join("card.toml"));
+    let file = arguments.write_card.clone().unwrap_or_else(|| path.with_file_name("card.toml"));
     if arguments.write_card.is_some() && file.exists() {
         bail!("{} is there already and may be yours: give another `--write-card`, or move it away", file.display());
     }

@@ -91,7 +91,7 @@ fn of_verdict(verdict: &Verdict) -> Markup {
             p { span class={ "chip " (word(verdict.level)) } { (word(verdict.level)) } " " b { (verdict.about) } ": " (verdict.found) }
             @if !verdict.advice.is_empty() { p { (verdict.advice) } }
             @if !verdict.places.is_empty() {
-                details open[verdict.places.len() <= 4] { summary { "Where" } ul { @for place in &verdict.places { li { (place) } } } }
+                details open[verdict.places.len() <= 4] { summary { "Where" } ul { @for place in verdict.places.iter().take(LISTED) { li { (place) } } } }
             }
         }
     }

@@ -9,8 +9,8 @@ use crate::data::names::some;
 use crate::error::Error;
 use std::collections::BTreeMap;
 
-/// Places that a verdict names.
-const PLACES: usize = 20;
+/// Places that a verdict names at most.
+const PLACES: usize = 1000;
 /// A class with so many times fewer samples than the largest is told.
 const IMBALANCE: usize = 10;
 /// Values of a form that a verdict names.
