@@ -78,7 +78,10 @@ impl Folders {
         let mut samples: BTreeMap<Key, Vec<Option<PathBuf>>> = BTreeMap::new();
         let mut ignored = Ignored::default();
         for (m, wanted) in self.modalities.iter().enumerate() {
-            let folder = self.root.join(wanted.folder.as_ref().unwrap_or(&wanted.name));
+            let folder = match wanted.folder.as_deref().unwrap_or(&wanted.name) {
+                "." => self.root.clone(),
+                folder => self.root.join(folder),
+            };
             let classes = self.class_folders(&folder, &*wanted.kind, &mut listing.problems);
             for (class_folder, part, class) in classes.unwrap_or_else(|error| {
                 listing.problems.push(Problem::new(error));
