@@ -34,7 +34,7 @@ enum Command {
     Predict(predict::PredictArguments),
     /// Write the report of finished cells and of other programs' predictions, side by side.
     Report(report::ReportArguments),
-    /// Prepare data sets.
+    /// Look at data sets before anything is trained on them.
     #[command(subcommand)]
     Data(data::DataCommand),
     /// Look into files of weights, and convert them.

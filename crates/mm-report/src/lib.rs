@@ -2,6 +2,7 @@
 
 mod analysis;
 mod chart;
+pub mod check;
 pub mod finished;
 mod html;
 mod markdown;

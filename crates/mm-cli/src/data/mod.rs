@@ -1,5 +1,6 @@
-//! `mm data`: what is done with data sets before anything is trained.
+//! `mm data`: data sets before anything is trained on them.
 
+mod check;
 mod prepare;
 
 use anyhow::Result;
@@ -8,6 +9,8 @@ use std::process::ExitCode;
 /// What is done with data sets.
 #[derive(clap::Subcommand)]
 pub enum DataCommand {
+    /// Read everything of a data set once, and say what is wrong with it.
+    Check(check::CheckArguments),
     /// Make a manifest and cards of a public data set as its makers give it.
     Prepare(prepare::PrepareArguments),
 }
@@ -15,6 +18,7 @@ pub enum DataCommand {
 /// Does what is asked.
 pub fn run(command: &DataCommand) -> Result<ExitCode> {
     match command {
+        DataCommand::Check(arguments) => check::run(arguments),
         DataCommand::Prepare(arguments) => prepare::run(arguments),
     }
 }

@@ -1,13 +1,14 @@
 //! A data set of files, described in TOML: where its samples are listed, and what each sensor's readings are.
 
 use super::files::{FileSource, OnCorrupt};
-use super::kinds::SavedKind;
+use super::kinds::{Kind, SavedKind};
 use super::labels::Unusable;
 use super::{Bundle, Folders, Manifest, SplitSpec, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A data set of files: a manifest or folders, and what the readings are.
 ///
@@ -84,7 +85,7 @@ pub struct ModalityCard {
     pub name: String,
     /// Its kind, such as `image`.
     pub kind: String,
-    /// The column of a manifest, if it is not called as the sensor.
+    /// The column of a manifest, or the folder, if it is not called as the sensor; `.` is the folder that holds the folders of classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     /// Settings of the kind.
@@ -158,6 +159,14 @@ impl FileCard {
     }
 
     fn listed(&self, bundle: Option<&Bundle>) -> Result<FileSource> {
+        match self.lists(bundle)? {
+            Lists::Folders(folders) => Ok(folders.open()?.on_corrupt(self.on_corrupt)),
+            Lists::Manifest(manifest) => manifest.open(),
+        }
+    }
+
+    /// The kinds of its sensors, in order.
+    pub(super) fn kinds(&self) -> Result<Vec<Arc<dyn Kind>>> {
         let place = |name: &str| format!("modality `{name}` in {}", self.path.display());
         let kinds = self.modalities.iter().map(|modality| {
             let wrong = |problem: String| Error::config(place(&modality.name), problem);
@@ -169,11 +178,17 @@ impl FileCard {
             })?;
             kind.ok_or_else(|| wrong(SavedKind::unknown(&modality.kind)))
         });
-        let kinds = kinds.collect::<Result<Vec<_>>>()?;
-        let named = self.modalities.iter().zip(kinds);
+        kinds.collect()
+    }
+
+    /// What lists its samples.
+    pub(super) fn lists(&self, bundle: Option<&Bundle>) -> Result<Lists> {
+        let named = self.modalities.iter().zip(self.kinds()?);
         if self.folders.is_some() {
-            let folders = named.fold(Folders::new(self.listed_in()), |folders, (modality, kind)| folders.kind(&modality.name, kind));
-            return Ok(folders.open()?.on_corrupt(self.on_corrupt));
+            return Ok(Lists::Folders(named.fold(Folders::new(self.listed_in()), |folders, (modality, kind)| {
+                let folders = folders.kind(&modality.name, kind);
+                modality.column.iter().fold(folders, |folders, folder| folders.folder(folder))
+            })));
         }
         let mut manifest = Manifest::new(self.listed_in()).unlabelled(self.missing_label).on_corrupt(self.on_corrupt);
         manifest = bundle.into_iter().fold(manifest, Manifest::bundle);
@@ -185,6 +200,14 @@ impl FileCard {
         manifest = self.id.iter().fold(manifest, |manifest, column| manifest.id(column));
         manifest = self.group.iter().fold(manifest, |manifest, column| manifest.group(column));
         manifest = self.part.iter().fold(manifest, |manifest, column| manifest.part(column));
-        self.classes.iter().fold(manifest, |manifest, classes| manifest.classes(classes)).open()
+        Ok(Lists::Manifest(self.classes.iter().fold(manifest, |manifest, classes| manifest.classes(classes))))
     }
+}
+
+/// What lists the samples of a card.
+pub(super) enum Lists {
+    /// A table.
+    Manifest(Manifest),
+    /// Folders.
+    Folders(Folders),
 }

@@ -2,6 +2,8 @@
 
 use super::files::{FileRow, FileSource};
 use super::kinds::{Kind, Origin, Written};
+use super::listing::{Listed, Listing, Problem};
+use super::names::{some, suggestion};
 use super::{Part, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
@@ -16,7 +18,14 @@ use std::sync::Arc;
 /// Files are read when they are needed, so that the data need not fit in memory.
 pub struct Folders {
     root: PathBuf,
-    modalities: Vec<(String, Arc<dyn Kind>)>,
+    modalities: Vec<Wanted>,
+}
+
+/// A modality, its folder if that is not called as it, and what the files hold.
+struct Wanted {
+    name: String,
+    folder: Option<String>,
+    kind: Arc<dyn Kind>,
 }
 
 impl Folders {
@@ -32,34 +41,164 @@ impl Folders {
 
     /// [`Folders::modality`] of a kind that is known at run time only.
     pub fn kind(mut self, name: impl Into<String>, kind: Arc<dyn Kind>) -> Self {
-        self.modalities.push((name.into(), kind));
+        self.modalities.push(Wanted { name: name.into(), folder: None, kind });
+        self
+    }
+
+    /// The modality that was named last has this folder; `.` is the root itself, which then holds the folders of the classes.
+    pub fn folder(mut self, folder: impl Into<String>) -> Self {
+        if let Some(wanted) = self.modalities.last_mut() {
+            wanted.folder = Some(folder.into());
+        }
         self
     }
 
     /// Lists the files; reads none of them.
     pub fn open(self) -> Result<FileSource> {
-        let modalities = Modalities::new(self.modalities.iter().map(|(name, _)| name.clone()))?;
+        let modalities = Modalities::new(self.modalities.iter().map(|wanted| wanted.name.clone()))?;
+        let mut listing = self.list();
+        listing.refuse()?;
+        let labels = || listing.samples.iter().filter_map(|sample| sample.label.as_deref());
+        let classes: Vec<String> = labels().collect::<BTreeSet<_>>().into_iter().map(String::from).collect();
+        let rows = listing.samples.iter().map(|sample| {
+            let label = sample.label.as_deref().unwrap_or_default();
+            let class = classes.binary_search_by(|class| class.as_str().cmp(label)).unwrap_or_default() as u32;
+            let mut row = FileRow::new(sample.id.clone(), sample.origins.clone(), TargetValue::Class(class))?;
+            row.part = sample.part;
+            Ok(row)
+        });
+        let rows = rows.collect::<Result<_>>()?;
+        let kinds = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
+        Ok(FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?.with_remarks(listing.remarks))
+    }
+
+    /// What the folders list, and all that is wrong about it.
+    pub(super) fn list(&self) -> Listing {
+        let mut listing = Listing::default();
         let mut samples: BTreeMap<Key, Vec<Option<PathBuf>>> = BTreeMap::new();
-        for (m, (name, kind)) in self.modalities.iter().enumerate() {
-            let folder = self.root.join(name);
-            for (class_folder, part, class) in class_folders(&folder)? {
-                for path in entries(&class_folder)? {
-                    let Some(stem) = stem(&path, name, &**kind)? else { continue };
+        let mut ignored = Ignored::default();
+        for (m, wanted) in self.modalities.iter().enumerate() {
+            let folder = match wanted.folder.as_deref().unwrap_or(&wanted.name) {
+                "." => self.root.clone(),
+                folder => self.root.join(folder),
+            };
+            let classes = self.class_folders(&folder, &*wanted.kind, &mut listing.problems);
+            for (class_folder, part, class) in classes.unwrap_or_else(|error| {
+                listing.problems.push(Problem::new(error));
+                Vec::new()
+            }) {
+                let files = entries(&class_folder).unwrap_or_else(|error| {
+                    listing.problems.push(Problem::new(error));
+                    Vec::new()
+                });
+                if files.is_empty() {
+                    ignored.empty.push(class_folder.display().to_string());
+                }
+                for path in files {
+                    let wants_folders = wanted.kind.written() == Written::Folder;
+                    if path.is_dir() && !wants_folders {
+                        ignored.folders.push(path.display().to_string());
+                        continue;
+                    }
+                    let (stem, extension) = if wants_folders { (file_name(&path), String::new()) } else { stem_and_extension(&path) };
+                    listing.rows += 1;
+                    let problem = match wants_folders {
+                        true if path.is_dir() => None,
+                        true => {
+                            Some(format!("is in the folder of `{}`, whose readings are folders, one a sample: take it out", wanted.name))
+                        }
+                        false if wanted.kind.extensions().contains(&extension.as_str()) => None,
+                        false => {
+                            let known = wanted.kind.extensions().join(", ");
+                            Some(format!("is in the folder of `{}`, whose files end in {known}: take it out, or convert it", wanted.name))
+                        }
+                    };
+                    if let Some(problem) = problem {
+                        let sample = path.display().to_string();
+                        listing.problems.push(Problem::of(m, &sample, Error::File { path, problem }));
+                        continue;
+                    }
                     let key = Key { part, class: class.clone(), stem };
-                    let files = samples.entry(key).or_insert_with(|| vec![None; modalities.len()]);
+                    let sample = format!("{}/{}", key.class, key.stem);
+                    let files = samples.entry(key).or_insert_with(|| vec![None; self.modalities.len()]);
                     if let Some(other) = files[m].replace(path.clone()) {
                         let problem = format!("and {} are the same reading of one sample: keep one", other.display());
-                        return Err(Error::File { path, problem });
+                        listing.problems.push(Problem::of(m, &sample, Error::File { path, problem }));
                     }
                 }
             }
         }
-        if samples.is_empty() {
-            return Err(Error::File { path: self.root, problem: "holds no sample: files are looked for in modality/class/sample".into() });
+        listing.remarks.extend(ignored.remarks());
+        if samples.is_empty() && listing.problems.is_empty() {
+            let problem = "holds no sample: files are looked for in modality/class/sample".into();
+            listing.problems.push(Problem::new(Error::File { path: self.root.clone(), problem }));
         }
-        let classes: Vec<&str> = samples.keys().map(|key| key.class.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
-        let rows = rows(&self.root, &classes, &samples)?;
-        FileSource::new(modalities, self.modalities.into_iter().map(|(_, kind)| kind).collect(), Target::of_classes(classes), rows)
+        let without: BTreeSet<&str> = samples.keys().filter(|key| key.part.is_none()).map(|key| key.class.as_str()).collect();
+        if !without.is_empty() && samples.keys().any(|key| key.part.is_some()) {
+            let names: Vec<&str> = without.into_iter().collect();
+            let problem = format!(
+                "some samples lie in a folder of a part (train, validation, test) and others do not: those in the folders {}; is one of these \
+                 a part under another name?",
+                some(&names, 5)
+            );
+            listing.problems.push(Problem::new(Error::File { path: self.root.clone(), problem }));
+        }
+        listing.samples = samples.into_iter().map(|(key, files)| key.sample(files)).collect();
+        let classes: BTreeSet<String> = listing.samples.iter().filter_map(|sample| sample.label.clone()).collect();
+        let place = self.root.display().to_string();
+        listing.remark_look_alikes(&Vec::from_iter(classes), &place);
+        listing.remark_cases(&place);
+        listing
+    }
+
+    /// The folders of classes below a modality's, with part and class.
+    fn class_folders(&self, folder: &Path, kind: &dyn Kind, problems: &mut Vec<Problem>) -> Result<Vec<(PathBuf, Option<Part>, String)>> {
+        if !folder.is_dir() {
+            let name = file_name(folder);
+            let there: Vec<String> = entries(&self.root)?.iter().filter(|path| path.is_dir()).map(|path| file_name(path)).collect();
+            let near = match there.is_empty() {
+                true => "it has no folders at all".into(),
+                false => suggestion(&name, there.iter().map(String::as_str)),
+            };
+            let problem = format!("has no folder `{name}`: each sensor has a folder, which holds a folder a class; {near}");
+            return Err(Error::File { path: self.root.clone(), problem });
+        }
+        let mut found = Vec::new();
+        let mut within = |folder: &Path, part: Option<Part>| -> Result<Vec<PathBuf>> {
+            let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries(folder)?.into_iter().partition(|path| path.is_dir());
+            for path in files {
+                if kind.extensions().contains(&stem_and_extension(&path).1.as_str()) {
+                    let where_to = if part.is_some() { "in the folder of a part" } else { "in the folder of a sensor" };
+                    let problem = format!("lies {where_to}, beside the folders of the classes: put it into the folder of its class");
+                    problems.push(Problem::new(Error::File { path, problem }));
+                }
+            }
+            Ok(folders)
+        };
+        for path in within(folder, None)? {
+            let name = file_name(&path);
+            match name.parse::<Part>() {
+                Ok(part) => {
+                    found.extend(within(&path, Some(part))?.into_iter().map(|class| (class.clone(), Some(part), file_name(&class))))
+                }
+                Err(_) => found.push((path, None, name)),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What is in the folders of classes and is not read.
+#[derive(Default)]
+struct Ignored {
+    folders: Vec<String>,
+    empty: Vec<String>,
+}
+
+impl Ignored {
+    fn remarks(self) -> impl Iterator<Item = String> {
+        let told = [("folders inside the folders of classes are not read", self.folders), ("folders of classes are empty", self.empty)];
+        told.into_iter().filter(|(_, names)| !names.is_empty()).map(|(what, names)| format!("{what}: {}", some(&names, 3)))
     }
 }
 
@@ -71,44 +210,27 @@ struct Key {
     stem: String,
 }
 
-/// The rows of samples by their files.
-fn rows(root: &Path, classes: &[&str], samples: &BTreeMap<Key, Vec<Option<PathBuf>>>) -> Result<Vec<FileRow>> {
-    let with_part = samples.keys().filter(|key| key.part.is_some()).count();
-    if with_part != 0 && with_part != samples.len() {
-        let problem = "some samples lie in a folder of a part (train, validation, test) and others do not".into();
-        return Err(Error::File { path: root.into(), problem });
-    }
-    let row = |(key, files): (&Key, &Vec<Option<PathBuf>>)| {
-        let class = classes.binary_search(&key.class.as_str()).unwrap_or_default() as u32;
-        let origins = files.iter().map(|file| file.clone().map(Origin::file)).collect();
-        let mut row = FileRow::new(format!("{}/{}", key.class, key.stem), origins, TargetValue::Class(class))?;
-        row.part = key.part;
-        Ok(row)
-    };
-    samples.iter().map(row).collect()
-}
-
-/// The folders of classes below a modality's, with part and class.
-fn class_folders(folder: &Path) -> Result<Vec<(PathBuf, Option<Part>, String)>> {
-    let mut found = Vec::new();
-    for path in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        let name = file_name(&path);
-        match name.parse::<Part>() {
-            Ok(part) => {
-                let classes = entries(&path)?.into_iter().filter(|path| path.is_dir());
-                found.extend(classes.map(|class| (class.clone(), Some(part), file_name(&class))));
-            }
-            Err(_) => found.push((path, None, name)),
+impl Key {
+    fn sample(self, files: Vec<Option<PathBuf>>) -> Listed {
+        Listed {
+            id: format!("{}/{}", self.class, self.stem),
+            line: None,
+            label: Some(self.class),
+            part: self.part,
+            group: None,
+            origins: files.into_iter().map(|file| file.map(Origin::file)).collect(),
         }
     }
-    Ok(found)
 }
 
-/// What a folder holds, in order, without what starts with a point.
+/// Files that systems leave in folders.
+const LEFT_BY_SYSTEMS: [&str; 3] = ["thumbs.db", "desktop.ini", "ehthumbs.db"];
+
+/// What a folder holds, in order, without what starts with a point and what systems leave there.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let list = std::fs::read_dir(folder).map_err(Error::io(folder))?;
     let mut paths = list.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io(folder))).collect::<Result<Vec<_>>>()?;
-    paths.retain(|path| !file_name(path).starts_with('.'));
+    paths.retain(|path| !file_name(path).starts_with('.') && !LEFT_BY_SYSTEMS.contains(&file_name(path).to_lowercase().as_str()));
     paths.sort();
     Ok(paths)
 }
@@ -117,21 +239,8 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The name of the sample whose reading a file or folder is; `None` of what is no reading.
-fn stem(path: &Path, modality: &str, kind: &dyn Kind) -> Result<Option<String>> {
-    let refused = |problem: String| Err(Error::File { path: path.into(), problem });
-    match (kind.written(), path.is_dir()) {
-        (Written::Folder, true) => return Ok(Some(file_name(path))),
-        (Written::Folder, false) => {
-            return refused(format!("is in the folder of `{modality}`, whose readings are folders, one a sample: take it out"));
-        }
-        (_, true) => return Ok(None),
-        (_, false) => {}
-    }
-    let (Some(stem), Some(extension)) = (path.file_stem(), path.extension()) else { return Ok(None) };
-    if !kind.extensions().contains(&extension.to_string_lossy().to_lowercase().as_str()) {
-        let known = kind.extensions().join(", ");
-        return refused(format!("is in the folder of `{modality}`, whose files end in {known}: take it out, or convert it"));
-    }
-    Ok(Some(stem.to_string_lossy().into_owned()))
+/// The ending is empty where there is none.
+fn stem_and_extension(path: &Path) -> (String, String) {
+    let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    (text(path.file_stem()), text(path.extension()).to_lowercase())
 }

@@ -7,8 +7,10 @@
 pub mod audio;
 mod augment;
 mod batch;
+mod begins;
 mod bundle;
 mod card;
+pub mod check;
 mod column;
 mod error;
 mod file_card;
@@ -20,6 +22,7 @@ mod inputs;
 mod join;
 pub mod kinds;
 mod labels;
+mod listing;
 mod loader;
 mod manifest;
 mod names;

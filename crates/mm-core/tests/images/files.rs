@@ -156,8 +156,8 @@ fn problem(bytes: &[u8]) -> ImageError {
 
 #[test]
 fn what_cannot_be_read_says_why() {
-    assert_eq!(problem(b"GIF89a"), ImageError::Format);
-    assert_eq!(problem(b""), ImageError::Format);
+    assert_eq!(problem(b"GIF89a"), ImageError::Format { found: Some("a GIF image") });
+    assert_eq!(problem(b""), ImageError::Format { found: Some("empty (0 bytes)") });
     assert!(matches!(problem(b"\x89PNG\r\n\x1a\n"), ImageError::Damaged { .. }));
     assert!(matches!(problem(&tiff::<Gray32>(&[1, 2], 2, 1, 1)), ImageError::Unsupported { .. }));
     assert!(matches!(problem(&jpeg(&[7; 64], 8, 8, L8, None)[..100]), ImageError::Damaged { .. }));

@@ -16,9 +16,10 @@ use super::analysis::{DataReport, Report};
 use super::chart::{Ink, SERIES};
 use super::words::{between, count, intervals};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use parts::{list, table};
+use parts::list;
+pub(crate) use parts::table;
 
-const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// The colour of each run, the same on the whole page.
 struct Inks(Vec<String>);

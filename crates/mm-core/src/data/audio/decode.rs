@@ -1,9 +1,10 @@
 //! From a file to samples: WAV, FLAC, MP3 and Ogg Vorbis, whole or in part.
 
 use super::AudioError;
+use crate::data::begins::begins_as;
 use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::{Cursor, ErrorKind};
+use std::io::{Cursor, ErrorKind, Read};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -52,13 +53,31 @@ impl Sound {
 /// A part of a FLAC or WAV file is sought, not decoded up to; so is one of an MP3 or Ogg Vorbis file, from two thirds of a second or more before
 /// it, because frames depend on earlier ones. The samples are those that the whole file has at the same places.
 pub fn read(path: &Path, part: Option<Range<u64>>) -> Result<Sound> {
-    guarded(Box::new(File::open(path).map_err(Error::io(path))?), path, part)
+    guarded(Box::new(File::open(path).map_err(Error::io(path))?), path, part).map_err(|error| {
+        let mut head = Vec::new();
+        // A file that can be read no longer is what the decoder said of it.
+        let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
+        if read.is_ok() { foreign(error, &head) } else { error }
+    })
 }
 
 /// Reads the bytes of a file as [`read`] does; `path` is for messages.
 pub fn decode(bytes: &[u8], path: &Path, part: Option<Range<u64>>) -> Result<Sound> {
-    guarded(Box::new(Cursor::new(bytes)), path, part)
+    guarded(Box::new(Cursor::new(bytes)), path, part).map_err(|error| foreign(error, &bytes[..bytes.len().min(64)]))
 }
+
+/// Says what a file of another format is, where its beginning tells; the decoder only says that it knows none.
+fn foreign(error: Error, head: &[u8]) -> Error {
+    match (error, begins_as(head)) {
+        (Error::Audio(AudioError::Format { path, .. }), Some(what)) if !SOUNDS.iter().any(|sound| what.contains(sound)) => {
+            AudioError::Format { path, problem: format!("it is {what}") }.into()
+        }
+        (error, _) => error,
+    }
+}
+
+/// What the decoder knows more about than the beginning of a file says.
+const SOUNDS: [&str; 2] = ["sound", "Ogg"];
 
 /// The decoder of Ogg Vorbis (symphonia 0.6.1) panics at some damaged files: an assertion on codebooks, a division by zero.
 fn guarded<'s>(source: Box<dyn MediaSource + 's>, path: &'s Path, part: Option<Range<u64>>) -> Result<Sound> {

@@ -1,6 +1,7 @@
 //! Bytes of a PNG, JPEG or TIFF file in, pixels out. Memory is bounded whatever the file claims.
 
 use super::{Bitmap, Format, ImageError, Samples, tiff};
+use crate::data::begins::begins_as;
 use ::image::codecs::jpeg::JpegDecoder;
 use ::image::codecs::png::PngDecoder;
 use ::image::error::LimitErrorKind;
@@ -20,7 +21,7 @@ const PNG_EXTRAS: u64 = 1 << 26;
 /// Decodes a file and turns it as its EXIF orientation says: 8 and 16 bit PNG (palettes are resolved), 8 bit JPEG (CMYK becomes RGB),
 /// 8, 16 and 32 bit and floating point TIFF. Of an animation or a file of several pages this is the first image.
 pub fn decode(bytes: &[u8]) -> Result<Bitmap, ImageError> {
-    let format = Format::of(bytes).ok_or(ImageError::Format)?;
+    let format = Format::of(bytes).ok_or_else(|| ImageError::Format { found: begins_as(&bytes[..bytes.len().min(64)]) })?;
     let cursor = Cursor::new(bytes);
     match format {
         Format::Png => {

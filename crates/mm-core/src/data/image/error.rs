@@ -6,8 +6,11 @@ use super::decode::{LARGEST_BYTES, LARGEST_PIXELS, LARGEST_SIDE};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ImageError {
     /// The first bytes are those of no format that is read.
-    #[error("is no image that can be read: it begins as none of PNG, JPEG and TIFF do")]
-    Format,
+    #[error("is no image that can be read: it is {}", found.unwrap_or("none of PNG, JPEG and TIFF, by how it begins"))]
+    Format {
+        /// What it is instead, where that can be told.
+        found: Option<&'static str>,
+    },
     /// More pixels than one image may have; nothing was decoded.
     #[error(
         "claims {width} x {height} pixels, but one image may have at most {} million, {} a side and {} MB: make it smaller",

@@ -48,3 +48,16 @@ fn png(pixels: &[u8], [height, width]: [usize; 2], channels: usize) -> Result<Ve
     written.map_err(|error| ImageError::Damaged { format: Format::Png, problem: error.to_string() })?;
     Ok(bytes)
 }
+
+/// Values from 0 to 1, row by row, as colours from black over violet and orange to light yellow.
+pub(in crate::data) fn colored(values: &[f32], size: [usize; 2]) -> Result<Vec<u8>, ImageError> {
+    const RAMP: [[f32; 3]; 4] = [[0.0, 0.0, 0.0], [110.0, 20.0, 110.0], [240.0, 110.0, 40.0], [255.0, 250.0, 190.0]];
+    let color = |x: f32| {
+        let at = x.clamp(0.0, 1.0) * (RAMP.len() - 1) as f32;
+        let low = (at as usize).min(RAMP.len() - 2);
+        let share = at - low as f32;
+        std::array::from_fn::<u8, 3, _>(|c| (RAMP[low][c] + (RAMP[low + 1][c] - RAMP[low][c]) * share).round() as u8)
+    };
+    let pixels: Vec<u8> = values.iter().flat_map(|&x| color(x)).collect();
+    png(&pixels, size, 3)
+}

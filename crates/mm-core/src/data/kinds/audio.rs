@@ -2,7 +2,8 @@
 
 use super::{Kind, Open, Origin, Raw, open, shortened};
 use crate::corrupt::{Corruption, Family};
-use crate::data::audio::{AudioReading, AudioSettings, FrontEnd, Length, SOUND_FAMILIES, Wave};
+use crate::data::audio::{self, AudioError, AudioReading, AudioSettings, FrontEnd, Length, SOUND_FAMILIES, Wave};
+use crate::data::check::Look;
 use crate::data::{Array, InputKind, InputSpec};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -89,6 +90,17 @@ impl Kind for Audio {
         let mut wave = wave(raw)?;
         self.0.corrupt(&mut wave, corruption, random)?;
         Ok(Raw::Array(array(wave)))
+    }
+
+    fn look(&self, origin: &Origin, picture: bool) -> Result<Look> {
+        let Origin::File { path, part } = origin else { return Ok(Look::of_array(&self.features(self.raw(origin)?)?)) };
+        let (sound, settings) = (audio::read(path, part.clone())?, self.0.settings());
+        match (settings.channels, sound.channels.len()) {
+            (expected, found) if expected > 1 && expected != found => {
+                Err(AudioError::Channels { path: path.clone(), expected, found }.into())
+            }
+            _ => Ok(Look::of_sound(&sound, settings.seconds, settings.rate, picture)),
+        }
     }
 
     fn features(&self, raw: Raw) -> Result<Array> {

@@ -1,9 +1,10 @@
 //! Depth maps: PNG and TIFF, in metres, with pixels that have no reading.
 
-use super::image::check_size;
-use super::{Kind, Open, Raw};
+use super::image::{check_size, look};
+use super::{Kind, Open, Origin, Raw};
 use crate::corrupt::{Corruption, DEPTH_FAMILIES, Family, corrupt_depth};
-use crate::data::image::{Fit, Metres, decode, resize_depth, to_metres};
+use crate::data::check::Look;
+use crate::data::image::{Bitmap, Fit, ImageError, Metres, decode, resize_depth, to_metres};
 use crate::data::{Array, InputSpec};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -128,6 +129,15 @@ impl Kind for Depth {
 
     fn corrupt(&self, raw: Raw, corruption: Corruption, random: &mut Rng) -> Result<Raw> {
         raw.change_planes(NAME, |values, height, width| corrupt_depth(values, height, width, corruption, random))
+    }
+
+    fn look(&self, origin: &Origin, picture: bool) -> Result<Look> {
+        let one_channel = |bitmap: &Bitmap| match bitmap.channels {
+            1 => Ok(()),
+            channels => Err(ImageError::NotDepth { channels }),
+        };
+        let seen = look(origin, picture, self.size, one_channel);
+        seen.unwrap_or_else(|| Ok(Look::of_array(&self.features(self.raw(origin)?)?)))
     }
 
     fn settings(&self) -> serde_json::Value {

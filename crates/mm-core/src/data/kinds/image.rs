@@ -2,7 +2,8 @@
 
 use super::{Kind, Open, Origin, Raw, Standardization, raw_of_whole_file};
 use crate::corrupt::{Corruption, Family, IMAGE_FAMILIES, corrupt_image};
-use crate::data::image::{Appearance, Bitmap, LARGEST_PIXELS, LARGEST_SIDE, decode, idx_image, resize};
+use crate::data::check::Look;
+use crate::data::image::{Appearance, Bitmap, Format, ImageError, LARGEST_PIXELS, LARGEST_SIDE, decode, idx_image, resize};
 use crate::data::{Array, InputSpec, Values};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -142,6 +143,23 @@ pub(super) fn check_size(field: &str, size: [usize; 2]) -> Result<()> {
     }
 }
 
+/// Looks at a file that holds an image, which `check` may refuse; `None` where a reading is no whole file.
+pub(super) fn look(
+    origin: &Origin,
+    picture: bool,
+    size: [usize; 2],
+    check: impl Fn(&Bitmap) -> std::result::Result<(), ImageError>,
+) -> Option<Result<Look>> {
+    let Origin::File { path, part: None } = origin else { return None };
+    let look = || {
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let (format, bitmap) = (Format::of(&bytes), decode(&bytes).map_err(Error::image(path))?);
+        check(&bitmap).map_err(Error::image(path))?;
+        Ok(Look::of_bitmap(&bitmap, format, size, picture).map_err(Error::image(path))?.with_ending(path, format))
+    };
+    Some(look())
+}
+
 impl Kind for Image {
     fn name(&self) -> &'static str {
         NAME
@@ -196,6 +214,10 @@ impl Kind for Image {
 
     fn corrupt(&self, raw: Raw, corruption: Corruption, random: &mut Rng) -> Result<Raw> {
         raw.change_planes(NAME, |values, height, width| corrupt_image(values, height, width, corruption, random))
+    }
+
+    fn look(&self, origin: &Origin, picture: bool) -> Result<Look> {
+        look(origin, picture, self.size, |_| Ok(())).unwrap_or_else(|| Ok(Look::of_array(&self.features(self.raw(origin)?)?)))
     }
 
     fn standardization(&self) -> Standardization {

@@ -1,5 +1,6 @@
 //! What the readings of a sensor are, and how a file becomes one.
 
+use super::check::Look;
 use super::{Array, InputSpec, Values, nearest};
 use crate::corrupt::{Corruption, Family};
 use crate::error::{Error, Result};
@@ -77,6 +78,11 @@ pub trait Kind: Send + Sync {
     /// What the statistics of its readings are.
     fn standardization(&self) -> Standardization {
         Standardization::Fitted
+    }
+
+    /// Looks at a reading as a check of the data does; with a picture of it, if that is asked for.
+    fn look(&self, origin: &Origin, _picture: bool) -> Result<Look> {
+        Ok(Look::of_array(&self.features(self.raw(origin)?)?))
     }
 
     /// Reads a file as a model gets it.

@@ -2,6 +2,7 @@
 
 use super::{Kind, Open, Origin, Raw, Standardization, Written, open};
 use crate::corrupt::{Corruption, Family};
+use crate::data::check::Look;
 use crate::data::{Array, InputKind, InputSpec, utf8};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -179,6 +180,13 @@ impl Kind for Text {
                 Ok(Array::new([tokenizer.length()], tokens.values).with_length(tokens.length))
             }
         }
+    }
+
+    fn look(&self, origin: &Origin, _picture: bool) -> Result<Look> {
+        Ok(match self.raw(origin)? {
+            Raw::Text(text) => Look::of_text(&text),
+            Raw::Array(array) => Look::of_array(&array),
+        })
     }
 
     fn augments(&self) -> bool {

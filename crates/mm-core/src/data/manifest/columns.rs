@@ -5,6 +5,7 @@ use super::super::kinds::{Kind, Origin, Written};
 use super::super::names::suggestion;
 use super::super::number::{Cell, Numbers};
 use super::super::table_text::Writing;
+use super::missing::why_missing;
 use super::table::{Row, Table};
 use crate::error::{Error, Result};
 use std::cell::Cell as Counter;
@@ -154,11 +155,10 @@ impl<'t> Cells<'t> {
                 Ok(None)
             }
             Files::Exist | Files::Named { .. } => {
-                let problem = format!(
-                    "there is no file {}; an empty cell says that the sensor gave nothing, on_corrupt = \"absent\" takes such cells for it",
-                    path.display()
-                );
-                Err(self.table.error(row.line, column, problem))
+                let why = why_missing(self.folder, cell).unwrap_or_else(|| {
+                    "an empty cell says that the sensor gave nothing, on_corrupt = \"absent\" takes such cells for it".into()
+                });
+                Err(self.table.error(row.line, column, format!("there is no file {}; {why}", path.display())))
             }
         }
     }

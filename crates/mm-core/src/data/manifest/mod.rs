@@ -1,6 +1,7 @@
 //! Samples in a table: a row a sample, a column a sensor.
 
 mod columns;
+mod missing;
 mod rows;
 mod stream;
 mod table;
@@ -9,15 +10,16 @@ pub use rows::{ManifestColumns, ManifestRow, ManifestRows, RowSensor};
 
 use super::Bundle;
 use super::files::{FileRow, FileSource, OnCorrupt};
-use super::kinds::{Kind, Origin};
-use super::labels::{Labels, Unusable, hardly_classes, look_alikes};
+use super::kinds::Kind;
+use super::labels::{Labels, Unusable, hardly_classes};
+use super::listing::{Listed, Listing, Problem};
 use super::{Part, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use columns::{Cells, Columns, Files};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use table::Table;
+pub(super) use table::{Row, Table};
 
 /// A table of samples: CSV (plain or gzip), JSON lines or Parquet, a row a sample.
 ///
@@ -143,37 +145,28 @@ impl Manifest {
     pub fn open(self) -> Result<FileSource> {
         let table = match &self.bundle {
             Some(bundle) => Table::of(&self.path, bundle.get(&self.path).cloned().ok_or_else(|| self.not_in_bundle())?)?,
-            None => Table::of(&self.path, std::fs::read(&self.path).map_err(Error::io(&self.path))?.into())?,
+            None => Table::read(&self.path)?,
         };
         let modalities = Modalities::new(self.modalities.iter().map(|wanted| wanted.name.clone()))?;
-        let sensors = self.modalities.iter().map(|wanted| {
-            let column = wanted.column.as_deref().unwrap_or(&wanted.name);
-            Columns::find(&table, &wanted.name, column, &*wanted.kind)
-        });
-        let sensors = sensors.collect::<Result<Vec<_>>>()?;
-        let kept = self.kept(&table, &sensors)?;
-        let texts: Vec<&str> = kept.rows.iter().map(|row| row.label).collect();
-        let labels = Labels { classes: self.classes.as_deref(), missing: self.unlabelled };
-        let (classes, numbers) = labels.classes(&texts);
-        if self.classes.is_none()
-            && let Some(problem) = hardly_classes(&classes, texts.len())
-        {
-            return Err(table.error(1, kept.label, problem));
+        let mut listing = self.list(&table, self.on_corrupt == OnCorrupt::Absent);
+        listing.refuse()?;
+        if listing.samples.is_empty() {
+            let problem = format!("none of its {} rows is a sample: {}", listing.rows, listing.remarks.join("; "));
+            return Err(Error::File { path: self.path, problem });
         }
-        let mut remarks = kept.remarks;
-        for alike in look_alikes(classes.iter().map(String::as_str)) {
-            remarks.push(format!(
-                "{}: classes that look alike: {}; write them alike if they are the same",
-                table.path.display(),
-                alike.join(", ")
-            ));
-        }
-        let rows = kept.rows.into_iter().zip(numbers).map(|(row, class)| {
-            let mut file_row = FileRow::new(row.id, row.origins, TargetValue::Class(class))?;
-            (file_row.part, file_row.group) = (row.part, row.group);
-            Ok(file_row)
+        let texts: Vec<&str> = listing.samples.iter().filter_map(|sample| sample.label.as_deref()).collect();
+        let (classes, numbers) = Labels { classes: self.classes.as_deref(), missing: self.unlabelled }.classes(&texts);
+        let rows = listing.samples.iter().zip(numbers).map(|(sample, class)| {
+            let mut row = FileRow::new(sample.id.clone(), sample.origins.clone(), TargetValue::Class(class))?;
+            (row.part, row.group) = (sample.part, sample.group.clone());
+            Ok(row)
         });
         let rows = rows.collect::<Result<Vec<_>>>()?;
+        let sensors = self
+            .modalities
+            .iter()
+            .map(|wanted| Columns::find(&table, &wanted.name, wanted.column.as_deref().unwrap_or(&wanted.name), &*wanted.kind));
+        let sensors = sensors.collect::<Result<Vec<_>>>()?;
         let variables = self.modalities.iter().zip(&sensors).filter_map(|(wanted, columns)| match columns {
             Columns::Numbers(columns) => {
                 let prefix = wanted.column.as_ref().unwrap_or(&wanted.name).len() + 1;
@@ -189,68 +182,94 @@ impl Manifest {
         };
         let kinds = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
         let source = FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?;
-        Ok(source.on_corrupt(self.on_corrupt).with_remarks(remarks).with_columns(columns))
+        Ok(source.on_corrupt(self.on_corrupt).with_remarks(listing.remarks).with_columns(columns))
     }
 
     fn not_in_bundle(&self) -> Error {
         Error::File { path: self.path.clone(), problem: "is not among the files in memory".into() }
     }
 
-    /// The rows that are samples.
-    fn kept<'t>(&self, table: &'t Table, sensors: &[Columns]) -> Result<Kept<'t>> {
+    /// What the table lists, and all that is wrong about it. If `lenient`, a file that is not there is an absent sensor.
+    pub(super) fn list(&self, table: &Table, lenient: bool) -> Listing {
+        let mut listing = Listing { rows: table.rows.len(), ..Listing::default() };
+        let mut sensors = Vec::with_capacity(self.modalities.len());
+        for wanted in &self.modalities {
+            let column = wanted.column.as_deref().unwrap_or(&wanted.name);
+            let found = Columns::find(table, &wanted.name, column, &*wanted.kind);
+            sensors.push(found.map_err(|error| listing.problems.push(Problem::new(error))).ok());
+        }
         let column = |name: &str| table.column(name);
-        let label = column(&self.names.label).ok_or_else(|| columns::no_column(table, &self.names.label, "the label of each sample"))?;
+        let label = column(&self.names.label);
+        if label.is_none() {
+            listing.problems.push(Problem::new(columns::no_column(table, &self.names.label, "the label of each sample")));
+        }
         let (id, group, part) = (column(&self.names.id), column(&self.names.group), column(&self.names.part));
         let labels = Labels { classes: self.classes.as_deref(), missing: self.unlabelled };
         let folder = self.path.parent().unwrap_or(Path::new(""));
-        let files = if self.on_corrupt == OnCorrupt::Absent { Files::OrNothing } else { Files::Exist };
-        let cells = Cells::new(table, folder, self.bundle.as_ref(), files);
-        let (mut rows, mut unlabelled, mut nothing) = (Vec::with_capacity(table.rows.len()), 0, 0);
+        let cells = Cells::new(table, folder, self.bundle.as_ref(), if lenient { Files::OrNothing } else { Files::Exist });
+        let (mut unlabelled, mut nothing) = (0, 0);
         for row in &table.rows {
             let text = |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|text| !text.is_empty());
-            let read = labels.read(&row.cells[label]).map_err(|problem| table.error(row.line, label, problem))?;
-            let Some(class) = read else {
-                unlabelled += 1;
-                continue;
-            };
-            let origins = sensors.iter().map(|sensor| sensor.origin(&cells, row)).collect::<Result<Vec<_>>>()?;
-            if origins.iter().all(Option::is_none) {
+            let id = text(id).map_or_else(|| format!("line {}", row.line), String::from);
+            let mut class = None;
+            if let Some(label) = label {
+                match labels.read(&row.cells[label]) {
+                    Ok(Some(text)) => class = Some(text.to_string()),
+                    Ok(None) => {
+                        unlabelled += 1;
+                        continue;
+                    }
+                    Err(problem) => listing.problems.push(Problem::new(table.error(row.line, label, problem))),
+                }
+            }
+            let before = listing.problems.len();
+            let origins = sensors.iter().enumerate().map(|(m, sensor)| {
+                let origin = sensor.as_ref().map_or(Ok(None), |sensor| sensor.origin(&cells, row));
+                origin.unwrap_or_else(|error| {
+                    listing.problems.push(Problem::of(m, &id, error));
+                    None
+                })
+            });
+            let origins: Vec<_> = origins.collect();
+            if origins.iter().all(Option::is_none) && before == listing.problems.len() {
                 nothing += 1;
                 continue;
             }
             let part = match (part, text(part)) {
-                (Some(column), Some(text)) => Some(text.parse::<Part>().map_err(|problem| table.error(row.line, column, problem))?),
+                (Some(column), Some(text)) => {
+                    let read = text.parse::<Part>().map_err(|problem| table.error(row.line, column, problem));
+                    read.map_err(|error| listing.problems.push(Problem::new(error))).ok()
+                }
                 _ => None,
             };
-            let id = text(id).map_or_else(|| format!("line {}", row.line), String::from);
-            rows.push(Sample { id, label: class, part, group: text(group).map(String::from), origins });
+            let group = text(group).map(String::from);
+            listing.samples.push(Listed { id, line: Some(row.line), label: class, part, group, origins });
+        }
+        if let Some(column) = id {
+            listing.refuse_equal_ids(|twice, first| {
+                let place = first.line.map_or(String::new(), |line| format!(" of line {line} too"));
+                let problem = format!("`{}` is the id{place}: an id is one sample, give each row its own", twice.id);
+                table.error(twice.line.unwrap_or(1), column, problem)
+            });
         }
         let of = table.rows.len();
         let told = [(unlabelled, "have no label and are left out"), (nothing, "have no reading of any sensor and are left out")];
         let told = told.iter().filter(|(count, _)| *count > 0);
-        let mut remarks: Vec<String> = told.map(|(count, what)| format!("{}: {count} of {of} rows {what}", table.path.display())).collect();
-        remarks.extend(cells.remarks());
-        match rows.is_empty() {
-            true => {
-                Err(Error::File { path: table.path.clone(), problem: format!("none of its {of} rows is a sample: {}", remarks.join("; ")) })
-            }
-            false => Ok(Kept { label, rows, remarks }),
-        }
+        listing.remarks.extend(told.map(|(count, what)| format!("{}: {count} of {of} rows {what}", table.path.display())));
+        listing.remarks.extend(cells.remarks());
+        self.look_at_classes(table, label, &mut listing);
+        listing
     }
-}
 
-/// What a table holds that can be used.
-struct Kept<'t> {
-    /// The column of the label.
-    label: usize,
-    rows: Vec<Sample<'t>>,
-    remarks: Vec<String>,
-}
-
-struct Sample<'t> {
-    id: String,
-    label: &'t str,
-    part: Option<Part>,
-    group: Option<String>,
-    origins: Vec<Option<Origin>>,
+    /// Whether the labels are classes.
+    fn look_at_classes(&self, table: &Table, column: Option<usize>, listing: &mut Listing) {
+        let texts: Vec<&str> = listing.samples.iter().filter_map(|sample| sample.label.as_deref()).collect();
+        let (classes, _) = Labels { classes: self.classes.as_deref(), missing: self.unlabelled }.classes(&texts);
+        if self.classes.is_none()
+            && let (Some(column), Some(problem)) = (column, hardly_classes(&classes, texts.len()))
+        {
+            listing.problems.push(Problem::new(table.error(1, column, problem)));
+        }
+        listing.remark_look_alikes(&classes, &table.path.display().to_string());
+    }
 }

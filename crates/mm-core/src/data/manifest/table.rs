@@ -13,24 +13,32 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 /// Every cell as the text that a CSV file would have; an empty one is no value.
-pub(super) struct Table {
+pub(in crate::data) struct Table {
     pub path: PathBuf,
     pub columns: Vec<String>,
     pub rows: Vec<Row>,
+    /// Whether it is JSON lines or Parquet, and no CSV.
+    pub is_typed: bool,
 }
 
 /// A line of a table.
-pub(super) struct Row {
+pub(in crate::data) struct Row {
     /// Where it stands in the file: a line, or a row of a Parquet file, from 1.
     pub line: usize,
     pub cells: Vec<String>,
 }
 
 impl Table {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::of(path, std::fs::read(path).map_err(Error::io(path))?.into())
+    }
+
     /// Of the bytes of a file; what it is says the ending of its name, and gzip its content.
     pub fn of(path: &Path, bytes: Bytes) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let ends = |ending: &str| name.ends_with(ending) || name.ends_with(&format!("{ending}.gz"));
+        let is_typed = bytes.starts_with(b"PAR1") || ends(".jsonl") || ends(".ndjson");
         let (columns, rows) = match () {
             _ if bytes.starts_with(b"PAR1") => parquet_rows(path, bytes)?,
             _ if ends(".jsonl") || ends(".ndjson") => json_lines(path, &bytes)?,
@@ -40,14 +48,14 @@ impl Table {
             return Err(Error::File { path: path.into(), problem: "has no rows: a manifest has a row for each sample".into() });
         }
         let table = Self::without_rows(path, columns)?;
-        Ok(Self { rows, ..table })
+        Ok(Self { rows, is_typed, ..table })
     }
 
     /// The columns alone; each has a name of its own.
     pub fn without_rows(path: &Path, columns: Vec<String>) -> Result<Self> {
         match columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name)) {
             Some((at, twice)) => Err(parse_error(path, 1, at + 1, format!("two columns are called `{twice}`: rename one"))),
-            None => Ok(Self { path: path.into(), columns, rows: Vec::new() }),
+            None => Ok(Self { path: path.into(), columns, rows: Vec::new(), is_typed: false }),
         }
     }
 

@@ -1,0 +1,60 @@
+//! `mm data check`, by running it.
+
+use std::path::Path;
+use std::process::Command;
+
+/// The exit code, and what was printed.
+fn check(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_mm")).current_dir(folder).args(["data", "check"]).args(arguments).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// Sentences of two classes; `odd` is one of the labels.
+fn table(folder: &Path, odd: &str) {
+    let row = |i: usize| format!("it was day {i} of the week,{}\n", if i == 7 { odd } else { ["wet", "dry"][i % 2] });
+    std::fs::write(folder.join("days.csv"), format!("diary,weather\n{}", (0..30).map(row).collect::<String>())).unwrap();
+}
+
+#[test]
+fn from_a_table_to_a_card_that_is_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    table(folder.path(), "dry");
+    let (code, text) = check(folder.path(), &["days.csv", "--write-card", "days.toml"]);
+    assert!(code == 0 && text.contains("label = \"weather\"") && text.contains("kind = \"text\"") && text.contains("0 errors"), "{text}");
+    assert!(std::fs::read_to_string(folder.path().join("days.toml")).unwrap().contains("manifest = \"days.csv\""));
+    let (code, text) = check(folder.path(), &["days.toml"]);
+    assert!(code == 0 && text.contains("days: 30 samples, 2 classes, 1 sensor"), "{text}");
+    // A card may have been changed by hand since.
+    let (code, text) = check(folder.path(), &["days.csv", "--write-card", "days.toml"]);
+    assert!(code == 1 && text.contains("is there already"), "{text}");
+
+    table(folder.path(), "");
+    let (code, text) = check(folder.path(), &["days.toml"]);
+    assert!(code == 1 && text.contains("days.csv:9:2: the label is empty") && text.contains("1 error,"), "{text}");
+    let (code, text) = check(folder.path(), &["none.csv"]);
+    assert!(code == 1 && text.contains("there is no none.csv"), "{text}");
+}
+
+#[test]
+fn findings_are_files_and_foreign_files_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    table(folder.path(), "\u{1b}[2J");
+    let at = |name: &str| folder.path().join(name);
+    for _ in 0..2 {
+        let (code, text) = check(folder.path(), &["days.csv", "--json", "out/f.json", "--html", "out/f.html"]);
+        assert!(code == 1 && !text.contains('\u{1b}'), "a class of one sample cannot be split: {text}");
+    }
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(at("out/f.json")).unwrap()).unwrap();
+    assert_eq!((&json["generator"], &json["samples"][0]), (&"mm data check".into(), &30.into()));
+    let page = std::fs::read_to_string(at("out/f.html")).unwrap();
+    assert!(
+        page.contains("<svg") && page.contains("it was day 0 of the week") && !page.contains("<script") && !page.contains("http"),
+        "{page}"
+    );
+    for (option, name) in [("--json", "mine.json"), ("--html", "mine.html")] {
+        std::fs::write(at(name), "mine").unwrap();
+        let (code, text) = check(folder.path(), &["days.csv", option, name]);
+        assert!(code == 1 && text.contains("was not written by `mm data check`"), "{text}");
+        assert_eq!(std::fs::read(at(name)).unwrap(), b"mine");
+    }
+}

@@ -1,0 +1,104 @@
+//! What the cells of a column look like.
+
+use crate::data::manifest::Table;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// Endings of files that are read, by kind.
+pub(super) const ENDINGS: [(&str, &[&str]); 2] =
+    [("image", &["png", "jpg", "jpeg", "tif", "tiff"]), ("audio", &["wav", "flac", "mp3", "ogg"])];
+/// Cells by which programs write that there is no number.
+const NO_NUMBER: [&str; 8] = ["na", "n/a", "#n/a", "nan", "null", "none", "?", "-"];
+
+/// A column, looked at.
+pub(super) struct Column<'t> {
+    pub name: &'t str,
+    /// Cells that are not empty.
+    pub cells: Vec<&'t str>,
+    pub distinct: usize,
+    pub holds: Holds,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Holds {
+    /// Nothing.
+    Nothing,
+    /// Files of a kind.
+    Files(&'static str),
+    /// Numbers; with decimal commas, and with words for no number.
+    Numbers { whole: bool, comma: bool, missing: Vec<String> },
+    /// Sentences.
+    Text,
+    /// Names: few words, often the same ones.
+    Names,
+}
+
+impl<'t> Column<'t> {
+    /// Looks at a column.
+    pub fn of(table: &'t Table, column: usize) -> Self {
+        let cells: Vec<&str> = table.rows.iter().map(|row| row.cells[column].as_str()).filter(|cell| !cell.is_empty()).collect();
+        let distinct = cells.iter().collect::<HashSet<_>>().len();
+        Self { name: &table.columns[column], holds: holds(&cells, distinct), cells, distinct }
+    }
+
+    /// Its name as one compares it.
+    pub fn key(&self) -> String {
+        key(self.name)
+    }
+
+    /// Whether each row has another value.
+    pub fn is_unique(&self) -> bool {
+        self.distinct == self.cells.len()
+    }
+
+    pub fn is_numbers(&self) -> bool {
+        matches!(self.holds, Holds::Numbers { .. })
+    }
+}
+
+/// A name in lower case, with `_` between words.
+pub(super) fn key(name: &str) -> String {
+    name.trim().to_lowercase().replace([' ', '-', '.'], "_")
+}
+
+/// The kind of a file by its ending.
+pub(super) fn kind_of(file: &str) -> Option<&'static str> {
+    let ending = Path::new(file).extension()?.to_string_lossy().to_lowercase();
+    ENDINGS.iter().find(|(_, endings)| endings.contains(&ending.as_str())).map(|(kind, _)| *kind)
+}
+
+fn holds(cells: &[&str], distinct: usize) -> Holds {
+    if cells.is_empty() {
+        return Holds::Nothing;
+    }
+    for (kind, _) in ENDINGS {
+        let files = cells.iter().filter(|cell| kind_of(&cell.replace('\\', "/")) == Some(kind)).count();
+        if 2 * files > cells.len() {
+            return Holds::Files(kind);
+        }
+    }
+    if let Some(numbers) = numbers(cells) {
+        return numbers;
+    }
+    let words: usize = cells.iter().map(|cell| cell.split_whitespace().count()).sum();
+    match words >= 3 * cells.len() || words >= 2 * cells.len() && 2 * distinct > cells.len() {
+        true => Holds::Text,
+        false => Holds::Names,
+    }
+}
+
+/// Numbers, where all cells but a few that say so are some.
+fn numbers(cells: &[&str]) -> Option<Holds> {
+    let (words, numbers): (Vec<&str>, Vec<&str>) = cells.iter().partition(|cell| NO_NUMBER.contains(&cell.to_lowercase().as_str()));
+    let is_number = |cell: &&str| cell.parse::<f64>().is_ok() || ["true", "false"].contains(&cell.to_lowercase().as_str());
+    let with_point = |cell: &&str| cell.replacen(',', ".", 1).parse::<f64>().is_ok();
+    let comma = !numbers.iter().all(is_number);
+    if numbers.is_empty() || comma && !numbers.iter().all(with_point) {
+        return None;
+    }
+    let mut missing: Vec<String> = words.into_iter().filter(|word| word.parse::<f64>().is_err()).map(String::from).collect();
+    missing.sort();
+    missing.dedup();
+    Some(Holds::Numbers { whole: numbers.iter().all(|cell| cell.parse::<i64>().is_ok()), comma, missing })
+}

@@ -1,0 +1,138 @@
+//! Which column of a table is the label, the part, the group and the id.
+
+use super::column::{Column, Holds, key};
+use crate::data::Part;
+use std::collections::{HashMap, HashSet};
+
+const LABELS: [&str; 14] = [
+    "label",
+    "class",
+    "target",
+    "category",
+    "y",
+    "kind",
+    "species",
+    "diagnosis",
+    "emotion",
+    "sentiment",
+    "digit",
+    "activity",
+    "outcome",
+    "type",
+];
+const PARTS: [&str; 6] = ["part", "split", "set", "subset", "partition", "fold"];
+const GROUPS: [&str; 15] = [
+    "group",
+    "subject",
+    "speaker",
+    "person",
+    "patient",
+    "participant",
+    "user",
+    "session",
+    "recording",
+    "event",
+    "site",
+    "device",
+    "actor",
+    "scene",
+    "video",
+];
+const IDS: [&str; 8] = ["id", "sample", "name", "key", "index", "uid", "row", "filename"];
+/// More different values than this are hardly classes.
+const MOST_CLASSES: usize = 100;
+
+/// Columns by their use, as positions.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Roles {
+    pub label: Option<usize>,
+    pub part: Option<usize>,
+    pub group: Option<usize>,
+    pub id: Option<usize>,
+    /// What a reader should know about them.
+    pub remarks: Vec<String>,
+}
+
+impl Roles {
+    /// Whether a column has one of these uses.
+    pub fn has(&self, column: usize) -> bool {
+        [self.label, self.part, self.group, self.id].contains(&Some(column))
+    }
+
+    /// Finds them: first what is called so, then what looks so.
+    pub fn of(columns: &[Column], rows: usize) -> Self {
+        let mut roles = Self::default();
+        let called = |names: &[&str], fits: &dyn Fn(&Column) -> bool| {
+            let mut fitting =
+                (0..columns.len()).filter(|&c| !columns[c].name.contains('.') && fits(&columns[c])).map(|c| (place(&columns[c], names), c));
+            let mut found: Vec<(usize, usize)> = fitting.by_ref().filter_map(|(place, c)| Some((place?, c))).collect();
+            found.sort();
+            found.first().map(|(_, column)| *column)
+        };
+        let is_part = |column: &Column| !column.cells.is_empty() && column.cells.iter().all(|cell| cell.parse::<Part>().is_ok());
+        roles.part = called(&PARTS, &is_part).or_else(|| (0..columns.len()).find(|&c| is_part(&columns[c]) && columns[c].distinct > 1));
+        if let Some(named) = called(&PARTS[..2], &|column| !is_part(column)).filter(|_| roles.part.is_none()) {
+            let column = &columns[named];
+            let odd: Vec<&str> = column.cells.iter().copied().filter(|cell| cell.parse::<Part>().is_err()).take(3).collect();
+            let problem = format!(
+                "column `{}` is not taken as the part: it holds {}, not train, validation and test only",
+                column.name,
+                odd.join(", ")
+            );
+            roles.remarks.push(problem);
+        }
+        let is_id = |column: &Column| column.is_unique() && column.cells.len() == rows && !matches!(column.holds, Holds::Files(_));
+        roles.id = called(&IDS, &is_id);
+        if let Some(named) = called(&IDS[..1], &|column| !column.is_unique()).filter(|_| roles.id.is_none()) {
+            roles.remarks.push(format!("column `{}` is not taken as the id: some of its values are there twice", columns[named].name));
+        }
+        let could_be_label = |column: &Column| {
+            let few = (2..=MOST_CLASSES.min(rows.div_ceil(2).max(2))).contains(&column.distinct);
+            few && match &column.holds {
+                Holds::Names => true,
+                Holds::Numbers { whole, .. } => *whole,
+                Holds::Text => column.distinct * 4 <= rows,
+                Holds::Nothing | Holds::Files(_) => false,
+            }
+        };
+        let free = |roles: &Self, column: usize| !roles.has(column) && !columns[column].name.contains('.');
+        let is_group = |column: &Column| column.distinct > 1 && !column.is_unique() && !matches!(column.holds, Holds::Files(_));
+        let named = called(&LABELS, &|column| column.distinct > 0 && !matches!(column.holds, Holds::Files(_)) && !is_part(column));
+        roles.label = named.filter(|&column| free(&roles, column)).or_else(|| {
+            let names =
+                (0..columns.len()).filter(|&c| free(&roles, c) && could_be_label(&columns[c]) && place(&columns[c], &GROUPS).is_none());
+            // Words rather than numbers, and the last column rather than others: so tables are usually written.
+            names.max_by_key(|&c| (!columns[c].is_numbers(), c))
+        });
+        roles.group = called(&GROUPS, &is_group).filter(|&column| free(&roles, column));
+        roles
+    }
+
+    /// Takes back a group that lies in several parts: a fixed split that cuts through it was meant so, or is wrong; either way no reader
+    /// takes both.
+    pub fn without_cut_groups(mut self, columns: &[Column], cells: impl Fn(usize, usize) -> String, rows: usize) -> Self {
+        if let (Some(group), Some(part)) = (self.group, self.part) {
+            let mut parts: HashMap<String, HashSet<String>> = HashMap::new();
+            for row in 0..rows {
+                parts.entry(cells(row, group)).or_default().insert(cells(row, part).to_lowercase());
+            }
+            let cut = parts.values().filter(|parts| parts.len() > 1).count();
+            if cut > 0 {
+                let (group, part) = (columns[group].name, columns[part].name);
+                self.remarks
+                    .push(format!("column `{group}` is not taken as the group: {cut} of its values lie in several parts of `{part}`"));
+                self.group = None;
+            }
+        }
+        self
+    }
+}
+
+/// How early a column's name stands in a list: exactly, or as the beginning or end of a longer name.
+fn place(column: &Column, names: &[&str]) -> Option<usize> {
+    let own = column.key();
+    let exact = names.iter().position(|name| own == *name || own == format!("{name}s"));
+    let within = || names.iter().position(|name| name.len() > 3 && own.split('_').any(|word| word == *name));
+    let ends = || names.iter().position(|name| own.ends_with(&format!("_{}", key(name))));
+    exact.or_else(|| within().or_else(ends).map(|at| names.len() + at))
+}

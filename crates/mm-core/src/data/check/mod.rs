@@ -1,0 +1,46 @@
+//! What a data set holds and what is wrong with it, found by reading all of it once.
+//!
+//! A reader stops at the first mistake; a check names all. [`files`] checks a data set of files, [`tables`] one of tables, and [`guess`]
+//! writes the card of a table or folder that has none.
+
+mod alike;
+mod findings;
+mod guess;
+mod look;
+mod scan;
+mod subject;
+mod twins;
+mod verdicts;
+
+pub use alike::Signature;
+pub use findings::{Check, Counted, Example, Form, GENERATOR, Lengths, Level, Member, Sensor, Shown, Twins, Unreadable, Verdict};
+pub use guess::{Guess, guess};
+pub use look::{Flaw, Look};
+
+use super::{FileCard, LoadedData};
+use crate::error::{Error, Result};
+use subject::Subject;
+
+/// Told how many samples have been read, and of how many.
+pub type Progress<'a> = &'a dyn Fn(usize, usize);
+
+/// Reads all files of a card; what is wrong with them is in the findings. An error only where the card itself makes no sense.
+pub fn files(card: &FileCard, progress: Progress) -> Result<Check> {
+    Ok(of(&Subject::of_files(card)?, progress))
+}
+
+/// Checks tables as their card has read them; `place` is where the card is.
+pub fn tables(name: &str, place: &str, loaded: &LoadedData, progress: Progress) -> Check {
+    of(&Subject::of_tables(name, place, loaded), progress)
+}
+
+/// The findings on a data set of which nothing can be read.
+pub fn unreadable(name: &str, place: &str, error: &Error) -> Check {
+    of(&Subject::unreadable(name, place, error), &|_, _| ())
+}
+
+fn of(subject: &Subject, progress: Progress) -> Check {
+    let scanned = scan::scan(subject, progress);
+    let twins = twins::find(subject, &scanned);
+    findings::gather(subject, scanned, twins)
+}

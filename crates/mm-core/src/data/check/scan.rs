@@ -1,0 +1,185 @@
+//! Reading everything once: on all threads, and keeping of each reading only what the findings need.
+
+use super::alike::Signature;
+use super::findings::{Example, Form, Lengths, Shown, Unreadable};
+use super::look::{Flaw, Look};
+use super::subject::Subject;
+use crate::error::Result;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashSet};
+
+/// Readings of a sensor that are more different than this are counted together.
+pub(super) const MOST_FORMS: usize = 1000;
+/// Samples that are read at once, for each thread.
+const AT_ONCE: usize = 32;
+/// Examples of each class, and of all.
+const OF_A_CLASS: usize = 2;
+const MOST_EXAMPLES: usize = 24;
+
+/// What was found in all readings.
+pub(super) struct Scanned {
+    /// By sensor.
+    pub sensors: Vec<Tally>,
+    pub examples: Vec<Example>,
+}
+
+/// What was found in the readings of one sensor.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub present: usize,
+    /// Samples with a reading that cannot be read.
+    pub unread: usize,
+    pub unreadable: Vec<Unreadable>,
+    forms: BTreeMap<&'static str, BTreeMap<String, Seen>>,
+    unit: Option<&'static str>,
+    lengths: Vec<f32>,
+    /// By flaw, the rows that have it.
+    pub flaws: BTreeMap<Flaw, Vec<usize>>,
+    /// By row, what tells contents apart; `None` where there is no reading.
+    pub contents: Vec<Option<u64>>,
+    /// Rows whose reading says nothing: equal ones are no twins.
+    pub dead: HashSet<usize>,
+    pub signatures: Vec<(usize, Signature)>,
+    /// Smallest and largest value of each variable.
+    pub ranges: Vec<(f64, f64)>,
+}
+
+/// A form that readings have.
+struct Seen {
+    count: usize,
+    /// The first row that has it.
+    first: usize,
+}
+
+/// Reads everything.
+pub(super) fn scan(subject: &Subject, progress: super::Progress) -> Scanned {
+    let (samples, sensors) = (subject.samples.len(), subject.sensors.len());
+    let chosen = examples(subject);
+    let mut tallies: Vec<Tally> = (0..sensors).map(|_| Tally { contents: vec![None; samples], ..Tally::default() }).collect();
+    for problem in &subject.problems {
+        if let Some((sensor, sample)) = &problem.of {
+            let (place, problem) = (String::new(), problem.error.to_string());
+            tallies[*sensor].unread += 1;
+            tallies[*sensor].unreadable.push(Unreadable { sample: sample.clone(), place, problem });
+        }
+    }
+    let mut shown = Vec::new();
+    let step = AT_ONCE * rayon::current_num_threads();
+    for start in (0..samples).step_by(step) {
+        let rows = start..(start + step).min(samples);
+        let looks: Vec<Vec<Option<Result<Look>>>> = rows
+            .clone()
+            .into_par_iter()
+            .map(|row| (0..sensors).map(|sensor| subject.look(row, sensor, chosen.contains(&row))).collect())
+            .collect();
+        for (row, mut looks) in rows.clone().zip(looks) {
+            if chosen.contains(&row) {
+                shown.push(example(subject, row, &mut looks));
+            }
+            for (sensor, look) in looks.into_iter().enumerate() {
+                match look {
+                    None => {}
+                    Some(Ok(look)) => tallies[sensor].add(row, look),
+                    Some(Err(error)) => {
+                        let (sample, place) = (subject.samples[row].id.clone(), subject.listed_at(row, sensor));
+                        tallies[sensor].unread += 1;
+                        tallies[sensor].unreadable.push(Unreadable { sample, place, problem: error.to_string() });
+                    }
+                }
+            }
+        }
+        progress(rows.end, samples);
+    }
+    Scanned { sensors: tallies, examples: shown }
+}
+
+impl Tally {
+    fn add(&mut self, row: usize, look: Look) {
+        self.present += 1;
+        self.contents[row] = Some(look.content);
+        for (what, value) in look.form {
+            let seen = self.forms.entry(what).or_default();
+            let value = if seen.len() < MOST_FORMS || seen.contains_key(&value) { value } else { "others".into() };
+            seen.entry(value).or_insert(Seen { count: 0, first: row }).count += 1;
+        }
+        if let Some((length, unit)) = look.length {
+            self.unit = Some(unit);
+            self.lengths.push(length as f32);
+        }
+        for flaw in look.flaws {
+            if flaw.is_dead() {
+                self.dead.insert(row);
+            }
+            self.flaws.entry(flaw).or_default().push(row);
+        }
+        self.signatures.extend(look.signature.map(|signature| (row, signature)));
+        if let Some(values) = look.values {
+            self.ranges.resize(values.len(), (f64::INFINITY, f64::NEG_INFINITY));
+            self.ranges.iter_mut().zip(values).for_each(|((low, high), x)| (*low, *high) = (low.min(x), high.max(x)));
+        }
+    }
+
+    /// What forms there are, most frequent first.
+    pub fn forms(&self) -> Vec<Form> {
+        let form = |(what, seen): (&&'static str, &BTreeMap<String, Seen>)| {
+            let mut values: Vec<(String, usize)> = seen.iter().map(|(value, seen)| (value.clone(), seen.count)).collect();
+            values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            Form { what, values }
+        };
+        self.forms.iter().map(form).collect()
+    }
+
+    /// The first row of a form.
+    pub fn first_of(&self, what: &str, value: &str) -> Option<usize> {
+        Some(self.forms.get(what)?.get(value)?.first)
+    }
+
+    /// How long readings are.
+    pub fn lengths(&self) -> Option<Lengths> {
+        let mut sorted = self.lengths.clone();
+        sorted.sort_by(f32::total_cmp);
+        let at = |place: usize| f64::from(sorted[place]);
+        self.unit.filter(|_| !sorted.is_empty()).map(|unit| Lengths {
+            least: at(0),
+            median: at(sorted.len() / 2),
+            most: at(sorted.len() - 1),
+            unit,
+        })
+    }
+}
+
+/// Rows to look at: some of each class, those with most sensors first.
+fn examples(subject: &Subject) -> HashSet<usize> {
+    let readings = |row: usize| subject.samples[row].origins.iter().flatten().count();
+    let mut chosen = Vec::new();
+    for class in subject.classes() {
+        let mut rows: Vec<usize> = (0..subject.samples.len()).filter(|&r| subject.samples[r].label.as_ref() == Some(&class)).collect();
+        rows.sort_by_key(|&row| std::cmp::Reverse(readings(row)));
+        chosen.extend(rows.into_iter().take(OF_A_CLASS));
+        if chosen.len() >= MOST_EXAMPLES {
+            break;
+        }
+    }
+    chosen.into_iter().collect()
+}
+
+fn example(subject: &Subject, row: usize, looks: &mut [Option<Result<Look>>]) -> Example {
+    let sample = &subject.samples[row];
+    let shown = |look: &mut Option<Result<Look>>| {
+        let Some(Ok(look)) = look else { return None };
+        let first = |values: &Vec<f64>| {
+            let first: Vec<String> = values.iter().take(6).map(|x| format!("{x}")).collect();
+            format!("{}{}", first.join(", "), if values.len() > 6 { ", …" } else { "" })
+        };
+        let text = look.text.clone().or_else(|| look.values.as_ref().map(first));
+        let length = look.length.map(|(length, unit)| format!("{} {unit}", (length * 100.0).round() / 100.0));
+        let form = look.form.iter().filter(|(what, _)| *what != "format").map(|(_, value)| value.clone()).chain(length);
+        Some(Shown { picture: look.picture.take(), text, form: form.collect::<Vec<_>>().join(", ") })
+    };
+    Example {
+        sample: sample.id.clone(),
+        part: sample.part.map(|part| part.to_string()),
+        label: sample.label.clone(),
+        readings: looks.iter_mut().map(shown).collect(),
+    }
+}

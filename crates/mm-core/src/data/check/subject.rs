@@ -1,0 +1,238 @@
+//! A data set as a check goes through it: samples as they are listed, and a way to look at each reading.
+
+use super::look::Look;
+use crate::data::file_card::Lists;
+use crate::data::kinds::{Kind, Origin};
+use crate::data::listing::{Listed, Listing, Problem};
+use crate::data::manifest::Table;
+use crate::data::names::some;
+use crate::data::{FileCard, LoadedData, OnCorrupt, Part, Source, SplitSpec};
+use crate::error::{Error, Result};
+use std::collections::{BTreeSet, HashMap};
+
+/// A data set, listed.
+pub(super) struct Subject<'a> {
+    pub name: String,
+    /// The card.
+    pub place: String,
+    pub sensors: Vec<SensorOf>,
+    pub samples: Vec<Listed>,
+    pub rows: usize,
+    pub problems: Vec<Problem>,
+    pub remarks: Vec<String>,
+    /// Why no split can be drawn.
+    pub no_split: Option<Error>,
+    /// Readings that cannot be read count as absent, by the card.
+    pub lenient: bool,
+    /// Whether readings are files.
+    pub of_files: bool,
+    /// The table, where one lists the samples.
+    table: Option<String>,
+    look: LookAt<'a>,
+}
+
+/// Looks at a reading of a row, by sensor; `None` where there is none.
+type LookAt<'a> = Box<dyn Fn(&Listed, usize, usize, bool) -> Option<Result<Look>> + Sync + 'a>;
+
+/// A sensor of a data set.
+pub(super) struct SensorOf {
+    pub name: String,
+    pub kind: String,
+    pub shape: Vec<usize>,
+    /// Column of the table, from 1.
+    pub column: Option<usize>,
+    /// Names of its numbers, where they are known.
+    pub variables: Vec<String>,
+}
+
+impl<'a> Subject<'a> {
+    /// Of files.
+    pub fn of_files(card: &FileCard) -> Result<Self> {
+        let kinds = card.kinds()?;
+        let mut sensors: Vec<SensorOf> = card.modalities.iter().zip(&kinds).map(|(m, kind)| sensor(&m.name, &**kind)).collect();
+        let mut table_path = None;
+        let listing = match card.lists(None)? {
+            Lists::Folders(folders) => folders.list(),
+            Lists::Manifest(manifest) => {
+                let path = card.listed_in();
+                table_path = Some(path.display().to_string());
+                match Table::read(&path) {
+                    Err(error) => Listing { problems: vec![Problem::new(error)], ..Listing::default() },
+                    Ok(table) => {
+                        for (sensor, modality) in sensors.iter_mut().zip(&card.modalities) {
+                            let column = modality.column.as_ref().unwrap_or(&modality.name);
+                            sensor.column = table.column(column).map(|at| at + 1);
+                            sensor.variables =
+                                table.columns.iter().filter(|name| name.starts_with(&format!("{column}."))).cloned().collect();
+                        }
+                        manifest.list(&table, false)
+                    }
+                }
+            }
+        };
+        let no_split = match listing.problems.is_empty() {
+            true => card.open().and_then(|source| card.split.unwrap_or_default().draw(&source, 0).map(drop)).err(),
+            false => None,
+        };
+        let look: LookAt = Box::new(move |sample, _, sensor, picture| {
+            let origin = sample.origins.get(sensor)?.as_ref()?;
+            Some(kinds[sensor].look(origin, picture))
+        });
+        let Listing { samples, problems, remarks, rows } = listing;
+        Ok(Self {
+            name: card.name.clone(),
+            place: card.listed_in().display().to_string(),
+            sensors,
+            samples,
+            rows,
+            problems,
+            remarks,
+            no_split,
+            lenient: card.on_corrupt == OnCorrupt::Absent,
+            of_files: true,
+            table: table_path,
+            look,
+        })
+    }
+
+    /// Of tables, which are in memory.
+    pub fn of_tables(name: &str, place: &str, loaded: &'a LoadedData) -> Self {
+        let data = &loaded.data;
+        let names = data.schema().target.class_names();
+        let listed = |row: usize| {
+            let meta = data.meta(row);
+            Listed {
+                id: meta.id.map_or_else(|| format!("row {}", row + 1), String::from),
+                line: None,
+                label: meta.class.and_then(|class| names.get(class as usize)).cloned(),
+                part: meta.part,
+                group: meta.group.map(String::from),
+                origins: Vec::new(),
+            }
+        };
+        let kind = |shape: &[usize]| if shape.len() == 1 { "vector" } else { "image" };
+        let sensor = |((name, input), report): ((&String, &crate::data::InputSpec), &crate::data::ViewReport)| SensorOf {
+            name: name.clone(),
+            kind: kind(&input.shape).into(),
+            shape: input.shape.clone(),
+            column: None,
+            variables: report.features.clone(),
+        };
+        let schema = data.schema();
+        let spec: SplitSpec = loaded.split_spec();
+        Self {
+            name: name.into(),
+            place: place.into(),
+            sensors: schema.modalities.names().iter().zip(&schema.inputs).zip(&loaded.report).map(sensor).collect(),
+            samples: (0..data.len()).map(listed).collect(),
+            rows: data.len(),
+            problems: Vec::new(),
+            remarks: loaded.remarks.clone(),
+            no_split: spec.draw(data, 0).err(),
+            lenient: false,
+            of_files: false,
+            table: None,
+            look: Box::new(move |_, row, sensor, _| match data.read(row) {
+                Ok(sample) => sample.readings.get(sensor)?.as_ref().map(|array| Ok(Look::of_array(array))),
+                Err(error) => Some(Err(error)),
+            }),
+        }
+    }
+
+    /// Of which nothing can be read.
+    pub fn unreadable(name: &str, place: &str, error: &Error) -> Self {
+        let problem = Error::config("data", error.to_string());
+        Self {
+            name: name.into(),
+            place: place.into(),
+            sensors: Vec::new(),
+            samples: Vec::new(),
+            rows: 0,
+            problems: vec![Problem::new(problem)],
+            remarks: Vec::new(),
+            no_split: None,
+            lenient: false,
+            of_files: false,
+            table: None,
+            look: Box::new(|_, _, _, _| None),
+        }
+    }
+
+    /// Looks at a reading; `None` where the sample has none of the sensor.
+    pub fn look(&self, row: usize, sensor: usize, picture: bool) -> Option<Result<Look>> {
+        (self.look)(&self.samples[row], row, sensor, picture)
+    }
+
+    /// Where a reading is listed: row and column of the table; empty where none lists it.
+    pub fn listed_at(&self, row: usize, sensor: usize) -> String {
+        let column = self.sensors[sensor].column.map(|column| format!(":{column}")).unwrap_or_default();
+        match (&self.table, self.samples[row].line) {
+            (Some(table), Some(line)) => format!("{table}:{line}{column}"),
+            _ => String::new(),
+        }
+    }
+
+    /// A reading in words: its file, or the sample.
+    pub fn reading(&self, row: usize, sensor: usize) -> String {
+        match self.samples[row].origins.get(sensor) {
+            Some(Some(origin @ Origin::File { .. })) => origin.to_string(),
+            _ => self.samples[row].id.clone(),
+        }
+    }
+
+    /// The parts that samples name, in order; `all` where none does.
+    pub fn parts(&self) -> Vec<String> {
+        let parts: BTreeSet<Option<Part>> = self.samples.iter().map(|sample| sample.part).collect();
+        if !self.has_parts() {
+            return vec!["all".into()];
+        }
+        // `None` is first of all in order, and last in a table.
+        let named = parts.iter().flatten().map(Part::to_string);
+        named.chain(parts.contains(&None).then(|| "no part".to_string())).collect()
+    }
+
+    /// Whether the data say of any sample in which part it is.
+    pub fn has_parts(&self) -> bool {
+        self.samples.iter().any(|sample| sample.part.is_some())
+    }
+
+    /// Position of a sample's part.
+    pub fn part_of(&self, row: usize, parts: &[String]) -> usize {
+        let name = self.samples[row].part.map(|part| part.to_string());
+        name.and_then(|name| parts.iter().position(|part| *part == name)).unwrap_or(parts.len() - 1)
+    }
+
+    /// The classes, by number where all are integers, else by name.
+    pub fn classes(&self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.samples.iter().filter_map(|sample| sample.label.as_ref()).collect();
+        let mut names: Vec<String> = names.into_iter().cloned().collect();
+        if names.iter().all(|name| name.parse::<i64>().is_ok()) {
+            names.sort_by_key(|name| name.parse::<i64>().unwrap_or_default());
+        }
+        names
+    }
+
+    /// How many groups there are, where samples have groups.
+    pub fn groups(&self) -> Option<usize> {
+        let groups: BTreeSet<&String> = self.samples.iter().filter_map(|sample| sample.group.as_ref()).collect();
+        Some(groups.len()).filter(|count| *count > 0)
+    }
+
+    /// Groups that lie in several parts: each with the parts.
+    pub fn groups_in_several_parts(&self) -> Vec<String> {
+        let mut parts: HashMap<&str, BTreeSet<Part>> = HashMap::new();
+        for sample in &self.samples {
+            if let (Some(group), Some(part)) = (&sample.group, sample.part) {
+                parts.entry(group).or_default().insert(part);
+            }
+        }
+        let named = |parts: &BTreeSet<Part>| some(&parts.iter().map(Part::to_string).collect::<Vec<_>>(), 3);
+        let mut found: Vec<String> = parts.iter().filter(|(_, p)| p.len() > 1).map(|(g, p)| format!("{g} ({})", named(p))).collect();
+        found.sort();
+        found
+    }
+}
+
+fn sensor(name: &str, kind: &dyn Kind) -> SensorOf {
+    SensorOf { name: name.into(), kind: kind.name().into(), shape: kind.input().shape, column: None, variables: Vec::new() }
+}

@@ -1,0 +1,93 @@
+//! Samples as a table or folders list them, with all that is wrong about the list: a reader stops at the first problem, a check names
+//! them all.
+
+use super::kinds::Origin;
+use super::names::some;
+use super::{Part, labels::look_alikes};
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+
+/// What a data set of files lists.
+#[derive(Default)]
+pub(super) struct Listing {
+    pub samples: Vec<Listed>,
+    /// In the order in which a reader meets them.
+    pub problems: Vec<Problem>,
+    /// What to know about the data.
+    pub remarks: Vec<String>,
+    /// Rows of the table, or files; samples may be fewer.
+    pub rows: usize,
+}
+
+/// A sample that is listed.
+pub(super) struct Listed {
+    pub id: String,
+    /// Where it is listed: a line of a table, where there is one.
+    pub line: Option<usize>,
+    /// `None` where the label is one of the problems.
+    pub label: Option<String>,
+    pub part: Option<Part>,
+    pub group: Option<String>,
+    /// By modality; `None` where the sensor gave nothing, or what it gave is one of the problems.
+    pub origins: Vec<Option<Origin>>,
+}
+
+/// Something that a reader refuses.
+pub(super) struct Problem {
+    pub error: Error,
+    /// The sensor whose reading it is about, and the sample, where it is about one.
+    pub of: Option<(usize, String)>,
+}
+
+impl Problem {
+    /// About the list, not about a reading.
+    pub fn new(error: Error) -> Self {
+        Self { error, of: None }
+    }
+
+    /// About a reading.
+    pub fn of(sensor: usize, sample: &str, error: Error) -> Self {
+        Self { error, of: Some((sensor, sample.into())) }
+    }
+}
+
+impl Listing {
+    /// The first problem as an error.
+    pub fn refuse(&mut self) -> Result<()> {
+        match self.problems.is_empty() {
+            true => Ok(()),
+            false => Err(self.problems.swap_remove(0).error),
+        }
+    }
+
+    /// Remarks on classes that look alike, and on names that differ in case only; `place` is where they stand.
+    pub fn remark_look_alikes(&mut self, classes: &[String], place: &str) {
+        for alike in look_alikes(classes.iter().map(String::as_str)) {
+            self.remarks.push(format!("{place}: classes that look alike: {}; write them alike if they are the same", alike.join(", ")));
+        }
+    }
+
+    /// Ids that several samples have, as problems: an id is one sample. `error` words it for a sample, and the first of its id.
+    pub fn refuse_equal_ids(&mut self, error: impl Fn(&Listed, &Listed) -> Error) {
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        for (at, sample) in self.samples.iter().enumerate() {
+            match first.get(sample.id.as_str()) {
+                Some(&other) => self.problems.push(Problem::new(error(sample, &self.samples[other]))),
+                None => drop(first.insert(&sample.id, at)),
+            }
+        }
+    }
+
+    /// Names of one class that differ in case only are told: on another system they may be one file, and sensors do not find each other.
+    pub fn remark_cases(&mut self, place: &str) {
+        let mut names: HashMap<String, Vec<&str>> = HashMap::new();
+        self.samples.iter().for_each(|sample| names.entry(sample.id.to_lowercase()).or_default().push(&sample.id));
+        let mut pairs: Vec<String> =
+            names.into_values().filter(|names| names.len() > 1 && names.iter().any(|n| *n != names[0])).map(|n| n.join(" and ")).collect();
+        if !pairs.is_empty() {
+            pairs.sort();
+            let problem = "names that differ in upper and lower case only are different samples, whose sensors do not find each other";
+            self.remarks.push(format!("{place}: {problem}: {}", some(&pairs, 5)));
+        }
+    }
+}

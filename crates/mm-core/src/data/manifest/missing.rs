@@ -1,0 +1,52 @@
+//! Why a file that a table names is not there, as far as one can tell.
+
+use std::path::{Component, Path, PathBuf};
+
+/// What is probably wrong with the name of a file, from the folder of the table, and what to write.
+pub(super) fn why_missing(folder: &Path, cell: &str) -> Option<String> {
+    if ["http://", "https://", "s3://", "gs://"].iter().any(|scheme| cell.to_lowercase().starts_with(scheme)) {
+        return Some("it is an address on the internet: fetch the file, and name it from the folder of the table".into());
+    }
+    let drive = cell.as_bytes().get(1) == Some(&b':') && cell.contains(['\\', '/']);
+    if cell.contains('\\') && !drive {
+        let slashes = cell.replace('\\', "/");
+        let there = found(folder, &slashes).map(|name| format!(": write `{name}`, which is there"));
+        return Some(format!("folders are parted by `/`, not by `\\`{}", there.unwrap_or_else(|| format!(": write `{slashes}`"))));
+    }
+    if drive || Path::new(cell).is_absolute() {
+        let name = cell.rsplit(['\\', '/']).next().unwrap_or(cell);
+        let there = folder.join(name).is_file().then(|| format!(", such as `{name}`, which is there")).unwrap_or_default();
+        return Some(format!("it names the folders of one computer: name files from the folder of the table{there}"));
+    }
+    found(folder, cell)
+        .map(|name| format!("there is `{name}`: names are told apart by upper and lower case, spaces and ending; write it so"))
+}
+
+/// The name of a file that is called so but for case, spaces at the ends and ending, from the folder.
+fn found(folder: &Path, name: &str) -> Option<String> {
+    let mut at = folder.to_path_buf();
+    let mut written = PathBuf::new();
+    for component in Path::new(name).components() {
+        let Component::Normal(wanted) = component else {
+            at.push(component);
+            written.push(component);
+            continue;
+        };
+        let wanted = wanted.to_string_lossy();
+        let exact = at.join(&*wanted);
+        let next = if exact.exists() { wanted.into_owned() } else { nearest_entry(&at, &wanted)? };
+        at.push(&next);
+        written.push(&next);
+    }
+    at.is_file().then(|| written.display().to_string())
+}
+
+/// An entry of a folder that a person would take for the wanted one.
+fn nearest_entry(folder: &Path, wanted: &str) -> Option<String> {
+    let names = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    let same = |name: &String| name.trim().to_lowercase() == wanted.to_lowercase();
+    let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase();
+    names.iter().find(|name| same(name)).or_else(|| names.iter().find(|name| stem(name) == stem(wanted))).cloned()
+}

@@ -1,0 +1,147 @@
+//! Cards that are guessed.
+
+use super::made::*;
+use mm_core::data::check::{Level, guess};
+use std::path::Path;
+
+fn card(root: &Path, name: &str) -> String {
+    guess(&root.join(name), root).unwrap_or_else(|error| panic!("{error}")).card
+}
+
+/// Lines of a card without comments.
+fn has(card: &str, lines: &[&str]) {
+    let plain: Vec<&str> = card.lines().map(|line| line.split("  #").next().unwrap_or_default()).collect();
+    for line in lines {
+        assert!(plain.contains(line), "`{line}` is not in\n{card}");
+    }
+}
+
+#[test]
+fn a_table_of_files_sentences_and_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let mut rows = String::new();
+    for i in 0..20u64 {
+        picture(root, &format!("photos/{i}.jpg"), i, [150, 200]);
+        deep_picture(root, &format!("depth/{i}.png"), i, 32);
+        let (what, who, part) = (["rain", "sun"][i as usize % 2], i / 2, ["train", "train", "test"][i as usize % 3]);
+        let start = 4000 * i;
+        rows += &format!(
+            "{i},photos/{i}.jpg,depth/{i}.png,long.wav,{start},4000,it was picture number {i} today,{i}.5,-3,{what},{part},p{who},9\n"
+        );
+    }
+    write(root, "long.wav", wav(&noise(1, 80_000), 8000, 1));
+    let header = "sample_id,photo,depth map,sound,sound.start,sound.length,remark,gps.north,gps.east,weather,split,person,price\n";
+    write(root, "samples.csv", format!("{header}{rows}"));
+    let guessed = guess(&root.join("samples.csv"), root).unwrap();
+    has(
+        &guessed.card,
+        &[
+            "name = \"samples\"",
+            "manifest = \"samples.csv\"",
+            "label = \"weather\"",
+            "part = \"split\"",
+            "id = \"sample_id\"",
+            "name = \"photo\"",
+            "channels = \"rgb\"",
+            "size = [112, 112]",
+            "fit = \"crop\"",
+            "name = \"depth_map\"",
+            "column = \"depth map\"",
+            "kind = \"depth\"",
+            "size = [32, 32]",
+            "name = \"sound\"",
+            "kind = \"audio\"",
+            "rate = 8000",
+            "seconds = 0.5",
+            "name = \"remark\"",
+            "kind = \"text\"",
+            "name = \"gps\"",
+            "kind = \"vector\"",
+            "features = 2",
+        ],
+    );
+    let remarks = guessed.remarks.join("\n");
+    assert!(remarks.contains("columns price hold numbers and are left out; to use them as a sensor, call them `place.price`"), "{remarks}");
+    assert!(remarks.contains("`person` is not taken as the group") && !guessed.card.contains("group ="), "{remarks}");
+    let check = check_card(root, &guessed.card);
+    assert_eq!((check.sensors.len(), check.combinations[0].name.as_str()), (5, "photo+depth_map+sound+remark+gps"));
+    silent(&check, Level::Error);
+}
+
+#[test]
+fn tables_of_numbers_are_read_as_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let row = |i: usize| {
+        format!("{},{},{};{};{}\n", i, i % 7, if i == 4 { "NA".into() } else { format!("{i},5") }, i * i % 11, i % 3).replacen(',', ";", 2)
+    };
+    write(root, "iris data.csv", format!("nr;petal;width;height;species\n{}", (0..24).map(row).collect::<String>()));
+    let card = card(root, "iris data.csv");
+    has(
+        &card,
+        &[
+            "name = \"iris_data\"",
+            "label = \"species\"",
+            "decimal = \",\"",
+            "missing = [\"NA\"]",
+            "partial = \"absent\"",
+            "no_reading = \"drop\"",
+            "[[view]]",
+        ],
+    );
+    assert!(card.contains("columns = [\"nr\", \"petal\", \"width\", \"height\"]"), "{card}");
+    let check = check_card(root, &card);
+    assert_eq!((check.classes.len(), check.sensors[0].present, check.sensors[0].absent), (3, 23, 0));
+}
+
+#[test]
+fn json_lines_and_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let lines: String = (0..12).map(|i| format!("{{\"review\": \"a film that I saw {i} times\", \"stars\": {}}}\n", i % 3)).collect();
+    write(root, "reviews.jsonl", lines);
+    has(&card(root, "reviews.jsonl"), &["manifest = \"reviews.jsonl\"", "label = \"stars\"", "name = \"review\"", "kind = \"text\""]);
+
+    for i in 0..12u64 {
+        let class = ["cat", "dog"][i as usize % 2];
+        picture(root, &format!("flat/{class}/{i}.png"), i, [28, 28]);
+        picture(root, &format!("parts/{}/{class}/{i}.png", ["train", "val", "test"][i as usize / 2 % 3]), i, [28, 28]);
+        picture(root, &format!("both/night camera/{class}/{i}.png"), i, [28, 28]);
+        write(root, &format!("both/mic/{class}/{i}.wav"), wav(&noise(i, 1000), 16_000, 1));
+    }
+    let (check, flat) = check_guess(&root.join("flat"), &root.join("flat"));
+    has(&flat, &["name = \"flat\"", "folders = \".\"", "name = \"image\"", "column = \".\"", "size = [28, 28]"]);
+    assert_eq!((check.samples.clone(), check.classes.len()), (vec![12], 2));
+    silent(&check, Level::Error);
+    let (check, parts) = check_guess(&root.join("parts"), root);
+    has(&parts, &["folders = \"parts\"", "column = \".\""]);
+    assert_eq!((check.parts.join(" "), check.samples.clone()), ("train validation test".into(), vec![4, 4, 4]));
+    let (check, both) = check_guess(&root.join("both"), root);
+    has(&both, &["name = \"night_camera\"", "column = \"night camera\"", "name = \"mic\"", "rate = 16000", "seconds = 0.1"]);
+    assert_eq!(check.combinations[0].samples, [12]);
+    silent(&check, Level::Error);
+}
+
+#[test]
+fn what_cannot_be_guessed_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let error = |name: &str| guess(&root.join(name), root).unwrap_err().to_string();
+    write(root, "no_label.csv", "a,b\n1.5,2.5\n2.5,3.5\n3.5,4.5\n");
+    assert!(error("no_label.csv").contains("no column looks like the class of a sample: call it `label`; there are: a, b"));
+    write(root, "no_sensor.csv", "id,label\n1,a\n2,b\n3,a\n4,b\n");
+    assert!(error("no_sensor.csv").contains("no column looks like a sensor"), "{}", error("no_sensor.csv"));
+    write(root, "empty/readme.md", "x");
+    assert!(error("empty").contains("holds no file that is read"));
+    picture(root, "loose/1.png", 1, [9, 9]);
+    assert!(error("loose").contains("lie in no folders that tell their classes"));
+    picture(root, "inside/cat/rgb/1.png", 1, [9, 9]);
+    picture(root, "inside/dog/rgb/1.png", 1, [9, 9]);
+    assert!(error("inside").contains("the folders of sensors lie inside those of classes"));
+    picture(root, "around/train/rgb/cat/1.png", 1, [9, 9]);
+    assert!(error("around").contains("the folders of parts lie around those of sensors"));
+    picture(root, "unclassed/train/1.png", 1, [9, 9]);
+    assert!(error("unclassed").contains("its folders are parts and not classes"));
+    assert!(guess(&root.join("none.csv"), root).is_err());
+}

@@ -1,0 +1,8 @@
+//! Checks of data sets with the mistakes that people make: all are told, none stops the check, and what is in order stays untold.
+
+mod folders;
+mod guesses;
+mod made;
+mod manifests;
+mod real;
+mod tables;
