@@ -31,8 +31,8 @@ impl Signature {
         let levels = resize(&gray, 1, [SIDE; 2], Fit::Stretch, 0.0)?;
         let mean = levels.iter().sum::<f32>() / LEVELS as f32;
         let length = levels.iter().map(|x| (x - mean).powi(2)).sum::<f32>().sqrt();
-        // False for images with a value that is not finite.
-        if !(length / (LEVELS as f32).sqrt() > FLAT) {
+        let deviation = length / (LEVELS as f32).sqrt();
+        if !deviation.is_finite() || deviation <= FLAT {
             return Ok(None);
         }
         let mut signature = Box::new([0; LEVELS]);

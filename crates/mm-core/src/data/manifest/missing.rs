@@ -15,7 +15,7 @@ pub(super) fn why_missing(folder: &Path, cell: &str) -> Option<String> {
     }
     if drive || Path::new(cell).is_absolute() {
         let name = cell.rsplit(['\\', '/']).next().unwrap_or(cell);
-        let there = folder.join(name).is_file().then(|| format!(", such as `{name}`, which is there")).unwrap_or_default();
+        let there = if folder.join(name).is_file() { format!(", such as `{name}`, which is there") } else { String::new() };
         return Some(format!("it names the folders of one computer: name files from the folder of the table{there}"));
     }
     found(folder, cell)
