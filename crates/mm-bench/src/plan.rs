@@ -125,7 +125,7 @@ impl Plan {
                 let name = path.to_string_lossy();
                 let near = nearest(&name, BUILT_IN.iter().map(|(name, _)| *name)).map(|near| format!("; did you mean `{near}`?"));
                 let names = BUILT_IN.map(|(name, _)| format!("`{name}`")).join(", ");
-                bail!("no plan `{name}`{} Give the path of a plan, or one of {names}", near.unwrap_or(":".into()))
+                bail!("no plan `{name}`{} Give the path of a plan, or one of {names}", near.unwrap_or(".".into()))
             }
         }
     }

@@ -9,7 +9,7 @@ pub(super) const READER: Reader = Reader {
     name: "casia-surf",
     about: "faces by camera, depth and infrared, live or an attack (CASIA-SURF)",
     licence: "for research, under an agreement with its makers",
-    how: "Sign the agreement at sites.google.com/view/face-anti-spoofing-challenge and unpack what its makers send. The folder holds the lists train_list.txt, \
+    how: "Sign the agreement at sites.google.com/qq.com/chalearnfacespoofingattackdete and unpack what its makers send. The folder holds the lists train_list.txt, \
           val_private_list.txt and test_private_list.txt (lines `rgb depth ir label`), or those of github.com/liuajian/CASIA-FAS-Dataset: \
           CASIA_SURF@p1_image_train.txt, CASIA_SURF@p1_image_dev.txt and CASIA_SURF@p1_image_test.txt or CASIA_SURF@p1_video_test.txt, here or in `protocol`",
     prepare,

@@ -13,7 +13,7 @@ pub(super) const READER: Reader = Reader {
     how: "Clone github.com/CheyneyComputerScience/CREMA-D with Git LFS. Its folder must hold AudioWAV/1001_DFA_ANG_XX.wav and the like, and one \
           picture a second of each clip, which ffmpeg makes: `for f in VideoFlash/*.flv; do d=Image-01-FPS/$(basename $f .flv); mkdir -p $d; \
           ffmpeg -i $f -vf fps=1 $d/%05d.jpg; done`. The published split, train.csv and test.csv (6,698 and 744 lines such as \
-          1088_IOM_NEU_XX,NEU), comes with github.com/GeWu-Lab/OGM-GE_CVPR2022 in data/CREMAD; put both files into the folder",
+          1088_IOM_NEU_XX,NEU), comes with github.com/GeWu-Lab/OGM-GE_CVPR2022 and github.com/fanyunfeng-bit/Modal-Imbalance-PMR in data/CREMAD; put both files into the folder",
     prepare,
 };
 

@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No data set has this name.
-    #[error("no data set `{name}` can be prepared{near}. There are: {known}", near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    #[error("no data set `{name}` can be prepared{} There are: {known}", near.map_or(".".into(), |near| format!("; did you mean `{near}`?")))]
     Unknown {
         /// The name.
         name: String,
