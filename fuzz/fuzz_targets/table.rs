@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mm_core::data::{Dataset, DatasetCard};
+use mm_core::data::{DatasetCard, Source};
 use std::borrow::Cow;
 
 const CARD: &str = "name = \"one\"\nlabel = -1\nview = [{ modality = \"sensor\", file = \"sensor.csv\" }]";

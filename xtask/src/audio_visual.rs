@@ -1,7 +1,7 @@
 //! `cargo xtask audio-visual`: makes the built-in task of spoken and written digits.
 //!
 //! Each sample is a digit said by espeak-ng and an image of it from MNIST. A voice has its accent, its timbre, its pitch and its pace; each clip
-//! varies pitch and pace, lies in a room of its own (echo, colour, noise) and is stored with 8 bits a sample, so that FLAC makes it small.
+//! varies pitch and pace, lies in a room of its own (echo, colour, noise) and is stored with 7 bits a sample, so that FLAC makes it small.
 
 use anyhow::{Context, Result, bail};
 use mm_core::data::audio::{decode, noise, resample};
@@ -107,7 +107,7 @@ fn spoken(Voice(_, _, espeak, pitch, pace): &Voice, word: &str, path: &Path, ran
     Ok(samples)
 }
 
-/// The sound as a microphone in some room hears it, in 16 bits of which the lower 8 are zero.
+/// The sound as a microphone in some room hears it, in 16 bits of which the lower 9 are zero.
 fn in_a_room(clean: Vec<f32>, random: &mut Rng) -> Vec<i16> {
     // Echo: noise that falls by 60 dB in 0.1 to 0.5 seconds, 3 to 15 dB below the direct sound.
     let fall = random.random_range(0.1..0.5);
@@ -128,16 +128,16 @@ fn in_a_room(clean: Vec<f32>, random: &mut Rng) -> Vec<i16> {
     // Colour: the highest frequencies up to 9 dB quieter or louder than the lowest.
     let tilt: f64 = random.random_range(-9.0..9.0);
     noise::shape(&mut heard, RATE, |hertz| 10f64.powf(tilt * hertz / f64::from(RATE / 2) / 20.0));
-    // Noise: hiss, hum or voices, 2 to 22 dB below the sound.
+    // Noise: hiss, hum or voices, from 4 dB above the sound to 14 dB below it.
     let noise = match random.random_range(0..3) {
         0 => noise::white(heard.len(), random),
         1 => noise::pink(heard.len(), RATE, random),
         _ => noise::babble(heard.len(), RATE, random),
     };
-    noise::add(&mut heard, &noise, random.random_range(2.0..22.0));
+    noise::add(&mut heard, &noise, random.random_range(-4.0..14.0));
     let loudest = heard.iter().fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));
-    let gain = random.random_range(40.0..120.0) / loudest;
-    heard.iter().map(|x| (x * gain).round() as i16 * 256).collect()
+    let gain = random.random_range(20.0..60.0) / loudest;
+    heard.iter().map(|x| (x * gain).round() as i16 * 512).collect()
 }
 
 /// Compresses samples; returns the size of the file.

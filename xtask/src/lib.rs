@@ -50,6 +50,9 @@ enum Command {
     /// Do and time one piece of work on images (called by `perf`).
     #[command(hide = true)]
     ImageWork(perf::ImageWorkArguments),
+    /// Time predictions from files (called by `perf`).
+    #[command(hide = true)]
+    PredictionWork(perf::PredictionWorkArguments),
 }
 
 /// Runs the command of this process's arguments.
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Sanitize => sanitize::run(),
         Command::Levels => levels::run(),
         Command::Tidy => tidy::run(),
+        Command::PredictionWork(arguments) => child::computing(|| perf::run_prediction_work(&arguments)),
         Command::ImageWork(arguments) => child::computing(|| perf::run_image_work(&arguments)),
     })
 }

@@ -103,10 +103,14 @@ fn networks() {
 fn sentences() {
     let Some(model) = mm_testing::minilm() else { return };
     let file = format!("{}/tests/golden/minilm.json", env!("CARGO_MANIFEST_DIR"));
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_xtask")).args(["golden", &file, "--model"]).arg(model).output().expect("the command runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.ends_with("6 passed, 0 failed\n"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let run = |arguments: &[&std::ffi::OsStr]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["golden", &file]).args(arguments).output().expect("the command runs");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    for arguments in [&["--model".as_ref(), model.as_os_str()][..], &[]] {
+        let text = run(arguments);
+        assert!(text.ends_with("6 passed, 0 failed\n"), "{text}");
+    }
 }
 
 #[test]
@@ -141,4 +145,58 @@ fn weights() {
     let lines = run(&["--data".as_ref(), &shared]);
     assert_eq!(lines.lines().last(), Some("0 passed, 7 failed"), "{lines}");
     assert!(run(&[]).contains("--data"), "{}", run(&[]));
+}
+
+/// Real sounds and photographs, where they are on this machine; and what is not met, or not there, is said by name.
+#[test]
+fn front_ends() {
+    let shared = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let (file, data) = (shared.join("golden/front_ends.json"), shared.join("data"));
+    if !file.exists() || !data.join("av-digits").exists() || !data.join("rgbd").exists() {
+        println!("skipped: no {} or {}", file.display(), data.display());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let changed = folder.path().join("changed.json");
+    let run = |file: &std::path::Path, data: &std::path::Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output = command.arg("golden").arg(file).arg("--data").arg(data).output().expect("the command runs");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let text = run(&file, &data);
+    assert!(text.ends_with("8 passed, 0 failed\n"), "{text}");
+    let text = run(&file, folder.path());
+    assert!(text.ends_with("0 passed, 8 failed\n") && text.contains("george.flac"), "{text}");
+    let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let spoilt = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut golden = golden.clone();
+        change(&mut golden);
+        std::fs::write(&changed, golden.to_string()).unwrap();
+        run(&changed, &data)
+    };
+    let moved = |number: &mut serde_json::Value, by: f64| *number = (number.as_f64().unwrap() + by).into();
+    for (pointer, by) in [
+        ("/audio/0/waveform/first/3", 1e-5),
+        ("/audio/1/log_mel/first/15", 0.01),
+        ("/audio/2/log_stft/sum", 100.0),
+        ("/audio/3/log_mel/l2", 10.0),
+        ("/images/0/pillow_bilinear/first/7", 3.0),
+        ("/images/1/pillow_bilinear/sum", 1e4),
+        ("/images/2/pillow_bilinear/l2", 500.0),
+        ("/audio/4/start", 100.0),
+        ("/images/0/size_in/0", 1.0),
+    ] {
+        let text = spoilt(&|golden| {
+            let number = golden.pointer_mut(pointer).unwrap();
+            // A place stays a whole number.
+            if number.is_u64() { *number = (number.as_u64().unwrap() + by as u64).into() } else { moved(number, by) }
+        });
+        assert!(text.ends_with("7 passed, 1 failed\n"), "{pointer}: {text}");
+    }
+    let text = spoilt(&|golden| golden["version"] = 2.into());
+    assert!(text.contains("version is 2"), "{text}");
+    let text = spoilt(&|golden| (golden["audio"], golden["images"]) = (serde_json::json!([]), serde_json::json!([])));
+    assert!(text.contains("no cases"), "{text}");
+    let text = spoilt(&|golden| golden["images"][0]["mode"] = "CMYK".into());
+    assert!(text.contains("unknown mode `CMYK`") && text.ends_with("7 passed, 1 failed\n"), "{text}");
 }

@@ -3,9 +3,11 @@
 use super::corruption::PlannedCorruption;
 use crate::child;
 use crate::dataset::hex;
+use crate::pretrained;
 use mm_core::train::TrainConfig;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 /// One (data, run, seed) of a plan.
@@ -46,6 +48,9 @@ pub struct Resolved {
     pub corruptions: Vec<PlannedCorruption>,
     /// Key of the cell that trains the teacher.
     pub teacher: Option<String>,
+    /// Hash of each file of weights that encoders begin with, by its place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, String>,
 }
 
 impl CellSpec {
@@ -69,8 +74,9 @@ impl CellSpec {
     }
 
     fn hash(&self) -> String {
-        // Where the card lies does not matter, what it holds does.
-        let identity = Resolved { card: String::new(), ..self.resolved.clone() };
+        // Where card and weights lie does not matter, what they hold does.
+        let options = pretrained::by_content(&self.resolved.options, &self.resolved.weights);
+        let identity = Resolved { card: String::new(), options, weights: BTreeMap::new(), ..self.resolved.clone() };
         let text = serde_json::to_string(&identity).unwrap_or_default();
         hex(&Sha256::digest(format!("{}\n{text}", program_hash())))[..16].to_string()
     }

@@ -5,7 +5,7 @@ use super::interrupt::Interrupt;
 use super::output::Output;
 use super::plan::Plan;
 use super::registry::Registry;
-use super::run_cell::{CellArguments, run_cell};
+use super::run_cell::{CellArguments, default_cache_gib, run_cell};
 use super::schedule::{self, Jobs};
 use crate::child;
 
@@ -43,6 +43,12 @@ pub struct BenchArguments {
     /// Cells side by side; by default the cores over `--threads`.
     #[arg(long, value_parser = count)]
     jobs: Option<usize>,
+    /// Folder for the features of frozen encoders, which several benches may share; `features` in the folder of results by default.
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// GiB that this folder may take; 0: features are computed anew each time.
+    #[arg(long, value_name = "N", default_value_t = default_cache_gib(), value_parser = gib)]
+    cache_gib: f64,
     /// List the runs of the plan and stop.
     #[arg(long)]
     list: bool,
@@ -108,7 +114,9 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
     }
     let folder = output.cells();
     let started = Instant::now();
-    let outcome = schedule::run_all(&cells, &Jobs { folder: folder.clone(), jobs, threads }, &interrupt)?;
+    let features = arguments.cache.clone().unwrap_or_else(|| out.join("features"));
+    let cache = (arguments.cache_gib > 0.0).then_some((features, arguments.cache_gib));
+    let outcome = schedule::run_all(&cells, &Jobs { folder: folder.clone(), jobs, threads, cache }, &interrupt)?;
     if let Some(code) = interrupt.exit_code() {
         return interrupted(code);
     }
@@ -151,6 +159,11 @@ fn print_cells(cells: &[CellSpec], jobs: usize) {
     let costs: BTreeMap<&str, f64> = cells.iter().map(|cell| (cell.key.as_str(), cell.estimated_seconds)).collect();
     let (total, longest) = costs.values().fold((0.0, 0f64), |(total, longest), &cost| (total + cost, longest.max(cost)));
     println!("{} cells, about {:.0} s with {jobs} side by side", costs.len(), longest.max(total / jobs as f64));
+}
+
+/// A size of a folder.
+fn gib(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|gib: &f64| gib.is_finite() && *gib >= 0.0).ok_or_else(|| "it is a number of GiB, 0 or more".into())
 }
 
 /// Threads or cells side by side.

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use mm_core::Error;
 use mm_core::data::kinds::Origin;
-use mm_core::data::{Bundle, DatasetCard, FileCard, Joined, Source, Split, SplitSpec};
+use mm_core::data::{Bundle, Column, DatasetCard, FileCard, Joined, ManifestColumns, Source, Split, SplitSpec};
 use mm_datasets::BuiltIn;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -26,6 +26,8 @@ pub struct Dataset {
     pub matched: Vec<String>,
     /// What the reader remarked.
     pub remarks: Vec<String>,
+    /// Which columns of a manifest hold the readings: a saved model is asked with such manifests.
+    pub columns: ManifestColumns,
 }
 
 impl Dataset {
@@ -100,10 +102,22 @@ fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, St
     };
     let loaded = card.load(read)?;
     let split = loaded.split_spec();
-    let Joined { data, non_finite, files, remarks, .. } = loaded.joined;
+    let Joined { data, non_finite, files, remarks, report, .. } = loaded.joined;
+    let mut columns = ManifestColumns::default();
+    columns.variables = report.into_iter().map(|view| (view.modality, view.features)).collect();
+    columns.label = card.label.as_ref().and_then(column_name).filter(|name| name != "label");
+    columns.id = card.id.as_ref().and_then(column_name).filter(|name| name != "id");
     let several = data.ids().is_some() && files.len() > 1;
     let matched = files.iter().filter(|_| several).map(ToString::to_string).collect();
-    Ok((Dataset { source: Box::new(data), split, non_finite, matched, remarks }, hex(&hash.into_inner().finalize())))
+    Ok((Dataset { source: Box::new(data), split, non_finite, matched, remarks, columns }, hex(&hash.into_inner().finalize())))
+}
+
+/// A column that has a name; a position says nothing of another table.
+fn column_name(column: &Column) -> Option<String> {
+    match column {
+        Column::Name(name) => Some(name.clone()),
+        Column::Position(_) => None,
+    }
 }
 
 /// Files: the hash is of the card, the list of samples, and each file's size and time of change. Reading gigabytes before every cell to
@@ -139,8 +153,9 @@ fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String
     }
     let remarks = source.remarks().to_vec();
     remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
-    let split = card.split.unwrap_or_default();
-    Ok((Dataset { source: Box::new(source), split, non_finite: Vec::new(), matched: Vec::new(), remarks }, hex(&hash.finalize())))
+    let (split, columns) = (card.split.unwrap_or_default(), source.columns().clone());
+    let (non_finite, matched) = Default::default();
+    Ok((Dataset { source: Box::new(source), split, non_finite, matched, remarks, columns }, hex(&hash.finalize())))
 }
 
 /// What is in a folder, in order.

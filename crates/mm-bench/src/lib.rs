@@ -11,10 +11,12 @@ mod failure;
 mod interrupt;
 mod output;
 mod plan;
+mod pretrained;
 mod provenance;
 mod registry;
 mod run_cell;
 mod schedule;
+mod train;
 
 pub use cell::{CellSpec, Resolved};
 pub use command::{BenchArguments, Command, run};
@@ -22,6 +24,7 @@ pub use plan::{DEFAULT_PLAN, DataEntry, Plan};
 pub use provenance::{LogFormat, exit_code, machine, peak_memory_bytes, version};
 pub use registry::Registry;
 pub use run_cell::{CellArguments, run_cell};
+pub use train::{EvaluateArguments, TrainArguments, evaluate, train};
 
 /// The whole of a program that benches with methods of its own: `fn main() -> ExitCode { mm_bench::main(Registry::default().with(mine)) }`.
 /// It understands what `mm` does of benches.

@@ -138,7 +138,8 @@ fn remove(path: &Path, how: impl Fn(&Path) -> std::io::Result<()>) -> Result<()>
     }
 }
 
-fn remove_if_empty(folder: &Path) -> Result<()> {
+/// Removes a folder that holds nothing (any more).
+pub fn remove_if_empty(folder: &Path) -> Result<()> {
     match names(folder)?.is_empty() {
         true => remove(folder, |path| std::fs::remove_dir(path)),
         false => Ok(()),

@@ -3,6 +3,7 @@
 use super::cell::{CellSpec, Resolved};
 use super::corruption::CorruptionEntry;
 use super::cost::Scale;
+use super::pretrained;
 use super::registry::{Registry, check_data, distinct_combinations};
 use crate::dataset::{CardReader, Dataset};
 use anyhow::{Context, Result, anyhow, bail};
@@ -149,6 +150,32 @@ impl Plan {
         self.runs.extend(methods.into_iter().map(run));
     }
 
+    /// The settings of one training: of the data entry of a card (the first one without a card), and of the run of a method.
+    pub fn one(&self, card: Option<&str>, method: &str, seed: u64) -> Result<Resolved> {
+        let named = |data: &&DataEntry| card.is_none_or(|card| data.card == card || same_file(&data.card, card));
+        let mut data = match self.data.iter().find(named) {
+            Some(data) => data.clone(),
+            // Settings of other data, which the caller wants for these.
+            None => DataEntry { train_per_class: None, train: toml::Table::new(), ..self.data[0].clone() },
+        };
+        data.card = card.map_or(data.card, String::from);
+        let run = self.runs.iter().find(|run| run.name() == method).or_else(|| self.runs.iter().find(|run| run.method == method));
+        let other = || RunEntry { name: None, method: method.into(), options: toml::Table::new(), train: toml::Table::new() };
+        let run = run.cloned().unwrap_or_else(other);
+        Ok(Resolved {
+            data_hash: String::new(),
+            card: data.card.clone(),
+            train_per_class: data.train_per_class,
+            method: run.method.clone(),
+            options: self.options(&run).with_context(|| self.whereabouts())?,
+            train: self.train_config(&data, &run, seed).with_context(|| self.whereabouts())?,
+            combinations: None,
+            corruptions: Vec::new(),
+            teacher: None,
+            weights: BTreeMap::new(),
+        })
+    }
+
     fn whereabouts(&self) -> String {
         format!("in the plan {}", self.path.display())
     }
@@ -209,6 +236,7 @@ impl Plan {
     fn resolve(&self, registry: &Registry) -> Result<Vec<CellSpec>> {
         let mut cells: Vec<CellSpec> = Vec::new();
         let mut positions = BTreeMap::new();
+        let mut weights = pretrained::Hashes::default();
         for data in &self.data {
             let context = || format!("data `{}`", data.name);
             let reader = CardReader::open(&data.card).with_context(context)?;
@@ -234,18 +262,20 @@ impl Plan {
             let scale = Scale::new(&*loaded.source, split, self.seeds[0]);
             for run in &self.runs {
                 for &seed in &self.seeds {
-                    let resolved = Resolved {
+                    let mut resolved = Resolved {
                         data_hash: data_hash.clone(),
                         card: data.card.clone(),
                         train_per_class: data.train_per_class,
                         method: run.method.clone(),
-                        options: self.options(run),
+                        options: self.options(run).with_context(|| format!("run `{}`", run.name()))?,
                         train: self.train_config(data, run, seed)?,
                         combinations: combinations.clone(),
                         corruptions: corruptions.clone(),
                         teacher: None,
+                        weights: BTreeMap::new(),
                     };
                     let recipe = registry.recipe(&resolved).with_context(|| format!("run `{}`", run.name()))?;
+                    resolved.weights = weights.of(&*recipe).with_context(|| format!("run `{}`", run.name()))?;
                     let context = || format!("run `{}` on data `{}`", run.name(), data.name);
                     check_data(&*recipe, &resolved, &loaded).with_context(context)?;
                     let seconds = scale.seconds(&resolved, &*recipe).with_context(context)?;
@@ -278,13 +308,14 @@ impl Plan {
         Ok(())
     }
 
-    /// The run's options, with the plan's network where they name none.
-    fn options(&self, run: &RunEntry) -> toml::Table {
+    /// The run's options, with the plan's network where they name none, and the places and sizes of published weights.
+    fn options(&self, run: &RunEntry) -> Result<toml::Table> {
         let mut options = run.options.clone();
         if let Some(network) = &self.network {
             options.entry("network").or_insert_with(|| toml::Value::Table(network.clone()));
         }
-        options
+        pretrained::located(&mut options, self.path.parent().unwrap_or(Path::new("")))?;
+        Ok(options)
     }
 
     fn train_config(&self, data: &DataEntry, run: &RunEntry, seed: u64) -> Result<TrainConfig> {
@@ -300,6 +331,10 @@ impl Plan {
         config.validate().with_context(context)?;
         Ok(config)
     }
+}
+
+fn same_file(a: &str, b: &str) -> bool {
+    Path::new(a).canonicalize().ok().zip(Path::new(b).canonicalize().ok()).is_some_and(|(a, b)| a == b)
 }
 
 /// Adds a cell once; a hidden one becomes visible when it is also a run.

@@ -56,7 +56,15 @@ pub fn exit_code(format: LogFormat, command: impl FnOnce() -> anyhow::Result<Exi
         return ExitCode::FAILURE;
     }
     command().unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", told(&error));
         ExitCode::FAILURE
+    })
+}
+
+/// An error with its causes; one that the error itself quotes at its end is not said twice.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
     })
 }

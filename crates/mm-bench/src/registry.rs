@@ -4,12 +4,13 @@ use crate::cell::Resolved;
 use crate::dataset::Dataset;
 use anyhow::{Context, Result, anyhow, bail};
 use mm_core::data::{Schema, nearest};
-use mm_core::encoder::EncoderKind;
+use mm_core::encoder::{EncoderKind, FeatureCache};
 use mm_core::recipe::{AnyRecipe, MethodSpec, Setup};
 use mm_core::teacher::Teacher;
 use mm_core::train::Method;
 use mm_core::{Modalities, Pipeline, Presence, Subset, missing::MissingPattern};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The method that trains teachers.
 const TEACHER: &str = "full-only";
@@ -20,6 +21,8 @@ pub struct Registry {
     methods: Vec<MethodSpec>,
     /// Besides those that every program knows.
     encoders: Vec<EncoderKind>,
+    /// Of frozen encoders.
+    features: Option<Arc<FeatureCache>>,
 }
 
 impl Default for Registry {
@@ -28,7 +31,7 @@ impl Default for Registry {
         let mut methods = Vec::from(mm_baselines::specs());
         methods.extend(udml::specs());
         methods.extend([mmanet::spec(), dmrnet::spec(), mod_distill::spec()]);
-        Self { methods, encoders: Vec::new() }
+        Self { methods, encoders: Vec::new(), features: None }
     }
 }
 
@@ -43,6 +46,12 @@ impl Registry {
     /// Adds an encoder, by name: plans can then say `encoder = { kind = "name", .. }`.
     pub fn with_encoder(mut self, encoder: EncoderKind) -> Self {
         self.encoders.push(encoder);
+        self
+    }
+
+    /// Keeps the features of frozen encoders in `cache`.
+    pub fn with_feature_cache(mut self, cache: FeatureCache) -> Self {
+        self.features = Some(Arc::new(cache));
         self
     }
 
@@ -82,6 +91,9 @@ impl Registry {
     pub(crate) fn recipe(&self, resolved: &Resolved) -> Result<Box<dyn AnyRecipe>> {
         let mut recipe = self.method(&resolved.method)?.recipe(&resolved.options)?;
         recipe.network_mut().resolve_encoders(&self.encoders)?;
+        if let Some(cache) = &self.features {
+            recipe.network_mut().cache_features(cache);
+        }
         recipe.validate()?;
         Ok(recipe)
     }

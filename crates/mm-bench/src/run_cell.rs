@@ -2,6 +2,7 @@
 
 use super::cell::{CellSpec, Resolved};
 use super::counts::TestSamples;
+use super::pretrained::Hashes;
 use super::{Registry, corruption, output};
 use crate::child;
 use crate::dataset::{CardReader, Dataset};
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use mm_core::Subset;
 use mm_core::data::{Split, Standardized, Standardizer};
+use mm_core::encoder::{DEFAULT_CACHE_BYTES, FeatureCache};
 use mm_core::eval::{default_combinations, evaluate, evaluation_batch};
 use mm_core::train::{CheckpointConfig, TrainOutcome, Trainer};
 use mm_core::weights::write_atomically;
@@ -32,7 +34,20 @@ pub struct CellArguments {
     /// End when standard input does: the caller holds its other end.
     #[arg(long)]
     end_with_stdin: bool,
+    /// Keep the features of frozen encoders in this folder.
+    #[arg(long)]
+    cache: Option<PathBuf>,
+    /// GiB of that folder.
+    #[arg(long, default_value_t = default_cache_gib())]
+    cache_gib: f64,
 }
+
+/// [`DEFAULT_CACHE_BYTES`] in GiB.
+pub fn default_cache_gib() -> f64 {
+    DEFAULT_CACHE_BYTES as f64 / GIB
+}
+
+const GIB: f64 = (1u64 << 30) as f64;
 
 /// Trains and evaluates the cell in a folder.
 pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
@@ -47,7 +62,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let resolved = &spec.resolved;
     let device = Device::Cpu;
 
-    let loaded = load_unchanged(resolved)?;
+    let (loaded, registry) = (load_unchanged(resolved)?, with_features(arguments, resolved, registry)?);
     let split = loaded.draw(resolved.train_per_class, resolved.train.seed)?;
     let standardizer = Standardizer::fit(&*loaded.source, &split.train)?;
     let standardized = Standardized::new(&*loaded.source, &standardizer)?;
@@ -60,7 +75,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         CheckpointConfig { folder: folder.join("checkpoints"), every_seconds: arguments.checkpoint_seconds, fingerprint: spec.key.clone() };
     let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints.clone());
     let outcome = trainer.run(&mut *method, data, &split.train, &split.validation)?;
-    let trained_parameters = method.parameters().count(|_| true);
+    let trained_parameters = method.parameters().count_trained();
     let model = method.into_model();
 
     let subsets: Vec<Subset> = match &resolved.combinations {
@@ -142,6 +157,21 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     serde_json::from_slice::<CellResult>(&bytes).context("the result holds a number that is not finite")?;
     write_atomically(&folder.join("result.json"), &bytes)?;
     output::remove_checkpoints(&checkpoints.folder)
+}
+
+/// The registry that keeps the features of frozen encoders, if the cell has some; refuses weights that are others than the bench found.
+fn with_features(arguments: &CellArguments, resolved: &Resolved, registry: &Registry) -> Result<Registry> {
+    let recipe = registry.recipe(resolved)?;
+    if Hashes::default().of(&*recipe)? != resolved.weights {
+        bail!("the weights that encoders begin with changed since the bench began: run the bench again");
+    }
+    match &arguments.cache {
+        Some(folder) if recipe.network().has_frozen_encoder() => {
+            let cache = FeatureCache::open(folder, (arguments.cache_gib * GIB) as u64)?;
+            Ok(registry.clone().with_feature_cache(cache))
+        }
+        _ => Ok(registry.clone()),
+    }
 }
 
 /// What to know about the data: how ids matched, what the reader remarked, which classes a part lacks.

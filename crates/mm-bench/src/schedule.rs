@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use mm_core::weights::write_atomically;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -22,6 +23,8 @@ pub struct Jobs {
     pub jobs: usize,
     /// Threads of each.
     pub threads: usize,
+    /// Folder of the features of frozen encoders, and its GiB; `None` keeps none.
+    pub cache: Option<(PathBuf, f64)>,
 }
 
 /// What came of it.
@@ -132,10 +135,14 @@ fn run_child(cell: &CellSpec, jobs: &Jobs, interrupt: &Interrupt) -> Result<()> 
     write_atomically(&folder.join("spec.json"), &serde_json::to_vec_pretty(cell)?)?;
     let log = folder.join("log.txt");
     // The child ends when its standard input does: with this process, however that ends.
+    let cache = jobs.cache.iter().flat_map(|(folder, gib)| {
+        [OsString::from("--cache"), folder.clone().into_os_string(), "--cache-gib".into(), gib.to_string().into()]
+    });
     let mut child = child::command(jobs.threads)?
         .arg("cell")
         .arg(&folder)
         .arg("--end-with-stdin")
+        .args(cache)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(File::create(&log).with_context(|| format!("writing {}", log.display()))?)

@@ -9,6 +9,7 @@ use mm_core::train::{Method, TrainConfig, Trainer};
 use mm_core::{Modalities, Presence, Subset, rng};
 use rand::RngExt;
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 const CLASSES: usize = 3;
@@ -86,9 +87,10 @@ impl Cell {
             if self.method == "mod-distill" { [("robust".into(), true.into())].into_iter().collect() } else { toml::Table::new() };
         let trained = |method: &str, options: &toml::Table| -> anyhow::Result<Box<dyn Method>> {
             let (data_hash, card) = (String::new(), String::new());
-            let (train_per_class, combinations, corruptions, key) = (None, None, Vec::new(), None);
+            let (train_per_class, combinations, corruptions, key, weights) = (None, None, Vec::new(), None, BTreeMap::new());
             let (method, options, train) = (method.to_string(), options.clone(), train.clone());
-            let resolved = Resolved { data_hash, card, train_per_class, method, options, train, combinations, corruptions, teacher: key };
+            let resolved =
+                Resolved { data_hash, card, train_per_class, method, options, train, combinations, corruptions, teacher: key, weights };
             let mut method = registry.build(&resolved, data.schema(), Some(&teacher))?;
             Trainer::new(resolved.train).run(&mut *method, &data, &split.train, &split.validation)?;
             Ok(method)

@@ -5,10 +5,11 @@ use mm_bench::{Registry, from_pretrained};
 use mm_core::data::{Array, Source, Split, TableDataset};
 use mm_core::pipeline::{Readings, Reason};
 use mm_core::train::{TrainConfig, Trainer};
-use mm_core::{Pipeline, Presence, Subset};
+use mm_core::{Error, ModalityError, Pipeline, Presence, Subset};
 use mm_testing::{clear_to_weak, clear_to_weak_schema};
 use mmanet::MmanetConfig;
 use std::path::Path;
+use udml::UdmlConfig;
 
 fn trainer() -> Trainer {
     Trainer::new(TrainConfig { epochs: 8, batch_size: 16, seed: 3, ..TrainConfig::default() })
@@ -81,6 +82,33 @@ fn every_method_is_saved_and_loaded_and_answers_the_same() {
     }
 }
 
+/// The published weights are in the saved model: the file that they were read from is needed no more.
+#[test]
+fn a_model_with_a_pretrained_encoder_needs_only_its_folder() {
+    use mm_core::encoder::{EncoderConfig, MlpEncoder};
+    use mm_core::fusion::NetworkConfig;
+    let (data, split) = data();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("published.safetensors");
+    let published = mm_core::nn::Parameters::new(9, &candle_core::Device::Cpu);
+    MlpEncoder::new(data.schema().inputs[0].elements(), &[8], published.builder()).unwrap();
+    published.save(&path, |_| true).unwrap();
+    let mut strong = EncoderConfig::mlp([8]).pretrained(path.to_str().unwrap()).frozen();
+    let cache = mm_core::encoder::FeatureCache::open(&folder.path().join("features"), 1 << 20).unwrap();
+    strong.cache_features(&std::sync::Arc::new(cache));
+    let network = NetworkConfig { encoders: [("strong".to_string(), strong)].into(), ..NetworkConfig::default() };
+    let recipe = FusionConfig { network, ..FusionConfig::modality_dropout() };
+    let model = trainer().fit(recipe, &data, &split).unwrap();
+    model.save_pretrained(folder.path().join("model")).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let loaded = from_pretrained(folder.path().join("model")).unwrap();
+    let samples: Vec<Readings> = split.test.iter().map(|&row| readings(&data, row)).collect();
+    let classes = |pipeline: &Pipeline| pipeline.predict_all(&samples).unwrap().into_iter().map(|a| a.class).collect::<Vec<_>>();
+    assert_eq!(classes(&loaded), classes(&model));
+    let weight = |pipeline: &Pipeline| mm_testing::bits(&pipeline.model().parameters().get("encoders.strong.0.linear.weight").unwrap());
+    assert_eq!(weight(&loaded), mm_testing::bits(&published.get("0.linear.weight").unwrap()));
+}
+
 /// `examples/ask.rs`, a process of its own in a folder that holds the saved model alone.
 #[test]
 fn another_program_asks_a_saved_model() {
@@ -133,6 +161,34 @@ fn sensors_that_take_no_part_are_named_with_the_reason() {
     assert!(said(Readings::new().array("stong", array(0))).contains("no modality is called \"stong\" (did you mean \"strong\"?)"));
     assert!(said(Readings::new().vector("strong", [1.0, 2.0])).contains("expected shape [6]"));
     assert!(said(Readings::new().file("strong", "a.csv")).contains("does not say what its files hold"));
+}
+
+#[test]
+fn a_sample_without_sensors_leaves_the_others_their_answers() {
+    let (data, split) = data();
+    let mut model = trainer().fit(UdmlConfig::default(), &data, &split).unwrap();
+    let whole = readings(&data, split.test[0]);
+    let file = Readings::new().file("strong", "nowhere.csv");
+    let answers = model.predict_each(&[whole.clone(), Readings::new(), whole.clone(), file]).unwrap();
+    assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true, false]);
+    assert!(matches!(&answers[1], Err(Error::Modality(ModalityError::NoSensor { ignored })) if ignored.len() == 3));
+    let alone = model.predict(&whole).unwrap();
+    assert_eq!(answers[0].as_ref().unwrap().class, alone.class);
+    // Class and trust come from one pass, and are those of two.
+    let sensors: Vec<&str> = alone.trust.as_ref().unwrap().iter().map(|trust| trust.modality.as_str()).collect();
+    assert_eq!(sensors, alone.used);
+    assert!(model.predict_each(&[]).unwrap().is_empty());
+
+    // How long it takes, by combination, is kept with the model.
+    model.evaluate(&data, &split.test).unwrap();
+    let latency = model.measure_latency(&data, &split.test, "a machine").unwrap().clone();
+    assert_eq!(latency.combinations.len(), 7);
+    assert!(!latency.from_files && latency.combinations.iter().all(|c| 0.0 < c.median_ms && c.median_ms <= c.p90_ms));
+    let folder = tempfile::tempdir().unwrap();
+    model.save_pretrained(folder.path()).unwrap();
+    assert_eq!(from_pretrained(folder.path()).unwrap().config().latency.as_ref(), Some(&latency));
+    let card = std::fs::read_to_string(folder.path().join("README.md")).unwrap();
+    assert!(card.contains("milliseconds for one sample | 9 of 10 within |") && card.contains("on a machine"), "{card}");
 }
 
 #[test]

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod data;
+mod predict;
 mod report;
+mod train;
 mod weights;
 
 use clap::Parser;
-use mm_bench::LogFormat;
+use mm_bench::{EvaluateArguments, LogFormat, TrainArguments};
 use std::process::ExitCode;
 
 /// Train, compare and use models that survive missing and noisy sensors.
@@ -24,6 +26,12 @@ struct Arguments {
 enum Command {
     #[command(flatten)]
     Bench(mm_bench::Command),
+    /// Train a model on a card's data, evaluate it, and save it as a folder.
+    Train(TrainArguments),
+    /// Evaluate a saved model with every combination of its sensors, and time it.
+    Evaluate(EvaluateArguments),
+    /// Ask a saved model about every row of a table of samples.
+    Predict(predict::PredictArguments),
     /// Write the report of finished cells and of other programs' predictions, side by side.
     Report(report::ReportArguments),
     /// Prepare data sets.
@@ -39,6 +47,9 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     mm_bench::exit_code(arguments.log, || match arguments.command {
         Command::Bench(command) => mm_bench::run(command, &mm_bench::Registry::default()),
+        Command::Train(arguments) => train::train(&arguments),
+        Command::Evaluate(arguments) => train::evaluate(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Data(command) => data::run(&command),
         Command::Weights(command) => weights::run(&command),

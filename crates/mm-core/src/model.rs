@@ -148,6 +148,16 @@ pub trait Model: std::any::Any + Send + Sync {
         Ok(None)
     }
 
+    /// Whether [`Model::trust`] says anything.
+    fn knows_trust(&self) -> bool {
+        false
+    }
+
+    /// [`Model::predict`] and [`Model::trust`] of the same samples; a model that finds both in one pass overrides it.
+    fn predict_with_trust(&self, inputs: &Inputs) -> Result<(Output, Option<Vec<Vec<SensorTrust>>>)> {
+        Ok((self.predict(inputs)?, self.trust(inputs)?))
+    }
+
     /// Says that the parameters will not change any more: what is computed from them alone is then kept, and not checked at each call. They
     /// can be read, but [`Parameters::restore`] refuses from now on.
     fn freeze(&mut self);

@@ -195,7 +195,8 @@ fn an_encoder_is_built_from_its_settings() {
     assert!(problem(&tokens, huge).contains("numbers"));
 }
 
-/// Numbers of the real checkpoint at places drawn at random, in f64; and the gradients of f32 beside those.
+/// Numbers of every parameter of the embeddings and of two layers of the real checkpoint, at places drawn at random, in f64; and the
+/// gradients of f32 beside those.
 #[test]
 fn gradients_of_a_real_checkpoint_are_finite_differences() {
     let Some(folder) = minilm() else { return };
@@ -223,11 +224,19 @@ fn gradients_of_a_real_checkpoint_are_finite_differences() {
     let f32_variables: BTreeMap<String, Var> = f32_parameters.variables().into_iter().collect();
     let all = parameters.variables();
     let mut random = rng::stream(0, "places", &[]);
-    for _ in 0..12 {
-        let (name, variable) = &all[random.random_range(0..all.len())];
+    // Every kind of layer: tables, attention, feed-forward part and norms, at both ends.
+    let sampled = |name: &str| ["embeddings.", "encoder.layer.0.", "encoder.layer.5."].iter().any(|part| name.starts_with(part));
+    assert_eq!(all.iter().filter(|(name, _)| sampled(name)).count(), 5 + 2 * 16);
+    for (name, variable) in all.iter().filter(|(name, _)| sampled(name)) {
         let exact = gradients.get(variable).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
         // The row of a token that is in the texts, for the table of words.
-        let place = if name.contains("word_embeddings") { 1037 * 384 + 5 } else { random.random_range(0..exact.len()) };
+        let place = match name.as_str() {
+            "embeddings.word_embeddings.weight" => 1037 * 384 + 5,
+            // A place in a text, and the segment that all tokens are of.
+            "embeddings.position_embeddings.weight" => random.random_range(0..5 * 384),
+            "embeddings.token_type_embeddings.weight" => random.random_range(0..384),
+            _ => random.random_range(0..exact.len()),
+        };
         let old = variable.as_tensor().copy().unwrap();
         let numbers = old.flatten_all().unwrap().to_vec1::<f64>().unwrap();
         let at = |step: f64| {

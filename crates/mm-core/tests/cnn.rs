@@ -1,7 +1,7 @@
 //! The small convolutional encoder, and what inputs are encoded by where nobody chose.
 
 use candle_core::{Device, Tensor};
-use mm_core::data::{InputKind, InputSpec};
+use mm_core::data::{InputKind, InputSpec, Reading};
 use mm_core::encoder::{CnnConfig, CnnEncoder, Encoder, EncoderConfig, EncoderRecipe};
 use mm_core::nn::{Mode, Parameters};
 
@@ -63,4 +63,38 @@ fn every_input_has_an_encoder_or_an_advice() {
             EncoderConfig::for_input("x", &input).unwrap().build("x", &input, parameters.builder()).unwrap();
         }
     }
+}
+
+/// A short sound has the same feature as a long one that does the same half as fast.
+#[test]
+fn columns_divide_what_a_reading_has() {
+    let config = CnnConfig { widths: vec![3], grid: [1, 2] };
+    let (_parameters, encoder) = encoder([1, 4, 16], &config);
+    // Constant in each half, of 4 or of 8 columns; behind that is padding.
+    let feature = |half: usize| -> Vec<f32> {
+        let value = |column: usize| {
+            if column < half {
+                1.0
+            } else if column < 2 * half {
+                3.0
+            } else {
+                0.0
+            }
+        };
+        let values: Vec<f32> = (0..4 * 16).map(|i| value(i % 16)).collect();
+        let values = Tensor::from_vec(values, (1, 1, 4, 16), &Device::Cpu).unwrap();
+        let lengths = Some(Tensor::new(&[2 * half as u32], &Device::Cpu).unwrap());
+        encoder.forward(&Reading { values, lengths }, Mode::Eval).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    };
+    // Without padding the cells are those of a reading that has no lengths.
+    let whole = Tensor::rand(0f32, 1.0, (1, 1, 4, 16), &Device::Cpu).unwrap();
+    let of = |lengths: Option<Tensor>| -> Vec<f32> {
+        let reading = Reading { values: whole.clone(), lengths };
+        encoder.forward(&reading, Mode::Eval).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    };
+    let close = |a: &[f32], b: &[f32], within: f32| a.iter().zip(b).all(|(a, b)| (a - b).abs() < within);
+    assert!(close(&of(None), &of(Some(Tensor::new(&[16u32], &Device::Cpu).unwrap())), 1e-6));
+    // Edges of the halves differ by a column of four or of eight.
+    let (short, long) = (feature(4), feature(8));
+    assert!(short.iter().zip(&long).all(|(a, b)| (a - b).abs() <= 0.3 * a.abs().max(b.abs()) + 0.05), "{short:?} {long:?}");
 }

@@ -379,7 +379,8 @@ fn videos_are_folders_of_frames_in_order() {
     let corrupted = |family| numbers(&Corrupted::new(&data, &[0, 1, 2], vec![fault(family, 5, 0)], 1).unwrap().read(1).unwrap(), 0);
     let hidden = corrupted(Family::Occlusion);
     let black = |frame: usize| (0..64).filter(|at| hidden[frame * 64 + at] == 0.0).collect::<Vec<_>>();
-    assert!(black(0) == black(3) && black(0).len() > 20);
+    // Single pixels of the noise are black as well.
+    assert!(black(0).iter().filter(|at| black(3).contains(at)).count() >= 30 && black(0).len() < 45);
     let noisy = corrupted(Family::GaussianNoise);
     assert_ne!(noisy[..64], noisy[64..128]);
 

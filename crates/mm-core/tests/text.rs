@@ -79,6 +79,9 @@ fn what_cannot_be_used_is_named() {
     assert!(matches!(problem(&growing, 8), TextError::Growth { factor: 512.0, .. }));
     growing["normalizer"] = json!({"type": "Replace", "pattern": {"Regex": "x*"}, "content": "y".repeat(64)});
     assert!(matches!(problem(&growing, 8), TextError::Growth { factor: 65.0, .. }));
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n".to_vec();
+    let text = Tokenizer::from_bytes(pointer, 8, Path::new("tokenizer.json")).unwrap_err().to_string();
+    assert!(text.contains("git lfs pull"), "{text}");
     // Ids that f32 would round.
     let mut large = word_pieces::json();
     large["post_processor"]["special_tokens"]["[SEP]"]["ids"] = json!([16_777_216]);

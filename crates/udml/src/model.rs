@@ -280,6 +280,20 @@ impl Model for UdmlModel {
         }
     }
 
+    fn knows_trust(&self) -> bool {
+        self.config.weights == WeightForm::Dynamic
+    }
+
+    fn predict_with_trust(&self, inputs: &Inputs) -> Result<(Output, Option<Vec<Vec<SensorTrust>>>)> {
+        if !self.knows_trust() {
+            return Ok((self.predict(inputs)?, None));
+        }
+        inputs.check_modalities(&self.schema.modalities)?;
+        let output = self.output(inputs)?;
+        let trust = output.trust(inputs.presence(), &self.schema.modalities)?;
+        Ok((Output::new(output.logits), Some(trust)))
+    }
+
     fn freeze(&mut self) {
         self.mode = Mode::Frozen;
         self.parameters.freeze();

@@ -17,10 +17,10 @@ pub(super) const READER: Reader = Reader {
 
 fn prepare(request: &Request, output: &mut Output) -> Result<()> {
     let root = request.root;
-    let challenge = root.join("train_list.txt");
-    let lists = match challenge.is_file() {
-        true => [("train", challenge), ("validation", root.join("val_private_list.txt")), ("test", root.join("test_private_list.txt"))],
-        false => faces::protocol(root, "CASIA_SURF@p1", &challenge, READER.how)?,
+    let challenge = [("train", "train_list.txt"), ("validation", "val_private_list.txt"), ("test", "test_private_list.txt")];
+    let lists = match faces::protocol(root, "CASIA_SURF@p1", READER.how)? {
+        Some(lists) => lists,
+        None => challenge.map(|(part, list)| (part, root.join(list))),
     };
     let (mut rows, mut absent) = (Vec::new(), 0);
     for (part, list) in lists {

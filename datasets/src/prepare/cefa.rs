@@ -18,17 +18,9 @@ pub(super) const READER: Reader = Reader {
 const PROTOCOLS: [&str; 8] = ["1.1", "1.3", "1.5", "2.1", "2.2", "4.1", "4.3", "4.5"];
 
 fn prepare(request: &Request, output: &mut Output) -> Result<()> {
-    let (mut written, mut missing) = (0, None);
+    let mut written = 0;
     for protocol in PROTOCOLS {
-        let begin = format!("CASIA_CeFA@p{protocol}");
-        let lists = match faces::protocol(request.root, &begin, &request.root.join(format!("{begin}_image_train.txt")), READER.how) {
-            Ok(lists) => lists,
-            Err(error @ Error::Missing { .. }) => {
-                missing.get_or_insert(error);
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+        let Some(lists) = faces::protocol(request.root, &format!("CASIA_CeFA@p{protocol}"), READER.how)? else { continue };
         let (mut rows, mut absent) = (Vec::new(), 0);
         for (part, list) in lists {
             absent += faces::add(&mut rows, &list, part, request.root, output, READER.how)?;
@@ -41,8 +33,11 @@ fn prepare(request: &Request, output: &mut Output) -> Result<()> {
         output.table(&format!("samples-{protocol}.csv"), &faces::HEADER, &rows)?;
         written += 1;
     }
-    match (written, missing) {
-        (0, Some(error)) => Err(error),
+    match written {
+        0 => {
+            let path = request.root.join("protocol/CASIA_CeFA@p4.1_image_train.txt");
+            Err(Error::Missing { path, what: "the lists of at least one protocol".into(), how: READER.how.into() })
+        }
         _ => Ok(()),
     }
 }

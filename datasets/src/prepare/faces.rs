@@ -92,20 +92,20 @@ fn person(path: &str) -> String {
 }
 
 /// The lists of a protocol as its makers publish them: `BEGIN_image_train.txt`, `_dev.txt`, `_test.txt`, of pictures or else of films, in the folder or
-/// in its folder `protocol`. `else_expected` is named where there are none.
-pub(super) fn protocol(root: &Path, begin: &str, else_expected: &Path, how: &str) -> Result<[(&'static str, PathBuf); 3]> {
+/// in its folder `protocol`. `None` where there is none of them; some without the others are an error.
+pub(super) fn protocol(root: &Path, begin: &str, how: &str) -> Result<Option<[(&'static str, PathBuf); 3]>> {
     let parts = [("train", "train"), ("validation", "dev"), ("test", "test")];
     let lists = parts.map(|(part, name)| {
-        let places = ["image", "video"].map(|unit| format!("{begin}_{unit}_{name}.txt"));
-        let places = places.iter().flat_map(|name| [root.join(name), root.join("protocol").join(name)]);
-        (part, places.clone().find(|path| path.is_file()).unwrap_or_else(|| places.clone().next().unwrap_or_default()))
+        let image = format!("{begin}_image_{name}.txt");
+        let places = [image.clone(), format!("{begin}_video_{name}.txt")]
+            .into_iter()
+            .flat_map(|name| [root.join(&name), root.join("protocol").join(name)]);
+        (part, places.into_iter().find(|path| path.is_file()).unwrap_or_else(|| root.join(image)))
     });
-    match lists.iter().find(|(_, list)| !list.is_file()) {
-        // Without any, the reader does not know which form the user has.
-        Some(_) if lists.iter().all(|(_, list)| !list.is_file()) => {
-            Err(Error::Missing { path: else_expected.into(), what: "the list of training samples".into(), how: how.into() })
-        }
-        Some((_, list)) => Err(Error::Missing { path: list.clone(), what: "a list of the published split".into(), how: how.into() }),
-        None => Ok(lists),
+    let there = lists.iter().filter(|(_, list)| list.is_file()).count();
+    match (there, lists.iter().find(|(_, list)| !list.is_file())) {
+        (0, _) => Ok(None),
+        (_, Some((_, list))) => Err(Error::Missing { path: list.clone(), what: "a list of the published split".into(), how: how.into() }),
+        (_, None) => Ok(Some(lists)),
     }
 }

@@ -43,7 +43,7 @@ fn prepare(request: &Request, output: &mut Output) -> Result<()> {
                 let image = middle_frame(&folder)?.map(|path| output.place(&path)).transpose()?.unwrap_or_default();
                 silent += usize::from(sound.is_none());
                 let sound = sound.map(|path| output.place(&path)).transpose()?.unwrap_or_default();
-                let chosen = if part == "train" && number % VALIDATES == 0 { "validation" } else { part };
+                let chosen = if part == "train" && number.is_multiple_of(VALIDATES) { "validation" } else { part };
                 rows.push([&format!("{class}/{video}"), &sound, &image, &class, part, chosen].map(String::from).to_vec());
             }
             unseen += sounds.len();

@@ -33,7 +33,7 @@ impl Digits {
             }
             let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
             let File { data } = serde_json::from_slice(&bytes).map_err(|e| Error::content(&path, e.to_string()))?;
-            if data.is_empty() || data.len() % (SIDE * SIDE) != 0 {
+            if data.is_empty() || !data.len().is_multiple_of(SIDE * SIDE) {
                 return Err(Error::content(&path, format!("{} numbers are no images of {SIDE} x {SIDE} pixels", data.len())));
             }
             if let Some(wrong) = data.iter().find(|x| !(0.0..=1.0).contains(*x)) {

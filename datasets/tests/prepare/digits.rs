@@ -67,7 +67,7 @@ fn a_manifest_beside_its_files_can_be_moved_with_them() {
     let moved = bench.folder.path().join("moved");
     std::fs::rename(&root, &moved).unwrap();
     let source = mm_core::data::FileCard::from_path(moved.join("fsdd.toml")).unwrap().open().unwrap();
-    assert_eq!(sensors(&source, 0), "full");
+    assert_eq!(sensors(&source, 0), "image+sound");
     source.read(0).unwrap();
 }
 

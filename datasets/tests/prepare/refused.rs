@@ -3,7 +3,7 @@ use mm_datasets::prepare::Error;
 
 #[test]
 fn a_name_that_does_not_exist_has_its_nearest() {
-    let error = Bench::new().prepare("crema").unwrap_err();
+    let error = Bench::new().prepare("crema_d").unwrap_err();
     assert!(matches!(error, Error::Unknown { near: Some("crema-d"), .. }));
 }
 

@@ -1,5 +1,6 @@
 //! Token ids and sentence embeddings of a real checkpoint, all-MiniLM-L6-v2.
 
+use super::case::VERSION;
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use mm_core::data::Reading;
@@ -9,15 +10,15 @@ use mm_core::text::Tokenizer;
 use mm_core::weights::from_pretrained;
 use serde::Deserialize;
 use std::path::Path;
-use std::process::ExitCode;
 
 /// Tokens of a text at most.
 const LENGTH: usize = 256;
 /// Largest error of a number of an embedding.
 const TOLERANCE: f32 = 1e-4;
 
+/// Texts, and what a checkpoint makes of them.
 #[derive(Deserialize)]
-struct File {
+pub struct Texts {
     version: u64,
     cases: Vec<Case>,
 }
@@ -30,32 +31,31 @@ struct Case {
     embedding: Vec<f32>,
 }
 
-/// Runs the cases on the checkpoint in a folder: one line a case, and `N passed, N failed` at the end.
-pub fn run(text: &[u8], folder: &Path) -> Result<ExitCode> {
-    let file: File = serde_json::from_slice(text).context("this is no file of texts and embeddings; other files take no --model")?;
-    ensure!(file.version == 1 && !file.cases.is_empty(), "only version 1 with at least one case is known");
-    let config = BertConfig { normalize: true, ..BertConfig::from_folder(folder)? };
-    let parameters = Parameters::for_loading(&Device::Cpu);
-    let encoder = BertEncoder::new(&config, LENGTH, parameters.builder())?;
-    from_pretrained(&parameters, folder, &published_bert_names(""))?.complete(folder)?;
-    let tokenizer = Tokenizer::open(&folder.join("tokenizer.json"), LENGTH)?;
-    let (mut passed, mut failed) = (0, 0);
-    for case in &file.cases {
-        // A name for people; texts may be long.
-        let name: String = case.text.chars().take(40).collect();
-        match compare(case, &tokenizer, &encoder) {
-            Ok(error) => {
-                passed += 1;
-                println!("ok      {name:?} ({} tokens, error {error:.1e})", case.tokens);
-            }
-            Err(problem) => {
-                failed += 1;
-                println!("FAILED  {name:?}: {problem:#}");
-            }
+impl Texts {
+    /// Reads a file of the known version, with at least one case; `None` if it is of another kind.
+    pub fn parse(value: &serde_json::Value) -> Result<Option<Self>> {
+        if value.pointer("/cases/0/embedding").is_none() {
+            return Ok(None);
         }
+        let texts = Self::deserialize(value).context("it is no file of texts and embeddings")?;
+        ensure!(texts.version == VERSION, "its version is {}, and only {VERSION} is known", texts.version);
+        Ok(Some(texts))
     }
-    println!("{passed} passed, {failed} failed");
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+
+    /// The outcome of each case on the checkpoint in a folder.
+    pub fn compare(&self, folder: &Path) -> Result<Vec<(String, Result<String>)>> {
+        let config = BertConfig { normalize: true, ..BertConfig::from_folder(folder)? };
+        let parameters = Parameters::for_loading(&Device::Cpu);
+        let encoder = BertEncoder::new(&config, LENGTH, parameters.builder())?;
+        from_pretrained(&parameters, folder, &published_bert_names(""))?.complete(folder)?;
+        let tokenizer = Tokenizer::open(&folder.join("tokenizer.json"), LENGTH)?;
+        let outcome = |case: &Case| {
+            // A name for people; texts may be long.
+            let name = format!("{:?}", case.text.chars().take(40).collect::<String>());
+            (name, compare(case, &tokenizer, &encoder).map(|error| format!("{} tokens, error {error:.1e}", case.tokens)))
+        };
+        Ok(self.cases.iter().map(outcome).collect())
+    }
 }
 
 /// The largest error of the embedding.

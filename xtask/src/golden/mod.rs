@@ -4,6 +4,7 @@ mod case;
 mod classification;
 mod dmrnet;
 mod face_spoofing;
+mod front_ends;
 mod images;
 mod layers;
 mod minilm;
@@ -18,8 +19,10 @@ mod two_sensors;
 mod udml;
 mod weights;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use case::{Case, GoldenFile, Outputs};
+use front_ends::FrontEnds;
+use minilm::Texts;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use weights::WeightsFiles;
@@ -27,12 +30,13 @@ use weights::WeightsFiles;
 /// Arguments of `golden`.
 #[derive(clap::Args)]
 pub struct GoldenArguments {
-    /// A file of cases, format as in xtask/tests/golden/README.md.
+    /// A file of cases, format as in xtask/tests/golden/README.md; what kind of file it is is told by its content.
     file: PathBuf,
-    /// The folder of the checkpoint that minilm.json is of: `model.safetensors`, `config.json` and `tokenizer.json`.
+    /// The folder of the checkpoint that a file of texts (`minilm.json`) is of: `model.safetensors`, `config.json` and `tokenizer.json`;
+    /// by default what `cargo xtask fetch minilm` has fetched.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// The folder with the checkpoints that a file of weights (`weights.json`) is about.
+    /// The folder that the paths in a file of checkpoints (`weights.json`) or of sounds and images (`front_ends.json`) count from.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
 }
@@ -40,22 +44,30 @@ pub struct GoldenArguments {
 /// Runs a file: one line a case, and `N passed, N failed` at the end.
 pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
     let text = std::fs::read(&arguments.file).with_context(|| format!("reading {}", arguments.file.display()))?;
-    if let Some(model) = &arguments.model {
-        return minilm::run(&text, model).with_context(|| format!("{} with {}", arguments.file.display(), model.display()));
-    }
     let not_golden = || format!("{} is not a golden-value file", arguments.file.display());
+    let data = || arguments.data.as_ref().context("its files are in no known place: name their folder with `--data`");
+    // What is no JSON is told by the parser of cases.
+    let value = serde_json::from_slice(&text).unwrap_or_default();
     let mut tally = Tally::default();
-    if let Some(files) = WeightsFiles::parse(&text).with_context(not_golden)? {
-        let folder = arguments.data.as_ref().context("its checkpoints are in no known place: name their folder with `--data`")?;
-        for (name, outcome) in files.compare(folder) {
+    if let Some(files) = WeightsFiles::parse(&value).with_context(not_golden)? {
+        for (name, outcome) in files.compare(data()?) {
             tally.add(name, outcome.map(|(error, tensors)| format!("{tensors} tensors, relative error {error:.1e}")));
         }
-        return Ok(tally.finish());
-    }
-    let file = GoldenFile::parse(&text).with_context(not_golden)?;
-    for case in &file.cases {
-        let outcome = compute(case).and_then(|outputs| case.compare(&outputs));
-        tally.add(&case.name, outcome.map(|error| format!("relative error {error:.1e}")));
+    } else if let Some(files) = FrontEnds::parse(&value).with_context(not_golden)? {
+        files.compare(data()?).for_each(|(name, outcome)| tally.add(&name, outcome));
+    } else if let Some(texts) = Texts::parse(&value).with_context(not_golden)? {
+        let fetched = || mm_testing::minilm().context("its checkpoint is in no known place: name its folder with `--model`");
+        let folder = arguments.model.clone().map_or_else(fetched, Ok)?;
+        let outcomes = texts.compare(&folder).with_context(|| format!("{} with {}", arguments.file.display(), folder.display()))?;
+        outcomes.into_iter().for_each(|(name, outcome)| tally.add(&name, outcome));
+    } else {
+        // An option that does nothing was meant for another file.
+        ensure!(arguments.model.is_none(), "{} is no file of texts and embeddings, and takes no `--model`", arguments.file.display());
+        ensure!(arguments.data.is_none(), "{} is a file of cases, and takes no `--data`", arguments.file.display());
+        for case in &GoldenFile::parse(&text).with_context(not_golden)?.cases {
+            let outcome = compute(case).and_then(|outputs| case.compare(&outputs));
+            tally.add(&case.name, outcome.map(|error| format!("relative error {error:.1e}")));
+        }
     }
     Ok(tally.finish())
 }

@@ -32,8 +32,11 @@ struct Expected {
 
 impl WeightsFiles {
     /// Reads a file of the known version, with at least one file; `None` if it is of another kind.
-    pub fn parse(text: &[u8]) -> Result<Option<Self>> {
-        let Ok(files) = serde_json::from_slice::<Self>(text) else { return Ok(None) };
+    pub fn parse(value: &serde_json::Value) -> Result<Option<Self>> {
+        if value.get("files").is_none() {
+            return Ok(None);
+        }
+        let files = Self::deserialize(value).context("it is no file of checkpoints")?;
         ensure!(files.version == super::case::VERSION, "its version is {}, and only {} is known", files.version, super::case::VERSION);
         ensure!(!files.files.is_empty(), "it names no files");
         Ok(Some(files))

@@ -4,12 +4,14 @@ mod bench;
 mod image_work;
 mod images;
 mod main_job;
+mod prediction;
 mod pytorch;
 mod quality;
 mod scaling;
 mod table;
 
 pub use image_work::{ImageWorkArguments, run as run_image_work};
+pub use prediction::{PredictionWorkArguments, run as run_prediction_work};
 
 use anyhow::Result;
 pub use pytorch::PyTorch;
@@ -57,6 +59,9 @@ enum RowSet {
     Convolutions,
     /// Prediction, training steps, evaluation of all combinations, cold start and memory of image networks.
     Images,
+    /// Prediction of one audio-visual sample from its files, beside PyTorch and ONNX Runtime; `--python` needs onnxruntime, onnx and
+    /// soundfile for that.
+    Prediction,
     /// A training step of image networks against batch, image size, number of sensors and threads.
     Scaling,
 }
@@ -97,6 +102,7 @@ pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
             }
             RowSet::Convolutions => images::convolutions(&context)?,
             RowSet::Images => images::rows(&context)?,
+            RowSet::Prediction => prediction::rows(&context)?,
             RowSet::Scaling => scaling::rows(&context)?,
         });
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the scripts import.
-const PACKAGES: [&str; 4] = ["torch", "torchvision", "numpy", "safetensors"];
+const PACKAGES: [&str; 7] = ["torch", "torchvision", "numpy", "safetensors", "soundfile", "onnx", "onnxruntime"];
 
 /// A Python that can run the scripts.
 pub struct PyTorch {
@@ -76,7 +76,8 @@ fn virtual_environment() -> Result<PathBuf> {
     let folder = root()?.join("target/pytorch");
     let python = folder.join("bin/python");
     let complete = folder.join("complete");
-    if !complete.exists() {
+    // An environment of an older version lacks some.
+    if !std::fs::read_to_string(&complete).is_ok_and(|packages| packages == PACKAGES.join(" ")) {
         eprintln!("making {} (once)", folder.display());
         let run = |command: &mut Command| -> Result<()> {
             let status = command.status().with_context(|| format!("running {command:?}"))?;
@@ -84,7 +85,7 @@ fn virtual_environment() -> Result<PathBuf> {
         };
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
         run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
-        std::fs::write(&complete, "").with_context(|| format!("writing {}", complete.display()))?;
+        std::fs::write(&complete, PACKAGES.join(" ")).with_context(|| format!("writing {}", complete.display()))?;
     }
     Ok(python)
 }

@@ -1,7 +1,7 @@
 //! Samples whose readings are files: read when they are needed, so that the data need not fit in memory.
 
 use super::kinds::{Kind, Origin};
-use super::{Change, DataError, Meta, Part, Sample, SampleKey, Schema, Source, Target, TargetValue};
+use super::{Change, DataError, ManifestColumns, Meta, Part, Sample, SampleKey, Schema, Source, Target, TargetValue};
 use crate::error::Result;
 use crate::modality::{Modalities, Subset};
 use crate::rng;
@@ -16,6 +16,7 @@ pub struct FileSource {
     rows: Vec<FileRow>,
     on_corrupt: OnCorrupt,
     remarks: Vec<String>,
+    columns: ManifestColumns,
     /// Readings that could not be decoded so far.
     corrupt: AtomicUsize,
 }
@@ -66,7 +67,8 @@ impl FileSource {
         }
         let inputs = kinds.iter().map(|kind| kind.input()).collect();
         let schema = Schema::new(modalities, inputs, target)?;
-        Ok(Self { schema, kinds, rows, on_corrupt: OnCorrupt::Error, remarks: Vec::new(), corrupt: AtomicUsize::new(0) })
+        let columns = ManifestColumns::default();
+        Ok(Self { schema, kinds, rows, on_corrupt: OnCorrupt::Error, remarks: Vec::new(), columns, corrupt: AtomicUsize::new(0) })
     }
 
     /// What to do with a reading that cannot be decoded.
@@ -77,6 +79,16 @@ impl FileSource {
     /// Says what to know about the data.
     pub(super) fn with_remarks(self, remarks: Vec<String>) -> Self {
         Self { remarks, ..self }
+    }
+
+    /// Says which columns of a manifest hold what.
+    pub(super) fn with_columns(self, columns: ManifestColumns) -> Self {
+        Self { columns, ..self }
+    }
+
+    /// Which columns of a manifest hold what, for [`crate::Pipeline::with_columns`].
+    pub fn columns(&self) -> &ManifestColumns {
+        &self.columns
     }
 
     /// What to know about the data: rows that were left out, classes that look alike.
@@ -151,6 +163,10 @@ impl Source for FileSource {
 
     fn read_changed(&self, row: usize, wanted: Subset, change: &Change) -> Result<Sample> {
         self.sample(row, wanted, change)
+    }
+
+    fn origins(&self, row: usize) -> Option<&[Option<Origin>]> {
+        Some(&self.rows[row].origins)
     }
 
     fn kinds(&self) -> Vec<Option<Arc<dyn Kind>>> {

@@ -58,6 +58,34 @@ impl Array {
         Self { length: Some(length), ..self }
     }
 
+    /// Whether all numbers are finite, those behind its length left out.
+    pub fn is_finite(&self) -> bool {
+        let (width, filled) = self.rows();
+        // Without an early end: the loop over a row is then made of vector instructions.
+        match &self.values {
+            Values::F32(values) => values.chunks(width).all(|row| row.iter().take(filled).fold(true, |all, x| all & x.is_finite())),
+            Values::F64(values) => values.chunks(width).all(|row| row.iter().take(filled).fold(true, |all, x| all & x.is_finite())),
+        }
+    }
+
+    /// Whether there are several numbers and all of them are the same, those behind its length left out.
+    pub fn is_constant(&self) -> bool {
+        fn same<T: PartialEq>(values: &[T], (width, filled): (usize, usize)) -> bool {
+            let several = values.chunks(width).map(|row| row.len().min(filled)).sum::<usize>() > 1;
+            several && values.chunks(width).all(|row| row.iter().take(filled).all(|x| *x == values[0]))
+        }
+        match &self.values {
+            Values::F32(values) => same(values, self.rows()),
+            Values::F64(values) => same(values, self.rows()),
+        }
+    }
+
+    /// Numbers along the last dimension, and how many of them are filled.
+    fn rows(&self) -> (usize, usize) {
+        let width = self.shape.last().copied().unwrap_or(1).max(1);
+        (width, self.length.map_or(width, |length| length.min(width)))
+    }
+
     /// All numbers but those behind its length, with all digits.
     pub fn filled(&self) -> Vec<f64> {
         let values = self.values.to_f64();

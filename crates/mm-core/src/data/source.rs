@@ -1,6 +1,6 @@
 //! Where samples come from: rows that are known without decoding, and read one by one.
 
-use super::kinds::{Kind, Raw};
+use super::kinds::{Kind, Origin, Raw};
 use super::{Batch, DataError, Part, Sample, SampleKey, Schema, TableDataset, collate};
 use crate::error::Result;
 use crate::modality::Subset;
@@ -39,6 +39,11 @@ pub trait Source: Send + Sync {
         let unwanted = (0..sample.readings.len()).filter(|&m| !wanted.contains(m));
         unwanted.for_each(|m| sample.readings[m] = None);
         Ok(sample)
+    }
+
+    /// Where the readings of a row are, by modality, if they are in files or in a table of texts. Panics if `row >= len`.
+    fn origins(&self, _row: usize) -> Option<&[Option<Origin>]> {
+        None
     }
 
     /// Whether there are no samples.

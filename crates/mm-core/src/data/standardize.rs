@@ -131,7 +131,17 @@ impl Standardizer {
 
     /// Standardizes one reading in place; what lies behind its length stays 0.
     pub fn apply_array(&self, modality: &str, array: &mut Array) -> Result<()> {
-        let mut standardized = self.apply_values(modality, &array.values.to_f64())?;
+        let view = self.named(modality)?;
+        let mut standardized = match std::mem::replace(&mut array.values, Values::F32(Vec::new())) {
+            Values::F64(values) => self.apply_values(modality, &values)?,
+            Values::F32(mut values) => {
+                if values.is_empty() || !values.len().is_multiple_of(view.mean.len()) {
+                    return Err(Error::shape(modality, format!("a multiple of {} values", view.mean.len()), values.len()));
+                }
+                view.apply_in_place(&mut values);
+                values
+            }
+        };
         if let (Some(length), Some(&width)) = (array.length, array.shape.last())
             && length < width
         {
@@ -205,6 +215,14 @@ impl Transform for Standardizer {
 }
 
 impl ViewStatistics {
+    /// One sample that has no more than the digits of f32; computed in f64 all the same.
+    fn apply_in_place(&self, values: &mut [f32]) {
+        let size = values.len() / self.mean.len();
+        for (values, (mean, std)) in values.chunks_exact_mut(size).zip(self.mean.iter().zip(&self.std)) {
+            values.iter_mut().for_each(|x| *x = ((f64::from(*x) - mean) / std) as f32);
+        }
+    }
+
     /// One sample, from f64 to f32.
     fn apply(&self, values: &[f64], standardized: &mut [f32]) {
         let size = values.len() / self.mean.len();

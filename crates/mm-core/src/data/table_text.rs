@@ -130,7 +130,15 @@ pub(super) struct Records<'t> {
     blank: Option<(usize, usize)>,
 }
 
-impl Records<'_> {
+impl<'t> Records<'t> {
+    /// Of rows alone, the first of which begins at `line`.
+    pub fn of_rows(path: &'t Path, text: &'t [u8], delimiter: char, line: usize) -> Self {
+        let mut builder = csv::ReaderBuilder::new();
+        builder.has_headers(false).flexible(true).delimiter(delimiter as u8);
+        let (reader, record) = (builder.from_reader(text), csv::ByteRecord::new());
+        Self { path, text, comment: None, reader, record, line, at: 0, header_read: true, blank: None }
+    }
+
     /// The next record and the line it begins at.
     pub fn next(&mut self) -> Result<Option<(&csv::ByteRecord, usize)>> {
         let found = self.reader.read_byte_record(&mut self.record).map_err(|error| {
@@ -179,7 +187,7 @@ fn ends_line(text: &[u8], i: usize) -> bool {
     text[i] == b'\n' || text[i] == b'\r' && text.get(i + 1) != Some(&b'\n')
 }
 
-fn count_lines(text: &[u8], from: usize, to: usize) -> usize {
+pub(super) fn count_lines(text: &[u8], from: usize, to: usize) -> usize {
     (from..to).filter(|&i| ends_line(text, i)).count()
 }
 

@@ -22,7 +22,7 @@ pub struct CnnConfig {
     /// Channels of each layer; height and width are halved between two layers.
     pub widths: Vec<usize>,
     /// Rows and columns of the grid whose means are the feature. `[1, 4]` keeps what a spectrogram does in each quarter of its time;
-    /// `[1, 1]` is the mean over everything.
+    /// `[1, 1]` is the mean over everything. Where readings differ in length, the columns divide what each one has.
     pub grid: [usize; 2],
 }
 
@@ -94,6 +94,27 @@ impl CnnEncoder {
     }
 }
 
+impl CnnEncoder {
+    /// Means over a grid whose columns divide what each sample has, so that a cell is the same part of a short and of a long sound.
+    /// `x`: `[batch, channels, height, width]`; `lengths`: `[batch]`, in columns of the reading.
+    fn filled_cells(&self, x: &Tensor, lengths: &Tensor) -> Result<Tensor> {
+        let ((rows, columns), (batch, channels, _, width)) = (self.grid, x.dims4()?);
+        let halvings = self.layers.len() - 1;
+        let mut shares = vec![0f32; batch * width * columns];
+        for (shares, length) in shares.chunks_exact_mut(width * columns).zip(lengths.to_vec1::<u32>()?) {
+            // What is left of a part of a column counts as a column, and a sample has at least one.
+            let filled = ((length as usize).div_ceil(1 << halvings)).clamp(1, width);
+            for cell in 0..columns {
+                let (from, to) = (cell * filled / columns, ((cell + 1) * filled).div_ceil(columns));
+                (from..to).for_each(|at| shares[at * columns + cell] = 1.0 / (to - from) as f32);
+            }
+        }
+        let shares = Tensor::from_vec(shares, (batch, width, columns), x.device())?.to_dtype(x.dtype())?;
+        let lines = adaptive_avg_pool2d(x, (rows, width))?.reshape((batch, channels * rows, width))?;
+        Ok(lines.matmul(&shares)?.flatten_from(1)?)
+    }
+}
+
 impl Encoder for CnnEncoder {
     fn forward(&self, reading: &Reading, mode: Mode) -> Result<Tensor> {
         let mut x = reading.values.clone();
@@ -103,7 +124,10 @@ impl Encoder for CnnEncoder {
             }
             x = layer.forward_relu(&x, mode)?;
         }
-        Ok(adaptive_avg_pool2d(&x, self.grid)?.flatten_from(1)?)
+        match &reading.lengths {
+            Some(lengths) => self.filled_cells(&x, lengths),
+            None => Ok(adaptive_avg_pool2d(&x, self.grid)?.flatten_from(1)?),
+        }
     }
 
     fn feature_shape(&self) -> &[usize] {

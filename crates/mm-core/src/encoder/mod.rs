@@ -1,14 +1,19 @@
 //! Encoders: input of one modality in, feature out.
 
+mod cache;
 mod config;
+mod frozen;
 mod precision;
+mod pretrained;
 
 pub use bert::{BertConfig, BertEncoder, Pooling, published_bert_names};
+pub use cache::{DEFAULT_CACHE_BYTES, FeatureCache};
 pub use cnn::{CnnConfig, CnnEncoder};
-pub use config::{EncoderConfig, EncoderCost, EncoderKind, EncoderRecipe};
+pub use config::{CheckpointSettings, EncoderConfig, EncoderCost, EncoderKind, EncoderRecipe};
 pub use conv::{ConvConfig, ConvEncoder};
 pub use mlp::{MlpConfig, MlpEncoder};
 pub use precision::EncoderDType;
+pub use pretrained::Pretrained;
 pub use resnet::{ResNet, ResNetBackbone, ResNetConfig, ResNetEncoder, Stem};
 
 use crate::data::Reading;
@@ -34,6 +39,11 @@ encoders!(bert, cnn, conv, mlp, resnet);
 pub trait Encoder: Send + Sync {
     /// Encodes a batch.
     fn forward(&self, reading: &Reading, mode: Mode) -> Result<Tensor>;
+
+    /// As [`Encoder::forward`], of readings that do not come again, such as augmented ones: nothing of them is kept.
+    fn forward_once(&self, reading: &Reading, mode: Mode) -> Result<Tensor> {
+        self.forward(reading, mode)
+    }
 
     /// Shape of one sample's feature: `[features]` or `[channels, height, width]`.
     fn feature_shape(&self) -> &[usize];

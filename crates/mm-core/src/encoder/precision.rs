@@ -38,10 +38,17 @@ impl EncoderDType {
 /// Casts the input; layers then cast their parameters to its dtype, and norms compute in f32.
 struct Bf16Encoder(Box<dyn Encoder>);
 
+fn rounded(reading: &Reading) -> Result<Reading> {
+    Ok(Reading { values: reading.values.to_dtype(DType::BF16)?, lengths: reading.lengths.clone() })
+}
+
 impl Encoder for Bf16Encoder {
     fn forward(&self, reading: &Reading, mode: Mode) -> Result<Tensor> {
-        let rounded = Reading { values: reading.values.to_dtype(DType::BF16)?, lengths: reading.lengths.clone() };
-        Ok(self.0.forward(&rounded, mode)?.to_dtype(reading.values.dtype())?)
+        Ok(self.0.forward(&rounded(reading)?, mode)?.to_dtype(reading.values.dtype())?)
+    }
+
+    fn forward_once(&self, reading: &Reading, mode: Mode) -> Result<Tensor> {
+        Ok(self.0.forward_once(&rounded(reading)?, mode)?.to_dtype(reading.values.dtype())?)
     }
 
     fn feature_shape(&self) -> &[usize] {

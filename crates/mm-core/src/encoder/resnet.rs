@@ -7,6 +7,7 @@ use crate::nn::{
     BlockKind, Conv2dConfig, ConvNorm, Linear, Mode, ResidualBlock, SqueezeExcite, check_widths, conv_norm, linear, max_pool2d,
     residual_stage, squeeze_excite,
 };
+use crate::weights::NameMap;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,15 @@ impl EncoderRecipe for ResNetConfig {
                 Err(Error::config("kind", format!("{reads}, but `{name}` has shape {:?}", input.shape)))
             }
         }
+    }
+
+    /// torchvision's and timm's; the classifier and the stages that are not kept are left out.
+    fn published_names(&self) -> NameMap {
+        (self.stages..4).fold(NameMap::new().skip("fc."), |names, stage| names.skip(format!("layer{}.", stage + 1)))
+    }
+
+    fn first_convolution(&self) -> Option<&'static str> {
+        Some("conv1.weight")
     }
 
     fn cost(&self, input: &InputSpec) -> EncoderCost {

@@ -106,7 +106,9 @@ pub fn encode_present(encoder: &dyn Encoder, position: usize, inputs: &Inputs, p
     let rows = presence.rows_with(position);
     match inputs.at(position).filter(|_| !rows.is_empty()) {
         Some(reading) => {
-            let feature = mode.result(encoder.forward(&reading.gather(&rows)?, mode)?);
+            let reading = reading.gather(&rows)?;
+            let feature = if inputs.is_altered() { encoder.forward_once(&reading, mode)? } else { encoder.forward(&reading, mode)? };
+            let feature = mode.result(feature);
             Ok(Some(scatter_rows(&feature, &rows, inputs.len())?))
         }
         None => Ok(None),

@@ -2,7 +2,7 @@
 
 use super::{Encoders, Trunk, TrunkConfig, keep_present, parts, pool, visit_combination_sums};
 use crate::data::{InputSpec, Inputs, Schema};
-use crate::encoder::{Encoder, EncoderConfig, EncoderDType, EncoderKind};
+use crate::encoder::{Encoder, EncoderConfig, EncoderDType, EncoderKind, FeatureCache, Pretrained};
 use crate::error::{Error, ModalityError, Result};
 use crate::modality::{Presence, Subset};
 use crate::model::{Output, Visit};
@@ -12,6 +12,7 @@ use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Architecture of a [`FusionNetwork`] as written in a configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -58,6 +59,21 @@ impl NetworkConfig {
     /// Looks for the encoders' kinds among `kinds`, where they are not known yet.
     pub fn resolve_encoders(&mut self, kinds: &[EncoderKind]) -> Result<()> {
         self.encoder.iter_mut().chain(self.encoders.values_mut()).try_for_each(|encoder| encoder.resolve(kinds))
+    }
+
+    /// Keeps the features of frozen encoders in `cache`.
+    pub fn cache_features(&mut self, cache: &Arc<FeatureCache>) {
+        self.encoder.iter_mut().chain(self.encoders.values_mut()).for_each(|encoder| encoder.cache_features(cache));
+    }
+
+    /// The published weights that its encoders begin with.
+    pub fn pretrained_weights(&self) -> impl Iterator<Item = &Pretrained> {
+        self.encoder.iter().chain(self.encoders.values()).filter_map(EncoderConfig::pretrained_weights)
+    }
+
+    /// Whether one of its encoders is frozen.
+    pub fn has_frozen_encoder(&self) -> bool {
+        self.encoder.iter().chain(self.encoders.values()).any(EncoderConfig::is_frozen)
     }
 
     /// Refuses settings that cannot work for any data set.

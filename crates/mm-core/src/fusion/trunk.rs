@@ -2,7 +2,7 @@
 
 use super::{PointwiseTrunk, ResNetTrunk, ResNetTrunkConfig, SumTrunk};
 use crate::error::{ModalityError, Result};
-use crate::nn::{BatchNorm, ConcatLinear, Linear, Mode, batch_norm, check_widths, concat_linear, linear_no_bias};
+use crate::nn::{BatchNorm, ConcatLinear, Linear, Mode, batch_norm, check_widths, concat_linear, linear_no_bias, mean_of_map};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,7 @@ impl TrunkConfig {
 /// Mean over height and width of `[batch, channels, height, width]`; a vector stays as it is.
 pub fn pool(feature: &Tensor) -> Result<Tensor> {
     match feature.rank() {
-        4 => Ok(feature.mean((2, 3))?),
+        4 => Ok(mean_of_map(feature)?),
         _ => Ok(feature.clone()),
     }
 }

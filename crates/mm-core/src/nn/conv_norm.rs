@@ -90,12 +90,18 @@ impl ConvNorm {
         if let Some(residual) = residual.filter(|r| r.dims() != output_shape.dims()) {
             bail!("conv2d and batch norm: output {output_shape:?} and residual {:?} must have the same shape", residual.dims());
         }
-        let (scale, shift) = self.norm.scale_shift()?;
+        let frozen = if mode == Mode::Frozen { Some(self.frozen(&shape)?) } else { None };
         let run = |x: &[f32], residual: Option<&[f32]>| {
             let mut output = vec![0.0; shape.output_length()];
+            if let Some(folded) = &frozen {
+                let epilogue = Epilogue { bias: Some(&folded.shift), residual, relu };
+                conv2d_forward_prepared(shape, x, &folded.weights, epilogue, &mut output).map_err(kernel_error)?;
+                return Tensor::from_vec(output, &output_shape, input.device());
+            }
+            let (scale, shift) = self.norm.scale_shift()?;
             with_slices([self.conv.weight(), &scale, &shift], |[weight, scale, shift]| {
                 let epilogue = Epilogue { bias: Some(shift), residual, relu };
-                match self.folded(&shape, weight, scale, mode == Mode::Frozen)? {
+                match self.folded(&shape, weight, scale, shift)? {
                     Some(folded) => conv2d_forward_prepared(shape, x, &folded.weights, epilogue, &mut output),
                     None => conv2d_forward_with(shape, x, &scaled(&shape, weight, scale), epilogue, &mut output),
                 }
@@ -109,26 +115,38 @@ impl ConvNorm {
         }
     }
 
-    /// The folded weights, except in a first pass with these numbers and such a shape. Those of a frozen network are folded in its first
-    /// pass and taken without a look at the numbers.
-    fn folded(&self, shape: &Conv2dShape, weight: &[f32], scale: &[f32], frozen: bool) -> Result<Option<Arc<Folded>>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let fold = || -> Result<Option<Arc<Folded>>> {
-            let weights = PreparedWeights::new(*shape, &scaled(shape, weight, scale)).map_err(kernel_error)?;
-            let folded = Arc::new(Folded { of: hash(weight, scale), weights });
-            self.keep(Kept::Folded(folded.clone()));
-            Ok(Some(folded))
-        };
-        match kept {
-            Kept::Folded(folded) if frozen && folded.weights.suits(shape) => Ok(Some(folded)),
+    /// Those of a frozen network: folded in its first pass, and taken without a look at the numbers.
+    fn frozen(&self, shape: &Conv2dShape) -> Result<Arc<Folded>> {
+        if let Kept::Folded(folded) = self.kept()
+            && folded.weights.suits(shape)
+        {
+            return Ok(folded);
+        }
+        let (scale, shift) = self.norm.scale_shift()?;
+        with_slices([self.conv.weight(), &scale, &shift], |[weight, scale, shift]| self.fold(shape, weight, scale, shift))
+    }
+
+    /// The folded weights, except in a first pass with these numbers and such a shape.
+    fn folded(&self, shape: &Conv2dShape, weight: &[f32], scale: &[f32], shift: &[f32]) -> Result<Option<Arc<Folded>>> {
+        match self.kept() {
             Kept::Folded(folded) if folded.is_of(shape, weight, scale) => Ok(Some(folded)),
-            _ if frozen => fold(),
             Kept::Nothing | Kept::Folded(_) => {
                 self.keep(Kept::Seen);
                 Ok(None)
             }
-            Kept::Seen => fold(),
+            Kept::Seen => self.fold(shape, weight, scale, shift).map(Some),
         }
+    }
+
+    fn fold(&self, shape: &Conv2dShape, weight: &[f32], scale: &[f32], shift: &[f32]) -> Result<Arc<Folded>> {
+        let weights = PreparedWeights::new(*shape, &scaled(shape, weight, scale)).map_err(kernel_error)?;
+        let folded = Arc::new(Folded { of: hash(weight, scale), weights, shift: shift.to_vec() });
+        self.keep(Kept::Folded(folded.clone()));
+        Ok(folded)
+    }
+
+    fn kept(&self) -> Kept {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -149,6 +167,8 @@ fn scaled(shape: &Conv2dShape, weight: &[f32], scale: &[f32]) -> Vec<f32> {
 struct Folded {
     of: [u64; 2],
     weights: PreparedWeights,
+    /// What is added behind them; only a frozen network takes it from here.
+    shift: Vec<f32>,
 }
 
 impl Folded {

@@ -34,6 +34,25 @@ pub struct Parameters {
     device: Device,
     variables: Arc<RwLock<Variables>>,
     frozen: Arc<AtomicBool>,
+    /// By the beginning of names.
+    learning_rate_factors: Arc<RwLock<BTreeMap<String, f64>>>,
+}
+
+/// What code that has a builder and not the store says to the store: a builder passes on nothing but names of tensors.
+///
+/// A tensor of this name "is there" where the values of all are about to be loaded.
+const TO_BE_LOADED: &str = "(to be loaded)";
+/// A "tensor" of this name is the factor on the learning rate of all that the builder makes.
+const LEARNING_RATE_FACTOR: &str = "(learning rate factor)";
+
+/// Whether the values of what a builder makes are about to be loaded, so that no others are needed.
+pub(crate) fn is_to_be_loaded(vb: &candle_nn::VarBuilder) -> bool {
+    vb.contains_tensor(TO_BE_LOADED)
+}
+
+/// Tells the store of a builder to train what it makes with the learning rate times `factor`; other stores than [`Parameters`] refuse.
+pub(crate) fn set_learning_rate_factor(vb: &candle_nn::VarBuilder, factor: f64) -> candle_core::Result<()> {
+    vb.get_with_hints((), LEARNING_RATE_FACTOR, Init::Const(factor)).map(drop)
 }
 
 /// Whether a name belongs to a statistic that is measured, not trained.
@@ -44,13 +63,24 @@ pub fn is_running_statistic(name: &str) -> bool {
 impl Parameters {
     /// An empty store; variables made through [`Parameters::builder`] are initialised from `(seed, name)`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { seed: Some(seed), device: device.clone(), variables: Arc::default(), frozen: Arc::default() }
+        Self { seed: Some(seed), ..Self::for_loading(device) }
     }
 
-    /// An empty store for a network whose weights are about to be loaded: variables start at zero and no random number is
-    /// drawn, which for large networks takes longer than reading their weights.
+    /// An empty store for a network whose weights are about to be loaded: variables start at zero, no random number is
+    /// drawn, which for large networks takes longer than reading their weights, and no pretrained encoder is read.
     pub fn for_loading(device: &Device) -> Self {
-        Self { seed: None, device: device.clone(), variables: Arc::default(), frozen: Arc::default() }
+        Self::of(Variables::new(), device)
+    }
+
+    /// A store of variables that others may have as well.
+    pub(crate) fn of(variables: Variables, device: &Device) -> Self {
+        Self {
+            seed: None,
+            device: device.clone(),
+            variables: Arc::new(RwLock::new(variables)),
+            frozen: Arc::default(),
+            learning_rate_factors: Arc::default(),
+        }
     }
 
     /// The device of all variables.
@@ -84,7 +114,31 @@ impl Parameters {
     /// A store of these variables and another's, both shared with their stores.
     pub fn joined(&self, other: &Self) -> Self {
         let all = self.variables().into_iter().chain(other.variables()).collect();
-        Self { seed: None, device: self.device.clone(), variables: Arc::new(RwLock::new(all)), frozen: self.frozen.clone() }
+        let mut factors = self.factors().clone();
+        factors.extend(other.factors().clone());
+        Self { frozen: self.frozen.clone(), learning_rate_factors: Arc::new(RwLock::new(factors)), ..Self::of(all, &self.device) }
+    }
+
+    fn factors(&self) -> RwLockReadGuard<'_, BTreeMap<String, f64>> {
+        self.learning_rate_factors.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Trains the variables whose names begin with `prefix`, such as `encoders.rgb.`, with the learning rate times `factor`; 0 leaves them
+    /// as they are.
+    pub fn set_learning_rate_factor(&self, prefix: &str, factor: f64) {
+        self.learning_rate_factors.write().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(prefix.into(), factor);
+    }
+
+    /// How many numbers training changes: without running statistics and frozen encoders.
+    pub fn count_trained(&self) -> usize {
+        self.count(|name| self.learning_rate_factor(name) != 0.0)
+    }
+
+    /// What the learning rate of this variable is multiplied by: the factor of the longest beginning of its name that has one, or 1.
+    pub fn learning_rate_factor(&self, name: &str) -> f64 {
+        let factors = self.factors();
+        let fitting = factors.iter().filter(|(prefix, _)| name.starts_with(prefix.as_str()));
+        fitting.max_by_key(|(prefix, _)| prefix.len()).map_or(1.0, |(_, factor)| *factor)
     }
 
     /// From now on [`Parameters::restore`] and [`Parameters::load`] refuse: a model relies on the values.
@@ -102,7 +156,7 @@ impl Parameters {
         self.read().get(name).cloned()
     }
 
-    /// How many numbers are trained (running statistics left out) among the names that `keep` accepts.
+    /// How many numbers there are (running statistics left out) among the names that `keep` accepts.
     pub fn count(&self, keep: impl Fn(&str) -> bool) -> usize {
         let variables = self.read();
         let trained = variables.iter().filter(|(name, _)| !is_running_statistic(name) && keep(name));
@@ -171,6 +225,10 @@ pub(crate) fn name_list<S: AsRef<str>>(names: &[S]) -> String {
 
 impl SimpleBackend for Parameters {
     fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        if let (Some(prefix), Init::Const(factor)) = (name.strip_suffix(LEARNING_RATE_FACTOR), init) {
+            self.set_learning_rate_factor(prefix, factor);
+            return Tensor::new(factor, device);
+        }
         let mut variables = self.write();
         if let Some(var) = variables.get(name) {
             if var.shape() != &shape {
@@ -201,7 +259,7 @@ impl SimpleBackend for Parameters {
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.read().contains_key(name)
+        (self.seed.is_none() && name.ends_with(TO_BE_LOADED)) || self.read().contains_key(name)
     }
 }
 

@@ -18,6 +18,15 @@ pub fn adaptive_avg_pool2d(input: &Tensor, size: (usize, usize)) -> Result<Tenso
     apply(input, Map::Adaptive(size))
 }
 
+/// Mean over all positions: `[batch, channels, height, width]` to `[batch, channels]`.
+pub fn mean_of_map(input: &Tensor) -> Result<Tensor> {
+    match runs_on_cpu_kernels(input) {
+        // candle adds up number by number, which takes longer than a small convolution.
+        true => adaptive_avg_pool2d(input, (1, 1))?.flatten_from(1),
+        false => input.mean((2, 3)),
+    }
+}
+
 /// Bilinear resize to `size` (height, width).
 pub fn upsample_bilinear2d(input: &Tensor, size: (usize, usize), align_corners: bool) -> Result<Tensor> {
     apply(input, Map::Resize(size, Interpolation::Bilinear { align_corners }))

@@ -121,12 +121,14 @@ impl Optimizer {
         self.steps
     }
 
-    /// Updates every variable that has a gradient; the others stay as they are, state included.
+    /// Updates every variable that has a gradient, with the learning rate times [`Parameters::learning_rate_factor`]; the others, and
+    /// those of factor 0, stay as they are, state included.
     pub fn step(&mut self, parameters: &Parameters, gradients: &GradStore, learning_rate: f64) -> Result<()> {
         self.steps += 1;
         for (name, var) in parameters.variables() {
-            if let Some(gradient) = gradients.get(&var) {
-                self.update(&name, &var, &gradient.contiguous()?, learning_rate)?;
+            let factor = parameters.learning_rate_factor(&name);
+            if let Some(gradient) = gradients.get(&var).filter(|_| factor != 0.0) {
+                self.update(&name, &var, &gradient.contiguous()?, learning_rate * factor)?;
             }
         }
         Ok(())

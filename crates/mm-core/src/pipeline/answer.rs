@@ -1,8 +1,8 @@
 //! A sample by named readings in, an answer out.
 
 use super::Pipeline;
-use crate::data::kinds::Origin;
-use crate::data::{Array, Inputs, NonFinite, Schema, is_constant, reading};
+use crate::data::kinds::{Kind, Origin};
+use crate::data::{Array, InputSpec, Inputs, ManifestRow, NonFinite, OnCorrupt, Schema, reading};
 use crate::error::{Error, ModalityError, NonFiniteError, Result};
 use crate::eval::{argmax, probabilities};
 use crate::modality::{Presence, Subset};
@@ -58,6 +58,12 @@ impl Readings {
         self
     }
 
+    /// The readings of a row of a manifest, whose sensors are `names` in this order.
+    pub fn of_row(names: &[String], row: ManifestRow) -> Self {
+        let origins = names.iter().zip(row.origins).filter_map(|(name, origin)| Some((name, origin?)));
+        origins.fold(Self::new(), |readings, (name, origin)| readings.origin(name, origin))
+    }
+
     /// Says that a sensor gave nothing; the same as not naming it.
     pub fn absent(mut self, modality: &str) -> Self {
         self.by_name.insert(modality.into(), Given::Absent);
@@ -75,8 +81,23 @@ pub enum Reason {
     NonFinite,
     /// All values of its reading are the same, which no reading of the training was.
     Dead,
+    /// Its file is not there or cannot be decoded, and [`Pipeline::on_corrupt`] says that this is no error.
+    Unreadable,
     /// The model does not read it: it served training only.
     NotRead,
+}
+
+impl Reason {
+    /// In a word or two, for a cell of a table.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::NonFinite => "not finite",
+            Self::Dead => "dead",
+            Self::Unreadable => "unreadable",
+            Self::NotRead => "not read",
+        }
+    }
 }
 
 impl std::fmt::Display for Reason {
@@ -85,6 +106,7 @@ impl std::fmt::Display for Reason {
             Self::Absent => "absent",
             Self::NonFinite => "not finite",
             Self::Dead => "dead: all its values are the same",
+            Self::Unreadable => "unreadable",
             Self::NotRead => "not read by this model",
         })
     }
@@ -133,21 +155,19 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
             _ if !pipeline.model().reads().contains(m) => Err(Reason::NotRead),
             None | Some(Given::Absent) => Err(Reason::Absent),
             Some(Given::Array(array)) => Ok(array.clone()),
-            Some(Given::Origin(origin)) => {
-                let unknown = |said: String| Error::config(format!("readings.{name}"), said);
-                let kind = pipeline.kind(m).ok_or_else(|| {
-                    unknown(format!("{origin} cannot be read: the model does not say what its files hold; give an array instead"))
-                })?;
-                Ok(kind.features(kind.raw(origin)?)?)
-            }
+            Some(Given::Origin(origin)) => match decode(name, input, origin, pipeline.kind(m)) {
+                Ok(array) => Ok(array),
+                Err(error) if pipeline.corrupt() == OnCorrupt::Absent && !matches!(error, Error::Config { .. }) => {
+                    tracing::info!("{error}; this reading counts as absent");
+                    Err(Reason::Unreadable)
+                }
+                Err(error) => return Err(error),
+            },
         };
-        let usable = array.and_then(|array| {
-            let exact = array.filled();
-            match () {
-                _ if !exact.iter().all(|x| x.is_finite()) => Err(Reason::NonFinite),
-                _ if exact.len() > 1 && is_constant(&exact) && !pipeline.standardizer().constant_seen(name) => Err(Reason::Dead),
-                _ => Ok(array),
-            }
+        let usable = array.and_then(|array| match () {
+            _ if !array.is_finite() => Err(Reason::NonFinite),
+            _ if array.is_constant() && !pipeline.standardizer().constant_seen(name) => Err(Reason::Dead),
+            _ => Ok(array),
         });
         match usable {
             Ok(mut array) => {
@@ -171,6 +191,18 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
     Ok(Prepared { arrays, used, ignored })
 }
 
+/// Reads what lies somewhere, as the kind of the modality says.
+fn decode(name: &str, input: &InputSpec, origin: &Origin, kind: Option<&dyn Kind>) -> Result<Array> {
+    match (kind, origin) {
+        (Some(kind), _) => kind.features(kind.raw(origin)?),
+        (None, Origin::Numbers(values)) if values.len() == input.elements() => Ok(Array::exact(input.shape.clone(), values.clone())),
+        (None, _) => {
+            let problem = format!("{origin} cannot be read: the model does not say what its files hold; give an array instead");
+            Err(Error::config(format!("readings.{name}"), problem))
+        }
+    }
+}
+
 /// The samples as a model sees them.
 pub(super) fn inputs(samples: &mut [Prepared], schema: &Schema, device: &Device) -> Result<Inputs> {
     let ids: Vec<u64> = (0..samples.len() as u64).collect();
@@ -190,7 +222,7 @@ pub(super) fn answers(
     output: &Output,
     trust: Option<Vec<Vec<SensorTrust>>>,
     pipeline: &Pipeline,
-) -> Result<Vec<Answer>> {
+) -> Result<Vec<Result<Answer>>> {
     let schema = pipeline.schema();
     let classes = schema.target.class_names();
     let logits = output.prediction.flatten_from(1)?.to_vec2::<f32>()?;
@@ -208,5 +240,5 @@ pub(super) fn answers(
             trust: trust.as_mut().and_then(Iterator::next),
         })
     };
-    samples.into_iter().zip(logits).map(answer).collect()
+    Ok(samples.into_iter().zip(logits).map(answer).collect())
 }

@@ -1,12 +1,12 @@
 //! The model card of a saved model: `README.md` in its folder.
 
-use super::PipelineConfig;
+use super::{Latency, PipelineConfig};
 use crate::model::Model;
 use std::fmt::Write;
 
 /// What the model is, what it reached with each combination, and how to load it.
 pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
-    let PipelineConfig { family, schema, training, evaluation, .. } = config;
+    let PipelineConfig { family, schema, training, evaluation, latency, .. } = config;
     let mut card = String::new();
     // Writing to a string does not fail.
     let mut line = |text: std::fmt::Arguments| _ = writeln!(card, "{text}");
@@ -29,22 +29,37 @@ pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
     match evaluation {
         None => line(format_args!("\nIt was not evaluated before it was saved.")),
         Some(evaluated) => {
+            let timed = if latency.is_some() { " milliseconds for one sample | 9 of 10 within |" } else { "" };
+            let rule = if latency.is_some() { "---|---|" } else { "" };
             line(format_args!(
-                "\n## What it reaches\n\n| sensors alive | samples | {} | 95 % interval |\n|---|---|---|---|",
+                "\n## What it reaches\n\n| sensors alive | samples | {} | 95 % interval |{timed}\n|---|---|---|---|{rule}",
                 evaluated.measure
             ));
             for c in &evaluated.combinations {
                 let score = c.scores.get(&evaluated.measure).copied().unwrap_or(f64::NAN);
                 let interval = c.interval.map_or(String::new(), |[low, high]| format!("{low:.3} to {high:.3}"));
-                line(format_args!("| {} | {} | {score:.3} | {interval} |", c.combination, c.samples));
+                let time = latency.as_ref().map(|latency| match latency.of(&c.combination) {
+                    Some(time) => format!(" {:.2} | {:.2} |", time.median_ms, time.p90_ms),
+                    None => " | |".into(),
+                });
+                line(format_args!("| {} | {} | {score:.3} | {interval} |{}", c.combination, c.samples, time.unwrap_or_default()));
             }
             line(format_args!("\nIntervals are over samples of one training; another seed gives another model."));
+            if let Some(Latency { machine, threads, from_files, .. }) = latency {
+                let what = if *from_files {
+                    "from its files, which were in the system's memory, to the answer"
+                } else {
+                    "from its numbers to the answer"
+                };
+                line(format_args!("Times are of one sample at a time, {what}, with {threads} threads on {machine}."));
+            }
         }
     }
     for note in &training.notes {
         line(format_args!("\n- {note}"));
     }
-    line(format_args!("\n## Use\n\n```rust,ignore\nuse mm_core::pipeline::Readings;\n"));
+    line(format_args!("\n## Use\n\n```sh\nmm predict --model this-folder --manifest samples.csv --out answers.csv\n```\n"));
+    line(format_args!("Or in a program:\n\n```rust,ignore\nuse mm_core::pipeline::Readings;\n"));
     line(format_args!("let model = mm_bench::from_pretrained(\"this-folder\")?;"));
     let names = schema.modalities.names();
     line(format_args!("let answer = model.predict(&Readings::new().file({:?}, \"a-file\"))?; // any of {}", names[0], names.join(", ")));

@@ -1,8 +1,8 @@
 //! `config.json`: everything about a saved model but its weights.
 
-use super::Evaluated;
+use super::{Evaluated, Latency};
 use crate::data::kinds::SavedKind;
-use crate::data::{NonFinite, Schema, Standardizer};
+use crate::data::{ManifestColumns, NonFinite, Schema, Standardizer};
 use crate::error::{Error, Result};
 use crate::train::TrainConfig;
 use serde::{Deserialize, Serialize};
@@ -32,11 +32,17 @@ pub struct PipelineConfig {
     /// What to do with readings that hold NaN or an infinity.
     #[serde(default)]
     pub non_finite: NonFinite,
+    /// Which columns of a manifest hold what.
+    #[serde(default, skip_serializing_if = "ManifestColumns::is_default")]
+    pub columns: ManifestColumns,
     /// Where it comes from.
     pub training: TrainingSummary,
     /// What it reached, where it was evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<Evaluated>,
+    /// How long a prediction takes, where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
 }
 
 /// How a model was trained.

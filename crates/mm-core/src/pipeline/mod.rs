@@ -4,20 +4,26 @@ mod answer;
 mod card;
 mod config;
 mod evaluated;
+mod latency;
 
 pub use answer::{Answer, Ignored, Readings, Reason};
 pub use config::{FORMAT, PipelineConfig, TrainingSummary};
 pub use evaluated::{CombinationScore, Evaluated};
+pub use latency::{CombinationLatency, Latency};
 
 use crate::data::kinds::{Kind, SavedKind};
-use crate::data::{DataError, Inputs, NonFinite, Schema, Source, Standardized, Standardizer};
+use crate::data::{
+    DataError, Inputs, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema, Source, Standardized, Standardizer,
+};
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::model::{Model, Output};
 use crate::recipe::{AnyRecipe, Recipe, Setup};
 use crate::teacher::Teacher;
 use crate::weights::write_atomically;
-use std::path::Path;
+use answer::Prepared;
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const CONFIG: &str = "config.json";
@@ -31,12 +37,13 @@ pub struct Pipeline {
     config: PipelineConfig,
     model: Box<dyn Model>,
     kinds: Vec<Option<Arc<dyn Kind>>>,
+    on_corrupt: OnCorrupt,
 }
 
 impl Pipeline {
     /// Puts a pipeline together from a trained model.
     pub(crate) fn new(config: PipelineConfig, model: Box<dyn Model>, kinds: Vec<Option<Arc<dyn Kind>>>) -> Self {
-        Self { config, model, kinds }
+        Self { config, model, kinds, on_corrupt: OnCorrupt::Error }
     }
 
     /// What it reads and predicts.
@@ -110,7 +117,7 @@ impl Pipeline {
         model.parameters().load(&folder.join(WEIGHTS))?;
         model.freeze();
         let kinds = config.kinds.iter().map(|kind| kind.as_ref().map_or(Ok(None), SavedKind::open)).collect::<Result<_>>()?;
-        Ok(Self { config, model, kinds })
+        Ok(Self::new(config, model, kinds))
     }
 
     /// Says what the files of a modality hold, where the kind is one of the program's own and the loaded model does not know it.
@@ -134,17 +141,60 @@ impl Pipeline {
     pub fn predict_all(&self, samples: &[Readings]) -> Result<Vec<Answer>> {
         let mut answers = Vec::with_capacity(samples.len());
         for some in samples.chunks(evaluation_batch(self.schema())) {
-            answers.extend(self.answer(some)?);
+            for answer in self.predict_each(some)? {
+                answers.push(answer?);
+            }
         }
         Ok(answers)
     }
 
-    fn answer(&self, samples: &[Readings]) -> Result<Vec<Answer>> {
-        let mut prepared = samples.iter().map(|readings| answer::prepare(readings, self)).collect::<Result<Vec<_>>>()?;
+    /// Answers for one batch of samples, in their order; an error of one sample (no sensor of it can be used, a file is damaged) leaves the
+    /// others their answers. Files are read on all threads.
+    pub fn predict_each(&self, samples: &[Readings]) -> Result<Vec<Result<Answer>>> {
+        let prepared: Vec<Result<Prepared>> = match samples {
+            [one] => vec![answer::prepare(one, self)],
+            several => several.par_iter().map(|readings| answer::prepare(readings, self)).collect(),
+        };
+        let mut usable = Vec::with_capacity(prepared.len());
+        let errors: Vec<Option<Error>> =
+            prepared.into_iter().map(|prepared| prepared.map(|prepared| usable.push(prepared)).err()).collect();
+        let answers = if usable.is_empty() { Vec::new() } else { self.answer(usable)? };
+        let mut answers = answers.into_iter();
+        let each = errors.into_iter().map(|error| match error {
+            Some(error) => Err(error),
+            None => answers.next().unwrap_or_else(|| Err(DataError::EmptyBatch.into())),
+        });
+        Ok(each.collect())
+    }
+
+    fn answer(&self, mut prepared: Vec<Prepared>) -> Result<Vec<Result<Answer>>> {
         let inputs = answer::inputs(&mut prepared, self.schema(), self.model.parameters().device())?;
-        let output = self.model.predict(&inputs)?;
-        let trust = self.model.trust(&inputs)?;
+        let (output, trust) = self.model.predict_with_trust(&inputs)?;
         answer::answers(prepared, &output, trust, self)
+    }
+
+    /// The rows of a manifest, to be asked one after another ([`Readings::of_row`]); the table is not kept in memory. `columns` are those of
+    /// the training ([`PipelineConfig::columns`]), or others.
+    pub fn rows(&self, manifest: impl Into<PathBuf>, columns: &ManifestColumns) -> Result<ManifestRows> {
+        let wanted = self.schema().modalities.names().iter().zip(&self.schema().inputs).zip(&self.kinds);
+        let sensors = wanted.map(|((name, input), kind)| RowSensor::new(name, input, kind.as_deref()));
+        ManifestRows::open(manifest.into(), sensors.collect(), columns, self.on_corrupt)
+    }
+
+    /// What to do with a file that is not there or cannot be decoded: by default an error, else its sensor is ignored as
+    /// [`Reason::Unreadable`].
+    pub fn on_corrupt(self, on_corrupt: OnCorrupt) -> Self {
+        Self { on_corrupt, ..self }
+    }
+
+    /// Remembers which columns of a manifest hold what.
+    pub fn with_columns(mut self, columns: ManifestColumns) -> Self {
+        self.config.columns = columns;
+        self
+    }
+
+    pub(crate) fn corrupt(&self) -> OnCorrupt {
+        self.on_corrupt
     }
 
     /// What it does with readings that are not finite.

@@ -2,6 +2,7 @@
 
 use super::TextError;
 use crate::error::{Error, Result};
+use crate::weights::lfs_pointer;
 use serde::Deserialize;
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,8 +59,11 @@ impl Tokenizer {
         if !(1..=MOST_TOKENS).contains(&length) {
             return Err(Error::config("length", format!("a text has 1 to {MOST_TOKENS} tokens, found {length}")));
         }
-        check_outline(&json, path)?;
         let unreadable = |problem| TextError::NotATokenizer { path: path.into(), problem };
+        if let Some(pointer) = lfs_pointer(&json) {
+            return Err(unreadable(format!("it {pointer}")).into());
+        }
+        check_outline(&json, path)?;
         let library = caught(|| tokenizers::Tokenizer::from_bytes(&json)).map_err(unreadable)?;
         let special = caught(|| Ok(library.get_post_processor().map_or(0, |processor| processor.added_tokens(false))));
         let special = special.map_err(unreadable)?;

@@ -2,13 +2,15 @@
 
 use super::{CheckpointConfig, Method, Trainer};
 use crate::data::kinds::SavedKind;
-use crate::data::{NonFinite, Source, Split, Standardized, Standardizer};
+use crate::data::{ManifestColumns, NonFinite, Source, Split, Standardized, Standardizer};
 use crate::error::{Error, Result};
 use crate::pipeline::{FORMAT, Pipeline, PipelineConfig, TrainingSummary};
 use crate::recipe::{AnyRecipe, Recipe, Setup};
 use crate::teacher::Teacher;
+use crate::weights::pretrained_hash;
 use candle_core::Device;
 use sha2::{Digest, Sha256};
+use std::path::Path;
 
 impl Trainer {
     /// Trains a model on a source of raw data: fits the statistics that standardize it, builds the method, trains it, and puts it into a
@@ -35,12 +37,15 @@ impl Trainer {
         }
         let standardized = Standardized::new(source, &standardizer)?;
         let settings = recipe.settings()?;
+        let weights = recipe.network().pretrained_weights().map(|weights| pretrained_hash(Path::new(&weights.from)));
+        let weights = weights.collect::<Result<Vec<String>>>()?;
         let fingerprint = fingerprint(&[
             serde_json::to_string(&settings),
             serde_json::to_string(self.config()),
             serde_json::to_string(schema),
             serde_json::to_string(&(&split.train, &split.validation)),
             serde_json::to_string(&standardizer),
+            serde_json::to_string(&weights),
         ])?;
         let setup = Setup::new(schema).seed(self.config().seed).device(&Device::Cpu);
         let teacher = teacher.map(|teacher| Box::new(teacher) as Box<dyn Teacher>);
@@ -74,8 +79,10 @@ impl Trainer {
             kinds: saved,
             standardizer,
             non_finite: NonFinite::Absent,
+            columns: ManifestColumns::default(),
             training,
             evaluation: None,
+            latency: None,
         };
         Ok(Pipeline::new(config, method.into_model(), kinds))
     }

@@ -1,15 +1,13 @@
 //! Any file of weights as one safetensors file that checks itself and says where it is from.
 
 use super::content::Content;
-use super::file::{folder_of, header_entry, hex, temporary_file, tensor_hash};
+use super::file::{folder_of, hash_file, header_entry, temporary_file, tensor_hash};
 use super::source::{Ignored, ReadOptions, WeightsFile};
 use crate::error::{Error, Result};
 use safetensors::Dtype;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -75,23 +73,13 @@ const EXISTS: &str = "it exists and would be overwritten; give another name, or 
 
 /// Where the tensors are from, as JSON.
 fn origin(path: &Path, file: &WeightsFile) -> Result<String> {
-    let mut source = File::open(path).map_err(Error::io(path))?;
-    let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
-    loop {
-        match source.read(&mut buffer).map_err(Error::io(path))? {
-            0 => break,
-            read => {
-                hash.update(&buffer[..read]);
-                bytes += read as u64;
-            }
-        }
-    }
+    let (bytes, sha256) = hash_file(path)?;
     let ignored: Vec<Value> = file.ignored().iter().map(|ignored| json!([ignored.name, ignored.what])).collect();
     let from = json!({
         "file": path.file_name().map(|name| name.to_string_lossy()),
         "format": file.format(),
         "bytes": bytes,
-        "sha256": hex(hash),
+        "sha256": sha256,
         "entry": file.entry(),
         "prefix": file.prefix(),
         "shared": file.shared(),

@@ -88,13 +88,17 @@ fn archive(start: &[u8], end: &[u8]) -> Foreign {
     }
 }
 
+/// What to say of the pointer that git LFS leaves in place of a large file; `None` of anything else.
+pub(crate) fn lfs_pointer(bytes: &[u8]) -> Option<&'static str> {
+    let advice = "is a pointer of git LFS, not the file itself; run `git lfs pull` in its repository, or download the file";
+    bytes.starts_with(b"version https://git-lfs.github.com").then_some(advice)
+}
+
 /// What a text is; `whole` if it is all of the file.
 fn text(text: &str, whole: bool) -> Option<String> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
-    if text.starts_with("version https://git-lfs.github.com") {
-        return Some(
-            "this is a pointer of git LFS, not the file itself; run `git lfs pull` in its repository, or download the file".into(),
-        );
+    if let Some(pointer) = lfs_pointer(text.as_bytes()) {
+        return Some(format!("this {pointer}"));
     }
     if text.starts_with('<') {
         let advice = "fetch the file itself: at the Hub its address has `/resolve/`, not `/blob/`, and some files ask for a login";

@@ -1,13 +1,15 @@
 //! Published weights into a model of ours: names mapped by rules, shapes checked, nothing left out in silence.
 
-use super::hub::{is_model_id, model_file};
-use super::source::{ReadOptions, WeightsFile};
+use super::channels::ChannelRule;
+use super::file::{folder_of, hash_file};
+use super::hub::{is_model_id, model_file, model_weights};
+use super::source::{ReadOptions, WeightsFile, index_parts};
 use crate::error::{Error, Result};
 use crate::nn::{Parameters, name_list, name_lists, with_slices};
 use candle_core::{DType, Device, Tensor, Var};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How published names become ours, by their beginnings; the first rule that fits counts, and a name that none fits stays.
 ///
@@ -41,6 +43,14 @@ impl NameMap {
         self
     }
 
+    /// The same rules for names that begin with `prefix`; all others are left out. Wrappers such as `module.` are no part of it.
+    pub fn below(self, prefix: &str) -> Self {
+        let prefix = without_wrappers(prefix);
+        let mut rules: Vec<_> = self.rules.into_iter().map(|(from, to)| (format!("{prefix}{from}"), to)).collect();
+        rules.extend([(prefix.to_string(), Some(String::new())), (String::new(), None)]);
+        Self { rules }
+    }
+
     /// Our name for a published one; `None` where a rule skips it.
     pub fn apply(&self, name: &str) -> Option<String> {
         for (from, to) in &self.rules {
@@ -59,7 +69,15 @@ impl NameMap {
 }
 
 /// How published weights enter a model; a [`NameMap`] alone will do.
+///
+/// ```
+/// use mm_core::weights::{ChannelRule, ImportOptions, NameMap};
+/// let names = NameMap::new().skip("fc.").rename("", "encoders.depth.");
+/// // A network for colours reads depth, one channel.
+/// let options = ImportOptions::new(names).adapt_channels("encoders.depth.conv1.weight", ChannelRule::Sum);
+/// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ImportOptions {
     /// How published names become ours.
     pub names: NameMap,
@@ -67,11 +85,35 @@ pub struct ImportOptions {
     pub allow_non_finite: bool,
     /// The entry of a PyTorch checkpoint that holds the weights, where that is ambiguous; see [`ReadOptions::entry`].
     pub entry: Option<String>,
+    /// Our name of a first convolution whose channels may be others than the published ones, and what is done then.
+    pub adapt_channels: Option<(String, ChannelRule)>,
+}
+
+impl ImportOptions {
+    /// With these names.
+    pub fn new(names: NameMap) -> Self {
+        Self { names, ..Self::default() }
+    }
+
+    /// Takes values over that are NaN or infinite.
+    pub fn allow_non_finite(self) -> Self {
+        Self { allow_non_finite: true, ..self }
+    }
+
+    /// Reads this entry of a PyTorch checkpoint.
+    pub fn entry(self, entry: impl Into<String>) -> Self {
+        Self { entry: Some(entry.into()), ..self }
+    }
+
+    /// Makes the weights of the convolution `parameter` (our name) for its number of channels from published ones of any number.
+    pub fn adapt_channels(self, parameter: impl Into<String>, rule: ChannelRule) -> Self {
+        Self { adapt_channels: Some((parameter.into(), rule)), ..self }
+    }
 }
 
 impl From<&NameMap> for ImportOptions {
     fn from(names: &NameMap) -> Self {
-        Self { names: names.clone(), ..Self::default() }
+        Self::new(names.clone())
     }
 }
 
@@ -109,7 +151,7 @@ pub fn import(
     let options = options.into();
     let names: Vec<&str> = tensors.keys().map(String::as_str).collect();
     let assignment = assign(parameters, &names, &options.names, source)?;
-    set(parameters, tensors, &assignment, options.allow_non_finite, source)?;
+    set(parameters, tensors, &assignment, &options, source)?;
     Ok(assignment.report)
 }
 
@@ -154,19 +196,29 @@ fn set(
     parameters: &Parameters,
     tensors: &BTreeMap<String, Tensor>,
     assignment: &Assignment,
-    allow_non_finite: bool,
+    options: &ImportOptions,
     source: &Path,
 ) -> Result<()> {
     let variables: BTreeMap<String, Var> = parameters.variables().into_iter().collect();
     let value = |(ours, name): (&String, &String)| -> Result<(&Var, Tensor)> {
-        let (tensor, variable) = (&tensors[name], &variables[ours]);
+        let (mut tensor, variable) = (tensors[name].clone(), &variables[ours]);
+        if let Some((adapted, rule)) = &options.adapt_channels
+            && adapted == ours
+            && let (&[_, _, height, width], &[_, channels, ..]) = (tensor.dims(), variable.dims())
+            && variable.dims()[2..] == [height, width]
+        {
+            tensor = rule.adapted(&tensor.to_dtype(variable.dtype())?, channels)?;
+        }
         if without_ones(tensor.dims()) != without_ones(variable.dims()) {
-            let problem =
-                format!("tensor `{name}` for parameter `{ours}`: expected shape {:?}, found {:?}", variable.dims(), tensor.dims());
+            let (expected, found) = (variable.dims(), tensor.dims());
+            let mut problem = format!("tensor `{name}` for parameter `{ours}`: expected shape {expected:?}, found {found:?}");
+            if expected.len() == 4 && found.len() == 4 && expected[0] == found[0] && expected[2..] == found[2..] {
+                problem += "; `ImportOptions::adapt_channels` makes it fit if it is a first convolution for other channels";
+            }
             return Err(Error::weights(source, problem));
         }
         let value = tensor.to_dtype(variable.dtype())?.reshape(variable.shape())?;
-        if !allow_non_finite {
+        if !options.allow_non_finite {
             refuse_non_finite(name, &value, source, "allow them with `ImportOptions::allow_non_finite` if they are meant")?;
         }
         Ok((variable, value.to_device(parameters.device())?))
@@ -198,21 +250,60 @@ fn without_ones(shape: &[usize]) -> &[usize] {
     &shape[..length]
 }
 
-/// Files of a folder, the first of which that is there is read.
-const FILES: [&str; 4] = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+/// Files with the weights of a model, in a folder or of the Hub: the first that is there is read.
+pub(super) const FILES: [&str; 4] =
+    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+
+/// Where the weights of a source are that [`from_pretrained`] takes: a file, downloaded if need be.
+pub fn pretrained_weights(source: &Path) -> Result<PathBuf> {
+    Ok(match source.to_str() {
+        _ if source.is_dir() => FILES.map(|file| source.join(file)).into_iter().find(|file| file.exists()).unwrap_or(source.join(FILES[0])),
+        Some(id) if !source.exists() && is_model_id(source) => model_weights(id).map_err(no_file_either)?,
+        _ => source.to_path_buf(),
+    })
+}
+
+/// Where another file of such a source is, such as `config.json`: in the folder, beside the weights, or of the same model of the Hub.
+pub fn pretrained_file(source: &Path, file: &str) -> Result<PathBuf> {
+    Ok(match source.to_str() {
+        _ if source.is_dir() => source.join(file),
+        Some(id) if !source.exists() && is_model_id(source) => model_file(id, file).map_err(no_file_either)?,
+        _ => folder_of(source).join(file),
+    })
+}
+
+/// A path with a slip looks like a model of the Hub.
+fn no_file_either(error: Error) -> Error {
+    match error {
+        Error::Weights { path, problem } => {
+            Error::Weights { path, problem: format!("{problem}; nor is it a file or folder that is there") }
+        }
+        other => other,
+    }
+}
+
+/// SHA-256 of the files with the weights of such a source, in hexadecimal: other weights have another.
+pub fn pretrained_hash(source: &Path) -> Result<String> {
+    let path = pretrained_weights(source)?;
+    let (_, hash) = hash_file(&path)?;
+    if path.extension().is_none_or(|extension| extension != "json") {
+        return Ok(hash);
+    }
+    let mut all = hash;
+    for part in index_parts(&path)? {
+        all += &hash_file(&folder_of(&path).join(part))?.1;
+    }
+    Ok(super::hash(all.as_bytes()))
+}
 
 /// [`import`] from a file as [`WeightsFile`] reads it (safetensors, the index of several, a checkpoint of PyTorch), from
-/// `model.safetensors` or `pytorch_model.bin` of a folder, or from a model of the Hugging Face Hub, such as `timm/resnet18.a1_in1k`: from
-/// the cache of its tools (see [`super::hub_cache`]), and with the feature `hub` downloaded.
+/// `model.safetensors` or `pytorch_model.bin` of a folder (or their indices), or from a model of the Hugging Face Hub: from the cache of
+/// its tools (see [`super::hub_cache`]), and with the feature `hub` downloaded. Such a model is called `timm/resnet18.a1_in1k`, or
+/// `timm/resnet18.a1_in1k@v1` in the revision `v1` (a branch, a tag or a commit).
 ///
-/// Of tensors that no parameter takes not a byte is read.
+/// A path that exists is never looked up at the Hub. Of tensors that no parameter takes not a byte is read.
 pub fn from_pretrained(parameters: &Parameters, source: impl AsRef<Path>, options: impl Into<ImportOptions>) -> Result<ImportReport> {
-    let (source, options) = (source.as_ref(), options.into());
-    let path = match source.to_str() {
-        _ if source.is_dir() => FILES.map(|file| source.join(file)).into_iter().find(|file| file.exists()).unwrap_or(source.join(FILES[0])),
-        Some(id) if !source.exists() && is_model_id(source) => model_file(id, FILES[0])?,
-        _ => source.to_path_buf(),
-    };
+    let (path, options) = (pretrained_weights(source.as_ref())?, options.into());
     let file = WeightsFile::open(&path, &ReadOptions { entry: options.entry.clone(), ..ReadOptions::default() })?;
     let published = file.tensors();
     let names: Vec<&str> = published.iter().map(|tensor| tensor.name.as_str()).collect();
@@ -222,6 +313,6 @@ pub fn from_pretrained(parameters: &Parameters, source: impl AsRef<Path>, option
         return Err(Error::weights(&path, format!("tensor `{}` of BOOL: a parameter takes numbers, not booleans", mask.name)));
     }
     let tensors = file.read(parameters.device(), |name| wanted.contains(name))?;
-    set(parameters, &tensors, &assignment, options.allow_non_finite, &path)?;
+    set(parameters, &tensors, &assignment, &options, &path)?;
     Ok(assignment.report)
 }

@@ -1,6 +1,7 @@
 //! safetensors files that check themselves: each tensor's SHA-256 sits in the header, so a flipped bit is found and named;
 //! and published weights of other makers, in safetensors files and checkpoints of PyTorch.
 
+mod channels;
 mod content;
 mod convert;
 mod file;
@@ -11,15 +12,18 @@ mod inspect;
 mod pth;
 mod source;
 
+pub use channels::ChannelRule;
 pub use convert::{Conversion, convert};
 
-pub(crate) use file::{decode, encode, hash};
+pub(crate) use file::{decode, encode, hash, temporary_file};
 pub use file::{load, save, write_atomically};
+pub(crate) use foreign::lfs_pointer;
+pub(crate) use hub::is_model_id;
 pub use hub::{cached_model, hub_cache};
 #[cfg(feature = "hub")]
 pub use hub::{fetch_model, hub_endpoint};
 pub(crate) use import::refuse_non_finite;
-pub use import::{ImportOptions, ImportReport, NameMap, from_pretrained, import};
+pub use import::{ImportOptions, ImportReport, NameMap, from_pretrained, import, pretrained_file, pretrained_hash, pretrained_weights};
 pub use inspect::{TensorSummary, inspect};
 pub use pth::{PthError, WHOLE};
 pub use source::{Ignored, ReadOptions, TensorInfo, WeightsFile};

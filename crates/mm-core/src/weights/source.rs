@@ -201,6 +201,30 @@ impl WeightsFile {
 /// What is done with a tensor: its names, type, shape and bytes.
 pub(super) type Each<'a> = dyn FnMut(&[&str], Dtype, &[usize], Content) -> Result<()> + 'a;
 
+/// The names of the files that an index names, each once; refused where one does not lie beside it.
+pub(super) fn index_parts(index: &Path) -> Result<BTreeSet<String>> {
+    let mut file = File::open(index).map_err(Error::io(index))?;
+    let length = file.metadata().map_err(Error::io(index))?.len();
+    match foreign::look(&mut file, length) {
+        Some(Foreign::Index(files)) => {
+            let names: BTreeSet<String> = files.into_values().collect();
+            names.iter().try_for_each(|name| beside(index, name))?;
+            Ok(names)
+        }
+        Some(Foreign::Other(what)) => Err(Error::weights(index, what)),
+        _ => Err(Error::weights(index, "this is no index of a model in several files")),
+    }
+}
+
+/// Refuses a file name in an index that leads elsewhere.
+fn beside(index: &Path, file: &str) -> Result<()> {
+    let mut components = Path::new(file).components();
+    match (components.next(), components.next()) {
+        (Some(Component::Normal(_)), None) => Ok(()),
+        _ => Err(Error::weights(index, format!("it names the file `{}`, which does not lie beside it", file.escape_debug()))),
+    }
+}
+
 /// The files that an index names, which lie beside it, each with the tensors that are said to be in it.
 fn parts(index: &Path, files: BTreeMap<String, String>, options: &ReadOptions) -> Result<Vec<(WeightsFile, BTreeSet<String>)>> {
     let mut tensors: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -208,11 +232,7 @@ fn parts(index: &Path, files: BTreeMap<String, String>, options: &ReadOptions) -
         tensors.entry(file).or_default().insert(tensor);
     }
     let part = |(file, names): (String, BTreeSet<String>)| {
-        let mut components = Path::new(&file).components();
-        let plain = matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
-        if !plain {
-            return Err(Error::weights(index, format!("it names the file `{}`, which does not lie beside it", file.escape_debug())));
-        }
+        beside(index, &file)?;
         // One of several files does not tell what all names begin with.
         let part = WeightsFile::open_part(&folder_of(index).join(&file), &ReadOptions { keep_prefix: true, ..options.clone() }, false)?;
         let there: BTreeSet<String> = part.tensors().into_iter().map(|tensor| tensor.name).collect();

@@ -135,3 +135,20 @@ fn training_changes_follow_from_their_generator_and_channels_change_alike() {
     assert!(front_end.augments() && !plain.augments());
     assert_eq!(plain.augmented(wave.clone(), &mut stream(1, "augment", &[1])).unwrap(), plain.reading(wave.clone()).unwrap());
 }
+
+/// A near and a far microphone give one reading, whatever the form; silence stays silent.
+#[test]
+fn sounds_of_one_loudness_are_alike() {
+    let settings = AudioSettings { loudness: Some(-20.0), features: Features::Waveform, ..AudioSettings::new(8000, 0.5) };
+    let front_end = FrontEnd::new(settings.clone()).unwrap();
+    let sound = |gain: f32| vec![(0..4000).map(|i| gain * (i as f32 * 0.3).sin()).collect::<Vec<f32>>()];
+    let (far, near) = (front_end.reading(sound(0.003)).unwrap(), front_end.reading(sound(0.6)).unwrap());
+    assert!(far.values.iter().zip(&near.values).all(|(a, b)| (a - b).abs() < 1e-6));
+    let rms = (near.values.iter().map(|x| f64::from(x * x)).sum::<f64>() / 4000.0).sqrt();
+    assert!((rms - 0.1).abs() < 1e-6, "{rms}");
+    assert!(front_end.reading(vec![vec![0.0; 4000]]).unwrap().values.iter().all(|x| *x == 0.0));
+    for level in [1.0, -200.0, f64::NAN] {
+        let error = FrontEnd::new(AudioSettings { loudness: Some(level), ..settings.clone() }).err().unwrap().to_string();
+        assert!(error.contains("loudness") && error.contains("-26"), "{error}");
+    }
+}

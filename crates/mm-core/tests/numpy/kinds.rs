@@ -142,7 +142,7 @@ fn series_are_cut_padded_or_repeated() {
     for settings in [
         serde_json::json!({"channels": 0, "steps": 3}),
         serde_json::json!({"channels": 1, "steps": 0}),
-        serde_json::json!({"channels": 1 << 40, "steps": 1 << 40}),
+        serde_json::json!({"channels": 1u64 << 40, "steps": 1u64 << 40}),
         serde_json::json!({"channels": 2, "steps": 3, "columns": ["x"]}),
         serde_json::json!({"channels": 2, "steps": 3, "lenght": "pad"}),
     ] {

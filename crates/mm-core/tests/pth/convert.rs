@@ -182,7 +182,7 @@ fn weights_enter_a_model_from_a_checkpoint() {
     assert!(problem.to_string().contains("`model`, `ema`"), "{problem}");
     for (entry, bias) in [("model", [0.0, 1.0, 2.0]), ("ema", [0.0; 3])] {
         let parameters = model();
-        let options = ImportOptions { entry: Some(entry.into()), ..ImportOptions::default() };
+        let options = ImportOptions::default().entry(entry);
         from_pretrained(&parameters, file.folder(), options).unwrap().complete(file.folder()).unwrap();
         let values = parameters.snapshot().unwrap();
         assert_eq!((numbers(&values["head.bias"]), values["head.bias"].dtype()), (bias.to_vec(), DType::F32));

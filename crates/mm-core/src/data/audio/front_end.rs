@@ -129,7 +129,10 @@ impl FrontEnd {
     }
 
     /// Of a longer sound, the part that starts at share `place` of what is too much.
-    fn at(&self, wave: Wave, place: f64) -> Result<AudioReading> {
+    fn at(&self, mut wave: Wave, place: f64) -> Result<AudioReading> {
+        if let Some(level) = self.settings.loudness {
+            amplify(&mut wave, level);
+        }
         let samples = self.settings.samples();
         let mut reading = AudioReading { values: Vec::with_capacity(self.shape().iter().product()), filled: 0 };
         for mut channel in wave {
@@ -146,5 +149,16 @@ impl FrontEnd {
             reading.filled = filled;
         }
         Ok(reading)
+    }
+}
+
+/// Brings the root mean square of all channels together to a level in decibels of full scale; what is silent stays so.
+fn amplify(wave: &mut Wave, level: f64) {
+    let squares: f64 = wave.iter().flatten().map(|&x| f64::from(x) * f64::from(x)).sum();
+    let count = wave.iter().map(Vec::len).sum::<usize>();
+    let rms = (squares / count.max(1) as f64).sqrt();
+    if rms > 1e-9 && rms.is_finite() {
+        let gain = (10f64.powf(level / 20.0) / rms) as f32;
+        wave.iter_mut().flatten().for_each(|x| *x *= gain);
     }
 }

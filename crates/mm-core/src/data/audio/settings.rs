@@ -35,6 +35,10 @@ pub struct AudioSettings {
     /// 1: the mean of all channels of a file; more: files must have so many.
     #[serde(default = "one")]
     pub channels: usize,
+    /// Every sound is amplified to this level (root mean square, in decibels of full scale), so that near and far microphones sound
+    /// alike; left out: as recorded. Silence stays silence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness: Option<f64>,
     /// The form.
     #[serde(default)]
     pub features: Features,
@@ -70,6 +74,7 @@ impl AudioSettings {
             seconds,
             length: Length::default(),
             channels: 1,
+            loudness: None,
             features: Features::default(),
             n_fft: None,
             hop: None,
@@ -93,6 +98,9 @@ impl AudioSettings {
         if !(1..=most).contains(&self.samples()) {
             let problem = format!("must make 1 to {most} samples at a rate of {}, found {}", self.rate, self.seconds);
             return Err(Error::config("seconds", problem));
+        }
+        if let Some(level) = self.loudness.filter(|level| !(-100.0..=0.0).contains(level)) {
+            return Err(Error::config("loudness", format!("must be -100 to 0 decibels of full scale, such as -26, found {level}")));
         }
         self.augment.validate()?;
         let (n_fft, hop, mels) = match self.rate {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// A kind of reading: what a model gets of it, and how it is read.
 ///
-/// A reading takes three steps: [`Kind::raw`] reads what the sensor gave, [`Kind::augment`] may change that, and
+/// A reading takes three steps: [`Kind::raw`] reads what the sensor gave, [`Kind::augment`] or [`Kind::corrupt`] may change that, and
 /// [`Kind::features`] makes of it what a model gets. A kind whose files hold that already is [`Kind::decode`] alone.
 pub trait Kind: Send + Sync {
     /// Its name in a saved model.

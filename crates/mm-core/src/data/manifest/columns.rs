@@ -30,23 +30,48 @@ pub(super) fn no_column(table: &Table, name: &str, what: &str) -> Error {
 impl Columns {
     /// Those of the modality `name`, which stand under `column`.
     pub fn find(table: &Table, name: &str, column: &str, kind: &dyn Kind) -> Result<Self> {
-        let at = |suffix: &str| table.column(&format!("{column}.{suffix}"));
-        match (table.column(column), kind.written()) {
-            (Some(path), Written::File | Written::Folder) => Ok(Self::File { path, start: at("start"), length: at("length") }),
-            (Some(text), Written::Text) => Ok(Self::Text(text)),
-            (None, Written::File) if kind.takes_numbers().is_some() => {
-                let prefix = format!("{column}.");
-                let columns: Vec<usize> = (0..table.columns.len()).filter(|&c| table.columns[c].starts_with(&prefix)).collect();
-                match (columns.len(), kind.takes_numbers()) {
-                    (0, _) => Err(no_column(table, column, &format!("the modality `{name}` (or columns `{column}.first`, ..)"))),
-                    (found, Some(expected)) if found != expected => {
-                        let problem = format!("{found} columns `{column}.*`, but the modality `{name}` has {expected} numbers");
-                        Err(table.error(1, columns[0], problem))
-                    }
-                    _ => Ok(Self::Numbers(columns)),
-                }
+        let numbers = kind.takes_numbers();
+        match (Self::find_any(table, name, column, kind.written(), numbers)?, kind.written()) {
+            (Some(columns), _) => Ok(columns),
+            (None, Written::File) if numbers.is_some() => {
+                Err(no_column(table, column, &format!("the modality `{name}` (or columns `{column}.first`, ..)")))
             }
             (None, _) => Err(no_column(table, column, &format!("the modality `{name}`"))),
+        }
+    }
+
+    /// The same, where a table may lack them; `numbers`: how many the modality has, where they may stand in the table.
+    pub fn find_any(table: &Table, name: &str, column: &str, written: Written, numbers: Option<usize>) -> Result<Option<Self>> {
+        let at = |suffix: &str| table.column(&format!("{column}.{suffix}"));
+        match (table.column(column), written, numbers) {
+            (Some(path), Written::File | Written::Folder, _) => Ok(Some(Self::File { path, start: at("start"), length: at("length") })),
+            (Some(text), Written::Text, _) => Ok(Some(Self::Text(text))),
+            (None, Written::File, numbers) => Self::find_numbers(table, name, column, numbers),
+            (None, Written::Text | Written::Folder, _) => Ok(None),
+        }
+    }
+
+    /// The columns `<column>.*`, if there are any: as many as the modality has numbers.
+    pub fn find_numbers(table: &Table, name: &str, column: &str, numbers: Option<usize>) -> Result<Option<Self>> {
+        let Some(expected) = numbers else { return Ok(None) };
+        let prefix = format!("{column}.");
+        let columns: Vec<usize> = (0..table.columns.len()).filter(|&c| table.columns[c].starts_with(&prefix)).collect();
+        match columns.len() {
+            0 => Ok(None),
+            found if found != expected => {
+                let problem = format!("{found} columns `{column}.*`, but the modality `{name}` has {expected} numbers");
+                Err(table.error(1, columns[0], problem))
+            }
+            _ => Ok(Some(Self::Numbers(columns))),
+        }
+    }
+
+    /// All of them.
+    pub fn indices(&self) -> Vec<usize> {
+        match self {
+            Self::Text(column) => vec![*column],
+            Self::Numbers(columns) => columns.clone(),
+            Self::File { path, start, length } => [Some(*path), *start, *length].into_iter().flatten().collect(),
         }
     }
 
@@ -76,20 +101,33 @@ pub(super) struct Cells<'t> {
     folder: &'t Path,
     /// Where the files are, if not on disk.
     bundle: Option<&'t Bundle>,
-    /// A file that is not there is an absent sensor.
-    lenient: bool,
+    files: Files,
     numbers: Numbers<'t>,
     missing_files: Counter<usize>,
     not_finite: Counter<usize>,
 }
 
+/// What becomes of a file that is not there, and of a number that is not finite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// An error; such a number means that the sensor gave nothing.
+    Exist,
+    /// The sensor gave nothing, either way.
+    OrNothing,
+    /// It is named all the same: who reads it says what is wrong. So is such a number.
+    Named {
+        /// Whether a file has to be there.
+        exist: bool,
+    },
+}
+
 impl<'t> Cells<'t> {
-    pub fn new(table: &'t Table, folder: &'t Path, bundle: Option<&'t Bundle>, lenient: bool) -> Self {
+    pub fn new(table: &'t Table, folder: &'t Path, bundle: Option<&'t Bundle>, files: Files) -> Self {
         Self {
             table,
             folder,
             bundle,
-            lenient,
+            files,
             numbers: Numbers::new(&Writing::default()),
             missing_files: Counter::new(0),
             not_finite: Counter::new(0),
@@ -105,15 +143,17 @@ impl<'t> Cells<'t> {
         let path = self.folder.join(cell);
         let exists = match self.bundle {
             Some(bundle) => bundle.get(&path).is_some(),
-            None => path.is_file() || path.is_dir(),
+            None => self.files == (Files::Named { exist: false }) || path.is_file() || path.is_dir(),
         };
-        match exists {
-            true => Ok(Some(path)),
-            false if self.lenient => {
+        if exists {
+            return Ok(Some(path));
+        }
+        match self.files {
+            Files::OrNothing => {
                 self.missing_files.set(self.missing_files.get() + 1);
                 Ok(None)
             }
-            false => {
+            Files::Exist | Files::Named { .. } => {
                 let problem = format!(
                     "there is no file {}; an empty cell says that the sensor gave nothing, on_corrupt = \"absent\" takes such cells for it",
                     path.display()
@@ -164,7 +204,7 @@ impl<'t> Cells<'t> {
                 }
             }
         }
-        if !values.iter().all(|x| x.is_finite()) {
+        if !matches!(self.files, Files::Named { .. }) && !values.iter().all(|x| x.is_finite()) {
             self.not_finite.set(self.not_finite.get() + 1);
             return Ok(None);
         }

@@ -1,7 +1,11 @@
 //! Samples in a table: a row a sample, a column a sensor.
 
 mod columns;
+mod rows;
+mod stream;
 mod table;
+
+pub use rows::{ManifestColumns, ManifestRow, ManifestRows, RowSensor};
 
 use super::Bundle;
 use super::files::{FileRow, FileSource, OnCorrupt};
@@ -10,7 +14,7 @@ use super::labels::{Labels, Unusable, hardly_classes, look_alikes};
 use super::{Part, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
-use columns::{Cells, Columns};
+use columns::{Cells, Columns, Files};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use table::Table;
@@ -51,6 +55,10 @@ struct Wanted {
     column: Option<String>,
 }
 
+/// Columns that have these names unless something else is said.
+const LABEL: &str = "label";
+const ID: &str = "id";
+
 /// What the columns are called that are no sensors.
 struct Names {
     label: String,
@@ -62,7 +70,7 @@ struct Names {
 impl Manifest {
     /// Of a file.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        let names = Names { label: "label".into(), id: "id".into(), group: "group".into(), part: "part".into() };
+        let names = Names { label: LABEL.into(), id: ID.into(), group: "group".into(), part: "part".into() };
         let (unlabelled, on_corrupt) = (Unusable::default(), OnCorrupt::default());
         Self { path: path.into(), modalities: Vec::new(), names, classes: None, unlabelled, on_corrupt, bundle: None }
     }
@@ -166,9 +174,22 @@ impl Manifest {
             Ok(file_row)
         });
         let rows = rows.collect::<Result<Vec<_>>>()?;
+        let variables = self.modalities.iter().zip(&sensors).filter_map(|(wanted, columns)| match columns {
+            Columns::Numbers(columns) => {
+                let prefix = wanted.column.as_ref().unwrap_or(&wanted.name).len() + 1;
+                Some((wanted.name.clone(), columns.iter().map(|&c| table.columns[c][prefix..].to_string()).collect()))
+            }
+            Columns::File { .. } | Columns::Text(_) => None,
+        });
+        let columns = ManifestColumns {
+            label: (self.names.label != LABEL).then(|| self.names.label.clone()),
+            id: (self.names.id != ID).then(|| self.names.id.clone()),
+            modalities: self.modalities.iter().filter_map(|w| Some((w.name.clone(), w.column.clone()?))).collect(),
+            variables: variables.collect(),
+        };
         let kinds = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
         let source = FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?;
-        Ok(source.on_corrupt(self.on_corrupt).with_remarks(remarks))
+        Ok(source.on_corrupt(self.on_corrupt).with_remarks(remarks).with_columns(columns))
     }
 
     fn not_in_bundle(&self) -> Error {
@@ -182,7 +203,8 @@ impl Manifest {
         let (id, group, part) = (column(&self.names.id), column(&self.names.group), column(&self.names.part));
         let labels = Labels { classes: self.classes.as_deref(), missing: self.unlabelled };
         let folder = self.path.parent().unwrap_or(Path::new(""));
-        let cells = Cells::new(table, folder, self.bundle.as_ref(), self.on_corrupt == OnCorrupt::Absent);
+        let files = if self.on_corrupt == OnCorrupt::Absent { Files::OrNothing } else { Files::Exist };
+        let cells = Cells::new(table, folder, self.bundle.as_ref(), files);
         let (mut rows, mut unlabelled, mut nothing) = (Vec::with_capacity(table.rows.len()), 0, 0);
         for row in &table.rows {
             let text = |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|text| !text.is_empty());

@@ -39,10 +39,16 @@ impl Table {
         if rows.is_empty() {
             return Err(Error::File { path: path.into(), problem: "has no rows: a manifest has a row for each sample".into() });
         }
-        if let Some((at, twice)) = columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name)) {
-            return Err(parse_error(path, 1, at + 1, format!("two columns are called `{twice}`: rename one")));
+        let table = Self::without_rows(path, columns)?;
+        Ok(Self { rows, ..table })
+    }
+
+    /// The columns alone; each has a name of its own.
+    pub fn without_rows(path: &Path, columns: Vec<String>) -> Result<Self> {
+        match columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name)) {
+            Some((at, twice)) => Err(parse_error(path, 1, at + 1, format!("two columns are called `{twice}`: rename one"))),
+            None => Ok(Self { path: path.into(), columns, rows: Vec::new() }),
         }
-        Ok(Self { path: path.into(), columns, rows })
     }
 
     /// An error about a cell.
@@ -67,13 +73,18 @@ fn csv_rows(path: &Path, bytes: &[u8]) -> Result<Read> {
     records.next()?;
     let mut rows = Vec::new();
     while let Some((record, line)) = records.next()? {
-        if record.len() != columns.len() {
-            let problem = format!("{} fields, but the header has {}", record.len(), columns.len());
-            return Err(parse_error(path, line, record.len().min(columns.len() + 1), problem));
-        }
-        rows.push(Row { line, cells: record.iter().map(|field| cell(field).to_string()).collect() });
+        rows.push(csv_row(path, record, line, columns.len())?);
     }
     Ok((columns, rows))
+}
+
+/// A line of a CSV table with so many columns.
+pub(super) fn csv_row(path: &Path, record: &csv::ByteRecord, line: usize, columns: usize) -> Result<Row> {
+    if record.len() != columns {
+        let problem = format!("{} fields, but the header has {columns}", record.len());
+        return Err(parse_error(path, line, record.len().min(columns + 1), problem));
+    }
+    Ok(Row { line, cells: record.iter().map(|field| cell(field).to_string()).collect() })
 }
 
 /// A JSON object with its names in the order of the text: the order of columns is that of a vector's numbers.
@@ -99,23 +110,27 @@ impl<'de> serde::Deserialize<'de> for Object {
     }
 }
 
-/// An object a line: names are columns, in the order in which they first stand.
-fn json_lines(path: &Path, bytes: &[u8]) -> Result<Read> {
-    let text = text(path, bytes)?;
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
-    let (mut columns, mut places, mut rows) = (Vec::<String>::new(), HashMap::<String, usize>::new(), Vec::new());
-    for (line, json) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+/// The columns of JSON lines, in the order in which their names first stand.
+#[derive(Default)]
+pub(super) struct JsonColumns {
+    pub names: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl JsonColumns {
+    /// A line, an object; a name that is new becomes a column. A line of white space is none.
+    pub fn row(&mut self, path: &Path, json: &[u8], line: usize) -> Result<Option<Row>> {
         if json.trim_ascii().is_empty() {
-            continue;
+            return Ok(None);
         }
         let Object(object) = serde_json::from_slice(json).map_err(|e| {
             parse_error(path, line, e.column().max(1), format!("each line is a JSON object, such as {{\"label\": \"cat\"}}: {e}"))
         })?;
-        let mut cells = vec![String::new(); columns.len()];
+        let mut cells = vec![String::new(); self.names.len()];
         for (name, value) in object {
-            let column = *places.entry(name.clone()).or_insert_with(|| {
-                columns.push(name.clone());
-                columns.len() - 1
+            let column = *self.places.entry(name.clone()).or_insert_with(|| {
+                self.names.push(name.clone());
+                self.names.len() - 1
             });
             let text = match value {
                 Value::Null => String::new(),
@@ -127,28 +142,45 @@ fn json_lines(path: &Path, bytes: &[u8]) -> Result<Read> {
                     return Err(parse_error(path, line, column + 1, problem));
                 }
             };
-            cells.resize(columns.len().max(cells.len()), String::new());
+            cells.resize(self.names.len().max(cells.len()), String::new());
             cells[column] = text;
         }
-        rows.push(Row { line, cells });
+        Ok(Some(Row { line, cells }))
     }
-    rows.iter_mut().for_each(|row| row.cells.resize(columns.len(), String::new()));
-    Ok((columns, rows))
+}
+
+/// An object a line: names are columns.
+fn json_lines(path: &Path, bytes: &[u8]) -> Result<Read> {
+    let text = text(path, bytes)?;
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+    let (mut columns, mut rows) = (JsonColumns::default(), Vec::new());
+    for (line, json) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+        rows.extend(columns.row(path, json, line)?);
+    }
+    rows.iter_mut().for_each(|row| row.cells.resize(columns.names.len(), String::new()));
+    Ok((columns.names, rows))
 }
 
 fn parquet_rows(path: &Path, bytes: Bytes) -> Result<Read> {
-    let unreadable = |why: String| {
-        let problem = format!("this Parquet file cannot be read ({why}); write it again, compressed with snappy or not at all");
-        Error::File { path: path.into(), problem }
-    };
+    let unreadable = |why: String| unreadable_parquet(path, &why);
     // The crate panics on some damaged files; nothing of ours is inside.
     let read = catch_unwind(|| parquet_table(bytes)).map_err(|_| unreadable("it is damaged".into()))?;
     let (columns, rows) = read.map_err(|error| unreadable(error.to_string()))?;
     let rows = (1..).zip(rows).map(|(line, row)| match row {
         Ok(cells) => Ok(Row { line, cells }),
-        Err(column) => Err(parse_error(path, line, column + 1, format!("`{}` is neither text nor a number", columns[column]))),
+        Err(column) => Err(neither(path, line, column, &columns)),
     });
     Ok((columns.clone(), rows.collect::<Result<_>>()?))
+}
+
+/// An error about a cell that is neither text nor a number.
+pub(super) fn neither(path: &Path, line: usize, column: usize, columns: &[String]) -> Error {
+    parse_error(path, line, column + 1, format!("`{}` is neither text nor a number", columns[column]))
+}
+
+pub(super) fn unreadable_parquet(path: &Path, why: &str) -> Error {
+    let problem = format!("this Parquet file cannot be read ({why}); write it again, compressed with snappy or not at all");
+    Error::File { path: path.into(), problem }
 }
 
 /// The names of the columns, and the rows; instead of a row the column that is neither text nor a number.
@@ -159,10 +191,14 @@ fn parquet_table(bytes: Bytes) -> std::result::Result<(Vec<String>, Vec<std::res
     let names = fields.iter().map(|column| column.name().to_string()).collect();
     let row = |row: std::result::Result<parquet::record::Row, ParquetError>| {
         let row = row?;
-        let cells = row.get_column_iter().enumerate().map(|(column, (_, field))| parquet_text(field).ok_or(column));
-        Ok(cells.collect())
+        Ok(parquet_cells(&row))
     };
     Ok((names, reader.get_row_iter(None)?.map(row).collect::<std::result::Result<_, ParquetError>>()?))
+}
+
+/// The cells of a row, or the column that is neither text nor a number.
+pub(super) fn parquet_cells(row: &parquet::record::Row) -> std::result::Result<Vec<String>, usize> {
+    row.get_column_iter().enumerate().map(|(column, (_, field))| parquet_text(field).ok_or(column)).collect()
 }
 
 fn parquet_text(field: &Field) -> Option<String> {

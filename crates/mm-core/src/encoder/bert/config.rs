@@ -4,6 +4,7 @@ use super::BertEncoder;
 use crate::data::{InputKind, InputSpec, nearest};
 use crate::encoder::{Encoder, EncoderCost, EncoderRecipe};
 use crate::error::{Error, Result};
+use crate::weights::{NameMap, lfs_pointer};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -127,6 +128,9 @@ impl BertConfig {
         }
         let wrong = |problem: String| Error::File { path: path.into(), problem };
         let unreadable = |error: serde_json::Error| wrong(format!("is no configuration of a BERT encoder: {error}"));
+        if let Some(pointer) = lfs_pointer(bytes) {
+            return Err(wrong(pointer.into()));
+        }
         let kind: Kind = serde_json::from_slice(bytes).map_err(unreadable)?;
         let Some(model_type) = kind.model_type else {
             return Err(wrong("says no `model_type`; name the folder of a checkpoint with `\"model_type\": \"bert\"`".into()));
@@ -152,6 +156,14 @@ impl BertConfig {
         };
         config.validate().map_err(|error| wrong(error.to_string()))?;
         Ok(config)
+    }
+
+    /// The settings that a checkpoint's `config.json` says, without what is ours to choose.
+    pub(super) fn settings_of(bytes: &[u8], path: &Path) -> Result<serde_json::Map<String, Value>> {
+        let config = serde_json::to_value(Self::from_bytes(bytes, path)?);
+        let Ok(Value::Object(mut settings)) = config else { return Ok(serde_json::Map::new()) };
+        settings.retain(|name, _| !matches!(name.as_str(), "pooling" | "normalize"));
+        Ok(settings)
     }
 
     /// Refuses sizes that no encoder has.
@@ -225,6 +237,10 @@ impl EncoderRecipe for BertConfig {
                 Err(Error::config("kind", format!("`bert` reads token ids, but `{name}` is {kind:?} of shape {shape:?}; {advice}")))
             }
         }
+    }
+
+    fn published_names(&self) -> NameMap {
+        super::published_bert_names("")
     }
 
     fn cost(&self, input: &InputSpec) -> EncoderCost {

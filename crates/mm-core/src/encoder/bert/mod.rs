@@ -22,7 +22,7 @@ const SHORTEST: f64 = 1e-12;
 
 /// For the list of encoders.
 pub(super) fn kind() -> EncoderKind {
-    EncoderKind::new::<BertConfig>(NAME)
+    EncoderKind::new::<BertConfig>(NAME).with_checkpoint_settings(BertConfig::settings_of)
 }
 
 /// Token ids `[batch, length]` to a vector a text, `[batch, hidden_size]`.

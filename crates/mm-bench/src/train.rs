@@ -1,0 +1,232 @@
+//! One model from a card and a method, saved as a folder; and what a saved model reaches on data.
+
+use crate::cell::Resolved;
+use crate::dataset::{CardReader, Dataset};
+use crate::output;
+use crate::plan::Plan;
+use crate::provenance::machine;
+use crate::registry::{Registry, check_data};
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use mm_core::Pipeline;
+use mm_core::data::{Part, Source, Split};
+use mm_core::train::{CheckpointConfig, EpochLog, Observer, Step, TrainConfig, Trainer};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Seconds between checkpoints.
+const CHECKPOINT_SECONDS: f64 = 20.0;
+
+/// Arguments of `train`.
+#[derive(clap::Args)]
+pub struct TrainArguments {
+    /// The data: a card, or the name of a built-in set; without it, the first of the plan.
+    #[arg(value_name = "CARD", required_unless_present = "plan")]
+    card: Option<String>,
+    /// The method, or the name of a run of the plan.
+    #[arg(long)]
+    method: String,
+    /// Folder of the model.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// A plan: its settings of the training, of the network and of the method are taken.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Seed of the split, of the first weights and of all other draws.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Passes over the training samples, instead of what the plan says.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    epochs: Option<u64>,
+    /// Replace a model that is in the folder.
+    #[arg(long)]
+    overwrite: bool,
+}
+
+impl TrainArguments {
+    /// Folder of the model.
+    pub fn out(&self) -> &Path {
+        &self.out
+    }
+}
+
+/// Arguments of `evaluate`.
+#[derive(clap::Args)]
+pub struct EvaluateArguments {
+    /// Folder of the model.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// The data: a card, or the name of a built-in set.
+    #[arg(long)]
+    card: String,
+    /// Which samples: `test`, `validation` or `train` of the model's seed, or `all`.
+    #[arg(long, default_value = "test")]
+    part: String,
+    /// Write the result into the model's card and configuration, in place of what is there.
+    #[arg(long)]
+    save: bool,
+}
+
+/// Trains a model, evaluates and times it on the test part, and saves it. The same command goes on where an interrupted one stopped.
+pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline> {
+    refuse_existing(&arguments.out, arguments.overwrite)?;
+    let card = arguments.card.as_deref();
+    let mut resolved = match &arguments.plan {
+        Some(plan) => Plan::read(Some(plan))?.one(card, &arguments.method, arguments.seed)?,
+        None => Resolved {
+            data_hash: String::new(),
+            card: card.unwrap_or_default().into(),
+            train_per_class: None,
+            method: arguments.method.clone(),
+            options: toml::Table::new(),
+            train: TrainConfig { seed: arguments.seed, ..TrainConfig::default() },
+            combinations: None,
+            corruptions: Vec::new(),
+            teacher: None,
+            weights: BTreeMap::new(),
+        },
+    };
+    resolved.train.epochs = arguments.epochs.map_or(resolved.train.epochs, |epochs| epochs as usize);
+    let recipe = registry.recipe(&resolved)?;
+    let (data, _) = CardReader::open(&resolved.card)?.load()?;
+    check_data(&*recipe, &resolved, &data)?;
+    let split = data.draw(resolved.train_per_class, resolved.train.seed)?;
+    let checkpoints = checkpoint_folder(&arguments.out);
+    let trainer = |what: &str| {
+        let checkpoints = CheckpointConfig { folder: checkpoints.clone(), every_seconds: CHECKPOINT_SECONDS, fingerprint: String::new() };
+        Trainer::new(resolved.train.clone()).checkpoints(checkpoints).observer(Progress::new(what))
+    };
+    let source = &*data.source;
+    let mut runs = Vec::new();
+    let teacher = match registry.teacher_of(&resolved, &*recipe, &source.schema().modalities)? {
+        Some(settings) => {
+            let teacher =
+                trainer("teacher").fit_any(&*registry.recipe(&settings)?, None, source, &split).context("training the teacher")?;
+            runs.push(teacher.config().training.fingerprint.clone());
+            Some(teacher)
+        }
+        None => None,
+    };
+    let trained = trainer(&resolved.method).fit_any(&*recipe, teacher, source, &split)?;
+    runs.push(trained.config().training.fingerprint.clone());
+    let mut model = trained.with_columns(data.columns);
+    if !split.test.is_empty() {
+        model.evaluate(source, &split.test)?;
+        model.measure_latency(source, &split.test, &machine())?;
+    }
+    model.save_pretrained(&arguments.out)?;
+    for run in runs {
+        output::remove_checkpoints(&checkpoints.join(&run[..run.len().min(16)]))?;
+    }
+    output::remove_if_empty(&checkpoints)?;
+    Ok(model)
+}
+
+/// Evaluates and times a saved model.
+pub fn evaluate(arguments: &EvaluateArguments, registry: &Registry) -> Result<Pipeline> {
+    let mut model = registry.from_pretrained(&arguments.model)?;
+    let (data, _) = CardReader::open(&arguments.card)?.load()?;
+    check_schema(&model, &*data.source)?;
+    let rows = part(&arguments.part, &data, model.config().training.config.seed)?;
+    if rows.is_empty() {
+        bail!("the part `{}` of {} has no samples", arguments.part, arguments.card);
+    }
+    model.evaluate(&*data.source, &rows)?;
+    model.measure_latency(&*data.source, &rows, &machine())?;
+    if arguments.save {
+        model.save_pretrained(&arguments.model)?;
+    }
+    Ok(model)
+}
+
+/// The samples of a part, as the model's seed divides them.
+fn part(name: &str, data: &Dataset, seed: u64) -> Result<Vec<usize>> {
+    if name == "all" {
+        return Ok((0..data.source.len()).collect());
+    }
+    let Ok(part) = name.parse::<Part>() else { bail!("`--part {name}`: use train, validation, test or all") };
+    let Split { train, validation, test } = data.draw(None, seed)?;
+    Ok(match part {
+        Part::Train => train,
+        Part::Validation => validation,
+        Part::Test => test,
+    })
+}
+
+/// Refuses data that the model was not made for.
+fn check_schema(model: &Pipeline, source: &dyn Source) -> Result<()> {
+    let (ours, theirs) = (model.schema(), source.schema());
+    if ours.modalities != theirs.modalities || ours.inputs != theirs.inputs {
+        let form = |schema: &mm_core::data::Schema| {
+            let named = schema.modalities.names().iter().zip(&schema.inputs);
+            named.map(|(name, input)| format!("{name} {:?}", input.shape)).collect::<Vec<_>>().join(", ")
+        };
+        bail!("the data has the sensors {}, the model reads {}", form(theirs), form(ours));
+    }
+    let (ours, theirs) = (ours.target.class_names(), theirs.target.class_names());
+    if ours != theirs {
+        let list = |names: &[String]| names.join(", ");
+        bail!(
+            "the data has the classes {}, the model {}: name the model's, in its order, as `classes` of the card",
+            list(theirs),
+            list(ours)
+        );
+    }
+    Ok(())
+}
+
+/// Where an interrupted run is kept: beside the model's folder, which holds nothing but a finished model.
+fn checkpoint_folder(out: &Path) -> PathBuf {
+    let mut name = out.file_name().unwrap_or_default().to_os_string();
+    name.push(".checkpoints");
+    out.with_file_name(name)
+}
+
+/// Before hours of training, and not behind them.
+fn refuse_existing(out: &Path, overwrite: bool) -> Result<()> {
+    let Ok(mut entries) = std::fs::read_dir(out) else { return Ok(()) };
+    let ours = out.join("config.json").exists() && out.join("model.safetensors").exists();
+    match (entries.next().is_some(), ours) {
+        (true, false) => bail!("{} holds other files: give a new or empty folder for the model", out.display()),
+        (true, true) if !overwrite => bail!("{} holds a model: give another folder, or `--overwrite`", out.display()),
+        _ => Ok(()),
+    }
+}
+
+/// A bar that shows where a training is.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn new(what: &str) -> Self {
+        let bar = ProgressBar::new(0);
+        // A template without mistakes; without it the bar has its own form.
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %, {eta} left  {prefix} {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(what.to_string());
+        Self(bar)
+    }
+}
+
+impl Observer for Progress {
+    fn step(&self, step: &Step) {
+        let (steps, at) = (step.epochs * step.steps, step.epoch * step.steps + step.step);
+        if self.0.length() != Some(steps as u64) {
+            self.0.set_length(steps as u64);
+            // A run that is taken up is not timed from its beginning.
+            self.0.set_position(at as u64);
+            self.0.reset_eta();
+        }
+        self.0.set_position(at as u64);
+    }
+
+    fn epoch(&self, log: &EpochLog, epochs: usize) {
+        let score = log.validation_score.map(|score| format!(", validation {score:.3}")).unwrap_or_default();
+        let loss = log.losses.get("total").copied().unwrap_or(f64::NAN);
+        self.0.set_message(format!("epoch {} of {epochs}, loss {loss:.3}{score}", log.epoch + 1));
+    }
+
+    fn finished(&self) {
+        self.0.finish_and_clear();
+    }
+}

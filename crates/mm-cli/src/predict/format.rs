@@ -1,0 +1,117 @@
+//! How an answer is written: a line of CSV, or a JSON object.
+
+use anyhow::{Result, bail};
+use mm_core::Pipeline;
+use mm_core::pipeline::{Answer, Ignored};
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+use std::path::Path;
+
+/// The answer of a row, or why no sensor of it could be used.
+pub type Answered = std::result::Result<Answer, Vec<Ignored>>;
+
+/// The form of a file of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A table with a header.
+    Csv,
+    /// An object a line.
+    Json,
+}
+
+impl Format {
+    /// As the ending of the file says.
+    pub fn of(path: &Path) -> Result<Self> {
+        match path.extension().unwrap_or_default().to_string_lossy().to_lowercase().as_str() {
+            "csv" => Ok(Self::Csv),
+            "jsonl" | "ndjson" => Ok(Self::Json),
+            _ => bail!("`--out {}`: the ending says how answers are written; use .csv or .jsonl", path.display()),
+        }
+    }
+
+    /// What stands before the first answer.
+    pub fn header(self, model: &Pipeline) -> String {
+        if self == Self::Json {
+            return String::new();
+        }
+        let mut header = vec!["id".to_string(), "class".into()];
+        header.extend(model.schema().target.class_names().iter().map(|class| format!("probability.{class}")));
+        header.extend(["used".into(), "ignored".into()]);
+        for name in trusted(model) {
+            header.extend([format!("weight.{name}"), format!("level.{name}")]);
+        }
+        let header: Vec<String> = header.iter().map(|name| quoted(name)).collect();
+        header.join(",") + "\n"
+    }
+
+    /// Appends the answer of a row.
+    pub fn line(self, model: &Pipeline, id: &str, answer: &Answered, text: &mut String) {
+        // Writing to a string does not fail.
+        _ = match self {
+            Self::Csv => csv(model, id, answer, text),
+            Self::Json => writeln!(text, "{}", object(id, answer)),
+        };
+    }
+}
+
+/// The sensors whose trust is told.
+fn trusted(model: &Pipeline) -> &[String] {
+    if model.model().knows_trust() { model.schema().modalities.names() } else { &[] }
+}
+
+fn ignored(answer: &Answered) -> &[Ignored] {
+    match answer {
+        Ok(answer) => &answer.ignored,
+        Err(ignored) => ignored,
+    }
+}
+
+fn csv(model: &Pipeline, id: &str, answer: &Answered, text: &mut String) -> std::fmt::Result {
+    write!(text, "{}", quoted(id))?;
+    match answer {
+        Ok(answer) => {
+            write!(text, ",{}", quoted(&answer.class))?;
+            answer.probabilities.iter().try_for_each(|(_, probability)| write!(text, ",{probability:.6}"))?;
+            write!(text, ",{}", answer.used.join("+"))?;
+        }
+        Err(_) => write!(text, ",{},", ",".repeat(model.schema().target.classes()))?,
+    }
+    let why: Vec<String> = ignored(answer).iter().map(|ignored| format!("{}: {}", ignored.modality, ignored.reason.word())).collect();
+    write!(text, ",{}", quoted(&why.join("; ")))?;
+    let trust = answer.as_ref().ok().and_then(|answer| answer.trust.as_ref());
+    for name in trusted(model) {
+        match trust.and_then(|trust| trust.iter().find(|sensor| sensor.modality == *name)) {
+            Some(sensor) => write!(text, ",{:.4},{:.4}", sensor.weight, sensor.level)?,
+            None => write!(text, ",,")?,
+        }
+    }
+    writeln!(text)
+}
+
+fn object(id: &str, answer: &Answered) -> Value {
+    let reasons = ignored(answer).iter().map(|ignored| (ignored.modality.clone(), json!(ignored.reason.word()))).collect::<Map<_, _>>();
+    let Ok(answer) = answer else {
+        return json!({ "id": id, "class": null, "probabilities": {}, "used": [], "ignored": reasons });
+    };
+    let probabilities = answer.probabilities.iter().map(|(class, p)| (class.clone(), json!(rounded(*p, 1e6)))).collect::<Map<_, _>>();
+    let mut object = json!({
+        "id": id, "class": answer.class, "probabilities": probabilities, "used": answer.used, "ignored": reasons,
+    });
+    if let Some(trust) = &answer.trust {
+        let sensor = |weight: f32, level: f32| json!({ "weight": rounded(weight.into(), 1e4), "level": rounded(level.into(), 1e4) });
+        object["trust"] = trust.iter().map(|s| (s.modality.clone(), sensor(s.weight, s.level))).collect::<Map<_, _>>().into();
+    }
+    object
+}
+
+fn rounded(value: f64, steps: f64) -> f64 {
+    (value * steps).round() / steps
+}
+
+/// A field of CSV.
+fn quoted(field: &str) -> String {
+    match field.contains(['"', ',', '\n', '\r']) || field.trim() != field {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.into(),
+    }
+}

@@ -1,0 +1,210 @@
+//! `mm predict`: a model and a table of samples in, an answer for each row out.
+
+mod format;
+mod output;
+mod tally;
+
+use anyhow::{Context, Result, anyhow, bail};
+use format::Format;
+use indicatif::{ProgressBar, ProgressStyle};
+use mm_bench::{Registry, child};
+use mm_core::data::{ManifestColumns, ManifestRow, OnCorrupt};
+use mm_core::eval::evaluation_batch;
+use mm_core::pipeline::Readings;
+use mm_core::{Error, ModalityError, Pipeline};
+use output::{Output, State};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Rows that are answered together, at most. The last bits of an answer depend on it, so it is the same for all runs.
+const TOGETHER: usize = 64;
+
+/// Arguments of `predict`.
+#[derive(clap::Args)]
+pub struct PredictArguments {
+    /// Folder of the model.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// The samples: a table (.csv, .jsonl, .parquet; .gz) with a column for each sensor, as for the training; labels are not needed.
+    #[arg(long, value_name = "FILE")]
+    manifest: PathBuf,
+    /// Where the answers go: a file that ends in .csv or .jsonl.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// What to do with a file that is not there or cannot be decoded.
+    #[arg(long, value_enum, default_value_t = Corrupt::Error)]
+    on_corrupt: Corrupt,
+    /// The column that holds a sensor, where it is not called as the sensor; may be given several times.
+    #[arg(long, value_name = "SENSOR=COLUMN")]
+    column: Vec<String>,
+    /// The column of the name of each sample, if it is not `id`.
+    #[arg(long, value_name = "COLUMN")]
+    id: Option<String>,
+    /// The column of the class, where there is one and it is not `label`: the accuracy is then told.
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
+    /// Replace the file of answers, or an interrupted one of other samples.
+    #[arg(long)]
+    overwrite: bool,
+}
+
+/// What to do with a file that is not there or cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Corrupt {
+    /// An error that names it.
+    Error,
+    /// The sensor is ignored in this row, and the answer says so.
+    Absent,
+}
+
+/// Answers every row of the table. An interrupted run is taken up where it stopped, and ends with the same bytes.
+pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
+    child::computing(|| predict(arguments))
+}
+
+fn predict(arguments: &PredictArguments) -> Result<()> {
+    let format = Format::of(&arguments.out)?;
+    let on_corrupt = if arguments.on_corrupt == Corrupt::Absent { OnCorrupt::Absent } else { OnCorrupt::Error };
+    let model = Registry::default().from_pretrained(&arguments.model)?.on_corrupt(on_corrupt);
+    let columns = arguments.columns(&model)?;
+    let request = arguments.request(&columns, format)?;
+    let mut output = Output::open(&arguments.out, &request, arguments.overwrite)?;
+    let rows = model.rows(&arguments.manifest, &columns)?;
+    for (flag, column) in [("--id", &arguments.id), ("--label", &arguments.label)] {
+        if let Some(column) = column.as_ref().filter(|column| !rows.columns().contains(column)) {
+            bail!("`{flag} {column}`: {} has the columns {}", arguments.manifest.display(), rows.columns().join(", "));
+        }
+    }
+    rows.remarks().iter().for_each(|remark| eprintln!("{remark}"));
+    let mut state = match output.resumed() {
+        Some(state) => {
+            eprintln!("{} of {} rows were answered before; going on", state.rows, state.total);
+            state
+        }
+        // Mistakes in the last row are found before the first is answered.
+        None => {
+            let total = check(rows, &model, &arguments.manifest)?;
+            let state = State::new(&request, total);
+            output.append(format.header(&model).as_bytes(), state)?
+        }
+    };
+    let bar = bar("{bar:30} {human_pos} of {human_len} rows, {per_sec}, {eta} left", state.total)?;
+    bar.set_position(state.rows);
+    bar.reset_eta();
+    let mut rows = model.rows(&arguments.manifest, &columns)?.skip(state.rows as usize);
+    let together = TOGETHER.min(evaluation_batch(model.schema()));
+    loop {
+        let some: Vec<ManifestRow> = rows.by_ref().take(together).collect::<mm_core::Result<_>>()?;
+        if some.is_empty() {
+            break;
+        }
+        let mut text = String::new();
+        answer(&model, some, format, &mut text, &mut state).with_context(|| format!("{}", arguments.manifest.display()))?;
+        state = output.append(text.as_bytes(), state)?;
+        bar.set_position(state.rows);
+    }
+    bar.finish_and_clear();
+    if state.rows != state.total {
+        bail!("{} changed while it was read: it had {} rows, and now has {}", arguments.manifest.display(), state.total, state.rows);
+    }
+    output.finish(&state)?;
+    print!("{}", state.tally);
+    println!("{}: {} rows", arguments.out.display(), state.rows);
+    Ok(())
+}
+
+/// Reads all cells once; how many rows there are.
+fn check(rows: impl Iterator<Item = mm_core::Result<ManifestRow>>, model: &Pipeline, manifest: &Path) -> Result<u64> {
+    let bar = bar("checking {human_pos} rows", 0)?;
+    let (mut total, mut unknown) = (0, None);
+    for row in rows {
+        let row = row?;
+        total += 1;
+        let known = |label: &String| model.schema().target.class_names().contains(label);
+        if let Some(label) = row.label.filter(|label| !known(label)) {
+            unknown.get_or_insert((row.line, label));
+        }
+        if total % 256 == 0 {
+            bar.set_position(total);
+        }
+    }
+    bar.finish_and_clear();
+    if let Some((line, label)) = unknown {
+        eprintln!(
+            "{}:{line}: the label `{label}` is no class of the model; rows of such labels are left out of the accuracy",
+            manifest.display()
+        );
+    }
+    match total {
+        0 => bail!("{} has no rows: a row is a sample", manifest.display()),
+        total => Ok(total),
+    }
+}
+
+/// Answers some rows, in their order.
+fn answer(model: &Pipeline, rows: Vec<ManifestRow>, format: Format, text: &mut String, state: &mut State) -> Result<()> {
+    let names = model.schema().modalities.names();
+    let mut keys = Vec::with_capacity(rows.len());
+    let mut asked = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        keys.push((row.line, std::mem::take(&mut row.id), row.label.take()));
+        asked.push(Readings::of_row(names, row));
+    }
+    let answers = model.predict_each(&asked)?;
+    for ((line, id, label), answer) in keys.into_iter().zip(answers) {
+        let answer = match answer {
+            Ok(answer) => Ok(answer),
+            // A row that nothing can be said of is an answer, too: the next one may have its sensors back.
+            Err(Error::Modality(ModalityError::NoSensor { ignored } | ModalityError::TooFewSensors { ignored, .. })) => Err(ignored),
+            Err(error) => return Err(anyhow!(error).context(format!("line {line}, sample `{id}`"))),
+        };
+        state.tally.add(model, label.as_deref(), &answer);
+        format.line(model, &id, &answer, text);
+        state.rows += 1;
+    }
+    Ok(())
+}
+
+fn bar(template: &str, length: u64) -> Result<ProgressBar> {
+    let bar = ProgressBar::new(length);
+    bar.set_style(ProgressStyle::with_template(template)?);
+    Ok(bar)
+}
+
+impl PredictArguments {
+    /// The model's own columns, and what the caller says of them.
+    fn columns(&self, model: &Pipeline) -> Result<ManifestColumns> {
+        let mut columns = model.config().columns.clone();
+        for given in &self.column {
+            let (sensor, column) = given.split_once('=').with_context(|| format!("`--column {given}`: write SENSOR=COLUMN"))?;
+            model.schema().modalities.index(sensor).with_context(|| format!("`--column {given}`"))?;
+            columns.modalities.insert(sensor.into(), column.into());
+        }
+        columns.id = self.id.clone().or(columns.id);
+        columns.label = self.label.clone().or(columns.label);
+        Ok(columns)
+    }
+
+    /// What the answers depend on, in one number: an interrupted run is taken up only where it is the same.
+    fn request(&self, columns: &ManifestColumns, format: Format) -> Result<String> {
+        let mut hash = Sha256::new();
+        for file in [self.model.join("config.json"), self.model.join("model.safetensors"), self.manifest.clone()] {
+            let context = || format!("reading {}", file.display());
+            let mut input = BufReader::new(File::open(&file).with_context(context)?);
+            let (mut block, mut of_file) = (vec![0; 1 << 16], Sha256::new());
+            loop {
+                match input.read(&mut block).with_context(context)? {
+                    0 => break,
+                    read => of_file.update(&block[..read]),
+                }
+            }
+            hash.update(of_file.finalize());
+        }
+        let settings = (columns, format!("{:?}", self.on_corrupt), format!("{format:?}"), mm_bench::version());
+        hash.update(serde_json::to_vec(&settings)?);
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}

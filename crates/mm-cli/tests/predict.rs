@@ -1,0 +1,263 @@
+//! From a folder of files to a model and its predictions, as a user does it: `mm train`, `mm evaluate`, `mm predict`.
+
+mod machines;
+#[allow(dead_code, reason = "other tests use the rest")]
+mod program;
+
+use program::{mm, said, wait_for};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::OnceLock;
+
+const SAMPLES: usize = 80;
+
+/// A folder with the files and two models of them, made once.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        machines::write(folder.path(), SAMPLES);
+        for method in ["udml", "mmanet"] {
+            let output = train(folder.path(), method, method).output().unwrap();
+            assert!(output.status.success(), "{}", said(&output));
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(told.contains("photo+sound+note+gauge") && told.contains("milliseconds"), "{told}");
+        }
+        folder
+    });
+    folder.path()
+}
+
+fn train(folder: &Path, method: &str, out: &str) -> std::process::Command {
+    let mut command = mm();
+    command.current_dir(folder).args(["train", "machines.toml", "--method", method, "--plan", "plan.toml", "--epochs", "12", "--out", out]);
+    command
+}
+
+fn predict(folder: &Path, model: &str, manifest: &str, out: &str) -> std::process::Command {
+    let mut command = mm();
+    command.current_dir(folder).args(["predict", "--model", model, "--manifest", manifest, "--out", out]);
+    command
+}
+
+fn succeeds(command: &mut std::process::Command) -> (String, String) {
+    let output: Output = command.output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    (String::from_utf8_lossy(&output.stdout).into_owned(), said(&output))
+}
+
+fn fails(command: &mut std::process::Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    said(&output)
+}
+
+fn table() -> Vec<String> {
+    std::fs::read_to_string(folder().join("samples.csv")).unwrap().lines().map(String::from).collect()
+}
+
+fn write(name: &str, lines: &[String]) -> PathBuf {
+    let path = folder().join(name);
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    path
+}
+
+#[test]
+fn a_folder_of_files_becomes_a_model_with_a_card() {
+    let card = std::fs::read_to_string(folder().join("udml/README.md")).unwrap();
+    assert!(card.contains("| photo+sound+note+gauge |") && card.contains("milliseconds for one sample"), "{card}");
+    assert!(card.contains("mm predict --model"), "{card}");
+    assert!(!folder().join("udml.checkpoints").exists() && !folder().join("mmanet.checkpoints").exists());
+    // A model that is there is not replaced before it is asked for, nor after an hour of training.
+    assert!(fails(&mut train(folder(), "mmanet", "mmanet")).contains("--overwrite"));
+    assert!(fails(&mut train(folder(), "mmanet", "photos")).contains("holds other files"));
+    assert!(fails(&mut train(folder(), "mmnet", "new")).contains("did you mean `mmanet`?"));
+    let (told, _) = succeeds(mm().current_dir(folder()).args(["evaluate", "--model", "mmanet", "--card", "machines.toml"]));
+    assert!(told.contains("photo+sound+note+gauge") && told.lines().count() == 16, "{told}");
+}
+
+#[test]
+fn every_row_is_answered_in_order_with_reasons() {
+    let mut lines = table();
+    lines.truncate(13);
+    lines.insert(3, "dead,photos/black.png,,,,,nan,1,".into());
+    lines.insert(5, "empty,,,,,,,,".into());
+    write("asked.csv", &lines);
+    image::GrayImage::new(12, 12).save(folder().join("photos/black.png")).unwrap();
+    let (told, _) = succeeds(&mut predict(folder(), "udml", "asked.csv", "asked.out.csv"));
+    assert!(told.contains("1 rows have no sensor that can be used") || told.contains("2 rows have no sensor"), "{told}");
+    assert!(told.contains("accuracy") && told.contains("asked.out.csv: 14 rows"), "{told}");
+    let answers = std::fs::read_to_string(folder().join("asked.out.csv")).unwrap();
+    let answers: Vec<&str> = answers.lines().collect();
+    assert_eq!(
+        answers[0],
+        "id,class,probability.broken,probability.running,used,ignored,weight.photo,level.photo,weight.sound,level.sound,weight.note,level.note,\
+         weight.gauge,level.gauge"
+    );
+    let ids: Vec<&str> = answers[1..].iter().map(|line| line.split(',').next().unwrap()).collect();
+    let asked: Vec<&str> = lines[1..].iter().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(ids, asked);
+    assert!(answers[3].starts_with("dead,,,,,photo: dead; sound: absent; note: absent; gauge: not finite,"), "{}", answers[3]);
+    assert!(answers[5].starts_with("empty,,,,,photo: absent;"), "{}", answers[5]);
+    assert!(answers[1].contains(",photo+sound+note+gauge,,"), "{}", answers[1]);
+    let right = lines[1..].iter().zip(&answers[1..]).filter(|(asked, answer)| {
+        let label = asked.rsplit(',').next().unwrap();
+        !label.is_empty() && answer.split(',').nth(1) == Some(label)
+    });
+    assert!(right.count() >= 10);
+
+    // JSON lines and Parquet in, JSON lines out: the same.
+    let columns: Vec<&str> = lines[0].split(',').collect();
+    let object = |line: &String| {
+        let cells = columns.iter().zip(line.split(',')).filter(|(_, cell)| !cell.is_empty());
+        serde_json::to_string(&cells.map(|(c, cell)| (c.to_string(), Value::from(cell))).collect::<serde_json::Map<_, _>>()).unwrap()
+    };
+    let json: Vec<String> = lines[1..].iter().map(object).collect();
+    write("asked.jsonl", &json);
+    std::fs::write(folder().join("asked.parquet"), mm_testing::parquet(&lines.join("\n").replace(",nan,", ",NaN,"))).unwrap();
+    for (manifest, out) in [("asked.jsonl", "json.jsonl"), ("asked.parquet", "parquet.jsonl")] {
+        succeeds(&mut predict(folder(), "udml", manifest, out));
+        let objects = std::fs::read_to_string(folder().join(out)).unwrap();
+        let objects: Vec<Value> = objects.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(objects.len(), 14);
+        for (object, line) in objects.iter().zip(&answers[1..]) {
+            let cells: Vec<&str> = line.split(',').collect();
+            assert_eq!(object["id"], cells[0], "{manifest}");
+            assert_eq!(object["class"].as_str().unwrap_or(""), cells[1], "{manifest}: {object}");
+            if let Some(p) = object["probabilities"]["broken"].as_f64() {
+                assert_eq!(format!("{p:.6}"), cells[2], "{manifest}");
+            }
+        }
+        assert_eq!(objects[2]["ignored"]["gauge"], "not finite");
+        assert!(objects[0]["trust"]["photo"]["weight"].as_f64().unwrap() > 0.0);
+    }
+}
+
+/// A run that is killed goes on where it stopped, and ends with the bytes of one that was not.
+#[test]
+fn a_killed_run_is_taken_up_with_the_same_bytes() {
+    let lines = table();
+    let rows = (0..200).flat_map(|_| lines[1..].iter().cloned());
+    let many: Vec<String> = std::iter::once(lines[0].clone()).chain(rows).collect();
+    write("many.csv", &many);
+    let (told, _) = succeeds(&mut predict(folder(), "mmanet", "many.csv", "whole.csv"));
+    assert!(told.contains(&format!("{} rows", 200 * SAMPLES)), "{told}");
+    let mut child = predict(folder(), "mmanet", "many.csv", "killed.csv").spawn().unwrap();
+    let state = folder().join("killed.csv.partial.json");
+    let rows = || serde_json::from_slice::<Value>(&std::fs::read(&state).ok()?).ok()?["rows"].as_u64();
+    wait_for("the first rows", || rows().filter(|rows| *rows > 0).or_else(|| child.try_wait().unwrap().map(|_| 0)));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if folder().join("killed.csv").exists() {
+        println!("skipped: the run was finished before it was killed");
+        return;
+    }
+    // Another request does not take it up.
+    assert!(fails(&mut predict(folder(), "udml", "many.csv", "killed.csv")).contains("is an interrupted run"));
+    let (resumed, said) = succeeds(&mut predict(folder(), "mmanet", "many.csv", "killed.csv"));
+    assert!(said.contains("rows were answered before; going on"), "{said}");
+    let bytes = |name: &str| std::fs::read(folder().join(name)).unwrap();
+    assert!(bytes("whole.csv") == bytes("killed.csv"));
+    assert_eq!(resumed.replace("killed", "whole"), told);
+    assert!(!state.exists() && !folder().join("killed.csv.partial").exists());
+    // What is there is not overwritten.
+    assert!(fails(&mut predict(folder(), "mmanet", "many.csv", "killed.csv")).contains("is there already"));
+    std::fs::write(folder().join("mine.csv.partial"), "thesis").unwrap();
+    assert!(fails(&mut predict(folder(), "mmanet", "many.csv", "mine.csv")).contains("was not written by `mm predict`"));
+    assert_eq!(bytes("mine.csv.partial"), b"thesis");
+}
+
+#[test]
+fn mistakes_in_the_table_are_named_before_anything_is_answered() {
+    let lines = table();
+    let with = |name: &str, change: &dyn Fn(&mut Vec<String>)| {
+        let mut lines = lines[..8].to_vec();
+        change(&mut lines);
+        write(name, &lines);
+        fails(&mut predict(folder(), "udml", name, &format!("{name}.out.csv")))
+    };
+    let gone = with("gone.csv", &|lines| lines[7] = lines[7].replace("006.png", "999.png"));
+    assert!(gone.contains("gone.csv:8:2: there is no file") && gone.contains("on_corrupt"), "{gone}");
+    assert!(!folder().join("gone.csv.out.csv.partial").exists());
+    let word = with("word.csv", &|lines| lines[2] = lines[2].replace(",broken", "x,broken"));
+    assert!(word.contains("word.csv:3:8:") && word.contains("is no number"), "{word}");
+    let name = with("name.csv", &|lines| lines[0] = lines[0].replace(",photo,", ",foto,"));
+    assert!(name.contains("name.csv:1:2: column `foto`") && name.contains("did you mean `photo`?"), "{name}");
+    let start = with("start.csv", &|lines| lines[1] = lines[1].replace("takes.wav,0,", "takes.wav,one,"));
+    assert!(start.contains("start.csv:2:4: `one` is no number of samples"), "{start}");
+    let short = with("short.csv", &|lines| lines[4] = "m003,photos/003.png".into());
+    assert!(short.contains("short.csv:5:") && short.contains("2 fields, but the header has 9"), "{short}");
+    let oil = with("oil.csv", &|lines| lines[0] = lines[0].replace("gauge.oil", "gauge.oel"));
+    assert!(oil.contains("there is no column `gauge.oil`"), "{oil}");
+    let none = with("none.csv", &|lines| lines[0] = "id,a,b,c,d,e,f,g,label".into());
+    assert!(none.contains("no column holds readings of the model's sensors"), "{none}");
+    let ending = fails(&mut predict(folder(), "udml", "samples.csv", "out.txt"));
+    assert!(ending.contains("use .csv or .jsonl"), "{ending}");
+
+    // A damaged file: an error that names it and its row, or a sensor that is ignored.
+    std::fs::write(folder().join("photos/bad.png"), b"\x89PNG\r\n\x1a\n no image").unwrap();
+    let bad = |lines: &mut Vec<String>| lines[3] = lines[3].replace("photos/002.png", "photos/bad.png");
+    let damaged = with("bad.csv", &bad);
+    assert!(damaged.contains("line 4, sample `m002`") && damaged.contains("bad.png"), "{damaged}");
+    let (told, _) = succeeds(predict(folder(), "udml", "bad.csv", "bad.out.csv").args(["--on-corrupt", "absent", "--overwrite"]));
+    assert!(told.contains("ignored 1 times: photo: unreadable"), "{told}");
+    let answers = std::fs::read_to_string(folder().join("bad.out.csv")).unwrap();
+    assert!(answers.lines().nth(3).unwrap().contains("sound+note+gauge,photo: unreadable,"), "{answers}");
+    let (told, _) = succeeds(predict(folder(), "udml", "gone.csv", "gone.out.csv").args(["--on-corrupt", "absent"]));
+    assert!(told.contains("ignored 1 times: photo: unreadable"), "{told}");
+}
+
+/// Sensors without a column are absent; numbers are found by their names, whatever their order.
+#[test]
+fn a_table_may_lack_sensors_and_have_other_columns() {
+    let reordered = |line: &String| {
+        let cells: Vec<&str> = line.split(',').collect();
+        [cells[7], cells[6], cells[0], "x"].join(",")
+    };
+    let lines: Vec<String> = table()[..20].iter().map(reordered).collect();
+    write("gauges.csv", &lines);
+    let (told, remarks) = succeeds(&mut predict(folder(), "mmanet", "gauges.csv", "gauges.out.csv"));
+    assert!(remarks.contains("no column for photo, sound, note: absent in every row"), "{remarks}");
+    assert!(remarks.contains("columns that are not read: x"), "{remarks}");
+    assert!(!told.contains("accuracy") && told.contains("gauge"), "{told}");
+    // The same rows in the order of the training.
+    let ordered: Vec<String> =
+        table()[..20].iter().map(|line| line.split(',').collect::<Vec<_>>()).map(|c| [c[0], c[6], c[7]].join(",")).collect();
+    write("ordered.csv", &ordered);
+    succeeds(&mut predict(folder(), "mmanet", "ordered.csv", "ordered.out.csv"));
+    let read = |name: &str| std::fs::read_to_string(folder().join(name)).unwrap();
+    assert_eq!(read("gauges.out.csv"), read("ordered.out.csv"));
+    // Other names of columns.
+    let renamed: Vec<String> =
+        ordered.iter().enumerate().map(|(i, line)| if i == 0 { "who,g.oil,g.heat".into() } else { line.clone() }).collect();
+    write("renamed.csv", &renamed);
+    succeeds(predict(folder(), "mmanet", "renamed.csv", "renamed.out.csv").args(["--column", "gauge=g", "--id", "who"]));
+    assert_eq!(read("renamed.out.csv"), read("ordered.out.csv"));
+}
+
+#[test]
+fn tables_of_numbers_are_trained_on_and_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = String::from("name,weight,length,kind\n");
+    for i in 0..60 {
+        let x = (i * 37 % 23) as f64 / 23.0;
+        table += &format!("{i},{},{},{}\n", f64::from(i % 2) + 0.3 * x, 5.0 - f64::from(i % 2) - x, ["owl", "wren"][i as usize % 2]);
+    }
+    std::fs::write(folder.path().join("birds.csv"), &table).unwrap();
+    let card = "name = \"birds\"\nid = \"name\"\nlabel = \"kind\"\n[split]\ntrain = 0.6\nvalidation = 0.2\ntest = 0.2\n
+[[view]]\nmodality = \"weight\"\nfile = \"birds.csv\"\ncolumns = [\"weight\"]\n
+[[view]]\nmodality = \"rule\"\nfile = \"birds.csv\"\ncolumns = [\"length\"]\n";
+    std::fs::write(folder.path().join("birds.toml"), card).unwrap();
+    let arguments = ["train", "birds.toml", "--method", "modality-dropout", "--epochs", "80", "--out", "birds"];
+    succeeds(mm().current_dir(folder.path()).args(arguments));
+    // The very table of the training, whose columns have no sensor's name: the model knows them.
+    let (told, _) = succeeds(&mut predict(folder.path(), "birds", "birds.csv", "answers.csv"));
+    assert!(told.contains("weight+rule") && told.contains("accuracy"), "{told}");
+    let answers = std::fs::read_to_string(folder.path().join("answers.csv")).unwrap();
+    let right = answers.lines().skip(1).filter(|line| {
+        let cells: Vec<&str> = line.split(',').collect();
+        cells[1] == ["owl", "wren"][cells[0].parse::<usize>().unwrap() % 2]
+    });
+    assert!(right.count() >= 55, "{answers}");
+}

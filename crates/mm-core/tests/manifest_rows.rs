@@ -1,0 +1,149 @@
+//! Rows of a manifest one after another are those that the whole table has; what is wrong with them is said where it stands.
+
+use mm_core::data::kinds::{Origin, Text, Vector};
+use mm_core::data::{InputSpec, kinds::Kind};
+use mm_core::data::{Manifest, ManifestColumns, ManifestRow, ManifestRows, OnCorrupt, RowSensor};
+use mm_core::rng;
+use rand::RngExt;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+fn sensors() -> Vec<RowSensor> {
+    let text = Text::hashed(64);
+    vec![RowSensor::new("note", &text.input(), Some(&text)), RowSensor::new("gauge", &InputSpec::vector(2), None)]
+}
+
+fn open(path: &Path) -> mm_core::Result<ManifestRows> {
+    ManifestRows::open(path.into(), sensors(), &ManifestColumns::default(), OnCorrupt::Error)
+}
+
+fn rows(path: &Path) -> mm_core::Result<Vec<ManifestRow>> {
+    open(path)?.collect()
+}
+
+/// A table of more than a block, with commas, quotes and line ends within fields.
+fn table(samples: usize) -> String {
+    let mut table = String::from("id,note,gauge.a,gauge.b,label\r\n");
+    for i in 0..samples {
+        let note = match i % 5 {
+            0 => "\"hums, then \"\"squeals\"\"\"".into(),
+            1 => "\"two\nlines\"".to_string(),
+            2 => String::new(),
+            3 => "5\" pipe".into(),
+            _ => "plain ".repeat(i % 40 + 1),
+        };
+        writeln!(table, "s{i},{note},{i},0.5,{}", ["cat", "dog"][i % 2]).unwrap();
+    }
+    table
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn rows_are_those_of_the_whole_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = table(20_000);
+    assert!(text.len() > 3 << 18);
+    let csv = write(folder.path(), "t.csv", text.as_bytes());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    let packed = write(folder.path(), "t.csv.gz", &gzip.finish().unwrap());
+    let whole = Manifest::new(&csv).modality("note", Text::hashed(64)).modality("gauge", Vector::new(2)).open().unwrap();
+    for path in [csv, packed] {
+        let rows = rows(&path).unwrap();
+        assert_eq!(rows.len(), 20_000);
+        for (row, expected) in rows.iter().zip(whole.rows()) {
+            assert_eq!((&row.id, &row.origins), (&expected.id, &expected.origins));
+        }
+        // Rows 1, 6, .. take two lines.
+        assert_eq!([rows[0].line, rows[1].line, rows[2].line, rows[7].line], [2, 3, 5, 11]);
+        assert_eq!(rows[0].origins[0], Some(Origin::Text("hums, then \"squeals\"".into())));
+        assert_eq!(rows[19_999].label.as_deref(), Some("dog"));
+    }
+}
+
+#[test]
+fn json_lines_may_name_columns_late_and_parquet_has_types() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = "{\"note\": \"hum\"}\n\n{\"gauge.b\": 2, \"gauge.a\": 1, \"id\": \"x\"}\n";
+    let rows_of_json = rows(&write(folder.path(), "t.jsonl", json.as_bytes())).unwrap();
+    assert_eq!(rows_of_json[0].id, "line 1");
+    assert_eq!(rows_of_json[1].line, 3);
+    // In the order in which the names stand, as for training; a model that knows the names sorts them.
+    assert_eq!(rows_of_json[1].origins, [None, Some(Origin::Numbers(vec![2.0, 1.0]))]);
+    let mut columns = ManifestColumns::default();
+    columns.variables.insert("gauge".into(), vec!["a".into(), "b".into()]);
+    let named = ManifestRows::open(folder.path().join("t.jsonl"), sensors(), &columns, OnCorrupt::Error).unwrap();
+    let named: Vec<ManifestRow> = named.collect::<mm_core::Result<_>>().unwrap();
+    assert_eq!(named[1].origins[1], Some(Origin::Numbers(vec![1.0, 2.0])));
+
+    let parquet = mm_testing::parquet("id,note,gauge.a,gauge.b\n7,hum,1,0.5\n8,,,\n");
+    let rows_of_parquet = rows(&write(folder.path(), "t.parquet", &parquet)).unwrap();
+    assert_eq!(rows_of_parquet[0].id, "7");
+    assert_eq!(rows_of_parquet[0].origins, [Some(Origin::Text("hum".into())), Some(Origin::Numbers(vec![1.0, 0.5]))]);
+    assert_eq!(rows_of_parquet[1].origins, [None, None]);
+}
+
+#[test]
+fn mistakes_are_named_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |name: &str, text: &str| {
+        let path = write(folder.path(), name, text.as_bytes());
+        rows(&path).expect_err(name).to_string()
+    };
+    assert!(said("empty.csv", "").contains("is empty; its first line names the columns"));
+    assert!(said("twice.csv", "note,note\na,b\n").contains("two columns are called `note`"));
+    assert!(
+        said("near.csv", "nots,label\na,b\n").contains("near.csv:1:1: column `nots`: the model has no such sensor; did you mean `note`?")
+    );
+    assert!(said("none.csv", "what,label\na,b\n").contains("no column holds readings of the model's sensors"));
+    assert!(said("count.csv", "gauge.a,gauge.b,gauge.c\n1,2,3\n").contains("3 columns `gauge.*`, but the modality `gauge` has 2 numbers"));
+    let late = table(6000) + "s,hum,one,2,cat\n";
+    let lines = late.lines().count();
+    assert!(said("late.csv", &late).contains(&format!("late.csv:{lines}:3: `one` is no number")), "{}", said("late.csv", &late));
+    let open_quote = table(6000) + "s,\"hum,1,2,cat\n";
+    assert!(said("quote.csv", &open_quote).contains("fields, but the header has 5"));
+    let latin = [b"note,label\n".as_slice(), &b"plain,cat\n".repeat(40_000), b"caf\xe9,cat\n"].concat();
+    let error = rows(&write(folder.path(), "latin.csv", &latin)).unwrap_err().to_string();
+    assert!(error.contains("latin.csv:40002:1: byte 0xe9 is not valid UTF-8"), "{error}");
+    assert!(said("bad.jsonl", "{\"note\": \"a\"}\n{\"note\": [1]}\n").contains("bad.jsonl:2:1: `note` is neither text nor a number"));
+    assert!(said("a.xlsx", "PK\u{3}\u{4}....").contains("ZIP archive"));
+    assert!(rows(&folder.path().join("nowhere.csv")).is_err());
+    // A row that never ends is refused before it fills the memory.
+    let endless = format!("note,label\n\"{}", "x".repeat(17 << 20));
+    assert!(said("endless.csv", &endless).contains("endless.csv:2:1: a row of more than"), "{}", said("endless.csv", &endless));
+}
+
+/// Whatever bytes there are, there are rows or an error.
+#[test]
+fn damaged_tables_do_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = "{\"note\": \"hum\", \"gauge.a\": 1, \"gauge.b\": 2, \"id\": \"x\"}\n".repeat(20);
+    let parquet = mm_testing::parquet("id,note,gauge.a,gauge.b\n7,hum,1,0.5\n8,squeal,2,0.25\n");
+    let mut random = rng::stream(0, "damage", &[]);
+    for (name, whole) in [("t.csv", table(40).into_bytes()), ("t.jsonl", json.into_bytes()), ("t.parquet", parquet)] {
+        for _ in 0..700 {
+            let mut bytes = whole.clone();
+            for _ in 0..random.random_range(1..4) {
+                let at = random.random_range(0..bytes.len());
+                match random.random_range(0..3) {
+                    0 => bytes[at] = random.random(),
+                    1 => bytes.truncate(at.max(1)),
+                    _ => _ = bytes.remove(at),
+                }
+                if bytes.is_empty() {
+                    break;
+                }
+            }
+            let path = write(folder.path(), name, &bytes);
+            if let Ok(rows) = open(&path) {
+                _ = rows.take_while(Result::is_ok).count();
+            }
+        }
+    }
+}
