@@ -64,7 +64,7 @@ impl CardReader {
         let path = Path::new(card);
         if !path.exists() {
             let names = mm_datasets::ALL.map(|data| format!("`{}`", data.name)).join(" or ");
-            bail!("no data set `{card}`: give {names} or the path of a card (see docs/src/data-formats.md)");
+            bail!("no data set `{card}`: give {names} or the path of a card (see docs/src/your-data.md)");
         }
         let text = std::fs::read(path).map_err(Error::io(path))?;
         Ok(Self(match FileCard::is_meant_by(&String::from_utf8_lossy(&text)) {

@@ -185,7 +185,7 @@ pub enum WeakSupervision {
     /// The regularization branch, on the samples that happen to have a weak combination (Eq. 14): the published form.
     Branch,
     /// The deployment network itself, on every sample with a second combination drawn from the weak ones: ours, and the
-    /// better one on the six-view numerals (docs/src/methods/mmanet.md).
+    /// better one on the six-view numerals (docs/src/notes/mmanet.md).
     #[default]
     Redraw,
     /// Both, each with weight `lambda_mar`.

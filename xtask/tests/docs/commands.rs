@@ -39,6 +39,7 @@ pub fn check(words: &[String]) -> Result<(), String> {
         ["mm", arguments @ ..] => mm_cli::check_arguments(arguments),
         ["cargo", "run", arguments @ ..] => check_example(arguments),
         ["cargo", "+nightly", "fuzz", "run", target, ..] => exists(&format!("fuzz/fuzz_targets/{target}.rs")),
+        ["cargo", "install", "--path", path, ..] => exists(&format!("{path}/Cargo.toml")),
         ["cargo", "test" | "build", arguments @ ..] => check_packages(arguments),
         [program, ..] if OTHERS.contains(program) => Ok(()),
         _ => Err("no program that is known here".into()),
