@@ -58,3 +58,15 @@ fn findings_are_files_and_foreign_files_stay() {
         assert_eq!(std::fs::read(at(name)).unwrap(), b"mine");
     }
 }
+
+/// The folder of a table that is named without one is the current one.
+#[test]
+fn names_of_files_are_explained_in_the_current_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("Day.PNG"), "no picture").unwrap();
+    let rows: String = (0..12).map(|i| format!("day.png,{}\n", ["wet", "dry"][i % 2])).collect();
+    std::fs::write(folder.path().join("days.csv"), format!("photo,weather\n{rows}")).unwrap();
+    let (code, text) = check(folder.path(), &["days.csv"]);
+    let known = text.contains("there is `Day.PNG`") || text.contains("no image that can be read");
+    assert!(code == 1 && known, "either names are told apart by case, or the file is read: {text}");
+}

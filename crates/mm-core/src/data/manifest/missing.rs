@@ -43,6 +43,8 @@ fn found(folder: &Path, name: &str) -> Option<String> {
 
 /// An entry of a folder that a person would take for the wanted one.
 fn nearest_entry(folder: &Path, wanted: &str) -> Option<String> {
+    // A table that is named without a folder lies in the current one.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let names = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     let mut names: Vec<String> = names.collect();
     names.sort();
