@@ -164,7 +164,7 @@ fn slips_are_named_with_field_and_limit() {
         ("[\"song\", \"song+feather\"]", "[\"song\", \"song\"]", "`combinations`"),
         ("[\"song\", \"song+feather\"]", "[]", "`combinations`: modality: the list is empty"),
         ("modalities = \"feather\"", "modalities = \"fur\"", "`[[corruptions]]`"),
-        ("severities = [1, 3]", "severities = [3, 3]", "`gaussian of severity 3 on feather` appears twice"),
+        ("severities = [1, 3]", "severities = [3, 3]", "`gaussian on feather of severity 3` appears twice"),
         ("card = \"birds.toml\"\n\n", "card = \"bird.toml\"\n\n", "bird.toml"),
     ];
     for (from, to, expected) in slips {

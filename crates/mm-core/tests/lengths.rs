@@ -108,7 +108,8 @@ fn given_statistics_are_taken() {
 fn what_is_no_whole_file_is_refused() {
     let image = mm_core::data::kinds::Image::rgb(4);
     let part = Origin::File { path: "a.png".into(), part: Some(3..5) };
-    assert!(image.raw(&part).unwrap_err().to_string().contains("leave out start and length"));
+    let depth = mm_core::data::kinds::Depth::new(4);
+    assert!(depth.raw(&part).unwrap_err().to_string().contains("leave out start and length"));
     let text = Origin::Text("a long sentence that goes on and on and on and on".into());
     let error = image.raw(&text).unwrap_err().to_string();
     assert!(error.contains("a long sentence") && error.contains("...") && error.contains("`image`"), "{error}");

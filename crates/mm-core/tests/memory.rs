@@ -2,6 +2,7 @@
 
 use mm_core::data::kinds::Image;
 use mm_core::data::{Folders, Loading, Source, Split};
+use mm_core::encoder::EncoderConfig;
 use mm_core::fusion::{FusionModel, NetworkConfig};
 use mm_core::nn::{Mode, Parameters};
 use mm_core::train::{Losses, Method, Step, TrainConfig, Trainer};
@@ -37,7 +38,8 @@ fn train(folder: &Path) {
     let (train, test): (Vec<usize>, Vec<usize>) = (0..FILES).partition(|row| row % 8 != 0);
     let split = Split { train, validation: Vec::new(), test };
     let parameters = Parameters::new(0, &candle_core::Device::Cpu);
-    let mut method = Plain(FusionModel::new(&NetworkConfig::default(), data.schema(), parameters).unwrap());
+    let network = NetworkConfig { encoder: Some(EncoderConfig::mlp([128, 64])), ..NetworkConfig::default() };
+    let mut method = Plain(FusionModel::new(&network, data.schema(), parameters).unwrap());
     // Three epochs: one is 14 steps, after which it is rounding that decides whether the classes are told apart.
     let trainer = Trainer::new(TrainConfig { epochs: 3, batch_size: 32, learning_rate: 0.01, ..TrainConfig::default() });
     let trainer = trainer.loading(Loading { workers: 2, prefetch: 4 });

@@ -269,7 +269,8 @@ fn sizes_come_from_the_checkpoint() {
     let written: EncoderConfig = toml::from_str("kind = 'bert'\npretrained = 'bert'").unwrap();
     assert!(written.located(folder.path()).unwrap_err().to_string().contains("git lfs pull"));
     let written: EncoderConfig = toml::from_str("kind = 'bert'\npretrained = 'no-such-folder'").unwrap();
-    assert!(written.located(folder.path()).unwrap_err().to_string().contains("no-such-folder"));
+    let error = written.located(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("no-such-folder"), "{error}");
 }
 
 /// Counts what is computed.

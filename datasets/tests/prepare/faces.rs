@@ -55,19 +55,19 @@ fn cefa_has_a_card_for_each_protocol_whose_lists_are_there() {
         ["color", "depth", "ir"].iter().for_each(|sensor| bench.picture(&format!("{name}/{sensor}/0001.jpg")));
         format!("root/{name}/color")
     };
-    let live = film("Ethnicity/AF/AF-120/1_120_1_1_1");
-    let attack = film("Mask/3D-Mask/073/1_073_1_0_2_1_2");
+    let [live, live_dev, live_test] = [120, 121, 122].map(|n| film(&format!("Ethnicity/AF/AF-{n}/1_{n}_1_1_1")));
+    let [attack, attack_test] = ["073", "074"].map(|n| film(&format!("Mask/3D-Mask/{n}/1_{n}_1_0_2_1_2")));
     bench.write("CASIA_CeFA@p4.1_image_train.txt", format!("{live}/0001.jpg 0\n{attack}/0001.jpg 1\n"));
-    bench.write("CASIA_CeFA@p4.1_image_dev.txt", format!("{live}/0001.jpg 0\n"));
+    bench.write("CASIA_CeFA@p4.1_image_dev.txt", format!("{live_dev}/0001.jpg 0\n"));
     let error = bench.prepare("cefa").unwrap_err();
     assert!(matches!(&error, Error::Missing { path, .. } if path.ends_with("CASIA_CeFA@p4.1_image_test.txt")), "{error}");
-    bench.write("CASIA_CeFA@p4.1_video_test.txt", format!("{attack} 1\n{live} 0\n"));
+    bench.write("CASIA_CeFA@p4.1_video_test.txt", format!("{attack_test} 1\n{live_test} 0\n"));
     let made = bench.prepare("cefa").unwrap();
     assert_eq!(made.cards.len(), 1);
     let source = bench.open("cefa-4.1.toml");
     assert_eq!(parts(&source), [2, 1, 2]);
     let table = std::fs::read_to_string(bench.out().join("samples-4.1.csv")).unwrap();
-    assert!(table.contains(",live,AF-120,train\n") && table.contains(",attack,073,test\n"), "{table}");
+    assert!(table.contains(",live,AF-120,train\n") && table.contains(",attack,074,test\n"), "{table}");
 }
 
 #[test]

@@ -72,7 +72,12 @@ impl FeatureCache {
     /// Keeps the feature of this key, as far as the budget allows.
     pub(super) fn put(&self, key: &[u8; 32], feature: &[f32]) -> Result<()> {
         let bytes = (size_of_val(feature) + size_of::<u64>()) as u64;
-        if !self.grows(bytes)? {
+        // Held until the file is there: who measures the folder meanwhile would not count it.
+        let mut size = self.size.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if size.written > self.budget / MEASURED_AGAIN {
+            *size = Size { bytes: files(&self.folder)?.iter().map(|file| file.bytes).sum(), written: 0 };
+        }
+        if size.bytes + bytes > self.budget {
             return Ok(());
         }
         let mut content: Vec<u8> = feature.iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -84,21 +89,9 @@ impl FeatureCache {
         let mut file = temporary_file(folder).map_err(Error::io(folder))?;
         file.write_all(&content).map_err(Error::io(&path))?;
         file.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
+        size.bytes += bytes;
+        size.written += bytes;
         Ok(())
-    }
-
-    /// Whether so many bytes still fit, which then count as there.
-    fn grows(&self, bytes: u64) -> Result<bool> {
-        let mut size = self.size.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if size.written > self.budget / MEASURED_AGAIN {
-            *size = Size { bytes: files(&self.folder)?.iter().map(|file| file.bytes).sum(), written: 0 };
-        }
-        let fits = size.bytes + bytes <= self.budget;
-        if fits {
-            size.bytes += bytes;
-            size.written += bytes;
-        }
-        Ok(fits)
     }
 
     /// In one of 256 folders, so that none gets long.

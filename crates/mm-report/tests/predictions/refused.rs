@@ -156,7 +156,7 @@ fn numpy_files() {
     says(with(index, "(1, 2)", classes).refused(), &["t.csv:3: ", "line 2 of the index, but its NumPy file has 1 rows"]);
     says(with(index, "(3, 2)", classes).refused(), &["t.csv: 2 lines, but its NumPy file has 3 rows"]);
     says(with(index, "(2, 1)", classes).refused(), &["1 numbers a line for the 2 classes"]);
-    says(with(index, "(4,)", classes).refused(), &["t.npy: its shape is 4,"]);
+    says(with(index, "(4,)", classes).refused(), &["t.npy: its shape is [4]"]);
     says(
         with(&index.replace("truth\n", "truth,p:a\n").replace(",a\n", ",a,1\n").replace(",b\n", ",b,1\n"), "(2, 2)", classes).refused(),
         &["an index has none"],
