@@ -1,8 +1,9 @@
 //! How sensors degrade, and the screening of values that are not finite.
 
 use candle_core::{Device, Tensor};
-use mm_core::corrupt::{Applied, Corrupted, Corruption, Family, Fault, Severity};
+use mm_core::corrupt::{Applied, Corrupted, Corruption, DEPTH_FAMILIES, Family, Fault, IMAGE_FAMILIES, SERIES_FAMILIES, Severity};
 use mm_core::corrupt::{apply, screen_non_finite};
+use mm_core::data::audio::SOUND_FAMILIES;
 use mm_core::data::{InputSpec, Inputs, NonFinite, Schema, Source, TableDataset, Target};
 use mm_core::{Error, Modalities, ModalityError, Model, NonFiniteError, Presence, Result, Subset, rng};
 
@@ -326,5 +327,14 @@ fn the_documentation_has_the_table() {
     for row in &rows {
         let name = row.trim_start_matches("| `").split('`').next().unwrap();
         assert!(name == "absent" || name == "error" || name.parse::<Family>().is_ok(), "{row}");
+    }
+    // A picture of every family that can be seen.
+    for (kind, families) in [("image", IMAGE_FAMILIES), ("depth", DEPTH_FAMILIES), ("sound", SOUND_FAMILIES), ("series", SERIES_FAMILIES)] {
+        for family in families {
+            let picture = format!("img/corruptions/{kind}-{family}.png");
+            assert!(rows.iter().any(|row| row.contains(&format!("`{family}`")) && row.contains(&picture)), "{picture}");
+            let file = format!("{}/../../docs/src/{picture}", env!("CARGO_MANIFEST_DIR"));
+            assert!(std::path::Path::new(&file).exists(), "{file}: see the command at the end of the page");
+        }
     }
 }
