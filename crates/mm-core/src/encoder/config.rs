@@ -237,7 +237,7 @@ impl EncoderConfig {
             }
             (InputKind::Image | InputKind::Spectrogram, &[_, height, width]) if height.min(width) >= LEFT => {
                 let layers = (height.min(width) / LEFT).ilog2() as usize + 1;
-                let widths = (0..layers.min(6)).map(|i| 16 << i.min(2)).collect();
+                let widths = (0..layers.min(6)).map(|i| 16 << i.min(3)).collect();
                 Ok(Self::cnn(CnnConfig { widths, grid: if input.kind == InputKind::Image { [2, 2] } else { [1, 4] } }))
             }
             _ => Ok(Self::mlp([128, 64])),
