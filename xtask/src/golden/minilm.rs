@@ -62,8 +62,9 @@ impl Texts {
 fn compare(case: &Case, tokenizer: &Tokenizer, encoder: &BertEncoder) -> Result<f32> {
     let tokens = tokenizer.encode(&case.text)?;
     let ids: Vec<u32> = tokens.values[..tokens.length].iter().map(|id| *id as u32).collect();
-    ensure!(case.tokens == case.token_ids.len(), "{} token ids are said to be {}", case.token_ids.len(), case.tokens);
-    ensure!(ids == case.token_ids, "token ids {ids:?}, expected {:?}", case.token_ids);
+    ensure!(ids.len() == case.tokens, "{} tokens, expected {}", ids.len(), case.tokens);
+    // Of a long text the file has the first ids.
+    ensure!(!case.token_ids.is_empty() && ids.starts_with(&case.token_ids), "token ids {ids:?}, expected {:?}", case.token_ids);
     let values = Tensor::from_vec(tokens.values, (1, LENGTH), &Device::Cpu)?;
     let reading = Reading { values, lengths: Some(Tensor::new(&[tokens.length as u32], &Device::Cpu)?) };
     let found = encoder.forward(&reading, Mode::Eval)?.flatten_all()?.to_vec1::<f32>()?;

@@ -266,9 +266,9 @@ pub fn pretrained_weights(source: &Path) -> Result<PathBuf> {
 /// Where another file of such a source is, such as `config.json`: in the folder, beside the weights, or of the same model of the Hub.
 pub fn pretrained_file(source: &Path, file: &str) -> Result<PathBuf> {
     Ok(match source.to_str() {
-        _ if source.is_dir() => source.join(file),
+        _ if source.is_file() => folder_of(source).join(file),
         Some(id) if !source.exists() && is_model_id(source) => model_file(id, file).map_err(no_file_either)?,
-        _ => folder_of(source).join(file),
+        _ => source.join(file),
     })
 }
 
