@@ -23,8 +23,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from prediction import mel_triangles
 
-BATCH, EPOCHS = 32, 5
-READS, SIZE = 4, 112
+BATCH, EPOCHS = 32, 3
+READS, SIZE = 8, 112
 RATE, N_FFT, HOP, MELS = 8000, 256, 128, 40
 
 

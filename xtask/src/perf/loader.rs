@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 32;
 const TRAINING_BATCH: usize = 64;
 /// Epochs of a process that are timed, after one that is not; the median counts.
-const EPOCHS: usize = 5;
+const EPOCHS: usize = 3;
 /// How many photographs are made, and how often an epoch reads each.
-const PHOTOGRAPHS: usize = 64;
-const READS: usize = 4;
+const PHOTOGRAPHS: usize = 32;
+const READS: usize = 8;
 
 /// Arguments of the hidden `loader-work` command.
 #[derive(clap::Args)]
