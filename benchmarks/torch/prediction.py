@@ -223,4 +223,5 @@ def main():
     print(json.dumps(result | {"probabilities": [float(p) for p in probabilities]}))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -50,6 +50,9 @@ enum Command {
     /// Do and time one piece of work on images (called by `perf`).
     #[command(hide = true)]
     ImageWork(perf::ImageWorkArguments),
+    /// Load files, or train on them, and time it (called by `perf`).
+    #[command(hide = true)]
+    LoaderWork(perf::LoaderWorkArguments),
     /// Time predictions from files (called by `perf`).
     #[command(hide = true)]
     PredictionWork(perf::PredictionWorkArguments),
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Sanitize => sanitize::run(),
         Command::Levels => levels::run(),
         Command::Tidy => tidy::run(),
+        Command::LoaderWork(arguments) => child::computing(|| perf::run_loader_work(&arguments)),
         Command::PredictionWork(arguments) => child::computing(|| perf::run_prediction_work(&arguments)),
         Command::ImageWork(arguments) => child::computing(|| perf::run_image_work(&arguments)),
     })

@@ -3,6 +3,7 @@
 use super::pytorch::{PyTorch, dataset_folder};
 use super::{Context, Row};
 use anyhow::{Context as _, Result, bail};
+use mm_bench::dataset::BUILT_IN;
 use mm_bench::default_seeds;
 use mm_report::result::CellResult;
 use serde::Deserialize;
@@ -82,7 +83,7 @@ pub fn cell_results(folder: &Path) -> Result<Vec<CellResult>> {
 /// The cells of one seed: they cost the same for every seed.
 fn theirs(pytorch: &PyTorch, Arrangement { jobs, threads }: Arrangement, seeds: &[u64]) -> Result<Timing> {
     let seed = seeds.first().context("the plan has a seed")?;
-    let arguments = [dataset_folder()?, threads.to_string(), jobs.to_string(), seed.to_string()];
+    let arguments = [dataset_folder(BUILT_IN)?, threads.to_string(), jobs.to_string(), seed.to_string()];
     let one: Timing = pytorch.run_last("default_bench.py", &arguments)?;
     Ok(Timing { seconds: one.seconds * seeds.len() as f64, ..one })
 }

@@ -96,5 +96,5 @@ fn our_timing(folder: &Path, cell: &PerfCell, threads: usize) -> Result<Timing> 
 }
 
 fn pytorch_timing(pytorch: &PyTorch, cell: &PerfCell, threads: usize) -> Result<Timing> {
-    pytorch.run_last("six_views.py", &[dataset_folder()?, threads.to_string(), cell.method.clone(), cell.epochs.to_string()])
+    pytorch.run_last("six_views.py", &[dataset_folder(BUILT_IN)?, threads.to_string(), cell.method.clone(), cell.epochs.to_string()])
 }

@@ -3,7 +3,9 @@
 mod bench;
 mod image_work;
 mod images;
+mod loader;
 mod main_job;
+mod photographs;
 mod prediction;
 mod pytorch;
 mod quality;
@@ -11,6 +13,7 @@ mod scaling;
 mod table;
 
 pub use image_work::{ImageWorkArguments, run as run_image_work};
+pub use loader::{LoaderWorkArguments, run as run_loader_work};
 pub use prediction::{PredictionWorkArguments, run as run_prediction_work};
 
 use anyhow::Result;
@@ -62,6 +65,9 @@ enum RowSet {
     /// Prediction of one audio-visual sample from its files, beside PyTorch and ONNX Runtime; `--python` needs onnxruntime, onnx and
     /// soundfile for that.
     Prediction,
+    /// Images and sounds from files to batches, beside PyTorch's `DataLoader` with as many workers, and the share of a training step that is
+    /// spent waiting for them; `--python` needs soundfile and Pillow for that.
+    Loader,
     /// A training step of image networks against batch, image size, number of sensors and threads.
     Scaling,
 }
@@ -103,6 +109,7 @@ pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
             RowSet::Convolutions => images::convolutions(&context)?,
             RowSet::Images => images::rows(&context)?,
             RowSet::Prediction => prediction::rows(&context)?,
+            RowSet::Loader => loader::rows(&context)?,
             RowSet::Scaling => scaling::rows(&context)?,
         });
     }

@@ -62,9 +62,9 @@ impl PyTorch {
     }
 }
 
-/// The folder of the built-in data, as the scripts take it.
-pub fn dataset_folder() -> Result<String> {
-    Ok(root()?.join("datasets/multiple-features").to_string_lossy().into_owned())
+/// The folder of a built-in data set, as the scripts take it.
+pub fn dataset_folder(name: &str) -> Result<String> {
+    Ok(root()?.join("datasets").join(name).to_string_lossy().into_owned())
 }
 
 fn root() -> Result<&'static Path> {

@@ -99,7 +99,7 @@ fn theirs(folder: &Path, pytorch: &PyTorch, plan: &toml::Table, methods: &[Strin
     let parts = folder.join("splits.json");
     write_atomically(&parts, &serde_json::to_vec(&training.splits)?)?;
     let path = |path: &Path| path.to_string_lossy().into_owned();
-    let mut arguments = vec![dataset_folder()?, "1".into(), jobs.to_string(), seed.to_string()];
+    let mut arguments = vec![dataset_folder(BUILT_IN)?, "1".into(), jobs.to_string(), seed.to_string()];
     arguments.extend(["--splits".into(), path(&parts), "--predictions".into(), path(&out), "--methods".into()]);
     arguments.extend(methods.iter().cloned());
     pytorch.run::<serde_json::Value>("default_bench.py", &arguments)?;
