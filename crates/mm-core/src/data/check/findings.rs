@@ -79,7 +79,7 @@ pub struct Sensor {
 pub struct Form {
     /// Which side.
     pub what: &'static str,
-    /// What there is, and how often, most frequent first; at most [`super::scan::MOST_FORMS`] are told apart.
+    /// What there is, and how often, most frequent first; at most 1000 are told apart.
     pub values: Vec<(String, usize)>,
 }
 
