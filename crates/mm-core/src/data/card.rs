@@ -192,9 +192,7 @@ impl DatasetCard {
     /// Reads a card file.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let text = super::text::text(path, &bytes)?;
-        Self::from_str(&String::from_utf8_lossy(&text), path)
+        Self::from_str(&super::text::read_text(path)?, path)
     }
 
     /// Reads a card; `path` is where it is said to be, for messages and for the folder of its files.

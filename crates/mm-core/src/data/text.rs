@@ -25,6 +25,12 @@ pub(super) fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
     Ok(text)
 }
 
+/// The text of a file.
+pub(super) fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    Ok(String::from_utf8_lossy(&text(path, &bytes)?).into_owned())
+}
+
 /// Files that are taken for tables by mistake, by how they begin; what they are and what to do.
 const NO_TEXT: [(&[u8], &str); 13] = [
     (b"PK\x03\x04", "this is a ZIP archive (an .xlsx is one too); unpack it, or save the sheet as CSV in UTF-8"),
