@@ -10,12 +10,22 @@ use candle_core::{DType, Device, Tensor};
 pub struct Targets {
     values: Tensor,
     weights: Option<Tensor>,
+    mixed: Option<Mixed>,
+}
+
+/// What else samples are, where each is mixed with another.
+#[derive(Debug, Clone)]
+struct Mixed {
+    /// The targets of the others, `[batch, ..]`.
+    values: Tensor,
+    /// How much of each sample is its own, f32 `[batch]`.
+    own: Tensor,
 }
 
 impl Targets {
     /// From what the task's loss reads, `[batch, ..]`: for classes, u32 `[batch]`.
     pub fn new(values: Tensor) -> Self {
-        Self { values, weights: None }
+        Self { values, weights: None, mixed: None }
     }
 
     /// Gives each sample a weight in the loss: f32 `[batch]`, not negative. Class weights come this way, too.
@@ -35,6 +45,19 @@ impl Targets {
     /// The weight of each sample, f32 `[batch]`; all the same where there are none.
     pub fn weights(&self) -> Option<&Tensor> {
         self.weights.as_ref()
+    }
+
+    /// One number a sample (`[batch]`) computed from [`Targets::values`]; of a mixed sample, that of each of its two targets by its share.
+    /// Losses are computed through this.
+    pub fn per_sample(&self, of: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        let own = of(&self.values)?;
+        match &self.mixed {
+            None => Ok(own),
+            Some(Mixed { values, own: share }) => {
+                let other = of(values)?;
+                Ok((&other + share.mul(&(own - &other)?)?)?)
+            }
+        }
     }
 
     /// One number a sample (`[batch]`), each times its sample's weight over the mean weight: their mean is the weighted mean.
@@ -60,12 +83,21 @@ impl Targets {
             dims.insert(1, times);
             Ok(tensor.unsqueeze(1)?.broadcast_as(dims)?.flatten(0, 1)?)
         };
-        Ok(Self { values: repeat(&self.values)?, weights: self.weights.as_ref().map(repeat).transpose()? })
+        self.map(repeat)
     }
 
     fn select(&self, positions: &Tensor) -> Result<Self> {
-        let weights = self.weights.as_ref().map(|weights| weights.index_select(positions, 0)).transpose()?;
-        Ok(Self { values: self.values.index_select(positions, 0)?, weights })
+        self.map(|tensor| Ok(tensor.index_select(positions, 0)?))
+    }
+
+    /// The same done to each tensor.
+    fn map(&self, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let mixed = |mixed: &Mixed| Ok::<_, Error>(Mixed { values: change(&mixed.values)?, own: change(&mixed.own)? });
+        Ok(Self {
+            values: change(&self.values)?,
+            weights: self.weights.as_ref().map(&change).transpose()?,
+            mixed: self.mixed.as_ref().map(mixed).transpose()?,
+        })
     }
 }
 
@@ -148,7 +180,22 @@ impl Batch {
         if self.device().same_device(device) {
             return Ok(self);
         }
-        let weights = self.targets.weights.as_ref().map(|weights| weights.to_device(device)).transpose()?;
-        Ok(Self { inputs: self.inputs.to_device(device)?, targets: Targets { values: self.targets.values.to_device(device)?, weights } })
+        Ok(Self { inputs: self.inputs.to_device(device)?, targets: self.targets.map(|tensor| Ok(tensor.to_device(device)?))? })
+    }
+
+    /// Each sample mixed with the one behind it (the last with the first): `own` of its readings and of its target stay its own. A sample
+    /// that has other sensors than its partner is left as it is.
+    pub fn mixed(&self, own: &[f32]) -> Result<Self> {
+        let batch = self.len();
+        if own.len() != batch {
+            return Err(Error::shape("shares of the samples", format!("[{batch}]"), own.len()));
+        }
+        let partner = |i: usize| (i + 1) % batch;
+        let has = self.presence().subsets();
+        let own: Vec<f32> = own.iter().enumerate().map(|(i, &own)| if has[i] == has[partner(i)] { own } else { 1.0 }).collect();
+        let own = Tensor::from_vec(own, batch, self.device())?;
+        let partners = Tensor::from_vec((0..batch).map(|i| partner(i) as u32).collect::<Vec<_>>(), batch, self.device())?;
+        let mixed = Mixed { values: self.targets.values.index_select(&partners, 0)?, own: own.clone() };
+        Ok(Self { inputs: self.inputs.mixed(&partners, &own)?, targets: Targets { mixed: Some(mixed), ..self.targets.clone() } })
     }
 }

@@ -183,6 +183,25 @@ impl Inputs {
         }
     }
 
+    /// Each sample mixed with another (`partners`, u32 `[batch]`): `own` (f32 `[batch]`) of its values stay its own, and it fills what the
+    /// longer of the two fills.
+    pub(super) fn mixed(&self, partners: &Tensor, own: &Tensor) -> Result<Self> {
+        let mix = |reading: &Reading| -> Result<Reading> {
+            let other = reading.select(partners)?;
+            let mut shares = vec![1; reading.values.rank()];
+            shares[0] = self.len();
+            let own = own.reshape(shares)?;
+            let lengths = match (&reading.lengths, &other.lengths) {
+                (Some(a), Some(b)) => Some(a.maximum(b)?),
+                _ => None,
+            };
+            let difference = (&reading.values - &other.values)?;
+            Ok(Reading { values: (other.values + difference.broadcast_mul(&own)?)?, lengths })
+        };
+        let readings = self.readings.iter().map(|reading| reading.as_ref().map(mix).transpose()).collect::<Result<_>>()?;
+        Ok(Self { readings, altered: true, ..self.clone() })
+    }
+
     /// The same samples of some of the modalities, in the order of `modalities`, with what `presence` says they have of these.
     pub fn restricted(&self, modalities: &Modalities, presence: Presence) -> Result<Self> {
         let readings = modalities.names().iter().map(|name| Ok(self.reading(name)?.cloned()));

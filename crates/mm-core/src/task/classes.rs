@@ -99,7 +99,7 @@ impl Task for Classes {
     }
 
     fn loss_per_sample(&self, prediction: &Tensor, targets: &Targets) -> Result<Tensor> {
-        Ok(cross_entropy_per_sample(prediction, targets.values())?)
+        targets.per_sample(|labels| Ok(cross_entropy_per_sample(prediction, labels)?))
     }
 
     fn uncertainty(&self, prediction: &Tensor) -> Result<Tensor> {

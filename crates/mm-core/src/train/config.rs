@@ -24,6 +24,10 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     /// Random transforms of the training images; none by default.
     pub augment: AugmentConfig,
+    /// Mixes each training sample with another of its batch, reading by reading, and its target with the other's (mixup, Zhang et al.
+    /// 2018): the share of its own is drawn from Beta(mixup, mixup). 0: none; 0.2 is usual. A sample with other sensors than its partner stays.
+    #[serde(skip_serializing_if = "is_off")]
+    pub mixup: f64,
     /// Largest L2 norm of all gradients together, 0 for none; by default what the method asks for ([`Method::clip_norm`](super::Method::clip_norm)).
     pub clip_norm: Option<f64>,
     /// Seed of the initialisation, the order of samples, the masks and all other draws.
@@ -120,6 +124,7 @@ impl Default for TrainConfig {
             schedule: ScheduleConfig::default(),
             optimizer: OptimizerConfig::default(),
             augment: AugmentConfig::default(),
+            mixup: 0.0,
             clip_norm: None,
             seed: 0,
             class_weights: ClassWeights::None,
@@ -129,6 +134,10 @@ impl Default for TrainConfig {
             patience: None,
         }
     }
+}
+
+fn is_off(amount: &f64) -> bool {
+    *amount == 0.0
 }
 
 /// More epochs than any run takes: a slip of the keyboard.
@@ -155,6 +164,9 @@ impl TrainConfig {
         Schedule::new(self.schedule.clone(), self.learning_rate, self.epochs, 1)?;
         self.optimizer.validate()?;
         self.augment.validate()?;
+        if !(0.0..=100.0).contains(&self.mixup) {
+            return Err(Error::config("train.mixup", format!("must be 0 (none) to 100, found {}", self.mixup)));
+        }
         if self.clip_norm.is_some_and(|norm| !(norm >= 0.0 && norm.is_finite())) {
             return Err(Error::config("train.clip_norm", "must be a positive number, or 0 for no clipping"));
         }

@@ -6,6 +6,7 @@ mod fit;
 mod history;
 mod losses;
 mod method;
+mod mixup;
 mod observer;
 mod trainer;
 

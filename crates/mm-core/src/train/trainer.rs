@@ -2,6 +2,7 @@
 
 use super::checkpoint::{Checkpoint, State, latest};
 use super::losses::Means;
+use super::mixup;
 use super::{CheckpointConfig, EpochLog, HeldOut, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Unobserved};
 use crate::data::{Batch, DataError, InputKind, Loader, Loading, Source, Transform};
 use crate::error::{Error, Result};
@@ -92,6 +93,7 @@ impl Trainer {
         if !config.augment.is_off() && source.schema().inputs.iter().all(|input| input.kind != InputKind::Image) {
             return Err(Error::config("train.augment", "transforms images, and no modality of this data set is one"));
         }
+        mixup::check(config.mixup, source.schema())?;
         let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| source.meta(row).presence).collect());
         method.check_samples(&presence(train), &presence(validation))?;
         let schedule = Schedule::new(config.schedule.clone(), config.learning_rate, config.epochs, steps)?;
@@ -108,7 +110,8 @@ impl Trainer {
                     let step = Step { seed: config.seed, epoch, epochs: config.epochs, step: run.steps_done, steps };
                     self.observer.step(&step);
                     run.learning_rate = schedule.rate(epoch * steps + step.step);
-                    run.step(method, &batch?, &step, clip_norm)?;
+                    let batch = mixup::mix(batch?, config.mixup, &step)?;
+                    run.step(method, &batch, &step, clip_norm)?;
                     run.steps_done += 1;
                     if run.steps_done < steps {
                         run.save_if_due(method, self.checkpoints.as_ref())?;

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Steps of a speed: drawn ones are rounded to 1 / 200, for which the filter is small.
 const SPEED_STEPS: u32 = 200;
 
+/// Frequencies from 0 to half of the rate at which the gains of the equalizer are drawn; between them the gain in decibels is linear.
+const EQUALIZER_POINTS: usize = 5;
+
 /// Which random changes training sounds get, in the order of the fields; by default none. Channels of one sound change alike.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -17,6 +20,8 @@ pub struct Augment {
     pub speed: [f64; 2],
     /// Largest shift in seconds, either way: later, with silence in front, or earlier, with the beginning cut off (half of the sound at most).
     pub shift: f64,
+    /// Largest gain of a frequency in decibels, up or down, in a smooth curve over all frequencies: other microphones and other rooms.
+    pub equalizer: f64,
     /// Probability of noise, white or pink alike often.
     pub noise: f64,
     /// Least and largest ratio of sound to noise in decibels.
@@ -38,6 +43,7 @@ impl Default for Augment {
         Self {
             speed: [1.0; 2],
             shift: 0.0,
+            equalizer: 0.0,
             noise: 0.0,
             noise_decibels: [10.0, 30.0],
             gain_decibels: [0.0; 2],
@@ -91,6 +97,9 @@ impl Augment {
         if !(0.0..=60.0).contains(&self.shift) {
             return refuse("shift", format!("must be 0 to 60 seconds, found {}", self.shift));
         }
+        if !(0.0..=40.0).contains(&self.equalizer) {
+            return refuse("equalizer", format!("must be 0 to 40 decibels, found {}", self.equalizer));
+        }
         for (field, count) in [("time_masks", self.time_masks), ("frequency_masks", self.frequency_masks)] {
             if count > 100 {
                 return refuse(field, format!("must be at most 100, found {count}"));
@@ -99,7 +108,8 @@ impl Augment {
         Ok(())
     }
 
-    /// Changes a sound; all draws but the noise itself are made whether they are used or not, so that none shifts another.
+    /// Changes a sound; all draws but those of the equalizer and the noise itself are made whether they are used or not, so that none
+    /// shifts another.
     pub fn apply(&self, samples: &mut Vec<f32>, rate: u32, rng: &mut Rng) {
         let mut within = |[least, most]: [f64; 2]| least + (most - least) * rng.random::<f64>();
         let speed = within(self.speed);
@@ -117,6 +127,10 @@ impl Augment {
         match shift < 0.0 {
             true => drop(samples.drain(..places.min(samples.len() / 2))),
             false => drop(samples.splice(0..0, std::iter::repeat_n(0.0, places))),
+        }
+        if self.equalizer > 0.0 {
+            let gains: [f64; EQUALIZER_POINTS] = std::array::from_fn(|_| rng.random_range(-self.equalizer..=self.equalizer));
+            noise::shape(samples, rate, |hertz| 10f64.powf(between(&gains, hertz / (f64::from(rate) / 2.0)) / 20.0));
         }
         if noisy {
             let noise = if pink { noise::pink(samples.len(), rate, rng) } else { noise::white(samples.len(), rng) };
@@ -149,4 +163,11 @@ impl Augment {
             spectrogram[masked.start * frames..masked.end * frames].chunks_exact_mut(frames).for_each(|band| band[..filled].fill(mean));
         }
     }
+}
+
+/// The value at `place` (0 to 1) of evenly spaced points, linear between them.
+fn between(points: &[f64; EQUALIZER_POINTS], place: f64) -> f64 {
+    let place = place.clamp(0.0, 1.0) * (points.len() - 1) as f64;
+    let left = (place as usize).min(points.len() - 2);
+    points[left] + (points[left + 1] - points[left]) * (place - left as f64)
 }
