@@ -7,7 +7,7 @@ use mm_core::data::{NonFinite, Schema, Source};
 use mm_core::eval::evaluation_batch;
 use mm_core::model::check_prediction;
 use mm_core::{Model, NonFiniteError};
-use mm_report::result::{CleanResult, CorruptionResult, Excluded, Metrics, marks};
+use mm_report::result::{CleanResult, CorruptionResult, Excluded, Measured, Metrics, marks};
 use serde::{Deserialize, Serialize};
 
 /// One line of a plan: families and severities on some modalities, one after another or several together.
@@ -111,6 +111,7 @@ struct Test<'a> {
 struct Predicted {
     metrics: Metrics,
     correct: String,
+    sums: Vec<f32>,
     excluded: Excluded,
     /// Sample-modality pairs.
     non_finite: usize,
@@ -142,11 +143,12 @@ pub fn evaluate(
             subset,
             metrics: p.metrics,
             correct: p.correct,
+            sums: p.sums,
             excluded: p.excluded,
             non_finite: p.non_finite,
         }));
     }
-    Ok((clean.map(|p| CleanResult { metrics: p.metrics, correct: p.correct, excluded: p.excluded }), results))
+    Ok((clean.map(|p| CleanResult { metrics: p.metrics, correct: p.correct, sums: p.sums, excluded: p.excluded }), results))
 }
 
 impl Test<'_> {
@@ -154,10 +156,11 @@ impl Test<'_> {
     fn predicted(&self, data: &dyn Source, has_something: impl Fn(usize) -> bool) -> Result<Option<Predicted>> {
         let schema = data.schema();
         let task = schema.target.task();
-        let (mut scores, mut outcomes) = (task.scores(), Vec::with_capacity(self.rows.len()));
+        let (measure, width) = (Measured::from(task), task.score().width());
+        let (mut scores, mut outcomes) = (task.scores(), Vec::with_capacity(self.rows.len() * width));
         let (mut excluded, mut non_finite) = (Excluded::default(), 0);
         for chunk in self.rows.chunks(evaluation_batch(schema)) {
-            let mut of_chunk = vec![f32::NAN; chunk.len()];
+            let mut of_chunk = vec![f32::NAN; chunk.len() * width];
             // Where in the chunk each sample of the batch is.
             let places: Vec<usize> = (0..chunk.len()).filter(|&place| has_something(chunk[place])).collect();
             excluded.unusable += chunk.len() - places.len();
@@ -183,7 +186,9 @@ impl Test<'_> {
                         for (row, &i) in predicted.chunks_exact(width).zip(&usable) {
                             let at = positions[i];
                             check_prediction(row, chunk[places[at]], || schema.modalities.format(presence[i]))?;
-                            of_chunk[places[at]] = scores.add(row, &truths[at])?;
+                            let mut numbers = Vec::with_capacity(width);
+                            scores.add(row, &truths[at], &mut numbers)?;
+                            of_chunk[places[at] * width..][..width].copy_from_slice(&numbers);
                         }
                     }
                 }
@@ -197,7 +202,8 @@ impl Test<'_> {
             outcomes.extend(of_chunk);
         }
         let scored = scores.finish();
-        Ok((scored.samples > 0).then(|| Predicted { metrics: Metrics::from(&scored), correct: marks(&outcomes), excluded, non_finite }))
+        let (correct, sums) = marks(&outcomes, measure.score);
+        Ok((scored.samples > 0).then(|| Predicted { metrics: Metrics::new(&scored, &measure), correct, sums, excluded, non_finite }))
     }
 }
 

@@ -93,17 +93,21 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     model.parameters().save(&folder.join("model.safetensors"), |_| true)?;
     write_json(&folder.join("standardizer.json"), &standardizer)?;
 
-    let modalities = &schema.modalities;
+    let (modalities, measure) = (&schema.modalities, Measured::from(schema.target.task()));
     let samples = TestSamples::new(data, &split.test, &loaded.non_finite);
     let combinations: Vec<CombinationResult> = evaluation
         .combinations
         .iter()
-        .map(|c| CombinationResult {
-            subset: modalities.format(c.subset),
-            metrics: Metrics::from(&c.scored),
-            correct: marks(&c.outcomes),
-            excluded: samples.excluded(c.subset, true),
-            confusion: c.scored.confusion.clone(),
+        .map(|c| {
+            let (correct, sums) = marks(&c.outcomes, measure.score);
+            CombinationResult {
+                subset: modalities.format(c.subset),
+                metrics: Metrics::new(&c.scored, &measure),
+                correct,
+                sums,
+                excluded: samples.excluded(c.subset, true),
+                confusion: c.scored.confusion.clone(),
+            }
         })
         .collect();
     let evaluated = |subset: &Subset| evaluation.combinations.iter().any(|c| c.subset == *subset);
@@ -131,6 +135,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         seed: resolved.train.seed,
         modalities: modalities.names().to_vec(),
         classes: schema.target.class_names().to_vec(),
+        measure,
         test_samples: split.test.len(),
         test_rows: Some(Rows::new(split.test.clone())),
         test_ids: split.test.iter().map(|&row| data.meta(row).id.map(String::from)).collect(),
@@ -200,7 +205,7 @@ fn epochs(outcome: &TrainOutcome) -> Vec<EpochRecord> {
         epoch: log.epoch,
         learning_rate: log.learning_rate,
         losses: log.losses.iter().filter(|(_, loss)| loss.is_finite()).map(|(name, loss)| (name.clone(), *loss)).collect(),
-        validation_accuracy: log.validation_score.filter(|accuracy| accuracy.is_finite()),
+        validation_score: log.validation_score.filter(|score| score.is_finite()),
     };
     outcome.history.iter().map(record).collect()
 }

@@ -168,7 +168,8 @@ fn severity(data: &DataReport) -> String {
     }
     let reference = format!("Δ to {}", escape(&data.reference));
     format!(
-        "\n### Degraded sensors: mean accuracy over severities\n\n{}",
+        "\n### Degraded sensors: mean {} over severities\n\n{}",
+        data.measure.title,
         table(&["Corruption", "Sensors", "Method", "Area", &reference, "Verdict"], rows)
     )
 }
@@ -189,7 +190,7 @@ fn sensors(data: &DataReport) -> String {
         "\n### Which sensors are worth their cost ({})\n\n{}\n{}",
         escape(&report.run),
         table(&["Sensor", "Alone", "Shapley value", "Lost without it"], sensors.collect()),
-        table(&["Sensors", "Number", "Accuracy", "Gain along the Pareto front"], shown.collect())
+        table(&["Sensors", "Number", &data.measure.heading(), "Gain along the Pareto front"], shown.collect())
     )
 }
 

@@ -1,7 +1,8 @@
 //! What one finished cell (data, run, seed) leaves behind: `result.json`, all the report is made from.
 
 use crate::rows::Rows;
-use mm_core::task::Scored;
+use mm_core::statistics::Score;
+use mm_core::task::{Scored, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -25,6 +26,9 @@ pub struct CellResult {
     pub modalities: Vec<String>,
     /// Names of the classes, in order.
     pub classes: Vec<String>,
+    /// The score that heads the report.
+    #[serde(default)]
+    pub measure: Measured,
     /// Test samples.
     pub test_samples: usize,
     /// Which rows of the data set they are; results without are of an older version.
@@ -69,43 +73,84 @@ pub struct CellResult {
     pub provenance: Option<Provenance>,
 }
 
-impl From<&Scored> for Metrics {
-    fn from(scored: &Scored) -> Self {
+impl Metrics {
+    /// Of what was scored; `measure` is what heads the report.
+    pub fn new(scored: &Scored, measure: &Measured) -> Self {
         let spoof = || Some(SpoofMetrics { apcer: *scored.values.get("apcer")?, bpcer: scored.get("bpcer"), acer: scored.get("acer") });
+        let others = scored.values.iter().filter(|(name, _)| **name != measure.name && !SPOOF.contains(name));
         Self {
             samples: scored.samples,
-            accuracy: scored.get("accuracy"),
-            macro_f1: scored.get("macro_f1"),
-            balanced_accuracy: scored.get("balanced_accuracy"),
-            nll: scored.get("nll"),
-            brier: scored.get("brier"),
-            ece: scored.get("ece"),
+            score: scored.get(&measure.name),
+            values: others.map(|(name, value)| (name.to_string(), *value)).collect(),
             spoof: spoof(),
         }
     }
+
+    /// One of the other scores; NaN where it is not known.
+    pub fn get(&self, name: &str) -> f64 {
+        self.values.get(name).copied().unwrap_or(f64::NAN)
+    }
 }
 
-/// One character a sample, from what [`mm_core::task::Scores`] says of it: right, wrong, or not evaluated.
-pub fn marks(outcomes: &[f32]) -> String {
-    let mark = |outcome: &f32| match *outcome {
-        1.0 => '1',
-        0.0 => '0',
-        _ => '-',
+/// The scores of [`SpoofMetrics`].
+const SPOOF: [&str; 3] = ["apcer", "bpcer", "acer"];
+
+/// The score that heads a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Its key in settings, such as `accuracy`.
+    pub name: String,
+    /// What readers call it.
+    pub title: String,
+    /// How it comes about from numbers that add up over samples.
+    pub score: Score,
+}
+
+impl Default for Measured {
+    fn default() -> Self {
+        Self { name: "accuracy".into(), title: "accuracy".into(), score: Score::Mean }
+    }
+}
+
+impl Measured {
+    /// What readers call it, at the beginning of a sentence.
+    pub fn heading(&self) -> String {
+        let mut letters = self.title.chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    }
+}
+
+impl From<&dyn Task> for Measured {
+    fn from(task: &dyn Task) -> Self {
+        let measure = task.measures()[0];
+        Self { name: measure.name.into(), title: measure.title.into(), score: task.score() }
+    }
+}
+
+/// What [`Task::score`] adds up, as a result keeps it: one character a sample, and the numbers behind them where those are more than right
+/// and wrong.
+pub fn marks(outcomes: &[f32], score: Score) -> (String, Vec<f32>) {
+    let mark = |numbers: &[f32]| match numbers {
+        [first, ..] if first.is_nan() => '-',
+        [0.0] => '0',
+        _ => '1',
     };
-    outcomes.iter().map(mark).collect()
+    let correct = outcomes.chunks_exact(score.width()).map(mark).collect();
+    let sums = if score == Score::Mean { Vec::new() } else { outcomes.iter().map(|x| if x.is_nan() { 0.0 } else { *x }).collect() };
+    (correct, sums)
 }
 
 impl Summary {
     /// Means over the combinations; nothing if there are none. `full` is the combination of all modalities as text.
     pub fn of(combinations: &[CombinationResult], full: &str) -> Option<Self> {
-        let worst = combinations.iter().min_by(|a, b| a.metrics.accuracy.total_cmp(&b.metrics.accuracy))?;
-        let full = combinations.iter().find(|c| c.subset == full).map(|c| c.metrics.accuracy);
+        let worst = combinations.iter().min_by(|a, b| a.metrics.score.total_cmp(&b.metrics.score))?;
+        let full = combinations.iter().find(|c| c.subset == full).map(|c| c.metrics.score);
         Some(Self {
-            mean: combinations.iter().map(|c| c.metrics.accuracy).sum::<f64>() / combinations.len() as f64,
-            worst: worst.metrics.accuracy,
+            mean: combinations.iter().map(|c| c.metrics.score).sum::<f64>() / combinations.len() as f64,
+            worst: worst.metrics.score,
             worst_subset: worst.subset.clone(),
             full,
-            gap: full.map(|full| full - worst.metrics.accuracy),
+            gap: full.map(|full| full - worst.metrics.score),
         })
     }
 }
@@ -125,13 +170,16 @@ pub struct CombinationResult {
     pub subset: String,
     /// Its metrics.
     pub metrics: Metrics,
-    /// One character a test sample: `1` right, `0` wrong, `-` not evaluated.
+    /// One character a test sample: `1` right, `0` wrong, `-` not evaluated; where there are sums, `1` is evaluated.
     pub correct: String,
+    /// The numbers of each test sample that the score adds up, where they are more than right and wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sums: Vec<f32>,
     /// Why the samples that are missing from `metrics` are.
     #[serde(default)]
     pub excluded: Excluded,
     /// `confusion[true][predicted]`.
-    pub confusion: Vec<Vec<u32>>,
+    pub confusion: Vec<Vec<u64>>,
 }
 
 /// Samples that were not evaluated, each counted once.
@@ -175,6 +223,9 @@ pub struct CleanResult {
     /// As in [`CombinationResult`].
     pub correct: String,
     /// As in [`CombinationResult`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sums: Vec<f32>,
+    /// As in [`CombinationResult`].
     #[serde(default)]
     pub excluded: Excluded,
 }
@@ -193,36 +244,33 @@ pub struct CorruptionResult {
     /// As in [`CombinationResult`].
     pub correct: String,
     /// As in [`CombinationResult`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sums: Vec<f32>,
+    /// As in [`CombinationResult`].
     #[serde(default)]
     pub excluded: Excluded,
     /// Non-finite values met and treated as absent (sample-modality pairs).
     pub non_finite: usize,
 }
 
-/// Metrics of one evaluation.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// Scores of one evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Samples evaluated.
     pub samples: usize,
-    /// Share of right predictions.
-    pub accuracy: f64,
-    /// Mean F1 over classes.
-    pub macro_f1: f64,
-    /// Mean recall over classes that occur.
-    pub balanced_accuracy: f64,
-    /// Mean negative log-likelihood, nats.
-    pub nll: f64,
-    /// Mean squared error of the probabilities, summed over classes.
-    pub brier: f64,
-    /// Expected calibration error, 15 equal bins.
-    pub ece: f64,
+    /// The score that heads the report: [`CellResult::measure`].
+    #[serde(alias = "accuracy")]
+    pub score: f64,
+    /// All others, by name.
+    #[serde(flatten)]
+    pub values: BTreeMap<String, f64>,
     /// Error rates of two-class (attack 0, live 1) tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spoof: Option<SpoofMetrics>,
 }
 
 /// Presentation-attack error rates.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SpoofMetrics {
     /// Attacks called live.
     pub apcer: f64,
@@ -232,16 +280,16 @@ pub struct SpoofMetrics {
     pub acer: f64,
 }
 
-/// Accuracy over the combinations.
+/// The score over the combinations.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Summary {
     /// Mean over the combinations.
     pub mean: f64,
-    /// Lowest accuracy.
+    /// The lowest.
     pub worst: f64,
     /// Where it is.
     pub worst_subset: String,
-    /// Accuracy with all modalities; absent if that combination was not evaluated.
+    /// With all modalities; absent if that combination was not evaluated.
     pub full: Option<f64>,
     /// `full - worst`.
     pub gap: Option<f64>,
@@ -281,8 +329,9 @@ pub struct EpochRecord {
     pub learning_rate: f64,
     /// Mean of each named loss term over the epoch.
     pub losses: BTreeMap<String, f64>,
-    /// Mean validation accuracy over combinations, where it was measured.
-    pub validation_accuracy: Option<f64>,
+    /// Mean validation score over combinations, where it was measured.
+    #[serde(alias = "validation_accuracy")]
+    pub validation_score: Option<f64>,
 }
 
 /// Where a result comes from.

@@ -87,7 +87,7 @@ impl Synthetic {
             (1.0 - miss + skill * absent * 1.4 + shift).clamp(0.05, 1.0)
         };
         let mut evaluate = |p: f64| {
-            let mut confusion = vec![vec![0u32; self.classes.len()]; self.classes.len()];
+            let mut confusion = vec![vec![0u64; self.classes.len()]; self.classes.len()];
             let mut correct = String::new();
             for (h, &label) in hardness.iter().zip(&labels) {
                 let right = 0.9 * h + 0.1 * rng.random::<f64>() < p;
@@ -102,12 +102,12 @@ impl Synthetic {
         let combinations: Vec<CombinationResult> = subsets
             .map(|s| {
                 let (metrics, correct, confusion) = evaluate(accuracy(s));
-                CombinationResult { subset: names.format(s), metrics, correct, confusion, excluded: Excluded::default() }
+                CombinationResult { subset: names.format(s), metrics, correct, sums: Vec::new(), confusion, excluded: Excluded::default() }
             })
             .collect();
         let clean = (!self.corruptions.is_empty()).then(|| {
             let (metrics, correct, _) = evaluate(accuracy(names.full()));
-            CleanResult { metrics, correct, excluded: Excluded::default() }
+            CleanResult { metrics, correct, sums: Vec::new(), excluded: Excluded::default() }
         });
         let mut corruptions = Vec::new();
         for (family, subset) in &self.corruptions {
@@ -122,14 +122,15 @@ impl Synthetic {
                     subset: subset.clone(),
                     metrics,
                     correct,
+                    sums: Vec::new(),
                     excluded: Excluded::default(),
                     non_finite,
                 });
             }
         }
-        let worst = combinations.iter().min_by(|a, b| a.metrics.accuracy.total_cmp(&b.metrics.accuracy)).expect("combinations").clone();
-        let full = combinations.last().map(|c| c.metrics.accuracy);
-        let mean = combinations.iter().map(|c| c.metrics.accuracy).sum::<f64>() / combinations.len() as f64;
+        let worst = combinations.iter().min_by(|a, b| a.metrics.score.total_cmp(&b.metrics.score)).expect("combinations").clone();
+        let full = combinations.last().map(|c| c.metrics.score);
+        let mean = combinations.iter().map(|c| c.metrics.score).sum::<f64>() / combinations.len() as f64;
         CellResult {
             key: format!("{d}-{r}-{seed}"),
             data: data.into(),
@@ -139,6 +140,7 @@ impl Synthetic {
             seed,
             modalities: self.modalities.clone(),
             classes: self.classes.clone(),
+            measure: Measured::default(),
             test_samples: self.samples,
             // Random fifths of one data set, as ours are.
             test_rows: Some(Rows::new((0..self.samples).map(|i| 5 * i + (i + seed as usize) % 5).collect())),
@@ -152,10 +154,10 @@ impl Synthetic {
             clean,
             summary: Some(Summary {
                 mean,
-                worst: worst.metrics.accuracy,
+                worst: worst.metrics.score,
                 worst_subset: worst.subset.clone(),
                 full,
-                gap: full.map(|f| f - worst.metrics.accuracy),
+                gap: full.map(|f| f - worst.metrics.score),
             }),
             combinations,
             corruptions,
@@ -189,12 +191,17 @@ fn metrics(accuracy: f64, samples: usize, two_class: bool) -> Metrics {
     let wrong = 1.0 - accuracy;
     Metrics {
         samples,
-        accuracy,
-        macro_f1: accuracy,
-        balanced_accuracy: accuracy,
-        nll: 2.0 * wrong,
-        brier: 1.4 * wrong,
-        ece: 0.01 + 0.2 * wrong,
+        score: accuracy,
+        values: BTreeMap::from(
+            [
+                ("macro_f1", accuracy),
+                ("balanced_accuracy", accuracy),
+                ("nll", 2.0 * wrong),
+                ("brier", 1.4 * wrong),
+                ("ece", 0.01 + 0.2 * wrong),
+            ]
+            .map(|(name, value)| (name.to_string(), value)),
+        ),
         spoof: two_class.then_some(SpoofMetrics { apcer: wrong * 0.8, bpcer: wrong * 1.2, acer: wrong }),
     }
 }
@@ -205,6 +212,6 @@ fn epoch(epoch: usize, mean: f64, run: usize) -> EpochRecord {
         epoch,
         learning_rate: 0.05,
         losses: BTreeMap::from([("cross_entropy".to_string(), loss), ("total".to_string(), loss)]),
-        validation_accuracy: (epoch % 2 == 1).then(|| mean * (1.0 - 0.7 * (-0.2 * epoch as f64).exp())),
+        validation_score: (epoch % 2 == 1).then(|| mean * (1.0 - 0.7 * (-0.2 * epoch as f64).exp())),
     }
 }

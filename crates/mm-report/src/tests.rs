@@ -225,7 +225,7 @@ fn what_stands_on_few_samples_is_marked() {
     for r in &mut results {
         let c = r.combinations.iter_mut().find(|c| c.subset == "depth").expect("depth");
         c.correct = format!("{}{}", "1".repeat(5), "-".repeat(75));
-        (c.metrics.samples, c.metrics.accuracy) = (5, 1.0);
+        (c.metrics.samples, c.metrics.score) = (5, 1.0);
         c.excluded = Excluded { absent: 60, non_finite: 15, unusable: 0 };
         (r.readings[1].present, r.readings[1].absent, r.readings[1].non_finite) = (5, 60, 15);
     }

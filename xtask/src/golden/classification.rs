@@ -39,8 +39,9 @@ pub fn metrics(case: &Case) -> Result<Outputs> {
 pub fn spoof(case: &Case) -> Result<Outputs> {
     let (_, flat, labels) = logits_and_labels(case)?;
     let mut scores = FaceAntiSpoofing::new(["attack", "live"].map(String::from)).scores();
+    let mut numbers = Vec::new();
     for (row, &label) in flat.chunks_exact(2).zip(&labels) {
-        scores.add(row, &TargetValue::Class(label))?;
+        scores.add(row, &TargetValue::Class(label), &mut numbers)?;
     }
     let m = scores.finish();
     let scalar = |outputs: Outputs, name: &str| outputs.scalar(name, m.get(name));

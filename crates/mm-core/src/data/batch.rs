@@ -10,6 +10,7 @@ use candle_core::{DType, Device, Tensor};
 pub struct Targets {
     values: Tensor,
     weights: Option<Tensor>,
+    class_weights: Option<Tensor>,
     mixed: Option<Mixed>,
 }
 
@@ -25,7 +26,7 @@ struct Mixed {
 impl Targets {
     /// From what the task's loss reads, `[batch, ..]`: for classes, u32 `[batch]`.
     pub fn new(values: Tensor) -> Self {
-        Self { values, weights: None, mixed: None }
+        Self { values, weights: None, class_weights: None, mixed: None }
     }
 
     /// Gives each sample a weight in the loss: f32 `[batch]`, not negative. Class weights come this way, too.
@@ -35,6 +36,16 @@ impl Targets {
             return Err(Error::shape("sample weights", expected, (weights.dtype(), weights.dims())));
         }
         Ok(Self { weights: Some(weights), ..self })
+    }
+
+    /// Gives each class of a pixel a weight in the loss: f32 `[classes]`. (What has one class a sample has [`Targets::with_weights`].)
+    pub fn with_class_weights(self, weights: Tensor) -> Self {
+        Self { class_weights: Some(weights), ..self }
+    }
+
+    /// The weight of each class of a pixel, f32 `[classes]`; all the same where there are none.
+    pub fn class_weights(&self) -> Option<&Tensor> {
+        self.class_weights.as_ref()
     }
 
     /// What the task's loss reads, `[batch, ..]`.
@@ -90,12 +101,18 @@ impl Targets {
         self.map(|tensor| Ok(tensor.index_select(positions, 0)?))
     }
 
-    /// The same done to each tensor.
+    fn to_device(&self, device: &Device) -> Result<Self> {
+        let class_weights = self.class_weights.as_ref().map(|weights| weights.to_device(device)).transpose()?;
+        Ok(Self { class_weights, ..self.map(|tensor| Ok(tensor.to_device(device)?))? })
+    }
+
+    /// The same done to each tensor of samples.
     fn map(&self, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
         let mixed = |mixed: &Mixed| Ok::<_, Error>(Mixed { values: change(&mixed.values)?, own: change(&mixed.own)? });
         Ok(Self {
             values: change(&self.values)?,
             weights: self.weights.as_ref().map(&change).transpose()?,
+            class_weights: self.class_weights.clone(),
             mixed: self.mixed.as_ref().map(mixed).transpose()?,
         })
     }
@@ -180,19 +197,16 @@ impl Batch {
         if self.device().same_device(device) {
             return Ok(self);
         }
-        Ok(Self { inputs: self.inputs.to_device(device)?, targets: self.targets.map(|tensor| Ok(tensor.to_device(device)?))? })
+        Ok(Self { inputs: self.inputs.to_device(device)?, targets: self.targets.to_device(device)? })
     }
 
-    /// Each sample mixed with the one behind it (the last with the first): `own` of its readings and of its target stay its own. A sample
-    /// that has other sensors than its partner is left as it is.
-    pub fn mixed(&self, own: &[f32]) -> Result<Self> {
+    /// Each sample mixed with the one behind it (the last with the first): the share `own` of its readings and of its target stays its own. A
+    /// sample that has other sensors than its partner is left as it is.
+    pub fn mixed(&self, own: f32) -> Result<Self> {
         let batch = self.len();
-        if own.len() != batch {
-            return Err(Error::shape("shares of the samples", format!("[{batch}]"), own.len()));
-        }
         let partner = |i: usize| (i + 1) % batch;
         let has = self.presence().subsets();
-        let own: Vec<f32> = own.iter().enumerate().map(|(i, &own)| if has[i] == has[partner(i)] { own } else { 1.0 }).collect();
+        let own: Vec<f32> = (0..batch).map(|i| if has[i] == has[partner(i)] { own } else { 1.0 }).collect();
         let own = Tensor::from_vec(own, batch, self.device())?;
         let partners = Tensor::from_vec((0..batch).map(|i| partner(i) as u32).collect::<Vec<_>>(), batch, self.device())?;
         let mixed = Mixed { values: self.targets.values.index_select(&partners, 0)?, own: own.clone() };

@@ -134,6 +134,12 @@ pub enum DataError {
         /// How many there are.
         found: usize,
     },
+    /// A target of another kind than the task's.
+    #[error("a target is not what the task predicts: {expected}")]
+    TargetKind {
+        /// What it should be.
+        expected: &'static str,
+    },
     /// A label of no class.
     #[error("label {label} of {classes} classes")]
     Label {

@@ -141,8 +141,8 @@ impl Source for FileSource {
 
     fn meta(&self, row: usize) -> Meta<'_> {
         let FileRow { id, part, group, weight, target, presence, .. } = &self.rows[row];
-        let TargetValue::Class(class) = target;
-        Meta { id: Some(id), part: *part, group: group.as_deref(), class: Some(*class), weight: *weight, ..Meta::new(*presence) }
+        let class = if let TargetValue::Class(class) = target { Some(*class) } else { None };
+        Meta { id: Some(id), part: *part, group: group.as_deref(), class, weight: *weight, ..Meta::new(*presence) }
     }
 
     fn read(&self, row: usize) -> Result<Sample> {

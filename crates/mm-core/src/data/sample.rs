@@ -1,6 +1,6 @@
 //! One sample on the CPU, as a source reads it and transforms change it, and how samples become a batch.
 
-use super::{Batch, InputSpec, Inputs, Reading, Schema};
+use super::{Batch, InputSpec, Inputs, PixelLabels, Reading, Schema};
 use crate::error::{Error, Result};
 use crate::modality::{Presence, Subset};
 use candle_core::{Device, Tensor};
@@ -40,6 +40,8 @@ pub enum Values {
 pub enum TargetValue {
     /// One class.
     Class(u32),
+    /// A class for each pixel.
+    Pixels(PixelLabels),
 }
 
 impl Array {

@@ -25,7 +25,10 @@ pub struct CombinationEvaluation {
     pub subset: Subset,
     /// Its scores, over the samples that have all its modalities.
     pub scored: Scored,
-    /// Each sample's share in the first measure (for classes 1 for right and 0 for wrong); NaN if it lacks one of the modalities.
+    /// Each sample's numbers for [`Task::score`] (for classes 1 for right and 0 for wrong), one sample after the other; NaN if it lacks one of
+    /// the modalities.
+    ///
+    /// [`Task::score`]: crate::task::Task::score
     pub outcomes: Vec<f32>,
 }
 
@@ -101,7 +104,8 @@ pub fn evaluate(
     if rows.is_empty() || subsets.is_empty() || batch_size == 0 {
         return Err(DataError::NothingToEvaluate { samples: rows.len(), combinations: subsets.len(), batch_size }.into());
     }
-    let fresh = |_: &Subset| Mutex::new(Running { scores: task.scores(), outcomes: Vec::with_capacity(rows.len()) });
+    let numbers = task.score().width();
+    let fresh = |_: &Subset| Mutex::new(Running { scores: task.scores(), outcomes: Vec::with_capacity(rows.len() * numbers) });
     let running: Vec<Mutex<Running>> = subsets.iter().map(fresh).collect();
     let (mut encoder_passes, mut batches) = (0, 0);
     for chunk in rows.chunks(batch_size) {
@@ -118,14 +122,14 @@ pub fn evaluate(
             // A combination is visited once a batch: nobody waits here.
             let mut running = running[i].lock().unwrap_or_else(PoisonError::into_inner);
             for (((values, truth), has), &row) in values.chunks_exact(width).zip(&truths).zip(has).zip(chunk) {
-                let outcome = match subsets[i].is_subset_of(*has) {
+                let Running { scores, outcomes } = &mut *running;
+                match subsets[i].is_subset_of(*has) {
                     true => {
                         check_prediction(values, row, || schema.modalities.format(subsets[i]))?;
-                        running.scores.add(values, truth)?
+                        scores.add(values, truth, outcomes)?;
                     }
-                    false => f32::NAN,
-                };
-                running.outcomes.push(outcome);
+                    false => outcomes.extend(std::iter::repeat_n(f32::NAN, numbers)),
+                }
             }
             Ok(())
         })?;

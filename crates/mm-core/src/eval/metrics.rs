@@ -62,7 +62,7 @@ pub fn classification_metrics(logits: &[f32], classes: usize, labels: &[u32], bi
 }
 
 /// `matrix[true][predicted]` of `logits [samples, classes]`.
-pub fn confusion_matrix(logits: &[f32], classes: usize, labels: &[u32]) -> Result<Vec<Vec<u32>>> {
+pub fn confusion_matrix(logits: &[f32], classes: usize, labels: &[u32]) -> Result<Vec<Vec<u64>>> {
     Ok(scored(logits, classes, labels, 1)?.confusion)
 }
 
@@ -70,9 +70,9 @@ fn scored(logits: &[f32], classes: usize, labels: &[u32], bins: usize) -> Result
     if classes == 0 || logits.len() != classes * labels.len() {
         return Err(Error::shape("logits", format!("[{}, {classes}]", labels.len()), logits.len()));
     }
-    let mut scores = ClassScores::new(classes, bins);
+    let (mut scores, mut numbers) = (ClassScores::new(classes, bins), Vec::with_capacity(labels.len()));
     for (row, &label) in logits.chunks_exact(classes).zip(labels) {
-        scores.add(row, &TargetValue::Class(label))?;
+        scores.add(row, &TargetValue::Class(label), &mut numbers)?;
     }
     Ok(scores.finish())
 }

@@ -8,7 +8,7 @@
 //! Each resample has its own random stream, so the numbers do not depend on the number of threads.
 
 use super::estimate::CERTAIN;
-use super::table::{Block, Sums, Table, distinct_samples};
+use super::table::{Block, Counters, Table, distinct_samples};
 use super::{Outcomes, Resamples, StatisticsError};
 use crate::error::{Error, Result};
 use rand::RngExt;
@@ -17,16 +17,18 @@ use rayon::prelude::*;
 /// Resamples that are counted and stored together.
 const BLOCK: usize = 64;
 
-/// A number computed from the accuracies of some columns, within one seed.
+/// A number computed from the scores of some columns, within one seed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Statistic {
     /// Mean over columns.
     Mean(Vec<usize>),
     /// The lowest of the columns.
     Worst(Vec<usize>),
+    /// The highest of the columns: the worst, where a score is better the lower it is.
+    Highest(Vec<usize>),
     /// One column.
     Single(usize),
-    /// `offset + sum of weight * accuracy`: a Shapley value, the area under a severity curve.
+    /// `offset + sum of weight * score`: a Shapley value, the area under a severity curve.
     Linear {
         /// Column and weight.
         terms: Vec<(usize, f64)>,
@@ -52,7 +54,7 @@ impl Default for Bootstrap {
 
 impl Bootstrap {
     /// Resamples outcomes, given as one table a seed with the same columns; [`Resampled::statistic`] then gives any number of
-    /// statistics. Keeps `4 * columns * seeds * resamples` bytes.
+    /// statistics. Keeps `8 * columns * seeds * resamples` bytes.
     pub fn run(&self, seeds: &[Outcomes]) -> Result<Resampled> {
         if self.resamples == 0 {
             return Err(Error::config("resamples", "must be at least 1"));
@@ -69,14 +71,14 @@ impl Bootstrap {
         let block = |start: usize| self.block(&tables, samples, start..(start + BLOCK).min(self.resamples));
         let blocks = starts.into_par_iter().map(block).collect();
         // Every sample once: what the estimates come from.
-        let mut whole = Block::new(&tables, tables.len());
-        tables.iter().enumerate().for_each(|(seed, table)| whole.put(seed, &table.totals));
+        let mut whole = Block::new(first.columns(), tables.len());
+        tables.iter().enumerate().for_each(|(seed, table)| whole.put(seed, &table.whole));
         Ok(Resampled { columns: first.columns(), samples, whole, blocks, tables })
     }
 
     fn block(&self, tables: &[Table], samples: usize, resamples: std::ops::Range<usize>) -> Block {
-        let mut block = Block::new(tables, resamples.len() * tables.len());
-        let (mut sums, mut weights, mut entry) = (Sums::default(), vec![0u8; samples], 0);
+        let mut block = Block::new(tables[0].whole.len(), resamples.len() * tables.len());
+        let (mut counters, mut weights, mut entry) = (Counters::default(), vec![0u8; samples], 0);
         for index in resamples {
             let mut rng = crate::rng::stream(self.seed, "bootstrap", &[index as u64]);
             weights.fill(0);
@@ -85,8 +87,7 @@ impl Bootstrap {
                 *weight = weight.saturating_add(1);
             }
             for table in tables {
-                sums.add(table, &weights);
-                block.put(entry, &sums.counts);
+                block.put(entry, counters.scores(table, &weights));
                 entry += 1;
             }
         }
@@ -109,7 +110,7 @@ impl Resampled {
     /// A statistic over all resamples.
     pub fn statistic(&self, statistic: &Statistic) -> Result<Resamples> {
         let columns: Vec<usize> = match statistic {
-            Statistic::Mean(columns) | Statistic::Worst(columns) => columns.clone(),
+            Statistic::Mean(columns) | Statistic::Worst(columns) | Statistic::Highest(columns) => columns.clone(),
             Statistic::Single(column) => vec![*column],
             Statistic::Linear { terms, .. } => terms.iter().map(|t| t.0).collect(),
         };
@@ -120,7 +121,7 @@ impl Resampled {
             return Err(StatisticsError::Column { column, columns: self.columns }.into());
         }
         for (seed, table) in self.tables.iter().enumerate() {
-            if let Some(&column) = columns.iter().find(|c| table.totals[table.evaluated_at(**c)] == 0) {
+            if let Some(&column) = columns.iter().find(|c| table.whole[**c].is_nan()) {
                 return Err(StatisticsError::NotEvaluated { seed, column }.into());
             }
         }
@@ -138,7 +139,7 @@ impl Resampled {
         any.into_iter().filter(|any| *any).count()
     }
 
-    /// The columns of a statistic that stand on few samples, and how far it moves with their accuracy.
+    /// The columns of a statistic that stand on few samples, and how far it moves with their score.
     fn few(&self, statistic: &Statistic) -> Vec<(usize, f64)> {
         let few = |column: usize, weight: f64| Some((self.evaluated_in(&[column]), weight)).filter(|(n, _)| *n < CERTAIN);
         match statistic {
@@ -146,18 +147,18 @@ impl Resampled {
             Statistic::Single(column) => few(*column, 1.0).into_iter().collect(),
             Statistic::Linear { terms, .. } => terms.iter().filter_map(|(c, weight)| few(*c, weight.abs())).collect(),
             // Any of them may be the lowest.
-            Statistic::Worst(columns) => columns.iter().filter_map(|c| few(*c, 1.0)).min_by_key(|(n, _)| *n).into_iter().collect(),
+            Statistic::Worst(columns) | Statistic::Highest(columns) => {
+                columns.iter().filter_map(|c| few(*c, 1.0)).min_by_key(|(n, _)| *n).into_iter().collect()
+            }
         }
     }
 
     /// One value an entry of the block.
     fn of_block(&self, block: &Block, statistic: &Statistic) -> Vec<f64> {
         let mut values = vec![0.0; block.entries];
-        let mut accuracies = vec![0.0; block.entries];
         let mut each = |columns: &mut dyn Iterator<Item = usize>, add: &dyn Fn(usize, &mut f64, f64)| {
             for (k, column) in columns.enumerate() {
-                self.accuracies(block, column, &mut accuracies);
-                values.iter_mut().zip(&accuracies).for_each(|(value, accuracy)| add(k, value, *accuracy));
+                values.iter_mut().zip(block.at(column)).for_each(|(value, score)| add(k, value, *score));
             }
         };
         match statistic {
@@ -166,23 +167,14 @@ impl Resampled {
                 each(&mut columns.iter().copied(), &|_, value, a| *value += a * share);
             }
             Statistic::Worst(columns) => each(&mut columns.iter().copied(), &|k, value, a| *value = if k == 0 { a } else { value.min(a) }),
+            Statistic::Highest(columns) => {
+                each(&mut columns.iter().copied(), &|k, value, a| *value = if k == 0 { a } else { value.max(a) });
+            }
             Statistic::Single(column) => each(&mut std::iter::once(*column), &|_, value, a| *value = a),
             Statistic::Linear { terms, offset } => {
                 each(&mut terms.iter().map(|t| t.0), &|k, value, a| *value += a * terms[k].1 + if k == 0 { *offset } else { 0.0 });
             }
         }
         values
-    }
-
-    /// A column's accuracy in each entry. Without a drawn sample it is that of all samples.
-    fn accuracies(&self, block: &Block, column: usize, out: &mut [f64]) {
-        let right = block.at(column);
-        for (seed, table) in self.tables.iter().enumerate() {
-            let evaluated = block.at(table.evaluated_at(column));
-            let whole = f64::from(table.totals[column]) / f64::from(table.totals[table.evaluated_at(column)]);
-            for entry in (seed..block.entries).step_by(self.tables.len()) {
-                out[entry] = if evaluated[entry] == 0 { whole } else { f64::from(right[entry]) / f64::from(evaluated[entry]) };
-            }
-        }
     }
 }

@@ -1,6 +1,7 @@
-//! Outcomes laid out for counting, and the counts of many resamples.
+//! Outcomes laid out for counting, and the scores of many resamples.
 
-use super::Outcomes;
+use super::Score;
+use super::outcomes::{Outcomes, Values};
 use std::collections::HashMap;
 
 /// Byte counters are added up to wider ones before they can overflow.
@@ -8,17 +9,25 @@ const LARGEST_BYTE: usize = 255;
 /// Rows are padded to whole vector registers.
 const ALIGNMENT: usize = 32;
 
-/// One seed's outcomes: a row a sample, the right answers and, where samples are missing, the evaluated; 0 or 255.
+/// One seed's outcomes, a row a sample.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     columns: usize,
-    width: usize,
-    rows: Vec<u8>,
+    rows: Rows,
     /// Which of the distinct samples of all seeds each row is.
     members: Vec<u32>,
-    /// Counts with every sample once.
-    pub totals: Vec<u32>,
-    gaps: bool,
+    /// 1 where evaluated, sample-major; empty where every sample was, in every column.
+    evaluated: Vec<u8>,
+    /// The score of each column with every sample once; NaN where none was evaluated.
+    pub whole: Vec<f64>,
+}
+
+#[derive(Debug, Clone)]
+enum Rows {
+    /// The right answers and, where samples are missing, the evaluated, each 0 or 255; so many bytes a row.
+    Marks(usize, Vec<u8>),
+    /// The numbers that the score adds up.
+    Sums(Score, Vec<f32>),
 }
 
 /// Numbers the samples of all seeds: for each seed which distinct sample each of its own is, and how many distinct ones there are.
@@ -41,40 +50,37 @@ pub(super) fn distinct_samples(seeds: &[Outcomes]) -> (Vec<Vec<u32>>, usize) {
 impl Table {
     pub fn new(outcomes: &Outcomes, members: Vec<u32>) -> Self {
         let (columns, samples) = (outcomes.columns(), outcomes.samples());
-        let gaps = (0..samples).any(|i| outcomes.evaluated(i).contains(&0));
-        let width = (columns * (1 + usize::from(gaps))).next_multiple_of(ALIGNMENT);
-        let mut rows = vec![0; samples * width];
-        for (i, row) in rows.chunks_exact_mut(width).enumerate() {
-            let marks = outcomes.right(i).iter().chain(outcomes.evaluated(i).iter().filter(|_| gaps));
-            row.iter_mut().zip(marks).for_each(|(cell, mark)| *cell = if *mark == 1 { u8::MAX } else { 0 });
-        }
-        let mut table = Self { columns, width, rows, members, totals: Vec::new(), gaps };
-        let mut sums = Sums::default();
+        let evaluated: Vec<u8> = (0..samples).flat_map(|i| outcomes.evaluated(i)).copied().collect();
+        let gaps = evaluated.contains(&0);
+        let rows = match outcomes.values() {
+            Values::Right(right) => {
+                let width = (columns * (1 + usize::from(gaps))).next_multiple_of(ALIGNMENT);
+                let mut rows = vec![0; samples * width];
+                for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+                    let of_sample = i * columns..(i + 1) * columns;
+                    let marks = right[of_sample.clone()].iter().chain(evaluated[of_sample].iter().filter(|_| gaps));
+                    row.iter_mut().zip(marks).for_each(|(cell, mark)| *cell = if *mark == 1 { u8::MAX } else { 0 });
+                }
+                Rows::Marks(width, rows)
+            }
+            Values::Sums(score, values) => Rows::Sums(*score, values.clone()),
+        };
+        let evaluated = if gaps { evaluated } else { Vec::new() };
+        let mut table = Self { columns, rows, members, evaluated, whole: vec![f64::NAN; columns] };
         let each_once = vec![1; table.members.iter().max().map_or(0, |m| *m as usize + 1)];
-        sums.add(&table, &each_once);
-        table.totals = sums.counts;
+        table.whole = Counters::default().scores(&table, &each_once).to_vec();
         table
     }
 
     /// Whether every sample was evaluated in every column.
     pub fn is_complete(&self) -> bool {
-        !self.gaps
-    }
-
-    /// Counts kept of each resample: the right answers by column, then the evaluated by column or of all columns at once.
-    pub fn stored(&self) -> usize {
-        if self.gaps { 2 * self.columns } else { self.columns + 1 }
-    }
-
-    /// Where the count of a column's evaluated samples is.
-    pub fn evaluated_at(&self, column: usize) -> usize {
-        self.columns + if self.gaps { column } else { 0 }
+        self.evaluated.is_empty()
     }
 
     /// Calls `visit` with each sample that was evaluated in any of these columns.
     pub fn evaluated_in(&self, columns: &[usize], mut visit: impl FnMut(u32)) {
-        for (row, member) in self.rows.chunks_exact(self.width).zip(&self.members) {
-            if !self.gaps || columns.iter().any(|c| row[self.columns + c] != 0) {
+        for (i, member) in self.members.iter().enumerate() {
+            if self.is_complete() || columns.iter().any(|c| self.evaluated[i * self.columns + c] != 0) {
                 visit(*member);
             }
         }
@@ -83,20 +89,31 @@ impl Table {
 
 /// Counters of one thread.
 #[derive(Default)]
-pub(super) struct Sums {
+pub(super) struct Counters {
     bytes: Vec<u8>,
-    pub counts: Vec<u32>,
+    counts: Vec<u32>,
+    sums: Vec<f64>,
+    scores: Vec<f64>,
 }
 
-impl Sums {
-    /// Adds up the rows of a table, each as often as its sample weighs.
-    pub fn add(&mut self, table: &Table, weights: &[u8]) {
+impl Counters {
+    /// The score of each column from the rows of a table, each as often as its sample weighs. Without a drawn sample it is that of all
+    /// samples.
+    pub fn scores(&mut self, table: &Table, weights: &[u8]) -> &[f64] {
+        match &table.rows {
+            Rows::Marks(width, rows) => self.of_marks(table, *width, rows, weights),
+            Rows::Sums(score, rows) => self.of_sums(table, *score, rows, weights),
+        }
+        &self.scores
+    }
+
+    fn of_marks(&mut self, table: &Table, width: usize, rows: &[u8], weights: &[u8]) {
         self.counts.clear();
-        self.counts.resize(table.width.max(table.stored()), 0);
+        self.counts.resize(width, 0);
         self.bytes.clear();
-        self.bytes.resize(table.width, 0);
+        self.bytes.resize(width, 0);
         let (mut all, mut in_bytes) = (0u32, 0usize);
-        for (row, member) in table.rows.chunks_exact(table.width).zip(&table.members) {
+        for (row, member) in rows.chunks_exact(width).zip(&table.members) {
             let weight = weights[*member as usize];
             if weight == 0 {
                 continue;
@@ -110,9 +127,13 @@ impl Sums {
             self.bytes.iter_mut().zip(row).for_each(|(sum, x)| *sum += x & weight);
         }
         self.flush();
-        if !table.gaps {
-            self.counts[table.columns] = all;
-        }
+        let counts = &self.counts;
+        let share = |column: usize| match if table.is_complete() { all } else { counts[table.columns + column] } {
+            0 => table.whole[column],
+            evaluated => f64::from(counts[column]) / f64::from(evaluated),
+        };
+        self.scores.clear();
+        self.scores.extend((0..table.columns).map(share));
     }
 
     fn flush(&mut self) {
@@ -121,30 +142,55 @@ impl Sums {
             *x = 0;
         }
     }
+
+    fn of_sums(&mut self, table: &Table, score: Score, rows: &[f32], weights: &[u8]) {
+        let (columns, width) = (table.columns, score.width());
+        self.sums.clear();
+        self.sums.resize(columns * width, 0.0);
+        self.counts.clear();
+        self.counts.resize(columns, 0);
+        let mut all = 0u32;
+        for (i, (row, member)) in rows.chunks_exact(columns * width).zip(&table.members).enumerate() {
+            let weight = weights[*member as usize];
+            if weight == 0 {
+                continue;
+            }
+            all += u32::from(weight);
+            let weight = u32::from(weight);
+            self.sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x) * f64::from(weight));
+            if !table.is_complete() {
+                let evaluated = &table.evaluated[i * columns..][..columns];
+                self.counts.iter_mut().zip(evaluated).for_each(|(count, x)| *count += u32::from(*x) * weight);
+            }
+        }
+        self.scores.clear();
+        for (column, sums) in self.sums.chunks_exact(width).enumerate() {
+            let samples = if table.is_complete() { all } else { self.counts[column] };
+            let drawn = if samples == 0 { f64::NAN } else { score.of(sums, f64::from(samples)) };
+            // A score that the drawn samples do not define (no pixel of a class) is that of all.
+            self.scores.push(if drawn.is_nan() { table.whole[column] } else { drawn });
+        }
+    }
 }
 
-/// The counts of some resamples, column by column; an entry is one seed in one resample.
+/// The scores of some resamples, column by column; an entry is one seed in one resample.
 #[derive(Debug, Clone)]
 pub(super) struct Block {
     pub entries: usize,
-    stored: usize,
-    counts: Vec<u32>,
+    scores: Vec<f64>,
 }
 
 impl Block {
-    pub fn new(tables: &[Table], entries: usize) -> Self {
-        let stored = tables.iter().map(Table::stored).max().unwrap_or(0);
-        Self { entries, stored, counts: vec![0; stored * entries] }
+    pub fn new(columns: usize, entries: usize) -> Self {
+        Self { entries, scores: vec![0.0; columns * entries] }
     }
 
-    pub fn put(&mut self, entry: usize, counts: &[u32]) {
-        for (column, count) in counts.iter().enumerate().take(self.stored) {
-            self.counts[column * self.entries + entry] = *count;
-        }
+    pub fn put(&mut self, entry: usize, scores: &[f64]) {
+        scores.iter().enumerate().for_each(|(column, score)| self.scores[column * self.entries + entry] = *score);
     }
 
-    /// The counts at a place over all entries.
-    pub fn at(&self, place: usize) -> &[u32] {
-        &self.counts[place * self.entries..][..self.entries]
+    /// The scores of a column over all entries.
+    pub fn at(&self, column: usize) -> &[f64] {
+        &self.scores[column * self.entries..][..self.entries]
     }
 }

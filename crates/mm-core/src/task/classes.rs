@@ -1,14 +1,14 @@
 //! One class a sample.
 
 use super::ranking::Ranking;
-use super::{Measure, Scored, Scores, Task};
+use super::{Measure, Scored, Scores, Task, check_names};
 use crate::data::{DataError, TargetValue, Targets};
 use crate::error::{Error, Result};
 use crate::eval::{argmax, divergence, probabilities};
 use crate::loss::{cross_entropy_per_sample, entropy_per_sample, softened_kl};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// Bins of the calibration error.
 pub(crate) const ECE_BINS: usize = 15;
@@ -79,18 +79,11 @@ impl Task for Classes {
     }
 
     fn check(&self) -> Result<()> {
-        if self.names.is_empty() {
-            return Err(DataError::NoClasses.into());
-        }
-        let mut seen = HashSet::new();
-        match self.names.iter().find(|name| !seen.insert(*name)) {
-            Some(name) => Err(DataError::ClassTwice { class: name.clone() }.into()),
-            None => Ok(()),
-        }
+        check_names(&self.names)
     }
 
     fn collate(&self, targets: &[TargetValue], device: &Device) -> Result<Targets> {
-        let labels: Vec<u32> = targets.iter().map(|&TargetValue::Class(label)| label).collect();
+        let labels: Vec<u32> = targets.iter().map(label_of).collect::<Result<_>>()?;
         Ok(Targets::new(Tensor::from_vec(labels, targets.len(), device)?))
     }
 
@@ -123,12 +116,19 @@ impl Task for Classes {
     }
 }
 
+fn label_of(target: &TargetValue) -> Result<u32> {
+    match target {
+        TargetValue::Class(label) => Ok(*label),
+        _ => Err(DataError::TargetKind { expected: "one class" }.into()),
+    }
+}
+
 /// Scores of predicted distributions, added up in the order of the samples, in f64.
 #[derive(Debug, Clone)]
 pub struct ClassScores {
     samples: usize,
     /// `[true][predicted]`.
-    confusion: Vec<Vec<u32>>,
+    confusion: Vec<Vec<u64>>,
     nll: f64,
     brier: f64,
     /// Right answers and confidence of each bin.
@@ -154,8 +154,8 @@ impl ClassScores {
 }
 
 impl Scores for ClassScores {
-    fn add(&mut self, prediction: &[f32], target: &TargetValue) -> Result<f32> {
-        let TargetValue::Class(label) = *target;
+    fn add(&mut self, prediction: &[f32], target: &TargetValue, numbers: &mut Vec<f32>) -> Result<()> {
+        let label = label_of(target)?;
         let classes = self.confusion.len();
         if prediction.len() != classes {
             return Err(Error::shape("logits", format!("[{classes}]"), prediction.len()));
@@ -178,14 +178,15 @@ impl Scores for ClassScores {
         self.calibration[bin].0 += f64::from(u8::from(predicted == label));
         self.calibration[bin].1 += confidence;
         self.ranking.add(prediction, &self.shares, sum, label);
-        Ok(f32::from(u8::from(predicted == label)))
+        numbers.push(f32::from(u8::from(predicted == label)));
+        Ok(())
     }
 
     fn finish(&self) -> Scored {
         let (samples, classes, matrix) = (self.samples as f64, self.confusion.len(), &self.confusion);
-        let true_positives = |k: usize| f64::from(matrix[k][k]);
-        let actual = |k: usize| matrix[k].iter().map(|&n| f64::from(n)).sum::<f64>();
-        let predicted = |k: usize| matrix.iter().map(|row| f64::from(row[k])).sum::<f64>();
+        let true_positives = |k: usize| matrix[k][k] as f64;
+        let actual = |k: usize| matrix[k].iter().map(|&n| n as f64).sum::<f64>();
+        let predicted = |k: usize| matrix.iter().map(|row| row[k] as f64).sum::<f64>();
         let f1 = (0..classes).map(|k| 2.0 * true_positives(k) / (predicted(k) + actual(k)).max(1.0)).sum::<f64>();
         let occurring: Vec<usize> = (0..classes).filter(|&k| actual(k) > 0.0).collect();
         let mut values = BTreeMap::from([

@@ -98,13 +98,13 @@ impl Task for FaceAntiSpoofing {
 struct SpoofScores(ClassScores);
 
 impl Scores for SpoofScores {
-    fn add(&mut self, prediction: &[f32], target: &TargetValue) -> Result<f32> {
-        self.0.add(prediction, target)
+    fn add(&mut self, prediction: &[f32], target: &TargetValue, numbers: &mut Vec<f32>) -> Result<()> {
+        self.0.add(prediction, target, numbers)
     }
 
     fn finish(&self) -> Scored {
         let mut scored = self.0.finish();
-        let rate = |wrong: u32, right: u32| if wrong + right == 0 { 0.0 } else { f64::from(wrong) / f64::from(wrong + right) };
+        let rate = |wrong: u64, right: u64| if wrong + right == 0 { 0.0 } else { wrong as f64 / (wrong + right) as f64 };
         let matrix = &scored.confusion;
         let (apcer, bpcer) = (rate(matrix[0][1], matrix[0][0]), rate(matrix[1][0], matrix[1][1]));
         scored.values.extend([("apcer", apcer), ("bpcer", bpcer), ("acer", (apcer + bpcer) / 2.0)]);

@@ -3,17 +3,20 @@
 
 mod classes;
 mod face_anti_spoofing;
+mod pixels;
 mod ranking;
 
 pub use classes::{ClassScores, Classes};
 pub use face_anti_spoofing::FaceAntiSpoofing;
+pub use pixels::PixelClasses;
 pub use ranking::{area_under_roc, average_precision};
 
-use crate::data::{TargetValue, Targets};
+use crate::data::{DataError, TargetValue, Targets};
 use crate::error::Result;
+use crate::statistics::Score;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What is to be predicted, as a schema says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,8 @@ pub enum Target {
     Classes(Classes),
     /// Whether a face is live: two classes, the attack first.
     FaceAntiSpoofing(FaceAntiSpoofing),
+    /// A class for each pixel of an image.
+    Pixels(PixelClasses),
 }
 
 impl Target {
@@ -42,6 +47,7 @@ impl Target {
         match self {
             Self::Classes(task) => task,
             Self::FaceAntiSpoofing(task) => task,
+            Self::Pixels(task) => task,
         }
     }
 
@@ -50,6 +56,7 @@ impl Target {
         match self {
             Self::Classes(task) => task.names(),
             Self::FaceAntiSpoofing(task) => task.classes().names(),
+            Self::Pixels(task) => task.names(),
         }
     }
 
@@ -81,6 +88,12 @@ pub trait Task: Send + Sync {
         targets.mean(&self.loss_per_sample(prediction, targets)?)
     }
 
+    /// The loss of a prediction and of coarser ones of the same, added: what networks that predict at several depths are trained with. A
+    /// task without places has none.
+    fn loss_of_scales(&self, prediction: &Tensor, _coarser: &[Tensor], targets: &Targets) -> Result<Tensor> {
+        self.loss(prediction, targets)
+    }
+
     /// How undecided a prediction is, one number a sample, at least 0: `[batch]`.
     fn uncertainty(&self, prediction: &Tensor) -> Result<Tensor>;
 
@@ -93,8 +106,25 @@ pub trait Task: Send + Sync {
     /// The scores, the first of which selects models and heads the report.
     fn measures(&self) -> &'static [Measure];
 
+    /// The first of the measures, from numbers that add up over samples: what intervals are made from.
+    fn score(&self) -> Score {
+        Score::Mean
+    }
+
     /// Scores that add up over samples.
     fn scores(&self) -> Box<dyn Scores>;
+}
+
+/// Refuses names of classes of which there are none, or one twice.
+fn check_names(names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Err(DataError::NoClasses.into());
+    }
+    let mut seen = HashSet::new();
+    match names.iter().find(|name| !seen.insert(*name)) {
+        Some(name) => Err(DataError::ClassTwice { class: name.clone() }.into()),
+        None => Ok(()),
+    }
 }
 
 /// One number of an evaluation, and its words.
@@ -112,8 +142,8 @@ pub struct Measure {
 
 /// Scores of many samples, fed one by one: nothing of the size of all predictions is kept.
 pub trait Scores: Send {
-    /// Adds a sample; returns its share in the first measure where that is a mean over samples (1 for right, 0 for wrong).
-    fn add(&mut self, prediction: &[f32], target: &TargetValue) -> Result<f32>;
+    /// Adds a sample; appends its numbers for [`Task::score`] (for classes 1 for right, 0 for wrong).
+    fn add(&mut self, prediction: &[f32], target: &TargetValue, numbers: &mut Vec<f32>) -> Result<()>;
 
     /// What was reached.
     fn finish(&self) -> Scored;
@@ -127,7 +157,7 @@ pub struct Scored {
     /// By [`Measure::name`]; a measure that the samples do not define (no sample of a class) is left out.
     pub values: BTreeMap<&'static str, f64>,
     /// `confusion[true][predicted]`; empty where the target is no class.
-    pub confusion: Vec<Vec<u32>>,
+    pub confusion: Vec<Vec<u64>>,
 }
 
 impl Scored {

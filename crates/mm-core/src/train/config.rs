@@ -25,7 +25,7 @@ pub struct TrainConfig {
     /// Random transforms of the training images; none by default.
     pub augment: AugmentConfig,
     /// Mixes each training sample with another of its batch, reading by reading, and its target with the other's (mixup, Zhang et al.
-    /// 2018): the share of its own is drawn from Beta(mixup, mixup). 0: none; 0.2 is usual. A sample with other sensors than its partner stays.
+    /// 2018): the share of its own is drawn from Beta(mixup, mixup), once a step. 0: none; 0.2 is usual. A sample with other sensors than its partner stays.
     #[serde(skip_serializing_if = "is_off")]
     pub mixup: f64,
     /// Largest L2 norm of all gradients together, 0 for none; by default what the method asks for ([`Method::clip_norm`](super::Method::clip_norm)).

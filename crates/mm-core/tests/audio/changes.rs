@@ -181,3 +181,24 @@ fn masks_cover_whole_frames_and_bands_of_what_is_filled() {
     Augment::speech().mask(&mut [1.0], 1, 5, &mut rng(0));
     Augment::speech().mask(&mut [1.0; 6], 3, 0, &mut rng(0));
 }
+
+#[test]
+fn an_equalizer_changes_frequencies_within_its_bounds() {
+    let changed = Augment { equalizer: 6.0, ..Augment::default() };
+    let noise = noise::white(1 << 15, &mut rng(0));
+    let band = |sound: &[f32], low: f64| {
+        let mut part = sound.to_vec();
+        noise::shape(&mut part, RATE, |f| if (low..low + 100.0).contains(&f) { 1.0 } else { 0.0 });
+        noise::power(&part)
+    };
+    let mut gains = Vec::new();
+    for id in 0..4 {
+        let mut sound = noise.clone();
+        changed.apply(&mut sound, RATE, &mut rng(id));
+        assert_eq!(sound.len(), noise.len());
+        gains.extend((0..39).map(|k| 10.0 * (band(&sound, 100.0 * f64::from(k)) / band(&noise, 100.0 * f64::from(k))).log10()));
+    }
+    assert!(gains.iter().all(|gain| gain.abs() < 6.1), "{gains:?}");
+    assert!(gains.iter().any(|gain| *gain > 2.0) && gains.iter().any(|gain| *gain < -2.0), "{gains:?}");
+    assert!(Augment { equalizer: -1.0, ..changed }.validate().is_err() && changed.validate().is_ok());
+}

@@ -5,6 +5,8 @@ mod class_weights;
 mod evaluation;
 mod frozen;
 mod half_precision;
+mod mixup;
+mod pixels;
 mod scores;
 mod statistics;
 mod teacher;

@@ -68,15 +68,15 @@ pub fn calibration(group: &Group, common: &[Subset], full: Subset) -> Calibratio
     let sizes = super::distinct_sorted(common.iter().map(|s| s.len()));
     let at_size = |size: usize| {
         let results = common.iter().filter(|s| s.len() == size).flat_map(|s| group.each(*s));
-        mean(&results.map(|c| c.metrics.ece).collect::<Vec<_>>())
+        mean(&results.map(|c| c.metrics.get("ece")).collect::<Vec<_>>())
     };
-    let full: Vec<f64> = group.each(full).map(|c| c.metrics.ece).collect();
+    let full: Vec<f64> = group.each(full).map(|c| c.metrics.get("ece")).collect();
     Calibration {
-        ece_mean: average(|c| c.metrics.ece),
-        ece_worst: each(&|c| c.iter().map(|c| c.metrics.ece).fold(0.0, f64::max)),
+        ece_mean: average(|c| c.metrics.get("ece")),
+        ece_worst: each(&|c| c.iter().map(|c| c.metrics.get("ece")).fold(0.0, f64::max)),
         ece_full: over_seeds(&full),
-        nll_mean: average(|c| c.metrics.nll),
-        brier_mean: average(|c| c.metrics.brier),
+        nll_mean: average(|c| c.metrics.get("nll")),
+        brier_mean: average(|c| c.metrics.get("brier")),
         ece_by_size: sizes.into_iter().map(|size| (size, at_size(size))).filter(|(_, ece)| ece.is_finite()).collect(),
     }
 }

@@ -44,8 +44,7 @@ pub fn compare(group: &Group, reference: &Group, pair: &Pair, full: Subset, rate
     let minus = |f: &dyn Fn(View) -> Result<Resamples, Error>| Ok::<_, Error>(Some(f(pair.run)?.minus(&f(pair.reference)?).estimate()));
     let seeds = pair.run.seeds().to_vec();
     let means = |group: &Group| -> Vec<f64> {
-        let of_cell =
-            |cell: &Cell| mean(&common.iter().filter_map(|s| cell.combination(*s)).map(|c| c.metrics.accuracy).collect::<Vec<_>>());
+        let of_cell = |cell: &Cell| mean(&common.iter().filter_map(|s| cell.combination(*s)).map(|c| c.metrics.score).collect::<Vec<_>>());
         group.cells.iter().filter(|c| seeds.contains(&c.result.seed)).map(of_cell).collect()
     };
     let comparison = Comparison {

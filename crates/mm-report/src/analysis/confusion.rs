@@ -34,7 +34,7 @@ fn confusion(group: &Group, subset: Subset) -> Option<Confusion> {
             return None;
         }
         for (sums, row) in counts.iter_mut().zip(&combination.confusion) {
-            sums.iter_mut().zip(row).for_each(|(sum, n)| *sum += u64::from(*n));
+            sums.iter_mut().zip(row).for_each(|(sum, n)| *sum += *n);
         }
     }
     Some(Confusion { run: group.run.clone(), combination: name(subset, first), counts })

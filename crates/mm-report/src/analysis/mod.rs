@@ -30,7 +30,7 @@ pub use severity::{Condition, SeverityReport};
 pub use training::EpochMean;
 
 use super::{Error, FailureRates, Settings};
-use crate::result::{CellResult, Readings};
+use crate::result::{CellResult, Measured, Readings};
 use failure::Rates;
 use mm_core::Subset;
 pub use mm_core::statistics::Difference;
@@ -74,6 +74,9 @@ pub struct DataReport {
     pub modalities: Vec<String>,
     /// Names of the classes.
     pub classes: Vec<String>,
+    /// The score that everything is about.
+    #[serde(default)]
+    pub measure: Measured,
     /// Test samples of each cell, each number once.
     pub test_samples: Vec<usize>,
     /// All seeds.
@@ -193,6 +196,7 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         name: name.to_string(),
         modalities: first.modalities.clone(),
         classes: first.classes.clone(),
+        measure: first.measure.clone(),
         test_samples: distinct(cells.iter().map(|c| c.test_samples)),
         seeds: distinct_sorted(cells.iter().map(|c| c.seed)),
         reference: groups.get(reference).map(|g| g.run.clone()).unwrap_or_default(),
@@ -242,7 +246,7 @@ fn shown(subsets: &[Subset], full: Subset, groups: &[Group]) -> Vec<Subset> {
     }
     let mut by_accuracy = subsets.to_vec();
     let accuracy = |s: Subset| {
-        let values: Vec<f64> = groups.iter().filter_map(|g| g.accuracy(s)).collect();
+        let values: Vec<f64> = groups.iter().filter_map(|g| g.score(s)).collect();
         mm_core::statistics::mean(&values)
     };
     by_accuracy.sort_by(|a, b| accuracy(*a).total_cmp(&accuracy(*b)));

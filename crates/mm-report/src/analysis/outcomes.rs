@@ -2,6 +2,7 @@
 
 use super::{Condition, Error};
 use crate::result::{CellResult, CombinationResult, Excluded};
+use mm_core::statistics::Score;
 use mm_core::{Modalities, Subset};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +39,16 @@ pub struct Cell<'a> {
     /// Combinations without an evaluated sample.
     without: BTreeMap<Subset, Excluded>,
     /// Where at least one sample was evaluated.
-    pub outcomes: BTreeMap<Situation, Cow<'a, str>>,
+    pub outcomes: BTreeMap<Situation, Outcome<'a>>,
+}
+
+/// What came of the test samples in one situation.
+#[derive(Debug, Clone)]
+pub struct Outcome<'a> {
+    /// As in [`CombinationResult::correct`].
+    pub marks: Cow<'a, str>,
+    /// As in [`CombinationResult::sums`].
+    pub sums: &'a [f32],
 }
 
 impl<'a> Group<'a> {
@@ -80,9 +90,9 @@ impl<'a> Group<'a> {
         subsets
     }
 
-    /// Mean accuracy over the seeds that evaluated a combination.
-    pub fn accuracy(&self, subset: Subset) -> Option<f64> {
-        let values: Vec<f64> = self.each(subset).map(|c| c.metrics.accuracy).collect();
+    /// Mean score over the seeds that evaluated a combination.
+    pub fn score(&self, subset: Subset) -> Option<f64> {
+        let values: Vec<f64> = self.each(subset).map(|c| c.metrics.score).collect();
         (!values.is_empty()).then(|| mm_core::statistics::mean(&values))
     }
 
@@ -100,6 +110,9 @@ impl<'a> Cell<'a> {
         if result.modalities != first.modalities {
             return Err(error("its modalities differ from those of the other cells of this data".into()));
         }
+        if result.measure != first.measure {
+            return Err(error("its score is another one than that of the other cells of this data".into()));
+        }
         if result.classes != first.classes {
             return Err(error("its classes differ from those of the other cells of this data".into()));
         }
@@ -110,9 +123,10 @@ impl<'a> Cell<'a> {
         let (mut by_subset, mut without, mut outcomes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for combination in &result.combinations {
             let subset = parse(&combination.subset)?;
-            if evaluated(&combination.correct, result, &combination.subset)? {
+            if evaluated((&combination.correct, &combination.sums), result, &combination.subset)? {
                 by_subset.insert(subset, combination);
-                outcomes.insert(Situation::Only(subset), Cow::Borrowed(combination.correct.as_str()));
+                let outcome = Outcome { marks: Cow::Borrowed(&combination.correct), sums: &combination.sums };
+                outcomes.insert(Situation::Only(subset), outcome);
             } else {
                 without.insert(subset, combination.excluded);
             }
@@ -143,26 +157,33 @@ impl<'a> Cell<'a> {
 }
 
 /// The outcomes under a corruption by severity, 0 included, all on one population: the samples evaluated at every severity.
-fn severities<'a>(result: &'a CellResult, condition: &Condition) -> Result<Vec<(Situation, Cow<'a, str>)>, Error> {
-    let records = result.corruptions.iter().filter(|c| Condition::of(c) == *condition).map(|c| (c.severity, c.correct.as_str()));
-    let all: BTreeMap<u8, &str> = result.clean.iter().map(|clean| (0, clean.correct.as_str())).chain(records).collect();
-    for text in all.values() {
-        evaluated(text, result, &condition.corruption)?;
+fn severities<'a>(result: &'a CellResult, condition: &Condition) -> Result<Vec<(Situation, Outcome<'a>)>, Error> {
+    let records =
+        result.corruptions.iter().filter(|c| Condition::of(c) == *condition).map(|c| (c.severity, (c.correct.as_str(), &*c.sums)));
+    let clean = result.clean.iter().map(|clean| (0, (clean.correct.as_str(), &*clean.sums)));
+    let all: BTreeMap<u8, (&str, &[f32])> = clean.chain(records).collect();
+    for outcome in all.values() {
+        evaluated(*outcome, result, &condition.corruption)?;
     }
-    let everywhere = |i: usize| all.values().all(|text| text.as_bytes()[i] != b'-');
-    let same = all.values().all(|text| text.bytes().enumerate().all(|(i, c)| c == b'-' || everywhere(i)));
-    let masked = |text: &str| text.char_indices().map(|(i, c)| if everywhere(i) { c } else { '-' }).collect::<String>();
-    let of = |(severity, text): (&u8, &&'a str)| {
-        let text = if same { Cow::Borrowed(*text) } else { Cow::Owned(masked(text)) };
-        (Situation::Corrupted(condition.clone(), *severity), text)
+    let everywhere = |i: usize| all.values().all(|(marks, _)| marks.as_bytes()[i] != b'-');
+    let same = all.values().all(|(marks, _)| marks.bytes().enumerate().all(|(i, c)| c == b'-' || everywhere(i)));
+    let masked = |marks: &str| marks.char_indices().map(|(i, c)| if everywhere(i) { c } else { '-' }).collect::<String>();
+    let of = |(severity, (marks, sums)): (&u8, &(&'a str, &'a [f32]))| {
+        let marks = if same { Cow::Borrowed(*marks) } else { Cow::Owned(masked(marks)) };
+        (Situation::Corrupted(condition.clone(), *severity), Outcome { marks, sums })
     };
-    Ok(all.iter().map(of).filter(|(_, text)| text.bytes().any(|c| c != b'-')).collect())
+    Ok(all.iter().map(of).filter(|(_, outcome)| outcome.marks.bytes().any(|c| c != b'-')).collect())
 }
 
 /// Whether there is any outcome; an error if there are not as many as test samples or they are not what they should be.
-fn evaluated(correct: &str, result: &CellResult, what: &str) -> Result<bool, Error> {
+fn evaluated((correct, sums): (&str, &[f32]), result: &CellResult, what: &str) -> Result<bool, Error> {
     if correct.len() != result.test_samples {
         return Err(Error::cell(result, format!("`{what}` has {} outcomes for {} test samples", correct.len(), result.test_samples)));
+    }
+    let score = result.measure.score;
+    let expected = if score == Score::Mean && sums.is_empty() { 0 } else { correct.len() * score.width() };
+    if sums.len() != expected {
+        return Err(Error::cell(result, format!("`{what}` has {} sums, where its score needs {expected}", sums.len())));
     }
     if let Some(other) = correct.chars().find(|c| !matches!(c, '0' | '1' | '-')) {
         return Err(Error::cell(result, format!("`{what}` has the outcome {other:?}, which is none of 0, 1 and -")));

@@ -7,7 +7,7 @@ use super::study::{View, share};
 use super::{Calibration, Comparison, CostReport, EpochMean, Error, Spoof, calibration, cost, training};
 use crate::result::CellResult;
 use mm_core::Subset;
-use mm_core::statistics::{Interval, LEVEL, Resamples, mean, shapley_weights, standard_deviation};
+use mm_core::statistics::{Interval, LEVEL, Resamples, Score, mean, shapley_weights, standard_deviation};
 use serde::{Deserialize, Serialize};
 
 /// One run on one data entry, over its seeds.
@@ -101,7 +101,7 @@ impl RunReport {
         let (average_accuracy, lowest_accuracy) = (view.mean(&common)?, view.worst(&common)?);
         let full_accuracy = if common.contains(&full) { Some(view.mean(&[full])?) } else { None };
 
-        let accuracy = |seed: usize, subset: Subset| group.cells[seed].combination(subset).map_or(f64::NAN, |c| c.metrics.accuracy);
+        let accuracy = |seed: usize, subset: Subset| group.cells[seed].combination(subset).map_or(f64::NAN, |c| c.metrics.score);
         let per_seed = |f: &dyn Fn(usize) -> f64| standard_deviation(&(0..group.cells.len()).map(f).collect::<Vec<_>>());
         let lowest = |seed: usize| common.iter().map(|s| accuracy(seed, *s)).fold(f64::INFINITY, f64::min);
         let average = |seed: usize| mean(&common.iter().map(|s| accuracy(seed, *s)).collect::<Vec<_>>());
@@ -165,7 +165,7 @@ pub struct Scope<'a> {
 
 /// The combination of lowest accuracy over the seeds, the first of equals.
 pub fn worst_combination(group: &Group, common: &[Subset]) -> Subset {
-    let accuracy = |s: Subset| group.accuracy(s).unwrap_or(f64::INFINITY);
+    let accuracy = |s: Subset| group.score(s).unwrap_or(f64::INFINITY);
     common.iter().copied().min_by(|a, b| accuracy(*a).total_cmp(&accuracy(*b))).unwrap_or(common[0])
 }
 
@@ -180,7 +180,7 @@ pub fn best(runs: &[RunReport]) -> usize {
 }
 
 fn combination(group: &Group, view: View, subset: Subset, common: &[Subset], shown: &[Subset]) -> Result<Option<CombinationValue>, Error> {
-    let values: Vec<f64> = group.each(subset).map(|c| c.metrics.accuracy).collect();
+    let values: Vec<f64> = group.each(subset).map(|c| c.metrics.score).collect();
     if values.is_empty() {
         return Ok(None);
     }
@@ -200,19 +200,24 @@ fn shapley(view: View, common: &[Subset], full: Subset, first: &CellResult) -> R
     weights.iter().map(value).collect::<Result<_, _>>().map(Some)
 }
 
-/// The accuracy of always naming the largest class of the test samples.
+/// The score of always naming the largest class of the test samples.
 pub fn guess(cell: &CellResult) -> f64 {
     let confusion = cell.combinations.iter().map(|c| &c.confusion).find(|c| c.iter().flatten().any(|n| *n > 0));
-    let of_classes = |rows: &Vec<Vec<u32>>| {
-        let sizes: Vec<u64> = rows.iter().map(|row| row.iter().map(|n| u64::from(*n)).sum()).collect();
-        sizes.iter().copied().max().unwrap_or(0) as f64 / sizes.iter().sum::<u64>() as f64
+    let of_classes = |rows: &Vec<Vec<u64>>| {
+        let sizes: Vec<u64> = rows.iter().map(|row| row.iter().sum()).collect();
+        let share = sizes.iter().copied().max().unwrap_or(0) as f64 / sizes.iter().sum::<u64>() as f64;
+        match cell.measure.score {
+            // The IoU of the one class is its share, that of all others that occur is 0.
+            Score::MeanIou { .. } => share / sizes.iter().filter(|size| **size > 0).count() as f64,
+            _ => share,
+        }
     };
     confusion.map_or(1.0 / cell.classes.len().max(1) as f64, of_classes)
 }
 
 fn by_size(group: &Group, common: &[Subset]) -> Vec<(usize, f64)> {
     let sizes = super::distinct_sorted(common.iter().map(|s| s.len()));
-    let at = |size: usize| mean(&common.iter().filter(|s| s.len() == size).filter_map(|s| group.accuracy(*s)).collect::<Vec<_>>());
+    let at = |size: usize| mean(&common.iter().filter(|s| s.len() == size).filter_map(|s| group.score(*s)).collect::<Vec<_>>());
     sizes.into_iter().map(|size| (size, at(size))).collect()
 }
 

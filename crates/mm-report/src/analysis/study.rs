@@ -1,10 +1,9 @@
 //! The bootstrap of several runs at once: those with the same seeds and test samples see the same draws.
 
-use super::outcomes::{Cell, Group, Situation, order};
+use super::outcomes::{Cell, Group, Outcome, Situation, order};
 use super::{Condition, Error, Settings};
 use mm_core::Subset;
-use mm_core::statistics::{Interval, LEVEL, Outcomes, Resampled, Resamples, Statistic};
-use std::borrow::Cow;
+use mm_core::statistics::{Interval, LEVEL, Outcomes, Resampled, Resamples, Score, Statistic};
 use std::collections::BTreeMap;
 
 /// Bytes that one bootstrap may keep; more runs are resampled in turn.
@@ -46,7 +45,7 @@ pub fn for_each_run(
     if same_samples(groups) {
         let others: Vec<usize> = (0..groups.len()).filter(|i| *i != reference).collect();
         let columns = groups.iter().map(|g| g.cells[0].outcomes.len()).max().unwrap_or(1);
-        let bytes = 4 * columns * groups[reference].cells.len() * settings.bootstrap.resamples;
+        let bytes = 8 * columns * groups[reference].cells.len() * settings.bootstrap.resamples;
         let together = (MEMORY / bytes.max(1)).saturating_sub(1).max(1);
         let batches: Vec<&[usize]> = if others.is_empty() { vec![&[]] } else { others.chunks(together).collect() };
         for (number, batch) in batches.into_iter().enumerate() {
@@ -98,8 +97,8 @@ fn same_samples(groups: &[Group]) -> bool {
             let mut masks = BTreeMap::new();
             groups.iter().all(|g| {
                 let cell = &g.cells[seed];
-                let mut same = |(situation, text): (&Situation, &Cow<str>)| {
-                    *masks.entry(situation.clone()).or_insert_with(|| mask(text)) == mask(text)
+                let mut same = |(situation, outcome): (&Situation, &Outcome)| {
+                    *masks.entry(situation.clone()).or_insert_with(|| mask(&outcome.marks)) == mask(&outcome.marks)
                 };
                 same_test_samples(cell, &groups[0].cells[seed]) && cell.outcomes.iter().all(&mut same)
             })
@@ -120,17 +119,20 @@ impl Study {
     /// Resamples runs of the same seeds. `align` keeps only the situations and samples that all runs evaluated.
     fn new(runs: &[&[Cell]], align: bool, settings: &Settings) -> Result<Self, Error> {
         let seeds: Vec<u64> = runs[0].iter().map(|c| c.result.seed).collect();
-        let mut rows: Vec<Vec<String>> = vec![Vec::new(); seeds.len()];
+        let mut rows: Vec<Vec<(String, &[f32])>> = vec![Vec::new(); seeds.len()];
+        let score = runs[0][0].result.measure.score;
+        let width = if score == Score::Mean { 0 } else { score.width() };
+        let blank = vec![0.0; runs[0].iter().map(|cell| cell.result.test_samples).max().unwrap_or(0) * width];
         let mut columns = Vec::new();
         for run in runs {
             let mut places = BTreeMap::new();
             for situation in run[0].outcomes.keys() {
                 let partners: &[&[Cell]] = if align { runs } else { std::slice::from_ref(run) };
-                let texts: Option<Vec<String>> =
+                let found: Option<Vec<(String, &[f32])>> =
                     (0..seeds.len()).map(|s| masked(&run[s], situation, partners.iter().map(|p| &p[s]))).collect();
-                if let Some(texts) = texts {
+                if let Some(found) = found {
                     places.insert(situation.clone(), rows[0].len());
-                    rows.iter_mut().zip(texts).for_each(|(rows, text)| rows.push(text));
+                    rows.iter_mut().zip(found).for_each(|(rows, found)| rows.push(found));
                 }
             }
             columns.push(places);
@@ -140,11 +142,18 @@ impl Study {
         }
         if rows[0].is_empty() {
             // Two runs without a common situation: one blank column keeps the study whole.
-            rows.iter_mut().zip(runs[0]).for_each(|(rows, cell)| rows.push("-".repeat(cell.result.test_samples)));
+            let unevaluated = |cell: &Cell| {
+                let samples = cell.result.test_samples;
+                ("-".repeat(samples), &blank[..samples * width])
+            };
+            rows.iter_mut().zip(runs[0]).for_each(|(rows, cell)| rows.push(unevaluated(cell)));
         }
         let known = runs[0].iter().all(|cell| cell.result.test_rows.is_some());
-        let outcomes = |(rows, cell): (&Vec<String>, &Cell)| {
-            let outcomes = Outcomes::from_rows(rows)?;
+        let outcomes = |(rows, cell): (&Vec<(String, &[f32])>, &Cell)| {
+            let outcomes = match rows.iter().all(|(_, sums)| sums.is_empty()) {
+                true => Outcomes::from_rows(&rows.iter().map(|(marks, _)| marks).collect::<Vec<_>>())?,
+                false => Outcomes::from_sums(score, &rows.iter().map(|(marks, sums)| (marks.as_str(), *sums)).collect::<Vec<_>>())?,
+            };
             match cell.result.test_rows.as_ref().filter(|_| known) {
                 Some(ids) => outcomes.with_ids(ids.numbers().iter().map(|&row| row as u64).collect()),
                 None => Ok(outcomes),
@@ -156,14 +165,15 @@ impl Study {
 }
 
 /// A cell's outcomes on the samples that all partners evaluated; `None` if one lacks the situation or no sample is left.
-fn masked<'c, 'a: 'c>(cell: &Cell<'a>, situation: &Situation, partners: impl Iterator<Item = &'c Cell<'a>>) -> Option<String> {
-    let mut text = cell.outcomes.get(situation)?.as_bytes().to_vec();
+fn masked<'c, 'a: 'c>(cell: &Cell<'a>, situation: &Situation, partners: impl Iterator<Item = &'c Cell<'a>>) -> Option<(String, &'a [f32])> {
+    let outcome = cell.outcomes.get(situation)?;
+    let mut marks = outcome.marks.as_bytes().to_vec();
     for partner in partners {
-        let other = partner.outcomes.get(situation)?.as_bytes();
-        text.iter_mut().zip(other).filter(|(_, o)| **o == b'-').for_each(|(c, _)| *c = b'-');
+        let other = partner.outcomes.get(situation)?.marks.as_bytes();
+        marks.iter_mut().zip(other).filter(|(_, o)| **o == b'-').for_each(|(c, _)| *c = b'-');
     }
-    let text = String::from_utf8(text).ok()?;
-    text.bytes().any(|c| c != b'-').then_some(text)
+    let marks = String::from_utf8(marks).ok()?;
+    marks.bytes().any(|c| c != b'-').then_some((marks, outcome.sums))
 }
 
 impl View<'_> {
@@ -185,12 +195,12 @@ impl View<'_> {
         (0..=u8::MAX).filter(|s| self.places().contains_key(&Situation::Corrupted(condition.clone(), *s))).collect()
     }
 
-    /// Mean accuracy over combinations.
+    /// Mean score over combinations.
     pub fn mean(&self, subsets: &[Subset]) -> Result<Resamples, Error> {
         self.statistic(&Statistic::Mean(self.all(subsets)))
     }
 
-    /// Lowest accuracy of some combinations.
+    /// Lowest score of some combinations.
     pub fn worst(&self, subsets: &[Subset]) -> Result<Resamples, Error> {
         self.statistic(&Statistic::Worst(self.all(subsets)))
     }

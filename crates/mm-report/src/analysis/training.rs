@@ -14,8 +14,8 @@ pub struct EpochMean {
     pub epoch: usize,
     /// Mean training loss.
     pub loss: Option<f64>,
-    /// Mean validation accuracy over combinations.
-    pub validation_accuracy: Option<f64>,
+    /// Mean validation score over combinations.
+    pub validation_score: Option<f64>,
 }
 
 /// Means over the seeds that reached each epoch.
@@ -29,7 +29,7 @@ pub fn history(group: &Group) -> Vec<EpochMean> {
             EpochMean {
                 epoch,
                 loss: average(here().filter_map(|r| r.losses.get(TOTAL).copied()).collect()),
-                validation_accuracy: average(here().filter_map(|r| r.validation_accuracy).collect()),
+                validation_score: average(here().filter_map(|r| r.validation_score).collect()),
             }
         })
         .collect()

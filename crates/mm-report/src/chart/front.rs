@@ -20,7 +20,7 @@ pub struct Point {
 }
 
 /// Draws the sets and the front in one colour.
-pub fn front(title: &str, description: &str, ink: Ink, points: &[Point]) -> Result<Markup, Error> {
+pub fn front(title: &str, description: &str, y: &str, ink: Ink, points: &[Point]) -> Result<Markup, Error> {
     let (low, high) = padded(points.iter().map(|p| p.accuracy), (0.0, 1.0));
     let largest = points.iter().map(|p| p.sensors).max().unwrap_or(1);
     let place = |p: &Point| (p.sensors as f64, p.accuracy);
@@ -41,7 +41,7 @@ pub fn front(title: &str, description: &str, ink: Ink, points: &[Point]) -> Resu
             .label_style(text(13, Ink::Text))
             .axis_desc_style(text(13, Ink::Text))
             .x_desc("number of sensors")
-            .y_desc("accuracy, %")
+            .y_desc(y)
             .x_labels(largest.min(9))
             .y_labels(6)
             .set_all_tick_mark_size(3 * SCALE)

@@ -93,7 +93,7 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
         @if data.runs.iter().flat_map(|r| r.combinations.iter().flatten()).any(|c| c.standing.few) {
             p.note { "Dashed cells: " (mark_in_words()) }
         }
-        (heat_map("Accuracy, %", data, &shown, &all, scale, &|run, i| run.combinations[i].map(|v| v.accuracy)))
+        (heat_map(&format!("{}, %", data.measure.heading()), data, &shown, &all, scale, &|run, i| run.combinations[i].map(|v| v.accuracy)))
         @if !others.is_empty() {
             details open {
                 summary { "Difference to " (data.reference) ", points" }
@@ -228,13 +228,15 @@ fn by_size(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
         ink: inks.of(&r.run),
         points: r.by_size.iter().map(|(size, accuracy)| (*size as f64, *accuracy, None)).collect(),
     });
-    let title = "Accuracy by number of modalities present";
-    let description = "Mean accuracy over all combinations of each size, one line a run that evaluated all combinations";
+    let title = format!("{} by number of modalities present", data.measure.heading());
+    let description =
+        format!("Mean of the {} over all combinations of each size, one line a run that evaluated all combinations", data.measure.title);
+    let y = format!("{}, %", data.measure.title);
     lines(&LineChart {
-        title,
-        description,
+        title: &title,
+        description: &description,
         x: "modalities present",
-        y: "accuracy, %",
+        y: &y,
         percent: true,
         whole: true,
         series: series.collect(),
@@ -249,7 +251,7 @@ fn numbers(data: &DataReport, shown: &[usize]) -> Markup {
     html! {
         details {
             summary { "All numbers, with 95 % intervals" }
-            (table("Accuracy of every combination", html! {
+            (table(&format!("{} of every combination", data.measure.heading()), html! {
                 thead { tr { th scope="col" { "Combination" } @for run in &data.runs { th scope="col" { (run.run) } } } }
                 tbody {
                     @for &i in shown {

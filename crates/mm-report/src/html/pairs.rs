@@ -16,7 +16,7 @@ pub fn section(data: &DataReport) -> Markup {
         p.note { "Each run against its peer on the same samples and seeds, run minus peer in percentage points. All pairs of a measure are judged together." }
         (table("Pairs", html! {
             thead {
-                tr { th scope="col" rowspan="2" { "Run" } th scope="col" rowspan="2" { "Peer" } th scope="colgroup" colspan="2" { "Mean accuracy, %" } th scope="colgroup" colspan="3" { "Difference, points" } }
+                tr { th scope="col" rowspan="2" { "Run" } th scope="col" rowspan="2" { "Peer" } th scope="colgroup" colspan="2" { "Mean " (data.measure.title) ", %" } th scope="colgroup" colspan="3" { "Difference, points" } }
                 tr { th scope="col" { "Run" } th scope="col" { "Peer" } th scope="col" { "Mean" } th scope="col" { "Worst" } th scope="col" { "Full" } }
             }
             tbody { @for pair in &data.pairs { tr {

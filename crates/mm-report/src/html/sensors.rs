@@ -20,20 +20,20 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
         .iter()
         .map(|s| Point { sensors: s.sensors, accuracy: s.value.accuracy, front: s.front.then(|| s.name.clone()) })
         .collect();
-    let title = format!("Accuracy against number of sensors, {}", report.run);
+    let title = format!("{} against number of sensors, {}", data.measure.heading(), report.run);
     let description = format!("Each point is a set of sensors; the line is the Pareto front: {}", on_front.join(", "));
     let (first, rest) = report.sets.split_at(report.sets.len().min(SETS_SHOWN));
     let rest_front: Vec<_> = rest.iter().filter(|s| s.front).collect();
     Ok(html! {
         h3 { "Which sensors are worth their cost" }
-        div.charts { (shapley(data, inks)?) (front(&title, &description, inks.of(&report.run), &marks)?) }
+        div.charts { (shapley(data, inks)?) (front(&title, &description, &format!("{}, %", data.measure.title), inks.of(&report.run), &marks)?) }
         (sensors(report))
         p.note {
-            "Sets of sensors by accuracy with " b { (report.run) } ". A set on the Pareto front (◆) is not reached by any other of as many or fewer sensors; "
-            "its gain is over the next smaller set of the front. The front picks the best of many estimates, so its accuracies are a little optimistic."
+            "Sets of sensors by " (data.measure.title) " with " b { (report.run) } ". A set on the Pareto front (◆) is not reached by any other of as many or fewer sensors; "
+            "its gain is over the next smaller set of the front. The front picks the best of many estimates, so its values are a little optimistic."
         }
-        (sets(first.iter().chain(rest_front.iter().copied())))
-        @if rest.len() > rest_front.len() { details { summary { "All " (report.sets.len()) " sets" } (sets(report.sets.iter())) } }
+        (sets(data, first.iter().chain(rest_front.iter().copied())))
+        @if rest.len() > rest_front.len() { details { summary { "All " (report.sets.len()) " sets" } (sets(data, report.sets.iter())) } }
     })
 }
 
@@ -47,8 +47,9 @@ fn shapley(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
         bars: with.iter().map(|(ink, values)| Bar { ink: *ink, value: values[m] }).collect(),
     };
     let groups: Vec<BarGroup> = data.modalities.iter().enumerate().map(group).collect();
-    let description = "One bar a run for each modality, with its 95 % interval: the modality's share of the accuracy above a guess";
-    bars("Shapley value of each modality", description, "points of accuracy above a guess", &groups)
+    let title = &data.measure.title;
+    let description = format!("One bar a run for each modality, with its 95 % interval: the modality's share of the {title} above a guess");
+    bars("Shapley value of each modality", &description, &format!("points of {title} above a guess"), &groups)
 }
 
 fn sensors(report: &SensorReport) -> Markup {
@@ -70,11 +71,11 @@ fn sensors(report: &SensorReport) -> Markup {
     )
 }
 
-fn sets<'a>(sets: impl Iterator<Item = &'a crate::analysis::SensorSet>) -> Markup {
+fn sets<'a>(data: &DataReport, sets: impl Iterator<Item = &'a crate::analysis::SensorSet>) -> Markup {
     table(
-        "Sets of sensors by accuracy",
+        &format!("Sets of sensors by {}", data.measure.title),
         html! {
-            thead { tr { th scope="col" { "Sensors" } th scope="col" { "Number" } th scope="col" { "Accuracy, %" } th scope="col" { "Pareto front, gain in points" } } }
+            thead { tr { th scope="col" { "Sensors" } th scope="col" { "Number" } th scope="col" { (data.measure.heading()) ", %" } th scope="col" { "Pareto front, gain in points" } } }
             tbody { @for set in sets { tr {
                 th scope="row" { (set.name) }
                 td.number { (set.sensors) }

@@ -5,6 +5,7 @@ use super::parts::{compared, table};
 use crate::Error;
 use crate::analysis::{DataReport, SeverityReport};
 use crate::chart::{LineChart, Series, lines};
+use crate::result::Measured;
 use crate::words::interval;
 use maud::{Markup, html};
 
@@ -16,7 +17,7 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
     if data.severity.is_empty() {
         return Ok(html! {});
     }
-    let charts = data.severity.iter().map(|r| chart(r, inks)).collect::<Result<Vec<_>, _>>()?;
+    let charts = data.severity.iter().map(|r| chart(r, &data.measure, inks)).collect::<Result<Vec<_>, _>>()?;
     let non_finite = data.severity.iter().flat_map(|s| &s.runs).any(|r| r.non_finite > 0);
     let columns = if non_finite { "4" } else { "3" };
     Ok(html! {
@@ -24,7 +25,7 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
         p.note { "Each sample with everything it has, some of it corrupted at test time. Severity 0 is the same samples with clean sensors; bands are 95 % intervals." }
         div.charts { @for chart in &charts { (chart) } }
         details open[data.severity.len() <= OPEN_UP_TO] {
-            summary { "Area under the curve: mean accuracy over the severities" }
+            summary { "Area under the curve: mean " (data.measure.title) " over the severities" }
             (table("Area under the severity curves", html! {
                 thead { tr {
                     th scope="col" { "Method" } th scope="col" { "Area, %" } th scope="col" { "Difference to " (data.reference) ", points" }
@@ -48,18 +49,18 @@ fn title(report: &SeverityReport) -> String {
     format!("{} on {}", report.condition.corruption.replace('_', " "), report.condition.subset)
 }
 
-fn chart(report: &SeverityReport, inks: &Inks) -> Result<Markup, Error> {
+fn chart(report: &SeverityReport, measure: &Measured, inks: &Inks) -> Result<Markup, Error> {
     let series = report.runs.iter().map(|run| Series {
         ink: inks.of(&run.run),
         points: run.points.iter().map(|(severity, v)| (f64::from(*severity), v.estimate, Some((v.low, v.high)))).collect(),
     });
     let title = title(report);
-    let description = format!("Accuracy against severity under {title}, one line a run; the table below has the areas");
+    let description = format!("{} against severity under {title}, one line a run; the table below has the areas", measure.heading());
     lines(&LineChart {
         title: &title,
         description: &description,
         x: "severity",
-        y: "accuracy, %",
+        y: &format!("{}, %", measure.title),
         percent: true,
         whole: true,
         series: series.collect(),

@@ -58,7 +58,7 @@ pub fn section(data: &DataReport) -> Markup {
             thead {
                 tr {
                     th scope="col" rowspan="2" { "Method" }
-                    th scope="colgroup" colspan=(accuracies) { "Accuracy, %" }
+                    th scope="colgroup" colspan=(accuracies) { (data.measure.heading()) ", %" }
                     th scope="colgroup" colspan=(differences) { "Difference to " (data.reference) ", points" }
                 }
                 tr {

@@ -9,11 +9,12 @@ use maud::{Markup, html};
 /// Loss and validation accuracy by epoch, where recorded.
 pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
     let loss = curve(data, inks, |e| e.loss);
-    let accuracy = curve(data, inks, |e| e.validation_accuracy);
-    if loss.is_empty() && accuracy.is_empty() {
+    let title = &data.measure.title;
+    let scores = curve(data, inks, |e| e.validation_score);
+    if loss.is_empty() && scores.is_empty() {
         return Ok(html! {});
     }
-    let chart = |title, y, percent, series: Vec<Series>| {
+    let chart = |title: &str, y: &str, percent, series: Vec<Series>| {
         let description = "Mean over the seeds by epoch, one line a run";
         if series.is_empty() {
             Ok(html! {})
@@ -26,7 +27,7 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
         p.note { "Means over the seeds. Losses of different methods have different terms: compare their course, not their height." }
         div.charts {
             (chart("Training loss (weighted sum of all terms)", "loss", false, loss)?)
-            (chart("Validation accuracy, mean over combinations", "accuracy, %", true, accuracy)?)
+            (chart(&format!("Validation {title}, mean over combinations"), &format!("{title}, %"), true, scores)?)
         }
     })
 }

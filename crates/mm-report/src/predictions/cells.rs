@@ -6,6 +6,7 @@ use super::error::Result;
 use crate::result::*;
 use crate::rows::Rows;
 use mm_core::data::TargetValue;
+use mm_core::statistics::Score;
 use mm_core::{Modalities, Subset};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,7 @@ struct Evaluated {
     metrics: Metrics,
     correct: String,
     excluded: Excluded,
-    confusion: Vec<Vec<u32>>,
+    confusion: Vec<Vec<u64>>,
 }
 
 impl Test<'_> {
@@ -39,10 +40,11 @@ impl Test<'_> {
             match situation {
                 Situation::Only(subset) => {
                     if *subset == full && has_corruptions {
-                        clean = Some(CleanResult { metrics, correct: correct.clone(), excluded });
+                        clean = Some(CleanResult { metrics: metrics.clone(), correct: correct.clone(), sums: Vec::new(), excluded });
                     }
                     let subset = self.modalities.format(*subset);
-                    combinations.insert(subset.clone(), CombinationResult { subset, metrics, correct, excluded, confusion });
+                    combinations
+                        .insert(subset.clone(), CombinationResult { subset, metrics, correct, sums: Vec::new(), excluded, confusion });
                 }
                 Situation::Corrupted(name, subset, severity) => corruptions.push(CorruptionResult {
                     corruption: name.clone(),
@@ -50,6 +52,7 @@ impl Test<'_> {
                     subset: self.modalities.format(*subset),
                     metrics,
                     correct,
+                    sums: Vec::new(),
                     excluded,
                     non_finite: 0,
                 }),
@@ -68,6 +71,7 @@ impl Test<'_> {
             seed: cell.seed,
             modalities: self.modalities.names().to_vec(),
             classes: self.data.classes.clone(),
+            measure: Measured::default(),
             test_samples: self.rows.len(),
             test_rows: Some(Rows::new(self.rows.to_vec())),
             test_ids: Some(self.rows.iter().map(|row| of_row(row).0).collect()),
@@ -88,21 +92,24 @@ impl Test<'_> {
 
     fn evaluate(&self, cell: &Cell, predicted: &Predicted) -> Result<Evaluated> {
         let classes = self.data.classes.len();
-        let mut outcomes = vec![f32::NAN; self.rows.len()];
+        let mut outcomes = Vec::with_capacity(self.rows.len());
         let mut scores = self.data.target().task().scores();
         let mut rows = predicted.rows.iter().peekable();
-        for (row, outcome) in self.rows.iter().zip(&mut outcomes) {
-            let Some(prediction) = rows.next_if(|p| p.row == *row) else { continue };
+        for row in self.rows {
+            let Some(prediction) = rows.next_if(|p| p.row == *row) else {
+                outcomes.push(f32::NAN);
+                continue;
+            };
             let (situation, at) = prediction.from;
             let logits = &cell.situations[situation].logits[at * classes..][..classes];
             let truth = self.samples.get(row).map_or(0, |(_, truth)| *truth);
-            *outcome = scores.add(logits, &TargetValue::Class(truth))?;
+            scores.add(logits, &TargetValue::Class(truth), &mut outcomes)?;
         }
         let scored = scores.finish();
         Ok(Evaluated {
-            metrics: Metrics::from(&scored),
+            metrics: Metrics::new(&scored, &Measured::default()),
             excluded: Excluded { absent: self.rows.len() - scored.samples, ..Excluded::default() },
-            correct: marks(&outcomes),
+            correct: marks(&outcomes, Score::Mean).0,
             confusion: scored.confusion,
         })
     }

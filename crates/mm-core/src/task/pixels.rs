@@ -1,0 +1,250 @@
+//! A class for each pixel.
+
+use super::classes::ECE_BINS;
+use super::{Measure, Scored, Scores, Task, check_names};
+use crate::data::{DataError, PixelLabels, TargetValue, Targets};
+use crate::error::{Error, Result};
+use crate::eval::divergence;
+use crate::loss::{entropy_per_sample, nearest_labels, pixel_cross_entropy, softened_kl};
+use crate::statistics::Score;
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Pixels nearer to a boundary between two classes than this are in its band.
+const BAND: usize = 2;
+
+/// A class for each pixel: label `k + 1` is the class with the `k`-th name, 0 is void and counts for nothing. Predictions are logits
+/// `[batch, classes, height, width]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PixelClasses {
+    names: Vec<String>,
+}
+
+impl PixelClasses {
+    /// From the names, in label order.
+    pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self { names: names.into_iter().map(Into::into).collect() }
+    }
+
+    /// The names, in label order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+const MEASURES: [Measure; 5] = [
+    Measure {
+        name: "miou",
+        title: "mean IoU",
+        higher_is_better: true,
+        meaning: "intersection over union of predicted and true pixels of a class over all images, mean over the classes that occur or are \
+                  predicted",
+    },
+    Measure {
+        name: "pixel_accuracy",
+        title: "pixel accuracy",
+        higher_is_better: true,
+        meaning: "share of labelled pixels that are predicted right",
+    },
+    Measure {
+        name: "boundary_miou",
+        title: "boundary IoU",
+        higher_is_better: true,
+        meaning: "mean IoU over the pixels within 2 pixels of a boundary between two classes",
+    },
+    Measure {
+        name: "nll",
+        title: "log loss",
+        higher_is_better: false,
+        meaning: "mean negative log-likelihood of the true class, nats a pixel",
+    },
+    Measure {
+        name: "ece",
+        title: "calibration error",
+        higher_is_better: false,
+        meaning: "expected calibration error of pixels over 15 equal intervals of confidence",
+    },
+];
+
+impl Task for PixelClasses {
+    fn outputs(&self) -> usize {
+        self.names.len()
+    }
+
+    fn check(&self) -> Result<()> {
+        check_names(&self.names)
+    }
+
+    fn collate(&self, targets: &[TargetValue], device: &Device) -> Result<Targets> {
+        let maps: Vec<&PixelLabels> = targets.iter().map(labels_of).collect::<Result<_>>()?;
+        let Some(first) = maps.first() else { return Err(DataError::EmptyBatch.into()) };
+        let (height, width) = (first.height(), first.width());
+        if let Some(other) = maps.iter().find(|map| (map.height(), map.width()) != (height, width)) {
+            return Err(Error::shape("labels of the pixels", format!("[{height}, {width}]"), [other.height(), other.width()]));
+        }
+        let labels: Vec<u32> = maps.iter().flat_map(|map| map.labels()).map(|&label| u32::from(label)).collect();
+        Ok(Targets::new(Tensor::from_vec(labels, (maps.len(), height, width), device)?))
+    }
+
+    fn values(&self, targets: &Targets) -> Result<Vec<TargetValue>> {
+        let (_, height, width) = targets.values().dims3()?;
+        let labels = targets.values().flatten_all()?.to_vec1::<u32>()?;
+        let map = |labels: &[u32]| PixelLabels::new(height, width, labels.iter().map(|&label| label as u16).collect());
+        labels.chunks_exact((height * width).max(1)).map(|labels| map(labels).map(TargetValue::Pixels)).collect()
+    }
+
+    /// Cross entropy over the labelled pixels of the batch, divided by their summed class weight, so that the mean over the samples is that
+    /// over the pixels: an image without a labelled pixel has 0.
+    fn loss_per_sample(&self, prediction: &Tensor, targets: &Targets) -> Result<Tensor> {
+        Ok(pixel_cross_entropy(prediction, targets.values(), targets.class_weights())?)
+    }
+
+    fn loss_of_scales(&self, prediction: &Tensor, coarser: &[Tensor], targets: &Targets) -> Result<Tensor> {
+        let mut loss = self.loss(prediction, targets)?;
+        for prediction in coarser {
+            let (_, _, height, width) = prediction.dims4()?;
+            let labels = nearest_labels(targets.values(), height, width)?;
+            let per_sample = pixel_cross_entropy(prediction, &labels, targets.class_weights())?;
+            loss = (loss + targets.mean(&per_sample)?)?;
+        }
+        Ok(loss)
+    }
+
+    /// Mean entropy of the pixels.
+    fn uncertainty(&self, prediction: &Tensor) -> Result<Tensor> {
+        let (batch, _, height, width) = prediction.dims4()?;
+        Ok(entropy_per_sample(&pixels(prediction)?)?.reshape((batch, height * width))?.mean(1)?)
+    }
+
+    fn distillation(&self, student: &Tensor, teacher: &Tensor, temperature: f64) -> Result<Tensor> {
+        Ok(softened_kl(&pixels(student)?, &pixels(teacher)?, temperature)?)
+    }
+
+    /// Mean over the pixels.
+    fn divergence(&self, reference: &[f32], prediction: &[f32]) -> f64 {
+        let (classes, count) = (self.names.len(), reference.len() / self.names.len().max(1));
+        let (mut p, mut q) = (vec![0.0; classes], vec![0.0; classes]);
+        let mut sum = 0.0;
+        for pixel in 0..count {
+            softmax(reference, count, pixel, &mut p);
+            softmax(prediction, count, pixel, &mut q);
+            sum += divergence(&p, &q);
+        }
+        sum / count.max(1) as f64
+    }
+
+    fn measures(&self) -> &'static [Measure] {
+        &MEASURES
+    }
+
+    fn score(&self) -> Score {
+        Score::MeanIou { classes: self.names.len() }
+    }
+
+    fn scores(&self) -> Box<dyn Scores> {
+        Box::new(PixelScores::new(self.names.len()))
+    }
+}
+
+/// `[batch, classes, height, width]` as `[batch * height * width, classes]`.
+fn pixels(prediction: &Tensor) -> Result<Tensor> {
+    Ok(prediction.permute((0, 2, 3, 1))?.flatten(0, 2)?)
+}
+
+fn labels_of(target: &TargetValue) -> Result<&PixelLabels> {
+    match target {
+        TargetValue::Pixels(labels) => Ok(labels),
+        _ => Err(DataError::TargetKind { expected: "a class for each pixel" }.into()),
+    }
+}
+
+/// The probabilities of one pixel from logits `[classes, pixels]`; returns the logarithm of their sum beside the largest, and which that is.
+fn softmax(logits: &[f32], pixels: usize, pixel: usize, out: &mut [f64]) -> (usize, f64) {
+    let at = |class: usize| f64::from(logits[class * pixels + pixel]);
+    let best = (1..out.len()).fold(0, |best, class| if at(class) > at(best) { class } else { best });
+    let largest = at(best);
+    out.iter_mut().enumerate().for_each(|(class, x)| *x = (at(class) - largest).exp());
+    let sum: f64 = out.iter().sum();
+    out.iter_mut().for_each(|x| *x /= sum);
+    (best, sum.ln())
+}
+
+/// Scores of images, pixel by pixel, added up in the order of the images.
+struct PixelScores {
+    images: usize,
+    /// `[true][predicted]`.
+    confusion: Vec<Vec<u64>>,
+    /// The same within the bands.
+    boundary: Vec<Vec<u64>>,
+    nll: f64,
+    /// Pixels, right answers and confidence of each bin.
+    calibration: Vec<(f64, f64)>,
+}
+
+impl PixelScores {
+    fn new(classes: usize) -> Self {
+        let matrix = vec![vec![0; classes]; classes];
+        Self { images: 0, confusion: matrix.clone(), boundary: matrix, nll: 0.0, calibration: vec![(0.0, 0.0); ECE_BINS] }
+    }
+}
+
+impl Scores for PixelScores {
+    fn add(&mut self, prediction: &[f32], target: &TargetValue, numbers: &mut Vec<f32>) -> Result<()> {
+        let labels = labels_of(target)?;
+        let (classes, pixels) = (self.confusion.len(), labels.labels().len());
+        if prediction.len() != classes * pixels {
+            return Err(Error::shape("logits", format!("[{classes}, {}, {}]", labels.height(), labels.width()), prediction.len()));
+        }
+        let band = labels.boundary_band(BAND);
+        let first = numbers.len();
+        numbers.resize(first + 3 * classes, 0.0);
+        let (mut nll, mut shares) = (0.0, vec![0.0; classes]);
+        for (pixel, (&label, in_band)) in labels.labels().iter().zip(band).enumerate() {
+            let Some(actual) = usize::from(label).checked_sub(1) else { continue };
+            if actual >= classes {
+                return Err(DataError::Label { label: u32::from(label), classes }.into());
+            }
+            let (predicted, log_sum) = softmax(prediction, pixels, pixel, &mut shares);
+            nll += log_sum + f64::from(prediction[predicted * pixels + pixel]) - f64::from(prediction[actual * pixels + pixel]);
+            self.confusion[actual][predicted] += 1;
+            self.boundary[actual][predicted] += u64::from(in_band);
+            let (bins, confidence) = (self.calibration.len(), shares[predicted]);
+            let bin = &mut self.calibration[((confidence * bins as f64).ceil() as usize).clamp(1, bins) - 1];
+            bin.0 += f64::from(u8::from(predicted == actual));
+            bin.1 += confidence;
+            numbers[first + classes + predicted] += 1.0;
+            numbers[first + 2 * classes + actual] += 1.0;
+            if predicted == actual {
+                numbers[first + actual] += 1.0;
+            }
+        }
+        self.images += 1;
+        self.nll += nll;
+        Ok(())
+    }
+
+    fn finish(&self) -> Scored {
+        let of = |matrix: &[Vec<u64>], class: usize| {
+            let actual: u64 = matrix[class].iter().sum();
+            let predicted: u64 = matrix.iter().map(|row| row[class]).sum();
+            matrix[class][class] as f64 / (actual + predicted - matrix[class][class]) as f64
+        };
+        let mean_iou = |matrix: &[Vec<u64>]| {
+            let defined: Vec<f64> = (0..matrix.len()).map(|class| of(matrix, class)).filter(|iou| !iou.is_nan()).collect();
+            defined.iter().sum::<f64>() / defined.len() as f64
+        };
+        let pixels = self.confusion.iter().flatten().sum::<u64>() as f64;
+        let right: u64 = (0..self.confusion.len()).map(|class| self.confusion[class][class]).sum();
+        let values = BTreeMap::from([
+            ("miou", mean_iou(&self.confusion)),
+            ("pixel_accuracy", right as f64 / pixels),
+            ("boundary_miou", mean_iou(&self.boundary)),
+            ("nll", self.nll / pixels),
+            ("ece", self.calibration.iter().map(|(right, confidence)| (right - confidence).abs()).sum::<f64>() / pixels),
+        ]);
+        let values = values.into_iter().filter(|(_, value)| !value.is_nan()).collect();
+        Scored { samples: self.images, values, confusion: self.confusion.clone() }
+    }
+}

@@ -1,0 +1,129 @@
+//! A class for each pixel: loss, scores, and intervals over images.
+
+use candle_core::{DType, Device, Tensor};
+use mm_core::data::{PixelLabels, Target, TargetValue, Targets};
+use mm_core::statistics::{Bootstrap, Outcomes, Score, Statistic};
+use mm_core::task::PixelClasses;
+use mm_testing::gradient_error;
+
+fn target() -> Target {
+    Target::Pixels(PixelClasses::new(["road", "car"]))
+}
+
+/// 2 x 3 pixels: void, road, road / car, car, road.
+fn labels() -> TargetValue {
+    TargetValue::Pixels(PixelLabels::new(2, 3, vec![0, 1, 1, 2, 2, 1]).unwrap())
+}
+
+/// Logits `[2, 2, 3]` that say these classes, by `margin`.
+fn saying(classes: [u32; 6], margin: f32) -> Vec<f32> {
+    (0..2u32).flat_map(|k| classes.map(|class| if class == k { margin } else { 0.0 })).collect()
+}
+
+#[test]
+fn scores_are_those_computed_by_hand() {
+    let target = target();
+    let mut scores = target.task().scores();
+    let mut numbers = Vec::new();
+    // Right: road, car, road; wrong: a road called car, a car called road. What is said of the void pixel counts for nothing.
+    scores.add(&saying([1, 0, 1, 1, 0, 0], 2.0), &labels(), &mut numbers).unwrap();
+    assert_eq!(numbers, [2.0, 1.0, 3.0, 2.0, 3.0, 2.0]);
+    let scored = scores.finish();
+    assert_eq!(scored.confusion, [[2, 1], [1, 1]]);
+    let (road, car) = (2.0 / 4.0, 1.0 / 3.0);
+    let close = |name: &str, expected: f64| assert!((scored.get(name) - expected).abs() < 1e-9, "{name}: {}", scored.get(name));
+    close("miou", (road + car) / 2.0);
+    close("pixel_accuracy", 0.6);
+    let p = 1.0 / (1.0 + (-2f64).exp());
+    close("nll", -(3.0 * p.ln() + 2.0 * (1.0 - p).ln()) / 5.0);
+    close("ece", p - 0.6);
+    // Everything is near a boundary here.
+    close("boundary_miou", (road + car) / 2.0);
+    assert!(scores.add(&[0.0; 5], &labels(), &mut numbers).unwrap_err().to_string().contains("[2, 2, 3]"));
+    assert!(scores.add(&saying([0; 6], 1.0), &TargetValue::Class(1), &mut numbers).is_err());
+    let foreign = TargetValue::Pixels(PixelLabels::new(2, 3, vec![3; 6]).unwrap());
+    assert!(scores.add(&saying([0; 6], 1.0), &foreign, &mut numbers).unwrap_err().to_string().contains("label 3 of 2"));
+}
+
+#[test]
+fn a_class_that_is_nowhere_counts_for_nothing() {
+    let target = Target::Pixels(PixelClasses::new(["road", "car", "tram"]));
+    let mut scores = target.task().scores();
+    let all_road = TargetValue::Pixels(PixelLabels::new(1, 2, vec![1, 1]).unwrap());
+    scores.add(&[5.0, 5.0, 0.0, 0.0, 0.0, 0.0], &all_road, &mut Vec::new()).unwrap();
+    assert_eq!(scores.finish().get("miou"), 1.0);
+    assert_eq!(target.task().score().of(&[2.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 0.0], 1.0), 1.0);
+}
+
+#[test]
+fn the_band_is_a_square_around_each_boundary() {
+    let mut labels = vec![1u16; 9 * 9];
+    labels[4 * 9 + 8] = 2;
+    let band = PixelLabels::new(9, 9, labels).unwrap().boundary_band(1);
+    let rows: Vec<usize> = (0..81).filter(|&at| band[at]).collect();
+    // The pixel itself and its left, upper and lower neighbours, each with one around.
+    let expected: Vec<usize> =
+        (0..81).filter(|at| (2..=6).contains(&(at / 9)) && at % 9 >= 6 && !(at % 9 == 6 && matches!(at / 9, 2 | 6))).collect();
+    assert_eq!(rows, expected.into_iter().filter(|at| at % 9 >= 7 || (3..=5).contains(&(at / 9))).collect::<Vec<_>>());
+    let void = PixelLabels::new(1, 3, vec![1, 0, 2]).unwrap();
+    assert!(void.boundary_band(2).iter().all(|in_band| !in_band));
+}
+
+#[test]
+fn the_loss_is_the_weighted_mean_over_labelled_pixels() {
+    let target = target();
+    let task = target.task();
+    let empty = TargetValue::Pixels(PixelLabels::new(2, 3, vec![0; 6]).unwrap());
+    let targets = task.collate(&[labels(), empty], &Device::Cpu).unwrap();
+    let logits: Vec<f32> = [saying([1, 0, 1, 1, 0, 0], 2.0), saying([0; 6], 3.0)].concat();
+    let logits = Tensor::from_vec(logits, (2, 2, 2, 3), &Device::Cpu).unwrap();
+    let loss = |targets: &Targets| task.loss(&logits, targets).unwrap().to_scalar::<f32>().unwrap();
+    let (right, wrong) = ((1.0 + (-2f32).exp()).ln(), (1.0 + 2f32.exp()).ln());
+    assert!((loss(&targets) - (3.0 * right + 2.0 * wrong) / 5.0).abs() < 1e-6);
+    // Cars weigh three times as much: one right, one wrong; of the roads two right, one wrong.
+    let weighted = targets.clone().with_class_weights(Tensor::new(&[1f32, 3.0], &Device::Cpu).unwrap());
+    assert!((loss(&weighted) - (2.0 * right + wrong + 3.0 * (right + wrong)) / 9.0).abs() < 1e-6);
+    let void = task.collate(&[TargetValue::Pixels(PixelLabels::new(2, 3, vec![0; 6]).unwrap())], &Device::Cpu).unwrap();
+    let nothing = task.loss(&logits.narrow(0, 0, 1).unwrap(), &void).unwrap().to_scalar::<f32>().unwrap();
+    assert_eq!(nothing, 0.0);
+    // A coarser prediction of one pixel is held against the nearest labels: void, so it adds nothing.
+    let coarse = Tensor::zeros((2, 2, 1, 1), DType::F32, &Device::Cpu).unwrap();
+    let both = task.loss_of_scales(&logits, &[coarse], &targets).unwrap().to_scalar::<f32>().unwrap();
+    assert_eq!(both, loss(&targets));
+
+    let error = gradient_error(&logits, |logits| task.loss(logits, &weighted));
+    assert!(error < 1e-2, "{error}");
+}
+
+#[test]
+fn intervals_of_mean_iou_resample_whole_images() {
+    let score = Score::MeanIou { classes: 2 };
+    // Each image: both, predicted, actual, two numbers each.
+    let image = |right: f32| [right, right, 10.0, 10.0, 10.0, 10.0];
+    let rights = [9f32, 8.0, 2.0, 10.0, 7.0, 6.0, 9.0, 3.0];
+    let numbers: Vec<f32> = rights.iter().flat_map(|&right| image(right)).collect();
+    let outcomes = Outcomes::from_sums(score, &[("11111111", &numbers)]).unwrap();
+    let resampled = Bootstrap { resamples: 500, seed: 1 }.run(&[outcomes]).unwrap();
+    let estimate = resampled.statistic(&Statistic::Single(0)).unwrap().estimate();
+    let sum: f32 = rights.iter().sum();
+    let expected = f64::from(sum) / (160.0 - f64::from(sum));
+    assert!((estimate.value - expected).abs() < 1e-12, "{}", estimate.value);
+    assert!(estimate.within.sqrt() > 0.03 && estimate.within.sqrt() < 0.25, "{}", estimate.within.sqrt());
+    // Images that were not evaluated count for nothing.
+    let outcomes = Outcomes::from_sums(score, &[("1-------", &numbers)]).unwrap();
+    let resampled = Bootstrap { resamples: 20, seed: 1 }.run(&[outcomes]).unwrap();
+    assert!((resampled.statistic(&Statistic::Single(0)).unwrap().estimate().value - 9.0 / 11.0).abs() < 1e-12);
+    assert!(Outcomes::from_sums(score, &[("11", &numbers)]).is_err() && Outcomes::from_sums(score, &[]).is_err());
+}
+
+#[test]
+fn marks_and_sums_of_them_give_the_same_statistics() {
+    let marks = ["1101-011", "10110-01"];
+    let sums = marks.map(|marks| marks.bytes().map(|mark| f32::from(mark == b'1')).collect::<Vec<f32>>());
+    let columns: Vec<(&str, &[f32])> = marks.iter().copied().zip(sums.iter().map(Vec::as_slice)).collect();
+    let run = |outcomes: Outcomes| Bootstrap { resamples: 300, seed: 2 }.run(&[outcomes]).unwrap();
+    let (a, b) = (run(Outcomes::from_rows(&marks).unwrap()), run(Outcomes::from_sums(Score::Mean, &columns).unwrap()));
+    for statistic in [Statistic::Mean(vec![0, 1]), Statistic::Worst(vec![0, 1]), Statistic::Highest(vec![0, 1])] {
+        assert_eq!(a.statistic(&statistic).unwrap(), b.statistic(&statistic).unwrap());
+    }
+}
