@@ -17,7 +17,7 @@ fn posts_in_the_published_split() {
     assert_eq!(parts(&source), [2, 1, 1]);
     let first = row(&source, "train-1");
     assert_eq!(source.rows()[first].origins[0], Some(Origin::Text("what a day, \"sun\"".into())));
-    assert_eq!(source.rows()[first].target, TargetValue::Class(2));
+    assert_eq!(source.rows()[first].target, TargetValue::Class(2).into());
     assert_eq!((sensors(&source, row(&source, "train-2")), sensors(&source, row(&source, "test-1"))), ("text".into(), "image".into()));
     assert_eq!(source.read(first).unwrap().readings[1].as_ref().unwrap().shape, [3, 224, 224]);
 }

@@ -1,7 +1,7 @@
 //! Random geometric changes of training images, the same for all sensors of a sample.
 
 use super::image::{Geometry, Interpolation};
-use super::{Array, InputKind, Sample, SampleKey, Schema, Transform, Values};
+use super::{Array, InputKind, Sample, SampleKey, Schema, TargetValue, Transform, Values};
 use crate::error::{Error, Result};
 use crate::rng;
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ impl AugmentConfig {
     }
 }
 
-/// Changes every image of a sample alike; vectors stay as they are.
+/// Changes every image of a sample alike, and the labels of its pixels; vectors stay as they are.
 impl Transform for AugmentConfig {
     fn apply(&self, sample: &mut Sample, schema: &Schema, key: SampleKey) -> Result<()> {
         self.draw(key.seed, key.epoch, key.id).transform(sample, schema);
@@ -102,6 +102,9 @@ impl Geometry {
                 self.apply(&image, height, width, Interpolation::Bilinear, &mut output);
             }
             *values = Values::F32(output);
+        }
+        if let TargetValue::Pixels(labels) = &sample.target {
+            sample.target = TargetValue::Pixels(labels.changed(self));
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::files::{FileSource, OnCorrupt};
 use super::kinds::{Kind, SavedKind};
 use super::labels::Unusable;
-use super::{Bundle, Folders, Manifest, SplitSpec, parse_toml};
+use super::{Bundle, Folders, LabelMaps, Manifest, SplitSpec, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,9 @@ pub struct FileCard {
     /// The classes, in order; otherwise those that occur.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
+    /// A class for each pixel: the label names a file that holds them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<LabelMaps>,
     /// What to do with a sample without label.
     #[serde(default)]
     pub missing_label: Unusable,
@@ -139,6 +142,12 @@ impl FileCard {
             (None, Some(_)) if [&self.label, &self.id, &self.group, &self.part].iter().any(|column| column.is_some()) => {
                 Err(Error::config(at("folders"), "has no columns: label, id, group and part name columns of a manifest"))
             }
+            (None, Some(_)) if self.pixels.is_some() => {
+                Err(Error::config(at("pixels"), "label maps are named by a column of a manifest: list the samples in one"))
+            }
+            _ if self.pixels.is_some() && self.classes.is_some() => {
+                Err(Error::config(at("classes"), "the classes of pixels are named in [pixels]: keep those"))
+            }
             _ => match self.split.map(|split| split.validate()) {
                 Some(Err(problem)) => Err(Error::config(at("split"), problem)),
                 _ => Ok(()),
@@ -198,6 +207,7 @@ impl FileCard {
         manifest = self.id.iter().fold(manifest, |manifest, column| manifest.id(column));
         manifest = self.group.iter().fold(manifest, |manifest, column| manifest.group(column));
         manifest = self.part.iter().fold(manifest, |manifest, column| manifest.part(column));
+        manifest = self.pixels.iter().cloned().fold(manifest, Manifest::pixels);
         Ok(Lists::Manifest(self.classes.iter().fold(manifest, |manifest, classes| manifest.classes(classes))))
     }
 }

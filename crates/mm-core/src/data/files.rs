@@ -1,7 +1,7 @@
 //! Samples whose readings are files: read when they are needed, so that the data need not fit in memory.
 
 use super::kinds::{Kind, Origin};
-use super::{Change, DataError, ManifestColumns, Meta, Part, Sample, SampleKey, Schema, Source, Target, TargetValue};
+use super::{Change, DataError, LabelMaps, ManifestColumns, Meta, Part, Sample, SampleKey, Schema, Source, Target, TargetValue};
 use crate::error::Result;
 use crate::modality::{Modalities, Subset};
 use crate::rng;
@@ -17,6 +17,8 @@ pub struct FileSource {
     on_corrupt: OnCorrupt,
     remarks: Vec<String>,
     columns: ManifestColumns,
+    /// How the rows' maps of labels are read.
+    labels: Option<LabelMaps>,
     /// Readings that could not be decoded so far.
     corrupt: AtomicUsize,
 }
@@ -44,17 +46,32 @@ pub struct FileRow {
     /// Its weight in the loss.
     pub weight: f32,
     /// What is to be predicted.
-    pub target: TargetValue,
+    pub target: RowTarget,
     /// By modality; `None` where the sensor gave nothing.
     pub origins: Vec<Option<Origin>>,
     presence: Subset,
 }
 
+/// What is to be predicted of a sample, or where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowTarget {
+    /// It is known.
+    Known(TargetValue),
+    /// A map of labels, read when it is needed ([`LabelMaps`]).
+    Map(Origin),
+}
+
+impl From<TargetValue> for RowTarget {
+    fn from(target: TargetValue) -> Self {
+        Self::Known(target)
+    }
+}
+
 impl FileRow {
     /// A sample with at least one reading.
-    pub fn new(id: String, origins: Vec<Option<Origin>>, target: TargetValue) -> Result<Self> {
+    pub fn new(id: String, origins: Vec<Option<Origin>>, target: impl Into<RowTarget>) -> Result<Self> {
         let presence = Subset::from_indices((0..origins.len()).filter(|&m| origins[m].is_some()))?;
-        Ok(Self { id, part: None, group: None, weight: 1.0, target, origins, presence })
+        Ok(Self { id, part: None, group: None, weight: 1.0, target: target.into(), origins, presence })
     }
 }
 
@@ -68,7 +85,29 @@ impl FileSource {
         let inputs = kinds.iter().map(|kind| kind.input()).collect();
         let schema = Schema::new(modalities, inputs, target)?;
         let columns = ManifestColumns::default();
-        Ok(Self { schema, kinds, rows, on_corrupt: OnCorrupt::Error, remarks: Vec::new(), columns, corrupt: AtomicUsize::new(0) })
+        Ok(Self {
+            schema,
+            kinds,
+            rows,
+            on_corrupt: OnCorrupt::Error,
+            remarks: Vec::new(),
+            columns,
+            labels: None,
+            corrupt: AtomicUsize::new(0),
+        })
+    }
+
+    /// How the maps of labels of its rows are read, for [`RowTarget::Map`].
+    pub fn labels(self, labels: LabelMaps) -> Self {
+        Self { labels: Some(labels), ..self }
+    }
+
+    fn target(&self, row: &FileRow) -> Result<TargetValue> {
+        match (&row.target, &self.labels) {
+            (RowTarget::Known(target), _) => Ok(target.clone()),
+            (RowTarget::Map(origin), Some(labels)) => Ok(TargetValue::Pixels(labels.read(origin)?)),
+            (RowTarget::Map(_), None) => Err(DataError::TargetKind { expected: "known, or read by the source's label maps" }.into()),
+        }
     }
 
     /// What to do with a reading that cannot be decoded.
@@ -122,7 +161,7 @@ impl FileSource {
             }
         };
         let readings = self.kinds.iter().zip(&row.origins).enumerate().map(reading);
-        let sample = Sample { readings: readings.collect::<Result<_>>()?, target: row.target.clone() };
+        let sample = Sample { readings: readings.collect::<Result<_>>()?, target: self.target(row)? };
         match sample.readings.iter().any(Option::is_some) {
             true => Ok(sample),
             false => Err(DataError::NothingDecoded { id: row.id.clone() }.into()),
@@ -141,7 +180,7 @@ impl Source for FileSource {
 
     fn meta(&self, row: usize) -> Meta<'_> {
         let FileRow { id, part, group, weight, target, presence, .. } = &self.rows[row];
-        let class = if let TargetValue::Class(class) = target { Some(*class) } else { None };
+        let class = if let RowTarget::Known(TargetValue::Class(class)) = target { Some(*class) } else { None };
         Meta { id: Some(id), part: *part, group: group.as_deref(), class, weight: *weight, ..Meta::new(*presence) }
     }
 

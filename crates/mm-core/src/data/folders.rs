@@ -216,6 +216,7 @@ impl Key {
             id: format!("{}/{}", self.class, self.stem),
             line: None,
             label: Some(self.class),
+            map: None,
             part: self.part,
             group: None,
             origins: files.into_iter().map(|file| file.map(Origin::file)).collect(),

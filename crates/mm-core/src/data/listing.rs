@@ -26,6 +26,8 @@ pub(super) struct Listed {
     pub line: Option<usize>,
     /// `None` where the label is one of the problems.
     pub label: Option<String>,
+    /// Where its classes are, where each pixel has one.
+    pub map: Option<Origin>,
     pub part: Option<Part>,
     pub group: Option<String>,
     /// By modality; `None` where the sensor gave nothing, or what it gave is one of the problems.

@@ -1,5 +1,6 @@
 //! A label for each pixel of an image.
 
+use super::image::Geometry;
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -33,6 +34,12 @@ impl PixelLabels {
     /// Row by row.
     pub fn labels(&self) -> &[u16] {
         &self.labels
+    }
+
+    /// The same after a geometric change: each pixel is its nearest, and void where it comes from outside.
+    pub fn changed(&self, geometry: &Geometry) -> Self {
+        let labels = geometry.apply_to_labels(&self.labels, self.height, self.width, 0);
+        Self { labels: labels.into(), ..*self }
     }
 
     /// Which pixels are within `distance` (rows or columns, whichever is more) of one whose right or lower neighbour is of another class.

@@ -105,6 +105,7 @@ impl<'a> Subject<'a> {
                 id: meta.id.map_or_else(|| format!("row {}", row + 1), String::from),
                 line: None,
                 label: meta.class.and_then(|class| names.get(class as usize)).cloned(),
+                map: None,
                 part: meta.part,
                 group: meta.group.map(String::from),
                 origins: Vec::new(),

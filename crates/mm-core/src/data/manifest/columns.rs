@@ -163,6 +163,12 @@ impl<'t> Cells<'t> {
         }
     }
 
+    /// The file of a label map; `None` where the cell is empty. It has to exist, whatever becomes of readings.
+    pub fn label_map(&self, row: &Row, column: usize) -> Result<Option<Origin>> {
+        let found = Cells { files: Files::Exist, ..Self::new(self.table, self.folder, self.bundle, Files::Exist) }.file(row, column)?;
+        Ok(found.map(|path| self.origin(path, None)))
+    }
+
     /// A file, or a part of it.
     fn origin(&self, path: PathBuf, part: Option<Range<u64>>) -> Origin {
         match self.bundle.and_then(|bundle| bundle.get(&path)) {

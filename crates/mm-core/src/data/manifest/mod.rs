@@ -9,13 +9,14 @@ mod table;
 pub use rows::{ManifestColumns, ManifestRow, ManifestRows, RowSensor};
 
 use super::Bundle;
-use super::files::{FileRow, FileSource, OnCorrupt};
+use super::files::{FileRow, FileSource, OnCorrupt, RowTarget};
 use super::kinds::Kind;
 use super::labels::{Labels, Unusable, hardly_classes};
 use super::listing::{Listed, Listing, Problem};
-use super::{Part, Target, TargetValue};
+use super::{LabelMaps, Part, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
+use crate::task::PixelClasses;
 use columns::{Cells, Columns, Files};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub struct Manifest {
     modalities: Vec<Wanted>,
     names: Names,
     classes: Option<Vec<String>>,
+    pixels: Option<LabelMaps>,
     unlabelled: Unusable,
     on_corrupt: OnCorrupt,
     bundle: Option<Bundle>,
@@ -74,7 +76,7 @@ impl Manifest {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let names = Names { label: LABEL.into(), id: ID.into(), group: "group".into(), part: "part".into() };
         let (unlabelled, on_corrupt) = (Unusable::default(), OnCorrupt::default());
-        Self { path: path.into(), modalities: Vec::new(), names, classes: None, unlabelled, on_corrupt, bundle: None }
+        Self { path: path.into(), modalities: Vec::new(), names, classes: None, pixels: None, unlabelled, on_corrupt, bundle: None }
     }
 
     /// A modality, in the column of its name, and what its readings are.
@@ -126,6 +128,11 @@ impl Manifest {
         self
     }
 
+    /// The label is a map: the column names a file with a class for each pixel.
+    pub fn pixels(self, labels: LabelMaps) -> Self {
+        Self { pixels: Some(labels), ..self }
+    }
+
     /// What to do with a sample without label: by default an error.
     pub fn unlabelled(self, unlabelled: Unusable) -> Self {
         Self { unlabelled, ..self }
@@ -156,8 +163,13 @@ impl Manifest {
         }
         let texts: Vec<&str> = listing.samples.iter().filter_map(|sample| sample.label.as_deref()).collect();
         let (classes, numbers) = Labels { classes: self.classes.as_deref(), missing: self.unlabelled }.classes(&texts);
-        let rows = listing.samples.iter().zip(numbers).map(|(sample, class)| {
-            let mut row = FileRow::new(sample.id.clone(), sample.origins.clone(), TargetValue::Class(class))?;
+        let mut numbers = numbers.into_iter();
+        let rows = listing.samples.iter().map(|sample| {
+            let target = match &sample.map {
+                Some(map) => RowTarget::Map(map.clone()),
+                None => TargetValue::Class(numbers.next().unwrap_or_default()).into(),
+            };
+            let mut row = FileRow::new(sample.id.clone(), sample.origins.clone(), target)?;
             (row.part, row.group) = (sample.part, sample.group.clone());
             Ok(row)
         });
@@ -180,8 +192,16 @@ impl Manifest {
             modalities: self.modalities.iter().filter_map(|w| Some((w.name.clone(), w.column.clone()?))).collect(),
             variables: variables.collect(),
         };
-        let kinds = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
-        let source = FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?;
+        let kinds: Vec<Arc<dyn Kind>> = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
+        let source = match self.pixels {
+            Some(labels) => {
+                labels.validate()?;
+                let labels = labels.sized(&kinds.iter().map(|kind| kind.input()).collect::<Vec<_>>())?;
+                let target = Target::Pixels(PixelClasses::new(labels.classes.clone()));
+                FileSource::new(modalities, kinds, target, rows)?.labels(labels)
+            }
+            None => FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?,
+        };
         Ok(source.on_corrupt(self.on_corrupt).with_remarks(listing.remarks).with_columns(columns))
     }
 
@@ -211,8 +231,21 @@ impl Manifest {
         for row in &table.rows {
             let text = |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|text| !text.is_empty());
             let id = text(id).map_or_else(|| format!("line {}", row.line), String::from);
-            let mut class = None;
-            if let Some(label) = label {
+            let (mut class, mut map) = (None, None);
+            if let (Some(label), true) = (label, self.pixels.is_some()) {
+                match cells.label_map(row, label) {
+                    Ok(Some(origin)) => map = Some(origin),
+                    Ok(None) if self.unlabelled == Unusable::Drop => {
+                        unlabelled += 1;
+                        continue;
+                    }
+                    Ok(None) => {
+                        let problem = "there is no label map; write missing_label = \"drop\" in the card to leave such samples out";
+                        listing.problems.push(Problem::new(table.error(row.line, label, problem)));
+                    }
+                    Err(error) => listing.problems.push(Problem::new(error)),
+                }
+            } else if let Some(label) = label {
                 match labels.read(&row.cells[label]) {
                     Ok(Some(text)) => class = Some(text.to_string()),
                     Ok(None) => {
@@ -243,7 +276,7 @@ impl Manifest {
                 _ => None,
             };
             let group = text(group).map(String::from);
-            listing.samples.push(Listed { id, line: Some(row.line), label: class, part, group, origins });
+            listing.samples.push(Listed { id, line: Some(row.line), label: class, map, part, group, origins });
         }
         if let Some(column) = id {
             listing.refuse_equal_ids(|twice, first| {

@@ -1,0 +1,199 @@
+//! Files that hold a class for each pixel.
+
+use super::kinds::Origin;
+use super::{InputKind, InputSpec, PixelLabels};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Pixels of a map that is still read.
+const LARGEST_PIXELS: u64 = 1 << 26;
+/// Value of void where nothing is said, as in most public data sets.
+const VOID: u16 = 255;
+
+/// How label maps are read: PNG files of one number a pixel, grayscale (1 to 16 bits) or palette, of which the numbers count and not the
+/// colours.
+///
+/// ```toml
+/// [pixels]
+/// classes = ["road", "car", "person"]
+/// values = [7, 26, 24]      # the numbers of the classes in the files; otherwise 0, 1, 2, ..
+/// void = [0, 255]           # pixels that count for nothing; otherwise [255]
+/// size = [120, 160]         # height and width; otherwise those of the first sensor that gives images
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelMaps {
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// The number of each class in the files, in their order; by default from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Vec<u16>>,
+    /// Numbers of pixels that count for nothing.
+    #[serde(default = "void", skip_serializing_if = "is_default")]
+    pub void: Vec<u16>,
+    /// Height and width to which each map is brought, pixel by nearest pixel; by default those of the first sensor that gives images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
+}
+
+fn void() -> Vec<u16> {
+    vec![VOID]
+}
+
+fn is_default(values: &[u16]) -> bool {
+    *values == [VOID]
+}
+
+/// Of each number in a file, the label: `k + 1` for class `k`, 0 for void; `None` for a number that is neither.
+type Lookup = Vec<Option<u16>>;
+
+impl LabelMaps {
+    /// For these classes, in the order of their numbers from 0; 255 is void.
+    pub fn new<S: Into<String>>(classes: impl IntoIterator<Item = S>) -> Self {
+        Self { classes: classes.into_iter().map(Into::into).collect(), values: None, void: void(), size: None }
+    }
+
+    /// Refuses settings that contradict each other.
+    pub fn validate(&self) -> Result<()> {
+        if let Some(values) = &self.values
+            && values.len() != self.classes.len()
+        {
+            let problem = format!("{} numbers for {} classes: write one for each", values.len(), self.classes.len());
+            return Err(Error::config("pixels.values", problem));
+        }
+        if self.classes.len() > usize::from(u16::MAX) - 1 {
+            return Err(Error::config("pixels.classes", format!("{} classes are more than 65,534", self.classes.len())));
+        }
+        if self.size.is_some_and(|size| size.contains(&0)) {
+            return Err(Error::config("pixels.size", "must be height and width, above 0"));
+        }
+        let values = self.numbers();
+        let twice = (0..values.len()).find(|&i| values[..i].contains(&values[i]));
+        if let Some(i) = twice {
+            return Err(Error::config("pixels.values", format!("{} is the number of two classes", values[i])));
+        }
+        match values.iter().position(|value| self.void.contains(value)) {
+            Some(class) => {
+                let problem =
+                    format!("{} is void and the number of `{}`: write the numbers that are void", values[class], self.classes[class]);
+                Err(Error::config("pixels.void", problem))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn numbers(&self) -> Vec<u16> {
+        self.values.clone().unwrap_or_else(|| (0..self.classes.len()).map(|k| k as u16).collect())
+    }
+
+    /// The same with a size, where none is given: that of the first sensor that gives images.
+    pub fn sized(mut self, inputs: &[InputSpec]) -> Result<Self> {
+        if self.size.is_none() {
+            let image = inputs.iter().find(|input| input.kind == InputKind::Image);
+            let size = image.and_then(|input| Some([*input.shape.get(1)?, *input.shape.get(2)?]));
+            let problem = "no sensor gives images: write height and width of the label maps";
+            self.size = Some(size.ok_or_else(|| Error::config("pixels.size", problem))?);
+        }
+        Ok(self)
+    }
+
+    /// Reads a map, and brings it to the size.
+    pub fn read(&self, origin: &Origin) -> Result<PixelLabels> {
+        match origin {
+            Origin::File { path, part: None } => self.decode(&std::fs::read(path).map_err(Error::io(path))?, path),
+            Origin::Memory { name, bytes, part: None } => self.decode(bytes, name),
+            other => Err(Error::config("pixels", format!("{other} stands where the file of a label map is expected"))),
+        }
+    }
+
+    /// Decodes the bytes of a PNG file; `path` is for messages.
+    pub fn decode(&self, bytes: &[u8], path: &Path) -> Result<PixelLabels> {
+        let problem = |problem: String| Error::File { path: PathBuf::from(path), problem };
+        let (height, width, numbers) = numbers(bytes).map_err(problem)?;
+        let lookup = self.lookup();
+        let mut labels = Vec::with_capacity(numbers.len());
+        for (place, number) in numbers.iter().enumerate() {
+            match lookup.get(usize::from(*number)).copied().flatten() {
+                Some(label) => labels.push(label),
+                None => {
+                    let (row, column) = (place / width, place % width);
+                    let what =
+                        format!("pixel ({row}, {column}) is {number}, which is the number of no class ({}) and not void", self.known());
+                    return Err(problem(format!("{what}; name such numbers in `void` or `values` of [pixels]")));
+                }
+            }
+        }
+        let [to_height, to_width] = self.size.unwrap_or([height, width]);
+        if [to_height, to_width] != [height, width] {
+            let nearest = |i: usize, from: usize, to: usize| ((2 * i + 1) * from / (2 * to)).min(from - 1);
+            let rows = (0..to_height).map(|y| nearest(y, height, to_height) * width);
+            labels = rows.flat_map(|row| (0..to_width).map(move |x| row + nearest(x, width, to_width))).map(|at| labels[at]).collect();
+        }
+        PixelLabels::new(to_height, to_width, labels)
+    }
+
+    fn lookup(&self) -> Lookup {
+        let mut lookup = vec![None; usize::from(u16::MAX) + 1];
+        self.void.iter().for_each(|&number| lookup[usize::from(number)] = Some(0));
+        for (label, number) in (1u16..).zip(self.numbers()) {
+            lookup[usize::from(number)] = Some(label);
+        }
+        lookup
+    }
+
+    /// The numbers of the classes, for a message.
+    fn known(&self) -> String {
+        let numbers = self.numbers();
+        match &numbers[..] {
+            [first, .., last] if numbers.len() > 8 => format!("{first} to {last}, {} of them", numbers.len()),
+            few => few.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+/// Height, width, and the number of each pixel as it stands in the file.
+fn numbers(bytes: &[u8]) -> std::result::Result<(usize, usize, Vec<u16>), String> {
+    const ADVICE: &str = "a label map is a PNG file of one number a pixel, grayscale or palette";
+    if !bytes.starts_with(b"\x89PNG") {
+        let what = super::begins::begins_as(&bytes[..bytes.len().min(64)]);
+        return Err(format!("is no PNG file{}: {ADVICE}", what.map(|what| format!(" but {what}")).unwrap_or_default()));
+    }
+    let damaged = |error: png::DecodingError| format!("is a damaged PNG file: {error}");
+    let limits = png::Limits { bytes: LARGEST_PIXELS as usize * 2 };
+    let mut decoder = png::Decoder::new_with_limits(std::io::Cursor::new(bytes), limits);
+    decoder.set_transformations(png::Transformations::IDENTITY);
+    let mut reader = decoder.read_info().map_err(damaged)?;
+    let info = reader.info();
+    let (height, width, bits) = (info.height as usize, info.width as usize, info.bit_depth as usize);
+    if u64::from(info.height) * u64::from(info.width) > LARGEST_PIXELS {
+        return Err(format!("claims {width} x {height} pixels, but a label map may have {LARGEST_PIXELS} at most"));
+    }
+    match info.color_type {
+        png::ColorType::Grayscale | png::ColorType::Indexed => {}
+        other => {
+            let colour = "write the number of its class for each pixel instead of a colour";
+            return Err(format!("is a PNG file of colours ({other:?}), and {ADVICE}; {colour}"));
+        }
+    }
+    let size = reader.output_buffer_size().ok_or_else(|| format!("claims {width} x {height} pixels: too many"))?;
+    let mut buffer = vec![0; size];
+    reader.next_frame(&mut buffer).map_err(damaged)?;
+    let line = (width * bits).div_ceil(8);
+    let mut numbers = Vec::with_capacity(height * width);
+    for line in buffer.chunks_exact(line.max(1)).take(height) {
+        match bits {
+            16 => numbers.extend(line.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))),
+            8 => numbers.extend(line.iter().map(|&x| u16::from(x))),
+            bits => {
+                let per_byte = 8 / bits;
+                let of = |x: usize| line[x / per_byte] >> (8 - bits * (x % per_byte + 1)) & ((1 << bits) - 1);
+                numbers.extend((0..width).map(|x| u16::from(of(x))));
+            }
+        }
+    }
+    match numbers.len() == height * width && !numbers.is_empty() {
+        true => Ok((height, width, numbers)),
+        false => Err("is a PNG file without pixels".into()),
+    }
+}
