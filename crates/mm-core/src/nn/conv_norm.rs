@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 use twox_hash::XxHash3_64;
 
-/// A convolution without bias followed by batch normalisation: what residual networks are made of.
+/// A convolution followed by batch normalisation: what residual networks are made of.
 ///
 /// In [`Mode::Eval`] on the CPU in f32 it is one convolution whose weights were multiplied with the scale of the norm and
 /// rearranged before; the norm's shift, the residual and the ReLU are applied as its outputs are stored.
@@ -45,10 +45,24 @@ pub fn conv_norm(
     norm: VarBuilder,
 ) -> Result<ConvNorm> {
     let (conv, norm) = (conv2d_no_bias(inputs, outputs, kernel, config, conv)?, batch_norm(outputs, norm)?);
-    Ok(ConvNorm { conv, norm, kept: Arc::default() })
+    Ok(ConvNorm::new(conv, norm))
 }
 
 impl ConvNorm {
+    /// From its parts; some published networks have a bias in the convolution, though the norm takes it away again.
+    pub fn new(conv: Conv2d, norm: BatchNorm) -> Self {
+        Self { conv, norm, kept: Arc::default() }
+    }
+
+    /// `(scale, shift)` that stand for the norm behind the convolution without its bias.
+    fn scale_shift(&self) -> Result<(Tensor, Tensor)> {
+        let (scale, shift) = self.norm.scale_shift()?;
+        match self.conv.bias() {
+            Some(bias) => Ok((scale.clone(), (shift + (bias.detach() * scale)?)?)),
+            None => Ok((scale, shift)),
+        }
+    }
+
     /// `norm(conv(input))`, `[batch, inputs, height, width]` to `[batch, outputs, ..]`.
     pub fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
         if self.folds(input, mode) {
@@ -98,7 +112,7 @@ impl ConvNorm {
                 conv2d_forward_prepared(shape, x, &folded.weights, epilogue, &mut output).map_err(kernel_error)?;
                 return Tensor::from_vec(output, &output_shape, input.device());
             }
-            let (scale, shift) = self.norm.scale_shift()?;
+            let (scale, shift) = self.scale_shift()?;
             with_slices([self.conv.weight(), &scale, &shift], |[weight, scale, shift]| {
                 let epilogue = Epilogue { bias: Some(shift), residual, relu };
                 match self.folded(&shape, weight, scale, shift)? {
@@ -122,7 +136,7 @@ impl ConvNorm {
         {
             return Ok(folded);
         }
-        let (scale, shift) = self.norm.scale_shift()?;
+        let (scale, shift) = self.scale_shift()?;
         with_slices([self.conv.weight(), &scale, &shift], |[weight, scale, shift]| self.fold(shape, weight, scale, shift))
     }
 
