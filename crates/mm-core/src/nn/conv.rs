@@ -5,7 +5,9 @@
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
-use mm_kernels::conv::{Conv2dShape, Epilogue, conv2d_bias_gradient, conv2d_forward_with, conv2d_input_gradient, conv2d_weight_gradient};
+use mm_kernels::conv::{
+    Conv2dShape, Epilogue, conv2d_bias_gradient, conv2d_forward, conv2d_forward_with, conv2d_input_gradient, conv2d_weight_gradient,
+};
 use mm_kernels::dense::relu_gradient;
 use std::borrow::Cow;
 
@@ -172,8 +174,11 @@ impl ConvOp {
         let bias = bias.map(|(storage, layout)| contiguous_f32(storage, layout)).transpose()?;
         let (x, w) = (contiguous_f32(input.0, input.1)?, contiguous_f32(weight.0, weight.1)?);
         let mut output = vec![0.0; shape.output_length()];
-        let epilogue = Epilogue { relu: self.relu, ..Epilogue::bias(bias) };
-        conv2d_forward_with(shape, x, w, epilogue, &mut output).map_err(kernel_error)?;
+        match self.relu {
+            false => conv2d_forward(shape, x, w, bias, &mut output),
+            true => conv2d_forward_with(shape, x, w, Epilogue { relu: true, ..Epilogue::bias(bias) }, &mut output),
+        }
+        .map_err(kernel_error)?;
         Ok((CpuStorage::F32(output), output_shape(&shape)))
     }
 
