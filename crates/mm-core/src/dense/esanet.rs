@@ -1,6 +1,6 @@
 //! The network for colour and depth (Seichter et al. 2021, ESANet) with masks for absent sensors (MMANet, DMRNet), for any sensors.
 
-use super::sensors::{encoded, keep, maps_of, size_of_inputs, sum_of, values_of};
+use super::sensors::{EncodedMaps, encoded, keep, size_of_inputs, sum_of, values_of};
 use super::{
     BackboneConfig, ContextConfig, Decoder, DecoderConfig, DenseDecoder, DenseEncoder, DenseNetwork, DenseSensor, FusedMaps, LEVELS,
     PyramidPooling, Skips, pad_to_multiple,
@@ -138,8 +138,7 @@ impl DenseNetwork for EsaNet {
 
     fn fuse(&self, encoded: &Encoded, presence: &Presence, mode: Mode) -> Result<FusedMaps> {
         encoded.check(presence)?;
-        let (maps, size) = maps_of(encoded, self.sensors.len(), LEVELS)?;
-        let Some(like) = maps.iter().flatten().next() else { return Err(crate::error::ModalityError::NothingInBatch.into()) };
+        let EncodedMaps { maps, size, like } = EncodedMaps::of(encoded, self.sensors.len(), LEVELS)?;
         let both = presence.subsets().iter().zip(encoded.presence.subsets());
         let carried: Vec<u32> =
             (0u32..).zip(both).filter(|(_, (a, b))| a.contains(self.carrier) && b.contains(self.carrier)).map(|(i, _)| i).collect();

@@ -87,15 +87,28 @@ pub(super) fn encoded(
     Ok(Encoded { tensors, presence: presence.clone(), encoder_passes })
 }
 
-/// The maps that [`encoded`] got, sensor by sensor, and the size.
-pub(super) fn maps_of(encoded: &Encoded, sensors: usize, levels: usize) -> Result<(&[Option<Tensor>], (usize, usize))> {
-    let Some((Some(size), maps)) = encoded.tensors.split_last().filter(|(_, maps)| maps.len() == sensors * levels) else {
-        let expected = format!("{levels} maps of each of {sensors} sensors, and their size");
-        return Err(Error::shape("encoded", expected, encoded.tensors.len()));
-    };
-    match *size.to_vec1::<u32>()? {
-        [height, width] => Ok((maps, (height as usize, width as usize))),
-        ref other => Err(Error::shape("encoded size", "height and width", other)),
+/// What [`encoded`] got.
+pub(super) struct EncodedMaps<'a> {
+    /// Sensor by sensor, of each the finest first.
+    pub maps: &'a [Option<Tensor>],
+    /// Height and width of the inputs.
+    pub size: (usize, usize),
+    /// One of the maps: dtype and device of all.
+    pub like: &'a Tensor,
+}
+
+impl<'a> EncodedMaps<'a> {
+    /// Of so many sensors and levels.
+    pub fn of(encoded: &'a Encoded, sensors: usize, levels: usize) -> Result<Self> {
+        let Some((Some(size), maps)) = encoded.tensors.split_last().filter(|(_, maps)| maps.len() == sensors * levels) else {
+            let expected = format!("{levels} maps of each of {sensors} sensors, and their size");
+            return Err(Error::shape("encoded", expected, encoded.tensors.len()));
+        };
+        let [height, width] = *size.to_vec1::<u32>()? else {
+            return Err(Error::shape("encoded size", "height and width", size.dims()));
+        };
+        let like = maps.iter().flatten().next().ok_or(ModalityError::NothingInBatch)?;
+        Ok(Self { maps, size: (height as usize, width as usize), like })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A plain network in the manner of a U-Net (Ronneberger et al. 2015), small enough for a CPU.
 
-use super::sensors::{encoded, keep, maps_of, size_of_inputs, sum_of, values_of};
+use super::sensors::{EncodedMaps, encoded, keep, size_of_inputs, sum_of, values_of};
 use super::{DenseDecoder, DenseNetwork, DenseSensor, FusedMaps, crop, pad_to_multiple};
 use crate::data::Inputs;
 use crate::error::{Error, ModalityError, Result};
@@ -155,8 +155,7 @@ impl DenseNetwork for UNet {
 
     fn fuse(&self, encoded: &Encoded, presence: &Presence, mode: Mode) -> Result<FusedMaps> {
         encoded.check(presence)?;
-        let (maps, size) = maps_of(encoded, self.sensors.len(), self.levels())?;
-        let Some(like) = maps.iter().flatten().next() else { return Err(ModalityError::NothingInBatch.into()) };
+        let EncodedMaps { maps, size, like } = EncodedMaps::of(encoded, self.sensors.len(), self.levels())?;
         let (height, width) = (size.0.next_multiple_of(self.stride()), size.1.next_multiple_of(self.stride()));
         let shares: Vec<f64> = presence.subsets().iter().map(|subset| 1.0 / subset.len() as f64).collect();
         let is_mean = self.config.fusion == UNetFusion::Mean && presence.subsets().iter().any(|subset| subset.len() > 1);
