@@ -30,7 +30,6 @@ pub fn sampled_gradient_error<E: Debug>(variables: &VarMap, variables_checked: u
     let mut trained: Vec<_> = all.iter().filter(|(name, _)| !name.contains("running_")).collect();
     trained.sort_by_key(|(name, _)| name.as_str());
     let gradients = loss().unwrap().backward().unwrap();
-    let scalar = || loss().unwrap().to_scalar::<f64>().unwrap();
     let mut pairs = Vec::new();
     for (i, (name, variable)) in trained.iter().enumerate() {
         let gradient = gradients.get(variable).unwrap_or_else(|| panic!("no gradient for {name}"));
@@ -42,14 +41,17 @@ pub fn sampled_gradient_error<E: Debug>(variables: &VarMap, variables_checked: u
         let values = variable.flatten_all().unwrap().to_vec1::<f64>().unwrap();
         let largest = (0..gradient.len()).max_by(|&a, &b| gradient[a].abs().total_cmp(&gradient[b].abs())).unwrap();
         for at in [0, largest] {
-            let moved = |by: f64| {
+            let set = |by: f64| {
                 let mut values = values.clone();
                 values[at] += by;
                 variable.set(&Tensor::from_vec(values, variable.shape(), variable.device()).unwrap()).unwrap();
-                scalar()
             };
-            let numeric = (moved(EPS) - moved(-EPS)) / (2.0 * EPS);
-            moved(0.0);
+            let loss_at = |by: f64| {
+                set(by);
+                loss().unwrap().to_scalar::<f64>().unwrap()
+            };
+            let numeric = (loss_at(EPS) - loss_at(-EPS)) / (2.0 * EPS);
+            set(0.0);
             pairs.push((gradient[at], numeric));
         }
     }

@@ -157,14 +157,26 @@ impl DenseNetwork for UNet {
         encoded.check(presence)?;
         let EncodedMaps { maps, size, like } = EncodedMaps::of(encoded, self.sensors.len(), self.levels())?;
         let (height, width) = (size.0.next_multiple_of(self.stride()), size.1.next_multiple_of(self.stride()));
-        let shares: Vec<f64> = presence.subsets().iter().map(|subset| 1.0 / subset.len() as f64).collect();
-        let is_mean = self.config.fusion == UNetFusion::Mean && presence.subsets().iter().any(|subset| subset.len() > 1);
-        let shares = Tensor::from_vec(shares, (presence.len(), 1, 1, 1), like.device())?.to_dtype(like.dtype())?;
+        let counts: Vec<usize> = presence.subsets().iter().map(|subset| subset.len()).collect();
+        // The share of a sensor in the mean, sample by sample.
+        let shares = match self.config.fusion == UNetFusion::Mean && counts.iter().any(|&count| count > 1) {
+            true => {
+                let shares = counts.iter().map(|&count| 1.0 / count as f64).collect();
+                Some(Tensor::from_vec(shares, (counts.len(), 1, 1, 1), like.device())?.to_dtype(like.dtype())?)
+            }
+            false => None,
+        };
+        // All samples alike, as in evaluation: one number.
+        let same = counts.iter().all(|count| *count == counts[0]);
         let fused = |(level, &channels): (usize, &usize)| -> Result<Tensor> {
             let part = |m: usize| keep(maps[m * self.levels() + level].as_ref(), m, presence, &encoded.presence);
             let parts = (0..self.sensors.len()).map(part).collect::<Result<Vec<_>>>()?;
             let sum = sum_of(parts, [presence.len(), channels, height >> level, width >> level], like, mode)?;
-            if is_mean { Ok(sum.broadcast_mul(&shares)?) } else { Ok(sum) }
+            Ok(match &shares {
+                None => sum,
+                Some(_) if same => (sum * (1.0 / counts[0] as f64))?,
+                Some(shares) => sum.broadcast_mul(shares)?,
+            })
         };
         let mut skips = self.config.widths.iter().enumerate().map(fused).collect::<Result<Vec<_>>>()?;
         // There are two depths at least.

@@ -21,6 +21,7 @@ mod parameters;
 mod positions;
 mod resample;
 mod residual;
+mod scale_channels;
 mod scatter;
 mod squeeze_excite;
 
@@ -48,6 +49,7 @@ pub(crate) use parameters::{is_to_be_loaded, name_list, name_lists, set_learning
 pub use positions::at_every_position;
 pub use resample::{adaptive_avg_pool2d, avg_pool2d, mean_of_map, upsample_bilinear2d, upsample_nearest2d};
 pub use residual::{BlockKind, ResidualBlock, residual_block, residual_stage};
+pub use scale_channels::scale_channels;
 pub use scatter::{gather_rows, scatter_rows};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
 

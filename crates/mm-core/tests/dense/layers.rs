@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use mm_core::dense::{ContextConfig, LearnedUpsample, PyramidPooling};
-use mm_core::nn::{BlockKind, Conv2d, Conv2dConfig, Mode, Parameters, residual_block};
+use mm_core::nn::{BlockKind, Conv2d, Conv2dConfig, Mode, Parameters, residual_block, scale_channels};
 use mm_testing::{bits, difference, gradient_error, values};
 
 #[test]
@@ -107,4 +107,24 @@ fn pyramid_pooling_in_both_forms() {
         variable.set(&parameters.get(&name.replace(".1.conv", ".conv").replace(".1.bn", ".bn")).unwrap()).unwrap();
     }
     assert_eq!(bits(&adaptive.forward(&x, Mode::Eval).unwrap()), bits(&same.forward(&x, Mode::Eval).unwrap()));
+}
+
+#[test]
+fn gates_scale_channels() {
+    for size in [(3, 5), (150, 160)] {
+        let run = |dtype| {
+            let (x, g) = (values(&[2, 3, size.0, size.1], dtype), values(&[2, 3], dtype));
+            let (x, g) = (Var::from_tensor(&x).unwrap(), Var::from_tensor(&g).unwrap());
+            let y = scale_channels(&x, &g).unwrap();
+            let all = y.mul(&values(y.dims(), dtype)).unwrap().sum_all().unwrap().backward().unwrap();
+            [y, all.get(&x).unwrap().clone(), all.get(&g).unwrap().clone()]
+        };
+        for (ours, composed) in run(DType::F32).iter().zip(&run(DType::F64)) {
+            assert!(difference(ours, composed) < 1e-5, "{size:?}");
+        }
+    }
+    let (x, g) = (values(&[2, 3, 3, 3], DType::F32), values(&[2, 3], DType::F32));
+    assert!(gradient_error(&x, |x| scale_channels(x, &g)) < 2e-3);
+    assert!(gradient_error(&g, |g| scale_channels(&x, g)) < 2e-3);
+    assert!(scale_channels(&x, &values(&[3, 2], DType::F32)).unwrap_err().to_string().contains("[2, 3]"));
 }
