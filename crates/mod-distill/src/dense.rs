@@ -189,6 +189,11 @@ impl DenseTranslation {
         })
     }
 
+    /// How many encoders run in a pass.
+    pub fn encoders(&self) -> usize {
+        1 + self.restored.len()
+    }
+
     /// Predicts from the available sensors' maps, `[batch, channels, height, width]`, one behind the other in the channels.
     pub fn forward(&self, available: &Tensor, mode: Mode) -> Result<DenseTranslated> {
         let (_, channels, height, width) = available.dims4()?;

@@ -2,11 +2,12 @@
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{VarBuilder, VarMap};
-use mm_core::Error;
+use mm_core::data::{InputKind, InputSpec, Inputs, Schema, Target};
 use mm_core::dense::{BackboneConfig, ContextConfig, DecoderConfig, DenseBlock, DenseSensor};
 use mm_core::nn::{Mode, Parameters, is_running_statistic};
+use mm_core::{Error, Modalities, ModalityError, Model, Presence, Subset};
 use mm_testing::{bits, difference, fill, fill_variables, sampled_gradient_error, values};
-use mod_distill::{DenseTranslation, DenseTranslationConfig, reconstruction_of_maps};
+use mod_distill::{DenseTranslation, DenseTranslationConfig, DenseTranslationModel, reconstruction_of_maps};
 
 fn config() -> DenseTranslationConfig {
     DenseTranslationConfig {
@@ -133,4 +134,36 @@ fn settings_that_cannot_work_are_refused() {
     // All that golden/networks.json lists, without running statistics.
     assert_eq!(published.names().len(), 996);
     assert!(published.names().iter().filter(|name| !is_running_statistic(name)).count() < 996);
+}
+
+/// Reads the available sensors alone, whatever the privileged one holds; refuses samples without them.
+#[test]
+fn the_deployed_model_reads_what_is_available() {
+    let modalities = Modalities::new(["rgb", "depth", "thermal"]).unwrap();
+    let specs = [3, 2, 1].map(|channels| InputSpec::new(InputKind::Image, [channels, 40, 37])).to_vec();
+    let schema = Schema::new(modalities.clone(), specs, Target::of_classes(["a", "b"])).unwrap();
+    let available = modalities.parse("rgb+thermal").unwrap();
+    let model = DenseTranslationModel::new(&config(), &schema, available, 3, Parameters::new(2, &Device::Cpu)).unwrap();
+    let maps = image(DType::F32);
+    let inputs = |depth: f32, has: [u16; 2]| {
+        let depth = Tensor::full(depth, (2, 2, 40, 37), &Device::Cpu).unwrap();
+        let readings = [maps.narrow(1, 0, 3).unwrap(), depth, maps.narrow(1, 3, 1).unwrap()].map(Some);
+        let presence = Presence::new(has.map(|bits| Subset::from_bits(bits).unwrap()).to_vec());
+        Inputs::new(&modalities, readings, presence, vec![0, 1]).unwrap()
+    };
+    let found = model.predict(&inputs(f32::NAN, [0b111, 0b101])).unwrap();
+    let expected = model.network().forward(&maps, Mode::Eval).unwrap().fused;
+    assert!(difference(&found.prediction, &expected.prediction) < 1e-6);
+    assert_eq!(found.features.len(), 3);
+    let mut passes = model.encode(&inputs(0.0, [0b111, 0b111])).unwrap().encoder_passes;
+    assert_eq!(passes, 2);
+    passes = model.visit_combinations(&inputs(0.0, [0b111; 2]), &[available, modalities.full()], &|_, _| Ok(())).unwrap();
+    assert_eq!(passes, 2);
+    assert!(model.supports(modalities.full()) && !model.supports(Subset::single(0)));
+    let refused = |has| match model.predict(&inputs(0.0, has)) {
+        Err(Error::Modality(ModalityError::NotRead { sample, has, .. })) => (sample, has),
+        other => panic!("{:?}", other.map(|output| output.prediction)),
+    };
+    assert_eq!(refused([0b111, 0b011]), (Some(1), "rgb+depth".into()));
+    assert_eq!(refused([0b001, 0b011]), (Some(0), "rgb".into()));
 }

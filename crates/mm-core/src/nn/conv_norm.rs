@@ -22,7 +22,7 @@ use twox_hash::XxHash3_64;
 #[derive(Debug, Clone)]
 pub struct ConvNorm {
     conv: Conv2d,
-    norm: BatchNorm,
+    norm: Option<BatchNorm>,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -51,12 +51,24 @@ pub fn conv_norm(
 impl ConvNorm {
     /// From its parts; some published networks have a bias in the convolution, though the norm takes it away again.
     pub fn new(conv: Conv2d, norm: BatchNorm) -> Self {
-        Self { conv, norm, kept: Arc::default() }
+        Self { conv, norm: Some(norm), kept: Arc::default() }
+    }
+
+    /// A convolution alone, whose weights are kept in prediction as those of the others.
+    pub fn without_norm(conv: Conv2d) -> Self {
+        Self { conv, norm: None, kept: Arc::default() }
     }
 
     /// `(scale, shift)` that stand for the norm behind the convolution without its bias.
     fn scale_shift(&self) -> Result<(Tensor, Tensor)> {
-        let (scale, shift) = self.norm.scale_shift()?;
+        let weight = self.conv.weight();
+        let (scale, shift) = match &self.norm {
+            Some(norm) => norm.scale_shift()?,
+            None => {
+                let ones = Tensor::ones(weight.dim(0)?, weight.dtype(), weight.device())?;
+                (ones.clone(), ones.zeros_like()?)
+            }
+        };
         match self.conv.bias() {
             Some(bias) => Ok((scale.clone(), (shift + (bias.detach() * scale)?)?)),
             None => Ok((scale, shift)),
@@ -68,7 +80,10 @@ impl ConvNorm {
         if self.folds(input, mode) {
             return self.forward_folded(input, None, false, mode);
         }
-        self.norm.forward(&self.conv.forward(input)?, mode)
+        match &self.norm {
+            Some(norm) => norm.forward(&self.conv.forward(input)?, mode),
+            None => self.conv.forward(input),
+        }
     }
 
     /// `relu(norm(conv(input)))`.
@@ -76,7 +91,10 @@ impl ConvNorm {
         if self.folds(input, mode) {
             return self.forward_folded(input, None, true, mode);
         }
-        self.norm.forward_relu(&self.conv.forward(input)?, mode)
+        match &self.norm {
+            Some(norm) => norm.forward_relu(&self.conv.forward(input)?, mode),
+            None => self.conv.forward_relu(input),
+        }
     }
 
     /// `relu(norm(conv(input)) + residual)`.
@@ -84,7 +102,10 @@ impl ConvNorm {
         if self.folds(input, mode) {
             return self.forward_folded(input, Some(residual), true, mode);
         }
-        self.norm.forward_add_relu(&self.conv.forward(input)?, residual, mode)
+        match &self.norm {
+            Some(norm) => norm.forward_add_relu(&self.conv.forward(input)?, residual, mode),
+            None => (self.conv.forward(input)? + residual)?.relu(),
+        }
     }
 
     fn folds(&self, input: &Tensor, mode: Mode) -> bool {

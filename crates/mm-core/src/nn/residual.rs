@@ -1,6 +1,6 @@
 //! Blocks of residual networks (He et al. 2016), with torchvision's parameter names.
 
-use super::{Conv2d, Conv2dConfig, ConvNorm, Mode, batch_norm_with_eps, conv_norm, conv2d_for_relu};
+use super::{Conv2dConfig, ConvNorm, Mode, batch_norm_with_eps, conv_norm, conv2d_for_relu};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -30,24 +30,9 @@ impl BlockKind {
 #[derive(Debug, Clone)]
 pub struct ResidualBlock {
     /// A ReLU is behind each.
-    layers: Vec<Layer>,
+    layers: Vec<ConvNorm>,
     last: ConvNorm,
     shortcut: Option<ConvNorm>,
-}
-
-#[derive(Debug, Clone)]
-enum Layer {
-    Conv(Conv2d),
-    ConvNorm(ConvNorm),
-}
-
-impl Layer {
-    fn forward_relu(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        match self {
-            Self::Conv(conv) => conv.forward_relu(input),
-            Self::ConvNorm(unit) => unit.forward_relu(input, mode),
-        }
-    }
 }
 
 /// A block from `inputs` channels to `kind.outputs(width)`; the shortcut is a projection where shape or stride ask for it.
@@ -58,15 +43,15 @@ pub fn residual_block(kind: BlockKind, inputs: usize, width: usize, stride: usiz
         conv_norm(channels, (kernel, kernel), config, vb.pp(format!("conv{i}")), vb.pp(format!("bn{i}")))
     };
     let (layers, last) = match kind {
-        BlockKind::Basic => (vec![Layer::ConvNorm(unit(1, (inputs, width), 3, stride)?)], unit(2, (width, width), 3, 1)?),
+        BlockKind::Basic => (vec![unit(1, (inputs, width), 3, stride)?], unit(2, (width, width), 3, 1)?),
         BlockKind::Bottleneck => {
-            let first = [unit(1, (inputs, width), 1, 1)?, unit(2, (width, width), 3, stride)?];
-            (first.map(Layer::ConvNorm).into(), unit(3, (width, 4 * width), 1, 1)?)
+            let first = vec![unit(1, (inputs, width), 1, 1)?, unit(2, (width, width), 3, stride)?];
+            (first, unit(3, (width, 4 * width), 1, 1)?)
         }
         BlockKind::NonBottleneck1d => {
-            let (column, unit) = split_unit(1, inputs, width, stride, &vb)?;
-            let (second, last) = split_unit(2, width, width, 1, &vb)?;
-            (vec![Layer::Conv(column), Layer::ConvNorm(unit), Layer::Conv(second)], last)
+            let [column, row] = split_unit(1, inputs, width, stride, &vb)?;
+            let [second, last] = split_unit(2, width, width, 1, &vb)?;
+            (vec![column, row, second], last)
         }
     };
     let (outputs, vb) = (kind.outputs(width), vb.pp("downsample"));
@@ -76,12 +61,13 @@ pub fn residual_block(kind: BlockKind, inputs: usize, width: usize, stride: usiz
 }
 
 /// The `i`-th 3x3 convolution of a [`BlockKind::NonBottleneck1d`]: 3x1, and 1x3 with its norm; each has its share of the stride.
-fn split_unit(i: usize, inputs: usize, outputs: usize, stride: usize, vb: &VarBuilder) -> Result<(Conv2d, ConvNorm)> {
+fn split_unit(i: usize, inputs: usize, outputs: usize, stride: usize, vb: &VarBuilder) -> Result<[ConvNorm; 2]> {
     let column = Conv2dConfig { stride: (stride, 1), padding: (1, 0), ..Conv2dConfig::default() };
     let row = Conv2dConfig { stride: (1, stride), padding: (0, 1), ..Conv2dConfig::default() };
     let column = conv2d_for_relu(inputs, outputs, (3, 1), column, vb.pp(format!("conv3x1_{i}")))?;
     let row = conv2d_for_relu(outputs, outputs, (1, 3), row, vb.pp(format!("conv1x3_{i}")))?;
-    Ok((column, ConvNorm::new(row, batch_norm_with_eps(outputs, 1e-3, vb.pp(format!("bn{i}")))?)))
+    let norm = batch_norm_with_eps(outputs, 1e-3, vb.pp(format!("bn{i}")))?;
+    Ok([ConvNorm::without_norm(column), ConvNorm::new(row, norm)])
 }
 
 impl ResidualBlock {
