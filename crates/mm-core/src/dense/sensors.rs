@@ -4,7 +4,7 @@ use crate::data::{DataError, Inputs, Schema};
 use crate::error::{Error, ModalityError, Result};
 use crate::modality::Presence;
 use crate::model::Encoded;
-use crate::nn::Mode;
+use crate::nn::{Mode, gather_rows};
 use candle_core::{DType, Tensor};
 
 /// A sensor that gives maps.
@@ -71,7 +71,7 @@ pub(super) fn size_of_inputs(inputs: &Inputs, sensors: &[DenseSensor]) -> Result
 /// The values of a sensor's reading for some samples, in the dtype of the parameters (f32, but for checks of gradients).
 pub(super) fn values_of(inputs: &Inputs, sensor: usize, rows: &[u32], dtype: DType) -> Result<Option<Tensor>> {
     match inputs.at(sensor).filter(|_| !rows.is_empty()) {
-        Some(reading) => Ok(Some(reading.gather(rows)?.values.to_dtype(dtype)?)),
+        Some(reading) => Ok(Some(gather_rows(&reading.values, rows)?.to_dtype(dtype)?)),
         None => Ok(None),
     }
 }
