@@ -78,7 +78,7 @@ fn a_huge_shape_is_a_failed_case() {
 }
 
 /// Cases of whole networks that are met; each trains or predicts through the library's own types.
-const NETWORKS: [&str; 8] = [
+const NETWORKS: [&str; 10] = [
     "torchvision_resnet18/eval",
     "torchvision_resnet18/train",
     "mmanet_teacher_surf/eval",
@@ -87,6 +87,8 @@ const NETWORKS: [&str; 8] = [
     "dmrnet_surf/eval",
     "udml_av/eval",
     "cross_fusion_patch/eval",
+    "mmanet_segmentation/eval",
+    "one_stage_segmentation/eval",
 ];
 
 #[test]

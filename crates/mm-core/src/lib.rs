@@ -2,6 +2,7 @@
 
 pub mod corrupt;
 pub mod data;
+pub mod dense;
 pub mod encoder;
 pub mod error;
 pub mod eval;

@@ -5,6 +5,7 @@ mod margin;
 mod method;
 mod mining;
 mod names;
+mod pixel_margin;
 mod weak;
 
 pub use config::{MmanetConfig, Ranking, WeakSupervision, Weighting};
@@ -12,6 +13,7 @@ pub use margin::margin_aware_distillation;
 pub use method::Mmanet;
 pub use mining::{MinedCombinations, histogram_distance, per_sample_distance, reference_histogram_distance};
 pub use names::published_names;
+pub use pixel_margin::{margin_aware_distillation_of_many, pixel_margin_distillation};
 pub use weak::weak_combination_loss;
 
 /// The method by name.

@@ -30,7 +30,8 @@ fn similarity(feature: &Tensor) -> Result<Tensor> {
     Ok(l2_normalize(&flat.matmul(&flat.t()?)?, 1e-12)?)
 }
 
-fn margin_weights(entropy: &Tensor) -> Result<Tensor> {
+/// The uncertainties over their sum.
+pub(crate) fn margin_weights(entropy: &Tensor) -> Result<Tensor> {
     let total = entropy.sum_all()?;
     // A saturated teacher gives no margin: all samples count the same.
     let uniform = (entropy.ones_like()? / entropy.elem_count() as f64)?;

@@ -13,6 +13,7 @@ mod mod_distill;
 mod networks;
 mod optimizers;
 mod published;
+mod segmentation;
 #[cfg(test)]
 mod tests;
 mod two_sensors;

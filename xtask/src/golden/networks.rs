@@ -2,7 +2,7 @@
 
 use super::case::{Case, Outputs};
 use super::published::{by_published_name, import_weights, labels, mode};
-use super::{face_spoofing, two_sensors};
+use super::{face_spoofing, segmentation, two_sensors};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use mm_core::encoder::{ResNet, ResNetConfig};
@@ -23,6 +23,8 @@ fn compute(case: &Case) -> Result<Outputs> {
         "dmrnet_surf" => face_spoofing::dmrnet(case),
         "udml_av" => two_sensors::udml(case),
         "cross_fusion_patch" => two_sensors::cross_fusion(case),
+        "mmanet_segmentation" => segmentation::mmanet(case),
+        "one_stage_segmentation" => segmentation::one_stage(case),
         unknown => bail!("unknown network `{unknown}`"),
     }
 }

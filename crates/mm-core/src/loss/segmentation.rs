@@ -35,10 +35,38 @@ pub fn segmentation_cross_entropy(logits: &Tensor, labels: &Tensor, class_weight
     pixel_cross_entropy(logits, labels, Some(class_weight))?.mean_all()
 }
 
-/// Labels `[batch, height, width]` at a coarser size: those of the nearest pixels, as torch's nearest interpolation takes them.
-pub fn nearest_labels(labels: &Tensor, height: usize, width: usize) -> Result<Tensor> {
-    let (_, from_height, from_width) = labels.dims3()?;
-    let nearest =
-        |from: usize, to: usize| Tensor::from_vec((0..to).map(|i| (i * from / to) as u32).collect::<Vec<_>>(), to, labels.device());
-    labels.index_select(&nearest(from_height, height)?, 1)?.contiguous()?.index_select(&nearest(from_width, width)?, 2)?.contiguous()
+/// [`segmentation_cross_entropy`] of a prediction and of coarser ones, added; the labels of a coarser one are those of its upper left
+/// pixels ([`coarser_labels`]).
+pub fn segmentation_cross_entropy_at_scales(
+    prediction: &Tensor,
+    side: &[Tensor],
+    labels: &Tensor,
+    class_weight: &Tensor,
+) -> Result<Tensor> {
+    let mut loss = segmentation_cross_entropy(prediction, labels, class_weight)?;
+    for logits in side {
+        let (_, _, height, width) = logits.dims4()?;
+        loss = (loss + segmentation_cross_entropy(logits, &coarser_labels(labels, (height, width))?, class_weight)?)?;
+    }
+    Ok(loss)
+}
+
+/// Labels `[batch, height, width]` at `size` (height, width): every 2nd, 4th, 8th, ... label, as many times smaller as `size` is, rounded up.
+pub fn coarser_labels(labels: &Tensor, size: (usize, usize)) -> Result<Tensor> {
+    let (_, height, width) = labels.dims3()?;
+    let mut coarser = labels.clone();
+    for (dim, from, to) in [(1, height, size.0), (2, width, size.1)] {
+        if !(1..=from).contains(&to) {
+            bail!("labels {:?} cannot become {size:?}", labels.dims());
+        }
+        // The least power of two that makes it small enough.
+        let step = (0..).map(|power| 1usize << power).find(|step| to * step >= from).unwrap_or(1);
+        if from.div_ceil(step) != to {
+            bail!("labels {:?} are not a power of two times larger than {size:?}, rounded up", labels.dims());
+        }
+        if step > 1 {
+            coarser = coarser.index_select(&Tensor::arange_step(0u32, from as u32, step as u32, labels.device())?, dim)?;
+        }
+    }
+    Ok(coarser)
 }

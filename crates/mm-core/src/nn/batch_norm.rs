@@ -24,8 +24,13 @@ pub struct BatchNorm {
 
 /// A batch normalisation over `features`, with eps 1e-5 and momentum 0.1.
 pub fn batch_norm(features: usize, vb: VarBuilder) -> Result<BatchNorm> {
+    batch_norm_with_eps(features, 1e-5, vb)
+}
+
+/// As [`batch_norm`], with another number added to the variance.
+pub fn batch_norm_with_eps(features: usize, eps: f64, vb: VarBuilder) -> Result<BatchNorm> {
     let get = |name: &str, value: f64| vb.get_with_hints(features, name, Init::Const(value));
-    BatchNorm::new(get("weight", 1.0)?, get("bias", 0.0)?, get("running_mean", 0.0)?, get("running_var", 1.0)?, 1e-5, 0.1)
+    BatchNorm::new(get("weight", 1.0)?, get("bias", 0.0)?, get("running_mean", 0.0)?, get("running_var", 1.0)?, eps, 0.1)
 }
 
 impl BatchNorm {

@@ -5,7 +5,11 @@
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
-use mm_kernels::conv::{Conv2dShape, conv2d_bias_gradient, conv2d_forward, conv2d_input_gradient, conv2d_weight_gradient};
+use mm_kernels::conv::{
+    Conv2dShape, Epilogue, conv2d_bias_gradient, conv2d_forward, conv2d_forward_with, conv2d_input_gradient, conv2d_weight_gradient,
+};
+use mm_kernels::dense::relu_gradient;
+use std::borrow::Cow;
 
 /// Geometry of a convolution, each as (height, width).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,12 @@ pub fn conv2d(inputs: usize, outputs: usize, kernel: (usize, usize), config: Con
     Ok(Conv2d::new(weight, Some(vb.get_with_hints(outputs, "bias", init)?), config))
 }
 
+/// A convolution with bias, initialised as He et al. for ReLU (fan out), the bias with zeros.
+pub fn conv2d_for_relu(inputs: usize, outputs: usize, kernel: (usize, usize), config: Conv2dConfig, vb: VarBuilder) -> Result<Conv2d> {
+    let bias = vb.get_with_hints(outputs, "bias", Init::Const(0.0))?;
+    Ok(Conv2d { bias: Some(bias), ..conv2d_no_bias(inputs, outputs, kernel, config, vb)? })
+}
+
 impl Conv2d {
     /// From its tensors.
     pub fn new(weight: Tensor, bias: Option<Tensor>, config: Conv2dConfig) -> Self {
@@ -66,6 +76,11 @@ impl Conv2d {
         &self.weight
     }
 
+    /// `[outputs]`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
     /// Its geometry.
     pub fn config(&self) -> Conv2dConfig {
         self.config
@@ -73,18 +88,25 @@ impl Conv2d {
 
     /// Applies it to `[batch, inputs, height, width]`.
     pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        widened(input, |input| self.apply(input))
+        widened(input, |input| self.apply(input, false))
     }
 
-    fn apply(&self, input: &Tensor) -> Result<Tensor> {
+    /// [`Conv2d::forward`] followed by ReLU, in one op.
+    pub fn forward_relu(&self, input: &Tensor) -> Result<Tensor> {
+        widened(input, |input| self.apply(input, true))
+    }
+
+    fn apply(&self, input: &Tensor, relu: bool) -> Result<Tensor> {
         if runs_on_cpu_kernels(input) {
             let (input, weight) = (input.contiguous()?, self.weight.contiguous()?);
+            let op = ConvOp { config: self.config, relu };
             return match &self.bias {
-                Some(bias) => input.apply_op3(&weight, bias, ConvOp(self.config)),
-                None => input.apply_op2(&weight, ConvOp(self.config)),
+                Some(bias) => input.apply_op3(&weight, bias, op),
+                None => input.apply_op2(&weight, op),
             };
         }
-        add_bias(composed(input, &self.weight, self.config, 1)?, self.bias.as_ref())
+        let output = add_bias(composed(input, &self.weight, self.config, 1)?, self.bias.as_ref())?;
+        if relu { output.relu() } else { Ok(output) }
     }
 }
 
@@ -118,7 +140,10 @@ pub(super) fn composed(input: &Tensor, weight: &Tensor, config: Conv2dConfig, gr
     rows.index_select(&every(dense.dim(3)?, stride.1)?, 3)
 }
 
-struct ConvOp(Conv2dConfig);
+struct ConvOp {
+    config: Conv2dConfig,
+    relu: bool,
+}
 
 /// The sizes of a convolution, refused where they do not fit each other.
 pub(super) fn conv_shape(config: Conv2dConfig, input: &[usize], weight: &[usize]) -> Result<Conv2dShape> {
@@ -145,16 +170,32 @@ impl ConvOp {
         weight: (&CpuStorage, &Layout),
         bias: Option<(&CpuStorage, &Layout)>,
     ) -> Result<(CpuStorage, Shape)> {
-        let shape = conv_shape(self.0, input.1.dims(), weight.1.dims())?;
+        let shape = conv_shape(self.config, input.1.dims(), weight.1.dims())?;
         let bias = bias.map(|(storage, layout)| contiguous_f32(storage, layout)).transpose()?;
         let (x, w) = (contiguous_f32(input.0, input.1)?, contiguous_f32(weight.0, weight.1)?);
         let mut output = vec![0.0; shape.output_length()];
-        conv2d_forward(shape, x, w, bias, &mut output).map_err(kernel_error)?;
+        match self.relu {
+            false => conv2d_forward(shape, x, w, bias, &mut output),
+            true => conv2d_forward_with(shape, x, w, Epilogue { relu: true, ..Epilogue::bias(bias) }, &mut output),
+        }
+        .map_err(kernel_error)?;
         Ok((CpuStorage::F32(output), output_shape(&shape)))
     }
 
+    /// The gradient of what comes before the ReLU.
+    fn before_relu<'a>(&self, output: &Tensor, gradient: &'a Tensor) -> Result<Cow<'a, Tensor>> {
+        if !self.relu {
+            return Ok(Cow::Borrowed(gradient));
+        }
+        with_slices([output, gradient], |[y, g]| {
+            let mut before = vec![0.0; g.len()];
+            relu_gradient(y, g, &mut before).map_err(kernel_error)?;
+            Ok(Cow::Owned(Tensor::from_vec(before, gradient.shape(), gradient.device())?))
+        })
+    }
+
     fn gradients(&self, input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let shape = conv_shape(self.0, input.dims(), weight.dims())?;
+        let shape = conv_shape(self.config, input.dims(), weight.dims())?;
         with_slices([input, weight, gradient], |[x, w, g]| {
             let input_gradient = input.track_op().then(|| {
                 let mut out = vec![0.0; x.len()];
@@ -180,8 +221,8 @@ impl CustomOp2 for ConvOp {
         self.run((s1, l1), (s2, l2), None)
     }
 
-    fn bwd(&self, input: &Tensor, weight: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        self.gradients(input, weight, gradient)
+    fn bwd(&self, input: &Tensor, weight: &Tensor, output: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        self.gradients(input, weight, self.before_relu(output, gradient)?.as_ref())
     }
 }
 
@@ -207,11 +248,13 @@ impl CustomOp3 for ConvOp {
         input: &Tensor,
         weight: &Tensor,
         bias: &Tensor,
-        _: &Tensor,
+        output: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let gradient = self.before_relu(output, gradient)?;
+        let gradient = gradient.as_ref();
         let (input_gradient, weight_gradient) = self.gradients(input, weight, gradient)?;
-        let shape = conv_shape(self.0, input.dims(), weight.dims())?;
+        let shape = conv_shape(self.config, input.dims(), weight.dims())?;
         let bias_gradient = with_slices([gradient], |[g]| {
             let mut out = vec![0.0; bias.elem_count()];
             conv2d_bias_gradient(shape, g, &mut out).map_err(kernel_error)?;

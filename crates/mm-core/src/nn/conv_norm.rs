@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 use twox_hash::XxHash3_64;
 
-/// A convolution without bias followed by batch normalisation: what residual networks are made of.
+/// A convolution followed by batch normalisation: what residual networks are made of.
 ///
 /// In [`Mode::Eval`] on the CPU in f32 it is one convolution whose weights were multiplied with the scale of the norm and
 /// rearranged before; the norm's shift, the residual and the ReLU are applied as its outputs are stored.
@@ -22,7 +22,7 @@ use twox_hash::XxHash3_64;
 #[derive(Debug, Clone)]
 pub struct ConvNorm {
     conv: Conv2d,
-    norm: BatchNorm,
+    norm: Option<BatchNorm>,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -45,16 +45,45 @@ pub fn conv_norm(
     norm: VarBuilder,
 ) -> Result<ConvNorm> {
     let (conv, norm) = (conv2d_no_bias(inputs, outputs, kernel, config, conv)?, batch_norm(outputs, norm)?);
-    Ok(ConvNorm { conv, norm, kept: Arc::default() })
+    Ok(ConvNorm::new(conv, norm))
 }
 
 impl ConvNorm {
+    /// From its parts; some published networks have a bias in the convolution, though the norm takes it away again.
+    pub fn new(conv: Conv2d, norm: BatchNorm) -> Self {
+        Self { conv, norm: Some(norm), kept: Arc::default() }
+    }
+
+    /// A convolution alone, whose weights are kept in prediction as those of the others.
+    pub fn without_norm(conv: Conv2d) -> Self {
+        Self { conv, norm: None, kept: Arc::default() }
+    }
+
+    /// `(scale, shift)` that stand for the norm behind the convolution without its bias.
+    fn scale_shift(&self) -> Result<(Tensor, Tensor)> {
+        let weight = self.conv.weight();
+        let (scale, shift) = match &self.norm {
+            Some(norm) => norm.scale_shift()?,
+            None => {
+                let ones = Tensor::ones(weight.dim(0)?, weight.dtype(), weight.device())?;
+                (ones.clone(), ones.zeros_like()?)
+            }
+        };
+        match self.conv.bias() {
+            Some(bias) => Ok((scale.clone(), (shift + (bias.detach() * scale)?)?)),
+            None => Ok((scale, shift)),
+        }
+    }
+
     /// `norm(conv(input))`, `[batch, inputs, height, width]` to `[batch, outputs, ..]`.
     pub fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
         if self.folds(input, mode) {
             return self.forward_folded(input, None, false, mode);
         }
-        self.norm.forward(&self.conv.forward(input)?, mode)
+        match &self.norm {
+            Some(norm) => norm.forward(&self.conv.forward(input)?, mode),
+            None => self.conv.forward(input),
+        }
     }
 
     /// `relu(norm(conv(input)))`.
@@ -62,7 +91,10 @@ impl ConvNorm {
         if self.folds(input, mode) {
             return self.forward_folded(input, None, true, mode);
         }
-        self.norm.forward_relu(&self.conv.forward(input)?, mode)
+        match &self.norm {
+            Some(norm) => norm.forward_relu(&self.conv.forward(input)?, mode),
+            None => self.conv.forward_relu(input),
+        }
     }
 
     /// `relu(norm(conv(input)) + residual)`.
@@ -70,7 +102,10 @@ impl ConvNorm {
         if self.folds(input, mode) {
             return self.forward_folded(input, Some(residual), true, mode);
         }
-        self.norm.forward_add_relu(&self.conv.forward(input)?, residual, mode)
+        match &self.norm {
+            Some(norm) => norm.forward_add_relu(&self.conv.forward(input)?, residual, mode),
+            None => (self.conv.forward(input)? + residual)?.relu(),
+        }
     }
 
     fn folds(&self, input: &Tensor, mode: Mode) -> bool {
@@ -98,7 +133,7 @@ impl ConvNorm {
                 conv2d_forward_prepared(shape, x, &folded.weights, epilogue, &mut output).map_err(kernel_error)?;
                 return Tensor::from_vec(output, &output_shape, input.device());
             }
-            let (scale, shift) = self.norm.scale_shift()?;
+            let (scale, shift) = self.scale_shift()?;
             with_slices([self.conv.weight(), &scale, &shift], |[weight, scale, shift]| {
                 let epilogue = Epilogue { bias: Some(shift), residual, relu };
                 match self.folded(&shape, weight, scale, shift)? {
@@ -122,7 +157,7 @@ impl ConvNorm {
         {
             return Ok(folded);
         }
-        let (scale, shift) = self.norm.scale_shift()?;
+        let (scale, shift) = self.scale_shift()?;
         with_slices([self.conv.weight(), &scale, &shift], |[weight, scale, shift]| self.fold(shape, weight, scale, shift))
     }
 

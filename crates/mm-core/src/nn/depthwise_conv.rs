@@ -2,9 +2,11 @@
 
 use super::conv::{Conv2dConfig, add_bias, composed, output_shape};
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
-use mm_kernels::conv::{Conv2dShape, depthwise_conv2d_forward, depthwise_conv2d_input_gradient, depthwise_conv2d_weight_gradient};
+use mm_kernels::conv::{
+    Conv2dShape, conv2d_bias_gradient, depthwise_conv2d_forward, depthwise_conv2d_input_gradient, depthwise_conv2d_weight_gradient,
+};
 
 /// Depthwise convolution of `[batch, channels, height, width]` with `weight [channels, 1, kernel height, kernel width]` and
 /// an optional `bias [channels]`.
@@ -32,11 +34,14 @@ impl DepthwiseConv2d {
     pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let shape = shape(self.config, input.dims(), self.weight.dims())?;
         widened(input, |input| {
-            let output = match runs_on_cpu_kernels(input) {
-                true => input.contiguous()?.apply_op2(&self.weight.contiguous()?, DepthwiseOp(shape))?,
-                false => composed(input, &self.weight, self.config, shape.in_channels)?,
-            };
-            add_bias(output, self.bias.as_ref())
+            if runs_on_cpu_kernels(input) {
+                let (input, weight) = (input.contiguous()?, self.weight.contiguous()?);
+                return match &self.bias {
+                    Some(bias) => input.apply_op3(&weight, bias, DepthwiseOp(shape)),
+                    None => input.apply_op2(&weight, DepthwiseOp(shape)),
+                };
+            }
+            add_bias(composed(input, &self.weight, self.config, shape.in_channels)?, self.bias.as_ref())
         })
     }
 }
@@ -55,19 +60,21 @@ fn shape(config: Conv2dConfig, input: &[usize], weight: &[usize]) -> Result<Conv
 
 struct DepthwiseOp(Conv2dShape);
 
-impl CustomOp2 for DepthwiseOp {
-    fn name(&self) -> &'static str {
-        "depthwise-conv2d"
-    }
-
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+impl DepthwiseOp {
+    fn run(
+        &self,
+        input: (&CpuStorage, &Layout),
+        weight: (&CpuStorage, &Layout),
+        bias: Option<(&CpuStorage, &Layout)>,
+    ) -> Result<(CpuStorage, Shape)> {
+        let bias = bias.map(|(storage, layout)| contiguous_f32(storage, layout)).transpose()?;
         let mut output = vec![0.0; self.0.output_length()];
-        let (x, w) = (contiguous_f32(s1, l1)?, contiguous_f32(s2, l2)?);
-        depthwise_conv2d_forward(self.0, x, w, None, &mut output).map_err(kernel_error)?;
+        let (x, w) = (contiguous_f32(input.0, input.1)?, contiguous_f32(weight.0, weight.1)?);
+        depthwise_conv2d_forward(self.0, x, w, bias, &mut output).map_err(kernel_error)?;
         Ok((CpuStorage::F32(output), output_shape(&self.0)))
     }
 
-    fn bwd(&self, input: &Tensor, weight: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn gradients(&self, input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         with_slices([input, weight, gradient], |[x, w, g]| {
             let input_gradient = input.track_op().then(|| {
                 let mut out = vec![0.0; x.len()];
@@ -81,5 +88,54 @@ impl CustomOp2 for DepthwiseOp {
             });
             Ok((input_gradient.transpose()?, weight_gradient.transpose()?))
         })
+    }
+}
+
+impl CustomOp2 for DepthwiseOp {
+    fn name(&self) -> &'static str {
+        "depthwise-conv2d"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.run((s1, l1), (s2, l2), None)
+    }
+
+    fn bwd(&self, input: &Tensor, weight: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        self.gradients(input, weight, gradient)
+    }
+}
+
+impl CustomOp3 for DepthwiseOp {
+    fn name(&self) -> &'static str {
+        "depthwise-conv2d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.run((s1, l1), (s2, l2), Some((s3, l3)))
+    }
+
+    fn bwd(
+        &self,
+        input: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (input_gradient, weight_gradient) = self.gradients(input, weight, gradient)?;
+        let bias_gradient = with_slices([gradient], |[g]| {
+            let mut out = vec![0.0; bias.elem_count()];
+            conv2d_bias_gradient(self.0, g, &mut out).map_err(kernel_error)?;
+            Tensor::from_vec(out, bias.shape(), bias.device())
+        })?;
+        Ok((input_gradient, weight_gradient, Some(bias_gradient)))
     }
 }

@@ -21,6 +21,7 @@ mod parameters;
 mod positions;
 mod resample;
 mod residual;
+mod scale_channels;
 mod scatter;
 mod squeeze_excite;
 
@@ -28,10 +29,10 @@ use crate::error::{Error, Result};
 use candle_core::Tensor;
 
 pub use attention::{Sequences, attention};
-pub use batch_norm::{BatchNorm, batch_norm};
+pub use batch_norm::{BatchNorm, batch_norm, batch_norm_with_eps};
 pub use concat_conv::{ConcatConv2d, concat_conv2d};
 pub use concat_linear::{ConcatLinear, concat_linear};
-pub use conv::{Conv2d, Conv2dConfig, conv2d, conv2d_no_bias};
+pub use conv::{Conv2d, Conv2dConfig, conv2d, conv2d_for_relu, conv2d_no_bias};
 pub use conv_norm::{ConvNorm, conv_norm};
 pub(crate) use cpu::{add, with_slices};
 pub use cpu::{contiguous_f32, runs_on_cpu_kernels};
@@ -48,6 +49,7 @@ pub(crate) use parameters::{is_to_be_loaded, name_list, name_lists, set_learning
 pub use positions::at_every_position;
 pub use resample::{adaptive_avg_pool2d, avg_pool2d, mean_of_map, upsample_bilinear2d, upsample_nearest2d};
 pub use residual::{BlockKind, ResidualBlock, residual_block, residual_stage};
+pub use scale_channels::scale_channels;
 pub use scatter::{gather_rows, scatter_rows};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
 

@@ -1,6 +1,6 @@
 //! Blocks of residual networks (He et al. 2016), with torchvision's parameter names.
 
-use super::{Conv2dConfig, ConvNorm, Mode, conv_norm};
+use super::{Conv2dConfig, ConvNorm, Mode, batch_norm_with_eps, conv_norm, conv2d_for_relu};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -11,48 +11,63 @@ pub enum BlockKind {
     Basic,
     /// 1x1, 3x3 (with the stride), 1x1 to four times the width.
     Bottleneck,
+    /// Two 3x3 convolutions, each split into 3x1 and 1x3 with a bias and a ReLU between (Romera et al. 2018, ERFNet); eps 1e-3 in the norms.
+    NonBottleneck1d,
 }
 
 impl BlockKind {
     /// Channels that a block of `width` gives.
     pub fn outputs(self, width: usize) -> usize {
         match self {
-            Self::Basic => width,
+            Self::Basic | Self::NonBottleneck1d => width,
             Self::Bottleneck => 4 * width,
-        }
-    }
-
-    /// Channels, kernel and stride of each convolution.
-    fn convolutions(self, width: usize, stride: usize) -> Vec<(usize, usize, usize)> {
-        match self {
-            Self::Basic => vec![(width, 3, stride), (width, 3, 1)],
-            Self::Bottleneck => vec![(width, 1, 1), (width, 3, stride), (4 * width, 1, 1)],
         }
     }
 }
 
-/// `relu(convolutions(x) + shortcut(x))`; parameters `conv1`, `bn1`, `conv2`, ..., and `downsample.0`, `downsample.1` where
-/// the shortcut is a projection.
+/// `relu(layers(x) + shortcut(x))`; parameters `conv1`, `bn1`, `conv2`, ..., of a [`BlockKind::NonBottleneck1d`] `conv3x1_1`, `conv1x3_1`,
+/// `bn1`, `conv3x1_2`, ..., and `downsample.0`, `downsample.1` where the shortcut is a projection.
 #[derive(Debug, Clone)]
 pub struct ResidualBlock {
-    convolutions: Vec<ConvNorm>,
+    /// A ReLU is behind each.
+    layers: Vec<ConvNorm>,
+    last: ConvNorm,
     shortcut: Option<ConvNorm>,
 }
 
 /// A block from `inputs` channels to `kind.outputs(width)`; the shortcut is a projection where shape or stride ask for it.
 pub fn residual_block(kind: BlockKind, inputs: usize, width: usize, stride: usize, vb: VarBuilder) -> Result<ResidualBlock> {
-    let mut from = inputs;
-    let mut convolutions = Vec::new();
-    for (i, (to, kernel, stride)) in kind.convolutions(width, stride).into_iter().enumerate() {
+    // The `i`-th square convolution with its norm.
+    let unit = |i: usize, channels, kernel, stride| {
         let config = Conv2dConfig::square(stride, kernel / 2);
-        let (conv, norm) = (vb.pp(format!("conv{}", i + 1)), vb.pp(format!("bn{}", i + 1)));
-        convolutions.push(conv_norm((from, to), (kernel, kernel), config, conv, norm)?);
-        from = to;
-    }
-    let vb = vb.pp("downsample");
-    let project = || conv_norm((inputs, from), (1, 1), Conv2dConfig::square(stride, 0), vb.pp(0), vb.pp(1));
-    let shortcut = (stride != 1 || inputs != from).then(project).transpose()?;
-    Ok(ResidualBlock { convolutions, shortcut })
+        conv_norm(channels, (kernel, kernel), config, vb.pp(format!("conv{i}")), vb.pp(format!("bn{i}")))
+    };
+    let (layers, last) = match kind {
+        BlockKind::Basic => (vec![unit(1, (inputs, width), 3, stride)?], unit(2, (width, width), 3, 1)?),
+        BlockKind::Bottleneck => {
+            let first = vec![unit(1, (inputs, width), 1, 1)?, unit(2, (width, width), 3, stride)?];
+            (first, unit(3, (width, 4 * width), 1, 1)?)
+        }
+        BlockKind::NonBottleneck1d => {
+            let [column, row] = split_unit(1, inputs, width, stride, &vb)?;
+            let [second, last] = split_unit(2, width, width, 1, &vb)?;
+            (vec![column, row, second], last)
+        }
+    };
+    let (outputs, vb) = (kind.outputs(width), vb.pp("downsample"));
+    let project = || conv_norm((inputs, outputs), (1, 1), Conv2dConfig::square(stride, 0), vb.pp(0), vb.pp(1));
+    let shortcut = (stride != 1 || inputs != outputs).then(project).transpose()?;
+    Ok(ResidualBlock { layers, last, shortcut })
+}
+
+/// The `i`-th 3x3 convolution of a [`BlockKind::NonBottleneck1d`]: 3x1, and 1x3 with its norm; each has its share of the stride.
+fn split_unit(i: usize, inputs: usize, outputs: usize, stride: usize, vb: &VarBuilder) -> Result<[ConvNorm; 2]> {
+    let column = Conv2dConfig { stride: (stride, 1), padding: (1, 0), ..Conv2dConfig::default() };
+    let row = Conv2dConfig { stride: (1, stride), padding: (0, 1), ..Conv2dConfig::default() };
+    let column = conv2d_for_relu(inputs, outputs, (3, 1), column, vb.pp(format!("conv3x1_{i}")))?;
+    let row = conv2d_for_relu(outputs, outputs, (1, 3), row, vb.pp(format!("conv1x3_{i}")))?;
+    let norm = batch_norm_with_eps(outputs, 1e-3, vb.pp(format!("bn{i}")))?;
+    Ok([ConvNorm::without_norm(column), ConvNorm::new(row, norm)])
 }
 
 impl ResidualBlock {
@@ -63,13 +78,10 @@ impl ResidualBlock {
             None => input,
         };
         let mut x = input.clone();
-        for (i, convolution) in self.convolutions.iter().enumerate() {
-            x = match i + 1 == self.convolutions.len() {
-                true => convolution.forward_add_relu(&x, shortcut, mode)?,
-                false => convolution.forward_relu(&x, mode)?,
-            };
+        for layer in &self.layers {
+            x = layer.forward_relu(&x, mode)?;
         }
-        Ok(x)
+        self.last.forward_add_relu(&x, shortcut, mode)
     }
 }
 

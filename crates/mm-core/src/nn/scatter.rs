@@ -24,6 +24,6 @@ pub fn scatter_rows(input: &Tensor, rows: &[u32], batch: usize) -> Result<Tensor
 pub fn gather_rows(input: &Tensor, rows: &[u32]) -> Result<Tensor> {
     match rows.len() == input.dim(0)? {
         true => Ok(input.clone()),
-        false => input.index_select(&Tensor::from_slice(rows, rows.len(), input.device())?, 0),
+        false => input.contiguous()?.index_select(&Tensor::from_slice(rows, rows.len(), input.device())?, 0),
     }
 }

@@ -1,6 +1,6 @@
 //! Squeeze and excitation (Hu et al. 2018): channels scaled by a gate that sees the whole image.
 
-use super::{Linear, linear};
+use super::{Linear, linear, mean_of_map, scale_channels};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -25,8 +25,8 @@ impl SqueezeExcite {
 
     /// Applies it to `[batch, channels, height, width]`.
     pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        let pooled = input.mean((2, 3))?;
+        let pooled = mean_of_map(input)?;
         let gate = candle_nn::ops::sigmoid(&self.excite.forward(&self.squeeze.forward_relu(&pooled)?)?)?;
-        input.broadcast_mul(&gate.unsqueeze(2)?.unsqueeze(3)?)
+        scale_channels(input, &gate)
     }
 }

@@ -5,7 +5,7 @@ use super::{Measure, Scored, Scores, Task, check_names};
 use crate::data::{DataError, PixelLabels, TargetValue, Targets};
 use crate::error::{Error, Result};
 use crate::eval::divergence;
-use crate::loss::{entropy_per_sample, nearest_labels, pixel_cross_entropy, softened_kl};
+use crate::loss::{coarser_labels, entropy_per_sample, pixel_cross_entropy, softened_kl};
 use crate::statistics::Score;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -105,7 +105,7 @@ impl Task for PixelClasses {
         let mut loss = self.loss(prediction, targets)?;
         for prediction in coarser {
             let (_, _, height, width) = prediction.dims4()?;
-            let labels = nearest_labels(targets.values(), height, width)?;
+            let labels = coarser_labels(targets.values(), (height, width))?;
             let per_sample = pixel_cross_entropy(prediction, &labels, targets.class_weights())?;
             loss = (loss + targets.mean(&per_sample)?)?;
         }
