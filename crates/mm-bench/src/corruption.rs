@@ -156,11 +156,12 @@ impl Test<'_> {
     fn predicted(&self, data: &dyn Source, has_something: impl Fn(usize) -> bool) -> Result<Option<Predicted>> {
         let schema = data.schema();
         let task = schema.target.task();
-        let (measure, width) = (Measured::from(task), task.score().width());
-        let (mut scores, mut outcomes) = (task.scores(), Vec::with_capacity(self.rows.len() * width));
+        let measure = Measured::from(task);
+        let numbers_a_sample = measure.score.width();
+        let (mut scores, mut outcomes) = (task.scores(), Vec::with_capacity(self.rows.len() * numbers_a_sample));
         let (mut excluded, mut non_finite) = (Excluded::default(), 0);
         for chunk in self.rows.chunks(evaluation_batch(schema)) {
-            let mut of_chunk = vec![f32::NAN; chunk.len() * width];
+            let mut of_chunk = vec![f32::NAN; chunk.len() * numbers_a_sample];
             // Where in the chunk each sample of the batch is.
             let places: Vec<usize> = (0..chunk.len()).filter(|&place| has_something(chunk[place])).collect();
             excluded.unusable += chunk.len() - places.len();
@@ -186,9 +187,9 @@ impl Test<'_> {
                         for (row, &i) in predicted.chunks_exact(width).zip(&usable) {
                             let at = positions[i];
                             check_prediction(row, chunk[places[at]], || schema.modalities.format(presence[i]))?;
-                            let mut numbers = Vec::with_capacity(width);
+                            let mut numbers = Vec::with_capacity(numbers_a_sample);
                             scores.add(row, &truths[at], &mut numbers)?;
-                            of_chunk[places[at] * width..][..width].copy_from_slice(&numbers);
+                            of_chunk[places[at] * numbers_a_sample..][..numbers_a_sample].copy_from_slice(&numbers);
                         }
                     }
                 }
