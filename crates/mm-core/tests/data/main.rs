@@ -7,6 +7,7 @@ mod degraded_sensors;
 mod field;
 mod folders;
 mod fuzz;
+mod label_maps;
 mod lengths;
 mod loader;
 mod manifest;

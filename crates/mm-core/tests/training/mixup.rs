@@ -48,7 +48,7 @@ fn readings_and_targets_are_mixed_alike() {
 
 #[test]
 fn a_seed_fixes_the_mixtures() {
-    let data = clear_to_weak(20, 3);
+    let data = clear_to_weak(60, 3);
     let rows: Vec<usize> = (0..60).collect();
     let trained = |mixup: f64, seed: u64| {
         let config = TrainConfig { epochs: 2, batch_size: 16, mixup, seed, ..TrainConfig::default() };
