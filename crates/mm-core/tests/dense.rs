@@ -6,6 +6,8 @@ mod gradients;
 mod images;
 #[path = "dense/layers.rs"]
 mod layers;
+#[path = "dense/learning.rs"]
+mod learning;
 #[path = "dense/settings.rs"]
 mod settings;
 
@@ -163,6 +165,34 @@ fn training_leaves_encoders_of_absent_sensors_alone() {
             }
         }
         assert!(ran > 0 && idle > 0, "{config:?}");
+    }
+}
+
+/// Weights of one change nothing, and a sensor of weight zero is as good as absent; in a mean it still counts.
+#[test]
+fn weights_scale_the_sensors() {
+    let size = (32, 32);
+    for config in networks() {
+        let model = model(&config, size);
+        let (network, full) = (model.network(), Presence::uniform(Subset::full(3), 2));
+        let encoded = model.encode(&complete(size, 2)).unwrap();
+        let fuse = |weights: [f32; 3]| {
+            let weights = Tensor::new(&[weights; 2], &Device::Cpu).unwrap();
+            network.fuse_weighted(&encoded, &full, Some(&weights), Mode::Eval).unwrap().context
+        };
+        let plain = |presence: &Presence| network.fuse(&encoded, presence, Mode::Eval).unwrap().context;
+        assert!(difference(&fuse([1.0; 3]), &plain(&full)) < 1e-6, "{config:?}");
+        let is_mean = matches!(&config, DenseConfig::UNet(unet) if unet.fusion == UNetFusion::Mean);
+        for absent in 0..3 {
+            let others = Presence::uniform(Subset::from_bits(0b111 & !(1 << absent)).unwrap(), 2);
+            let mut weights = [if is_mean { 1.5 } else { 1.0 }; 3];
+            weights[absent] = 0.0;
+            assert!(difference(&fuse(weights), &plain(&others)) < 1e-5, "{config:?} {absent}");
+        }
+        let own = network.own_maps(&encoded).unwrap();
+        assert!(own.len() == 3 && own.iter().all(Option::is_some));
+        let wrong = Tensor::ones((3, 2), DType::F32, &Device::Cpu).unwrap();
+        assert!(matches!(network.fuse_weighted(&encoded, &full, Some(&wrong), Mode::Eval), Err(mm_core::Error::Shape { .. })));
     }
 }
 

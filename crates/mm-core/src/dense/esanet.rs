@@ -1,6 +1,6 @@
 //! The network for colour and depth (Seichter et al. 2021, ESANet) with masks for absent sensors (MMANet, DMRNet), for any sensors.
 
-use super::sensors::{EncodedMaps, encoded, keep, size_of_inputs, sum_of, values_of};
+use super::sensors::{EncodedMaps, check_weights, encoded, keep, size_of_inputs, sum_of, values_of, weighted};
 use super::{
     BackboneConfig, ContextConfig, Decoder, DecoderConfig, DenseDecoder, DenseEncoder, DenseNetwork, DenseSensor, FusedMaps, LEVELS,
     PyramidPooling, Skips, pad_to_multiple,
@@ -136,8 +136,15 @@ impl DenseNetwork for EsaNet {
         encoded(tensors, size, presence, passes)
     }
 
-    fn fuse(&self, encoded: &Encoded, presence: &Presence, mode: Mode) -> Result<FusedMaps> {
+    /// Of the carrier that of its stem.
+    fn own_maps(&self, encoded: &Encoded) -> Result<Vec<Option<Tensor>>> {
+        let EncodedMaps { maps, .. } = EncodedMaps::of(encoded, self.sensors.len(), LEVELS)?;
+        Ok((0..self.sensors.len()).map(|m| maps[m * LEVELS + if m == self.carrier { 0 } else { LEVELS - 1 }].clone()).collect())
+    }
+
+    fn fuse_weighted(&self, encoded: &Encoded, presence: &Presence, weights: Option<&Tensor>, mode: Mode) -> Result<FusedMaps> {
         encoded.check(presence)?;
+        check_weights(weights, presence.len(), self.sensors.len())?;
         let EncodedMaps { maps, size, like } = EncodedMaps::of(encoded, self.sensors.len(), LEVELS)?;
         let both = presence.subsets().iter().zip(encoded.presence.subsets());
         let carried: Vec<u32> =
@@ -146,15 +153,16 @@ impl DenseNetwork for EsaNet {
         let mut fused: Option<Tensor> = None;
         let mut skips = Vec::new();
         for (level, channels) in self.config.encoder.channels().into_iter().enumerate() {
-            let part = |m: usize| match &fused {
-                Some(before) if m == self.carrier => {
-                    if carried.is_empty() {
-                        return Ok(None);
+            let part = |m: usize| {
+                let map = match &fused {
+                    Some(_) if m == self.carrier && carried.is_empty() => None,
+                    Some(before) if m == self.carrier => {
+                        let map = self.encoders[m].level(level, &gather_rows(before, &carried)?, mode)?;
+                        Some(self.gated(level, m, &map, &carried, presence.len(), mode)?)
                     }
-                    let map = self.encoders[m].level(level, &gather_rows(before, &carried)?, mode)?;
-                    self.gated(level, m, &map, &carried, presence.len(), mode).map(Some)
-                }
-                _ => keep(maps[m * LEVELS + level].as_ref(), m, presence, &encoded.presence),
+                    _ => keep(maps[m * LEVELS + level].as_ref(), m, presence, &encoded.presence)?,
+                };
+                weighted(map, m, weights)
             };
             let parts = (0..self.sensors.len()).map(part).collect::<Result<Vec<_>>>()?;
             let shape = [presence.len(), channels, height >> (level + 1), width >> (level + 1)];

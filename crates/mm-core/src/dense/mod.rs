@@ -84,8 +84,16 @@ pub trait DenseNetwork: Send + Sync {
     /// width of the inputs.
     fn encode(&self, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<Encoded>;
 
+    /// Of each sensor the deepest map that no other sensor has a part in, `[batch, channels, ..]`; `None` where no sample has the sensor.
+    fn own_maps(&self, encoded: &Encoded) -> Result<Vec<Option<Tensor>>>;
+
     /// Fuses the sensors of `presence`, sample by sample. Where a sample lacks one of them, its row has no meaning.
-    fn fuse(&self, encoded: &Encoded, presence: &Presence, mode: Mode) -> Result<FusedMaps>;
+    fn fuse(&self, encoded: &Encoded, presence: &Presence, mode: Mode) -> Result<FusedMaps> {
+        self.fuse_weighted(encoded, presence, None, mode)
+    }
+
+    /// As [`DenseNetwork::fuse`], with the maps of each sensor times its weight before they meet: `weights` is `[batch, sensors]`.
+    fn fuse_weighted(&self, encoded: &Encoded, presence: &Presence, weights: Option<&Tensor>, mode: Mode) -> Result<FusedMaps>;
 
     /// Its own decoder.
     fn decoder(&self) -> &dyn DenseDecoder;

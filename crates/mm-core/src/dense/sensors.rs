@@ -133,6 +133,27 @@ pub(super) fn keep(map: Option<&Tensor>, sensor: usize, presence: &Presence, enc
     Ok(Some(mask.where_cond(map, &map.zeros_like()?)?))
 }
 
+/// Refuses weights that are not `[batch, sensors]`.
+pub(super) fn check_weights(weights: Option<&Tensor>, batch: usize, sensors: usize) -> Result<()> {
+    match weights {
+        Some(weights) if weights.dims() != [batch, sensors] => {
+            Err(Error::shape("weights", format!("[{batch}, {sensors}], a number for each sensor of each sample"), weights.dims()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A map times the weights of sensor `sensor`, sample by sample; as it is without weights.
+pub(super) fn weighted(map: Option<Tensor>, sensor: usize, weights: Option<&Tensor>) -> Result<Option<Tensor>> {
+    match (map, weights) {
+        (Some(map), Some(weights)) => {
+            let weights = weights.narrow(1, sensor, 1)?.reshape((map.dim(0)?, 1, 1, 1))?;
+            Ok(Some(map.broadcast_mul(&weights)?))
+        }
+        (map, _) => Ok(map),
+    }
+}
+
 /// The sum of the maps that are there, in order; zeros of this shape, like `like`, where none is.
 pub(super) fn sum_of(maps: impl IntoIterator<Item = Option<Tensor>>, shape: [usize; 4], like: &Tensor, mode: Mode) -> Result<Tensor> {
     let mut sum: Option<Tensor> = None;

@@ -1,6 +1,6 @@
 //! A plain network in the manner of a U-Net (Ronneberger et al. 2015), small enough for a CPU.
 
-use super::sensors::{EncodedMaps, encoded, keep, size_of_inputs, sum_of, values_of};
+use super::sensors::{EncodedMaps, check_weights, encoded, keep, size_of_inputs, sum_of, values_of, weighted};
 use super::{DenseDecoder, DenseNetwork, DenseSensor, FusedMaps, crop, pad_to_multiple};
 use crate::data::Inputs;
 use crate::error::{Error, ModalityError, Result};
@@ -153,8 +153,15 @@ impl DenseNetwork for UNet {
         encoded(tensors, size, presence, passes)
     }
 
-    fn fuse(&self, encoded: &Encoded, presence: &Presence, mode: Mode) -> Result<FusedMaps> {
+    fn own_maps(&self, encoded: &Encoded) -> Result<Vec<Option<Tensor>>> {
+        let levels = self.levels();
+        let EncodedMaps { maps, .. } = EncodedMaps::of(encoded, self.sensors.len(), levels)?;
+        Ok((0..self.sensors.len()).map(|m| maps[m * levels + levels - 1].clone()).collect())
+    }
+
+    fn fuse_weighted(&self, encoded: &Encoded, presence: &Presence, weights: Option<&Tensor>, mode: Mode) -> Result<FusedMaps> {
         encoded.check(presence)?;
+        check_weights(weights, presence.len(), self.sensors.len())?;
         let EncodedMaps { maps, size, like } = EncodedMaps::of(encoded, self.sensors.len(), self.levels())?;
         let (height, width) = (size.0.next_multiple_of(self.stride()), size.1.next_multiple_of(self.stride()));
         let counts: Vec<usize> = presence.subsets().iter().map(|subset| subset.len()).collect();
@@ -169,7 +176,10 @@ impl DenseNetwork for UNet {
         // All samples alike, as in evaluation: one number.
         let same = counts.iter().all(|count| *count == counts[0]);
         let fused = |(level, &channels): (usize, &usize)| -> Result<Tensor> {
-            let part = |m: usize| keep(maps[m * self.levels() + level].as_ref(), m, presence, &encoded.presence);
+            let part = |m: usize| {
+                let map = keep(maps[m * self.levels() + level].as_ref(), m, presence, &encoded.presence)?;
+                weighted(map, m, weights)
+            };
             let parts = (0..self.sensors.len()).map(part).collect::<Result<Vec<_>>>()?;
             let sum = sum_of(parts, [presence.len(), channels, height >> level, width >> level], like, mode)?;
             Ok(match &shares {
