@@ -1,9 +1,10 @@
 //! Several networks, each for a fixed combination: late fusion, and one model per combination.
 
 use candle_core::{Tensor, Var};
-use candle_nn::Init;
 use candle_nn::ops::softmax;
+use candle_nn::{Init, VarBuilder};
 use mm_core::data::{Batch, Inputs, Schema};
+use mm_core::dense::{DenseNetwork, DenseSensor};
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
 use mm_core::model::{Encoded, Output};
 use mm_core::nn::{Mode, Parameters};
@@ -94,6 +95,14 @@ impl Recipe for EnsembleConfig {
         Ensemble::new(self, setup)
     }
 
+    fn dense_model(&self, setup: &Setup) -> Result<Box<dyn Model>> {
+        Ok(Box::new(EnsembleModel::new(self, setup)?))
+    }
+
+    fn dense_method(&self, setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<Box<dyn Method>> {
+        Ok(Box::new(Ensemble::new(self, setup)?))
+    }
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }
@@ -125,10 +134,35 @@ fn check_training(modalities: &Modalities, subsets: &[Subset], train: &Presence)
     }
 }
 
+/// The network of a member.
+enum Network {
+    /// One class a sample.
+    Fusion(FusionNetwork),
+    /// A class for every pixel.
+    Dense(Box<dyn DenseNetwork>),
+}
+
+impl Network {
+    fn new(config: &NetworkConfig, schema: &Schema, vb: VarBuilder) -> Result<Self> {
+        if !schema.target.is_dense() {
+            return Ok(Self::Fusion(FusionNetwork::new(config, schema, vb)?));
+        }
+        let dense = config.dense.clone().unwrap_or_default();
+        Ok(Self::Dense(dense.build(&DenseSensor::of_schema(schema)?, schema.target.classes(), vb)?))
+    }
+
+    fn forward(&self, inputs: &Inputs, mode: Mode) -> Result<Output> {
+        match self {
+            Self::Fusion(network) => network.forward(inputs, inputs.presence(), mode),
+            Self::Dense(network) => network.forward(inputs, inputs.presence(), mode),
+        }
+    }
+}
+
 struct Member {
     subset: Subset,
     schema: Schema,
-    network: FusionNetwork,
+    network: Network,
     /// How many batches it was trained on, a number. Stored with the weights: a member that never met two samples of a batch with all its
     /// modalities must not predict.
     batches: Var,
@@ -158,13 +192,13 @@ impl Member {
         inputs.restricted(modalities, Presence::uniform(modalities.full(), inputs.len()))
     }
 
-    /// Probabilities `[batch, classes]`; rows of samples that lack one of its modalities have no meaning. `None` if that is all.
+    /// Probabilities `[batch, classes, ..]`; rows of samples that lack one of its modalities have no meaning. `None` if that is all.
     fn probabilities(&self, inputs: &Inputs, mode: Mode) -> Result<Option<Tensor>> {
         if self.subset.indices().any(|m| inputs.at(m).is_none()) {
             return Ok(None);
         }
         let restricted = self.restricted(inputs)?;
-        let output = self.network.forward(&restricted, restricted.presence(), mode)?;
+        let output = self.network.forward(&restricted, mode)?;
         Ok(Some(softmax(&output.prediction.detach(), 1)?))
     }
 }
@@ -193,7 +227,7 @@ impl EnsembleModel {
             vb.get_with_hints((), BATCHES, Init::Const(0.0))?;
             let path = format!("{}.{BATCHES}", schema.modalities.format(subset));
             let batches = parameters.variable(&path).ok_or(candle_core::Error::CannotFindTensor { path })?;
-            let network = FusionNetwork::new(&network, &schema_of, vb)?;
+            let network = Network::new(&network, &schema_of, vb)?;
             Ok(Member { subset, schema: schema_of, network, batches })
         };
         let members = subsets.iter().map(member).collect::<Result<_>>()?;
@@ -214,7 +248,7 @@ impl EnsembleModel {
         (0..self.members.len()).filter(|&i| speaks(&self.members[i])).collect()
     }
 
-    /// Log-probabilities of a combination, which are logits of the averaged distribution: `[batch, classes]`.
+    /// Log-probabilities of a combination, which are logits of the averaged distribution: `[batch, classes, ..]`.
     fn averaged(&self, encoded: &Encoded, subset: Subset) -> Result<Tensor> {
         let speakers = self.speakers(subset);
         if speakers.is_empty() {
@@ -329,8 +363,8 @@ impl Method for Ensemble {
         let task = self.model.schema.target.task();
         for member in &self.model.members {
             let Some(complete) = member.complete_samples(batch)? else { continue };
-            let output = member.network.forward(complete.inputs(), complete.presence(), Mode::Train)?;
-            let loss = task.loss(&output.prediction, complete.targets())?;
+            let output = member.network.forward(complete.inputs(), Mode::Train)?;
+            let loss = task.loss_of_scales(&output.prediction, &output.side, complete.targets())?;
             member.batches.set(&(member.batches.as_detached_tensor() + 1.0)?)?;
             total = Some(match total {
                 Some(total) => (total + loss)?,

@@ -1,6 +1,6 @@
 //! One network for all combinations: full-only training, modality dropout, mean imputation, logit distillation.
 
-use crate::BaselineModel;
+use crate::{BaselineModel, DenseBaseline, DenseFusion};
 use mm_core::data::Batch;
 use mm_core::fusion::{FusionNetwork, NetworkConfig};
 use mm_core::missing::MissingPattern;
@@ -74,6 +74,14 @@ impl Recipe for FusionConfig {
             Some(_) => Ok(fusion.with_teacher(Self::need(teacher)?)),
             None => Ok(fusion),
         }
+    }
+
+    fn dense_model(&self, setup: &Setup) -> Result<Box<dyn Model>> {
+        Ok(Box::new(DenseBaseline::new(self, setup)?))
+    }
+
+    fn dense_method(&self, setup: &Setup, teacher: Option<Box<dyn Teacher>>) -> Result<Box<dyn Method>> {
+        Ok(Box::new(DenseFusion::new(self.clone(), setup, teacher)?))
     }
 
     fn network(&self) -> &NetworkConfig {

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+mod dense;
 mod ensemble;
 mod fusion;
 mod model;
 
+pub use dense::{DenseBaseline, DenseFusion};
 pub use ensemble::{Combine, Ensemble, EnsembleConfig, EnsembleModel};
 pub use fusion::{DistillationConfig, Fusion, FusionConfig, Imputation};
 pub use model::BaselineModel;

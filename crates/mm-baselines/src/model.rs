@@ -121,7 +121,7 @@ impl Model for BaselineModel {
 }
 
 /// The sample's own feature where present, the mean's elsewhere.
-fn choose(feature: Option<&Tensor>, mean: &Tensor, presence: &Presence, m: usize) -> Result<Tensor> {
+pub(crate) fn choose(feature: Option<&Tensor>, mean: &Tensor, presence: &Presence, m: usize) -> Result<Tensor> {
     let present: Vec<u8> = presence.subsets().iter().map(|s| u8::from(s.contains(m))).collect();
     let mut dims = mean.dims().to_vec();
     dims[0] = present.len();

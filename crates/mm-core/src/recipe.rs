@@ -77,6 +77,16 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// A method ready to be trained. `teacher` is there if [`Recipe::teacher_sees`] asks for one.
     fn method(&self, setup: &Setup, teacher: Option<Box<dyn Teacher>>) -> Result<Self::Method>;
 
+    /// [`Recipe::model`] for data of which every pixel is predicted.
+    fn dense_model(&self, _setup: &Setup) -> Result<Box<dyn Model>> {
+        Err(no_dense_form(Self::FAMILY))
+    }
+
+    /// [`Recipe::method`] for data of which every pixel is predicted.
+    fn dense_method(&self, _setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<Box<dyn Method>> {
+        Err(no_dense_form(Self::FAMILY))
+    }
+
     /// Its network: a teacher is trained on the same.
     fn network(&self) -> &NetworkConfig;
 
@@ -110,6 +120,10 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     {
         teacher.ok_or_else(|| Error::config("teacher", "this method learns from a teacher: train one (full-only) and give it"))
     }
+}
+
+fn no_dense_form(family: &str) -> Error {
+    Error::config("method", format!("`{family}` predicts a class of a sample; this data asks for a class of every pixel"))
 }
 
 /// What a method costs, roughly: for the order of runs and estimates.
@@ -156,11 +170,17 @@ pub trait AnyRecipe: Send + Sync {
 
 impl<R: Recipe> AnyRecipe for R {
     fn model(&self, setup: &Setup) -> Result<Box<dyn Model>> {
-        Ok(Box::new(Recipe::model(self, setup)?))
+        match setup.schema().target.is_dense() {
+            true => self.dense_model(setup),
+            false => Ok(Box::new(Recipe::model(self, setup)?)),
+        }
     }
 
     fn method(&self, setup: &Setup, teacher: Option<Box<dyn Teacher>>) -> Result<Box<dyn Method>> {
-        Ok(Box::new(Recipe::method(self, setup, teacher)?))
+        match setup.schema().target.is_dense() {
+            true => self.dense_method(setup, teacher),
+            false => Ok(Box::new(Recipe::method(self, setup, teacher)?)),
+        }
     }
 
     fn network(&self) -> &NetworkConfig {

@@ -12,6 +12,7 @@ mod numbers;
 mod parquet_table;
 mod photos;
 mod sounds;
+mod squares;
 
 pub use data::{batch, clear_to_weak, clear_to_weak_schema, fit, patterns, spoilt, tensors, with_presence, with_values};
 pub use dropout::Dropout;
@@ -23,3 +24,4 @@ pub use numbers::{bits, difference, parameter_bits, values};
 pub use parquet_table::parquet;
 pub use photos::{large_photos, noisy_picture, peak_memory, photos};
 pub use sounds::{seen_and_heard, wave};
+pub use squares::{SIDE, Squares};

@@ -192,6 +192,11 @@ impl Batch {
         Ok(Self { targets: self.targets.with_weights(weights)?, ..self })
     }
 
+    /// The same samples, each class of a pixel with a weight in the loss: f32 `[classes]`.
+    pub fn with_class_weights(self, weights: Tensor) -> Self {
+        Self { targets: self.targets.with_class_weights(weights), ..self }
+    }
+
     /// The same on another device.
     pub fn to_device(self, device: &Device) -> Result<Self> {
         if self.device().same_device(device) {

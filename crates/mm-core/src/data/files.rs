@@ -102,7 +102,7 @@ impl FileSource {
         Self { labels: Some(labels), ..self }
     }
 
-    fn target(&self, row: &FileRow) -> Result<TargetValue> {
+    fn target_of(&self, row: &FileRow) -> Result<TargetValue> {
         match (&row.target, &self.labels) {
             (RowTarget::Known(target), _) => Ok(target.clone()),
             (RowTarget::Map(origin), Some(labels)) => Ok(TargetValue::Pixels(labels.read(origin)?)),
@@ -161,7 +161,7 @@ impl FileSource {
             }
         };
         let readings = self.kinds.iter().zip(&row.origins).enumerate().map(reading);
-        let sample = Sample { readings: readings.collect::<Result<_>>()?, target: self.target(row)? };
+        let sample = Sample { readings: readings.collect::<Result<_>>()?, target: self.target_of(row)? };
         match sample.readings.iter().any(Option::is_some) {
             true => Ok(sample),
             false => Err(DataError::NothingDecoded { id: row.id.clone() }.into()),
@@ -186,6 +186,11 @@ impl Source for FileSource {
 
     fn read(&self, row: usize) -> Result<Sample> {
         self.sample(row, self.schema.modalities.full(), &|_, _, raw| Ok(raw))
+    }
+
+    fn target(&self, row: usize) -> Result<TargetValue> {
+        super::source::check_rows(&[row], self.rows.len())?;
+        self.target_of(&self.rows[row])
     }
 
     fn augments(&self) -> bool {

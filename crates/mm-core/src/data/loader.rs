@@ -189,6 +189,10 @@ impl<'a> Loader<'a> {
                 collate(self.source.schema(), samples, rows.iter().map(|&row| row as u64).collect(), random, &Device::Cpu)?
             }
         };
+        let batch = match self.source.schema().target.is_dense() && !self.class_weights.is_empty() {
+            true => batch.with_class_weights(Tensor::from_slice(&self.class_weights, self.class_weights.len(), &Device::Cpu)?),
+            false => batch,
+        };
         let weights: Vec<f32> = rows.iter().map(|&row| self.weight(row)).collect();
         match weights.iter().all(|weight| *weight == 1.0) {
             true => Ok(batch),

@@ -21,6 +21,15 @@ impl PixelLabels {
         }
     }
 
+    /// The most likely class of each pixel, from logits `[classes, height, width]`.
+    pub fn of_logits(logits: &[f32], height: usize, width: usize) -> Result<Self> {
+        let pixels = height * width;
+        let classes = logits.len() / pixels.max(1);
+        let at = |pixel: usize, class: usize| logits[class * pixels + pixel];
+        let best = |pixel: usize| (1..classes).fold(0, |best, class| if at(pixel, class) > at(pixel, best) { class } else { best });
+        Self::new(height, width, (0..pixels).map(|pixel| best(pixel) as u16 + 1).collect())
+    }
+
     /// Rows.
     pub fn height(&self) -> usize {
         self.height

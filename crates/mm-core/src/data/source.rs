@@ -1,7 +1,7 @@
 //! Where samples come from: rows that are known without decoding, and read one by one.
 
 use super::kinds::{Kind, Origin, Raw};
-use super::{Batch, DataError, Part, Sample, SampleKey, Schema, TableDataset, collate};
+use super::{Batch, DataError, Part, Sample, SampleKey, Schema, TableDataset, TargetValue, collate};
 use crate::error::Result;
 use crate::modality::Subset;
 use candle_core::Device;
@@ -21,6 +21,11 @@ pub trait Source: Send + Sync {
 
     /// Reads and decodes a row; one past the end is a typed error.
     fn read(&self, row: usize) -> Result<Sample>;
+
+    /// What is to be predicted of a row; a source that has a shorter way than to read all of it overrides it.
+    fn target(&self, row: usize) -> Result<TargetValue> {
+        Ok(self.read(row)?.target)
+    }
 
     /// Whether [`Source::read_augmented`] changes anything.
     fn augments(&self) -> bool {

@@ -1,7 +1,7 @@
 //! A source as a model sees it: standardized.
 
 use super::kinds::Kind;
-use super::{Change, Meta, Sample, SampleKey, Schema, Source, Standardizer, TableDataset, Transform};
+use super::{Change, Meta, Sample, SampleKey, Schema, Source, Standardizer, TableDataset, TargetValue, Transform};
 use crate::error::Result;
 use crate::modality::Subset;
 use std::sync::Arc;
@@ -67,6 +67,10 @@ impl Source for AsRead<'_> {
 
     fn read(&self, row: usize) -> Result<Sample> {
         self.standardize(self.source.read(row)?, row)
+    }
+
+    fn target(&self, row: usize) -> Result<TargetValue> {
+        self.source.target(row)
     }
 
     fn augments(&self) -> bool {

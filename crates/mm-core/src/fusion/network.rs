@@ -2,6 +2,7 @@
 
 use super::{Encoders, Trunk, TrunkConfig, keep_present, parts, pool, visit_combination_sums};
 use crate::data::{InputSpec, Inputs, Schema};
+use crate::dense::DenseConfig;
 use crate::encoder::{Encoder, EncoderConfig, EncoderDType, EncoderKind, FeatureCache, Pretrained};
 use crate::error::{Error, ModalityError, Result};
 use crate::modality::{Presence, Subset};
@@ -24,6 +25,9 @@ pub struct NetworkConfig {
     /// Encoders by modality name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub encoders: BTreeMap<String, EncoderConfig>,
+    /// The network where every pixel is predicted; encoders and trunk are then its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dense: Option<DenseConfig>,
     /// What encoders compute with, by default f32.
     #[serde(skip_serializing_if = "EncoderDType::is_f32")]
     pub encoder_dtype: EncoderDType,
@@ -80,6 +84,7 @@ impl NetworkConfig {
     pub fn validate(&self) -> Result<()> {
         self.encoder.iter().try_for_each(|encoder| encoder.validate("network.encoder"))?;
         self.encoders.iter().try_for_each(|(name, encoder)| encoder.validate(&format!("network.encoders.{name}")))?;
+        self.dense.iter().try_for_each(DenseConfig::validate)?;
         self.trunk.validate()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Pipeline;
 use crate::data::kinds::{Kind, Origin};
-use crate::data::{Array, InputSpec, Inputs, ManifestRow, NonFinite, OnCorrupt, Schema, reading};
+use crate::data::{Array, InputSpec, Inputs, ManifestRow, NonFinite, OnCorrupt, PixelLabels, Schema, reading};
 use crate::error::{Error, ModalityError, NonFiniteError, Result};
 use crate::eval::{argmax, probabilities};
 use crate::modality::{Presence, Subset};
@@ -125,10 +125,12 @@ pub struct Ignored {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// The class, where the model predicts one.
+    /// The class, where the model predicts one; else empty.
     pub class: String,
-    /// Probability of each class, in the order of the classes.
+    /// Probability of each class, in the order of the classes; none where every pixel has a class.
     pub probabilities: Vec<(String, f64)>,
+    /// The class of every pixel, where the model predicts that: label `k + 1` is class `k`.
+    pub pixels: Option<PixelLabels>,
     /// The sensors it is made from.
     pub used: Vec<String>,
     /// The others, and why.
@@ -225,16 +227,23 @@ pub(super) fn answers(
 ) -> Result<Vec<Result<Answer>>> {
     let schema = pipeline.schema();
     let classes = schema.target.class_names();
+    let size = if schema.target.is_dense() { output.prediction.dims4().ok().map(|(_, _, height, width)| (height, width)) } else { None };
     let logits = output.prediction.flatten_from(1)?.to_vec2::<f32>()?;
     let mut trust = trust.map(Vec::into_iter);
     let answer = |(sample, logits): (Prepared, Vec<f32>)| {
         if logits.iter().any(|x| !x.is_finite()) {
             return Err(NonFiniteError::Answer { used: schema.modalities.format(sample.used) }.into());
         }
-        let p = probabilities(&logits, classes.len());
+        let pixels = match size {
+            Some((height, width)) => Some(PixelLabels::of_logits(&logits, height, width)?),
+            None => None,
+        };
+        let one_class = pixels.is_none();
+        let p = if one_class { probabilities(&logits, classes.len()) } else { Vec::new() };
         Ok(Answer {
-            class: classes.get(argmax(&logits)).cloned().unwrap_or_default(),
+            class: if one_class { classes.get(argmax(&logits)).cloned().unwrap_or_default() } else { String::new() },
             probabilities: classes.iter().cloned().zip(p).collect(),
+            pixels,
             used: sample.used.indices().filter_map(|m| schema.modalities.names().get(m).cloned()).collect(),
             ignored: sample.ignored,
             trust: trust.as_mut().and_then(Iterator::next),

@@ -60,6 +60,11 @@ impl Target {
         }
     }
 
+    /// Whether every pixel is predicted.
+    pub fn is_dense(&self) -> bool {
+        matches!(self, Self::Pixels(_))
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.class_names().len()

@@ -1,9 +1,10 @@
 //! Settings of the training loop.
 
-use crate::data::{AugmentConfig, Schema, Source, nearest};
+use crate::data::{AugmentConfig, Schema, Source, TargetValue, nearest};
 use crate::error::{Error, Result};
 use crate::optim::{OptimizerConfig, Schedule, ScheduleConfig};
 use crate::task::Measure;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -55,6 +56,11 @@ pub enum ClassWeights {
     None,
     /// A class weighs the more the fewer training samples it has: samples / (classes · samples of the class).
     Balanced,
+    /// Of pixels: median of the classes' frequencies over that of the class, where the frequency is the share of a class in the pixels of the
+    /// images that show it (Eigen and Fergus, ICCV 2015).
+    MedianFrequency,
+    /// 1 / ln(1.02 + share of the class) (Paszke et al., ENet, 2016).
+    Logarithmic,
     /// By class name; a class that is not named weighs 1.
     ByName(BTreeMap<String, f64>),
 }
@@ -75,15 +81,22 @@ impl ClassWeights {
         match self {
             Self::None => Ok(Vec::new()),
             Self::Balanced => {
-                let mut counts = vec![0usize; names.len()];
-                train.iter().filter_map(|&row| source.meta(row).class).for_each(|class| {
-                    if let Some(count) = counts.get_mut(class as usize) {
-                        *count += 1;
-                    }
-                });
-                let present = counts.iter().filter(|count| **count > 0).count();
-                let weight = |&count: &usize| if count == 0 { 1.0 } else { train.len() as f32 / (present * count) as f32 };
+                let counts = class_counts(source, train)?;
+                let (all, present) = (counts.iter().sum::<u64>(), counts.iter().filter(|count| **count > 0).count() as u64);
+                let weight = |&count: &u64| if count == 0 { 1.0 } else { all as f32 / (present * count) as f32 };
                 Ok(counts.iter().map(weight).collect())
+            }
+            Self::MedianFrequency => {
+                let shares = class_shares(source, train).map_err(|error| error.unwrap_or_else(|| at(ONLY_PIXELS.into())))?;
+                let mut sorted: Vec<f64> = shares.iter().copied().filter(|share| *share > 0.0).collect();
+                sorted.sort_by(f64::total_cmp);
+                let median = sorted.get(sorted.len() / 2).copied().unwrap_or(1.0);
+                Ok(shares.iter().map(|share| if *share > 0.0 { (median / share) as f32 } else { 1.0 }).collect())
+            }
+            Self::Logarithmic => {
+                let counts = class_counts(source, train)?;
+                let all = counts.iter().sum::<u64>().max(1) as f64;
+                Ok(counts.iter().map(|&count| (1.0 / (LOGARITHMIC + count as f64 / all).ln()) as f32).collect())
             }
             Self::ByName(weights) => {
                 let mut resolved = vec![1.0; names.len()];
@@ -102,6 +115,58 @@ impl ClassWeights {
             }
         }
     }
+}
+
+/// What is added to a share under the logarithm, so that weights stay between 1.4 and 50.
+const LOGARITHMIC: f64 = 1.02;
+
+const ONLY_PIXELS: &str = "`median_frequency` weighs the classes of pixels; write `balanced` for classes of samples";
+
+/// How many training samples are of each class, or pixels where each of these has one.
+fn class_counts(source: &dyn Source, train: &[usize]) -> Result<Vec<u64>> {
+    let mut counts = vec![0u64; source.schema().target.classes()];
+    if !source.schema().target.is_dense() {
+        for class in train.iter().filter_map(|&row| source.meta(row).class) {
+            counts.get_mut(class as usize).into_iter().for_each(|count| *count += 1);
+        }
+        return Ok(counts);
+    }
+    for of_image in pixel_counts(source, train)? {
+        counts.iter_mut().zip(of_image).for_each(|(sum, count)| *sum += count);
+    }
+    Ok(counts)
+}
+
+/// The share of each class in the labelled pixels of the images that show it; 0 where none does. `Err(None)` where samples have a class.
+fn class_shares(source: &dyn Source, train: &[usize]) -> std::result::Result<Vec<f64>, Option<Error>> {
+    if !source.schema().target.is_dense() {
+        return Err(None);
+    }
+    let classes = source.schema().target.classes();
+    let (mut pixels, mut of_images) = (vec![0u64; classes], vec![0u64; classes]);
+    for of_image in pixel_counts(source, train).map_err(Some)? {
+        let labelled: u64 = of_image.iter().sum();
+        for (class, count) in of_image.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            pixels[class] += count;
+            of_images[class] += labelled;
+        }
+    }
+    Ok(pixels.iter().zip(&of_images).map(|(&pixels, &all)| pixels as f64 / all.max(1) as f64).collect())
+}
+
+/// The labelled pixels of each class, image by image.
+fn pixel_counts(source: &dyn Source, train: &[usize]) -> Result<Vec<Vec<u64>>> {
+    let classes = source.schema().target.classes();
+    let of_image = |&row: &usize| {
+        let mut counts = vec![0u64; classes];
+        if let TargetValue::Pixels(labels) = source.target(row)? {
+            for label in labels.labels().iter().filter_map(|&label| usize::from(label).checked_sub(1)) {
+                counts.get_mut(label).into_iter().for_each(|count| *count += 1);
+            }
+        }
+        Ok(counts)
+    };
+    train.par_iter().map(of_image).collect()
 }
 
 /// Which epoch's weights a run keeps.
