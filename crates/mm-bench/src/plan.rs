@@ -357,7 +357,7 @@ fn distinct(what: &str, names: impl Iterator<Item = String>) -> Result<()> {
     let mut seen = std::collections::BTreeSet::new();
     for name in names {
         if !seen.insert(name.clone()) {
-            bail!("the {what} `{name}` appears twice");
+            bail!("{what}: `{name}` appears twice");
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ pub fn parse_toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
         let start = error.span().map_or(0, |span| span.start);
         let before = text.get(..start).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        let mut problem = error.message().to_string();
+        let mut problem = plain(error.message());
         if let Some(near) = probably_meant(&problem) {
             problem += &format!("; did you mean `{near}`?");
         }
@@ -27,7 +27,7 @@ pub fn parse_toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
 /// Reads a part of a TOML file (already a table) as `T`; errors name the field below `what`, and the nearest known one.
 pub fn parse_table<T: DeserializeOwned>(what: &str, table: toml::Table) -> Result<T> {
     toml::Value::Table(table).try_into().map_err(|error: toml::de::Error| {
-        let mut problem = error.message().to_string();
+        let mut problem = plain(error.message());
         if let Some(near) = probably_meant(&problem) {
             problem += &format!("; did you mean `{near}`?");
         }
@@ -36,6 +36,27 @@ pub fn parse_table<T: DeserializeOwned>(what: &str, table: toml::Table) -> Resul
         let keys = text.trim_end().rsplit_once("\nin `").and_then(|(_, keys)| keys.strip_suffix('`'));
         Error::config(keys.map_or(what.to_string(), |keys| format!("{what}.{keys}")), problem)
     })
+}
+
+/// A value of another type, in words that need no program: serde says "invalid type: string "1", expected usize".
+fn plain(message: &str) -> String {
+    let Some((found, expected)) = message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) else {
+        return message.into();
+    };
+    let whole = ["usize", "u64", "u32", "u16", "u8", "i64", "i32"];
+    let expected = match expected {
+        name if whole.contains(&name) => "a whole number",
+        "f64" | "f32" => "a number",
+        "a sequence" => "a list, in [ ]",
+        "a map" => "a table, in { } or under a [heading]",
+        "a string" => "a text, in quotes",
+        "a boolean" => "true or false",
+        other => other.strip_prefix("struct ").map_or(other, |_| "a table, in { } or under a [heading]"),
+    };
+    let words = [("string ", "the text "), ("integer ", "the number "), ("floating point ", "the number "), ("boolean ", "the value ")];
+    let word = words.iter().find_map(|(kind, word)| Some(format!("{word}{}", found.strip_prefix(kind)?)));
+    let found = word.unwrap_or_else(|| if found == "map" { "a table".into() } else { found.replace("sequence", "a list") });
+    format!("{found} stands where {expected} is expected")
 }
 
 /// Serde words it "unknown field `x`, expected one of `a`, `b`" (or "unknown variant"): the nearest of the expected.

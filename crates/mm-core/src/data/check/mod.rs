@@ -7,6 +7,7 @@ mod alike;
 mod findings;
 mod guess;
 mod look;
+mod pairing;
 mod scan;
 mod subject;
 mod twins;
