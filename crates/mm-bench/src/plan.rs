@@ -237,6 +237,8 @@ impl Plan {
         let mut cells: Vec<CellSpec> = Vec::new();
         let mut positions = BTreeMap::new();
         let mut weights = pretrained::Hashes::default();
+        // A slip there would be found with `--quick` only.
+        parse_table::<TrainConfig>("quick", self.quick.clone())?;
         for data in &self.data {
             let context = || format!("data `{}`", data.name);
             let reader = CardReader::open(&data.card).with_context(context)?;

@@ -110,6 +110,16 @@ fn a_table_is_asked_as_it_was_trained_and_never_overwritten() {
         let (code, text) = run(root, &["train", data, "--method", "udml", "--out", "other"]);
         assert!(code == 1 && text.contains(what) && text.contains("--write-card card.toml"), "{text}");
     }
+    // A misspelt setting is found by its nearest name, in `quick` without `--quick`.
+    let plan =
+        "name = \"p\"\nseeds = [0]\nquick = { epoch = 1 }\n[[data]]\nname = \"p\"\ncard = \"card.toml\"\n[[runs]]\nmethod = \"udml\"\n";
+    fs::write(root.join("plan.toml"), plan).unwrap();
+    let (code, text) = run(root, &["bench", "plan.toml"]);
+    assert!(code == 1 && text.contains("unknown field `epoch`") && text.contains("did you mean `epochs`?"), "{text}");
+    let card = "name = \"p\"\nmanifest = \"days.csv\"\n[[modality]]\nname = \"sky\"\nkind = \"vector\"\nfeature = 1\n";
+    fs::write(root.join("slip.toml"), card).unwrap();
+    let (code, text) = run(root, &["data", "check", "slip.toml"]);
+    assert!(code == 1 && text.contains("modality.sky") && text.contains("did you mean `features`?"), "{text}");
     // Values of another type are told in plain words.
     let plan = "name = \"p\"\nseeds = 0\n[[data]]\nname = \"p\"\ncard = \"card.toml\"\n[[runs]]\nmethod = \"udml\"\n";
     fs::write(root.join("plan.toml"), plan).unwrap();

@@ -3,6 +3,7 @@
 use super::files::{FileSource, OnCorrupt};
 use super::kinds::{Kind, SavedKind};
 use super::labels::Unusable;
+use super::toml_text::explained;
 use super::{Bundle, Folders, Manifest, SplitSpec, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
@@ -171,7 +172,7 @@ impl FileCard {
             let settings = serde_json::to_value(&modality.settings).map_err(|e| wrong(e.to_string()))?;
             let saved = SavedKind { kind: modality.kind.clone(), settings };
             let kind = saved.open().map_err(|error| match error {
-                Error::Config { problem, .. } => wrong(problem),
+                Error::Config { problem, .. } => wrong(explained(&problem)),
                 other => other,
             })?;
             kind.ok_or_else(|| wrong(SavedKind::unknown(&modality.kind)))

@@ -11,10 +11,7 @@ pub fn parse_toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
         let start = error.span().map_or(0, |span| span.start);
         let before = text.get(..start).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        let mut problem = plain(error.message());
-        if let Some(near) = probably_meant(&problem) {
-            problem += &format!("; did you mean `{near}`?");
-        }
+        let problem = explained(error.message());
         Error::Parse {
             path: path.into(),
             line: before.matches('\n').count() + 1,
@@ -27,15 +24,18 @@ pub fn parse_toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
 /// Reads a part of a TOML file (already a table) as `T`; errors name the field below `what`, and the nearest known one.
 pub fn parse_table<T: DeserializeOwned>(what: &str, table: toml::Table) -> Result<T> {
     toml::Value::Table(table).try_into().map_err(|error: toml::de::Error| {
-        let mut problem = plain(error.message());
-        if let Some(near) = probably_meant(&problem) {
-            problem += &format!("; did you mean `{near}`?");
-        }
+        let problem = explained(error.message());
         // The display names the keys, the error does not give them otherwise.
         let text = error.to_string();
         let keys = text.trim_end().rsplit_once("\nin `").and_then(|(_, keys)| keys.strip_suffix('`'));
         Error::config(keys.map_or(what.to_string(), |keys| format!("{what}.{keys}")), problem)
     })
+}
+
+/// What serde says of settings, in plain words and with the nearest known name.
+pub(super) fn explained(message: &str) -> String {
+    let near = probably_meant(message).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    plain(message) + &near
 }
 
 /// A value of another type, in words that need no program: serde says "invalid type: string "1", expected usize".

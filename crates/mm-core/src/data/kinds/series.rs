@@ -119,6 +119,7 @@ impl Series {
                 let (be, s) = if found == 1 { ("is", "") } else { ("are", "s") };
                 let advice = match text.named {
                     true => format!("name those that are channels, columns = [..]; there {be}: {}", header.join(", ")),
+                    false if found < expected => format!("write channels = {found} if all files are so"),
                     false => format!("write channels = {found}, or take the others out of the file"),
                 };
                 return Err(problem(1, 1, format!("there {be} {found} column{s} for {expected} channels: {advice}")));

@@ -90,7 +90,9 @@ fn holds(cells: &[&str], distinct: usize) -> Holds {
     }
     // `0.53 g`: numbers with a unit are no sentences.
     let with_unit = cells.iter().filter(|cell| cell.split_whitespace().next().is_some_and(|word| word.parse::<f64>().is_ok())).count();
-    if 2 * with_unit > cells.len() {
+    // `2024-01-31 10:00:00`: times are none, either.
+    let without_letters = cells.iter().filter(|cell| !cell.contains(char::is_alphabetic)).count();
+    if 2 * with_unit.max(without_letters) > cells.len() {
         return Holds::Names;
     }
     let words: usize = cells.iter().map(|cell| cell.split_whitespace().count()).sum();

@@ -32,7 +32,7 @@ pub(super) fn guess(root: &Path, beside: &Path) -> Result<Guess> {
     let levels: Vec<(Vec<&str>, bool)> = files.iter().map(|file| without_part(&file.folders)).collect();
     let tops = tops(&levels);
     let order = "a folder a sensor, in it a folder a class, in it the files; with one sensor the folders of the classes alone";
-    let mut remarks = Vec::new();
+    let mut remarks = tables_in(root);
     let others = levels.iter().filter(|(folders, _)| folders.first().is_none_or(|top| tops[top] != folders.len())).count();
     if others > 0 {
         remarks.push(format!("{others} files lie in more or fewer folders than most of them: the check names them"));
@@ -129,6 +129,21 @@ fn tops<'l>(levels: &[(Vec<&'l str>, bool)]) -> BTreeMap<&'l str, usize> {
     }
     let most = |depths: BTreeMap<usize, usize>| depths.into_iter().max_by_key(|(_, count)| *count).map_or(0, |(depth, _)| depth);
     depths.into_iter().map(|(top, depths)| (top, most(depths))).collect()
+}
+
+/// Tables beside the folders: one of them may list the samples, with their labels.
+fn tables_in(root: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_table =
+        |path: &PathBuf| path.extension().is_some_and(|ending| ["csv", "tsv", "jsonl", "parquet"].iter().any(|known| ending == *known));
+    let mut tables: Vec<String> = entries.filter(is_table).map(|path| path.display().to_string()).collect();
+    tables.sort();
+    match tables.first() {
+        Some(first) => {
+            vec![format!("{} is not read here: if it lists the samples, check it instead: `mm data check {first}`", some(&tables, 3))]
+        }
+        None => Vec::new(),
+    }
 }
 
 /// A file that can be a reading.

@@ -107,7 +107,10 @@ fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remark
         let name = name_of(column.name);
         let renamed = (name != column.name).then(|| column.name.to_string());
         let (stem, variable) = column.name.split_once('.').unwrap_or((column.name, ""));
-        let shown = if column.name.is_empty() { "without a name" } else { column.name };
+        if column.name.is_empty() {
+            remarks.push("a column without a name is left out: name it, if it is a sensor".into());
+            continue;
+        }
         let kind = match &column.holds {
             Holds::Files(kind) => Some(*kind),
             Holds::Text | Holds::Names if names_folders(folder, column) => Some("video"),
@@ -134,11 +137,11 @@ fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remark
                     });
                 }
             }
-            Holds::Numbers { .. } => plain.push(shown),
+            Holds::Numbers { .. } => plain.push(column.name),
             Holds::Names if 2 * column.cells.iter().filter(|cell| cell.contains(['/', '\\'])).count() > column.cells.len() => {
-                paths.push(shown)
+                paths.push(column.name)
             }
-            Holds::Names | Holds::Nothing | Holds::Files(_) => odd.push(shown),
+            Holds::Names | Holds::Nothing | Holds::Files(_) => odd.push(column.name),
         }
     }
     if !plain.is_empty() {
