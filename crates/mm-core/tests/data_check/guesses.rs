@@ -190,10 +190,12 @@ fn sensors_that_do_not_meet_and_labels_in_other_words_are_warned_of() {
     let (check, _) = check_guess(&root.join("classes"), root);
     tells(&check, Level::Warning, &["depth: no reading in the class cat", "called otherwise"]);
     tells(&check, Level::Warning, &["rgb: no reading in the class katze"]);
-    let rows: String = (0..30).map(|i| format!("{}.{},{},{}\n", i % 7, i * i % 10, 3 * (i % 2), ["cat", "dog"][i % 2])).collect();
+    let weight = |i: usize| if i == 9 { "3000000".into() } else { format!("{}.{}", i % 7, i * i % 10) };
+    let rows: String = (0..30).map(|i| format!("{},{},{}\n", weight(i), 3 * (i % 2), ["cat", "dog"][i % 2])).collect();
     write(root, "codes.csv", format!("scale.weight,scale.code,label\n{rows}"));
     let (check, _) = check_guess(&root.join("codes.csv"), root);
     tells(&check, Level::Warning, &["scale: 1 variable tells the class of every sample", "label in other words"]);
+    tells(&check, Level::Warning, &["scale: numbers that are more than 10000 times as large", "scale.weight of row 10 (3e6)"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! writes the card of a table or folder that has none.
 
 mod alike;
+mod far;
 mod findings;
 mod guess;
 mod look;

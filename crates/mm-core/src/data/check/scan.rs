@@ -1,6 +1,7 @@
 //! Reading everything once: on all threads, and keeping of each reading only what the findings need.
 
 use super::alike::Signature;
+use super::far::Sizes;
 use super::findings::{Example, Form, Lengths, Shown, Unreadable};
 use super::look::{Flaw, Look};
 use super::pairing::Codes;
@@ -41,6 +42,8 @@ pub(super) struct Tally {
     /// Rows whose reading says nothing: equal ones are no twins.
     pub dead: HashSet<usize>,
     pub signatures: Vec<(usize, Signature)>,
+    /// How large the numbers of each variable are.
+    pub sizes: Vec<Sizes>,
     /// What values of each variable tell of the class.
     pub codes: Vec<Codes>,
     /// Smallest and largest value of each variable.
@@ -118,6 +121,8 @@ impl Tally {
         self.signatures.extend(look.signature.map(|signature| (row, signature)));
         if let Some(values) = look.values {
             self.ranges.resize(values.len(), (f64::INFINITY, f64::NEG_INFINITY));
+            self.sizes.resize_with(values.len(), Sizes::default);
+            self.sizes.iter_mut().zip(&values).for_each(|(sizes, x)| sizes.add(*x, row));
             self.codes.resize_with(values.len(), Codes::default);
             if let Some(class) = class {
                 self.codes.iter_mut().zip(&values).for_each(|(codes, x)| codes.add(*x, class));

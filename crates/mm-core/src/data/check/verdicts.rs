@@ -24,6 +24,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
         readings(subject, m, tally, &mut verdicts);
         forms(subject, m, tally, &mut verdicts);
         flaws(subject, m, tally, &mut verdicts);
+        verdicts.extend(super::far::verdict(subject, m, tally));
     }
     verdicts.extend(super::pairing::verdicts(subject, scanned));
     same(subject, twins, &mut verdicts);
