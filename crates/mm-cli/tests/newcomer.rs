@@ -57,6 +57,8 @@ fn from_folders_to_answers_for_folders() {
     assert!(code == 0 && text.contains("labelled") && text.contains("answers.csv: 10 rows"), "{text}");
     let answers = fs::read_to_string(root.join("answers.csv")).unwrap();
     assert!(answers.lines().any(|line| line.starts_with("lit/03,") && line.contains(",film,eye: absent")), "{answers}");
+    let (code, text) = predict("new", "new/eye/dim/answers.csv");
+    assert!(code == 1 && text.contains("lies in the folder of the samples"), "{text}");
     // Without classes, and without one of the sensors.
     folders(root, "unknown", 10, false);
     let (code, text) = predict("unknown", "unknown.csv");

@@ -215,6 +215,10 @@ impl PredictArguments {
         if whole(&self.out).is_some_and(|out| Some(out) == whole(&self.manifest)) {
             bail!("`--out {}` is the table of samples itself: give another file for the answers", self.out.display());
         }
+        let beside = self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if self.manifest.is_dir() && whole(beside).zip(whole(&self.manifest)).is_some_and(|(beside, samples)| beside.starts_with(samples)) {
+            bail!("`--out {}` lies in the folder of the samples, whose files are readings: give a file elsewhere", self.out.display());
+        }
         Ok(())
     }
 
