@@ -79,8 +79,8 @@ impl Folders {
             Ok(row)
         });
         let rows = rows.collect::<Result<_>>()?;
-        let mut columns = ManifestColumns::default();
-        columns.modalities = self.modalities.iter().filter_map(|w| Some((w.name.clone(), w.folder.clone()?))).collect();
+        let folders = self.modalities.iter().filter_map(|w| Some((w.name.clone(), w.folder.clone()?))).collect();
+        let columns = ManifestColumns { modalities: folders, ..ManifestColumns::default() };
         let kinds = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
         let source = FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?;
         Ok(source.on_corrupt(self.on_corrupt).with_remarks(listing.remarks).with_columns(columns))
