@@ -51,7 +51,9 @@ fn plain(message: &str) -> String {
         "a map" => "a table, in { } or under a [heading]",
         "a string" => "a text, in quotes",
         "a boolean" => "true or false",
-        other => other.strip_prefix("struct ").map_or(other, |_| "a table, in { } or under a [heading]"),
+        name if name.starts_with("struct ") => "a table, in { } or under a [heading]",
+        // Our own words.
+        _ => return message.into(),
     };
     let words = [("string ", "the text "), ("integer ", "the number "), ("floating point ", "the number "), ("boolean ", "the value ")];
     let word = words.iter().find_map(|(kind, word)| Some(format!("{word}{}", found.strip_prefix(kind)?)));

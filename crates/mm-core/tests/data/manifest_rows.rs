@@ -152,7 +152,7 @@ fn damaged_tables_do_no_harm() {
 fn typed() -> Vec<u8> {
     use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType};
     let columns =
-        "required binary note (UTF8); required boolean gauge_a; required double gauge_b; repeated double scan; required binary blob;";
+        "required binary note (UTF8); required boolean pulse_a; required double pulse_b; repeated double scan; required binary blob;";
     let schema = parquet::schema::parser::parse_message_type(&format!("message t {{ {columns} }}")).unwrap().into();
     let mut writer = parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, Default::default()).unwrap();
     let mut group = writer.next_row_group().unwrap();
@@ -181,7 +181,7 @@ fn booleans_are_texts_and_lists_are_left_out_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "t.parquet", &typed());
     let table = ParquetTable::open(&path, std::fs::File::open(&path).unwrap()).unwrap();
-    assert_eq!(table.columns(), ["note", "gauge_a", "gauge_b"]);
+    assert_eq!(table.columns(), ["note", "pulse_a", "pulse_b"]);
     let left: Vec<(String, String)> = table.left_out().iter().map(|left| (left.column.clone(), left.why.clone())).collect();
     assert!(
         left[0].0 == "scan" && left[0].1.contains("`scan.1`, `scan.2`") && left[1].0 == "blob" && left[1].1.contains("bytes"),
@@ -215,6 +215,6 @@ fn texts_may_be_files_and_commas_may_be_decimal() {
     assert_eq!(read[1].origins, [Some(Origin::Text("see notes.txt".into())), None]);
     let error = rows(&path).unwrap_err().to_string();
     assert!(error.contains("t.csv:2:2: `0,5` is no number; write a point for the decimal comma"), "{error}");
-    let gone = rows(&write(folder.path(), "gone.csv", b"note\ngone.txt\n")).unwrap_err().to_string();
-    assert!(gone.contains("gone.csv:2:1: there is no file") && gone.contains("--on-corrupt absent"), "{gone}");
+    let gone = rows(&write(folder.path(), "lost.csv", b"note\ngone.txt\n")).unwrap_err().to_string();
+    assert!(gone.contains("lost.csv:2:1: there is no file") && gone.contains("--on-corrupt absent"), "{gone}");
 }

@@ -195,7 +195,7 @@ fn sensors_that_do_not_meet_and_labels_in_other_words_are_warned_of() {
     write(root, "codes.csv", format!("scale.weight,scale.code,label\n{rows}"));
     let (check, _) = check_guess(&root.join("codes.csv"), root);
     tells(&check, Level::Warning, &["scale: 1 variable tells the class of every sample", "label in other words"]);
-    tells(&check, Level::Warning, &["scale: numbers that are more than 10000 times as large", "scale.weight of row 10 (3e6)"]);
+    tells(&check, Level::Warning, &["scale: numbers that are more than 10000 times as large", "scale.weight of row 10 (3.00e6)"]);
 }
 
 #[test]

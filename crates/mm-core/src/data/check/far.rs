@@ -52,7 +52,7 @@ pub(super) fn verdict(subject: &Subject, m: usize, tally: &Tally) -> Option<Verd
     let name = |v: usize| sensor.variables.get(v).cloned().unwrap_or_else(|| format!("number {}", v + 1));
     let far = tally.sizes.iter().enumerate().filter_map(|(v, sizes)| Some((v, sizes.far()?)));
     let far: Vec<String> =
-        far.map(|(v, row)| format!("{} of {} ({:e})", name(v), subject.samples[row].id, tally.sizes[v].largest.0)).collect();
+        far.map(|(v, row)| format!("{} of {} ({:.2e})", name(v), subject.samples[row].id, tally.sizes[v].largest.0)).collect();
     (!far.is_empty()).then(|| Verdict {
         level: Level::Warning,
         about: sensor.name.clone(),
