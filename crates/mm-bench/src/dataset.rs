@@ -8,6 +8,8 @@ use mm_datasets::BuiltIn;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -66,6 +68,12 @@ impl CardReader {
             let names = mm_datasets::ALL.map(|data| format!("`{}`", data.name)).join(" or ");
             bail!("no data set `{card}`: give {names} or the path of a card (see docs/src/your-data.md)");
         }
+        let is_table =
+            ["csv", "tsv", "jsonl", "ndjson", "parquet", "gz"].map(OsStr::new).into_iter().any(|ending| path.extension() == Some(ending));
+        if is_table || path.is_dir() {
+            let what = if is_table { "table" } else { "folder" };
+            bail!("`{card}` is a {what} and no card: `mm data check {card} --write-card card.toml` writes one for it");
+        }
         let text = std::fs::read(path).map_err(Error::io(path))?;
         Ok(Self(match FileCard::is_meant_by(&String::from_utf8_lossy(&text)) {
             true => Card::Files(Box::new(FileCard::from_path(path)?), None),
@@ -107,6 +115,9 @@ fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, St
     columns.variables = report.into_iter().map(|view| (view.modality, view.features)).collect();
     columns.label = card.label.as_ref().and_then(column_name).filter(|name| name != "label");
     columns.id = card.id.as_ref().and_then(column_name).filter(|name| name != "id");
+    columns.decimal_comma = card.decimal == Some(',') || card.views.iter().any(|view| view.decimal == Some(','));
+    let of_views = card.views.iter().flat_map(|view| view.missing.as_deref().unwrap_or(&card.missing));
+    columns.missing = of_views.cloned().collect::<BTreeSet<_>>().into_iter().collect();
     let several = data.ids().is_some() && files.len() > 1;
     let matched = files.iter().filter(|_| several).map(ToString::to_string).collect();
     Ok((Dataset { source: Box::new(data), split, non_finite, matched, remarks, columns }, hex(&hash.into_inner().finalize())))

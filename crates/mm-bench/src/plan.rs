@@ -237,6 +237,8 @@ impl Plan {
         let mut cells: Vec<CellSpec> = Vec::new();
         let mut positions = BTreeMap::new();
         let mut weights = pretrained::Hashes::default();
+        // A slip there would be found with `--quick` only.
+        parse_table::<TrainConfig>("quick", self.quick.clone())?;
         for data in &self.data {
             let context = || format!("data `{}`", data.name);
             let reader = CardReader::open(&data.card).with_context(context)?;
@@ -357,7 +359,7 @@ fn distinct(what: &str, names: impl Iterator<Item = String>) -> Result<()> {
     let mut seen = std::collections::BTreeSet::new();
     for name in names {
         if !seen.insert(name.clone()) {
-            bail!("the {what} `{name}` appears twice");
+            bail!("{what}: `{name}` appears twice");
         }
     }
     Ok(())

@@ -37,9 +37,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// `RUST_LOG` chooses what is logged; by default warnings, and what a bench finds in its data.
+/// `RUST_LOG` chooses what is logged; by default warnings, and what a bench finds in its data. What decoders of sounds say, our errors say.
 fn init_logging(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,mm_bench=info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| "warn,symphonia=off,symphonia_core=off,symphonia_bundle_mp3=off,mm_bench=info".into());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Human => builder.without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),

@@ -178,7 +178,7 @@ fn mistakes_in_the_table_are_named_before_anything_is_answered() {
         fails(&mut predict(folder(), "udml", name, &format!("{name}.out.csv")))
     };
     let gone = with("gone.csv", &|lines| lines[7] = lines[7].replace("006.png", "999.png"));
-    assert!(gone.contains("gone.csv:8:2: there is no file") && gone.contains("on_corrupt"), "{gone}");
+    assert!(gone.contains("gone.csv:8:2: there is no file") && gone.contains("--on-corrupt absent"), "{gone}");
     assert!(!folder().join("gone.csv.out.csv.partial").exists());
     let word = with("word.csv", &|lines| lines[2] = lines[2].replace(",broken", "x,broken"));
     assert!(word.contains("word.csv:3:8:") && word.contains("is no number"), "{word}");

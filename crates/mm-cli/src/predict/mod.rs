@@ -28,8 +28,9 @@ pub struct PredictArguments {
     /// Folder of the model.
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// The samples: a table (.csv, .jsonl, .parquet; .gz) with a column for each sensor, as for the training; labels are not needed.
-    #[arg(long, value_name = "FILE")]
+    /// The samples: a table (.csv, .jsonl, .parquet; .gz) with a column for each sensor, as for the training; labels are not needed. Or a
+    /// folder with a folder for each sensor, with or without folders of classes in them.
+    #[arg(long, value_name = "FILE or DIR")]
     manifest: PathBuf,
     /// Where the answers go: a file that ends in .csv or .jsonl.
     #[arg(long, value_name = "FILE")]
@@ -68,6 +69,7 @@ pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
 fn predict(arguments: &PredictArguments) -> Result<()> {
     let format = Format::of(&arguments.out)?;
     let on_corrupt = if arguments.on_corrupt == Corrupt::Absent { OnCorrupt::Absent } else { OnCorrupt::Error };
+    arguments.refuse_own_input()?;
     let model = Registry::default().from_pretrained(&arguments.model)?.on_corrupt(on_corrupt);
     let columns = arguments.columns(&model)?;
     let request = arguments.request(&columns, format)?;
@@ -81,7 +83,9 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
     rows.remarks().iter().for_each(|remark| eprintln!("{remark}"));
     let mut state = match output.resumed() {
         Some(state) => {
-            eprintln!("{} of {} rows were answered before; going on", state.rows, state.total);
+            if state.rows > 0 {
+                eprintln!("{} of {} rows were answered before; going on", state.rows, state.total);
+            }
             state
         }
         // Mistakes in the last row are found before the first is answered.
@@ -95,6 +99,10 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
     bar.set_position(state.rows);
     bar.reset_eta();
     let mut rows = model.rows(&arguments.manifest, &columns)?.skip(state.rows as usize);
+    let place = |line: usize, id: &str| match arguments.manifest.is_dir() {
+        true => format!("sample `{id}`"),
+        false => format!("line {line}, sample `{id}`"),
+    };
     let together = TOGETHER.min(evaluation_batch(model.schema()));
     loop {
         let some: Vec<ManifestRow> = rows.by_ref().take(together).collect::<mm_core::Result<_>>()?;
@@ -102,7 +110,7 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
             break;
         }
         let mut text = String::new();
-        answer(&model, some, format, &mut text, &mut state).with_context(|| format!("{}", arguments.manifest.display()))?;
+        answer(&model, some, &place, format, &mut text, &mut state).with_context(|| format!("{}", arguments.manifest.display()))?;
         state = output.append(text.as_bytes(), state)?;
         bar.set_position(state.rows);
     }
@@ -125,27 +133,33 @@ fn check(rows: impl Iterator<Item = mm_core::Result<ManifestRow>>, model: &Pipel
         total += 1;
         let known = |label: &String| model.schema().target.class_names().contains(label);
         if let Some(label) = row.label.filter(|label| !known(label)) {
-            unknown.get_or_insert((row.line, label));
+            unknown.get_or_insert((row.line, row.id, label));
         }
         if total % 256 == 0 {
             bar.set_position(total);
         }
     }
     bar.finish_and_clear();
-    if let Some((line, label)) = unknown {
-        eprintln!(
-            "{}:{line}: the label `{label}` is no class of the model; rows of such labels are left out of the accuracy",
-            manifest.display()
-        );
+    if let Some((line, id, label)) = unknown {
+        let place = if manifest.is_dir() { format!("{}: {id}", manifest.display()) } else { format!("{}:{line}", manifest.display()) };
+        eprintln!("{place}: the label `{label}` is no class of the model; rows of such labels are left out of the accuracy");
     }
     match total {
+        0 if manifest.is_dir() => bail!("{} holds no reading of the model's sensors", manifest.display()),
         0 => bail!("{} has no rows: a row is a sample", manifest.display()),
         total => Ok(total),
     }
 }
 
-/// Answers some rows, in their order.
-fn answer(model: &Pipeline, rows: Vec<ManifestRow>, format: Format, text: &mut String, state: &mut State) -> Result<()> {
+/// Answers some rows, in their order; `place` words where one stands.
+fn answer(
+    model: &Pipeline,
+    rows: Vec<ManifestRow>,
+    place: &dyn Fn(usize, &str) -> String,
+    format: Format,
+    text: &mut String,
+    state: &mut State,
+) -> Result<()> {
     let names = model.schema().modalities.names();
     let mut keys = Vec::with_capacity(rows.len());
     let mut asked = Vec::with_capacity(rows.len());
@@ -159,7 +173,7 @@ fn answer(model: &Pipeline, rows: Vec<ManifestRow>, format: Format, text: &mut S
             Ok(answer) => Ok(answer),
             // A row that nothing can be said of is an answer, too: the next one may have its sensors back.
             Err(Error::Modality(ModalityError::NoSensor { ignored } | ModalityError::TooFewSensors { ignored, .. })) => Err(ignored),
-            Err(error) => return Err(anyhow!(error).context(format!("line {line}, sample `{id}`"))),
+            Err(error) => return Err(anyhow!(error).context(place(line, &id))),
         };
         state.tally.add(model, label.as_deref(), &answer);
         format.line(model, &id, &answer, text);
@@ -174,7 +188,40 @@ fn bar(template: &str, length: u64) -> Result<ProgressBar> {
     Ok(bar)
 }
 
+/// Names, sizes and times of all that is in a folder.
+fn hash_folder(folder: &Path, hash: &mut Sha256) -> Result<()> {
+    let context = || format!("reading {}", folder.display());
+    let mut paths =
+        std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>());
+    paths.as_mut().map(|paths| paths.sort()).ok();
+    for path in paths.with_context(context)? {
+        if path.is_dir() {
+            hash_folder(&path, hash)?;
+            continue;
+        }
+        let metadata = std::fs::metadata(&path).with_context(|| format!("reading {}", path.display()))?;
+        hash.update(format!("{}\0{}\0{:?}\0", path.display(), metadata.len(), metadata.modified().ok()));
+    }
+    Ok(())
+}
+
 impl PredictArguments {
+    /// The table itself is never the file of answers, whatever may be overwritten.
+    fn refuse_own_input(&self) -> Result<()> {
+        if !self.manifest.exists() {
+            bail!("there is no {}: `--manifest` names a table of samples, or a folder of folders of sensors", self.manifest.display());
+        }
+        let whole = |path: &Path| std::fs::canonicalize(path).ok();
+        if whole(&self.out).is_some_and(|out| Some(out) == whole(&self.manifest)) {
+            bail!("`--out {}` is the table of samples itself: give another file for the answers", self.out.display());
+        }
+        let beside = self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if self.manifest.is_dir() && whole(beside).zip(whole(&self.manifest)).is_some_and(|(beside, samples)| beside.starts_with(samples)) {
+            bail!("`--out {}` lies in the folder of the samples, whose files are readings: give a file elsewhere", self.out.display());
+        }
+        Ok(())
+    }
+
     /// The model's own columns, and what the caller says of them.
     fn columns(&self, model: &Pipeline) -> Result<ManifestColumns> {
         let mut columns = model.config().columns.clone();
@@ -191,7 +238,12 @@ impl PredictArguments {
     /// What the answers depend on, in one number: an interrupted run is taken up only where it is the same.
     fn request(&self, columns: &ManifestColumns, format: Format) -> Result<String> {
         let mut hash = Sha256::new();
-        for file in [self.model.join("config.json"), self.model.join("model.safetensors"), self.manifest.clone()] {
+        let mut files = vec![self.model.join("config.json"), self.model.join("model.safetensors")];
+        match self.manifest.is_dir() {
+            true => hash_folder(&self.manifest, &mut hash)?,
+            false => files.push(self.manifest.clone()),
+        }
+        for file in files {
             let context = || format!("reading {}", file.display());
             let mut input = BufReader::new(File::open(&file).with_context(context)?);
             let (mut block, mut of_file) = (vec![0; 1 << 16], Sha256::new());

@@ -69,7 +69,8 @@ impl fmt::Display for Tally {
             }
         }
         if self.nothing > 0 {
-            writeln!(f, "{} rows have no sensor that can be used: their class is empty", self.nothing)?;
+            let rows = if self.nothing == 1 { "1 row has".into() } else { format!("{} rows have", self.nothing) };
+            writeln!(f, "{rows} no sensor that can be used: no class is given there")?;
         }
         self.ignored.iter().try_for_each(|(what, count)| writeln!(f, "ignored {count} times: {what}"))
     }

@@ -161,7 +161,9 @@ pub enum DataError {
 
     /// A class that is too small for its shares of the split.
     #[error(
-        "class `{class}` has {found} samples, but the split needs {} ({train} train, {validation} validation, {test} test)",
+        "class `{class}` has {found} sample{}, but the split needs {} ({train} train, {validation} validation, {test} test): add samples of \
+         this class, take it out of the data, or write other amounts under [split] in the card",
+        if *found == 1 { "" } else { "s" },
         train.saturating_add(*validation).saturating_add(*test)
     )]
     SmallClass {
@@ -246,7 +248,9 @@ pub enum DataError {
         fitted: usize,
     },
     /// Saved means and deviations that cannot be some.
-    #[error("the statistics of modality `{modality}` are damaged")]
+    #[error(
+        "the mean and deviation of modality `{modality}` are not finite: a training sample holds NaN, infinity or a number far too large; `mm data check` names it"
+    )]
     DamagedStatistics {
         /// The modality.
         modality: String,

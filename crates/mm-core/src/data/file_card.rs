@@ -3,6 +3,7 @@
 use super::files::{FileSource, OnCorrupt};
 use super::kinds::{Kind, SavedKind};
 use super::labels::Unusable;
+use super::toml_text::explained;
 use super::{Bundle, Folders, LabelMaps, Manifest, SplitSpec, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
@@ -167,20 +168,20 @@ impl FileCard {
 
     fn listed(&self, bundle: Option<&Bundle>) -> Result<FileSource> {
         match self.lists(bundle)? {
-            Lists::Folders(folders) => Ok(folders.open()?.on_corrupt(self.on_corrupt)),
+            Lists::Folders(folders) => folders.open(),
             Lists::Manifest(manifest) => manifest.open(),
         }
     }
 
     /// The kinds of its sensors, in order.
     pub(super) fn kinds(&self) -> Result<Vec<Arc<dyn Kind>>> {
-        let place = |name: &str| format!("modality `{name}` in {}", self.path.display());
+        let place = |name: &str| format!("modality.{name} in {}", self.path.display());
         let kinds = self.modalities.iter().map(|modality| {
             let wrong = |problem: String| Error::config(place(&modality.name), problem);
             let settings = serde_json::to_value(&modality.settings).map_err(|e| wrong(e.to_string()))?;
             let saved = SavedKind { kind: modality.kind.clone(), settings };
             let kind = saved.open().map_err(|error| match error {
-                Error::Config { problem, .. } => wrong(problem),
+                Error::Config { problem, .. } => wrong(explained(&problem)),
                 other => other,
             })?;
             kind.ok_or_else(|| wrong(SavedKind::unknown(&modality.kind)))
@@ -192,10 +193,13 @@ impl FileCard {
     pub(super) fn lists(&self, bundle: Option<&Bundle>) -> Result<Lists> {
         let named = self.modalities.iter().zip(self.kinds()?);
         if self.folders.is_some() {
-            return Ok(Lists::Folders(named.fold(Folders::new(self.listed_in()), |folders, (modality, kind)| {
-                let folders = folders.kind(&modality.name, kind);
-                modality.column.iter().fold(folders, |folders, folder| folders.folder(folder))
-            })));
+            return Ok(Lists::Folders(named.fold(
+                Folders::new(self.listed_in()).on_corrupt(self.on_corrupt),
+                |folders, (modality, kind)| {
+                    let folders = folders.kind(&modality.name, kind);
+                    modality.column.iter().fold(folders, |folders, folder| folders.folder(folder))
+                },
+            )));
         }
         let mut manifest = Manifest::new(self.listed_in()).unlabelled(self.missing_label).on_corrupt(self.on_corrupt);
         manifest = bundle.into_iter().fold(manifest, Manifest::bundle);

@@ -1,10 +1,10 @@
 //! Samples in folders of files: `root/modality/class/sample.png`.
 
-use super::files::{FileRow, FileSource};
+use super::files::{FileRow, FileSource, OnCorrupt};
 use super::kinds::{Kind, Origin, Written};
 use super::listing::{Listed, Listing, Problem};
 use super::names::{some, suggestion};
-use super::{Part, Target, TargetValue};
+use super::{ManifestColumns, ManifestRow, ManifestRows, Part, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,9 @@ use std::sync::Arc;
 pub struct Folders {
     root: PathBuf,
     modalities: Vec<Wanted>,
+    on_corrupt: OnCorrupt,
+    /// Readings may lie in the folders of the sensors themselves, and sensors may have none.
+    loose: bool,
 }
 
 /// A modality, its folder if that is not called as it, and what the files hold.
@@ -31,7 +34,7 @@ struct Wanted {
 impl Folders {
     /// Below this folder.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), modalities: Vec::new() }
+        Self { root: root.into(), modalities: Vec::new(), on_corrupt: OnCorrupt::default(), loose: false }
     }
 
     /// A modality: the name of its folder, and what its files hold.
@@ -53,10 +56,18 @@ impl Folders {
         self
     }
 
+    /// What to do with a file that is none of its sensor or cannot be decoded: by default an error.
+    pub fn on_corrupt(self, on_corrupt: OnCorrupt) -> Self {
+        Self { on_corrupt, ..self }
+    }
+
     /// Lists the files; reads none of them.
     pub fn open(self) -> Result<FileSource> {
         let modalities = Modalities::new(self.modalities.iter().map(|wanted| wanted.name.clone()))?;
         let mut listing = self.list();
+        if self.on_corrupt == OnCorrupt::Absent {
+            listing.forgive(&self.root);
+        }
         listing.refuse()?;
         let labels = || listing.samples.iter().filter_map(|sample| sample.label.as_deref());
         let classes: Vec<String> = labels().collect::<BTreeSet<_>>().into_iter().map(String::from).collect();
@@ -68,8 +79,50 @@ impl Folders {
             Ok(row)
         });
         let rows = rows.collect::<Result<_>>()?;
+        let folders = self.modalities.iter().filter_map(|w| Some((w.name.clone(), w.folder.clone()?))).collect();
+        let columns = ManifestColumns { modalities: folders, ..ManifestColumns::default() };
         let kinds = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
-        Ok(FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?.with_remarks(listing.remarks))
+        let source = FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?;
+        Ok(source.on_corrupt(self.on_corrupt).with_remarks(listing.remarks).with_columns(columns))
+    }
+
+    /// Lists the samples as a trained model with the sensors `names` is asked about them: folders of classes may be missing, and folders of
+    /// sensors.
+    pub(crate) fn rows(self, names: &[String]) -> Result<ManifestRows> {
+        let folders = Self { loose: true, ..self };
+        let there: Vec<String> = entries(&folders.root)?.iter().filter(|path| path.is_dir()).map(|path| file_name(path)).collect();
+        let place: Vec<Option<usize>> =
+            names.iter().map(|name| folders.modalities.iter().position(|wanted| wanted.name == *name)).collect();
+        let has = |place: &Option<usize>| place.is_some_and(|m| folders.folder_of(&folders.modalities[m]).is_dir());
+        let without: Vec<&str> = names.iter().zip(&place).filter(|(_, place)| !has(place)).map(|(name, _)| name.as_str()).collect();
+        if without.len() == names.len() {
+            let near = if there.is_empty() { "it has no folders at all".into() } else { format!("there are: {}", some(&there, 8)) };
+            let problem = format!(
+                "has no folder of a sensor of the model ({}): each sensor has a folder of its readings; {near}",
+                without.join(", ")
+            );
+            return Err(Error::File { path: folders.root, problem });
+        }
+        let mut listing = folders.list();
+        if folders.on_corrupt == OnCorrupt::Absent {
+            listing.forgive(&folders.root);
+        }
+        listing.refuse()?;
+        if !without.is_empty() {
+            listing.remarks.push(format!("{}: no folder for {}: absent in every sample", folders.root.display(), without.join(", ")));
+        }
+        let row = |(line, sample): (usize, Listed)| {
+            let origins = place.iter().map(|place| sample.origins[(*place)?].clone()).collect();
+            ManifestRow { line, id: sample.id, label: sample.label, origins }
+        };
+        Ok(ManifestRows::of_folders(there, (1..).zip(listing.samples).map(row).collect(), listing.remarks))
+    }
+
+    fn folder_of(&self, wanted: &Wanted) -> PathBuf {
+        match wanted.folder.as_deref().unwrap_or(&wanted.name) {
+            "." => self.root.clone(),
+            folder => self.root.join(folder),
+        }
     }
 
     /// What the folders list, and all that is wrong about it.
@@ -78,10 +131,10 @@ impl Folders {
         let mut samples: BTreeMap<Key, Vec<Option<PathBuf>>> = BTreeMap::new();
         let mut ignored = Ignored::default();
         for (m, wanted) in self.modalities.iter().enumerate() {
-            let folder = match wanted.folder.as_deref().unwrap_or(&wanted.name) {
-                "." => self.root.clone(),
-                folder => self.root.join(folder),
-            };
+            let folder = self.folder_of(wanted);
+            if self.loose && !folder.is_dir() {
+                continue;
+            }
             let classes = self.class_folders(&folder, &*wanted.kind, &mut listing.problems);
             for (class_folder, part, class) in classes.unwrap_or_else(|error| {
                 listing.problems.push(Problem::new(error));
@@ -97,16 +150,16 @@ impl Folders {
                 for path in files {
                     let wants_folders = wanted.kind.written() == Written::Folder;
                     if path.is_dir() && !wants_folders {
-                        ignored.folders.push(path.display().to_string());
+                        if !class.is_empty() {
+                            ignored.folders.push(path.display().to_string());
+                        }
                         continue;
                     }
                     let (stem, extension) = if wants_folders { (file_name(&path), String::new()) } else { stem_and_extension(&path) };
                     listing.rows += 1;
                     let problem = match wants_folders {
                         true if path.is_dir() => None,
-                        true => {
-                            Some(format!("is in the folder of `{}`, whose readings are folders, one a sample: take it out", wanted.name))
-                        }
+                        true => Some(no_folder(&wanted.name, &path)),
                         false if wanted.kind.extensions().contains(&extension.as_str()) => None,
                         false => {
                             let known = wanted.kind.extensions().join(", ");
@@ -119,7 +172,7 @@ impl Folders {
                         continue;
                     }
                     let key = Key { part, class: class.clone(), stem };
-                    let sample = format!("{}/{}", key.class, key.stem);
+                    let sample = key.id();
                     let files = samples.entry(key).or_insert_with(|| vec![None; self.modalities.len()]);
                     if let Some(other) = files[m].replace(path.clone()) {
                         let problem = format!("and {} are the same reading of one sample: keep one", other.display());
@@ -153,6 +206,11 @@ impl Folders {
 
     /// The folders of classes below a modality's, with part and class.
     fn class_folders(&self, folder: &Path, kind: &dyn Kind, problems: &mut Vec<Problem>) -> Result<Vec<(PathBuf, Option<Part>, String)>> {
+        if !self.root.is_dir() {
+            let problem =
+                if self.root.exists() { "is a table or another file: name it as manifest = \"..\" in the card" } else { "is not there" };
+            return Err(Error::File { path: self.root.clone(), problem: format!("{problem}, and `folders` names a folder") });
+        }
         if !folder.is_dir() {
             let name = file_name(folder);
             let there: Vec<String> = entries(&self.root)?.iter().filter(|path| path.is_dir()).map(|path| file_name(path)).collect();
@@ -164,10 +222,17 @@ impl Folders {
             return Err(Error::File { path: self.root.clone(), problem });
         }
         let mut found = Vec::new();
+        // Readings without a class.
+        if self.loose && holds_readings(folder, kind)? {
+            found.push((folder.to_path_buf(), None, String::new()));
+            if kind.written() == Written::Folder {
+                return Ok(found);
+            }
+        }
         let mut within = |folder: &Path, part: Option<Part>| -> Result<Vec<PathBuf>> {
             let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries(folder)?.into_iter().partition(|path| path.is_dir());
             for path in files {
-                if kind.extensions().contains(&stem_and_extension(&path).1.as_str()) {
+                if !self.loose && kind.extensions().contains(&stem_and_extension(&path).1.as_str()) {
                     let where_to = if part.is_some() { "in the folder of a part" } else { "in the folder of a sensor" };
                     let problem = format!("lies {where_to}, beside the folders of the classes: put it into the folder of its class");
                     problems.push(Problem::new(Error::File { path, problem }));
@@ -185,6 +250,32 @@ impl Folders {
             }
         }
         Ok(found)
+    }
+}
+
+/// Whether readings lie in a folder itself: files, or folders that hold files and not the folders of samples.
+fn holds_readings(folder: &Path, kind: &dyn Kind) -> Result<bool> {
+    let entries_of = entries(folder)?;
+    if kind.written() != Written::Folder {
+        return Ok(entries_of.iter().any(|path| path.is_file()));
+    }
+    for sample in entries_of.iter().filter(|path| path.is_dir()) {
+        if entries(sample)?.iter().any(|path| path.is_file()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Why a file is no reading of a sensor whose readings are folders.
+fn no_folder(sensor: &str, path: &Path) -> String {
+    let (stem, extension) = stem_and_extension(path);
+    match ["mp4", "avi", "mov", "mkv", "webm", "gif", "m4v", "mpg", "mpeg"].contains(&extension.as_str()) {
+        true => format!(
+            "is a film, and the readings of `{sensor}` are folders of frames: make the folder `{stem}` beside it, write its frames there with \
+             `ffmpeg -i {stem}.{extension} -vf fps=5 {stem}/frame%04d.jpg`, and take the film out"
+        ),
+        false => format!("is in the folder of `{sensor}`, whose readings are folders, one a sample: take it out"),
     }
 }
 
@@ -211,11 +302,15 @@ struct Key {
 }
 
 impl Key {
+    fn id(&self) -> String {
+        if self.class.is_empty() { self.stem.clone() } else { format!("{}/{}", self.class, self.stem) }
+    }
+
     fn sample(self, files: Vec<Option<PathBuf>>) -> Listed {
         Listed {
-            id: format!("{}/{}", self.class, self.stem),
+            id: self.id(),
             line: None,
-            label: Some(self.class),
+            label: Some(self.class).filter(|class| !class.is_empty()),
             map: None,
             part: self.part,
             group: None,

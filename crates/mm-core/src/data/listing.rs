@@ -6,6 +6,7 @@ use super::names::some;
 use super::{Part, labels::look_alikes};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
+use std::path::Path;
 
 /// What a data set of files lists.
 #[derive(Default)]
@@ -59,6 +60,17 @@ impl Listing {
         match self.problems.is_empty() {
             true => Ok(()),
             false => Err(self.problems.swap_remove(0).error),
+        }
+    }
+
+    /// Takes what is wrong about single readings for absent readings, and says so.
+    pub fn forgive(&mut self, place: &Path) {
+        let before = self.problems.len();
+        let first = self.problems.iter().find(|problem| problem.of.is_some()).map(|problem| problem.error.to_string());
+        self.problems.retain(|problem| problem.of.is_none());
+        if let Some(first) = first {
+            let count = before - self.problems.len();
+            self.remarks.push(format!("{}: {count} readings cannot be used and count as absent, the first: {first}", place.display()));
         }
     }
 

@@ -260,6 +260,10 @@ impl Split {
             let what = "no training sample has the class";
             remarks.push(format!("{what} {}: no model can learn it, and its test samples count as wrong", some(&untrained, 5)));
         }
+        if self.validation.is_empty() {
+            let chosen = "the last weights of each training are tested, and nothing is chosen by held-out samples";
+            remarks.push(format!("no sample is for validation: {chosen}; such samples are not taken from the training or test part"));
+        }
         for (part, rows) in [(Part::Validation, &self.validation), (Part::Test, &self.test)] {
             let absent = lacking(rows);
             if !rows.is_empty() && !absent.is_empty() {

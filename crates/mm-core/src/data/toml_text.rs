@@ -11,10 +11,7 @@ pub fn parse_toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
         let start = error.span().map_or(0, |span| span.start);
         let before = text.get(..start).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        let mut problem = error.message().to_string();
-        if let Some(near) = probably_meant(&problem) {
-            problem += &format!("; did you mean `{near}`?");
-        }
+        let problem = explained(error.message());
         Error::Parse {
             path: path.into(),
             line: before.matches('\n').count() + 1,
@@ -27,15 +24,41 @@ pub fn parse_toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
 /// Reads a part of a TOML file (already a table) as `T`; errors name the field below `what`, and the nearest known one.
 pub fn parse_table<T: DeserializeOwned>(what: &str, table: toml::Table) -> Result<T> {
     toml::Value::Table(table).try_into().map_err(|error: toml::de::Error| {
-        let mut problem = error.message().to_string();
-        if let Some(near) = probably_meant(&problem) {
-            problem += &format!("; did you mean `{near}`?");
-        }
+        let problem = explained(error.message());
         // The display names the keys, the error does not give them otherwise.
         let text = error.to_string();
         let keys = text.trim_end().rsplit_once("\nin `").and_then(|(_, keys)| keys.strip_suffix('`'));
         Error::config(keys.map_or(what.to_string(), |keys| format!("{what}.{keys}")), problem)
     })
+}
+
+/// What serde says of settings, in plain words and with the nearest known name.
+pub(super) fn explained(message: &str) -> String {
+    let near = probably_meant(message).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    plain(message) + &near
+}
+
+/// A value of another type, in words that need no program: serde says "invalid type: string "1", expected usize".
+fn plain(message: &str) -> String {
+    let Some((found, expected)) = message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) else {
+        return message.into();
+    };
+    let whole = ["usize", "u64", "u32", "u16", "u8", "i64", "i32"];
+    let expected = match expected {
+        name if whole.contains(&name) => "a whole number",
+        "f64" | "f32" => "a number",
+        "a sequence" => "a list, in [ ]",
+        "a map" => "a table, in { } or under a [heading]",
+        "a string" => "a text, in quotes",
+        "a boolean" => "true or false",
+        name if name.starts_with("struct ") => "a table, in { } or under a [heading]",
+        // Our own words.
+        _ => return message.into(),
+    };
+    let words = [("string ", "the text "), ("integer ", "the number "), ("floating point ", "the number "), ("boolean ", "the value ")];
+    let word = words.iter().find_map(|(kind, word)| Some(format!("{word}{}", found.strip_prefix(kind)?)));
+    let found = word.unwrap_or_else(|| if found == "map" { "a table".into() } else { found.replace("sequence", "a list") });
+    format!("{found} stands where {expected} is expected")
 }
 
 /// Serde words it "unknown field `x`, expected one of `a`, `b`" (or "unknown variant"): the nearest of the expected.

@@ -13,7 +13,7 @@ pub use latency::{CombinationLatency, Latency};
 
 use crate::data::kinds::{Kind, SavedKind};
 use crate::data::{
-    DataError, Inputs, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema, Source, Standardized, Standardizer,
+    DataError, Folders, Inputs, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema, Source, Standardized, Standardizer,
 };
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
@@ -109,6 +109,10 @@ impl Pipeline {
 
     /// Loads a folder that [`Pipeline::save_pretrained`] wrote, of a family of methods that `recipe` knows; the weights are frozen.
     pub fn load(folder: &Path, families: &[&str], recipe: SavedRecipe) -> Result<Self> {
+        if !folder.join(CONFIG).is_file() {
+            let problem = format!("is no folder of a saved model: it has no {CONFIG}; `mm train` makes such a folder");
+            return Err(Error::File { path: folder.into(), problem });
+        }
         let config = PipelineConfig::read(&folder.join(CONFIG))?;
         let wrong = |problem: String| Error::File { path: folder.join(CONFIG), problem };
         let recipe = recipe(&config.family, config.settings.clone()).map_err(|e| wrong(format!("its settings cannot be used: {e}")))?;
@@ -173,12 +177,23 @@ impl Pipeline {
         answer::answers(prepared, &output, trust, self)
     }
 
-    /// The rows of a manifest, to be asked one after another ([`Readings::of_row`]); the table is not kept in memory. `columns` are those of
+    /// The rows of a manifest, or the samples of a folder that is laid out as [`Folders`] or without folders of classes, to be asked one after another ([`Readings::of_row`]); the table is not kept in memory. `columns` are those of
     /// the training ([`PipelineConfig::columns`]), or others.
     pub fn rows(&self, manifest: impl Into<PathBuf>, columns: &ManifestColumns) -> Result<ManifestRows> {
-        let wanted = self.schema().modalities.names().iter().zip(&self.schema().inputs).zip(&self.kinds);
+        let manifest = manifest.into();
+        let names = self.schema().modalities.names();
+        if manifest.is_dir() {
+            let mut folders = Folders::new(&manifest).on_corrupt(self.on_corrupt);
+            for (name, kind) in names.iter().zip(&self.kinds) {
+                let Some(kind) = kind else { continue };
+                folders = folders.kind(name, kind.clone());
+                folders = columns.modalities.get(name).into_iter().fold(folders, |folders, folder| folders.folder(folder));
+            }
+            return folders.rows(names);
+        }
+        let wanted = names.iter().zip(&self.schema().inputs).zip(&self.kinds);
         let sensors = wanted.map(|((name, input), kind)| RowSensor::new(name, input, kind.as_deref()));
-        ManifestRows::open(manifest.into(), sensors.collect(), columns, self.on_corrupt)
+        ManifestRows::open(manifest, sensors.collect(), columns, self.on_corrupt)
     }
 
     /// What to do with a file that is not there or cannot be decoded: by default an error, else its sensor is ignored as

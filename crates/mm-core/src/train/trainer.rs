@@ -88,7 +88,10 @@ impl Trainer {
             return Err(DataError::TooFewToTrain { found: train.len() }.into());
         }
         if validation.is_empty() && config.validates_after(0) {
-            return Err(Error::config("train.select", "model selection and early stopping need validation samples, and there are none"));
+            return Err(Error::config(
+                "train.select",
+                "model selection and early stopping need validation samples, and there are none: name the part `validation` of some samples, or give it a share under [split] of the card",
+            ));
         }
         if !config.augment.is_off() && source.schema().inputs.iter().all(|input| input.kind != InputKind::Image) {
             return Err(Error::config("train.augment", "transforms images, and no modality of this data set is one"));

@@ -2,7 +2,7 @@
 
 use mm_core::data::kinds::{Origin, Text, Vector};
 use mm_core::data::{InputSpec, kinds::Kind};
-use mm_core::data::{Manifest, ManifestColumns, ManifestRow, ManifestRows, OnCorrupt, RowSensor};
+use mm_core::data::{Manifest, ManifestColumns, ManifestRow, ManifestRows, OnCorrupt, ParquetTable, RowSensor};
 use mm_core::rng;
 use rand::RngExt;
 use std::fmt::Write as _;
@@ -146,4 +146,75 @@ fn damaged_tables_do_no_harm() {
             }
         }
     }
+}
+
+/// A Parquet file with a text, a boolean, a list of numbers and bytes in each of two rows.
+fn typed() -> Vec<u8> {
+    use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType};
+    let columns =
+        "required binary note (UTF8); required boolean pulse_a; required double pulse_b; repeated double scan; required binary blob;";
+    let schema = parquet::schema::parser::parse_message_type(&format!("message t {{ {columns} }}")).unwrap().into();
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let texts = ["hum", "squeal"].map(ByteArray::from);
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<ByteArrayType>().write_batch(&texts, None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<BoolType>().write_batch(&[true, false], None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<DoubleType>().write_batch(&[-0.5, 2.0], None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<DoubleType>().write_batch(&[1.0, 2.0, 3.0], Some(&[1, 1, 1]), Some(&[0, 1, 0])).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<ByteArrayType>().write_batch(&texts, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn booleans_are_texts_and_lists_are_left_out_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "t.parquet", &typed());
+    let table = ParquetTable::open(&path, std::fs::File::open(&path).unwrap()).unwrap();
+    assert_eq!(table.columns(), ["note", "pulse_a", "pulse_b"]);
+    let left: Vec<(String, String)> = table.left_out().iter().map(|left| (left.column.clone(), left.why.clone())).collect();
+    assert!(
+        left[0].0 == "scan" && left[0].1.contains("`scan.1`, `scan.2`") && left[1].0 == "blob" && left[1].1.contains("bytes"),
+        "{left:?}"
+    );
+    let cells: Vec<Vec<String>> = table.collect::<mm_core::Result<_>>().unwrap();
+    assert_eq!(cells, [["hum", "true", "-0.5"], ["squeal", "false", "2"]]);
+    let told = open(&path).unwrap();
+    assert!(told.remarks().iter().any(|remark| remark.contains("column `scan` is left out")), "{:?}", told.remarks());
+    // A sensor that it would be is refused.
+    let scan = Vector::new(2);
+    let sensors = vec![RowSensor::new("scan", &scan.input(), Some(&scan))];
+    let error = ManifestRows::open(path.clone(), sensors, &ManifestColumns::default(), OnCorrupt::Error).err().unwrap().to_string();
+    assert!(error.contains("column `scan` cannot be the sensor `scan`: it holds lists"), "{error}");
+    let error = Manifest::new(&path).modality("scan", Vector::new(2)).label("note").open().err().unwrap().to_string();
+    assert!(error.contains("column `scan`") && error.contains("it holds lists"), "{error}");
+}
+
+/// A cell of a text sensor that names a file is the text in it; numbers are read as the training's tables had them.
+#[test]
+fn texts_may_be_files_and_commas_may_be_decimal() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a day.txt"), "it hums").unwrap();
+    let table = "note;gauge.a;gauge.b\na day.txt;0,5;2\nsee notes.txt;NA;NA\n";
+    let mut columns = ManifestColumns::default();
+    (columns.decimal_comma, columns.missing) = (true, vec!["NA".into()]);
+    let path = write(folder.path(), "t.csv", table.as_bytes());
+    let read = ManifestRows::open(path.clone(), sensors(), &columns, OnCorrupt::Error).unwrap();
+    let read: Vec<ManifestRow> = read.collect::<mm_core::Result<_>>().unwrap();
+    assert_eq!(read[0].origins, [Some(Origin::file(folder.path().join("a day.txt"))), Some(Origin::Numbers(vec![0.5, 2.0]))]);
+    assert_eq!(read[1].origins, [Some(Origin::Text("see notes.txt".into())), None]);
+    let error = rows(&path).unwrap_err().to_string();
+    assert!(error.contains("t.csv:2:2: `0,5` is no number; write a point for the decimal comma"), "{error}");
+    let gone = rows(&write(folder.path(), "lost.csv", b"note\ngone.txt\n")).unwrap_err().to_string();
+    assert!(gone.contains("lost.csv:2:1: there is no file") && gone.contains("--on-corrupt absent"), "{gone}");
 }

@@ -134,7 +134,7 @@ fn odd_folders_are_named() {
     std::fs::remove_file(folder.path().join("rgb/lost.png")).unwrap();
     let check = check_card(folder.path(), CARD);
     // A class of one sample cannot be in training and test.
-    tells(&check, Level::Error, &["parts:", "`Cat` has 1 samples"]);
+    tells(&check, Level::Error, &["parts:", "`Cat` has 1 sample, but"]);
     std::fs::create_dir_all(folder.path().join("rgb/train/cat")).unwrap();
     picture(folder.path(), "rgb/train/cat/1.png", 54, [24, 24]);
     tells(&check_card(folder.path(), CARD), Level::Error, &["in a folder of a part", "Cat, bird, cat, dog"]);

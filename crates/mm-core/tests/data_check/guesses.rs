@@ -123,6 +123,81 @@ fn json_lines_and_folders() {
     silent(&check, Level::Error);
 }
 
+/// A `.npy` file of 64-bit numbers, all `value`.
+fn npy(shape: &[usize], value: f64) -> Vec<u8> {
+    let header = format!(
+        "{{'descr': '<f8', 'fortran_order': False, 'shape': ({},), }}",
+        shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+    );
+    let mut file = [b"\x93NUMPY\x01\x00", &[header.len() as u8, 0][..], header.as_bytes()].concat();
+    (0..shape.iter().product()).for_each(|i: usize| file.extend((value + i as f64).to_le_bytes()));
+    file
+}
+
+#[test]
+fn folders_of_series_arrays_texts_and_videos() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for i in 0..12u64 {
+        let (class, x, n) = (["cat", "dog"][i as usize % 2], i as f64, i as usize);
+        let lines: String = (0..5 + n % 3).map(|t| format!("{t},{}.5,{t}\n", i + t as u64)).collect();
+        write(root, &format!("all/watch/{class}/{i}.csv"), format!("time,x,y\n{lines}"));
+        write(root, &format!("all/leads/{class}/{i}.npy"), npy(&[20 + n % 4, 3], x));
+        write(root, &format!("all/radar/{class}/{i}.npy"), npy(&[8, 9, 2], x));
+        write(root, &format!("all/code/{class}/{i}.npy"), npy(&[5], x));
+        write(root, &format!("all/gauge/{class}/{i}.txt"), format!("{i} {}.5 3", i + 1));
+        write(root, &format!("all/note/{class}/{i}.txt"), format!("it hums for the {i}th time"));
+        (1..4).for_each(|frame| picture(root, &format!("all/film/{class}/{i}/frame{frame}.jpg"), 9 * i + frame, [16, 20]));
+    }
+    let (check, card) = check_guess(&root.join("all"), root);
+    silent(&check, Level::Error);
+    let part = |name: &str| card.split("[[modality]]").find(|part| part.contains(&format!("name = \"{name}\""))).unwrap().to_string();
+    has(&part("watch"), &["kind = \"series\"", "channels = 2", "steps = 7", "columns = [\"x\", \"y\"]"]);
+    has(&part("leads"), &["kind = \"series\"", "channels = 3", "steps = 23", "time_first = true"]);
+    has(&part("radar"), &["kind = \"array\"", "shape = [2, 8, 9]", "channels_last = true"]);
+    has(&part("code"), &["kind = \"vector\"", "features = 5"]);
+    has(&part("gauge"), &["kind = \"vector\"", "features = 3"]);
+    has(&part("note"), &["kind = \"text\""]);
+    has(&part("film"), &["kind = \"video\"", "frames = 3", "channels = \"rgb\"", "size = [16, 20]"]);
+    assert!(card.contains("are the classes: cat, dog"), "{card}");
+    assert_eq!(check.combinations[0].samples, [12], "all sensors meet in all samples: {card}");
+
+    // The same, listed in a table.
+    let row = |i: usize| {
+        let class = ["cat", "dog"][i % 2];
+        format!("all/film/{class}/{i},all/watch/{class}/{i}.csv,all/leads/{class}/{i}.npy,all/note/{class}/{i}.txt,{class}\n")
+    };
+    write(root, "all.csv", format!("film,watch,leads,note,label\n{}", (0..12).map(row).collect::<String>()));
+    let (check, card) = check_guess(&root.join("all.csv"), root);
+    silent(&check, Level::Error);
+    has(&card, &["kind = \"video\"", "channels = 2", "time_first = true", "kind = \"text\""]);
+    assert_eq!(check.sensors[3].present, 12);
+}
+
+#[test]
+fn sensors_that_do_not_meet_and_labels_in_other_words_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for i in 0..12u64 {
+        let class = ["cat", "dog"][i as usize % 2];
+        picture(root, &format!("names/rgb/{class}/{i}.png"), i, [9, 9]);
+        picture(root, &format!("names/depth/{class}/depth_{i}.png"), i + 50, [9, 9]);
+        picture(root, &format!("classes/rgb/{class}/{i}.png"), i, [9, 9]);
+        picture(root, &format!("classes/depth/{}/{i}.png", ["katze", "dog"][i as usize % 2]), i + 50, [9, 9]);
+    }
+    let (check, _) = check_guess(&root.join("names"), root);
+    tells(&check, Level::Warning, &["no sample has both `depth` and `rgb`", "call them alike"]);
+    let (check, _) = check_guess(&root.join("classes"), root);
+    tells(&check, Level::Warning, &["depth: no reading in the class cat", "called otherwise"]);
+    tells(&check, Level::Warning, &["rgb: no reading in the class katze"]);
+    let weight = |i: usize| if i == 9 { "3000000".into() } else { format!("{}.{}", i % 7, i * i % 10) };
+    let rows: String = (0..30).map(|i| format!("{},{},{}\n", weight(i), 3 * (i % 2), ["cat", "dog"][i % 2])).collect();
+    write(root, "codes.csv", format!("scale.weight,scale.code,label\n{rows}"));
+    let (check, _) = check_guess(&root.join("codes.csv"), root);
+    tells(&check, Level::Warning, &["scale: 1 variable tells the class of every sample", "label in other words"]);
+    tells(&check, Level::Warning, &["scale: numbers that are more than 10000 times as large", "scale.weight of row 10 (3.00e6)"]);
+}
+
 #[test]
 fn what_cannot_be_guessed_is_said() {
     let folder = tempfile::tempdir().unwrap();
@@ -132,6 +207,10 @@ fn what_cannot_be_guessed_is_said() {
     assert!(error("no_label.csv").contains("no column looks like the class of a sample: call it `label`; there are: a, b"));
     write(root, "no_sensor.csv", "id,label\n1,a\n2,b\n3,a\n4,b\n");
     assert!(error("no_sensor.csv").contains("no column looks like a sensor"), "{}", error("no_sensor.csv"));
+    write(root, "no_header.csv", "1,a.png,cat\n2,b.png,dog\n3,c.png,cat\n4,d.png,dog\n");
+    assert!(error("no_header.csv").contains("no_header.csv:1:2: `a.png` is a file and no name of a column"));
+    write(root, "all.json", "[{\"label\": \"cat\"}]");
+    assert!(error("all.json").contains("an object a line"));
     write(root, "empty/readme.md", "x");
     assert!(error("empty").contains("holds no file that is read"));
     picture(root, "loose/1.png", 1, [9, 9]);

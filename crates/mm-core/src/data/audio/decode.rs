@@ -172,7 +172,11 @@ impl<'s> Opened<'s> {
         // The length of an MP3 file without an encoder's note of its delay may be a guess: nothing is cut or sought by it.
         let seekable = kind != FORMAT_ID_MP3 || track.delay.is_some();
         let options = AudioDecoderOptions::default().verify(verify).gapless(seekable);
-        let decoder = symphonia::default::get_codecs().make_audio_decoder(parameters, &options).map_err(|e| foreign(e.to_string()))?;
+        let decoder = symphonia::default::get_codecs().make_audio_decoder(parameters, &options);
+        let decoder = decoder.map_err(|error| match error {
+            DecoderError::Unsupported(_) => foreign("it is compressed in a way that is not read".into()),
+            error => foreign(error.to_string()),
+        })?;
         let (track, length, first) = (track.id, track.num_frames, track.start_ts.get().max(0));
         Ok(Self { format, decoder, path, track, rate, channels, length, exact, seekable, first, next: 0 })
     }

@@ -34,7 +34,7 @@ pub enum AudioError {
         path: PathBuf,
     },
     /// A part that is empty or that ends after the file does.
-    #[error("{}: samples {} to {} were asked for, but it has {length}; correct `start` and `length`", path.display(), part.start, part.end)]
+    #[error("{}: samples {} to {} were asked for, but it has {length}; correct `start` and `length`", path.display(), part.start, end(part.end))]
     Part {
         /// The file.
         path: PathBuf,
@@ -77,4 +77,9 @@ pub enum AudioError {
         /// How many there are.
         found: usize,
     },
+}
+
+/// The end of a part; where none was given, it is that of the file.
+fn end(end: u64) -> String {
+    if end == u64::MAX { "its end".into() } else { end.to_string() }
 }

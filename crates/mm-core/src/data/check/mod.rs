@@ -4,9 +4,11 @@
 //! writes the card of a table or folder that has none.
 
 mod alike;
+mod far;
 mod findings;
 mod guess;
 mod look;
+mod pairing;
 mod scan;
 mod subject;
 mod twins;

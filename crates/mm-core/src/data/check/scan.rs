@@ -1,8 +1,10 @@
 //! Reading everything once: on all threads, and keeping of each reading only what the findings need.
 
 use super::alike::Signature;
+use super::far::Sizes;
 use super::findings::{Example, Form, Lengths, Shown, Unreadable};
 use super::look::{Flaw, Look};
+use super::pairing::Codes;
 use super::subject::Subject;
 use crate::error::Result;
 use rayon::prelude::*;
@@ -40,6 +42,10 @@ pub(super) struct Tally {
     /// Rows whose reading says nothing: equal ones are no twins.
     pub dead: HashSet<usize>,
     pub signatures: Vec<(usize, Signature)>,
+    /// How large the numbers of each variable are.
+    pub sizes: Vec<Sizes>,
+    /// What values of each variable tell of the class.
+    pub codes: Vec<Codes>,
     /// Smallest and largest value of each variable.
     pub ranges: Vec<(f64, f64)>,
 }
@@ -79,7 +85,7 @@ pub(super) fn scan(subject: &Subject, progress: super::Progress) -> Scanned {
             for (sensor, look) in looks.into_iter().enumerate() {
                 match look {
                     None => {}
-                    Some(Ok(look)) => tallies[sensor].add(row, look),
+                    Some(Ok(look)) => tallies[sensor].add(row, subject.samples[row].label.as_deref(), look),
                     Some(Err(error)) => {
                         let (sample, place) = (subject.samples[row].id.clone(), subject.listed_at(row, sensor));
                         tallies[sensor].unread += 1;
@@ -94,7 +100,7 @@ pub(super) fn scan(subject: &Subject, progress: super::Progress) -> Scanned {
 }
 
 impl Tally {
-    fn add(&mut self, row: usize, look: Look) {
+    fn add(&mut self, row: usize, class: Option<&str>, look: Look) {
         self.present += 1;
         self.contents[row] = Some(look.content);
         for (what, value) in look.form {
@@ -115,6 +121,12 @@ impl Tally {
         self.signatures.extend(look.signature.map(|signature| (row, signature)));
         if let Some(values) = look.values {
             self.ranges.resize(values.len(), (f64::INFINITY, f64::NEG_INFINITY));
+            self.sizes.resize_with(values.len(), Sizes::default);
+            self.sizes.iter_mut().zip(&values).for_each(|(sizes, x)| sizes.add(*x, row));
+            self.codes.resize_with(values.len(), Codes::default);
+            if let Some(class) = class {
+                self.codes.iter_mut().zip(&values).for_each(|(codes, x)| codes.add(*x, class));
+            }
             self.ranges.iter_mut().zip(values).for_each(|((low, high), x)| (*low, *high) = (low.min(x), high.max(x)));
         }
     }

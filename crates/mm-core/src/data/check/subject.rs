@@ -164,6 +164,11 @@ impl<'a> Subject<'a> {
         (self.look)(&self.samples[row], row, sensor, picture)
     }
 
+    /// Whether a table lists the samples, and no folders.
+    pub fn has_table(&self) -> bool {
+        self.table.is_some() || !self.of_files
+    }
+
     /// Where a reading is listed: row and column of the table; empty where none lists it.
     pub fn listed_at(&self, row: usize, sensor: usize) -> String {
         let column = self.sensors[sensor].column.map(|column| format!(":{column}")).unwrap_or_default();

@@ -24,7 +24,9 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
         readings(subject, m, tally, &mut verdicts);
         forms(subject, m, tally, &mut verdicts);
         flaws(subject, m, tally, &mut verdicts);
+        verdicts.extend(super::far::verdict(subject, m, tally));
     }
+    verdicts.extend(super::pairing::verdicts(subject, scanned));
     same(subject, twins, &mut verdicts);
     parts(subject, &mut verdicts);
     classes(subject, &mut verdicts);
@@ -274,6 +276,11 @@ fn parts(subject: &Subject, verdicts: &mut Vec<Verdict>) {
     if !subject.has_parts() && !subject.samples.is_empty() && subject.no_split.is_none() {
         let found = "the data do not say what is for training and what for the test";
         verdicts.push(verdict(Level::Remark, "parts", found, "a split is drawn by `[split]` of the card, for each seed another", vec![]));
+    }
+    if subject.has_parts() && !subject.parts().iter().any(|part| part == "validation") {
+        let found = "no sample is for validation: nothing is chosen by such samples, and settings that need some are refused";
+        let advice = "the last weights of a training are taken; to choose by `select` or `patience`, name the part `validation` of some samples that now train";
+        verdicts.push(verdict(Level::Remark, "parts", found, advice, vec![]));
     }
     let groups = subject.groups_in_several_parts();
     if !groups.is_empty() {

@@ -110,7 +110,12 @@ impl Kind for Numpy {
         let read = numpy::read(bytes, self.0.entry.as_deref()).map_err(Error::numpy(path))?;
         let expected = self.shape_of_files();
         if read.shape != expected {
-            return Err(Error::shape(path.display().to_string(), format!("{expected:?}"), read.shape));
+            let mut turned = read.shape.clone();
+            if let Some(last) = turned.pop() {
+                turned.insert(0, last);
+            }
+            let advice = if !self.0.channels_last && turned == self.0.shape { "; with channels_last = true the last axis is the channels" } else { "" };
+            return Err(Error::shape(path.display().to_string(), format!("{expected:?}{advice}"), read.shape));
         }
         Ok(self.channels_in_front(read))
     }

@@ -4,6 +4,8 @@ use super::array::channels_first;
 use super::{Kind, MOST_NUMBERS, Open, Origin, Raw, open};
 use crate::corrupt::{Corruption, Family, SERIES_FAMILIES, corrupt_series};
 use crate::data::audio::Length;
+use crate::data::number::has_decimal_comma;
+use crate::data::series_text::SeriesText;
 use crate::data::{Array, InputKind, InputSpec, Values, numpy, utf8};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -103,44 +105,44 @@ impl Series {
     /// A line a step, a column a channel.
     fn csv(&self, bytes: &[u8], path: &Path) -> Result<Array> {
         let problem = |line: usize, column: usize, problem: String| Error::Parse { path: path.into(), line, column, problem };
-        let text = utf8(path, bytes)?.trim_start_matches('\u{feff}');
-        let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).peekable();
-        let Some(&(_, first)) = lines.peek() else { return Err(problem(1, 1, "the file is empty".into())) };
-        let separator = [Some('\t'), Some(';'), Some(',')].into_iter().find(|c| c.is_some_and(|c| first.contains(c))).flatten();
-        let cells = |line: &'_ str| -> Vec<String> {
-            let cell = |cell: &str| cell.trim().trim_matches('"').to_string();
-            match separator {
-                Some(separator) => line.split(separator).map(cell).collect(),
-                None => line.split_whitespace().map(cell).collect(),
-            }
-        };
-        let header = cells(first);
-        let named = header.iter().any(|cell| !cell.is_empty() && cell.parse::<f64>().is_err());
+        let Some(text) = SeriesText::of(utf8(path, bytes)?) else { return Err(problem(1, 1, "the file is empty".into())) };
+        let header = &text.first;
         let columns: Vec<usize> = match &self.0.columns {
-            Some(names) if named => {
+            Some(names) if text.named => {
                 let place = |name: &String| header.iter().position(|found| found == name);
                 let missing = |name: &String| problem(1, 1, format!("there is no column `{name}`; there are: {}", header.join(", ")));
                 names.iter().map(|name| place(name).ok_or_else(|| missing(name))).collect::<Result<_>>()?
             }
             Some(_) => return Err(problem(1, 1, "columns are named, but the file begins with numbers and not with names".into())),
             None if header.len() != self.0.channels => {
-                let expected = self.0.channels;
-                return Err(problem(1, 1, format!("there are {} columns for {expected} channels; name those with columns = [..]", header.len())));
+                let (expected, found) = (self.0.channels, header.len());
+                let (be, s) = if found == 1 { ("is", "") } else { ("are", "s") };
+                let advice = match text.named {
+                    true => format!("name those that are channels, columns = [..]; there {be}: {}", header.join(", ")),
+                    false if found < expected => format!("write channels = {found} if all files are so"),
+                    false => format!("write channels = {found}, or take the others out of the file"),
+                };
+                return Err(problem(1, 1, format!("there {be} {found} column{s} for {expected} channels: {advice}")));
             }
             None => (0..header.len()).collect(),
         };
-        if named {
-            lines.next();
+        // A slip in the first line would pass for names, and its numbers for none.
+        if let (None, Some((number, name))) = (&self.0.columns, text.mixed()) {
+            let advice = "mend it, or give each column a name and the card columns = [..]";
+            return Err(problem(1, 1, format!("the first line holds numbers such as `{number}`, and `{name}`: {advice}")));
         }
         let mut values = Vec::new();
-        for (line, text) in lines {
-            let cells = cells(text);
+        for (line, cells) in text.rows() {
             if cells.len() != header.len() {
-                return Err(problem(line + 1, 1, format!("there are {} columns, and {} in the first line", cells.len(), header.len())));
+                return Err(problem(line, 1, format!("there are {} columns, and {} in the first line", cells.len(), header.len())));
             }
             for &column in &columns {
-                let cell = &cells[column];
-                let wrong = || problem(line + 1, column + 1, format!("`{cell}` is no number; where there was no value write nan"));
+                let cell = cells[column];
+                let advice = match has_decimal_comma(cell) {
+                    true => "write a point for the decimal comma",
+                    false => "where there was no value write nan",
+                };
+                let wrong = || problem(line, column + 1, format!("`{cell}` is no number; {advice}"));
                 values.push(cell.parse::<f64>().map_err(|_| wrong())?);
             }
         }
@@ -209,7 +211,8 @@ impl Kind for Series {
     }
 
     fn decode(&self, bytes: &[u8], path: &Path) -> Result<Array> {
-        if numpy::is_numpy(bytes) { self.numpy(bytes, path) } else { self.csv(bytes, path) }
+        let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        if numpy::is_numpy(bytes) || ["npy", "npz"].contains(&ending.as_str()) { self.numpy(bytes, path) } else { self.csv(bytes, path) }
     }
 
     fn raw(&self, origin: &Origin) -> Result<Raw> {

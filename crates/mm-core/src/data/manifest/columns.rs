@@ -3,7 +3,7 @@
 use super::super::Bundle;
 use super::super::kinds::{Kind, Origin, Written};
 use super::super::names::suggestion;
-use super::super::number::{Cell, Numbers};
+use super::super::number::{Cell, Numbers, has_decimal_comma};
 use super::super::table_text::Writing;
 use super::missing::why_missing;
 use super::table::{Row, Table};
@@ -24,6 +24,9 @@ pub(super) enum Columns {
 
 /// An error about a column that is not there.
 pub(super) fn no_column(table: &Table, name: &str, what: &str) -> Error {
+    if let Some(why) = table.why_left_out(name) {
+        return table.error(1, 0, format!("column `{name}` cannot be {what}: it {why}"));
+    }
     let near = suggestion(name, table.columns.iter().map(String::as_str));
     table.error(1, 0, format!("there is no column `{name}` for {what}; {near}"))
 }
@@ -79,7 +82,7 @@ impl Columns {
     /// Where a row's reading is; `None` where the sensor gave nothing.
     pub fn origin(&self, cells: &Cells, row: &Row) -> Result<Option<Origin>> {
         match self {
-            Self::Text(column) => Ok(Some(&row.cells[*column]).filter(|text| !text.is_empty()).map(|text| Origin::Text(text.clone()))),
+            Self::Text(column) => cells.text(row, *column),
             Self::File { path, start, length } => {
                 let Some(file) = cells.file(row, *path)? else { return Ok(None) };
                 let whole = |column: &Option<usize>| column.map(|column| cells.whole_number(row, column)).transpose().map(Option::flatten);
@@ -123,15 +126,25 @@ pub(super) enum Files {
 }
 
 impl<'t> Cells<'t> {
-    pub fn new(table: &'t Table, folder: &'t Path, bundle: Option<&'t Bundle>, files: Files) -> Self {
-        Self {
-            table,
-            folder,
-            bundle,
-            files,
-            numbers: Numbers::new(&Writing::default()),
-            missing_files: Counter::new(0),
-            not_finite: Counter::new(0),
+    pub fn new(table: &'t Table, folder: &'t Path, bundle: Option<&'t Bundle>, files: Files, writing: &Writing<'t>) -> Self {
+        Self { table, folder, bundle, files, numbers: Numbers::new(writing), missing_files: Counter::new(0), not_finite: Counter::new(0) }
+    }
+
+    /// A text, or the file that it is in: a name that ends in `.txt`.
+    fn text(&self, row: &Row, column: usize) -> Result<Option<Origin>> {
+        let cell = &row.cells[column];
+        let is_name = cell.to_lowercase().ends_with(".txt") && !cell.contains('\n');
+        // A sentence may end so, too.
+        if is_name && (self.exists(&self.folder.join(cell)) || !cell.contains(char::is_whitespace)) {
+            return Ok(self.file(row, column)?.map(|file| self.origin(file, None)));
+        }
+        Ok(Some(cell).filter(|text| !text.is_empty()).map(|text| Origin::Text(text.clone())))
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        match self.bundle {
+            Some(bundle) => bundle.get(path).is_some(),
+            None => path.is_file() || path.is_dir(),
         }
     }
 
@@ -142,11 +155,7 @@ impl<'t> Cells<'t> {
             return Ok(None);
         }
         let path = self.folder.join(cell);
-        let exists = match self.bundle {
-            Some(bundle) => bundle.get(&path).is_some(),
-            None => self.files == (Files::Named { exist: false }) || path.is_file() || path.is_dir(),
-        };
-        if exists {
+        if self.bundle.is_none() && self.files == (Files::Named { exist: false }) || self.exists(&path) {
             return Ok(Some(path));
         }
         match self.files {
@@ -155,9 +164,9 @@ impl<'t> Cells<'t> {
                 Ok(None)
             }
             Files::Exist | Files::Named { .. } => {
-                let why = why_missing(self.folder, cell).unwrap_or_else(|| {
-                    "an empty cell says that the sensor gave nothing, on_corrupt = \"absent\" takes such cells for it".into()
-                });
+                let setting = if self.files == Files::Exist { "on_corrupt = \"absent\"" } else { "--on-corrupt absent" };
+                let why = why_missing(self.folder, &self.table.columns[column], cell)
+                    .unwrap_or_else(|| format!("an empty cell says that the sensor gave nothing, {setting} takes such cells for it"));
                 Err(self.table.error(row.line, column, format!("there is no file {}; {why}", path.display())))
             }
         }
@@ -165,7 +174,7 @@ impl<'t> Cells<'t> {
 
     /// The file of a label map; `None` where the cell is empty. It has to exist, whatever becomes of readings.
     pub fn label_map(&self, row: &Row, column: usize) -> Result<Option<Origin>> {
-        let found = Cells { files: Files::Exist, ..Self::new(self.table, self.folder, self.bundle, Files::Exist) }.file(row, column)?;
+        let found = Cells::new(self.table, self.folder, self.bundle, Files::Exist, &Writing::default()).file(row, column)?;
         Ok(found.map(|path| self.origin(path, None)))
     }
 
@@ -183,7 +192,9 @@ impl<'t> Cells<'t> {
             text => {
                 // Parquet and pandas write whole numbers of columns with gaps as 12.0.
                 let whole = text.strip_suffix(".0").unwrap_or(text);
-                let problem = || format!("`{text}` is no number of samples: 0 or a whole number above");
+                let is_time = whole.parse::<f64>().is_ok_and(|x| x >= 0.0);
+                let advice = if is_time { "; of a sound, seconds times the rate of the file" } else { "" };
+                let problem = || format!("`{text}` is no number of samples: 0 or a whole number above{advice}");
                 whole.parse().map(Some).map_err(|_| self.table.error(row.line, column, problem()))
             }
         }
@@ -191,11 +202,12 @@ impl<'t> Cells<'t> {
 
     /// Numbers of a row: all of them or none; with one that is not finite the sensor gave nothing that can be used.
     fn numbers(&self, row: &Row, columns: &[usize]) -> Result<Option<Origin>> {
-        let empty = columns.iter().filter(|&&column| row.cells[column].is_empty()).count();
+        let is_empty = |column: usize| self.numbers.read(row.cells[column].as_bytes()) == Cell::Empty;
+        let empty = columns.iter().filter(|&&column| is_empty(column)).count();
         if empty == columns.len() {
             return Ok(None);
         }
-        if let Some(&column) = columns.iter().find(|&&column| row.cells[column].is_empty()) {
+        if let Some(&column) = columns.iter().find(|&&column| is_empty(column)) {
             let problem = format!("{empty} of {} columns of the modality are empty here: fill all of them, or none", columns.len());
             return Err(self.table.error(row.line, column, problem));
         }
@@ -204,8 +216,11 @@ impl<'t> Cells<'t> {
             match self.numbers.read(row.cells[column].as_bytes()) {
                 Cell::Number(x) => values.push(x),
                 Cell::Empty | Cell::Text => {
-                    let problem =
-                        format!("`{}` is no number; leave all cells of a modality empty where there was no reading", row.cells[column]);
+                    let advice = match has_decimal_comma(&row.cells[column]) {
+                        true => "write a point for the decimal comma",
+                        false => "leave all cells of a modality empty where there was no reading",
+                    };
+                    let problem = format!("`{}` is no number; {advice}", row.cells[column]);
                     return Err(self.table.error(row.line, column, problem));
                 }
             }

@@ -2,8 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-/// What is probably wrong with the name of a file, from the folder of the table, and what to write.
-pub(super) fn why_missing(folder: &Path, cell: &str) -> Option<String> {
+/// What is probably wrong with the name of a file in a column, from the folder of the table, and what to write.
+pub(super) fn why_missing(folder: &Path, column: &str, cell: &str) -> Option<String> {
     if ["http://", "https://", "s3://", "gs://"].iter().any(|scheme| cell.to_lowercase().starts_with(scheme)) {
         return Some("it is an address on the internet: fetch the file, and name it from the folder of the table".into());
     }
@@ -17,6 +17,9 @@ pub(super) fn why_missing(folder: &Path, cell: &str) -> Option<String> {
         let name = cell.rsplit(['\\', '/']).next().unwrap_or(cell);
         let there = if folder.join(name).is_file() { format!(", such as `{name}`, which is there") } else { String::new() };
         return Some(format!("it names the folders of one computer: name files from the folder of the table{there}"));
+    }
+    if folder.join(column).join(cell).is_file() {
+        return Some(format!("there is `{column}/{cell}`: name files from the folder of the table"));
     }
     found(folder, cell)
         .map(|name| format!("there is `{name}`: names are told apart by upper and lower case, spaces and ending; write it so"))

@@ -13,6 +13,7 @@ use super::files::{FileRow, FileSource, OnCorrupt, RowTarget};
 use super::kinds::Kind;
 use super::labels::{Labels, Unusable, hardly_classes};
 use super::listing::{Listed, Listing, Problem};
+use super::table_text::Writing;
 use super::{LabelMaps, Part, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
@@ -191,6 +192,7 @@ impl Manifest {
             id: (self.names.id != ID).then(|| self.names.id.clone()),
             modalities: self.modalities.iter().filter_map(|w| Some((w.name.clone(), w.column.clone()?))).collect(),
             variables: variables.collect(),
+            ..ManifestColumns::default()
         };
         let kinds: Vec<Arc<dyn Kind>> = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
         let source = match self.pixels {
@@ -226,7 +228,8 @@ impl Manifest {
         let (id, group, part) = (column(&self.names.id), column(&self.names.group), column(&self.names.part));
         let labels = Labels { classes: self.classes.as_deref(), missing: self.unlabelled };
         let folder = self.path.parent().unwrap_or(Path::new(""));
-        let cells = Cells::new(table, folder, self.bundle.as_ref(), if lenient { Files::OrNothing } else { Files::Exist });
+        let cells =
+            Cells::new(table, folder, self.bundle.as_ref(), if lenient { Files::OrNothing } else { Files::Exist }, &Writing::default());
         let (mut unlabelled, mut nothing) = (0, 0);
         for row in &table.rows {
             let text = |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|text| !text.is_empty());
@@ -290,6 +293,7 @@ impl Manifest {
         let told = told.iter().filter(|(count, _)| *count > 0);
         listing.remarks.extend(told.map(|(count, what)| format!("{}: {count} of {of} rows {what}", table.path.display())));
         listing.remarks.extend(cells.remarks());
+        listing.remarks.extend(table.remarks());
         self.look_at_classes(table, label, &mut listing);
         listing
     }

@@ -4,6 +4,7 @@ use super::super::InputSpec;
 use super::super::files::OnCorrupt;
 use super::super::kinds::{Kind, Origin, Written};
 use super::super::names::{nearest, some, suggestion};
+use super::super::table_text::Writing;
 use super::columns::{Cells, Columns, Files};
 use super::stream::TableStream;
 use super::table::{Row, Table};
@@ -30,6 +31,12 @@ pub struct ManifestColumns {
     /// The names of a vector's numbers in their order, by modality: each stands in the column `<modality>.<name>` or `<name>`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, Vec<String>>,
+    /// Whether a comma may stand for the point of numbers.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub decimal_comma: bool,
+    /// Cells that stand for no number, besides empty ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 impl ManifestColumns {
@@ -71,15 +78,28 @@ pub struct ManifestRow {
     pub origins: Vec<Option<Origin>>,
 }
 
-/// The rows of a manifest, one after another; memory does not grow with the table. Cells are checked as they come.
+/// The rows of a manifest, one after another; memory does not grow with the table. Cells are checked as they come. Folders are listed as a
+/// whole, one row a sample.
 pub struct ManifestRows {
+    of: Of,
+    remarks: Vec<String>,
+}
+
+enum Of {
+    Table(Box<TableRows>),
+    /// Their names, and what they hold.
+    Folders(Vec<String>, std::vec::IntoIter<ManifestRow>),
+}
+
+struct TableRows {
     stream: TableStream,
     sensors: Vec<Option<Columns>>,
     label: Option<usize>,
     id: Option<usize>,
     folder: PathBuf,
     files: Files,
-    remarks: Vec<String>,
+    decimal_comma: bool,
+    missing: Vec<String>,
 }
 
 impl ManifestRows {
@@ -89,6 +109,9 @@ impl ManifestRows {
         let table = &stream.table;
         let find = |sensor: &RowSensor| {
             let column = columns.modalities.get(&sensor.name).unwrap_or(&sensor.name);
+            if let Some(why) = table.why_left_out(column) {
+                return Err(table.error(1, 0, format!("column `{column}` cannot be the sensor `{}`: it {why}", sensor.name)));
+            }
             let files = sensor.written.filter(|_| table.column(column).is_some());
             match (columns.variables.get(&sensor.name), files, table.column(column)) {
                 (Some(variables), None, _) => by_name(table, &sensor.name, column, variables),
@@ -101,10 +124,17 @@ impl ManifestRows {
         // A model that learnt from columns of other names is also asked where there are no such columns.
         let id = table.column(columns.id.as_deref().unwrap_or(ID));
         let label = table.column(columns.label.as_deref().unwrap_or(LABEL));
-        let remarks = remarks(table, &sensors, &found, &[id, label])?;
+        let remarks = remarks(table, &sensors, &found, &[id, label], columns)?;
         let folder = path.parent().unwrap_or(Path::new("")).into();
         let files = Files::Named { exist: on_corrupt == OnCorrupt::Error };
-        Ok(Self { stream, sensors: found, label, id, folder, files, remarks })
+        let (decimal_comma, missing) = (columns.decimal_comma, columns.missing.clone());
+        let of = Of::Table(Box::new(TableRows { stream, sensors: found, label, id, folder, files, decimal_comma, missing }));
+        Ok(Self { of, remarks })
+    }
+
+    /// Of folders of sensors, with or without folders of classes in them, or of parts.
+    pub(in crate::data) fn of_folders(names: Vec<String>, rows: Vec<ManifestRow>, remarks: Vec<String>) -> Self {
+        Self { of: Of::Folders(names, rows.into_iter()), remarks }
     }
 
     /// What to know about the table: sensors without a column, columns without use.
@@ -112,13 +142,19 @@ impl ManifestRows {
         &self.remarks
     }
 
-    /// The columns of the table.
+    /// The columns of the table, or the names of the folders.
     pub fn columns(&self) -> &[String] {
-        &self.stream.table.columns
+        match &self.of {
+            Of::Table(rows) => &rows.stream.table.columns,
+            Of::Folders(names, _) => names,
+        }
     }
+}
 
+impl TableRows {
     fn row(&self, row: &Row) -> Result<ManifestRow> {
-        let cells = Cells::new(&self.stream.table, &self.folder, None, self.files);
+        let writing = Writing { decimal_comma: self.decimal_comma, missing: &self.missing, ..Writing::default() };
+        let cells = Cells::new(&self.stream.table, &self.folder, None, self.files, &writing);
         let origin = |columns: &Option<Columns>| columns.as_ref().map_or(Ok(None), |columns| columns.origin(&cells, row));
         let text = |column: Option<usize>| column.map(|column| row.cells[column].clone()).filter(|text| !text.is_empty());
         Ok(ManifestRow {
@@ -134,8 +170,13 @@ impl Iterator for ManifestRows {
     type Item = Result<ManifestRow>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let row = self.stream.next().transpose()?;
-        Some(row.and_then(|row| self.row(&row)))
+        match &mut self.of {
+            Of::Table(rows) => {
+                let row = rows.stream.next().transpose()?;
+                Some(row.and_then(|row| rows.row(&row)))
+            }
+            Of::Folders(_, rows) => rows.next().map(Ok),
+        }
     }
 }
 
@@ -149,14 +190,21 @@ fn by_name(table: &Table, sensor: &str, column: &str, variables: &[String]) -> R
         Some(missing) => {
             let (name, count) = (&variables[missing], variables.len());
             let near = suggestion(name, table.columns.iter().map(String::as_str));
-            let problem = format!("there is no column `{column}.{name}` for the sensor `{sensor}`, which has {count} numbers; {near}");
+            let whole = if name.starts_with(&format!("{column}.")) { name.clone() } else { format!("{column}.{name}") };
+            let problem = format!("there is no column `{whole}` for the sensor `{sensor}`, which has {count} numbers; {near}");
             Err(table.error(1, 0, problem))
         }
     }
 }
 
 /// What to know about the columns; an error where one is probably a sensor's, misspelt, and where no sensor has one.
-fn remarks(table: &Table, sensors: &[RowSensor], found: &[Option<Columns>], others: &[Option<usize>]) -> Result<Vec<String>> {
+fn remarks(
+    table: &Table,
+    sensors: &[RowSensor],
+    found: &[Option<Columns>],
+    others: &[Option<usize>],
+    columns: &ManifestColumns,
+) -> Result<Vec<String>> {
     let used: Vec<usize> = found.iter().flatten().flat_map(Columns::indices).chain(others.iter().flatten().copied()).collect();
     let usual = |name: &str| ["part", "group", LABEL, ID].contains(&name);
     let unused = (0..table.columns.len()).filter(|c| !used.contains(c) && !usual(&table.columns[*c]));
@@ -169,8 +217,19 @@ fn remarks(table: &Table, sensors: &[RowSensor], found: &[Option<Columns>], othe
         // Two letters are near any other two.
         let likely = |near: &&str| *near == sensor || sensor.chars().count() > 2;
         if let Some(near) = nearest(sensor, without.iter().copied()).filter(likely) {
-            let whose = if sensor == near { "this is not how the columns of a sensor are called" } else { "the model has no such sensor" };
-            let problem = format!("column `{name}`: {whose}; did you mean `{near}`? Rename the column, or take it out");
+            let problem = match columns.modalities.get(near) {
+                Some(expected) if sensor == near => {
+                    format!(
+                        "`{near}` is read from the column `{expected}`, which is not there; rename the column `{name}`, or name it for the sensor"
+                    )
+                }
+                _ if sensor == near => {
+                    format!(
+                        "column `{name}`: this is not how the columns of a sensor are called; did you mean `{near}`? Rename the column, or take it out"
+                    )
+                }
+                _ => format!("column `{name}`: the model has no such sensor; did you mean `{near}`? Rename the column, or take it out"),
+            };
             return Err(table.error(1, column, problem));
         }
         left.push(name);
@@ -184,12 +243,15 @@ fn remarks(table: &Table, sensors: &[RowSensor], found: &[Option<Columns>], othe
         );
         return Err(Error::File { path: table.path.clone(), problem });
     }
-    let mut remarks = Vec::new();
+    let mut remarks = table.remarks();
     if !without.is_empty() {
         remarks.push(format!("{path}: no column for {}: absent in every row", without.join(", ")));
     }
     if !left.is_empty() {
         remarks.push(format!("{path}: columns that are not read: {}", some(&left, 8)));
+        if let Some(label) = left.iter().find(|name| name.eq_ignore_ascii_case(LABEL)) {
+            remarks.push(format!("{path}: if `{label}` is the class, say which column is: `--label {label}`"));
+        }
     }
     Ok(remarks)
 }

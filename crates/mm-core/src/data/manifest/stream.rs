@@ -1,16 +1,14 @@
 //! The rows of a manifest one after another: memory does not grow with the table.
 
+use super::super::parquet::ParquetTable;
 use super::super::table_text::{Records, TableText, Writing, count_lines};
 use super::super::text::{parse_error, text};
-use super::table::{JsonColumns, Row, Table, csv_row, neither, parquet_cells, unreadable_parquet};
+use super::table::{JsonColumns, Row, Table, csv_row, refuse_foreign};
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::reader::RowIter;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// Bytes of CSV that are parsed together, at least.
@@ -28,7 +26,7 @@ pub(super) struct TableStream {
 enum Rows {
     Csv(CsvRows),
     Json(Lines, JsonColumns),
-    Parquet { rows: RowIter<'static>, line: usize },
+    Parquet { rows: ParquetTable, line: usize },
 }
 
 impl TableStream {
@@ -39,8 +37,13 @@ impl TableStream {
         let mut head = [0; 4];
         let begins = |head: &[u8; 4], magic: &[u8]| head.starts_with(magic);
         let found = File::open(path).and_then(|file| file.take(4).read(&mut head)).map_err(Error::io(path))?;
+        let mut left_out = Vec::new();
         let (columns, rows) = match () {
-            _ if begins(&head, b"PAR1") => parquet(path)?,
+            _ if begins(&head, b"PAR1") => {
+                let rows = ParquetTable::open(path, File::open(path).map_err(Error::io(path))?)?;
+                left_out = rows.left_out().to_vec();
+                (rows.columns().to_vec(), Rows::Parquet { rows, line: 0 })
+            }
             _ if found == 0 => {
                 return Err(Error::File { path: path.into(), problem: "is empty; its first line names the columns".into() });
             }
@@ -53,11 +56,12 @@ impl TableStream {
                 (columns.names.clone(), Rows::Json(Lines::open(path, begins(&head, &[0x1f, 0x8b]))?, columns))
             }
             _ => {
+                refuse_foreign(path)?;
                 let (columns, rows) = CsvRows::open(path, begins(&head, &[0x1f, 0x8b]))?;
                 (columns, Rows::Csv(rows))
             }
         };
-        Ok(Self { table: Table::without_rows(path, columns)?, rows })
+        Ok(Self { table: Table { left_out, ..Table::without_rows(path, columns)? }, rows })
     }
 
     /// The next row.
@@ -76,28 +80,10 @@ impl TableStream {
             }
             Rows::Parquet { rows, line } => {
                 *line += 1;
-                // The crate panics on some damaged files; nothing of ours is inside.
-                let read = catch_unwind(AssertUnwindSafe(|| rows.next())).map_err(|_| unreadable_parquet(path, "it is damaged"))?;
-                let Some(row) = read else { return Ok(None) };
-                let row = row.map_err(|error| unreadable_parquet(path, &error.to_string()))?;
-                let cells = parquet_cells(&row).map_err(|column| neither(path, *line, column, columns))?;
-                Ok(Some(Row { line: *line, cells }))
+                Ok(rows.next().transpose()?.map(|cells| Row { line: *line, cells }))
             }
         }
     }
-}
-
-fn parquet(path: &Path) -> Result<(Vec<String>, Rows)> {
-    let file = File::open(path).map_err(Error::io(path))?;
-    let open = || -> std::result::Result<_, parquet::errors::ParquetError> {
-        let reader = SerializedFileReader::new(file)?;
-        let fields = reader.metadata().file_metadata().schema().get_fields();
-        let names = fields.iter().map(|column| column.name().to_string()).collect();
-        Ok((names, RowIter::from_file_into(Box::new(reader))))
-    };
-    let opened = catch_unwind(AssertUnwindSafe(open)).map_err(|_| unreadable_parquet(path, "it is damaged"))?;
-    let (names, rows) = opened.map_err(|error| unreadable_parquet(path, &error.to_string()))?;
-    Ok((names, Rows::Parquet { rows, line: 0 }))
 }
 
 fn unpacked(path: &Path, gzip: bool) -> Result<Box<dyn BufRead + Send>> {

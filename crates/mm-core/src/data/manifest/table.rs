@@ -1,15 +1,12 @@
 //! A manifest as a table of texts: CSV (plain or gzip), JSON lines or Parquet.
 
+use super::super::parquet::{LeftOut, ParquetTable};
 use super::super::table_text::{TableText, Writing, cell};
 use super::super::text::{parse_error, text};
 use crate::error::{Error, Result};
 use bytes::Bytes;
-use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::Field;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 /// Every cell as the text that a CSV file would have; an empty one is no value.
@@ -19,6 +16,8 @@ pub(in crate::data) struct Table {
     pub rows: Vec<Row>,
     /// Whether it is JSON lines or Parquet, and no CSV.
     pub is_typed: bool,
+    /// Columns of a Parquet file that are no cells.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A line of a table.
@@ -31,6 +30,10 @@ pub(in crate::data) struct Row {
 impl Table {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            let problem = "is a folder and no table: in a card, folders = \"..\" names a folder of sensors".into();
+            return Err(Error::File { path: path.into(), problem });
+        }
         Self::of(path, std::fs::read(path).map_err(Error::io(path))?.into())
     }
 
@@ -39,29 +42,49 @@ impl Table {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let ends = |ending: &str| name.ends_with(ending) || name.ends_with(&format!("{ending}.gz"));
         let is_typed = bytes.starts_with(b"PAR1") || ends(".jsonl") || ends(".ndjson");
+        let mut left_out = Vec::new();
         let (columns, rows) = match () {
-            _ if bytes.starts_with(b"PAR1") => parquet_rows(path, bytes)?,
+            _ if bytes.starts_with(b"PAR1") => {
+                let table = ParquetTable::open(path, bytes)?;
+                left_out = table.left_out().to_vec();
+                let rows =
+                    |table: ParquetTable| (1..).zip(table).map(|(line, cells)| Ok(Row { line, cells: cells? })).collect::<Result<_>>();
+                (table.columns().to_vec(), rows(table)?)
+            }
             _ if ends(".jsonl") || ends(".ndjson") => json_lines(path, &bytes)?,
-            _ => csv_rows(path, &bytes)?,
+            _ => {
+                refuse_foreign(path)?;
+                csv_rows(path, &bytes)?
+            }
         };
         if rows.is_empty() {
             return Err(Error::File { path: path.into(), problem: "has no rows: a manifest has a row for each sample".into() });
         }
         let table = Self::without_rows(path, columns)?;
-        Ok(Self { rows, is_typed, ..table })
+        Ok(Self { rows, is_typed, left_out, ..table })
     }
 
     /// The columns alone; each has a name of its own.
     pub fn without_rows(path: &Path, columns: Vec<String>) -> Result<Self> {
         match columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name)) {
             Some((at, twice)) => Err(parse_error(path, 1, at + 1, format!("two columns are called `{twice}`: rename one"))),
-            None => Ok(Self { path: path.into(), columns, rows: Vec::new(), is_typed: false }),
+            None => Ok(Self { path: path.into(), columns, rows: Vec::new(), is_typed: false, left_out: Vec::new() }),
         }
     }
 
     /// An error about a cell.
     pub fn error(&self, line: usize, column: usize, problem: impl Into<String>) -> Error {
         parse_error(&self.path, line, column + 1, problem)
+    }
+
+    /// What to know about the columns that are left out.
+    pub fn remarks(&self) -> Vec<String> {
+        self.left_out.iter().map(|left| format!("{}: column `{}` is left out: it {}", self.path.display(), left.column, left.why)).collect()
+    }
+
+    /// Why a column of a name is not read, where there is one.
+    pub fn why_left_out(&self, name: &str) -> Option<&str> {
+        self.left_out.iter().find(|left| left.column == name).map(|left| left.why.as_str())
     }
 
     /// The column of a name.
@@ -71,6 +94,17 @@ impl Table {
 }
 
 type Read = (Vec<String>, Vec<Row>);
+
+/// Texts that are no tables, by the ending of their name.
+pub(super) fn refuse_foreign(path: &Path) -> Result<()> {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let problem = match ending.as_str() {
+        "json" => "is JSON; a table of samples has an object a line, without brackets around all of them, and a name that ends in .jsonl",
+        "toml" => "is a card or a plan and no table of samples: name the table (CSV, JSON lines or Parquet)",
+        _ => return Ok(()),
+    };
+    Err(Error::File { path: path.into(), problem: problem.into() })
+}
 
 fn csv_rows(path: &Path, bytes: &[u8]) -> Result<Read> {
     let table = TableText::open(path, bytes, &Writing::default(), &[])?;
@@ -89,7 +123,9 @@ fn csv_rows(path: &Path, bytes: &[u8]) -> Result<Read> {
 /// A line of a CSV table with so many columns.
 pub(super) fn csv_row(path: &Path, record: &csv::ByteRecord, line: usize, columns: usize) -> Result<Row> {
     if record.len() != columns {
-        let problem = format!("{} fields, but the header has {columns}", record.len());
+        let advice = if record.len() > columns { "; put a field that holds the delimiter into double quotes" } else { "" };
+        let fields = if record.len() == 1 { "field" } else { "fields" };
+        let problem = format!("{} {fields}, but the header has {columns}{advice}", record.len());
         return Err(parse_error(path, line, record.len().min(columns + 1), problem));
     }
     Ok(Row { line, cells: record.iter().map(|field| cell(field).to_string()).collect() })
@@ -167,63 +203,4 @@ fn json_lines(path: &Path, bytes: &[u8]) -> Result<Read> {
     }
     rows.iter_mut().for_each(|row| row.cells.resize(columns.names.len(), String::new()));
     Ok((columns.names, rows))
-}
-
-fn parquet_rows(path: &Path, bytes: Bytes) -> Result<Read> {
-    let unreadable = |why: String| unreadable_parquet(path, &why);
-    // The crate panics on some damaged files; nothing of ours is inside.
-    let read = catch_unwind(|| parquet_table(bytes)).map_err(|_| unreadable("it is damaged".into()))?;
-    let (columns, rows) = read.map_err(|error| unreadable(error.to_string()))?;
-    let rows = (1..).zip(rows).map(|(line, row)| match row {
-        Ok(cells) => Ok(Row { line, cells }),
-        Err(column) => Err(neither(path, line, column, &columns)),
-    });
-    Ok((columns.clone(), rows.collect::<Result<_>>()?))
-}
-
-/// An error about a cell that is neither text nor a number.
-pub(super) fn neither(path: &Path, line: usize, column: usize, columns: &[String]) -> Error {
-    parse_error(path, line, column + 1, format!("`{}` is neither text nor a number", columns[column]))
-}
-
-pub(super) fn unreadable_parquet(path: &Path, why: &str) -> Error {
-    let problem = format!("this Parquet file cannot be read ({why}); write it again, compressed with snappy or not at all");
-    Error::File { path: path.into(), problem }
-}
-
-/// The names of the columns, and the rows; instead of a row the column that is neither text nor a number.
-#[allow(clippy::type_complexity)]
-fn parquet_table(bytes: Bytes) -> std::result::Result<(Vec<String>, Vec<std::result::Result<Vec<String>, usize>>), ParquetError> {
-    let reader = SerializedFileReader::new(bytes)?;
-    let fields = reader.metadata().file_metadata().schema().get_fields();
-    let names = fields.iter().map(|column| column.name().to_string()).collect();
-    let row = |row: std::result::Result<parquet::record::Row, ParquetError>| {
-        let row = row?;
-        Ok(parquet_cells(&row))
-    };
-    Ok((names, reader.get_row_iter(None)?.map(row).collect::<std::result::Result<_, ParquetError>>()?))
-}
-
-/// The cells of a row, or the column that is neither text nor a number.
-pub(super) fn parquet_cells(row: &parquet::record::Row) -> std::result::Result<Vec<String>, usize> {
-    row.get_column_iter().enumerate().map(|(column, (_, field))| parquet_text(field).ok_or(column)).collect()
-}
-
-fn parquet_text(field: &Field) -> Option<String> {
-    Some(match field {
-        Field::Null => String::new(),
-        Field::Str(text) => text.trim().to_string(),
-        Field::Bool(truth) => truth.to_string(),
-        Field::Byte(n) => n.to_string(),
-        Field::Short(n) => n.to_string(),
-        Field::Int(n) => n.to_string(),
-        Field::Long(n) => n.to_string(),
-        Field::UByte(n) => n.to_string(),
-        Field::UShort(n) => n.to_string(),
-        Field::UInt(n) => n.to_string(),
-        Field::ULong(n) => n.to_string(),
-        Field::Float(x) => x.to_string(),
-        Field::Double(x) => x.to_string(),
-        _ => return None,
-    })
 }

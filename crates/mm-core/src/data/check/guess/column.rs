@@ -5,8 +5,15 @@ use std::collections::HashSet;
 use std::path::Path;
 
 /// Endings of files that are read, by kind.
-pub(super) const ENDINGS: [(&str, &[&str]); 2] =
-    [("image", &["png", "jpg", "jpeg", "tif", "tiff"]), ("audio", &["wav", "flac", "mp3", "ogg"])];
+pub(super) const ENDINGS: [(&str, &[&str]); 5] = [
+    ("image", &["png", "jpg", "jpeg", "tif", "tiff"]),
+    ("audio", &["wav", "flac", "mp3", "ogg"]),
+    ("text", &["txt"]),
+    ("series", &["csv"]),
+    ("array", &["npy", "npz"]),
+];
+/// A column of numbers may have one cell in so many that is none: a slip, which the check names.
+const SLIPS: usize = 10;
 /// Cells by which programs write that there is no number.
 const NO_NUMBER: [&str; 8] = ["na", "n/a", "#n/a", "nan", "null", "none", "?", "-"];
 
@@ -81,6 +88,13 @@ fn holds(cells: &[&str], distinct: usize) -> Holds {
     if let Some(numbers) = numbers(cells) {
         return numbers;
     }
+    // `0.53 g`: numbers with a unit are no sentences.
+    let with_unit = cells.iter().filter(|cell| cell.split_whitespace().next().is_some_and(|word| word.parse::<f64>().is_ok())).count();
+    // `2024-01-31 10:00:00`: times are none, either.
+    let without_letters = cells.iter().filter(|cell| !cell.contains(char::is_alphabetic)).count();
+    if 2 * with_unit.max(without_letters) > cells.len() {
+        return Holds::Names;
+    }
     let words: usize = cells.iter().map(|cell| cell.split_whitespace().count()).sum();
     match words >= 3 * cells.len() || words >= 2 * cells.len() && 2 * distinct > cells.len() {
         true => Holds::Text,
@@ -88,13 +102,14 @@ fn holds(cells: &[&str], distinct: usize) -> Holds {
     }
 }
 
-/// Numbers, where all cells but a few that say so are some.
+/// Numbers, where all cells are some but those that say there is none, and a few slips.
 fn numbers(cells: &[&str]) -> Option<Holds> {
     let (words, numbers): (Vec<&str>, Vec<&str>) = cells.iter().partition(|cell| NO_NUMBER.contains(&cell.to_lowercase().as_str()));
     let is_number = |cell: &&str| cell.parse::<f64>().is_ok() || ["true", "false"].contains(&cell.to_lowercase().as_str());
     let with_point = |cell: &&str| cell.replacen(',', ".", 1).parse::<f64>().is_ok();
-    let comma = !numbers.iter().all(is_number);
-    if numbers.is_empty() || comma && !numbers.iter().all(with_point) {
+    let most = |is: &dyn Fn(&&str) -> bool| numbers.iter().filter(|cell| !is(cell)).count() * SLIPS <= numbers.len();
+    let comma = !most(&is_number);
+    if numbers.is_empty() || comma && !most(&with_point) {
         return None;
     }
     let mut missing: Vec<String> = words.into_iter().filter(|word| word.parse::<f64>().is_err()).map(String::from).collect();

@@ -26,46 +26,55 @@ pub(super) fn guess(root: &Path, beside: &Path) -> Result<Guess> {
     walk(root, &mut Vec::new(), &mut files)?;
     if files.is_empty() {
         let endings: Vec<&str> = ENDINGS.iter().flat_map(|(_, endings)| *endings).copied().collect();
-        return Err(wrong(format!("holds no file that is read: images and sounds end in {}", endings.join(", "))));
+        return Err(wrong(format!("holds no file that is read: their names end in {}", endings.join(", "))));
     }
     // Without the folders of parts, wherever they are.
     let levels: Vec<(Vec<&str>, bool)> = files.iter().map(|file| without_part(&file.folders)).collect();
-    let mut depths: BTreeMap<usize, usize> = BTreeMap::new();
-    levels.iter().for_each(|(folders, _)| *depths.entry(folders.len()).or_default() += 1);
-    let depth = depths.iter().max_by_key(|(_, count)| **count).map_or(0, |(depth, _)| *depth);
+    let tops = tops(&levels);
     let order = "a folder a sensor, in it a folder a class, in it the files; with one sensor the folders of the classes alone";
-    let mut remarks = Vec::new();
-    let others: usize = depths.iter().filter(|(d, _)| **d != depth).map(|(_, count)| count).sum();
+    let mut remarks = tables_in(root);
+    let others = levels.iter().filter(|(folders, _)| folders.first().is_none_or(|top| tops[top] != folders.len())).count();
     if others > 0 {
         remarks.push(format!("{others} files lie in more or fewer folders than most of them: the check names them"));
     }
-    let sensors: Vec<(String, Option<String>, Vec<&File>)> = match depth {
-        0 => return Err(wrong(format!("its files lie in no folders that tell their classes: {order}; or write a table of samples"))),
-        1 => {
-            let of: Vec<&File> = files.iter().zip(&levels).filter(|(_, (folders, _))| folders.len() == 1).map(|(file, _)| file).collect();
-            if levels.iter().filter(|(folders, _)| folders.len() == 1).all(|(folders, _)| folders[0].parse::<Part>().is_ok()) {
-                return Err(wrong(format!("its folders are parts and not classes: each holds a folder a class; {order}")));
-            }
-            vec![("".into(), Some(".".into()), of)]
+    if tops.is_empty() {
+        return Err(wrong(format!("its files lie in no folders that tell their classes: {order}; or write a table of samples")));
+    }
+    let classes_alone = 2 * tops.values().filter(|depth| **depth == 1).count() > tops.len();
+    let deepest = tops.values().copied().max().unwrap_or(0);
+    let sensors: Vec<(String, Option<String>, Vec<&File>)> = if classes_alone {
+        if levels.iter().filter(|(folders, _)| folders.len() == 1).all(|(folders, _)| folders[0].parse::<Part>().is_ok()) {
+            return Err(wrong(format!("its folders are parts and not classes: each holds a folder a class; {order}")));
         }
-        2 => {
-            let names = |level: usize| levels.iter().filter(|(f, _)| f.len() == 2).map(|(f, _)| f[level]).collect::<BTreeSet<&str>>();
-            let known = |name: &&str| SENSORS.contains(&name.to_lowercase().as_str());
-            if names(1).iter().all(known) && !names(0).iter().any(known) {
-                return Err(wrong(format!(
-                    "the folders of sensors lie inside those of classes: {order}; move them, or write a table of samples"
-                )));
-            }
-            if files.iter().zip(&levels).any(|(file, (folders, _))| folders.len() == 2 && file.folders[0].parse::<Part>().is_ok()) {
-                return Err(wrong(format!(
-                    "the folders of parts lie around those of sensors: a sensor's folder holds those of parts; {order}"
-                )));
-            }
-            let names = names(0);
-            let of = |name: &str| files.iter().filter(|file| file.folders[0] == name).collect::<Vec<_>>();
-            names.iter().map(|name| (name_of(name), (name_of(name) != *name).then(|| name.to_string()), of(name))).collect()
+        let of: Vec<&File> = files.iter().zip(&levels).filter(|(_, (folders, _))| folders.len() == 1).map(|(file, _)| file).collect();
+        vec![("".into(), Some(".".into()), of)]
+    } else {
+        let names = |level: usize| levels.iter().filter_map(|(folders, _)| folders.get(level).copied()).collect::<BTreeSet<&str>>();
+        let known = |name: &&str| SENSORS.contains(&name.to_lowercase().as_str());
+        let classes = levels.iter().filter(|(f, _)| f.len() >= 2).map(|(f, _)| f[1]).collect::<BTreeSet<&str>>();
+        if classes.iter().all(known) && !names(0).iter().any(known) {
+            return Err(wrong(format!(
+                "the folders of sensors lie inside those of classes: {order}; move them, or write a table of samples"
+            )));
         }
-        _ => return Err(wrong(format!("its files lie {depth} folders deep: {order}; or write a table of samples"))),
+        if files.iter().zip(&levels).any(|(file, (folders, _))| folders.len() >= 2 && file.folders[0].parse::<Part>().is_ok()) {
+            return Err(wrong(format!(
+                "the folders of parts lie around those of sensors: a sensor's folder holds those of parts; {order}"
+            )));
+        }
+        if deepest > 3 {
+            return Err(wrong(format!("its files lie {deepest} folders deep: {order}; or write a table of samples")));
+        }
+        let of = |top: &str, depth: usize| -> Vec<&File> {
+            let is_of = |(folders, _): &(Vec<&str>, bool)| folders.len() == depth && folders[0] == top;
+            files.iter().zip(&levels).filter(|(_, level)| is_of(level)).map(|(file, _)| file).collect()
+        };
+        let (flat, sensors): (Vec<_>, Vec<_>) = tops.iter().partition(|(_, depth)| **depth == 1);
+        if !flat.is_empty() {
+            let names: Vec<&str> = flat.iter().map(|(top, _)| **top).collect();
+            remarks.push(format!("folders are left out, because their files lie in no folder of a class: {}", some(&names, 5)));
+        }
+        sensors.iter().map(|(top, depth)| (name_of(top), (name_of(top) != **top).then(|| top.to_string()), of(top, **depth))).collect()
     };
     let name =
         name_of(&std::fs::canonicalize(root).ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned())).unwrap_or_default());
@@ -74,20 +83,67 @@ pub(super) fn guess(root: &Path, beside: &Path) -> Result<Guess> {
     if levels.iter().any(|(_, part)| *part) {
         card += "# The folders of parts (train, validation, test) are the split.\n";
     }
+    let classes: BTreeSet<&str> = levels.iter().filter_map(|(f, _)| f.get(usize::from(!classes_alone)).copied()).collect();
+    let classes: Vec<&str> = classes.into_iter().collect();
+    card += &format!(
+        "# {} are the classes: {}\n",
+        if classes_alone { "The folders" } else { "Below the folders of the sensors" },
+        some(&classes, 10)
+    );
+    let suspects: Vec<&str> = classes.iter().copied().filter(|name| SENSORS.contains(&name.to_lowercase().as_str())).collect();
+    if !suspects.is_empty() {
+        remarks.push(format!("is this a class, or a sensor: {}? {order}", some(&suspects, 5)));
+    }
     for (sensor, column, files) in sensors {
         let mut kinds: BTreeMap<&'static str, Vec<Reading>> = BTreeMap::new();
         files.iter().for_each(|file| kinds.entry(file.kind).or_default().push((file.path.clone(), None)));
-        let Some((kind, readings)) = kinds.iter().max_by_key(|(_, readings)| readings.len()) else { continue };
+        let Some((mut kind, mut readings)) = kinds.iter().map(|(kind, of)| (*kind, of.clone())).max_by_key(|(_, of)| of.len()) else {
+            continue;
+        };
+        let place = column.as_deref().unwrap_or(&sensor);
         if kinds.len() > 1 {
             let names: Vec<String> = kinds.iter().map(|(kind, readings)| format!("{} of {kind}", readings.len())).collect();
-            let place = column.as_deref().unwrap_or(&sensor);
             remarks.push(format!("the folder `{place}` holds files of several kinds: {}; it is taken for {kind}", some(&names, 3)));
         }
+        // A folder deeper than others: a folder a sample, which holds its frames.
+        if tops.get(place) == Some(&3) {
+            if kind != "image" {
+                return Err(wrong(format!("the files of `{place}` lie 3 folders deep, and are no frames of videos: {order}")));
+            }
+            kind = "video";
+            readings = readings.iter().filter_map(|(path, _)| Some((path.parent()?.to_path_buf(), None))).collect();
+            readings.dedup();
+        }
         let sensor = if sensor.is_empty() { kind.to_string() } else { sensor };
-        let written: Written = of_files(&sensor, kind, column, readings);
+        let written: Written = of_files(&sensor, kind, column, &readings);
         card += &written.toml();
     }
     Ok(Guess { card, remarks })
+}
+
+/// The folders at the top, each with how many folders most of its files lie in.
+fn tops<'l>(levels: &[(Vec<&'l str>, bool)]) -> BTreeMap<&'l str, usize> {
+    let mut depths: BTreeMap<&str, BTreeMap<usize, usize>> = BTreeMap::new();
+    for (folders, _) in levels.iter().filter(|(folders, _)| !folders.is_empty()) {
+        *depths.entry(folders[0]).or_default().entry(folders.len()).or_default() += 1;
+    }
+    let most = |depths: BTreeMap<usize, usize>| depths.into_iter().max_by_key(|(_, count)| *count).map_or(0, |(depth, _)| depth);
+    depths.into_iter().map(|(top, depths)| (top, most(depths))).collect()
+}
+
+/// Tables beside the folders: one of them may list the samples, with their labels.
+fn tables_in(root: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_table =
+        |path: &PathBuf| path.extension().is_some_and(|ending| ["csv", "tsv", "jsonl", "parquet"].iter().any(|known| ending == *known));
+    let mut tables: Vec<String> = entries.filter(is_table).map(|path| path.display().to_string()).collect();
+    tables.sort();
+    match tables.first() {
+        Some(first) => {
+            vec![format!("{} is not read here: if it lists the samples, check it instead: `mm data check {first}`", some(&tables, 3))]
+        }
+        None => Vec::new(),
+    }
 }
 
 /// A file that can be a reading.

@@ -4,6 +4,7 @@
 
 mod column;
 mod folder;
+mod numbers;
 mod roles;
 mod sensor;
 mod table;

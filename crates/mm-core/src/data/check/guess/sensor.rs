@@ -1,14 +1,16 @@
 //! The settings of a sensor, by some of its files.
 
+use super::column::kind_of;
+use super::numbers::{are_numbers, of_csv, of_numpy};
 use super::quoted;
 use crate::data::audio;
 use crate::data::image::{Samples, decode};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Files of a sensor that are looked at.
-const LOOKED_AT: usize = 32;
+pub(super) const LOOKED_AT: usize = 32;
 /// Images up to this are taken as large as they are.
 const SMALL: usize = 128;
 /// A usual size for larger ones.
@@ -17,6 +19,8 @@ const USUAL: usize = 112;
 const ENOUGH_RATE: u32 = 16_000;
 /// Longer sounds are cut, unless the card says otherwise.
 const LONGEST_SECONDS: f64 = 10.0;
+/// Frames of a video, unless it has fewer.
+const FRAMES: usize = 8;
 
 /// A sensor in a card.
 pub(super) struct Written {
@@ -39,11 +43,18 @@ impl Written {
 /// A file, or a part of it.
 pub(super) type Reading = (PathBuf, Option<Range<u64>>);
 
-/// A sensor of files that end as an image's or a sound's do; its name may tell that they are depth maps.
+/// A sensor of files that end as those of a kind do; its name may tell that images are depth maps. The readings of a video are folders.
 pub(super) fn of_files(name: &str, kind: &'static str, column: Option<String>, readings: &[Reading]) -> Written {
     let step = readings.len().div_ceil(LOOKED_AT).max(1);
     let some: Vec<&Reading> = readings.iter().step_by(step).collect();
-    let (kind, settings) = if kind == "audio" { ("audio", sounds(&some)) } else { images(name, &some) };
+    let (kind, settings) = match kind {
+        "audio" => ("audio", sounds(&some)),
+        "text" if !are_numbers(&some) => ("text", String::new()),
+        "text" | "series" => of_csv(&some),
+        "array" => of_numpy(&some),
+        "video" => ("video", frames(&some)),
+        _ => images(name, &some),
+    };
     Written { name: name.into(), kind, column, settings }
 }
 
@@ -52,6 +63,7 @@ struct Picture {
     size: [usize; 2],
     channels: usize,
     deep: bool,
+    floating: bool,
 }
 
 /// Kind and settings of images.
@@ -59,7 +71,8 @@ fn images(name: &str, files: &[&Reading]) -> (&'static str, String) {
     let read = |(path, _): &&Reading| {
         let bitmap = decode(&std::fs::read(path).ok()?).ok()?;
         let deep = !matches!(bitmap.samples, Samples::U8(_));
-        Some(Picture { size: [bitmap.height, bitmap.width], channels: bitmap.channels, deep })
+        let floating = matches!(bitmap.samples, Samples::F32(_));
+        Some(Picture { size: [bitmap.height, bitmap.width], channels: bitmap.channels, deep, floating })
     };
     let pictures: Vec<Picture> = files.iter().filter_map(read).collect();
     if pictures.is_empty() {
@@ -68,10 +81,12 @@ fn images(name: &str, files: &[&Reading]) -> (&'static str, String) {
     }
     let mut counts: BTreeMap<[usize; 2], usize> = BTreeMap::new();
     pictures.iter().for_each(|picture| *counts.entry(picture.size).or_default() += 1);
-    let largest = pictures.iter().flat_map(|picture| picture.size).max().unwrap_or(USUAL);
-    let [height, width] = if counts.len() == 1 && largest <= SMALL { pictures[0].size } else { [USUAL; 2] };
     let mut seen: Vec<([usize; 2], usize)> = counts.into_iter().collect();
     seen.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    // Small images keep the size that most of them have.
+    let ([height, width], most) = seen[0];
+    let small = height.max(width) <= SMALL && 2 * most > pictures.len();
+    let [height, width] = if small { [height, width] } else { [USUAL; 2] };
     let more = if seen.len() > 3 { " and others" } else { "" };
     let sizes: Vec<String> = seen.iter().take(3).map(|([h, w], count)| format!("{h} x {w} ({count})")).collect();
     let size = format!("size = [{height}, {width}]  # height, width; seen: {}{more}\n", sizes.join(", "));
@@ -80,8 +95,10 @@ fn images(name: &str, files: &[&Reading]) -> (&'static str, String) {
     let stretched = pictures.iter().any(|picture| (ratio(picture.size) / ratio([height, width]) - 1.0).abs() > 0.1);
     let fit = if stretched { "fit = \"crop\"  # or \"pad\" to keep the edges\n" } else { "" };
     let words = ["depth", "disparity", "range"];
-    if pictures.iter().all(|picture| picture.channels == 1) && words.iter().any(|word| name.to_lowercase().contains(word)) {
-        return ("depth", format!("{size}scale = 0.001  # metres of 1 in the file: here millimetres\n{fit}"));
+    let mostly = |is: &dyn Fn(&&Picture) -> bool| 2 * pictures.iter().filter(is).count() > pictures.len();
+    if mostly(&|picture| picture.channels == 1) && words.iter().any(|word| name.to_lowercase().contains(word)) {
+        let (scale, unit) = if mostly(&|picture| picture.floating) { ("1.0", "metres") } else { ("0.001", "millimetres") };
+        return ("depth", format!("{size}scale = {scale}  # metres of 1 in the file: here {unit}\n{fit}"));
     }
     let gray = pictures.iter().all(|picture| picture.channels <= 2);
     let channels = if gray { "channels = \"gray\"\n" } else { "channels = \"rgb\"\n" };
@@ -92,6 +109,29 @@ fn images(name: &str, files: &[&Reading]) -> (&'static str, String) {
         false => "",
     };
     ("image", format!("{channels}{size}{fit}{alpha}{deep}"))
+}
+
+/// Settings of videos: folders, of each of which one frame is looked at.
+fn frames(folders: &[&Reading]) -> String {
+    let films: Vec<Vec<PathBuf>> = folders.iter().map(|(folder, _)| images_in(folder)).filter(|images| !images.is_empty()).collect();
+    let middles: Vec<Reading> = films.iter().map(|images| (images[images.len() / 2].clone(), None)).collect();
+    let mut counts: Vec<usize> = films.iter().map(Vec::len).collect();
+    counts.sort();
+    let frames = counts.get(counts.len() / 2).map_or(FRAMES, |median| FRAMES.min(*median));
+    let seen = match (counts.first(), counts.last()) {
+        (Some(least), Some(most)) => format!("frames that a model gets; seen: folders of {least} to {most} images"),
+        _ => format!("none of {} folders holds an image: correct frames, channels and size", folders.len()),
+    };
+    // Without the name: a video has no depth maps.
+    format!("frames = {frames}  # {seen}\n{}", images("", &middles.iter().collect::<Vec<_>>()).1)
+}
+
+/// The images of a folder, in the order of their names.
+fn images_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut images: Vec<PathBuf> = entries.filter(|path| kind_of(&path.to_string_lossy()) == Some("image")).collect();
+    images.sort();
+    images
 }
 
 /// Settings of sounds.

@@ -1,10 +1,10 @@
 //! The card of a table of samples.
 
-use super::column::{Column, Holds};
+use super::column::{Column, Holds, kind_of};
 use super::roles::Roles;
-use super::sensor::{Reading, Written, of_files};
+use super::sensor::{LOOKED_AT, Reading, Written, of_files};
 use super::{Guess, name_of, named_from, quoted};
-use crate::data::manifest::Table;
+use crate::data::manifest::{Row, Table};
 use crate::data::names::some;
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -13,15 +13,20 @@ use std::path::Path;
 pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     let table = Table::read(path)?;
     let columns: Vec<Column> = (0..table.columns.len()).map(|column| Column::of(&table, column)).collect();
+    refuse_sample_as_header(&table, &columns)?;
     let cell = |row: usize, column: usize| table.rows[row].cells[column].clone();
     let mut roles = Roles::of(&columns, table.rows.len()).without_cut_groups(&columns, cell, table.rows.len());
     let Some(label) = roles.label else {
         let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
-        let problem = format!("no column looks like the class of a sample: call it `label`; there are: {}", some(&names, 12));
+        let problem = format!(
+            "no column looks like the class of a sample: call it `label`; there are: {} (a label has two values or more, each of them often)",
+            some(&names, 12)
+        );
         return Err(Error::File { path: path.into(), problem });
     };
     let csv = !table.is_typed;
-    let mut remarks = std::mem::take(&mut roles.remarks);
+    let mut remarks = table.remarks();
+    remarks.append(&mut roles.remarks);
     let sensors = sensors(path, &table, &columns, &roles, &mut remarks);
     let file = named_from(path, beside)?;
     let name = name_of(&path.file_stem().unwrap_or_default().to_string_lossy().replace(".csv", ""));
@@ -44,18 +49,14 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
         }
         sensors.iter().for_each(|sensor| card += &sensor.toml());
         if sensors.is_empty() {
-            let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
-            let problem = format!("no column looks like a sensor (files, sentences, numbers); there are: {}", some(&names, 12));
-            return Err(Error::File { path: path.into(), problem });
+            return Err(no_sensor(path, &columns, &roles, csv));
         }
         return Ok(Guess { card, remarks });
     }
     let numbers: Vec<usize> = (0..columns.len()).filter(|&c| columns[c].is_numbers() && !roles.has(c)).collect();
     remarks.retain(|remark| !remark.contains(PLAIN));
     if numbers.is_empty() {
-        let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
-        let problem = format!("no column looks like a sensor (files, sentences, numbers); there are: {}", some(&names, 12));
-        return Err(Error::File { path: path.into(), problem });
+        return Err(no_sensor(path, &columns, &roles, csv));
     }
     card += &numbers_toml(&table, &columns, &roles, &numbers, &classes);
     for (sensor, of) in by_sensor(&columns, &numbers, &name) {
@@ -65,6 +66,35 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     Ok(Guess { card, remarks })
 }
 
+/// The first line names the columns; one that names a file is a sample.
+fn refuse_sample_as_header(table: &Table, columns: &[Column]) -> Result<()> {
+    let sample = |column: &Column| matches!(column.holds, Holds::Files(_)) && kind_of(column.name).is_some();
+    match columns.iter().position(sample) {
+        Some(at) => {
+            let problem = format!(
+                "`{}` is a file and no name of a column: write a line with the names of the columns above this one",
+                columns[at].name
+            );
+            Err(table.error(1, at, problem))
+        }
+        None => Ok(()),
+    }
+}
+
+/// An error about a table without a sensor; numbers in typed tables are told from other columns by their names only.
+fn no_sensor(path: &Path, columns: &[Column], roles: &Roles, csv: bool) -> Error {
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    let numbers: Vec<&str> = (0..columns.len()).filter(|&c| columns[c].is_numbers() && !roles.has(c)).map(|c| columns[c].name).collect();
+    let problem = match numbers.first().filter(|_| !csv) {
+        Some(first) => format!(
+            "its numbers belong to no sensor: {}; name the sensor before a point, as in `camera.{first}`, or save the table as CSV",
+            some(&numbers, 8)
+        ),
+        None => format!("no column looks like a sensor (files, sentences, numbers); there are: {}", some(&names, 12)),
+    };
+    Error::File { path: path.into(), problem }
+}
+
 /// In a remark on numbers that are no sensor.
 const PLAIN: &str = "hold numbers and are left out";
 
@@ -72,29 +102,26 @@ const PLAIN: &str = "hold numbers and are left out";
 fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remarks: &mut Vec<String>) -> Vec<Written> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut sensors: Vec<Written> = Vec::new();
-    let (mut plain, mut odd): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    let (mut plain, mut odd, mut paths): (Vec<&str>, Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new(), Vec::new());
     for (at, column) in columns.iter().enumerate().filter(|(at, _)| !roles.has(*at)) {
         let name = name_of(column.name);
         let renamed = (name != column.name).then(|| column.name.to_string());
         let (stem, variable) = column.name.split_once('.').unwrap_or((column.name, ""));
+        if column.name.is_empty() {
+            remarks.push("a column without a name is left out: name it, if it is a sensor".into());
+            continue;
+        }
+        let kind = match &column.holds {
+            Holds::Files(kind) => Some(*kind),
+            Holds::Text | Holds::Names if names_folders(folder, column) => Some("video"),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            let readings = readings(table, folder, at);
+            sensors.push(of_files(&name, kind, renamed, &readings));
+            continue;
+        }
         match &column.holds {
-            Holds::Files(kind) => {
-                let number = |suffix: &str| table.column(&format!("{}.{suffix}", column.name));
-                let (start, length) = (number("start"), number("length"));
-                let reading = |row: &crate::data::manifest::Row| -> Option<Reading> {
-                    let cell = Some(&row.cells[at]).filter(|cell| !cell.is_empty())?;
-                    let whole =
-                        |column: Option<usize>| column.and_then(|column| row.cells[column].trim_end_matches(".0").parse::<u64>().ok());
-                    let part = match (whole(start), whole(length)) {
-                        (from, Some(length)) => Some(from.unwrap_or(0)..from.unwrap_or(0).saturating_add(length)),
-                        (Some(from), None) => Some(from..u64::MAX),
-                        (None, None) => None,
-                    };
-                    Some((folder.join(cell), part))
-                };
-                let readings: Vec<Reading> = table.rows.iter().filter_map(reading).collect();
-                sensors.push(of_files(&name, kind, renamed, &readings));
-            }
             Holds::Text => sensors.push(Written { name, kind: "text", column: renamed, settings: String::new() }),
             // The place of a reading in its file.
             Holds::Numbers { .. } if ["start", "length"].contains(&variable) && columns.iter().any(|c| c.name == stem) => {}
@@ -111,18 +138,49 @@ fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remark
                 }
             }
             Holds::Numbers { .. } => plain.push(column.name),
-            Holds::Names => odd.push(column.name),
-            Holds::Nothing => odd.push(column.name),
+            Holds::Names if 2 * column.cells.iter().filter(|cell| cell.contains(['/', '\\'])).count() > column.cells.len() => {
+                paths.push(column.name)
+            }
+            Holds::Names | Holds::Nothing | Holds::Files(_) => odd.push(column.name),
         }
     }
     if !plain.is_empty() {
         let advice = format!("to use them as a sensor, call them `place.{}` and so on", plain[0]);
         remarks.push(format!("columns {} {PLAIN}; {advice}", some(&plain, 8)));
     }
+    if !paths.is_empty() {
+        let advice = "write the names of files with their ending, such as photos/1.png";
+        remarks
+            .push(format!("columns {} are left out: they look like files, and there are none of these names; {advice}", some(&paths, 8)));
+    }
     if !odd.is_empty() {
-        remarks.push(format!("columns {} are left out: they hold neither files, sentences nor numbers", some(&odd, 8)));
+        let advice = "where single words are readings, add a [[modality]] of kind \"text\"";
+        remarks.push(format!("columns {} are left out: they hold neither files, sentences nor numbers; {advice}", some(&odd, 8)));
     }
     sensors
+}
+
+/// The files that a column names, or the parts of them.
+fn readings(table: &Table, folder: &Path, at: usize) -> Vec<Reading> {
+    let number = |suffix: &str| table.column(&format!("{}.{suffix}", table.columns[at]));
+    let (start, length) = (number("start"), number("length"));
+    let reading = |row: &Row| -> Option<Reading> {
+        let cell = Some(&row.cells[at]).filter(|cell| !cell.is_empty())?;
+        let whole = |column: Option<usize>| column.and_then(|column| row.cells[column].trim_end_matches(".0").parse::<u64>().ok());
+        let part = match (whole(start), whole(length)) {
+            (from, Some(length)) => Some(from.unwrap_or(0)..from.unwrap_or(0).saturating_add(length)),
+            (Some(from), None) => Some(from..u64::MAX),
+            (None, None) => None,
+        };
+        Some((folder.join(cell), part))
+    };
+    table.rows.iter().filter_map(reading).collect()
+}
+
+/// Whether most cells name a folder: of frames of a video.
+fn names_folders(folder: &Path, column: &Column) -> bool {
+    let some = column.cells.iter().take(LOOKED_AT);
+    2 * some.clone().filter(|cell| folder.join(cell).is_dir()).count() > some.len()
 }
 
 /// Label and the like of a table of numbers, and how it is written.

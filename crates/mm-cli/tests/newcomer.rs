@@ -1,0 +1,130 @@
+//! What a newcomer does, mistakes included: from folders to a card, a model and answers, and what is refused on the way.
+
+#[allow(dead_code, reason = "other tests use the rest")]
+mod program;
+
+use image::RgbImage;
+use program::{mm, said};
+use std::fs;
+use std::path::Path;
+
+/// The exit code, and what was printed.
+fn run(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = mm().current_dir(folder).args(arguments).output().unwrap();
+    (output.status.code().unwrap(), format!("{}{}", String::from_utf8_lossy(&output.stdout), said(&output)))
+}
+
+fn picture(path: &Path, bright: bool, i: usize) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let value = |x: u32, y: u32| (if bright { 150 } else { 60 }) + ((x * 7 + y * 13) as usize * (i + 3) % 60) as u8;
+    RgbImage::from_fn(8, 8, |x, y| image::Rgb([value(x, y); 3])).save(path).unwrap();
+}
+
+/// `place/eye/<class>/<i>.png` and films `place/film/<class>/<i>/`, some of either missing.
+fn folders(root: &Path, place: &str, samples: usize, classes: bool) {
+    for i in 0..samples {
+        let class = if classes { ["dim", "lit"][i % 2] } else { "" };
+        let of = |sensor: &str| root.join(place).join(sensor).join(class);
+        if i % 7 != 3 {
+            picture(&of("eye").join(format!("{i:02}.png")), i % 2 == 1, i);
+        }
+        if i % 9 != 5 {
+            (1..4).for_each(|frame| picture(&of("film").join(format!("{i:02}/frame{frame}.png")), i % 2 == 1, i + frame));
+        }
+    }
+}
+
+#[test]
+fn from_folders_to_answers_for_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    folders(root, "data", 40, true);
+    let (code, text) = run(root, &["data", "check", "data", "--write-card", "card.toml"]);
+    assert!(code == 0 && text.contains("kind = \"video\"") && text.contains("40 samples, 2 classes, 2 sensors"), "{text}");
+    // A file that is none of the sensor is an error, or absent by the card.
+    fs::write(root.join("data/eye/dim/more.webp"), "x").unwrap();
+    let train = ["train", "card.toml", "--method", "udml", "--epochs", "2", "--out", "model"];
+    let (code, text) = run(root, &train);
+    assert!(code == 1 && text.contains("more.webp") && text.contains("take it out, or convert it"), "{text}");
+    let card = fs::read_to_string(root.join("card.toml")).unwrap();
+    fs::write(root.join("card.toml"), format!("on_corrupt = \"absent\"\n{card}")).unwrap();
+    let (code, text) = run(root, &train);
+    assert!(code == 0 && text.contains("1 readings cannot be used and count as absent"), "{text}");
+
+    let predict = |manifest: &str, out: &str| run(root, &["predict", "--model", "model", "--manifest", manifest, "--out", out]);
+    folders(root, "new", 10, true);
+    let (code, text) = predict("new", "answers.csv");
+    assert!(code == 0 && text.contains("labelled") && text.contains("answers.csv: 10 rows"), "{text}");
+    let answers = fs::read_to_string(root.join("answers.csv")).unwrap();
+    assert!(answers.lines().any(|line| line.starts_with("lit/03,") && line.contains(",film,eye: absent")), "{answers}");
+    let (code, text) = predict("new", "new/eye/dim/answers.csv");
+    assert!(code == 1 && text.contains("lies in the folder of the samples"), "{text}");
+    // Without classes, and without one of the sensors.
+    folders(root, "unknown", 10, false);
+    let (code, text) = predict("unknown", "unknown.csv");
+    assert!(code == 0 && !text.contains("labelled") && text.contains("unknown.csv: 10 rows"), "{text}");
+    let told = |answers: &str| answers.lines().skip(1).map(|line| line.split_once(',').unwrap().1.to_string()).collect::<Vec<_>>();
+    let mut rows = [told(&answers), told(&fs::read_to_string(root.join("unknown.csv")).unwrap())];
+    rows.iter_mut().for_each(|rows| rows.sort());
+    assert_eq!(rows[0].len(), rows[1].len());
+    fs::remove_dir_all(root.join("unknown/film")).unwrap();
+    let (code, text) = predict("unknown", "eyes.csv");
+    assert!(code == 0 && text.contains("no folder for film: absent in every sample"), "{text}");
+    fs::rename(root.join("unknown/eye"), root.join("unknown/eyes")).unwrap();
+    let (code, text) = predict("unknown", "none.csv");
+    assert!(code == 1 && text.contains("has no folder of a sensor of the model (eye, film)") && text.contains("there are: eyes"), "{text}");
+    fs::write(root.join("new/eye/dim/broken.png"), "no picture").unwrap();
+    let (code, text) = predict("new", "broken.csv");
+    assert!(code == 1 && text.contains("sample `dim/broken`") && text.contains("it is a text") && !text.contains("line"), "{text}");
+}
+
+/// A table with decimal commas, as its model learnt from.
+fn table(root: &Path) {
+    let row = |i: usize| {
+        format!("n{i};{},{};{};{}\n", i % 2, i % 7, if i % 9 == 4 { "NA".into() } else { format!("1,{}", i % 5) }, ["dim", "lit"][i % 2])
+    };
+    fs::write(root.join("days.csv"), format!("id;sky.light;wind.speed;label\n{}", (0..40).map(row).collect::<String>())).unwrap();
+}
+
+#[test]
+fn a_table_is_asked_as_it_was_trained_and_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    table(root);
+    let (code, text) = run(root, &["data", "check", "days.csv", "--write-card", "card.toml"]);
+    assert!(code == 0 && text.contains("decimal = \",\""), "{text}");
+    let (code, text) = run(root, &["train", "card.toml", "--method", "udml", "--epochs", "2", "--out", "model"]);
+    assert!(code == 0, "{text}");
+    let predict = |arguments: &[&str]| run(root, &[&["predict", "--model", "model"], arguments].concat());
+    let (code, text) = predict(&["--manifest", "days.csv", "--out", "answers.csv"]);
+    assert!(code == 0 && text.contains("answers.csv: 40 rows") && text.contains("sky+wind"), "{text}");
+    let before = fs::read(root.join("days.csv")).unwrap();
+    let (code, text) = predict(&["--manifest", "days.csv", "--out", "days.csv", "--overwrite"]);
+    assert!(code == 1 && text.contains("is the table of samples itself"), "{text}");
+    assert_eq!(fs::read(root.join("days.csv")).unwrap(), before);
+    let (code, text) = predict(&["--manifest", "none.csv", "--out", "a.csv"]);
+    assert!(code == 1 && text.contains("there is no none.csv"), "{text}");
+    let (code, text) = predict(&["--manifest", "card.toml", "--out", "a.csv"]);
+    assert!(code == 1 && text.contains("is a card or a plan and no table of samples"), "{text}");
+    let (code, text) = run(root, &["predict", "--model", ".", "--manifest", "days.csv", "--out", "a.csv"]);
+    assert!(code == 1 && text.contains("is no folder of a saved model"), "{text}");
+    for (data, what) in [("days.csv", "is a table and no card"), ("model", "is a folder and no card")] {
+        let (code, text) = run(root, &["train", data, "--method", "udml", "--out", "other"]);
+        assert!(code == 1 && text.contains(what) && text.contains("--write-card card.toml"), "{text}");
+    }
+    // A misspelt setting is found by its nearest name, in `quick` without `--quick`.
+    let plan =
+        "name = \"p\"\nseeds = [0]\nquick = { epoch = 1 }\n[[data]]\nname = \"p\"\ncard = \"card.toml\"\n[[runs]]\nmethod = \"udml\"\n";
+    fs::write(root.join("plan.toml"), plan).unwrap();
+    let (code, text) = run(root, &["bench", "plan.toml"]);
+    assert!(code == 1 && text.contains("unknown field `epoch`") && text.contains("did you mean `epochs`?"), "{text}");
+    let card = "name = \"p\"\nmanifest = \"days.csv\"\n[[modality]]\nname = \"sky\"\nkind = \"vector\"\nfeature = 1\n";
+    fs::write(root.join("slip.toml"), card).unwrap();
+    let (code, text) = run(root, &["data", "check", "slip.toml"]);
+    assert!(code == 1 && text.contains("modality.sky") && text.contains("did you mean `features`?"), "{text}");
+    // Values of another type are told in plain words.
+    let plan = "name = \"p\"\nseeds = 0\n[[data]]\nname = \"p\"\ncard = \"card.toml\"\n[[runs]]\nmethod = \"udml\"\n";
+    fs::write(root.join("plan.toml"), plan).unwrap();
+    let (code, text) = run(root, &["bench", "plan.toml"]);
+    assert!(code == 1 && text.contains("plan.toml:2:9: the number `0` stands where a list, in [ ] is expected"), "{text}");
+}

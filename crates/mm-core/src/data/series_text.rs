@@ -1,0 +1,54 @@
+//! Series as a text: a line a step, a column a channel.
+
+/// The lines of a series, cut into cells.
+pub(super) struct SeriesText<'t> {
+    /// The cells of the first line.
+    pub first: Vec<&'t str>,
+    /// Whether these are names.
+    pub named: bool,
+    text: &'t str,
+    separator: Option<char>,
+}
+
+impl<'t> SeriesText<'t> {
+    /// `None` where there is nothing but blank lines.
+    pub fn of(text: &'t str) -> Option<Self> {
+        let text = text.trim_start_matches('\u{feff}');
+        let first = text.lines().find(|line| !line.trim().is_empty())?;
+        // A comma may be a decimal one where something else stands between the numbers.
+        let separator = ['\t', ';', ','].into_iter().find(|&separator| first.contains(separator));
+        let first = cells(first, separator);
+        let named = first.iter().any(|cell| !cell.is_empty() && !is_number(cell));
+        Some(Self { first, named, text, separator })
+    }
+
+    /// The lines of values, each with its number from 1.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, Vec<&'t str>)> {
+        let separator = self.separator;
+        let lines = (1..).zip(self.text.lines()).filter(|(_, line)| !line.trim().is_empty()).skip(usize::from(self.named));
+        lines.map(move |(line, text)| (line, cells(text, separator)))
+    }
+
+    /// A cell of the first line that is a number though others are names, and one that is not.
+    pub fn mixed(&self) -> Option<(&'t str, &'t str)> {
+        let number = self.first.iter().find(|cell| is_number(cell))?;
+        let name = self.first.iter().find(|cell| !cell.is_empty() && !is_number(cell))?;
+        Some((number, name))
+    }
+}
+
+/// Whether a cell is a number.
+pub(super) fn is_number(cell: &str) -> bool {
+    cell.parse::<f64>().is_ok()
+}
+
+fn cells(line: &str, separator: Option<char>) -> Vec<&str> {
+    match separator {
+        Some(separator) => line.split(separator).map(cell).collect(),
+        None => line.split_whitespace().map(cell).collect(),
+    }
+}
+
+fn cell(text: &str) -> &str {
+    text.trim().trim_matches('"')
+}
