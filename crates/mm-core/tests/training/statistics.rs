@@ -1,6 +1,6 @@
 //! Statistics against hand calculations and their defining properties.
 
-#[path = "../examples/coverage/trial.rs"]
+#[path = "../../examples/coverage/trial.rs"]
 mod trial;
 
 use mm_core::statistics::*;

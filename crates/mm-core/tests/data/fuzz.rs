@@ -1,9 +1,7 @@
 //! Damaged files: whatever happens to the bytes of tables and cards, reading ends with the data that is written there, or a
 //! message that says what is wrong and where.
 
-mod damage;
-
-use damage::damage;
+use crate::damage::damage;
 use flate2::{Compression, write::GzEncoder};
 use mm_core::data::{DatasetCard, LoadedData, Source};
 use mm_core::{Result, rng};

@@ -1,7 +1,5 @@
 //! Texts as the readings of a modality: from a table or files, trained on, saved.
 
-mod word_pieces;
-
 use candle_core::Device;
 use mm_core::data::kinds::{Kind, Origin, SavedKind, Standardization, Text};
 use mm_core::data::{Batch, FileRow, FileSource, InputKind, Source, Target, TargetValue};
@@ -17,7 +15,7 @@ use std::sync::Arc;
 fn tokens(length: usize) -> (tempfile::TempDir, Text) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokenizer.json");
-    std::fs::write(&path, word_pieces::json().to_string()).unwrap();
+    std::fs::write(&path, crate::word_pieces::json().to_string()).unwrap();
     let kind = Text::tokens(&path, length).unwrap();
     (folder, kind)
 }

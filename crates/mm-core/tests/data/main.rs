@@ -1,0 +1,26 @@
+//! Data from files and tables to batches.
+
+mod augment;
+mod builtin;
+mod corrupt;
+mod degraded_sensors;
+mod field;
+mod folders;
+mod fuzz;
+mod lengths;
+mod loader;
+mod manifest;
+mod manifest_rows;
+mod missing;
+mod modality;
+mod reader;
+mod sources;
+mod table;
+mod text_kind;
+
+#[path = "../damage/mod.rs"]
+mod damage;
+#[path = "../refused/mod.rs"]
+mod refused;
+#[path = "../word_pieces/mod.rs"]
+mod word_pieces;
