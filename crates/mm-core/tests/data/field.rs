@@ -1,8 +1,8 @@
 //! Tables as people have them: what is read as it is meant, what is refused, and what is said about it.
 
+use crate::refused::fails;
 use mm_core::data::{DatasetCard, LoadedData, Source, Standardizer, TableDataset};
 use mm_core::{Error, Result};
-use crate::refused::fails;
 use std::borrow::Cow;
 
 /// A card with lines of its own and a view for each file named `a.csv` and so on; other files are given to be named in `card`.

@@ -1,9 +1,9 @@
 //! Reading tables: what is accepted, and the message for everything that is not.
 
+use crate::refused::fails;
 use flate2::{Compression, write::GzEncoder};
 use mm_core::data::{DatasetCard, InputSpec, LoadedData, Source};
 use mm_core::{Error, Result};
-use crate::refused::fails;
 use std::borrow::Cow;
 use std::io::Write;
 
