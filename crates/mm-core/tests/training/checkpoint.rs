@@ -1,7 +1,7 @@
 //! Damaged and foreign checkpoints: a typed error that names file and tensor, never a panic, never taken for good.
 
-use crate::damage::damage;
 use candle_core::{Device, Tensor};
+use crate::damage::damage;
 use mm_core::train::{Checkpoint, CheckpointConfig, CheckpointState, EpochLog, TrainConfig, Trainer, latest_checkpoint};
 use mm_core::{Error, rng};
 use mm_testing::{Dropout, clear_to_weak};
