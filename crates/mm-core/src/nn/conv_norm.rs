@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 use twox_hash::XxHash3_64;
 
-/// A convolution followed by batch normalisation: what residual networks are made of.
+/// A convolution followed by batch normalisation, or by none ([`ConvNorm::without_norm`]): what residual networks are made of.
 ///
 /// In [`Mode::Eval`] on the CPU in f32 it is one convolution whose weights were multiplied with the scale of the norm and
 /// rearranged before; the norm's shift, the residual and the ReLU are applied as its outputs are stored.

@@ -1,14 +1,9 @@
 //! Networks that predict every pixel: presence, sizes, what runs when, gradients, settings.
 
-#[path = "dense/gradients.rs"]
 mod gradients;
-#[path = "dense/images.rs"]
 mod images;
-#[path = "dense/layers.rs"]
 mod layers;
-#[path = "dense/learning.rs"]
 mod learning;
-#[path = "dense/settings.rs"]
 mod settings;
 
 use candle_core::{DType, Device, Tensor};

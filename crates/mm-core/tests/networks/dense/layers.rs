@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use mm_core::dense::{ContextConfig, LearnedUpsample, PyramidPooling};
-use mm_core::nn::{BlockKind, Conv2d, Conv2dConfig, Mode, Parameters, residual_block, scale_channels};
+use mm_core::nn::{BlockKind, Conv2d, Conv2dConfig, Mode, Parameters, gather_rows, residual_block, scale_channels, scatter_rows};
 use mm_testing::{bits, difference, gradient_error, values};
 
 #[test]
@@ -127,4 +127,30 @@ fn gates_scale_channels() {
     assert!(gradient_error(&x, |x| scale_channels(x, &g)) < 2e-3);
     assert!(gradient_error(&g, |g| scale_channels(&x, g)) < 2e-3);
     assert!(scale_channels(&x, &values(&[3, 2], DType::F32)).unwrap_err().to_string().contains("[2, 3]"));
+}
+
+/// Rows are taken out and put back: either is the gradient of the other, as with candle's ops in f64.
+#[test]
+fn rows_are_gathered_and_scattered() {
+    let rows = [0u32, 2, 3];
+    for dtype in [DType::F32, DType::F64] {
+        let limit = if dtype == DType::F32 { 2e-3 } else { 1e-6 };
+        assert!(gradient_error(&values(&[5, 2, 3], dtype), |x| gather_rows(x, &rows)) < limit);
+        assert!(gradient_error(&values(&[3, 2, 3], dtype), |x| scatter_rows(x, &rows, 5)) < limit);
+    }
+    let x = values(&[5, 2, 3], DType::F32);
+    let taken = gather_rows(&x, &rows).unwrap();
+    assert_eq!(taken.dims(), [3, 2, 3]);
+    let back = scatter_rows(&taken, &rows, 5).unwrap();
+    for row in 0..5u32 {
+        let expected = if rows.contains(&row) { x.get(row as usize).unwrap() } else { x.get(0).unwrap().zeros_like().unwrap() };
+        assert_eq!(bits(&back.get(row as usize).unwrap()), bits(&expected));
+    }
+    // A part of the columns is not contiguous.
+    assert_eq!(gather_rows(&x.narrow(2, 1, 2).unwrap(), &rows).unwrap().dims(), [3, 2, 2]);
+    let none = scatter_rows(&x.narrow(0, 0, 0).unwrap(), &[], 2).unwrap();
+    assert_eq!(bits(&none), vec![0; 12]);
+    for wrong in [[0u32, 2, 5], [2, 0, 3], [1, 1, 2]] {
+        assert!(gather_rows(&x, &wrong).is_err() && scatter_rows(&taken, &wrong, 5).is_err());
+    }
 }

@@ -1,6 +1,6 @@
 //! Gradients of whole networks: by finite differences in f64, and of the f32 kernels against f64.
 
-use crate::{CHANNELS, CLASSES, NAMES, complete, mixed, networks};
+use super::{CHANNELS, CLASSES, NAMES, complete, mixed, networks};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{VarBuilder, VarMap};
 use mm_core::dense::{DenseConfig, DenseNetwork, DenseSensor};

@@ -1,6 +1,6 @@
 //! Settings, what they are refused for, and names and numbers of parameters.
 
-use crate::{complete, model, networks, schema};
+use super::{complete, model, networks, schema};
 use candle_core::Device;
 use mm_core::data::{InputKind, InputSpec, Schema, Target};
 use mm_core::dense::{BackboneConfig, DenseConfig, DenseModel, DenseSensor, EsaNet, EsaNetConfig};
@@ -54,7 +54,7 @@ fn inputs_that_do_not_fit_are_refused() {
         let model = model(&config, (32, 32));
         // One sensor of another size.
         let inputs = complete((32, 32), 1);
-        let readings = (0..3).map(|m| Some(crate::reading(m, 1, if m == 2 { (16, 32) } else { (32, 32) })));
+        let readings = (0..3).map(|m| Some(super::reading(m, 1, if m == 2 { (16, 32) } else { (32, 32) })));
         let uneven = mm_core::data::Inputs::new(inputs.modalities(), readings, inputs.presence().clone(), vec![0]).unwrap();
         let Err(Error::Shape { name, expected, .. }) = model.encode(&uneven) else { panic!("{config:?}") };
         assert!(name.contains("thermal") && expected.contains("32, 32"), "{name} {expected}");
