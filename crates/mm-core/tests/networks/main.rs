@@ -3,7 +3,6 @@
 mod bert;
 mod candle_defects;
 mod cnn;
-mod dense;
 mod image_fusion;
 mod image_layers;
 mod resnet;
