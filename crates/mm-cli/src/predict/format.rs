@@ -34,8 +34,14 @@ impl Format {
         if self == Self::Json {
             return String::new();
         }
-        let mut header = vec!["id".to_string(), "class".into()];
-        header.extend(model.schema().target.class_names().iter().map(|class| format!("probability.{class}")));
+        let mut header = vec!["id".to_string()];
+        match model.schema().target.is_dense() {
+            true => header.push("map".into()),
+            false => {
+                header.push("class".into());
+                header.extend(model.schema().target.class_names().iter().map(|class| format!("probability.{class}")));
+            }
+        }
         header.extend(["used".into(), "ignored".into()]);
         for name in trusted(model) {
             header.extend([format!("weight.{name}"), format!("level.{name}")]);
@@ -44,12 +50,12 @@ impl Format {
         header.join(",") + "\n"
     }
 
-    /// Appends the answer of a row.
-    pub fn line(self, model: &Pipeline, id: &str, answer: &Answered, text: &mut String) {
+    /// Appends the answer of a row; `map` is the file of its pixels' classes, where they have some.
+    pub fn line(self, model: &Pipeline, id: &str, answer: &Answered, map: Option<&str>, text: &mut String) {
         // Writing to a string does not fail.
         _ = match self {
-            Self::Csv => csv(model, id, answer, text),
-            Self::Json => writeln!(text, "{}", object(id, answer)),
+            Self::Csv => csv(model, id, answer, map, text),
+            Self::Json => writeln!(text, "{}", object(model, id, answer, map)),
         };
     }
 }
@@ -66,9 +72,13 @@ fn ignored(answer: &Answered) -> &[Ignored] {
     }
 }
 
-fn csv(model: &Pipeline, id: &str, answer: &Answered, text: &mut String) -> std::fmt::Result {
+fn csv(model: &Pipeline, id: &str, answer: &Answered, map: Option<&str>, text: &mut String) -> std::fmt::Result {
     write!(text, "{}", quoted(id))?;
     match answer {
+        Ok(answer) if model.schema().target.is_dense() => {
+            write!(text, ",{},{}", quoted(map.unwrap_or_default()), answer.used.join("+"))?;
+        }
+        Err(_) if model.schema().target.is_dense() => write!(text, ",,")?,
         Ok(answer) => {
             write!(text, ",{}", quoted(&answer.class))?;
             answer.probabilities.iter().try_for_each(|(_, probability)| write!(text, ",{probability:.6}"))?;
@@ -88,8 +98,12 @@ fn csv(model: &Pipeline, id: &str, answer: &Answered, text: &mut String) -> std:
     writeln!(text)
 }
 
-fn object(id: &str, answer: &Answered) -> Value {
+fn object(model: &Pipeline, id: &str, answer: &Answered, map: Option<&str>) -> Value {
     let reasons = ignored(answer).iter().map(|ignored| (ignored.modality.clone(), json!(ignored.reason.word()))).collect::<Map<_, _>>();
+    if model.schema().target.is_dense() {
+        let used = answer.as_ref().map_or(&[] as &[String], |answer| &answer.used);
+        return json!({ "id": id, "map": map, "used": used, "ignored": reasons });
+    }
     let Ok(answer) = answer else {
         return json!({ "id": id, "class": null, "probabilities": {}, "used": [], "ignored": reasons });
     };

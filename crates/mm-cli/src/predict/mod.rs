@@ -1,12 +1,14 @@
 //! `mm predict`: a model and a table of samples in, an answer for each row out.
 
 mod format;
+mod maps;
 mod output;
 mod tally;
 
 use anyhow::{Context, Result, anyhow, bail};
 use format::Format;
 use indicatif::{ProgressBar, ProgressStyle};
+use maps::Maps;
 use mm_bench::{Registry, child};
 use mm_core::data::{ManifestColumns, ManifestRow, OnCorrupt};
 use mm_core::eval::evaluation_batch;
@@ -95,6 +97,7 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
             output.append(format.header(&model).as_bytes(), state)?
         }
     };
+    let maps = if model.schema().target.is_dense() { Some(Maps::open(&arguments.out)?) } else { None };
     let bar = bar("{bar:30} {human_pos} of {human_len} rows, {per_sec}, {eta} left", state.total)?;
     bar.set_position(state.rows);
     bar.reset_eta();
@@ -110,7 +113,8 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
             break;
         }
         let mut text = String::new();
-        answer(&model, some, &place, format, &mut text, &mut state).with_context(|| format!("{}", arguments.manifest.display()))?;
+        answer(&model, some, &place, (format, maps.as_ref()), &mut text, &mut state)
+            .with_context(|| format!("{}", arguments.manifest.display()))?;
         state = output.append(text.as_bytes(), state)?;
         bar.set_position(state.rows);
     }
@@ -131,7 +135,7 @@ fn check(rows: impl Iterator<Item = mm_core::Result<ManifestRow>>, model: &Pipel
     for row in rows {
         let row = row?;
         total += 1;
-        let known = |label: &String| model.schema().target.class_names().contains(label);
+        let known = |label: &String| model.schema().target.is_dense() || model.schema().target.class_names().contains(label);
         if let Some(label) = row.label.filter(|label| !known(label)) {
             unknown.get_or_insert((row.line, row.id, label));
         }
@@ -156,7 +160,7 @@ fn answer(
     model: &Pipeline,
     rows: Vec<ManifestRow>,
     place: &dyn Fn(usize, &str) -> String,
-    format: Format,
+    (format, maps): (Format, Option<&Maps>),
     text: &mut String,
     state: &mut State,
 ) -> Result<()> {
@@ -176,7 +180,9 @@ fn answer(
             Err(error) => return Err(anyhow!(error).context(place(line, &id))),
         };
         state.tally.add(model, label.as_deref(), &answer);
-        format.line(model, &id, &answer, text);
+        let pixels = answer.as_ref().ok().and_then(|answer| answer.pixels.as_ref());
+        let map = maps.zip(pixels).map(|(maps, pixels)| maps.write(state.rows, pixels)).transpose()?;
+        format.line(model, &id, &answer, map.as_deref(), text);
         state.rows += 1;
     }
     Ok(())

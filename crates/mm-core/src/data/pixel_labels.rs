@@ -30,6 +30,29 @@ impl PixelLabels {
         Self::new(height, width, (0..pixels).map(|pixel| best(pixel) as u16 + 1).collect())
     }
 
+    /// A PNG file of the number of each pixel's class, from 0, as a palette of colours that tell the classes apart; void is 255, and black.
+    /// [`super::LabelMaps`] reads it as it is. With more than 255 classes it is 16-bit gray, and void is 65,535.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
+        let wide = self.labels.iter().any(|&label| label > u16::from(u8::MAX));
+        let numbers: Vec<u8> = match wide {
+            true => {
+                encoder.set_color(png::ColorType::Grayscale);
+                encoder.set_depth(png::BitDepth::Sixteen);
+                self.labels.iter().flat_map(|label| label.wrapping_sub(1).to_be_bytes()).collect()
+            }
+            false => {
+                encoder.set_color(png::ColorType::Indexed);
+                encoder.set_palette((0..=u8::MAX).flat_map(colour).collect::<Vec<u8>>());
+                self.labels.iter().map(|label| label.wrapping_sub(1) as u8).collect()
+            }
+        };
+        let problem = |error: png::EncodingError| Error::config("label map", error.to_string());
+        encoder.write_header().and_then(|mut writer| writer.write_image_data(&numbers)).map_err(problem)?;
+        Ok(bytes)
+    }
+
     /// Rows.
     pub fn height(&self) -> usize {
         self.height
@@ -81,4 +104,17 @@ impl PixelLabels {
         let rows = spread(&along, 1, &|at| at % width, width);
         spread(&rows, width, &|at| at / width, height)
     }
+}
+
+/// A colour of the palette: hues a golden angle apart, brighter and darker by turns; the last one is void.
+fn colour(number: u8) -> [u8; 3] {
+    if number == u8::MAX {
+        return [0; 3];
+    }
+    let hue = (f64::from(number) * 0.618_034).fract() * 6.0;
+    let brightness = if number % 2 == 0 { 230.0 } else { 150.0 };
+    [5.0, 3.0, 1.0].map(|offset| {
+        let k: f64 = (offset + hue) % 6.0;
+        (brightness * (1.0 - 0.75 * k.min(4.0 - k).clamp(0.0, 1.0))) as u8
+    })
 }

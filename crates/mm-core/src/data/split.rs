@@ -248,7 +248,8 @@ impl Split {
 
     /// What to know about it before training, in words: classes that a part lacks.
     pub fn remarks(&self, data: &dyn Source) -> Vec<String> {
-        let names = data.schema().target.class_names();
+        // Where every pixel has a class, rows have none.
+        let names = if data.schema().target.is_dense() { &[] } else { data.schema().target.class_names() };
         let lacking = |rows: &[usize]| -> Vec<String> {
             let mut found = vec![false; names.len()];
             rows.iter().filter_map(|&row| data.meta(row).class).for_each(|class| found[class as usize] = true);

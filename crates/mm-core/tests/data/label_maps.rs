@@ -49,6 +49,17 @@ fn numbers_become_labels() {
 }
 
 #[test]
+fn maps_are_written_as_they_are_read() {
+    for classes in [3u16, 300] {
+        let names: Vec<String> = (0..classes).map(|k| format!("c{k}")).collect();
+        let labels: Vec<u16> = (0..12).map(|i| if i == 5 { 0 } else { 1 + i * 7 % classes }).chain([classes; 4]).collect();
+        let map = PixelLabels::new(4, 4, labels).unwrap();
+        let maps = LabelMaps { void: vec![if classes > 255 { 65_535 } else { 255 }], ..LabelMaps::new(names) };
+        assert_eq!(decode(&maps, &map.to_png().unwrap()).unwrap(), map);
+    }
+}
+
+#[test]
 fn sizes_take_the_nearest_pixel() {
     let maps = LabelMaps { size: Some([1, 2]), ..LabelMaps::new(["a", "b", "c", "d"]) };
     assert_eq!(labels(&maps, &grey(4, 2, &[0, 1, 2, 3, 3, 2, 1, 0])), [3, 1]);

@@ -1,0 +1,117 @@
+//! A class for each pixel: from a folder of images and label maps to a report, a model and answers.
+
+#[allow(dead_code, reason = "other tests use the rest")]
+mod program;
+
+use mm_core::data::{LabelMaps, PixelLabels};
+use mm_core::rng;
+use mm_report::result::CellResult;
+use program::{bench, mm, results, said};
+use rand::RngExt;
+use std::path::Path;
+
+const SIDE: u32 = 16;
+
+/// Images of a bright square, its heat in another file, and a label map; every third sample lacks the heat.
+fn squares(folder: &Path, samples: u64) {
+    let mut table = String::from("rgb,heat,label,part\n");
+    for id in 0..samples {
+        let mut random = rng::stream(0, "squares", &[id]);
+        let (top, left) = (random.random_range(0..8u32), random.random_range(0..8u32));
+        let inside = |x: u32, y: u32| (left..left + 8).contains(&x) && (top..top + 8).contains(&y);
+        let mut noise = || random.random_range(0..40u8);
+        let rgb = image::RgbImage::from_fn(SIDE, SIDE, |x, y| image::Rgb([if inside(x, y) { 200 } else { 60 }, noise(), noise()]));
+        rgb.save(folder.join(format!("{id}.png"))).unwrap();
+        let heat = image::GrayImage::from_fn(SIDE, SIDE, |x, y| image::Luma([if inside(x, y) { 60 } else { 200 }]));
+        heat.save(folder.join(format!("{id}_heat.png"))).unwrap();
+        let labels = image::GrayImage::from_fn(SIDE, SIDE, |x, y| image::Luma([if y == 0 { 255 } else { u8::from(inside(x, y)) }]));
+        labels.save(folder.join(format!("{id}_labels.png"))).unwrap();
+        let heat = if id % 3 == 2 { String::new() } else { format!("{id}_heat.png") };
+        table += &format!("{id}.png,{heat},{id}_labels.png,{}\n", ["train", "train", "train", "test"][id as usize % 4]);
+    }
+    std::fs::write(folder.join("samples.csv"), table).unwrap();
+    let card = "name = 'squares'\nmanifest = 'samples.csv'\n[pixels]\nclasses = ['ground', 'square']\n
+        [[modality]]\nname = 'rgb'\nkind = 'image'\nchannels = 'rgb'\nsize = [16, 16]\n
+        [[modality]]\nname = 'heat'\nkind = 'image'\nchannels = 'gray'\nsize = [16, 16]\n";
+    std::fs::write(folder.join("card.toml"), card).unwrap();
+    let plan = "name = 'p'\nseeds = [0]\n[network.dense]\nkind = 'unet'\nwidths = [4, 8]\n[train]\nepochs = 6\nbatch_size = 8\n
+        class_weights = 'median_frequency'\n[[data]]\nname = 'squares'\ncard = 'card.toml'\n
+        [[corruptions]]\nfamilies = ['darkness']\nmodalities = 'rgb'\n
+        [[runs]]\nmethod = 'modality-dropout'\n[[runs]]\nmethod = 'late-fusion'\n";
+    std::fs::write(folder.join("plan.toml"), plan).unwrap();
+}
+
+#[test]
+fn a_folder_of_label_maps_becomes_a_report_and_a_model_that_answers_with_maps() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    squares(folder, 48);
+    let out = folder.join("out");
+    let output = bench(&folder.join("plan.toml"), &out).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let cells: Vec<CellResult> = results(&out).into_values().map(|bytes| serde_json::from_slice(&bytes).unwrap()).collect();
+    assert_eq!(cells.len(), 2);
+    for cell in &cells {
+        assert_eq!((cell.measure.name.as_str(), cell.test_samples, cell.truths.as_ref()), ("miou", 12, None));
+        assert_eq!(cell.combinations.iter().map(|c| c.subset.as_str()).collect::<Vec<_>>(), ["rgb", "heat", "rgb+heat"]);
+        for combination in &cell.combinations {
+            let (score, samples) = (combination.metrics.score, combination.metrics.samples);
+            assert!(score > 0.6 && combination.sums.len() == 12 * 6, "{} {}: {score}", cell.run, combination.subset);
+            assert_eq!(samples, if combination.subset == "rgb" { 12 } else { 8 });
+            assert!(combination.metrics.get("pixel_accuracy") > 0.6 && combination.metrics.get("boundary_miou") > 0.2);
+        }
+        assert_eq!(cell.corruptions.len(), 5);
+    }
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("Mean IoU, %") && page.contains("mean IoU") && !page.contains("ccuracy, %"), "the report is about mean IoU");
+    assert!(!page.contains("no training sample has the class"));
+
+    let model = folder.join("model");
+    let mut train = mm();
+    train.arg("train").arg(folder.join("card.toml")).arg("--plan").arg(folder.join("plan.toml"));
+    let output = train.args(["--method", "modality-dropout", "--out"]).arg(&model).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(std::fs::read_to_string(model.join("README.md")).unwrap().contains("miou"));
+
+    let predict = |out: &Path| {
+        let mut predict = mm();
+        predict.arg("predict").arg("--model").arg(&model).arg("--manifest").arg(folder.join("samples.csv")).arg("--out").arg(out);
+        predict.output().unwrap()
+    };
+    let answers = folder.join("answers.csv");
+    let output = predict(&answers);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!said(&output).contains("is no class"), "{}", said(&output));
+    let table = std::fs::read_to_string(&answers).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (49, "id,map,used,ignored"));
+    assert_eq!(lines[3], "line 4,answers_maps/000003.png,rgb,heat: absent");
+    let read = |path: &Path| -> PixelLabels { LabelMaps::new(["ground", "square"]).decode(&std::fs::read(path).unwrap(), path).unwrap() };
+    let (found, truth) = (read(&folder.join("answers_maps/000001.png")), read(&folder.join("0_labels.png")));
+    let labelled = truth.labels().iter().zip(found.labels()).filter(|(truth, _)| **truth != 0);
+    let right = labelled.clone().filter(|(truth, found)| truth == found).count();
+    assert!(right * 10 > labelled.count() * 7, "{right}");
+    // A folder of the user's own is not written to.
+    std::fs::create_dir(folder.join("other_maps")).unwrap();
+    let output = predict(&folder.join("other.csv"));
+    assert!(!output.status.success() && said(&output).contains("other_maps"), "{}", said(&output));
+}
+
+#[test]
+fn label_maps_that_are_wrong_are_named() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    squares(folder, 48);
+    let refused = |parts: &[&str]| {
+        let output = bench(&folder.join("plan.toml"), &folder.join("out")).output().unwrap();
+        let text = said(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success() && parts.iter().all(|part| text.contains(part)), "{text}");
+    };
+    let map = folder.join("5_labels.png");
+    image::RgbImage::new(SIDE, SIDE).save(&map).unwrap();
+    refused(&["5_labels.png", "colours"]);
+    image::GrayImage::from_pixel(SIDE, SIDE, image::Luma([9])).save(&map).unwrap();
+    refused(&["5_labels.png", "is 9", "void"]);
+    std::fs::remove_file(&map).unwrap();
+    refused(&["5_labels.png", "samples.csv:7"]);
+}
