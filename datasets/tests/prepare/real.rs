@@ -46,3 +46,19 @@ fn household_things() {
     let labels: std::collections::BTreeSet<u16> = labels(&source, 0).into_iter().collect();
     assert_eq!(labels.into_iter().collect::<Vec<_>>(), [1, 9, 15, 22]);
 }
+
+/// A file as MATLAB lays it out, with the published split and classes. It was made by hand and names three of its 894 labels, so that all is read up to
+/// the first label without a name.
+#[test]
+fn rooms_of_nyu() {
+    let Some(root) = excerpt("rgbd") else { return };
+    let (folder, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let copy = |from: &str, to: &str| std::fs::copy(root.join(from), folder.path().join(to)).map(drop).unwrap();
+    copy("nyu_like.mat", "nyu_depth_v2_labeled.mat");
+    copy("nyuv2-meta/splits.mat", "splits.mat");
+    copy("nyuv2-meta/classMapping40.mat", "classMapping40.mat");
+    let error = prepare("nyuv2", &Request { root: folder.path(), mnist: None }, out.path()).unwrap_err().to_string();
+    assert!(error.contains("nyu_depth_v2_labeled.mat: frame 1 has a label") && error.contains("that has no name"), "{error}");
+    let card = std::fs::read_to_string(out.path().join("nyuv2.toml")).unwrap();
+    assert!(card.contains("classes = [\"wall\", \"floor\", \"cabinet\", \"bed\", \"chair\""), "{card}");
+}
