@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod prepare;
+pub mod scenes;
 
 /// A built-in data set.
 #[derive(Debug, Clone, Copy)]

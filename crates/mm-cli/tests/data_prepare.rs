@@ -1,12 +1,27 @@
-//! `mm data prepare`, by running it.
+//! `mm data prepare` and `mm data render`, by running them.
 
 use std::path::Path;
 use std::process::Command;
 
 /// Whether the program succeeds, and what it says.
-fn prepare(folder: &Path, arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_mm")).args(["data", "prepare"]).args(arguments).current_dir(folder).output().unwrap();
+fn data(command: &str, folder: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_mm")).args(["data", command]).args(arguments).current_dir(folder).output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+fn prepare(folder: &Path, arguments: &[&str]) -> (bool, String) {
+    data("prepare", folder, arguments)
+}
+
+#[test]
+fn scenes_are_rendered_into_a_new_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (done, text) = data("render", folder.path(), &["--out", "scenes", "--scenes", "24", "--size", "32x48"]);
+    assert!(done && text.contains("24 synthetic scenes, 12 classes") && text.contains("24 synthetic scenes, 4 classes"), "{text}");
+    let (done, text) = data("render", folder.path(), &["--out", "scenes", "--scenes", "24"]);
+    assert!(!done && text.contains("scenes are written into a new folder"), "{text}");
+    let (done, text) = data("render", folder.path(), &["--out", "more", "--size", "32"]);
+    assert!(!done && text.contains("such as 120x160"), "{text}");
 }
 
 #[test]

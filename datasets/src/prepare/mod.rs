@@ -6,8 +6,12 @@ mod arrays;
 mod disk;
 mod error;
 mod idx;
+mod mat5;
+mod mat73;
 pub mod mnist;
+mod nifti;
 mod output;
+mod png_files;
 
 pub use disk::write_whole;
 pub use error::{Error, Result};
@@ -41,7 +45,24 @@ macro_rules! readers {
 
 mod faces;
 
-readers!(av_digits, av_mnist, casia_surf, cefa, cmu_mosi, crema_d, fsdd, kinetics_sounds, mvsa);
+readers!(
+    av_digits,
+    av_mnist,
+    brats,
+    casia_surf,
+    cefa,
+    cityscapes,
+    cmu_mosi,
+    crema_d,
+    fsdd,
+    kinetics_sounds,
+    mri_slices,
+    mvsa,
+    nyuv2,
+    ombria,
+    sun_rgbd,
+    ycb_video
+);
 
 /// What a user has.
 #[derive(Debug, Clone, Copy)]

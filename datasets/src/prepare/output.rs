@@ -31,7 +31,6 @@ impl Output {
     pub fn card(&mut self, name: &str, card: &str) -> Result<()> {
         debug_assert!(card.starts_with(MARK));
         self.file(name, card.as_bytes())?;
-        self.ours = true;
         self.cards.push(self.folder.join(name));
         Ok(())
     }
@@ -52,9 +51,24 @@ impl Output {
     pub fn file(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.folder.join(name);
         match path.exists() && !self.ours {
-            true => Err(Error::Occupied { path }),
+            true => {
+                // Cards that were written a moment ago would make the folder ours the next time.
+                self.cards.iter().for_each(|card| drop(std::fs::remove_file(card)));
+                Err(Error::Occupied { path })
+            }
             false => write_whole(&path, bytes),
         }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes a folder for converted files.
+    pub fn folder(&self, name: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        std::fs::create_dir_all(&path).map_err(Error::io(&path))
     }
 
     /// How the manifest names a file: from its own folder where the file lies below it, so that both can be moved together; else from the root

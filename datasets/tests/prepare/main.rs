@@ -4,10 +4,13 @@ mod arrays;
 mod clips;
 mod digits;
 mod faces;
+mod matlab;
+mod pixels;
 mod posts;
+mod real;
 mod refused;
 
-use mm_core::data::{FileCard, FileSource, Part, Source};
+use mm_core::data::{FileCard, FileSource, Part, Source, TargetValue};
 use mm_datasets::prepare::{Error, Prepared, Request, prepare};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +37,18 @@ impl Bench {
     /// A picture of the data set.
     fn picture(&self, name: &str) {
         mm_testing::noisy_picture(&self.path(name), 9, 7);
+    }
+
+    /// A map of the data set, 9 x 7 pixels of one number each, given from left to right and top to bottom again and again.
+    fn map(&self, name: &str, numbers: &[u8]) {
+        let pixels = image::GrayImage::from_fn(9, 7, |x, y| image::Luma([numbers[(y * 9 + x) as usize % numbers.len()]]));
+        pixels.save(self.path(name)).unwrap();
+    }
+
+    /// A map of 16 bits.
+    fn wide_map(&self, name: &str, numbers: &[u16]) {
+        let pixels = image::ImageBuffer::from_fn(9, 7, |x, y| image::Luma([numbers[(y * 9 + x) as usize % numbers.len()]]));
+        pixels.save(self.path(name)).unwrap();
     }
 
     /// A sound of the data set: a second of a tone.
@@ -76,6 +91,12 @@ fn row(source: &FileSource, id: &str) -> usize {
 /// The names of the sensors that a row has.
 fn sensors(source: &FileSource, row: usize) -> String {
     source.schema().modalities.format(source.meta(row).presence)
+}
+
+/// The classes of the pixels of a row, from 1; 0 is void.
+fn labels(source: &FileSource, row: usize) -> Vec<u16> {
+    let TargetValue::Pixels(labels) = source.read(row).unwrap().target else { panic!("a class for each pixel") };
+    labels.labels().to_vec()
 }
 
 /// A mono file of 16 bits, a second of a tone of 400 Hz.

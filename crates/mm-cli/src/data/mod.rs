@@ -2,6 +2,7 @@
 
 mod check;
 mod prepare;
+mod render;
 
 use anyhow::Result;
 use std::process::ExitCode;
@@ -13,6 +14,8 @@ pub enum DataCommand {
     Check(check::CheckArguments),
     /// Make a manifest and cards of a public data set as its makers give it.
     Prepare(prepare::PrepareArguments),
+    /// Render synthetic rooms for a camera, a depth sensor and a thermal camera, with a class for each pixel.
+    Render(render::RenderArguments),
 }
 
 /// Does what is asked.
@@ -20,5 +23,6 @@ pub fn run(command: &DataCommand) -> Result<ExitCode> {
     match command {
         DataCommand::Check(arguments) => check::run(arguments),
         DataCommand::Prepare(arguments) => prepare::run(arguments),
+        DataCommand::Render(arguments) => render::run(arguments),
     }
 }
