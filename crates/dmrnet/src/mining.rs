@@ -64,6 +64,37 @@ impl MinedCombinations {
         }
     }
 
+    /// Settles the hard set after the last epoch of the warm-up; what the log says then.
+    pub(crate) fn end_of_epoch(
+        &mut self,
+        epoch: usize,
+        config: &DmrnetConfig,
+        model: &dyn Model,
+        held_out: &HeldOut,
+    ) -> Result<Vec<String>> {
+        if !config.mines_in(epoch) || epoch + 1 < config.warm_up_epochs {
+            return Ok(Vec::new());
+        }
+        let mut mined = self.clone();
+        if config.mining == MiningScore::PerSampleKl {
+            mined.measure_divergence(model, held_out)?;
+        }
+        let modalities = &model.schema().modalities;
+        mined.settle(config.hard_count, modalities.len());
+        let correlation = mined.correlation_with_error(model, held_out)?;
+        let notes = mined.describe(modalities, config.mining, correlation);
+        *self = mined;
+        Ok(notes)
+    }
+
+    /// Takes up a saved state of the same candidates.
+    pub(crate) fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
+        let saved: Self = serde_json::from_value(state.clone()).map_err(Error::state("mined set"))?;
+        self.check_same_candidates(&saved)?;
+        *self = saved;
+        Ok(())
+    }
+
     /// Sets the scores to the mean of KL(p_full ‖ p_c) over the complete held-out samples.
     pub(crate) fn measure_divergence(&mut self, model: &dyn Model, held_out: &HeldOut) -> Result<()> {
         let schema = held_out.source.schema();
@@ -139,7 +170,7 @@ impl MinedCombinations {
     }
 
     /// Whether a saved state belongs to this model.
-    pub(crate) fn check_same_candidates(&self, saved: &Self) -> Result<()> {
+    fn check_same_candidates(&self, saved: &Self) -> Result<()> {
         let lengths_fit = saved.sums.len() == saved.candidates.len() && saved.counts.len() == saved.candidates.len();
         match saved.candidates == self.candidates && lengths_fit {
             true => Ok(()),
