@@ -1,8 +1,6 @@
 //! The method where every pixel has a class.
 
-use crate::{
-    DenseDmrnetModel, Distribution, DmrnetConfig, HardSupervision, MinedCombinations, MiningScore, gaussian_kl, reparameterize,
-};
+use crate::{DenseDmrnetModel, Distribution, DmrnetConfig, HardSupervision, MinedCombinations, MiningScore, gaussian_kl, reparameterize};
 use candle_core::Tensor;
 use mm_core::data::{Batch, Targets};
 use mm_core::dense::FusedMaps;

@@ -166,10 +166,7 @@ impl MinedCombinations {
     pub(crate) fn describe(&self, modalities: &Modalities, ranking: Ranking) -> Vec<String> {
         let other = if ranking == Ranking::PerSample { "histogram" } else { "per_sample" };
         let others = top(&self.candidates, &self.other_distances, self.weak.len());
-        vec![
-            self.describe_weak(modalities),
-            format!("the {other} ranking would have given: {}", list(modalities, &others)),
-        ]
+        vec![self.describe_weak(modalities), format!("the {other} ranking would have given: {}", list(modalities, &others))]
     }
 }
 
