@@ -61,15 +61,16 @@ fn split() -> (Vec<usize>, Vec<usize>) {
     (0..IMAGES).partition(|row| row % 4 != 0)
 }
 
-fn teacher(network: NetworkConfig, data: &Squares) -> Taught {
+fn teacher(network: NetworkConfig) -> Taught {
+    let data = Squares::new(IMAGES, 0);
     let full_only = FusionConfig { network, ..FusionConfig::full_only() };
     let mut method = AnyRecipe::method(&full_only, &Setup::new(data.schema()).seed(9), None).unwrap();
-    Trainer::new(train_config(2)).run(&mut *method, data, &split().0, &[]).unwrap();
+    Trainer::new(train_config(2)).run(&mut *method, &data, &split().0, &[]).unwrap();
     Taught(method.into_model())
 }
 
 fn build(config: MmanetConfig, data: &Squares) -> DenseMmanet {
-    let teacher = teacher(config.network.clone(), data);
+    let teacher = teacher(config.network.clone());
     DenseMmanet::new(config, &Setup::new(data.schema()).seed(2), teacher).unwrap()
 }
 
@@ -244,7 +245,7 @@ fn rankings_of_classes_of_samples_are_refused() {
     let data = Squares::new(4, 0);
     for ranking in [Ranking::Histogram, Ranking::SoftmaxTwice] {
         let config = MmanetConfig { ranking, ..config(WeakSupervision::Redraw) };
-        let teacher: Box<dyn Teacher> = Box::new(teacher(unet(), &Squares::new(IMAGES, 0)));
+        let teacher: Box<dyn Teacher> = Box::new(teacher(unet()));
         let error = AnyRecipe::method(&config, &Setup::new(data.schema()), Some(teacher)).err().expect("refused").to_string();
         assert!(error.contains("ranking") && error.contains("mean IoU"), "{error}");
     }
