@@ -1,11 +1,12 @@
 //! Settings of the method.
 
-use crate::{Dmrnet, DmrnetModel};
+use crate::{DenseDmrnet, DenseDmrnetModel, Dmrnet, DmrnetModel};
 use mm_core::fusion::NetworkConfig;
 use mm_core::missing::MissingPattern;
 use mm_core::recipe::{Recipe, RecipeCost, Setup};
 use mm_core::teacher::Teacher;
-use mm_core::{Error, Modalities, Presence, Result};
+use mm_core::train::Method;
+use mm_core::{Error, Modalities, Model, Presence, Result};
 use serde::{Deserialize, Serialize};
 
 /// Settings of DMRNet; the defaults are those recommended for vectors.
@@ -120,6 +121,27 @@ impl DmrnetConfig {
         by_hand.try_for_each(|name| modalities.parse(name).map(|_| ()))?;
         self.missing.check(modalities)
     }
+
+    /// Refuses settings that have no meaning where every pixel has a class.
+    pub(crate) fn check_dense(&self) -> Result<()> {
+        match self.hard_loss {
+            HardLoss::PerSample => Ok(()),
+            HardLoss::ReferenceBroadcast => Err(Error::config(
+                "hard_loss",
+                "`reference_broadcast` is a fault of the published code for a class of a sample; where every pixel has a class use `per_sample`",
+            )),
+        }
+    }
+
+    /// Whether scores are still gathered in this epoch.
+    pub(crate) fn mines_in(&self, epoch: usize) -> bool {
+        self.beta > 0.0 && self.hard_combinations.is_none() && epoch < self.warm_up_epochs
+    }
+
+    /// Whether hard combinations get their extra loss in this epoch.
+    pub(crate) fn supervises_in(&self, epoch: usize) -> bool {
+        self.beta > 0.0 && epoch >= self.warm_up_epochs
+    }
 }
 
 impl Recipe for DmrnetConfig {
@@ -133,6 +155,14 @@ impl Recipe for DmrnetConfig {
 
     fn method(&self, setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<Dmrnet> {
         Dmrnet::new(self.clone(), setup)
+    }
+
+    fn dense_model(&self, setup: &Setup) -> Result<Box<dyn Model>> {
+        Ok(Box::new(DenseDmrnetModel::new(self, setup)?))
+    }
+
+    fn dense_method(&self, setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<Box<dyn Method>> {
+        Ok(Box::new(DenseDmrnet::new(self.clone(), setup)?))
     }
 
     fn network(&self) -> &NetworkConfig {

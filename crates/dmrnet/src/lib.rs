@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod dense;
+mod dense_model;
 mod distribution;
 mod hard;
 mod method;
@@ -10,6 +12,8 @@ mod names;
 mod rank;
 
 pub use config::{DmrnetConfig, HardLoss, HardSupervision, MiningScore};
+pub use dense::DenseDmrnet;
+pub use dense_model::DenseDmrnetModel;
 pub use distribution::gaussian_kl;
 pub use hard::hard_combination_loss;
 pub use method::Dmrnet;

@@ -10,7 +10,7 @@ use mm_core::missing::draw_among;
 use mm_core::nn::Mode;
 use mm_core::recipe::{Recipe, Setup};
 use mm_core::train::{HeldOut, Losses, Method, Step};
-use mm_core::{Error, Model, Presence, Result};
+use mm_core::{Model, Presence, Result};
 
 /// DMRNet: a network that represents each (sample, combination) by a distribution, and trains harder on hard combinations.
 pub struct Dmrnet {
@@ -55,10 +55,6 @@ impl Dmrnet {
         Ok(Sampled { distribution, prediction })
     }
 
-    fn mines_in(&self, epoch: usize) -> bool {
-        self.config.beta > 0.0 && self.config.hard_combinations.is_none() && epoch < self.config.warm_up_epochs
-    }
-
     /// The extra loss of hard combinations; `None` where no sample of the batch has one.
     fn hard_loss(&self, batch: &Batch, drawn: &Presence, by_sample: &Tensor, step: &Step) -> Result<Option<Tensor>> {
         let hard = self.mined.hard();
@@ -97,15 +93,14 @@ impl Method for Dmrnet {
             };
             losses = losses.with("kl", self.config.alpha, kl);
         }
-        if self.mines_in(step.epoch) {
+        if self.config.mines_in(step.epoch) {
             match self.config.mining {
                 MiningScore::TrainingLoss => self.mined.observe(&drawn, &by_sample.to_vec1()?),
                 MiningScore::Variance => self.mined.observe(&drawn, &distribution.mean_variance()?.to_vec1()?),
                 MiningScore::PerSampleKl => {}
             }
         }
-        if self.config.beta > 0.0
-            && step.epoch >= self.config.warm_up_epochs
+        if self.config.supervises_in(step.epoch)
             && let Some(hard) = self.hard_loss(batch, &drawn, &by_sample, step)?
         {
             losses = losses.with("hard", self.config.beta, hard);
@@ -118,19 +113,7 @@ impl Method for Dmrnet {
     }
 
     fn end_of_epoch(&mut self, epoch: usize, held_out: &HeldOut) -> Result<Vec<String>> {
-        if !self.mines_in(epoch) || epoch + 1 < self.config.warm_up_epochs {
-            return Ok(Vec::new());
-        }
-        let mut mined = self.mined.clone();
-        if self.config.mining == MiningScore::PerSampleKl {
-            mined.measure_divergence(&self.model, held_out)?;
-        }
-        let modalities = &self.model.schema().modalities;
-        mined.settle(self.config.hard_count, modalities.len());
-        let correlation = mined.correlation_with_error(&self.model, held_out)?;
-        let notes = mined.describe(modalities, self.config.mining, correlation);
-        self.mined = mined;
-        Ok(notes)
+        self.mined.end_of_epoch(epoch, &self.config, &self.model, held_out)
     }
 
     fn model(&self) -> &dyn Model {
@@ -147,9 +130,6 @@ impl Method for Dmrnet {
     }
 
     fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
-        let saved: MinedCombinations = serde_json::from_value(state.clone()).map_err(Error::state("mined set"))?;
-        self.mined.check_same_candidates(&saved)?;
-        self.mined = saved;
-        Ok(())
+        self.mined.restore(state)
     }
 }

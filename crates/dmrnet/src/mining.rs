@@ -2,10 +2,12 @@
 
 use crate::{DmrnetConfig, MiningScore, rank_correlation};
 use mm_core::eval::evaluate;
+use mm_core::model::Output;
 use mm_core::train::HeldOut;
 use mm_core::{Error, Modalities, Model, Presence, Result, Subset, rng};
 use rand::seq::IteratorRandom;
 use serde::{Deserialize, Serialize};
+use std::sync::{Mutex, PoisonError};
 
 /// Above this many combinations, a seeded sample of them and all single modalities are ranked.
 const CANDIDATE_LIMIT: usize = 64;
@@ -64,24 +66,59 @@ impl MinedCombinations {
         }
     }
 
+    /// Settles the hard set after the last epoch of the warm-up; what the log says then.
+    pub(crate) fn end_of_epoch(
+        &mut self,
+        epoch: usize,
+        config: &DmrnetConfig,
+        model: &dyn Model,
+        held_out: &HeldOut,
+    ) -> Result<Vec<String>> {
+        if !config.mines_in(epoch) || epoch + 1 < config.warm_up_epochs {
+            return Ok(Vec::new());
+        }
+        let mut mined = self.clone();
+        if config.mining == MiningScore::PerSampleKl {
+            mined.measure_divergence(model, held_out)?;
+        }
+        let modalities = &model.schema().modalities;
+        mined.settle(config.hard_count, modalities.len());
+        let correlation = mined.correlation_with_error(model, held_out)?;
+        let notes = mined.describe(modalities, config.mining, correlation);
+        *self = mined;
+        Ok(notes)
+    }
+
+    /// Takes up a saved state of the same candidates.
+    pub(crate) fn restore(&mut self, state: &serde_json::Value) -> Result<()> {
+        let saved: Self = serde_json::from_value(state.clone()).map_err(Error::state("mined set"))?;
+        self.check_same_candidates(&saved)?;
+        *self = saved;
+        Ok(())
+    }
+
     /// Sets the scores to the mean of KL(p_full ‖ p_c) over the complete held-out samples.
     pub(crate) fn measure_divergence(&mut self, model: &dyn Model, held_out: &HeldOut) -> Result<()> {
         let schema = held_out.source.schema();
         let (task, full) = (schema.target.task(), schema.modalities.full());
-        let subsets: Vec<Subset> = self.candidates.iter().copied().chain([full]).collect();
-        let mut sums = vec![0.0; self.candidates.len()];
+        let sums: Vec<Mutex<f64>> = self.candidates.iter().map(|_| Mutex::new(0.0)).collect();
         let mut complete = 0;
         for batch in held_out.batches() {
             let batch = batch?;
-            let predictions = model.predict_combinations(batch.inputs(), &subsets)?.flatten_from(1)?.to_vec2::<f32>()?;
-            let Some((of_full, of_candidates)) = predictions.split_last() else { continue };
+            let has_all: Vec<usize> = (0..batch.len()).filter(|&i| batch.presence().subsets()[i] == full).collect();
+            complete += has_all.len() as u64;
+            // One combination after the other: of every pixel, the predictions of all of them would fill the memory.
+            let encoded = model.encode(batch.inputs())?;
+            let numbers = |output: Output| -> Result<Vec<f32>> { Ok(output.prediction.flatten_all()?.to_vec1()?) };
+            let of_full = numbers(model.fuse(&encoded, &Presence::uniform(full, batch.len()))?)?;
             let width = of_full.len() / batch.len().max(1);
-            for (i, _) in batch.presence().subsets().iter().enumerate().filter(|(_, s)| **s == full) {
-                let row = i * width..(i + 1) * width;
-                let add = |(sum, p): (&mut f64, &Vec<f32>)| *sum += task.divergence(&of_full[row.clone()], &p[row.clone()]);
-                sums.iter_mut().zip(of_candidates).for_each(add);
-                complete += 1;
-            }
+            model.visit_encoded(&encoded, &self.candidates, &|candidate, output| {
+                let of_candidate = numbers(output)?;
+                let rows = has_all.iter().map(|i| i * width..(i + 1) * width);
+                let sum: f64 = rows.map(|row| task.divergence(&of_full[row.clone()], &of_candidate[row])).sum();
+                *sums[candidate].lock().unwrap_or_else(PoisonError::into_inner) += sum;
+                Ok(())
+            })?;
         }
         if complete == 0 {
             return Err(Error::config(
@@ -90,7 +127,7 @@ impl MinedCombinations {
             ));
         }
         self.counts = vec![complete; sums.len()];
-        self.sums = sums;
+        self.sums = sums.into_iter().map(|sum| sum.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
         Ok(())
     }
 
@@ -139,7 +176,7 @@ impl MinedCombinations {
     }
 
     /// Whether a saved state belongs to this model.
-    pub(crate) fn check_same_candidates(&self, saved: &Self) -> Result<()> {
+    fn check_same_candidates(&self, saved: &Self) -> Result<()> {
         let lengths_fit = saved.sums.len() == saved.candidates.len() && saved.counts.len() == saved.candidates.len();
         match saved.candidates == self.candidates && lengths_fit {
             true => Ok(()),

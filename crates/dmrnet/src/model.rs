@@ -48,12 +48,7 @@ impl DmrnetModel {
 
     pub(crate) fn represent(&self, inputs: &Inputs, presence: &Presence, mode: Mode) -> Result<Distribution> {
         let features = self.network.encode(inputs, presence, mode)?;
-        let Distribution { mean, log_var } = self.heads.forward(&self.network.trunk().forward(&features, mode)?, mode)?;
-        let log_var = match self.clamp_log_var {
-            Some(limit) => log_var.clamp(-limit as f32, limit as f32)?,
-            None => log_var,
-        };
-        Ok(Distribution { mean, log_var })
+        clamped(self.heads.forward(&self.network.trunk().forward(&features, mode)?, mode)?, self.clamp_log_var)
     }
 
     /// The prediction from a representation; pooling comes after sampling.
@@ -93,4 +88,13 @@ impl Model for DmrnetModel {
         self.mode = Mode::Frozen;
         self.parameters.freeze();
     }
+}
+
+/// The distribution with its log-variance within ± the limit.
+pub(crate) fn clamped(Distribution { mean, log_var }: Distribution, limit: Option<f64>) -> Result<Distribution> {
+    let log_var = match limit {
+        Some(limit) => log_var.clamp(-limit as f32, limit as f32)?,
+        None => log_var,
+    };
+    Ok(Distribution { mean, log_var })
 }

@@ -1,11 +1,13 @@
 //! Settings of the method.
 
-use crate::Mmanet;
+use crate::{DenseMmanet, Mmanet};
+use mm_core::dense::DenseModel;
 use mm_core::fusion::{FusionModel, NetworkConfig};
 use mm_core::missing::MissingPattern;
 use mm_core::recipe::{Recipe, RecipeCost, Setup};
-use mm_core::teacher::{DEFAULT_CACHE_MIB, Teacher};
-use mm_core::{Error, Modalities, Presence, Result, Subset};
+use mm_core::teacher::{CachedTeacher, DEFAULT_CACHE_MIB, Teacher};
+use mm_core::train::Method;
+use mm_core::{Error, Modalities, Model, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
 
 /// Settings of MMANet; the defaults are those recommended for vectors.
@@ -24,10 +26,10 @@ pub struct MmanetConfig {
     pub begin_epoch: usize,
     /// How the margin weighs the distillation.
     pub weighting: Weighting,
-    /// How combinations are ranked when weak ones are mined.
+    /// How combinations are ranked when weak ones are mined; where every pixel has a class, by their mean IoU whatever is set here.
     pub ranking: Ranking,
     /// How many of the highest-ranked combinations are weak. Default: 3 for three modalities, else a quarter of all proper
-    /// subsets, at most 16.
+    /// subsets, at most 16; where every pixel has a class, 1.
     pub weak_count: Option<usize>,
     /// Weak combinations by hand, such as `["depth", "depth+ir"]`, instead of mining.
     pub weak_combinations: Option<Vec<String>>,
@@ -99,6 +101,37 @@ impl MmanetConfig {
         by_hand.try_for_each(|name| modalities.parse(name).map(|_| ()))?;
         self.missing.check(modalities)
     }
+
+    /// Refuses settings that have no meaning where every pixel has a class.
+    pub(crate) fn check_dense(&self) -> Result<()> {
+        match self.ranking {
+            Ranking::PerSample => Ok(()),
+            Ranking::Histogram | Ranking::SoftmaxTwice => Err(Error::config(
+                "ranking",
+                "where every pixel has a class, combinations are ranked by how far their mean IoU falls: leave `ranking` out",
+            )),
+        }
+    }
+
+    /// The teacher, with its answers kept if the settings say so.
+    pub(crate) fn cached(&self, teacher: impl Teacher + 'static) -> Box<dyn Teacher> {
+        match self.cache_teacher {
+            true => Box::new(CachedTeacher::with_budget(Box::new(teacher), self.teacher_cache_mib)),
+            false => Box::new(teacher),
+        }
+    }
+
+    /// Whether weak combinations are still to be found when this epoch ends.
+    pub(crate) fn mines_in(&self, epoch: usize) -> bool {
+        self.lambda_mar > 0.0 && self.weak_combinations.is_none() && epoch < self.begin_epoch
+    }
+
+    /// Whether an epoch in which they are adds to the distances: counted from 1 as in the paper, epochs 2 to `begin_epoch - 1` (or the last
+    /// one before the beginning).
+    pub(crate) fn measures_in(&self, epoch: usize) -> bool {
+        let begin = self.begin_epoch;
+        (epoch >= 1 && epoch + 1 < begin) || begin == 2 && epoch == 1
+    }
 }
 
 impl Recipe for MmanetConfig {
@@ -112,6 +145,15 @@ impl Recipe for MmanetConfig {
 
     fn method(&self, setup: &Setup, teacher: Option<Box<dyn Teacher>>) -> Result<Mmanet> {
         Mmanet::new(self.clone(), setup, Self::need(teacher)?)
+    }
+
+    fn dense_model(&self, setup: &Setup) -> Result<Box<dyn Model>> {
+        let (schema, dense) = (setup.schema(), self.network.dense.clone().unwrap_or_default());
+        Ok(Box::new(DenseModel::new(&dense, schema, schema.target.classes(), setup.parameters())?))
+    }
+
+    fn dense_method(&self, setup: &Setup, teacher: Option<Box<dyn Teacher>>) -> Result<Box<dyn Method>> {
+        Ok(Box::new(DenseMmanet::new(self.clone(), setup, Self::need(teacher)?)?))
     }
 
     fn network(&self) -> &NetworkConfig {

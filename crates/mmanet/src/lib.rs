@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod dense;
 mod margin;
 mod method;
 mod mining;
@@ -9,6 +10,7 @@ mod pixel_margin;
 mod weak;
 
 pub use config::{MmanetConfig, Ranking, WeakSupervision, Weighting};
+pub use dense::DenseMmanet;
 pub use margin::margin_aware_distillation;
 pub use method::Mmanet;
 pub use mining::{MinedCombinations, histogram_distance, per_sample_distance, reference_histogram_distance};

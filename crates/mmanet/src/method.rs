@@ -8,7 +8,7 @@ use mm_core::fusion::{FusionModel, FusionNetwork, Trunk, keep_present, pool};
 use mm_core::missing::draw_among;
 use mm_core::nn::{Linear, Mode, Parameters, linear};
 use mm_core::recipe::{Recipe, Setup};
-use mm_core::teacher::{CachedTeacher, Teacher};
+use mm_core::teacher::Teacher;
 use mm_core::train::{HeldOut, Losses, Method, Step};
 use mm_core::{Error, Model, Presence, Result, Subset};
 
@@ -55,10 +55,7 @@ impl Mmanet {
         let model = config.model(setup)?;
         let supervised = config.lambda_mar > 0.0 && config.supervision != WeakSupervision::Redraw;
         let branch = supervised.then(|| RegularizationBranch::new(&config, &model, setup)).transpose()?;
-        let teacher: Box<dyn Teacher> = match config.cache_teacher {
-            true => Box::new(CachedTeacher::with_budget(Box::new(teacher), config.teacher_cache_mib)),
-            false => Box::new(teacher),
-        };
+        let teacher = config.cached(teacher);
         let mined = MinedCombinations::new(&config, &setup.schema().modalities, setup.seed_value())?;
         Ok(Self { config, model, teacher, branch, mined })
     }
@@ -132,18 +129,15 @@ impl Method for Mmanet {
     }
 
     fn end_of_epoch(&mut self, epoch: usize, held_out: &HeldOut) -> Result<Vec<String>> {
-        let begin = self.config.begin_epoch;
-        let mines = self.config.lambda_mar > 0.0 && self.config.weak_combinations.is_none() && epoch < begin;
-        if !mines {
+        if !self.config.mines_in(epoch) {
             return Ok(Vec::new());
         }
         let mut mined = self.mined.clone();
         let mut notes = Vec::new();
-        // Counted from 1 as in the paper: after epochs 2 to begin - 1 (or the last one before the beginning).
-        if (epoch >= 1 && epoch + 1 < begin) || begin == 2 && epoch == 1 {
+        if self.config.measures_in(epoch) {
             mined.accumulate(&self.model, held_out, self.config.ranking)?;
         }
-        if epoch + 1 == begin {
+        if epoch + 1 == self.config.begin_epoch {
             let modalities = &self.model.schema().modalities;
             mined.settle(self.config.weak_count, modalities.len());
             notes = mined.describe(modalities, self.config.ranking);
@@ -176,6 +170,6 @@ impl Method for Mmanet {
 }
 
 /// 1 where the sample's combination is weak.
-fn weak_mask(drawn: &Presence, weak: &[Subset]) -> Vec<f32> {
+pub(crate) fn weak_mask(drawn: &Presence, weak: &[Subset]) -> Vec<f32> {
     drawn.subsets().iter().map(|s| f32::from(weak.contains(s))).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::{MmanetConfig, Ranking};
 use candle_core::Tensor;
-use mm_core::eval::{argmax, divergence, probabilities};
+use mm_core::eval::{argmax, divergence, evaluate, probabilities};
 use mm_core::train::HeldOut;
 use mm_core::{Error, Modalities, Model, Result, Subset, rng};
 use rand::seq::IteratorRandom;
@@ -44,7 +44,7 @@ pub struct MinedCombinations {
     pub candidates: Vec<Subset>,
     /// Summed over the mining epochs, by the chosen ranking.
     pub distances: Vec<f64>,
-    /// The same by the other ranking, for the log.
+    /// The same by the other ranking, for the log; 0 where every pixel has a class.
     pub other_distances: Vec<f64>,
     /// The weak combinations, weakest first; empty until they are mined.
     pub weak: Vec<Subset>,
@@ -96,10 +96,7 @@ impl MinedCombinations {
         let classes = held_out.source.schema().target.classes();
         let probabilities: Vec<Vec<f64>> = logits.iter().map(|l| probabilities(l, classes)).collect();
         let Some((full, rest)) = probabilities.split_last().filter(|(full, _)| !full.is_empty()) else {
-            return Err(Error::config(
-                "weak_combinations",
-                "mining weak combinations needs held-out samples with all modalities (a validation split); give one, or name `weak_combinations`",
-            ));
+            return Err(nothing_complete());
         };
         let full_counts = predicted_counts(full, classes);
         for (i, p) in rest.iter().enumerate() {
@@ -114,6 +111,34 @@ impl MinedCombinations {
             self.other_distances[i] += other;
         }
         Ok(())
+    }
+
+    /// Adds, where every pixel has a class, the squared fall of the mean IoU from that of the full combination on the complete held-out samples.
+    pub(crate) fn accumulate_mean_iou(&mut self, model: &dyn Model, held_out: &HeldOut) -> Result<()> {
+        let HeldOut { source, rows, batch_size, device } = *held_out;
+        let full = source.schema().modalities.full();
+        let complete: Vec<usize> = rows.iter().copied().filter(|&row| source.meta(row).presence == full).collect();
+        if complete.is_empty() {
+            return Err(nothing_complete());
+        }
+        let subsets: Vec<Subset> = self.candidates.iter().copied().chain([full]).collect();
+        let evaluation = evaluate(model, source, &complete, &subsets, batch_size.max(1), device)?;
+        let of = |subset: Subset| evaluation.combinations.iter().find(|c| c.subset == subset).map(|c| c.scored.get("miou"));
+        let of_full = of(full).filter(|miou| miou.is_finite());
+        let falls: Option<Vec<f64>> = self.candidates.iter().map(|&c| Some((of_full? - of(c)?).powi(2))).collect();
+        let falls = falls.ok_or_else(|| {
+            Error::config(
+                "weak_combinations",
+                "mining weak combinations needs held-out samples with labelled pixels; give some, or name `weak_combinations`",
+            )
+        })?;
+        self.distances.iter_mut().zip(falls).for_each(|(distance, fall)| *distance += fall);
+        Ok(())
+    }
+
+    /// Settles the weak set where every pixel has a class: the combination with the largest distance, or as many as are asked for.
+    pub(crate) fn settle_dense(&mut self, weak_count: Option<usize>) {
+        self.weak = top(&self.candidates, &self.distances, weak_count.unwrap_or(1));
     }
 
     /// Settles the weak set: the largest distances, and the single modalities inside the weakest combination.
@@ -132,16 +157,28 @@ impl MinedCombinations {
         }
     }
 
+    /// What the log says first.
+    pub(crate) fn describe_weak(&self, modalities: &Modalities) -> String {
+        format!("mined weak combinations (weakest first): {}", list(modalities, &self.weak))
+    }
+
     /// What the log says: both rankings' first combinations.
     pub(crate) fn describe(&self, modalities: &Modalities, ranking: Ranking) -> Vec<String> {
-        let list = |subsets: &[Subset]| subsets.iter().map(|s| modalities.format(*s)).collect::<Vec<_>>().join(", ");
         let other = if ranking == Ranking::PerSample { "histogram" } else { "per_sample" };
         let others = top(&self.candidates, &self.other_distances, self.weak.len());
-        vec![
-            format!("mined weak combinations (weakest first): {}", list(&self.weak)),
-            format!("the {other} ranking would have given: {}", list(&others)),
-        ]
+        vec![self.describe_weak(modalities), format!("the {other} ranking would have given: {}", list(modalities, &others))]
     }
+}
+
+fn list(modalities: &Modalities, subsets: &[Subset]) -> String {
+    subsets.iter().map(|subset| modalities.format(*subset)).collect::<Vec<_>>().join(", ")
+}
+
+fn nothing_complete() -> Error {
+    Error::config(
+        "weak_combinations",
+        "mining weak combinations needs held-out samples with all modalities (a validation split); give one, or name `weak_combinations`",
+    )
 }
 
 fn top(candidates: &[Subset], distances: &[f64], count: usize) -> Vec<Subset> {
