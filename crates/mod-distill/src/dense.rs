@@ -35,7 +35,7 @@ impl DenseTranslationConfig {
 impl From<&EsaNetConfig> for DenseTranslationConfig {
     /// The same parts; the available stream is the one that carries on, whatever the network's carrier.
     fn from(config: &EsaNetConfig) -> Self {
-        Self { encoder: config.encoder.clone(), context: config.context.clone(), decoder: config.decoder.clone() }
+        Self { encoder: config.encoder, context: config.context.clone(), decoder: config.decoder }
     }
 }
 

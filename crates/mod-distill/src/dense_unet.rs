@@ -61,8 +61,11 @@ impl TranslatedDecoding {
     }
 }
 
+/// The maps of one sensor by depth.
+type SensorMaps<'a> = &'a [Option<Tensor>];
+
 /// What a network's `encode` gives: the maps of each sensor by depth, and height and width of the inputs.
-pub(crate) fn maps_by_sensor(tensors: &[Option<Tensor>], depths: usize) -> Result<(Vec<&[Option<Tensor>]>, (usize, usize))> {
+pub(crate) fn maps_by_sensor(tensors: &[Option<Tensor>], depths: usize) -> Result<(Vec<SensorMaps<'_>>, (usize, usize))> {
     let refused = || Error::shape("encoded", format!("{depths} maps of each sensor, and their size"), tensors.len());
     let (size, maps) = tensors.split_last().ok_or_else(refused)?;
     match size.as_ref().map(Tensor::to_vec1::<u32>).transpose()?.as_deref() {
