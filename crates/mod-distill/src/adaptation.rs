@@ -9,9 +9,9 @@ use mm_core::model::Output;
 use mm_core::task::Task;
 
 /// Ratio of neighbouring bandwidths of the kernel on features.
-const KERNEL_MUL: f64 = 2.0;
+pub(crate) const KERNEL_MUL: f64 = 2.0;
 /// How many Gaussians the kernel on features sums.
-const KERNEL_NUM: usize = 5;
+pub(crate) const KERNEL_NUM: usize = 5;
 
 /// The factorised joint adaptation: `alpha · MMD²(F_r, F_p) + beta · T² · KL(softmax(z_p / T) ‖ softmax(z_r / T))`, a scalar.
 ///

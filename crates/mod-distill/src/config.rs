@@ -1,13 +1,18 @@
 //! Settings of the method.
 
+use crate::dense_method::{DenseModDistill, DenseStudent};
 use crate::{CrossFusionConfig, TranslationConfig};
 use crate::{ModDistill, ModDistillModel};
 use mm_core::fusion::{NetworkConfig, TrunkConfig};
 use mm_core::missing::MissingPattern;
 use mm_core::recipe::{Recipe, RecipeCost, Setup};
 use mm_core::teacher::{DEFAULT_CACHE_MIB, Teacher};
-use mm_core::{Error, Modalities, Presence, Result, Subset};
+use mm_core::train::Method;
+use mm_core::{Error, Modalities, Model, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
+
+/// Aligned pixels at most: a matrix of 16,384 x 16,384 takes a gigabyte.
+const MOST_PIXELS: usize = 8192;
 
 /// Settings of one-stage modality distillation; only `available` has no default that works.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +38,9 @@ pub struct ModDistillConfig {
     pub temperature: f64,
     /// Bandwidth of the kernel on predictions (joint form).
     pub prediction_bandwidth: f64,
+    /// Where every pixel has a class: pixels of a map, of all samples together, whose features are aligned in a step. The memory grows with
+    /// the square.
+    pub mmd_pixels: usize,
     /// How the terms are weighed against each other.
     pub balance: Balance,
     /// Weight of the joint adaptation.
@@ -74,6 +82,7 @@ impl Default for ModDistillConfig {
             beta: 1.0,
             temperature: 2.0,
             prediction_bandwidth: 1.68 * 1.68,
+            mmd_pixels: 1024,
             balance: Balance::Fixed,
             lambda_ja: 1.0,
             lambda_rec: 0.1,
@@ -159,6 +168,15 @@ impl Recipe for ModDistillConfig {
         ModDistill::new(self.clone(), setup, Self::need(teacher)?)
     }
 
+    fn dense_model(&self, setup: &Setup) -> Result<Box<dyn Model>> {
+        self.validate()?;
+        Ok(DenseStudent::new(self, setup, None)?.into_model())
+    }
+
+    fn dense_method(&self, setup: &Setup, teacher: Option<Box<dyn Teacher>>) -> Result<Box<dyn Method>> {
+        Ok(Box::new(DenseModDistill::new(self.clone(), setup, Self::need(teacher)?)?))
+    }
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }
@@ -186,6 +204,9 @@ impl Recipe for ModDistillConfig {
             if !(value > 0.0 && value.is_finite()) {
                 return Err(Error::config(field, format!("must be a positive number, found {value}")));
             }
+        }
+        if !(2..=MOST_PIXELS).contains(&self.mmd_pixels) {
+            return Err(Error::config("mmd_pixels", format!("must lie between 2 and {MOST_PIXELS}, found {}", self.mmd_pixels)));
         }
         if !(0.0..=1.0).contains(&self.warm_up) {
             return Err(Error::config("warm_up", format!("is a share of the run, 0 to 1, found {}", self.warm_up)));

@@ -3,8 +3,8 @@
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use mm_core::dense::{
-    BackboneConfig, ContextConfig, Decoder, DecoderConfig, DenseDecoder, DenseEncoder, DenseSensor, FusedMaps, LEVELS, PyramidPooling,
-    Skips, pad_to_multiple,
+    BackboneConfig, ContextConfig, Decoder, DecoderConfig, DenseDecoder, DenseEncoder, DenseSensor, EsaNetConfig, FusedMaps, LEVELS,
+    PyramidPooling, Skips, pad_to_multiple,
 };
 use mm_core::model::Output;
 use mm_core::nn::{Conv2d, Conv2dConfig, Mode, conv2d};
@@ -32,12 +32,19 @@ impl DenseTranslationConfig {
     }
 }
 
+impl From<&EsaNetConfig> for DenseTranslationConfig {
+    /// The same parts; the available stream is the one that carries on, whatever the network's carrier.
+    fn from(config: &EsaNetConfig) -> Self {
+        Self { encoder: config.encoder, context: config.context.clone(), decoder: config.decoder }
+    }
+}
+
 /// What a pass in training gives.
 #[derive(Debug, Clone)]
 pub struct DenseTranslated {
     /// The prediction from the fused maps, which is what is deployed.
     pub fused: Output,
-    /// By privileged sensor, the prediction of its restored branch alone; none in prediction. Its features are those of a teacher's output:
+    /// By privileged sensor, the prediction of its restored branch alone; none in prediction, and where the network has no decoders for it. Its features are those of a teacher's output:
     /// two skips and the context, the deepest last.
     pub restored: Vec<Output>,
     /// What each depth behind the stem translated, for [`reconstruction_of_maps`]; none in prediction.
@@ -63,14 +70,14 @@ pub fn reconstruction_of_maps(depths: &[TranslatedMaps]) -> Result<Tensor> {
 }
 
 /// `M` translators `T_k: ReLU(Conv 1x1, C → ⌈C/M⌉)`, each applied to all `M` maps, and `ReLU(Conv 1x1 → C)` of the mean of the joints.
-struct MapTranslation {
+pub(crate) struct MapTranslation {
     translators: Vec<Conv2d>,
     fuse: Conv2d,
 }
 
 impl MapTranslation {
     /// Parameters as published for two maps: `transfer_m1.0.*`, `transfer_m2.0.*`, ... and `transfer_m1_m2.0.*` of all.
-    fn new(channels: usize, maps: usize, vb: VarBuilder) -> Result<Self> {
+    pub fn new(channels: usize, maps: usize, vb: VarBuilder) -> Result<Self> {
         let (width, config) = (channels.div_ceil(maps), Conv2dConfig::default());
         let names: Vec<String> = (1..=maps).map(|k| format!("m{k}")).collect();
         let translator = |name: &String| conv2d(channels, width, (1, 1), config, vb.pp(format!("transfer_{name}")).pp(0));
@@ -80,7 +87,7 @@ impl MapTranslation {
     }
 
     /// The fused map, and the joint of each.
-    fn forward(&self, maps: &[Tensor], mode: Mode) -> Result<(Tensor, Vec<Tensor>)> {
+    pub fn forward(&self, maps: &[Tensor], mode: Mode) -> Result<(Tensor, Vec<Tensor>)> {
         let batch = maps[0].dim(0)?;
         // All maps go through a translator in one convolution.
         let together = Tensor::cat(maps, 0)?;
@@ -122,8 +129,7 @@ impl Bridge {
 struct Restored {
     encoder: DenseEncoder,
     /// For its own prediction, in training only.
-    bridge: Bridge,
-    decoder: Decoder,
+    alone: Option<(Bridge, Decoder)>,
 }
 
 /// The network that is trained with privileged sensors and deployed without them.
@@ -147,13 +153,15 @@ pub struct DenseTranslation {
 }
 
 impl DenseTranslation {
-    /// Builds the network for these available sensors and the names of the privileged ones.
+    /// Builds the network for these available sensors and the names of the privileged ones; with `training`, which may be the same as `vb`,
+    /// what the restored branches need for predictions of their own.
     pub fn new(
         config: &DenseTranslationConfig,
         available: &[DenseSensor],
         privileged: &[&str],
         classes: usize,
         vb: VarBuilder,
+        training: Option<VarBuilder>,
     ) -> Result<Self> {
         config.validate()?;
         if available.is_empty() || privileged.is_empty() {
@@ -166,13 +174,15 @@ impl DenseTranslation {
         }
         let name = available.iter().map(|sensor| sensor.name.as_str()).collect::<Vec<_>>().join("_");
         let channels = available.iter().map(|sensor| sensor.channels).sum();
-        let decoder = |suffix: &str| Decoder::new(&config.decoder, classes, vb.pp(format!("decoder{suffix}")));
+        let decoder = |suffix: &str, vb: &VarBuilder| Decoder::new(&config.decoder, classes, vb.pp(format!("decoder{suffix}")));
         let restored = |(i, sensor): (usize, &&str)| -> Result<Restored> {
             let suffix = if i == 0 { String::new() } else { format!("_{sensor}") };
             Ok(Restored {
                 encoder: DenseEncoder::new(&config.encoder, channels, vb.pp(format!("encoder_{sensor}")))?,
-                bridge: Bridge::new(config, &suffix, &vb)?,
-                decoder: decoder(&suffix)?,
+                alone: match &training {
+                    Some(training) => Some((Bridge::new(config, &suffix, training)?, decoder(&suffix, training)?)),
+                    None => None,
+                },
             })
         };
         let hall = format!("_{name}_hall");
@@ -185,7 +195,7 @@ impl DenseTranslation {
                 .map(|(level, channels)| MapTranslation::new(channels, 1 + privileged.len(), vb.pp(format!("cross_layer{level}"))))
                 .collect::<Result<_>>()?,
             bridge: Bridge::new(config, &hall, &vb)?,
-            decoder: decoder(&hall)?,
+            decoder: decoder(&hall, &vb)?,
         })
     }
 
@@ -223,15 +233,9 @@ impl DenseTranslation {
             let stages = <[Tensor; 4]>::try_from(maps).map_err(|maps| Error::shape("maps", "of four stages", maps.len()))?;
             decoder.decode(&bridge.forward(&stages, size, mode)?, mode)
         };
-        let restored = match mode.is_train() {
-            true => self
-                .restored
-                .iter()
-                .zip(own_maps)
-                .map(|(branch, own)| predict(own, &branch.bridge, &branch.decoder))
-                .collect::<Result<_>>()?,
-            false => Vec::new(),
-        };
+        let alone = self.restored.iter().zip(own_maps).filter(|_| mode.is_train());
+        let alone = alone.filter_map(|(branch, own)| branch.alone.as_ref().map(|(bridge, decoder)| predict(own, bridge, decoder)));
+        let restored = alone.collect::<Result<_>>()?;
         Ok(DenseTranslated { fused: predict(fused_maps, &self.bridge, &self.decoder)?, restored, translated })
     }
 }

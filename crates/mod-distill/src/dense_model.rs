@@ -1,32 +1,61 @@
 //! The network of cross translation for every pixel as it is deployed.
 
-use crate::{DenseTranslation, DenseTranslationConfig};
+use crate::dense_unet::UNetTranslation;
+use crate::{DenseTranslated, DenseTranslation};
 use candle_core::Tensor;
 use mm_core::data::{Inputs, Schema};
-use mm_core::dense::DenseSensor;
+use mm_core::dense::{DenseConfig, DenseSensor};
 use mm_core::model::{Encoded, Output};
 use mm_core::nn::{Mode, Parameters, gather_rows, scatter_rows};
 use mm_core::{Error, Modalities, ModalityError, Model, Presence, Result, Subset};
 
-/// A [`DenseTranslation`] with its parameters and what it reads.
+/// Either network of cross translation.
+pub enum TranslationNetwork {
+    /// The published one.
+    EsaNet(Box<DenseTranslation>),
+    /// The same idea on the plain network.
+    UNet(Box<UNetTranslation>),
+}
+
+impl TranslationNetwork {
+    /// How many encoders run in a pass.
+    pub fn encoders(&self) -> usize {
+        match self {
+            Self::EsaNet(network) => network.encoders(),
+            Self::UNet(network) => network.encoders(),
+        }
+    }
+
+    /// Predicts from the available sensors' maps, `[batch, channels, height, width]`, one behind the other in the channels.
+    pub fn forward(&self, available: &Tensor, mode: Mode) -> Result<DenseTranslated> {
+        match self {
+            Self::EsaNet(network) => network.forward(available, mode),
+            Self::UNet(network) => network.forward(available, mode),
+        }
+    }
+}
+
+/// A [`TranslationNetwork`] with its parameters and what it reads.
 ///
 /// Predicts from combinations that hold all available sensors, and ignores the others: every combination has the same prediction.
 pub struct DenseTranslationModel {
     schema: Schema,
     available: Subset,
     parameters: Parameters,
-    network: DenseTranslation,
+    network: TranslationNetwork,
     mode: Mode,
 }
 
 impl DenseTranslationModel {
-    /// A network for data of this schema, of which the sensors outside `available` are privileged, and so many classes a pixel.
+    /// A network for data of this schema, of which the sensors outside `available` are privileged, and so many classes a pixel; what only
+    /// training needs is made in `training`, or not at all.
     pub fn new(
-        config: &DenseTranslationConfig,
+        config: &DenseConfig,
         schema: &Schema,
         available: Subset,
         classes: usize,
         parameters: Parameters,
+        training: Option<&Parameters>,
     ) -> Result<Self> {
         let sensors = DenseSensor::of_schema(schema)?;
         if !available.is_subset_of(schema.modalities.full()) {
@@ -36,12 +65,22 @@ impl DenseTranslationModel {
         let (read, privileged): (Vec<_>, Vec<_>) = sensors.into_iter().enumerate().partition(|(m, _)| available.contains(*m));
         let read: Vec<DenseSensor> = read.into_iter().map(|(_, sensor)| sensor).collect();
         let privileged: Vec<&str> = privileged.iter().map(|(_, sensor)| sensor.name.as_str()).collect();
-        let network = DenseTranslation::new(config, &read, &privileged, classes, parameters.builder())?;
+        let (vb, training) = (parameters.builder(), training.map(Parameters::builder));
+        let network = match config {
+            DenseConfig::EsaNet(config) => {
+                let network = DenseTranslation::new(&config.into(), &read, &privileged, classes, vb, training)?;
+                TranslationNetwork::EsaNet(Box::new(network))
+            }
+            DenseConfig::UNet(config) => {
+                let network = UNetTranslation::new(config, &read, &privileged, classes, vb, training)?;
+                TranslationNetwork::UNet(Box::new(network))
+            }
+        };
         Ok(Self { schema: schema.clone(), available, parameters, network, mode: Mode::Eval })
     }
 
     /// The network, for training.
-    pub fn network(&self) -> &DenseTranslation {
+    pub fn network(&self) -> &TranslationNetwork {
         &self.network
     }
 

@@ -38,8 +38,8 @@ pub(crate) struct Counts {
 
 /// The samples of a batch that have all that the teacher sees.
 pub(crate) struct Complete {
-    rows: Vec<u32>,
-    batch: usize,
+    pub rows: Vec<u32>,
+    pub batch: usize,
 }
 
 impl Complete {
@@ -63,7 +63,7 @@ impl Complete {
     }
 
     /// The samples with the modalities that the teacher sees.
-    fn inputs(&self, inputs: &Inputs, teacher_sees: Subset) -> Result<Inputs> {
+    pub fn inputs(&self, inputs: &Inputs, teacher_sees: Subset) -> Result<Inputs> {
         let presence = Presence::uniform(teacher_sees, self.rows.len());
         if self.rows.len() == self.batch {
             return inputs.with_presence(presence);
@@ -121,16 +121,23 @@ impl Teaching {
         adapt(config, task, &restored, &privileged).map(Some)
     }
 
+    /// As [`Counts::remarks`].
+    pub fn remarks(&self) -> Vec<String> {
+        self.counts.remarks()
+    }
+}
+
+impl Counts {
     /// What an epoch's counts say, if anything.
     pub fn remarks(&self) -> Vec<String> {
-        let Counts { thin_batches, not_finite } = self.counts;
+        let Self { thin_batches, not_finite } = self;
         let mut remarks = Vec::new();
-        if thin_batches > 0 {
+        if *thin_batches > 0 {
             remarks.push(format!(
                 "{thin_batches} batches had fewer than {FEW} samples with all that the teacher sees: distributions of so few say little"
             ));
         }
-        if not_finite > 0 {
+        if *not_finite > 0 {
             remarks.push(format!("{not_finite} samples were not aligned: the teacher's output for them is NaN or infinite"));
         }
         remarks
@@ -138,7 +145,7 @@ impl Teaching {
 }
 
 /// The rows whose feature and prediction are all finite.
-fn finite_rows(output: &Output) -> Result<Complete> {
+pub(crate) fn finite_rows(output: &Output) -> Result<Complete> {
     let sum = |t: &Tensor| t.flatten_from(1)?.to_dtype(DType::F64)?.sum(D::Minus1);
     let sums = (sum(output.feature()?)? + sum(&output.prediction)?)?.to_vec1::<f64>()?;
     let rows = (0u32..).zip(&sums).filter(|(_, sum)| sum.is_finite()).map(|(row, _)| row).collect();

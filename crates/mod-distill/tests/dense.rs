@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{VarBuilder, VarMap};
 use mm_core::data::{InputKind, InputSpec, Inputs, Schema, Target};
-use mm_core::dense::{BackboneConfig, ContextConfig, DecoderConfig, DenseBlock, DenseSensor};
+use mm_core::dense::{BackboneConfig, ContextConfig, DecoderConfig, DenseBlock, DenseConfig, DenseSensor, EsaNetConfig};
 use mm_core::nn::{Mode, Parameters, is_running_statistic};
 use mm_core::{Error, Modalities, ModalityError, Model, Presence, Subset};
 use mm_testing::{bits, difference, fill, fill_variables, sampled_gradient_error, values};
@@ -23,7 +23,7 @@ fn sensor(name: &str, channels: usize) -> DenseSensor {
 
 /// Two available sensors, as many privileged ones as there are names.
 fn network(privileged: &[&str], vb: VarBuilder) -> DenseTranslation {
-    DenseTranslation::new(&config(), &[sensor("rgb", 3), sensor("thermal", 1)], privileged, 3, vb).unwrap()
+    DenseTranslation::new(&config(), &[sensor("rgb", 3), sensor("thermal", 1)], privileged, 3, vb.clone(), Some(vb)).unwrap()
 }
 
 fn image(dtype: DType) -> Tensor {
@@ -119,8 +119,9 @@ fn kernels_predict_what_f64_does() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     let parameters = Parameters::for_loading(&Device::Cpu);
-    let build =
-        |available: &[DenseSensor], privileged: &[&str]| DenseTranslation::new(&config(), available, privileged, 3, parameters.builder());
+    let build = |available: &[DenseSensor], privileged: &[&str]| {
+        DenseTranslation::new(&config(), available, privileged, 3, parameters.builder(), None)
+    };
     for (available, privileged) in [(vec![], &["depth"][..]), (vec![sensor("rgb", 3)], &[]), (vec![sensor("rgb", 3)], &["rgb"])] {
         assert!(matches!(build(&available, privileged), Err(Error::Config { field, .. }) if field == "available"));
     }
@@ -130,7 +131,15 @@ fn settings_that_cannot_work_are_refused() {
         Err(Error::Shape { .. })
     ));
     let published = Parameters::for_loading(&Device::Cpu);
-    DenseTranslation::new(&DenseTranslationConfig::default(), &[sensor("rgb", 3)], &["depth"], 5, published.builder()).unwrap();
+    DenseTranslation::new(
+        &DenseTranslationConfig::default(),
+        &[sensor("rgb", 3)],
+        &["depth"],
+        5,
+        published.builder(),
+        Some(published.builder()),
+    )
+    .unwrap();
     // All that golden/networks.json lists, without running statistics.
     assert_eq!(published.names().len(), 996);
     assert!(published.names().iter().filter(|name| !is_running_statistic(name)).count() < 996);
@@ -143,7 +152,9 @@ fn the_deployed_model_reads_what_is_available() {
     let specs = [3, 2, 1].map(|channels| InputSpec::new(InputKind::Image, [channels, 40, 37])).to_vec();
     let schema = Schema::new(modalities.clone(), specs, Target::of_classes(["a", "b"])).unwrap();
     let available = modalities.parse("rgb+thermal").unwrap();
-    let model = DenseTranslationModel::new(&config(), &schema, available, 3, Parameters::new(2, &Device::Cpu)).unwrap();
+    let DenseTranslationConfig { encoder, context, decoder } = config();
+    let network = DenseConfig::EsaNet(EsaNetConfig { encoder, context, decoder, carrier: None });
+    let model = DenseTranslationModel::new(&network, &schema, available, 3, Parameters::new(2, &Device::Cpu), None).unwrap();
     let maps = image(DType::F32);
     let inputs = |depth: f32, has: [u16; 2]| {
         let depth = Tensor::full(depth, (2, 2, 40, 37), &Device::Cpu).unwrap();

@@ -1,14 +1,16 @@
 //! Settings of the method.
 
-use crate::{NoiseConfig, NoiseFamily};
-use crate::{Udml, UdmlModel};
+use crate::{DenseUdml, DenseUdmlModel, Udml, UdmlModel};
+use crate::{NoiseConfig, NoiseFamily, log_noise_level_loss, noise_level_loss};
+use candle_core::Tensor;
 use mm_core::encoder::{EncoderConfig, ResNetConfig};
 use mm_core::fusion::NetworkConfig;
 use mm_core::missing::MissingPattern;
 use mm_core::nn::check_widths;
 use mm_core::recipe::{Recipe, RecipeCost, Setup};
 use mm_core::teacher::Teacher;
-use mm_core::{Error, Modalities, Presence, Result};
+use mm_core::train::Method;
+use mm_core::{Error, Modalities, Model, Presence, Result};
 use serde::{Deserialize, Serialize};
 
 /// Settings of UDML; the defaults are those that measured best on vectors. Where they differ from the published code the field
@@ -149,6 +151,14 @@ impl Recipe for UdmlConfig {
         Udml::new(self.clone(), setup)
     }
 
+    fn dense_model(&self, setup: &Setup) -> Result<Box<dyn Model>> {
+        Ok(Box::new(DenseUdmlModel::new(self.clone(), setup)?))
+    }
+
+    fn dense_method(&self, setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<Box<dyn Method>> {
+        Ok(Box::new(DenseUdml::new(self.clone(), setup)?))
+    }
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }
@@ -263,4 +273,14 @@ pub enum LevelLoss {
     Log,
     /// `(t - s)²`, as published.
     Squared,
+}
+
+impl LevelLoss {
+    /// Of log-levels and true levels, as [`noise_level_loss`].
+    pub(crate) fn of(self, log_level: &Tensor, level: &Tensor, present: Option<&Tensor>) -> Result<Tensor> {
+        match self {
+            Self::Log => log_noise_level_loss(log_level, level, present),
+            Self::Squared => noise_level_loss(log_level, level, present),
+        }
+    }
 }

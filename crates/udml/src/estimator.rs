@@ -1,12 +1,14 @@
 //! The noise-aware estimator (section 2.2): from a feature's distribution to the noise level of its input.
 
 use crate::{EstimatorInput, GaussianFeature, UdmlConfig};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use mm_core::Result;
+use mm_core::data::Inputs;
 use mm_core::fusion::pool;
-use mm_core::nn::{Linear, dropout, linear};
+use mm_core::nn::{Linear, dropout, linear, scatter_rows};
 use mm_core::rng::Draws;
+use mm_core::train::Step;
 
 /// `Σ_m mean_b (t_m[b] - s_m[b])²` with the predicted level `t = exp(x / 2)`: log-levels x and true levels s are
 /// `[batch, modalities]`; with `present` (1 or 0, of the same shape) the mean is over the samples that have the modality.
@@ -35,11 +37,17 @@ pub(crate) struct NoiseEstimator {
 }
 
 impl NoiseEstimator {
+    /// For a probabilistic feature of so many channels, or one of an own encoder.
     pub fn new(channels: usize, config: &UdmlConfig, vb: VarBuilder) -> Result<Self> {
         let inputs = match config.estimator_input {
             EstimatorInput::SpreadDetached | EstimatorInput::OwnEncoder => channels,
             EstimatorInput::Feature | EstimatorInput::FeatureDetached => 2 * channels,
         };
+        Self::of_width(inputs, config, vb)
+    }
+
+    /// Reads so many numbers.
+    pub fn of_width(inputs: usize, config: &UdmlConfig, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
             input: config.estimator_input,
             dropout: config.estimator_dropout,
@@ -69,4 +77,29 @@ impl NoiseEstimator {
         }
         Ok(self.second.forward(&hidden)?)
     }
+}
+
+/// Log-levels `[samples, modalities]` from what each estimator reads, `[rows, ..]`, and its rows; 0 elsewhere.
+pub(crate) fn log_levels(
+    estimators: &[NoiseEstimator],
+    read: Vec<Option<(Tensor, Vec<u32>)>>,
+    inputs: &Inputs,
+    step: Option<&Step>,
+) -> Result<Tensor> {
+    let of_modality = |(m, input): (usize, Option<(Tensor, Vec<u32>)>)| match (input, estimators.get(m)) {
+        (Some((input, rows)), Some(estimator)) => {
+            let draws = step.map(|step| step.draws(&format!("estimator dropout {m}")));
+            let ids = ids_of(inputs, &rows);
+            let levels = estimator.forward(&input, draws.as_ref().map(|draws| (ids.as_slice(), draws)))?;
+            Ok(scatter_rows(&levels, &rows, inputs.len())?)
+        }
+        _ => Ok(Tensor::zeros((inputs.len(), 1), DType::F32, inputs.device())?),
+    };
+    let columns = read.into_iter().enumerate().map(of_modality).collect::<Result<Vec<_>>>()?;
+    Ok(Tensor::cat(&columns, 1)?)
+}
+
+/// The numbers of the samples in some rows.
+pub(crate) fn ids_of(inputs: &Inputs, rows: &[u32]) -> Vec<u64> {
+    rows.iter().map(|&row| inputs.ids()[row as usize]).collect()
 }

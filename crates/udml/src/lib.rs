@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod dense;
 mod dependence;
 mod estimator;
 mod head;
@@ -12,6 +13,7 @@ mod output;
 mod weights;
 
 pub use config::{DependenceForm, EstimatorInput, LevelLoss, Prior, UdmlConfig, WeightForm};
+pub use dense::{DenseUdml, DenseUdmlModel};
 pub use dependence::{leave_one_out_dependence, lone_modality_dependence};
 pub use estimator::{log_noise_level_loss, noise_level_loss};
 pub use head::{ConcatHead, fused_logits, unimodal_logits};

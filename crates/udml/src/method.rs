@@ -1,8 +1,7 @@
 //! The method as a whole: the model, the noise of its training, and when each term acts.
 
 use crate::{
-    DependenceForm, LevelLoss, UdmlConfig, UdmlModel, WeightForm, fused_logits, inject_noise, leave_one_out_dependence,
-    log_noise_level_loss, lone_modality_dependence, noise_level_loss, unimodal_logits,
+    DependenceForm, UdmlConfig, UdmlModel, WeightForm, fused_logits, leave_one_out_dependence, lone_modality_dependence, unimodal_logits,
 };
 use mm_core::data::Batch;
 use mm_core::recipe::{Recipe, Setup};
@@ -12,7 +11,7 @@ use mm_core::{Model, Presence, Result};
 /// Largest gradient norm where the training settings name none. With two or three rows in a batch, a batch normalisation passes on
 /// gradients of hundreds, and the head, which reads samples of the features directly, answers with larger ones in the next step.
 /// Batches of 16 and more stay below, so that nothing is cut there.
-const CLIP_NORM: f64 = 30.0;
+pub(crate) const CLIP_NORM: f64 = 30.0;
 
 /// UDML: fusion that estimates how noisy each modality of each sample is, and trusts the cleaner ones.
 pub struct Udml {
@@ -37,18 +36,13 @@ impl Method for Udml {
         let (schema, config) = (self.model.schema(), self.model.config());
         let modalities = schema.modalities.len();
         let (task, targets) = (schema.target.task(), batch.targets());
-        let progress = step.epoch as f64 / step.epochs.max(1) as f64;
         let drawn = config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
-        let clean = crate::NoiseConfig::clean();
-        let noise = if progress < config.clean_share { &clean } else { &config.noise };
-        let noisy = inject_noise(batch.inputs(), noise, step.seed, step.epoch as u64)?;
+        let noisy = config.noisy(batch.inputs(), step)?;
         let encoded = self.model.run(&noisy.inputs, &drawn, Some(step))?;
 
         let log_level = if config.detach_weights { encoded.log_level.detach() } else { encoded.log_level.clone() };
-        let weights = match progress < config.static_share {
-            true => self.model.weights(&log_level.zeros_like()?, &encoded.present)?,
-            false => self.model.weights(&log_level, &encoded.present)?,
-        };
+        let log_level = if config.ignores_levels(step) { log_level.zeros_like()? } else { log_level };
+        let weights = self.model.weights(&log_level, &encoded.present)?;
         let (bias, residual) = (self.model.head().bias(), config.residual);
         let logits = fused_logits(&encoded.parts, &weights, bias, residual)?;
         let unimodal = unimodal_logits(&encoded.parts, &weights, bias, residual)?;
@@ -64,11 +58,7 @@ impl Method for Udml {
             losses = losses.with("kl", config.lambda_kl, self.model.kl(&encoded, &noisy.levels)?);
         }
         if config.weights == WeightForm::Dynamic {
-            let loss = match config.level_loss {
-                LevelLoss::Log => log_noise_level_loss,
-                LevelLoss::Squared => noise_level_loss,
-            };
-            let level = loss(&encoded.log_level, &noisy.levels, Some(&encoded.estimated))?;
+            let level = config.level_loss.of(&encoded.log_level, &noisy.levels, Some(&encoded.estimated))?;
             losses = losses.with("level", config.lambda_level, level);
         }
         // Measured after the forward pass, used in the next step.

@@ -1,11 +1,11 @@
 //! What is deployed: encoders, probabilistic features, estimators, weights and head.
 
 use crate::dependence::Dependence;
-use crate::estimator::NoiseEstimator;
+use crate::estimator::{NoiseEstimator, ids_of, log_levels};
 use crate::head::combination_logits;
 use crate::{
     ConcatHead, EstimatorInput, GaussianFeature, Prior, UdmlConfig, UdmlOutput, WeightForm, fused_logits, gaussian_kl, reparameterize,
-    soften, udml_weights, unimodal_logits,
+    unimodal_logits,
 };
 use candle_core::{DType, Tensor};
 use mm_core::data::{Inputs, Schema};
@@ -152,7 +152,7 @@ impl UdmlModel {
                     let rows = seen.rows_with(m);
                     features[m].as_ref().filter(|_| !rows.is_empty()).map(|f| Ok((pool(&gather_rows(f, &rows)?)?, rows))).transpose()
                 });
-                (self.log_levels(read.collect::<Result<_>>()?, inputs, step)?, mask(seen)?, passes)
+                (log_levels(&self.estimators, read.collect::<Result<_>>()?, inputs, step)?, mask(seen)?, passes)
             }
             None => {
                 let read = (0..modalities).map(|m| {
@@ -161,7 +161,7 @@ impl UdmlModel {
                         .map(|((rows, gaussian), estimator): (&(Vec<u32>, _), _)| Ok((estimator.input(gaussian)?, rows.clone())))
                         .transpose()
                 });
-                (self.log_levels(read.collect::<Result<_>>()?, inputs, step)?, mask(presence)?, 0)
+                (log_levels(&self.estimators, read.collect::<Result<_>>()?, inputs, step)?, mask(presence)?, 0)
             }
         };
         let (parts, log_level) = if mode.is_train() { (parts, log_level) } else { (parts.detach(), log_level.detach()) };
@@ -169,34 +169,9 @@ impl UdmlModel {
         Ok(Run { parts, log_level, present, estimated, gaussians, encoder_passes })
     }
 
-    /// Log-levels `[samples, modalities]` from what each estimator reads, `[rows, ..]`, and its rows; 0 elsewhere.
-    fn log_levels(&self, read: Vec<Option<(Tensor, Vec<u32>)>>, inputs: &Inputs, step: Option<&Step>) -> Result<Tensor> {
-        let of_modality = |(m, input): (usize, Option<(Tensor, Vec<u32>)>)| match (input, self.estimators.get(m)) {
-            (Some((input, rows)), Some(estimator)) => {
-                let draws = step.map(|step| step.draws(&format!("estimator dropout {m}")));
-                let ids = ids_of(inputs, &rows);
-                let levels = estimator.forward(&input, draws.as_ref().map(|draws| (ids.as_slice(), draws)))?;
-                Ok(scatter_rows(&levels, &rows, inputs.len())?)
-            }
-            _ => Ok(Tensor::zeros((inputs.len(), 1), DType::F32, self.parameters.device())?),
-        };
-        let columns = read.into_iter().enumerate().map(of_modality).collect::<Result<Vec<_>>>()?;
-        Ok(Tensor::cat(&columns, 1)?)
-    }
-
-    /// Dynamic weights (Eq. of section 2.5, softened as configured), or 1 for what is present in static fusion.
+    /// As [`UdmlConfig::weigh`], with the dependence that was measured.
     pub(crate) fn weights(&self, log_level: &Tensor, present: &Tensor) -> Result<Tensor> {
-        if self.config.weights == WeightForm::Static {
-            return Ok(present.clone());
-        }
-        let mut weights = udml_weights(&(log_level / self.config.temperature)?, &self.dependence.value()?, Some(present))?;
-        if self.config.even_when_noisy > 0.0 {
-            weights = soften(&weights, log_level, present, f64::from(self.config.noise.max_level), self.config.even_when_noisy)?;
-        }
-        if self.config.weight_floor > 0.0 {
-            weights = ((weights * (1.0 - self.config.weight_floor))? + (present * self.config.weight_floor)?)?;
-        }
-        Ok(weights)
+        self.config.weigh(log_level, &self.dependence.value()?, present)
     }
 
     /// Sum over modalities of the KL of their features; `levels` is `[batch, modalities]`.
@@ -213,11 +188,6 @@ impl UdmlModel {
         }
         Ok(total)
     }
-}
-
-/// The numbers of the samples in some rows.
-fn ids_of(inputs: &Inputs, rows: &[u32]) -> Vec<u64> {
-    rows.iter().map(|&row| inputs.ids()[row as usize]).collect()
 }
 
 /// The parts and log-levels that [`UdmlModel::encode`] left.

@@ -1,7 +1,9 @@
 //! Noise of known level in the training inputs (section 2.6 of the method's description).
 
+use crate::UdmlConfig;
 use candle_core::Tensor;
 use mm_core::data::Inputs;
+use mm_core::train::Step;
 use mm_core::{Error, Result, rng};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -93,6 +95,25 @@ pub struct NoisyInputs {
     pub inputs: Inputs,
     /// Level of each reading, `[batch, modalities]`; 1 where it is clean or absent.
     pub levels: Tensor,
+}
+
+impl UdmlConfig {
+    /// The inputs of a step: noisy once the clean share of the run is over.
+    pub(crate) fn noisy(&self, inputs: &Inputs, step: &Step) -> Result<NoisyInputs> {
+        let clean = NoiseConfig::clean();
+        let noise = if epochs_done(step) < self.clean_share { &clean } else { &self.noise };
+        inject_noise(inputs, noise, step.seed, step.epoch as u64)
+    }
+
+    /// Whether the weights of this step do not look at the noise yet.
+    pub(crate) fn ignores_levels(&self, step: &Step) -> bool {
+        epochs_done(step) < self.static_share
+    }
+}
+
+/// Share of the run's epochs that are over.
+fn epochs_done(step: &Step) -> f64 {
+    step.epoch as f64 / step.epochs.max(1) as f64
 }
 
 /// Corrupts the readings that are present, keyed by (seed, epoch, sample, modality): not by what else is in the batch.

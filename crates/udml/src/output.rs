@@ -19,16 +19,25 @@ pub struct UdmlOutput {
 }
 
 impl UdmlOutput {
-    /// Levels and weights of the modalities that each sample has, in batch order. A level of 1 is clean, 10 the strongest noise of the
-    /// training, 11 dead.
+    /// As [`sensor_trust`].
     pub(crate) fn trust(&self, presence: &Presence, modalities: &Modalities) -> Result<Vec<Vec<SensorTrust>>> {
-        let (levels, weights) = (self.levels.to_vec2::<f32>()?, self.weights.to_vec2::<f32>()?);
-        let samples = presence.subsets().iter().zip(levels.iter().zip(&weights));
-        let of_sample = |(subset, (levels, weights)): (&mm_core::Subset, (&Vec<f32>, &Vec<f32>))| {
-            let sensor =
-                |m: usize| Some(SensorTrust { modality: modalities.names().get(m)?.clone(), level: levels[m], weight: weights[m] });
-            subset.indices().filter_map(sensor).collect()
-        };
-        Ok(samples.map(of_sample).collect())
+        sensor_trust(&self.levels, &self.weights, presence, modalities)
     }
+}
+
+/// Levels and weights, `[batch, modalities]` each, of the modalities that each sample has, in batch order. A level of 1 is clean, 10 the
+/// strongest noise of the training, 11 dead.
+pub(crate) fn sensor_trust(
+    levels: &Tensor,
+    weights: &Tensor,
+    presence: &Presence,
+    modalities: &Modalities,
+) -> Result<Vec<Vec<SensorTrust>>> {
+    let (levels, weights) = (levels.to_vec2::<f32>()?, weights.to_vec2::<f32>()?);
+    let samples = presence.subsets().iter().zip(levels.iter().zip(&weights));
+    let of_sample = |(subset, (levels, weights)): (&mm_core::Subset, (&Vec<f32>, &Vec<f32>))| {
+        let sensor = |m: usize| Some(SensorTrust { modality: modalities.names().get(m)?.clone(), level: levels[m], weight: weights[m] });
+        subset.indices().filter_map(sensor).collect()
+    };
+    Ok(samples.map(of_sample).collect())
 }

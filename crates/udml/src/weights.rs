@@ -1,5 +1,6 @@
 //! From noise levels to weights (sections 2.3 to 2.5).
 
+use crate::{UdmlConfig, WeightForm};
 use candle_core::{D, Tensor};
 use candle_nn::ops::softmax;
 use mm_core::{Error, Result};
@@ -43,4 +44,21 @@ pub fn soften(weights: &Tensor, log_level: &Tensor, present: &Tensor, max_level:
     let contrast = (((cleanest - max_level)? / (1.0 - max_level))?.clamp(0.0, 1.0)?.powf(power))?;
     let even = present.broadcast_sub(&present.broadcast_mul(&contrast)?)?;
     Ok((weights.broadcast_mul(&contrast)? + even)?)
+}
+
+impl UdmlConfig {
+    /// Dynamic weights (Eq. of section 2.5, softened as configured), or 1 for what is present in static fusion; shapes as in [`udml_weights`].
+    pub(crate) fn weigh(&self, log_level: &Tensor, dependence: &Tensor, present: &Tensor) -> Result<Tensor> {
+        if self.weights == WeightForm::Static {
+            return Ok(present.clone());
+        }
+        let mut weights = udml_weights(&(log_level / self.temperature)?, dependence, Some(present))?;
+        if self.even_when_noisy > 0.0 {
+            weights = soften(&weights, log_level, present, f64::from(self.noise.max_level), self.even_when_noisy)?;
+        }
+        if self.weight_floor > 0.0 {
+            weights = ((weights * (1.0 - self.weight_floor))? + (present * self.weight_floor)?)?;
+        }
+        Ok(weights)
+    }
 }

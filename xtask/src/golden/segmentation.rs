@@ -48,8 +48,14 @@ pub fn one_stage(case: &Case) -> Result<Outputs> {
     let parameters = Parameters::for_loading(&Device::Cpu);
     let [rgb, depth] = SENSORS;
     let sensor = DenseSensor { name: rgb.into(), channels: available.dim(1)? };
-    let network =
-        DenseTranslation::new(&DenseTranslationConfig::default(), &[sensor], &[depth], case.param("classes")?, parameters.builder())?;
+    let network = DenseTranslation::new(
+        &DenseTranslationConfig::default(),
+        &[sensor],
+        &[depth],
+        case.param("classes")?,
+        parameters.builder(),
+        Some(parameters.builder()),
+    )?;
     import_weights(case, &parameters, &NameMap::new())?;
     Outputs::default().tensor("logits", &network.forward(&available, Mode::Eval)?.fused.prediction)
 }
