@@ -169,7 +169,7 @@ impl FileCard {
     fn listed(&self, bundle: Option<&Bundle>) -> Result<FileSource> {
         match self.lists(bundle)? {
             Lists::Folders(folders) => folders.open(),
-            Lists::Manifest(manifest) => manifest.open(),
+            Lists::Manifest(manifest) => (*manifest).open(),
         }
     }
 
@@ -212,14 +212,14 @@ impl FileCard {
         manifest = self.group.iter().fold(manifest, |manifest, column| manifest.group(column));
         manifest = self.part.iter().fold(manifest, |manifest, column| manifest.part(column));
         manifest = self.pixels.iter().cloned().fold(manifest, Manifest::pixels);
-        Ok(Lists::Manifest(self.classes.iter().fold(manifest, |manifest, classes| manifest.classes(classes))))
+        Ok(Lists::Manifest(Box::new(self.classes.iter().fold(manifest, |manifest, classes| manifest.classes(classes)))))
     }
 }
 
 /// What lists the samples of a card.
 pub(super) enum Lists {
     /// A table.
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     /// Folders.
     Folders(Folders),
 }

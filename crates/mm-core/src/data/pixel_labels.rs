@@ -112,7 +112,7 @@ fn colour(number: u8) -> [u8; 3] {
         return [0; 3];
     }
     let hue = (f64::from(number) * 0.618_034).fract() * 6.0;
-    let brightness = if number % 2 == 0 { 230.0 } else { 150.0 };
+    let brightness = if number.is_multiple_of(2) { 230.0 } else { 150.0 };
     [5.0, 3.0, 1.0].map(|offset| {
         let k: f64 = (offset + hue) % 6.0;
         (brightness * (1.0 - 0.75 * k.min(4.0 - k).clamp(0.0, 1.0))) as u8

@@ -11,7 +11,8 @@ use std::path::Path;
 fn png(width: u32, height: u32, color: png::ColorType, depth: png::BitDepth, data: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    (encoder.set_color(color), encoder.set_depth(depth));
+    encoder.set_color(color);
+    encoder.set_depth(depth);
     if color == png::ColorType::Indexed {
         encoder.set_palette((0..=255u8).flat_map(|i| [i, 255 - i, 7]).collect::<Vec<u8>>());
     }
