@@ -1,27 +1,63 @@
 //! `cargo xtask levels`: the tests at every level of vector instructions below the processor's best, at which
 //! `cargo test` runs them.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mm_kernels::simd::{Level, VARIABLE};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// Tests that kill and interrupt whole programs: they take long and say nothing of sums.
-const LEFT_OUT: [&str; 4] = ["kill_nine", "ctrl_c", "sigint", "sigterm"];
+/// Packages whose tests run whole programs or look at texts: they take long and say nothing of sums.
+const LEFT_OUT: [&str; 4] = ["mm-cli", "mm-report", "mm-datasets", "xtask"];
 
 /// Runs the tests, from the highest level to the lowest.
 pub fn run() -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace has a root")?;
+    let tests = tests(root)?;
     for level in Level::ALL.into_iter().rev().filter(|level| *level < Level::supported()) {
-        eprintln!("level {}", level.name());
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        // All packages, as in `cargo test --workspace`: for a part of them cargo would compile everything a second time.
-        let command = cargo.args(["test", "--workspace", "--release", "--tests", "--"]).current_dir(root).env(VARIABLE, level.name());
-        LEFT_OUT.iter().for_each(|name| _ = command.args(["--skip", name]));
-        if !command.status().context("running cargo")?.success() {
-            return Ok(ExitCode::FAILURE);
+        eprintln!("level {}: {} programs", level.name(), tests.len());
+        for Test { program, package } in &tests {
+            let status = Command::new(program).arg("--quiet").current_dir(package).env(VARIABLE, level.name()).status();
+            if !status.with_context(|| format!("running {}", program.display()))?.success() {
+                eprintln!("level {}: {} failed", level.name(), program.display());
+                return Ok(ExitCode::FAILURE);
+            }
         }
     }
     println!("every level below `{}` passes", Level::supported().name());
     Ok(ExitCode::SUCCESS)
+}
+
+/// A program of tests.
+struct Test {
+    program: PathBuf,
+    /// The folder of its package, where cargo would run it.
+    package: PathBuf,
+}
+
+/// Builds all tests, and lists those to be run. All packages, as in `cargo test --workspace`: for a part of them cargo would compile
+/// everything a second time.
+fn tests(root: &Path) -> Result<Vec<Test>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let arguments = ["test", "--workspace", "--release", "--tests", "--no-run", "--message-format", "json-render-diagnostics"];
+    let output = Command::new(cargo).args(arguments).current_dir(root).stderr(std::process::Stdio::inherit()).output();
+    let output = output.context("running cargo")?;
+    if !output.status.success() {
+        bail!("the tests cannot be built");
+    }
+    let messages = output.stdout.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    let mut tests = Vec::new();
+    for message in messages {
+        let message: serde_json::Value = serde_json::from_slice(message).context("reading what cargo says")?;
+        let (Some(program), Some(manifest)) = (message["executable"].as_str(), message["manifest_path"].as_str()) else { continue };
+        let package = Path::new(manifest).parent().context("a manifest is in a folder")?;
+        let name = message["package_id"].as_str().unwrap_or_default();
+        let tested = message["profile"]["test"].as_bool() == Some(true);
+        if tested && !LEFT_OUT.iter().any(|left_out| name.contains(&format!("{left_out}@")) || package.ends_with(left_out)) {
+            tests.push(Test { program: program.into(), package: package.into() });
+        }
+    }
+    match tests.is_empty() {
+        true => bail!("cargo lists no program of tests"),
+        false => Ok(tests),
+    }
 }
