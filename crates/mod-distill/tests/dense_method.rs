@@ -51,8 +51,12 @@ impl Teacher for Taught {
 }
 
 fn run(method: &mut dyn Method, data: &Squares, epochs: usize) -> Vec<f64> {
+    run_at(0.1, method, data, epochs)
+}
+
+fn run_at(learning_rate: f64, method: &mut dyn Method, data: &Squares, epochs: usize) -> Vec<f64> {
     let config =
-        TrainConfig { epochs, batch_size: 8, learning_rate: 0.1, class_weights: ClassWeights::MedianFrequency, ..TrainConfig::default() };
+        TrainConfig { epochs, batch_size: 8, learning_rate, class_weights: ClassWeights::MedianFrequency, ..TrainConfig::default() };
     let outcome = Trainer::new(config).run(method, data, &(0..IMAGES).collect::<Vec<_>>(), &[]).unwrap();
     outcome.history.iter().map(|log| log.losses.get("task").copied().unwrap_or_default()).collect()
 }
@@ -71,7 +75,8 @@ fn every_supported_combination_is_learned() {
     let (data, test) = (Squares::new(IMAGES, 0), Squares::new(12, 1));
     for (name, recipe) in recipes() {
         let mut method = method(&recipe, &data);
-        let losses = run(&mut *method, &data, 12);
+        // Nothing normalises the maps that the published network translates: at 0.1 they grow beyond all bounds.
+        let losses = run_at(if name == "esanet" { 0.01 } else { 0.1 }, &mut *method, &data, 12);
         let model = method.into_model();
         assert!(losses[11] < 0.85 * losses[0], "{name}: {losses:?}");
         let all = default_combinations(2, 0);
