@@ -7,6 +7,9 @@ use mm_core::loss::entropy_per_sample;
 use mm_core::nn::adaptive_avg_pool2d;
 use mm_core::{Error, Result};
 
+/// Rows whose similarities have a mean square below this count as zeros, where features have a mean square of 1.
+const ZERO: f64 = 1e-12;
+
 /// Larger maps are averaged down to this height and width.
 const LARGEST: (usize, usize) = (30, 40);
 
@@ -69,23 +72,22 @@ pub fn margin_aware_distillation_of_many(student: &Tensor, teacher: &Tensor, unc
         Ok(a.matmul(&gram)?.mul(b)?.sum(1)?)
     };
     let (f_squares, t_squares) = (products(&f, &f, None)?, products(&t, &t, None)?);
-    // The floor sits under the root, where the derivative at zero would be infinite.
-    let norm = |squares: &Tensor| -> Result<Tensor> {
-        Ok(squares.maximum(&squares.zeros_like()?.affine(0.0, f64::from(f32::MIN_POSITIVE))?)?.sqrt()?)
-    };
-    let (f_norm, t_norm) = (norm(&f_squares)?, norm(&t_squares)?);
-    let both = (&f_norm * &t_norm)?;
+    // A row of zeros, as ReLU makes them, is like no other: its part is 0, and so is its gradient. What is divided by its norm would be huge.
+    let alive = |squares: &Tensor| squares.detach().gt(ZERO);
+    let (f_alive, t_alive) = (alive(&f_squares)?, alive(&t_squares)?);
+    let norm = |squares: &Tensor, alive: &Tensor| -> Result<Tensor> { Ok(alive.where_cond(squares, &squares.ones_like()?)?.sqrt()?) };
+    let (f_norm, t_norm) = (norm(&f_squares, &f_alive)?, norm(&t_squares, &t_alive)?);
+    let only = |alive: &Tensor, values: Tensor| -> Result<Tensor> { Ok(alive.where_cond(&values, &values.zeros_like()?)?) };
+    let cosine = |weight: Option<&Tensor>| only(&t_alive, only(&f_alive, products(&f, &t, weight)?.div(&(&f_norm * &t_norm)?)?)?);
     let rows = match weighting {
         Weighting::Sample => {
             // The squared length of a normalised row: 1, or 0 of a row of zeros.
-            let length = |squares: &Tensor| squares.detach().gt(0.0)?.to_dtype(squares.dtype());
-            let cosine = products(&f, &t, None)?.div(&both)?;
-            (length(&f_squares)? + length(&t_squares)? - (cosine * 2.0)?)?.mul(&weight)?
+            let length = |alive: &Tensor| alive.to_dtype(f.dtype());
+            (length(&f_alive)? + length(&t_alive)? - (cosine(None)? * 2.0)?)?.mul(&weight)?
         }
         Weighting::Reference => {
-            let square = |a: &Tensor, norm: &Tensor| -> Result<Tensor> { Ok(products(a, a, Some(&weight))?.div(&norm.sqr()?)?) };
-            let cosine = products(&f, &t, Some(&weight))?.div(&both)?;
-            (square(&f, &f_norm)? + square(&t, &t_norm)? - (cosine * 2.0)?)?
+            let square = |a: &Tensor, norm: &Tensor, alive: &Tensor| only(alive, products(a, a, Some(&weight))?.div(&norm.sqr()?)?);
+            (square(&f, &f_norm, &f_alive)? + square(&t, &t_norm, &t_alive)? - (cosine(Some(&weight))? * 2.0)?)?
         }
     };
     Ok(rows.sum_all()?)

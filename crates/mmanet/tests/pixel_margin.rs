@@ -94,3 +94,22 @@ fn depths_are_added_and_large_maps_averaged_down() {
     let turned = [fill(1, &[1, 4, 42, 31], 1.0, 0.0), fill(1, &[1, 4, 6, 9], 1.0, 0.0)];
     assert!(pixel_margin_distillation(&student, &turned, &logits, BOTH[0]).unwrap_err().to_string().contains("31, 42"));
 }
+
+#[test]
+fn rows_of_zeros_get_no_gradient() {
+    // As ReLU makes them: a few pixels of student and teacher see nothing at all.
+    for weighting in BOTH {
+        let [student, teacher, uncertainty] = rows(DType::F32);
+        let blank = |rows: &Tensor, dead: &[usize]| {
+            let keep: Vec<u8> = (0..40).map(|i| u8::from(!dead.contains(&i))).collect();
+            let keep = Tensor::from_vec(keep, (40, 1), &Device::Cpu).unwrap().broadcast_as(rows.shape()).unwrap();
+            keep.where_cond(rows, &rows.zeros_like().unwrap()).unwrap()
+        };
+        let (student, teacher) = (Var::from_tensor(&blank(&student, &[3, 7, 9])).unwrap(), blank(&teacher, &[7, 20]));
+        let loss = margin_aware_distillation_of_many(&student, &teacher, &uncertainty, weighting).unwrap();
+        let gradient = loss.backward().unwrap().get(&student).unwrap().to_vec2::<f32>().unwrap();
+        assert!(gradient.iter().flatten().all(|g| g.abs() < 10.0), "{weighting:?}: {gradient:?}");
+        let direct = margin_aware_distillation(&student, &teacher, &uncertainty, weighting).unwrap();
+        assert!((scalar(&loss) - scalar(&direct)).abs() < 1e-4 * scalar(&direct), "{weighting:?}");
+    }
+}
