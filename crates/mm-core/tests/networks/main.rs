@@ -6,9 +6,3 @@ mod cnn;
 mod image_fusion;
 mod image_layers;
 mod resnet;
-mod text;
-
-#[path = "../damage/mod.rs"]
-mod damage;
-#[path = "../word_pieces/mod.rs"]
-mod word_pieces;

@@ -1,6 +1,11 @@
 //! Texts: token ids, hashed counts, corruptions, damaged files.
 
-use crate::damage::damage;
+#[path = "../damage/mod.rs"]
+mod damage;
+#[path = "../word_pieces/mod.rs"]
+mod word_pieces;
+
+use damage::damage;
 use mm_core::corrupt::{Corruption, Family, Severity};
 use mm_core::encoder::BertConfig;
 use mm_core::rng::stream;
@@ -39,16 +44,16 @@ fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<f32> {
 
 #[test]
 fn texts_become_ids_of_one_length() {
-    let tokenizer = open(&crate::word_pieces::json(), 8).unwrap();
+    let tokenizer = open(&word_pieces::json(), 8).unwrap();
     assert_eq!(ids(&tokenizer, "A robot lost its cameras."), [2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 3.0]);
     assert_eq!(ids(&tokenizer, "  A\tROBOT  "), [2.0, 4.0, 5.0, 3.0]);
     assert_eq!(ids(&tokenizer, "Zwölfer 犬"), [2.0, 12.0, 13.0, 1.0, 3.0]);
     assert_eq!(ids(&tokenizer, ""), [2.0, 3.0]);
     // What is cut off is the end; the special tokens stay, whatever the file says of truncation.
-    let short = open(&crate::word_pieces::json(), 4).unwrap();
+    let short = open(&word_pieces::json(), 4).unwrap();
     assert_eq!(ids(&short, "a robot lost its depth camera"), [2.0, 4.0, 5.0, 3.0]);
     assert_eq!(ids(&short, &"robot ".repeat(1_000_000)), [2.0, 5.0, 5.0, 3.0]);
-    assert_eq!(tokenizer.json(), serde_json::to_vec(&crate::word_pieces::json()).unwrap());
+    assert_eq!(tokenizer.json(), serde_json::to_vec(&word_pieces::json()).unwrap());
 }
 
 #[test]
@@ -65,7 +70,7 @@ fn what_cannot_be_used_is_named() {
         Error::Text(problem) => problem,
         other => panic!("{other}"),
     };
-    assert!(matches!(problem(&crate::word_pieces::json(), 2), TextError::Length { length: 2, special: 2, .. }));
+    assert!(matches!(problem(&word_pieces::json(), 2), TextError::Length { length: 2, special: 2, .. }));
     assert!(matches!(problem(&json!({"model": 3}), 8), TextError::NotATokenizer { .. }));
     let mut random = byte_pairs();
     random["model"]["dropout"] = json!(0.1);
@@ -80,11 +85,11 @@ fn what_cannot_be_used_is_named() {
     let text = Tokenizer::from_bytes(pointer, 8, Path::new("tokenizer.json")).unwrap_err().to_string();
     assert!(text.contains("git lfs pull"), "{text}");
     // Ids that f32 would round.
-    let mut large = crate::word_pieces::json();
+    let mut large = word_pieces::json();
     large["post_processor"]["special_tokens"]["[SEP]"]["ids"] = json!([16_777_216]);
     assert!(matches!(problem(&large, 8), TextError::Tokenize { .. }));
     for length in [0, 1 << 20] {
-        assert!(matches!(open(&crate::word_pieces::json(), length), Err(Error::Config { .. })));
+        assert!(matches!(open(&word_pieces::json(), length), Err(Error::Config { .. })));
     }
     let missing = Tokenizer::open(Path::new("no-such-folder/tokenizer.json"), 8);
     assert!(matches!(missing, Err(Error::Io { .. })));
@@ -104,7 +109,7 @@ fn damaged_tokenizers_are_read_or_refused() {
             hook(panic)
         }
     }));
-    let files = [crate::word_pieces::json(), byte_pairs()].map(|file| serde_json::to_vec(&file).unwrap());
+    let files = [word_pieces::json(), byte_pairs()].map(|file| serde_json::to_vec(&file).unwrap());
     let texts = ["A robot lost its cameras.", "", "abc  ab\u{301} 犬 \u{1f916}\0 x", &"ab".repeat(400)];
     let (mut read, mut encoded) = (0, 0);
     let result = std::panic::catch_unwind(move || {
