@@ -1,5 +1,6 @@
 //! One network that predicts every pixel from all combinations: full-only training, modality dropout, mean imputation, logit distillation.
 
+use crate::fusion::usable;
 use crate::model::choose;
 use crate::{FusionConfig, Imputation};
 use candle_core::{DType, Tensor};
@@ -141,15 +142,7 @@ impl Method for DenseFusion {
     }
 
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let has = batch.presence().subsets();
-        let usable: Vec<usize> = (0..batch.len()).filter(|&i| self.model.supports(has[i])).collect();
-        let selected = match usable.len() {
-            // Batch statistics need two samples.
-            n if n < batch.len().min(2) => return Ok(Losses::default()),
-            n if n < batch.len() => Some(batch.select(&usable)?),
-            _ => None,
-        };
-        let batch = selected.as_ref().unwrap_or(batch);
+        let Some(batch) = usable(batch, &self.model)? else { return Ok(Losses::default()) };
         let (schema, inputs) = (self.model.schema(), batch.inputs());
         let drawn = self.config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
         let output = self.model.network().network().forward(inputs, &drawn, Mode::Train)?;

@@ -10,6 +10,7 @@ use mm_core::teacher::{CachedTeacher, DEFAULT_CACHE_MIB, Teacher};
 use mm_core::train::{Losses, Method, Step};
 use mm_core::{Error, Modalities, Model, Presence, Result, Subset};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Settings of [`Fusion`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -183,15 +184,7 @@ impl Method for Fusion {
     }
 
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let has = batch.presence().subsets();
-        let usable: Vec<usize> = (0..batch.len()).filter(|&i| self.model.supports(has[i])).collect();
-        let selected = match usable.len() {
-            // Batch statistics need two samples.
-            n if n < batch.len().min(2) => return Ok(Losses::default()),
-            n if n < batch.len() => Some(batch.select(&usable)?),
-            _ => None,
-        };
-        let batch = selected.as_ref().unwrap_or(batch);
+        let Some(batch) = usable(batch, &self.model)? else { return Ok(Losses::default()) };
         let (schema, inputs) = (self.model.schema(), batch.inputs());
         let drawn = self.config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
         let output = self.network().forward(inputs, &drawn, Mode::Train)?;
@@ -206,5 +199,17 @@ impl Method for Fusion {
 
     fn check_samples(&self, train: &Presence, validation: &Presence) -> Result<()> {
         self.config.check_samples(&self.model.schema().modalities, train, validation)
+    }
+}
+
+/// The samples that a model can be trained on; `None` where too few are left.
+pub(crate) fn usable<'b>(batch: &'b Batch, model: &dyn Model) -> Result<Option<Cow<'b, Batch>>> {
+    let has = batch.presence().subsets();
+    let usable: Vec<usize> = (0..batch.len()).filter(|&i| model.supports(has[i])).collect();
+    match usable.len() {
+        // Batch statistics need two samples.
+        n if n < batch.len().min(2) => Ok(None),
+        n if n < batch.len() => Ok(Some(Cow::Owned(batch.select(&usable)?))),
+        _ => Ok(Some(Cow::Borrowed(batch))),
     }
 }

@@ -13,7 +13,7 @@ pub fn text(report: &Report) -> String {
         out += &format!("\n{}\n", escape(&report.description));
     }
     out += &format!(
-        "\nAccuracies in percent, differences in percentage points. `±` is the standard deviation over seeds, `[low, high]` {}\n",
+        "\nScores in percent, differences in percentage points. `±` is the standard deviation over seeds, `[low, high]` {}\n",
         intervals(report.resamples)
     );
     out += &list("Notes", &report.notes);

@@ -1,4 +1,4 @@
-//! Numbers and findings in words, the same in every format. Accuracies are in percent, differences in percentage points.
+//! Numbers and findings in words, the same in every format. Scores are in percent, differences in percentage points.
 
 use super::analysis::{Difference, FEW_SAMPLES, Headline, Standing, Value};
 use mm_core::statistics::{EffectSize, Interval};

@@ -60,7 +60,7 @@ pub fn page(report: &Report) -> Result<String, Error> {
                     h1 { (report.plan) }
                     @if !report.description.is_empty() { p.lead { (report.description) } }
                     p.note {
-                        "Accuracies in percent, differences in percentage points. "
+                        "Scores in percent, differences in percentage points. "
                         b { "±" } " is the standard deviation over seeds, " b { "[low, high]" } " " (intervals(report.resamples))
                     }
                     @if !report.notes.is_empty() { div.warning { (list(&report.notes)) } }
