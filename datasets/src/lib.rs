@@ -3,6 +3,8 @@
 pub mod prepare;
 pub mod scenes;
 
+use bytes::Bytes;
+
 /// A built-in data set.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -11,21 +13,38 @@ pub struct BuiltIn {
     pub name: &'static str,
     /// Its card, as TOML.
     pub card: &'static str,
-    /// The files that the card names, with their contents.
-    pub files: &'static [(&'static str, &'static [u8])],
+    files: Contents,
 }
 
-macro_rules! files {
-    ($($name:literal),* $(,)?) => { &[$(($name, include_bytes!(concat!("../", $name)))),*] };
+#[derive(Debug, Clone, Copy)]
+enum Contents {
+    /// Part of the program.
+    Included(&'static [(&'static str, &'static [u8])]),
+    /// Made when they are asked for.
+    Rendered(scenes::Settings),
+}
+
+impl BuiltIn {
+    /// The files that the card names, with their contents.
+    pub fn files(&self) -> Result<Vec<(String, Bytes)>, scenes::Error> {
+        match &self.files {
+            Contents::Included(files) => Ok(files.iter().map(|&(name, bytes)| (name.to_string(), Bytes::from_static(bytes))).collect()),
+            Contents::Rendered(settings) => scenes::files(settings),
+        }
+    }
+}
+
+macro_rules! included {
+    ($($name:literal),* $(,)?) => { Contents::Included(&[$(($name, include_bytes!(concat!("../", $name)))),*]) };
 }
 
 /// All of them.
-pub static ALL: [BuiltIn; 2] = [MULTIPLE_FEATURES, AUDIO_VISUAL_DIGITS];
+pub static ALL: [BuiltIn; 3] = [MULTIPLE_FEATURES, AUDIO_VISUAL_DIGITS, RENDERED_SCENES];
 
 const MULTIPLE_FEATURES: BuiltIn = BuiltIn {
     name: "multiple-features",
     card: include_str!("../multiple-features.toml"),
-    files: files![
+    files: included![
         "multiple-features/mfeat-fac.csv.gz",
         "multiple-features/mfeat-fou.csv.gz",
         "multiple-features/mfeat-kar.csv.gz",
@@ -38,7 +57,7 @@ const MULTIPLE_FEATURES: BuiltIn = BuiltIn {
 const AUDIO_VISUAL_DIGITS: BuiltIn = BuiltIn {
     name: "audio-visual-digits",
     card: include_str!("../audio-visual-digits.toml"),
-    files: files![
+    files: included![
         "audio-visual-digits/samples.csv",
         "audio-visual-digits/images.idx3-ubyte",
         "audio-visual-digits/anna.flac",
@@ -52,6 +71,13 @@ const AUDIO_VISUAL_DIGITS: BuiltIn = BuiltIn {
         "audio-visual-digits/iris.flac",
         "audio-visual-digits/jack.flac",
     ],
+};
+
+/// Small enough to be rendered anew by each process in about a second.
+const RENDERED_SCENES: BuiltIn = BuiltIn {
+    name: "rendered-scenes",
+    card: include_str!("../rendered-scenes.toml"),
+    files: Contents::Rendered(scenes::Settings { seed: 0, scenes: 600, size: [60, 80] }),
 };
 
 /// The one of that name.

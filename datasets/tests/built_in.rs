@@ -1,13 +1,14 @@
 //! The built-in data sets hold what they say.
 
 use mm_core::data::{Bundle, FileCard, Part, Source};
+use mm_datasets::scenes::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[test]
 fn audio_visual_digits_are_two_thousand_pairs_with_voices_held_out() {
     let data = mm_datasets::by_name("audio-visual-digits").unwrap();
     let card = FileCard::from_str(data.card, "audio-visual-digits.toml").unwrap();
-    let source = card.open_bundle(&Bundle::new(data.files.iter().copied())).unwrap();
+    let source = card.open_bundle(&Bundle::new(data.files().unwrap())).unwrap();
     assert_eq!((source.len(), source.schema().target.classes()), (2000, 10));
     let mut voices = BTreeMap::<_, BTreeSet<_>>::new();
     let mut counts = BTreeMap::<_, usize>::new();
@@ -41,9 +42,25 @@ fn its_card_opens_from_a_checkout_too() {
 fn a_file_that_is_not_in_memory_is_named() {
     let data = mm_datasets::by_name("audio-visual-digits").unwrap();
     let card = FileCard::from_str(data.card, "audio-visual-digits.toml").unwrap();
-    let without = |name: &str| Bundle::new(data.files.iter().copied().filter(|(file, _)| !file.ends_with(name)));
+    let without = |name: &str| Bundle::new(data.files().unwrap().into_iter().filter(|(file, _)| !file.ends_with(name)));
     for name in ["samples.csv", "anna.flac"] {
         let error = card.open_bundle(&without(name)).map(drop).unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
     }
+}
+
+#[test]
+fn rendered_scenes_are_what_the_renderer_says_of_them() {
+    let data = mm_datasets::by_name("rendered-scenes").unwrap();
+    let settings = Settings { seed: 0, scenes: 600, size: [60, 80] };
+    // But for the first line, which says where a card comes from, and the name.
+    let body = |card: &str| card.lines().skip(2).map(str::to_string).collect::<Vec<_>>();
+    assert_eq!(body(data.card), body(&settings.card()));
+    let card = FileCard::from_str(data.card, "rendered-scenes.toml").unwrap();
+    assert_eq!(card.name, data.name);
+    let source = card.open_bundle(&Bundle::new(data.files().unwrap())).unwrap();
+    assert_eq!((source.len(), source.schema().target.classes()), (600, 12));
+    let sample = source.read(599).unwrap();
+    let shapes: Vec<_> = sample.readings.iter().map(|reading| reading.as_ref().unwrap().shape.clone()).collect();
+    assert_eq!(shapes, [vec![3, 60, 80], vec![2, 60, 80], vec![1, 60, 80]]);
 }

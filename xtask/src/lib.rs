@@ -47,6 +47,9 @@ enum Command {
     Levels,
     /// Check the house rules.
     Tidy,
+    /// Do and time one piece of work of a network for every pixel (called by `perf`).
+    #[command(hide = true)]
+    DenseWork(perf::DenseWorkArguments),
     /// Do and time one piece of work on images (called by `perf`).
     #[command(hide = true)]
     ImageWork(perf::ImageWorkArguments),
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::LoaderWork(arguments) => child::computing(|| perf::run_loader_work(&arguments)),
         Command::PredictionWork(arguments) => child::computing(|| perf::run_prediction_work(&arguments)),
+        Command::DenseWork(arguments) => child::computing(|| perf::run_dense_work(&arguments)),
         Command::ImageWork(arguments) => child::computing(|| perf::run_image_work(&arguments)),
     })
 }

@@ -93,12 +93,13 @@ impl CardReader {
 /// Tables, with the hash of the very bytes they were read from.
 fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String)> {
     let hash = RefCell::new(Sha256::new_with_prefix(serde_json::to_vec(card)?));
+    let contents = built_in.map(BuiltIn::files).transpose()?;
     let read = |file: &str| {
-        let bytes: Cow<'static, [u8]> = match built_in {
-            Some(data) => {
-                let found = data.files.iter().find(|(name, _)| *name == file);
+        let bytes: Cow<[u8]> = match &contents {
+            Some(files) => {
+                let found = files.iter().find(|(name, _)| *name == file);
                 let missing = || Error::File { path: file.into(), problem: "is not built in".into() };
-                found.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(missing)?
+                found.map(|(_, bytes)| Cow::Borrowed(&bytes[..])).ok_or_else(missing)?
             }
             None => {
                 let path = card.folder().join(file);
@@ -135,10 +136,12 @@ fn column_name(column: &Column) -> Option<String> {
 /// hash them would take longer than the cell. Files that are built in are hashed whole.
 fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String)> {
     let mut hash = Sha256::new_with_prefix(serde_json::to_vec(card)?);
-    let files = || built_in.iter().flat_map(|data| data.files.iter().copied());
-    files().for_each(|(_, bytes)| hash.update(Sha256::digest(bytes)));
     let source = match built_in {
-        Some(_) => card.open_bundle(&Bundle::new(files()))?,
+        Some(data) => {
+            let files = data.files()?;
+            files.iter().for_each(|(_, bytes)| hash.update(Sha256::digest(bytes)));
+            card.open_bundle(&Bundle::new(files))?
+        }
         None => card.open()?,
     };
     for row in source.rows() {

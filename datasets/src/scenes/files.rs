@@ -1,6 +1,7 @@
 //! Rendered scenes as files, in the form in which a user's own data come: PNG files, a manifest and cards.
 
 use super::{CLASSES, DEGREES_PER_LEVEL, KINDS, METRES_PER_NUMBER, Scene, render};
+use bytes::Bytes;
 use mm_core::data::{Bundle, Part};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -186,14 +187,19 @@ fn manifest(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// The scenes in memory, and the manifest `samples.csv`, for [`Settings::card`] and [`Settings::card_of_rooms`]:
-/// `FileCard::from_str(&settings.card(), "card.toml")?.open_bundle(&bundle)`.
-pub fn bundle(settings: &Settings) -> Result<Bundle> {
+/// The files of the scenes and their manifest, `samples.csv`, by their names from the manifest's folder.
+pub(crate) fn files(settings: &Settings) -> Result<Vec<(String, Bytes)>> {
     settings.validate()?;
     let scenes: Vec<Files> = (0..settings.scenes).into_par_iter().map(|index| Files::of(settings, index)).collect();
     let rows: Vec<Vec<String>> = scenes.iter().map(|scene| scene.row.clone()).collect();
     let table = ("samples.csv".to_string(), manifest(&rows).into_bytes());
-    Ok(Bundle::new(scenes.into_iter().flat_map(|scene| scene.images).chain([table])))
+    Ok(scenes.into_iter().flat_map(|scene| scene.images).chain([table]).map(|(name, bytes)| (name, bytes.into())).collect())
+}
+
+/// The scenes in memory, and the manifest `samples.csv`, for [`Settings::card`] and [`Settings::card_of_rooms`]:
+/// `FileCard::from_str(&settings.card(), "card.toml")?.open_bundle(&bundle)`.
+pub fn bundle(settings: &Settings) -> Result<Bundle> {
+    Ok(Bundle::new(files(settings)?))
 }
 
 /// Writes the scenes, their manifest and cards into a new folder, and returns the cards. The folder appears under its name when it is whole.

@@ -23,6 +23,7 @@ mod vector;
 mod view;
 mod world;
 
+pub(crate) use files::files;
 pub use files::{Error, Settings, bundle, write};
 pub use sensors::{DEGREES_PER_LEVEL, METRES_PER_NUMBER};
 

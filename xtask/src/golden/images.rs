@@ -91,7 +91,7 @@ pub fn squeeze_excite(case: &Case) -> Result<Outputs> {
 pub fn segmentation_cross_entropy(case: &Case) -> Result<Outputs> {
     void_is_zero(case)?;
     let logits = case.variable("logits")?;
-    let loss = mm_core::loss::segmentation_cross_entropy(&logits, &case.labels("labels")?, &case.tensor("class_weight")?)?;
+    let loss = mm_core::loss::pixel_cross_entropy(&logits, &case.labels("labels")?, Some(&case.tensor("class_weight")?))?.mean_all()?;
     Outputs::default().tensor("loss", &loss)?.gradient("logits", &logits, &loss.backward()?)
 }
 

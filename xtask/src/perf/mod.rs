@@ -1,6 +1,8 @@
 //! `cargo xtask perf`: our speed, beside PyTorch's on the same machine where asked.
 
 mod bench;
+mod dense;
+mod dense_work;
 mod image_work;
 mod images;
 mod loader;
@@ -12,6 +14,7 @@ mod quality;
 mod scaling;
 mod table;
 
+pub use dense_work::{DenseWorkArguments, run as run_dense_work};
 pub use image_work::{ImageWorkArguments, run as run_image_work};
 pub use loader::{LoaderWorkArguments, run as run_loader_work};
 pub use prediction::{PredictionWorkArguments, run as run_prediction_work};
@@ -62,6 +65,8 @@ enum RowSet {
     Convolutions,
     /// Prediction, training steps, evaluation of all combinations, cold start and memory of image networks.
     Images,
+    /// Networks for every pixel: training steps, prediction, evaluation of all combinations and memory.
+    Dense,
     /// Prediction of one audio-visual sample from its files, beside PyTorch and ONNX Runtime; `--python` needs onnxruntime, onnx and
     /// soundfile for that.
     Prediction,
@@ -108,6 +113,7 @@ pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
             }
             RowSet::Convolutions => images::convolutions(&context)?,
             RowSet::Images => images::rows(&context)?,
+            RowSet::Dense => dense::rows(&context)?,
             RowSet::Prediction => prediction::rows(&context)?,
             RowSet::Loader => loader::rows(&context)?,
             RowSet::Scaling => scaling::rows(&context)?,

@@ -1,7 +1,7 @@
 //! Random geometric changes of training images, the same for all sensors of a sample.
 
 use super::image::{Geometry, Interpolation};
-use super::{Array, InputKind, Sample, SampleKey, Schema, TargetValue, Transform, Values};
+use super::{Array, InputKind, InputSpec, Sample, SampleKey, Schema, TargetValue, Transform, Values};
 use crate::error::{Error, Result};
 use crate::rng;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,10 @@ use serde::{Deserialize, Serialize};
 pub struct AugmentConfig {
     /// Probability of a horizontal flip.
     pub flip: f64,
+    /// Probability of a vertical flip: for images without an above and below, as those of satellites and microscopes.
+    pub flip_vertical: f64,
+    /// Whether images are turned by 0, 90, 180 or 270 degrees, each as likely; they must be square.
+    pub quarter_turns: bool,
     /// Largest angle of a rotation about the centre, in degrees; it is uniform from minus to plus this.
     pub rotation: f64,
     /// Least and largest share of the image's area that a crop keeps; `[1, 1]`: no crop.
@@ -37,7 +41,16 @@ impl Default for AugmentConfig {
 
 impl AugmentConfig {
     /// Changes nothing.
-    pub const OFF: Self = Self { flip: 0.0, rotation: 0.0, crop_area: [1.0; 2], crop_aspect: [1.0; 2], zoom: [1.0; 2], shift: 0.0 };
+    pub const OFF: Self = Self {
+        flip: 0.0,
+        flip_vertical: 0.0,
+        quarter_turns: false,
+        rotation: 0.0,
+        crop_area: [1.0; 2],
+        crop_aspect: [1.0; 2],
+        zoom: [1.0; 2],
+        shift: 0.0,
+    };
 
     /// Whether no image is ever changed.
     pub fn is_off(&self) -> bool {
@@ -47,7 +60,7 @@ impl AugmentConfig {
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<()> {
         let at = |field: &str| format!("train.augment.{field}");
-        for (field, share) in [("flip", self.flip), ("shift", self.shift)] {
+        for (field, share) in [("flip", self.flip), ("flip_vertical", self.flip_vertical), ("shift", self.shift)] {
             if !(0.0..=1.0).contains(&share) {
                 return Err(Error::config(at(field), format!("must lie between 0 and 1, found {share}")));
             }
@@ -68,6 +81,28 @@ impl AugmentConfig {
             }
         }
         Ok(())
+    }
+
+    /// Refuses what the images of a data set do not allow.
+    pub fn check(&self, schema: &Schema) -> Result<()> {
+        if self.is_off() {
+            return Ok(());
+        }
+        let at = |field: &str, problem: String| Err(Error::config(format!("train.augment{field}"), problem));
+        let mut images = schema
+            .inputs
+            .iter()
+            .zip(schema.modalities.names())
+            .filter(|(input, _)| matches!(input.kind, InputKind::Image | InputKind::Video));
+        let Some(first) = images.next() else { return at("", "transforms images, and no modality of this data set is one".into()) };
+        let oblong = |(input, _): &(&InputSpec, _)| !matches!(input.shape.as_slice(), [.., height, width] if height == width);
+        match std::iter::once(first).chain(images).find(oblong) {
+            Some((input, name)) if self.quarter_turns => at(
+                ".quarter_turns",
+                format!("turns images by 90 degrees, for which they must be square, and `{name}` is {:?}", input.shape),
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// The change of one sample in one epoch.

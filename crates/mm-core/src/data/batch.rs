@@ -11,6 +11,7 @@ pub struct Targets {
     values: Tensor,
     weights: Option<Tensor>,
     class_weights: Option<Tensor>,
+    dice: f64,
     mixed: Option<Mixed>,
 }
 
@@ -26,7 +27,7 @@ struct Mixed {
 impl Targets {
     /// From what the task's loss reads, `[batch, ..]`: for classes, u32 `[batch]`.
     pub fn new(values: Tensor) -> Self {
-        Self { values, weights: None, class_weights: None, mixed: None }
+        Self { values, weights: None, class_weights: None, dice: 0.0, mixed: None }
     }
 
     /// Gives each sample a weight in the loss: f32 `[batch]`, not negative. Class weights come this way, too.
@@ -46,6 +47,16 @@ impl Targets {
     /// The weight of each class of a pixel, f32 `[classes]`; all the same where there are none.
     pub fn class_weights(&self) -> Option<&Tensor> {
         self.class_weights.as_ref()
+    }
+
+    /// Gives the Dice loss of label maps a weight beside the cross entropy.
+    pub fn with_dice(self, dice: f64) -> Self {
+        Self { dice, ..self }
+    }
+
+    /// The weight of the Dice loss; 0: none.
+    pub fn dice(&self) -> f64 {
+        self.dice
     }
 
     /// What the task's loss reads, `[batch, ..]`.
@@ -113,6 +124,7 @@ impl Targets {
             values: change(&self.values)?,
             weights: self.weights.as_ref().map(&change).transpose()?,
             class_weights: self.class_weights.clone(),
+            dice: self.dice,
             mixed: self.mixed.as_ref().map(mixed).transpose()?,
         })
     }
@@ -195,6 +207,11 @@ impl Batch {
     /// The same samples, each class of a pixel with a weight in the loss: f32 `[classes]`.
     pub fn with_class_weights(self, weights: Tensor) -> Self {
         Self { targets: self.targets.with_class_weights(weights), ..self }
+    }
+
+    /// The same samples, with a weight of the Dice loss of label maps.
+    pub fn with_dice(self, dice: f64) -> Self {
+        Self { targets: self.targets.with_dice(dice), ..self }
     }
 
     /// The same on another device.

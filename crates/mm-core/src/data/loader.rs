@@ -84,6 +84,7 @@ pub struct Loader<'a> {
     transforms: &'a [Box<dyn Transform>],
     /// By class: its weight in the loss; empty where all weigh the same.
     class_weights: Vec<f32>,
+    dice: f64,
     loading: Loading,
     shard: Shard,
     device: Device,
@@ -100,6 +101,7 @@ impl<'a> Loader<'a> {
             seed,
             transforms: &[],
             class_weights: Vec::new(),
+            dice: 0.0,
             loading: Loading::default(),
             shard: Shard::WHOLE,
             device: Device::Cpu,
@@ -119,6 +121,11 @@ impl<'a> Loader<'a> {
     /// Weight of each class in the loss; empty: all the same.
     pub fn class_weights(self, class_weights: Vec<f32>) -> Self {
         Self { class_weights, ..self }
+    }
+
+    /// Weight of the Dice loss of label maps; 0: none.
+    pub fn dice(self, dice: f64) -> Self {
+        Self { dice, ..self }
     }
 
     /// Only the part of each batch that one of several processes has.
@@ -193,6 +200,7 @@ impl<'a> Loader<'a> {
             true => batch.with_class_weights(Tensor::from_slice(&self.class_weights, self.class_weights.len(), &Device::Cpu)?),
             false => batch,
         };
+        let batch = batch.with_dice(self.dice);
         let weights: Vec<f32> = rows.iter().map(|&row| self.weight(row)).collect();
         match weights.iter().all(|weight| *weight == 1.0) {
             true => Ok(batch),

@@ -10,4 +10,4 @@ pub use binary::binary_cross_entropy_with_logits;
 pub use cross_entropy::{cross_entropy, cross_entropy_per_sample};
 pub use distillation::{entropy_per_sample, softened_kl};
 pub use gaussian::{gaussian_kl, reparameterize};
-pub use segmentation::{coarser_labels, pixel_cross_entropy, segmentation_cross_entropy, segmentation_cross_entropy_at_scales};
+pub use segmentation::{coarser_labels, pixel_cross_entropy, soft_dice};

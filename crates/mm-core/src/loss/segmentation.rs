@@ -1,4 +1,4 @@
-//! Cross entropy of every pixel.
+//! Losses of predictions of every pixel.
 
 use super::cross_entropy_per_sample;
 use candle_core::{Result, Tensor, bail};
@@ -30,25 +30,29 @@ pub fn pixel_cross_entropy(logits: &Tensor, labels: &Tensor, class_weights: Opti
     of_pixels.reshape((batch, height * width))?.sum(1)?.broadcast_div(&mean_weight)
 }
 
-/// Weighted cross entropy over labelled pixels, divided by their summed weight: a scalar, the mean of [`pixel_cross_entropy`].
-pub fn segmentation_cross_entropy(logits: &Tensor, labels: &Tensor, class_weight: &Tensor) -> Result<Tensor> {
-    pixel_cross_entropy(logits, labels, Some(class_weight))?.mean_all()
-}
-
-/// [`segmentation_cross_entropy`] of a prediction and of coarser ones, added; the labels of a coarser one are those of its upper left
-/// pixels ([`coarser_labels`]).
-pub fn segmentation_cross_entropy_at_scales(
-    prediction: &Tensor,
-    side: &[Tensor],
-    labels: &Tensor,
-    class_weight: &Tensor,
-) -> Result<Tensor> {
-    let mut loss = segmentation_cross_entropy(prediction, labels, class_weight)?;
-    for logits in side {
-        let (_, _, height, width) = logits.dims4()?;
-        loss = (loss + segmentation_cross_entropy(logits, &coarser_labels(labels, (height, width))?, class_weight)?)?;
+/// The soft Dice loss of a batch: a scalar from 0 (all right) to 1, 1 - 2 sum(p y) / (sum(p) + sum(y)) of each class that the batch shows, and
+/// their mean. Sums are over the labelled pixels of all images, p is the probability of the class and y is 1 where it is the truth
+/// (Milletari et al., V-Net, 2016, without the squares).
+///
+/// Logits `[batch, classes, height, width]`; labels u32 `[batch, height, width]`, 0 for void and `k + 1` for class `k`.
+pub fn soft_dice(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    let (batch, classes, height, width) = logits.dims4()?;
+    if labels.dims() != [batch, height, width] {
+        bail!("labels {:?} for logits {:?}", labels.dims(), logits.dims());
     }
-    Ok(loss)
+    let dtype = logits.dtype();
+    let labels = labels.unsqueeze(1)?;
+    let of_class = Tensor::arange(1u32, classes as u32 + 1, logits.device())?.reshape((1, classes, 1, 1))?;
+    let truth = labels.broadcast_eq(&of_class)?.to_dtype(dtype)?;
+    let valid = labels.ne(0u32)?.to_dtype(dtype)?;
+    let probability = candle_nn::ops::softmax(logits, 1)?.broadcast_mul(&valid)?;
+    let sums = |map: &Tensor| map.sum((0, 2, 3));
+    let (both, shown) = (sums(&probability.mul(&truth)?)?, sums(&truth)?);
+    let occurs = shown.ne(0.0)?.to_dtype(dtype)?;
+    // Where a class does not occur, its quotient is left out, and must be a number.
+    let all = (sums(&probability)? + &shown)?.maximum(f64::from(f32::MIN_POSITIVE))?;
+    let dice = ((both * 2.0)?.div(&all)?.affine(-1.0, 1.0)? * &occurs)?;
+    dice.sum_all()?.div(&occurs.sum_all()?.maximum(1.0)?)
 }
 
 /// Labels `[batch, height, width]` at `size` (height, width): every 2nd, 4th, 8th, ... label, as many times smaller as `size` is, rounded up.

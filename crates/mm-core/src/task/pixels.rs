@@ -5,7 +5,7 @@ use super::{Measure, Scored, Scores, Task, check_names};
 use crate::data::{DataError, PixelLabels, TargetValue, Targets};
 use crate::error::{Error, Result};
 use crate::eval::divergence;
-use crate::loss::{coarser_labels, entropy_per_sample, pixel_cross_entropy, softened_kl};
+use crate::loss::{coarser_labels, entropy_per_sample, pixel_cross_entropy, soft_dice, softened_kl};
 use crate::statistics::Score;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -96,9 +96,9 @@ impl Task for PixelClasses {
     }
 
     /// Cross entropy over the labelled pixels of the batch, divided by their summed class weight, so that the mean over the samples is that
-    /// over the pixels: an image without a labelled pixel has 0.
+    /// over the pixels: an image without a labelled pixel has 0. To each the Dice loss of the batch is added, where that has a weight.
     fn loss_per_sample(&self, prediction: &Tensor, targets: &Targets) -> Result<Tensor> {
-        Ok(pixel_cross_entropy(prediction, targets.values(), targets.class_weights())?)
+        loss_of_images(prediction, targets.values(), targets)
     }
 
     fn loss_of_scales(&self, prediction: &Tensor, coarser: &[Tensor], targets: &Targets) -> Result<Tensor> {
@@ -106,8 +106,7 @@ impl Task for PixelClasses {
         for prediction in coarser {
             let (_, _, height, width) = prediction.dims4()?;
             let labels = coarser_labels(targets.values(), (height, width))?;
-            let per_sample = pixel_cross_entropy(prediction, &labels, targets.class_weights())?;
-            loss = (loss + targets.mean(&per_sample)?)?;
+            loss = (loss + targets.mean(&loss_of_images(prediction, &labels, targets)?)?)?;
         }
         Ok(loss)
     }
@@ -145,6 +144,15 @@ impl Task for PixelClasses {
 
     fn scores(&self) -> Box<dyn Scores> {
         Box::new(PixelScores::new(self.names.len()))
+    }
+}
+
+/// The loss of each image for labels of the prediction's size, weighted as the targets say. The Dice loss is one of the whole batch.
+fn loss_of_images(prediction: &Tensor, labels: &Tensor, targets: &Targets) -> Result<Tensor> {
+    let entropy = pixel_cross_entropy(prediction, labels, targets.class_weights())?;
+    match targets.dice() {
+        0.0 => Ok(entropy),
+        weight => Ok(entropy.broadcast_add(&(soft_dice(prediction, labels)? * weight)?)?),
     }
 }
 

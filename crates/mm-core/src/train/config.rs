@@ -36,6 +36,10 @@ pub struct TrainConfig {
     /// How much each class weighs in the loss.
     #[serde(skip_serializing_if = "ClassWeights::are_even")]
     pub class_weights: ClassWeights,
+    /// Weight of the soft Dice loss beside the cross entropy, where each pixel has a class ([`soft_dice`](crate::loss::soft_dice)); 0: none.
+    /// It weighs every class alike, however few pixels it has.
+    #[serde(skip_serializing_if = "is_off")]
+    pub dice: f64,
     /// Which epoch's weights are kept.
     pub select: Selection,
     /// Name of the validation score that selects, such as `balanced_accuracy` or `auroc`; the first of the task by default.
@@ -193,6 +197,7 @@ impl Default for TrainConfig {
             clip_norm: None,
             seed: 0,
             class_weights: ClassWeights::None,
+            dice: 0.0,
             select: Selection::Last,
             select_by: None,
             validate_every: 0,
@@ -203,6 +208,14 @@ impl Default for TrainConfig {
 
 fn is_off(amount: &f64) -> bool {
     *amount == 0.0
+}
+
+/// Refuses the Dice loss where no pixels have classes.
+pub(crate) fn check_dice(dice: f64, schema: &Schema) -> Result<()> {
+    match dice > 0.0 && !schema.target.is_dense() {
+        true => Err(Error::config("train.dice", "compares maps of classes, and the target of this data is no class for each pixel")),
+        false => Ok(()),
+    }
 }
 
 /// More epochs than any run takes: a slip of the keyboard.
@@ -231,6 +244,9 @@ impl TrainConfig {
         self.augment.validate()?;
         if !(0.0..=100.0).contains(&self.mixup) {
             return Err(Error::config("train.mixup", format!("must be 0 (none) to 100, found {}", self.mixup)));
+        }
+        if !(self.dice >= 0.0 && self.dice.is_finite()) {
+            return Err(Error::config("train.dice", format!("must be 0 (none) or a weight above 0, found {}", self.dice)));
         }
         if self.clip_norm.is_some_and(|norm| !(norm >= 0.0 && norm.is_finite())) {
             return Err(Error::config("train.clip_norm", "must be a positive number, or 0 for no clipping"));

@@ -1,10 +1,11 @@
 //! The training loop, to be read from top to bottom.
 
 use super::checkpoint::{Checkpoint, State, latest};
+use super::config::check_dice;
 use super::losses::Means;
 use super::mixup;
 use super::{CheckpointConfig, EpochLog, HeldOut, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Unobserved};
-use crate::data::{Batch, DataError, InputKind, Loader, Loading, Source, Transform};
+use crate::data::{Batch, DataError, Loader, Loading, Source, Transform};
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::modality::Presence;
@@ -81,6 +82,7 @@ impl Trainer {
         let loader = Loader::new(source, train, config.batch_size, config.seed)
             .transforms(transforms)
             .class_weights(config.class_weights.resolve(source, train)?)
+            .dice(config.dice)
             .loading(self.loading.unwrap_or_else(|| Loading::suited_to(source, transforms)))
             .device(&device);
         let steps = loader.steps();
@@ -93,9 +95,8 @@ impl Trainer {
                 "model selection and early stopping need validation samples, and there are none: name the part `validation` of some samples, or give it a share under [split] of the card",
             ));
         }
-        if !config.augment.is_off() && source.schema().inputs.iter().all(|input| input.kind != InputKind::Image) {
-            return Err(Error::config("train.augment", "transforms images, and no modality of this data set is one"));
-        }
+        config.augment.check(source.schema())?;
+        check_dice(config.dice, source.schema())?;
         mixup::check(config.mixup, source.schema())?;
         let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| source.meta(row).presence).collect());
         method.check_samples(&presence(train), &presence(validation))?;

@@ -79,6 +79,8 @@ fn flips_and_quarter_turns_are_exact() {
     // Counter-clockwise: the last column becomes the first row.
     let turned = transformed(&image, Geometry { degrees: 90.0, ..Geometry::IDENTITY });
     assert_eq!(turned, values(&image.transpose(1, 2).unwrap().contiguous().unwrap().flip(&[1]).unwrap()));
+    let flipped = transformed(&image, Geometry { flip_vertical: true, ..Geometry::IDENTITY });
+    assert_eq!(flipped, values(&image.flip(&[1]).unwrap()));
     // A crop at the image's own resolution would be a copy; at twice the size the window's pixels are seen magnified.
     let quarter = Geometry { top: 0.5, left: 0.5, height: 0.5, width: 0.5, ..Geometry::IDENTITY };
     let constant = Tensor::ones((1, 8, 8), DType::F32, &Device::Cpu).unwrap();
@@ -86,6 +88,37 @@ fn flips_and_quarter_turns_are_exact() {
     let ramp: Vec<f32> = (0..64).map(|i| (i % 8) as f32).collect();
     let ramp = Tensor::from_vec(ramp, (1, 8, 8), &Device::Cpu).unwrap();
     assert_eq!(transformed(&ramp, quarter)[..7], [3.75, 4.25, 4.75, 5.25, 5.75, 6.25, 6.75]);
+}
+
+/// The eight ways in which a square can lie, and no other, each about as often.
+#[test]
+fn satellite_images_are_turned_and_flipped_without_loss() {
+    let config = AugmentConfig { flip: 0.5, flip_vertical: 0.5, quarter_turns: true, ..AugmentConfig::OFF };
+    let image = normal((1, 5, 5));
+    let mut counts = BTreeMap::<Vec<u32>, usize>::new();
+    for id in 0..800 {
+        let seen = transformed(&image, config.draw(3, 0, id));
+        *counts.entry(seen.iter().map(|x| x.to_bits()).collect()).or_default() += 1;
+    }
+    assert_eq!(counts.len(), 8);
+    assert!(counts.values().all(|count| (60..=140).contains(count)), "{:?}", counts.values());
+    let sorted = |values: Vec<f32>| {
+        let mut bits: Vec<u32> = values.iter().map(|x| x.to_bits()).collect();
+        bits.sort_unstable();
+        bits
+    };
+    assert!(counts.keys().all(|seen| sorted(seen.iter().map(|bits| f32::from_bits(*bits)).collect()) == sorted(values(&image))));
+}
+
+#[test]
+fn oblong_images_are_not_turned_by_a_quarter() {
+    let config = AugmentConfig { quarter_turns: true, ..AugmentConfig::OFF };
+    config.check(&schema()).unwrap();
+    let inputs = vec![InputSpec::image([3, 8, 8]), InputSpec::image([1, 6, 8])];
+    let oblong = Schema::new(Modalities::new(["rgb", "depth"]).unwrap(), inputs, Target::of_classes(["a", "b"])).unwrap();
+    let error = config.check(&oblong).unwrap_err().to_string();
+    assert!(error.contains("train.augment.quarter_turns") && error.contains("`depth`") && error.contains("[1, 6, 8]"), "{error}");
+    AugmentConfig { flip_vertical: 0.5, ..AugmentConfig::OFF }.check(&oblong).unwrap();
 }
 
 #[test]

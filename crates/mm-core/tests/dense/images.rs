@@ -2,8 +2,10 @@
 
 use candle_core::{DType, Device, Tensor};
 use mm_core::Error;
+use mm_core::data::Targets;
 use mm_core::dense::{Window, crop, mirrored, pad_to_multiple, sliding_window, windows};
-use mm_core::loss::{coarser_labels, segmentation_cross_entropy, segmentation_cross_entropy_at_scales};
+use mm_core::loss::{coarser_labels, pixel_cross_entropy};
+use mm_core::task::{PixelClasses, Task};
 use mm_testing::{bits, difference, gradient_error, values};
 
 #[test]
@@ -72,8 +74,9 @@ fn losses_of_all_scales_are_added() {
     let labels = Tensor::from_vec((0..35u32).map(|i| i % 4).collect(), (1, 5, 7), &Device::Cpu).unwrap();
     let weight = Tensor::new(&[1f32, 2.0, 0.5], &Device::Cpu).unwrap();
     let (fine, coarse) = (values(&[1, 3, 5, 7], DType::F32), values(&[1, 3, 3, 4], DType::F32));
-    let all = segmentation_cross_entropy_at_scales(&fine, std::slice::from_ref(&coarse), &labels, &weight).unwrap();
-    let one = segmentation_cross_entropy(&fine, &labels, &weight).unwrap();
-    let other = segmentation_cross_entropy(&coarse, &coarser_labels(&labels, (3, 4)).unwrap(), &weight).unwrap();
-    assert!(difference(&all, &(one + other).unwrap()) < 1e-6);
+    let targets = Targets::new(labels.clone()).with_class_weights(weight.clone());
+    let all = PixelClasses::new(["a", "b", "c"]).loss_of_scales(&fine, std::slice::from_ref(&coarse), &targets).unwrap();
+    let loss = |logits: &Tensor, labels: &Tensor| pixel_cross_entropy(logits, labels, Some(&weight)).unwrap().mean_all().unwrap();
+    let sum = (loss(&fine, &labels) + loss(&coarse, &coarser_labels(&labels, (3, 4)).unwrap())).unwrap();
+    assert!(difference(&all, &sum) < 1e-6);
 }

@@ -2,10 +2,10 @@
 
 use candle_core::{Device, Tensor};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
-use mm_core::data::{InputKind, InputSpec, Inputs, Schema, Target};
+use mm_core::data::{InputKind, InputSpec, Inputs, Schema, Target, Targets};
 use mm_core::dense::{DenseConfig, DenseModel, UNetConfig, UNetFusion};
-use mm_core::loss::segmentation_cross_entropy_at_scales;
 use mm_core::nn::{Mode, Parameters, is_running_statistic};
+use mm_core::task::{PixelClasses, Task};
 use mm_core::{Modalities, Model, Presence, Subset, rng};
 use rand::RngExt;
 
@@ -46,14 +46,15 @@ fn missing_sensors_are_learned_to_be_done_without() {
     let model = DenseModel::new(&config, &schema, 3, Parameters::new(1, &Device::Cpu)).unwrap();
     let trained = model.parameters().variables().into_iter().filter(|(name, _)| !is_running_statistic(name)).map(|(_, var)| var);
     let mut optimizer = AdamW::new(trained.collect(), ParamsAdamW { lr: 0.01, ..ParamsAdamW::default() }).unwrap();
+    let task = PixelClasses::new(["wall", "left", "right"]);
     let weight = Tensor::new(&[1f32, 2.0, 2.0], &Device::Cpu).unwrap();
     let combinations = [0b01u16, 0b10, 0b11, 0b11].map(|bits| Subset::from_bits(bits).unwrap());
     for step in 0..80 {
         let (maps, labels) = scenes(step);
-        let labels = Tensor::from_vec(labels, (BATCH, SIDE, SIDE), &Device::Cpu).unwrap();
+        let targets = Targets::new(Tensor::from_vec(labels, (BATCH, SIDE, SIDE), &Device::Cpu).unwrap()).with_class_weights(weight.clone());
         let presence = Presence::new((0..BATCH).map(|row| combinations[row % 4]).collect());
         let output = model.network().forward(&inputs(&modalities, maps, presence.clone()), &presence, Mode::Train).unwrap();
-        let loss = segmentation_cross_entropy_at_scales(&output.prediction, &output.side, &labels, &weight).unwrap();
+        let loss = task.loss_of_scales(&output.prediction, &output.side, &targets).unwrap();
         optimizer.backward_step(&loss).unwrap();
     }
     let (maps, labels) = scenes(1000);

@@ -41,8 +41,16 @@ fn maps_of_a_sample_move_alike() {
     let image: Vec<f32> = inside.iter().map(|&x| if x { 1.0 } else { 0.25 }).collect();
     let depth: Vec<f32> = inside.iter().map(|&x| if x { 2.5 } else { 0.0 }).collect();
     let labels: Vec<u8> = inside.iter().map(|&x| if x { 3 } else { 1 }).collect();
-    let config =
-        AugmentConfig { flip: 0.5, rotation: 40.0, crop_area: [0.7, 1.0], crop_aspect: [0.8, 1.25], zoom: [0.8, 1.25], shift: 0.1 };
+    let config = AugmentConfig {
+        flip: 0.5,
+        flip_vertical: 0.5,
+        quarter_turns: true,
+        rotation: 40.0,
+        crop_area: [0.7, 1.0],
+        crop_aspect: [0.8, 1.25],
+        zoom: [0.8, 1.25],
+        shift: 0.1,
+    };
     let mut moved = 0;
     for id in 0..50 {
         let geometry = Geometry::draw(&config, &mut rng::stream(5, "maps", &[id]));

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use mm_core::data::{PixelLabels, Target, TargetValue, Targets};
+use mm_core::loss::soft_dice;
 use mm_core::statistics::{Bootstrap, Outcomes, Score, Statistic};
 use mm_core::task::PixelClasses;
 use mm_testing::gradient_error;
@@ -93,6 +94,31 @@ fn the_loss_is_the_weighted_mean_over_labelled_pixels() {
 
     let error = gradient_error(&logits, |logits| task.loss(logits, &weighted));
     assert!(error < 1e-2, "{error}");
+}
+
+#[test]
+fn the_dice_loss_weighs_classes_alike() {
+    let target = target();
+    let task = target.task();
+    let targets = task.collate(&[labels()], &Device::Cpu).unwrap();
+    let logits = Tensor::from_vec(saying([1, 0, 1, 1, 0, 0], 2.0), (1, 2, 2, 3), &Device::Cpu).unwrap();
+    let value = |tensor: mm_core::Result<Tensor>| tensor.unwrap().to_scalar::<f32>().unwrap();
+    // Void counts for nothing: the road is given p, 1 - p, p of its three pixels and 1 - p + p of the car's two; the car likewise.
+    let p = 1.0 / (1.0 + (-2f32).exp());
+    let road = 2.0 * (2.0 * p + 1.0 - p) / ((2.0 * p + 1.0 - p + 1.0) + 3.0);
+    let car = 2.0 * 1.0 / ((1.0 + 2.0 * (1.0 - p) + p) + 2.0);
+    let dice = 1.0 - (road + car) / 2.0;
+    assert!((value(Ok(soft_dice(&logits, targets.values()).unwrap())) - dice).abs() < 1e-6);
+    let both = targets.clone().with_dice(0.5);
+    assert!((value(task.loss(&logits, &both)) - value(task.loss(&logits, &targets)) - 0.5 * dice).abs() < 1e-6);
+    let error = gradient_error(&logits, |logits| task.loss(logits, &both));
+    assert!(error < 1e-2, "{error}");
+    // A class that the batch does not show asks for nothing.
+    let road_alone = task.collate(&[TargetValue::Pixels(PixelLabels::new(2, 3, vec![1; 6]).unwrap())], &Device::Cpu).unwrap();
+    let sure = Tensor::from_vec(saying([0; 6], 60.0), (1, 2, 2, 3), &Device::Cpu).unwrap();
+    assert_eq!(soft_dice(&sure, road_alone.values()).unwrap().to_scalar::<f32>().unwrap(), 0.0);
+    let void = Tensor::zeros((1, 2, 3), DType::U32, &Device::Cpu).unwrap();
+    assert_eq!(soft_dice(&sure, &void).unwrap().to_scalar::<f32>().unwrap(), 0.0);
 }
 
 #[test]

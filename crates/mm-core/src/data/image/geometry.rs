@@ -13,12 +13,14 @@ pub enum Interpolation {
     Readings,
 }
 
-/// A rotation and zoom about the centre and a shift, then a window, then perhaps a flip; in parts of the map's height and width, so
+/// A rotation and zoom about the centre and a shift, then a window, then perhaps flips; in parts of the map's height and width, so
 /// that maps of different resolution that show the same scene still do so afterwards.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Geometry {
     /// Whether left and right change places.
     pub flip: bool,
+    /// Whether above and below change places.
+    pub flip_vertical: bool,
     /// Angle of the rotation, counter-clockwise as the map is seen.
     pub degrees: f64,
     /// How much larger things become.
@@ -37,7 +39,8 @@ pub struct Geometry {
 
 impl Geometry {
     /// Changes nothing.
-    pub const IDENTITY: Self = Self { flip: false, degrees: 0.0, zoom: 1.0, shift: [0.0; 2], top: 0.0, left: 0.0, height: 1.0, width: 1.0 };
+    pub const IDENTITY: Self =
+        Self { flip: false, flip_vertical: false, degrees: 0.0, zoom: 1.0, shift: [0.0; 2], top: 0.0, left: 0.0, height: 1.0, width: 1.0 };
 
     /// Draws a change; each draw is made whether it is used or not, so that none moves another.
     pub fn draw(config: &AugmentConfig, random: &mut Rng) -> Self {
@@ -52,7 +55,10 @@ impl Geometry {
         let (top, left) = ((1.0 - height) * uniform(), (1.0 - width) * uniform());
         let zoom = within(config.zoom.map(f64::ln), uniform()).exp();
         let shift = [0; 2].map(|_| config.shift * (2.0 * uniform() - 1.0));
-        Self { flip, degrees, zoom, shift, top, left, height, width }
+        let flip_vertical = uniform() < config.flip_vertical;
+        let quarters = (4.0 * uniform()).floor();
+        let degrees = degrees + if config.quarter_turns { 90.0 * quarters } else { 0.0 };
+        Self { flip, flip_vertical, degrees, zoom, shift, top, left, height, width }
     }
 
     /// Changes `[channels, height, width]` row-major into `output` of the same shape; what comes in from outside is 0.
@@ -95,6 +101,7 @@ impl Geometry {
             // Centre of the pixel in the window, then in the changed map, then in the source; from its centre, in pixels.
             let (v, u) = ((i as f64 + 0.5) / h, (j as f64 + 0.5) / w);
             let u = if self.flip { 1.0 - u } else { u };
+            let v = if self.flip_vertical { 1.0 - v } else { v };
             let y = (self.top + self.height * v - 0.5 - self.shift[0]) * h;
             let x = (self.left + self.width * u - 0.5 - self.shift[1]) * w;
             let (x, y) = ((x * cos - y * sin) / self.zoom, (x * sin + y * cos) / self.zoom);
