@@ -92,7 +92,7 @@ pub struct ModalityCard {
     /// The column of a manifest, or the folder, if it is not called as the sensor; `.` is the folder that holds the folders of classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// Settings of the kind.
+    /// Settings of the kind; without a `size` that of [pixels], where it says one.
     #[serde(flatten)]
     pub settings: toml::Table,
 }
@@ -178,7 +178,13 @@ impl FileCard {
         let place = |name: &str| format!("modality.{name} in {}", self.path.display());
         let kinds = self.modalities.iter().map(|modality| {
             let wrong = |problem: String| Error::config(place(&modality.name), problem);
-            let settings = serde_json::to_value(&modality.settings).map_err(|e| wrong(e.to_string()))?;
+            let mut settings = serde_json::to_value(&modality.settings).map_err(|e| wrong(e.to_string()))?;
+            if let Some(size) = self.pixels.as_ref().and_then(|pixels| pixels.size)
+                && ["image", "depth", "array"].contains(&modality.kind.as_str())
+                && settings["size"].is_null()
+            {
+                settings["size"] = size.into();
+            }
             let saved = SavedKind { kind: modality.kind.clone(), settings };
             let kind = saved.open().map_err(|error| match error {
                 Error::Config { problem, .. } => wrong(explained(&problem)),

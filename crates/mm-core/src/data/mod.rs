@@ -69,6 +69,7 @@ pub use manifest::{Manifest, ManifestColumns, ManifestRow, ManifestRows, RowSens
 pub use names::nearest;
 pub use parquet::{LeftOut, ParquetTable};
 pub use pixel_labels::PixelLabels;
+pub(crate) use pixel_labels::widened;
 pub(crate) use sample::reading;
 pub use sample::{Array, Sample, TargetValue, Values, collate};
 pub use schema::{InputKind, InputSpec, Schema};

@@ -53,6 +53,11 @@ impl PixelLabels {
         Ok(bytes)
     }
 
+    /// The colour of a label in [`PixelLabels::to_png`].
+    pub fn colour(label: u16) -> [u8; 3] {
+        colour(label.wrapping_sub(1).min(u16::from(u8::MAX)) as u8)
+    }
+
     /// Rows.
     pub fn height(&self) -> usize {
         self.height
@@ -66,6 +71,17 @@ impl PixelLabels {
     /// Row by row.
     pub fn labels(&self) -> &[u16] {
         &self.labels
+    }
+
+    /// Brought to another size: each pixel is the nearest, never a mixture.
+    pub fn resized(&self, height: usize, width: usize) -> Result<Self> {
+        if (height, width) == (self.height, self.width) {
+            return Ok(self.clone());
+        }
+        let nearest = |i: usize, from: usize, to: usize| ((2 * i + 1) * from / (2 * to)).min(from - 1);
+        let rows = (0..height).map(|y| nearest(y, self.height, height) * self.width);
+        let places = rows.flat_map(|row| (0..width).map(move |x| row + nearest(x, self.width, width)));
+        Self::new(height, width, places.map(|at| self.labels[at]).collect())
     }
 
     /// The same after a geometric change: each pixel is its nearest, and void where it comes from outside.
@@ -90,20 +106,25 @@ impl PixelLabels {
                 }
             }
         }
-        // One direction after the other: a square around each.
-        let spread = |marks: &[bool], step: usize, place: &dyn Fn(usize) -> usize, side: usize| {
-            let mut wide = vec![false; marks.len()];
-            for at in (0..marks.len()).filter(|&at| marks[at]) {
-                let here = place(at);
-                for to in here.saturating_sub(distance)..=(here + distance).min(side - 1) {
-                    wide[at - here * step + to * step] = true;
-                }
-            }
-            wide
-        };
-        let rows = spread(&along, 1, &|at| at % width, width);
-        spread(&rows, width, &|at| at / width, height)
+        widened(&along, height, width, distance)
     }
+}
+
+/// Marks all pixels within `distance` (rows or columns, whichever is more) of a marked one.
+pub(crate) fn widened(marks: &[bool], height: usize, width: usize, distance: usize) -> Vec<bool> {
+    // One direction after the other: a square around each.
+    let spread = |marks: &[bool], step: usize, place: &dyn Fn(usize) -> usize, side: usize| {
+        let mut wide = vec![false; marks.len()];
+        for at in (0..marks.len()).filter(|&at| marks[at]) {
+            let here = place(at);
+            for to in here.saturating_sub(distance)..=(here + distance).min(side - 1) {
+                wide[at - here * step + to * step] = true;
+            }
+        }
+        wide
+    };
+    let rows = spread(marks, 1, &|at| at % width, width);
+    spread(&rows, width, &|at| at / width, height)
 }
 
 /// A colour of the palette: hues a golden angle apart, brighter and darker by turns; the last one is void.

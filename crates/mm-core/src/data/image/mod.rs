@@ -21,6 +21,7 @@ pub use error::{Format, ImageError};
 pub use geometry::{Geometry, Interpolation};
 pub use hash::{difference_hash, hamming_distance};
 pub use idx::idx_image;
+pub(super) use resize::resize_plane;
 pub use resize::{Fit, resize};
 pub(super) use thumbnail::colored;
 pub use thumbnail::{depth_thumbnail, thumbnail};

@@ -198,7 +198,8 @@ impl Manifest {
         let source = match self.pixels {
             Some(labels) => {
                 labels.validate()?;
-                let labels = labels.sized(&kinds.iter().map(|kind| kind.input()).collect::<Vec<_>>())?;
+                labels.refuse_cuts(modalities.names(), &kinds)?;
+                let labels = labels.sized(modalities.names(), &kinds.iter().map(|kind| kind.input()).collect::<Vec<_>>())?;
                 let target = Target::Pixels(PixelClasses::new(labels.classes.clone()));
                 FileSource::new(modalities, kinds, target, rows)?.labels(labels)
             }
