@@ -121,8 +121,15 @@ impl LabelMaps {
         Ok(self)
     }
 
+    /// The same for sensors of these kinds; refused where they do not fit together.
+    pub(super) fn fitted(self, names: &[String], kinds: &[Arc<dyn Kind>]) -> Result<Self> {
+        self.validate()?;
+        self.refuse_cuts(names, kinds)?;
+        self.sized(names, &kinds.iter().map(|kind| kind.input()).collect::<Vec<_>>())
+    }
+
     /// Refuses sensors that show another part of their files than label maps do, which are stretched.
-    pub(super) fn refuse_cuts(&self, names: &[String], kinds: &[Arc<dyn Kind>]) -> Result<()> {
+    fn refuse_cuts(&self, names: &[String], kinds: &[Arc<dyn Kind>]) -> Result<()> {
         for (name, kind) in names.iter().zip(kinds) {
             if let Some(fit @ ("crop" | "pad")) = kind.settings()["fit"].as_str() {
                 let problem = format!(

@@ -197,9 +197,7 @@ impl Manifest {
         let kinds: Vec<Arc<dyn Kind>> = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
         let source = match self.pixels {
             Some(labels) => {
-                labels.validate()?;
-                labels.refuse_cuts(modalities.names(), &kinds)?;
-                let labels = labels.sized(modalities.names(), &kinds.iter().map(|kind| kind.input()).collect::<Vec<_>>())?;
+                let labels = labels.fitted(modalities.names(), &kinds)?;
                 let target = Target::Pixels(PixelClasses::new(labels.classes.clone()));
                 FileSource::new(modalities, kinds, target, rows)?.labels(labels)
             }
