@@ -144,11 +144,12 @@ impl LabelMaps {
 
     /// Reads a map, and brings it to the size.
     pub fn read(&self, origin: &Origin) -> Result<PixelLabels> {
-        match origin {
-            Origin::File { path, part: None } => self.decode(&std::fs::read(path).map_err(Error::io(path))?, path),
-            Origin::Memory { name, bytes, part: None } => self.decode(bytes, name),
-            other => Err(Error::config("pixels", format!("{other} stands where the file of a label map is expected"))),
-        }
+        of_file(origin, |bytes, path| self.decode(bytes, path))
+    }
+
+    /// Reads a map in the size of its file, and the numbers in it that are neither a class nor void: those pixels are void in it.
+    pub(super) fn read_as_it_is(&self, origin: &Origin) -> Result<(PixelLabels, BTreeMap<u16, Unknown>)> {
+        of_file(origin, |bytes, path| self.as_it_is(bytes, path))
     }
 
     /// Decodes the bytes of a PNG file; `path` is for messages.
@@ -165,8 +166,7 @@ impl LabelMaps {
         labels.resized(height, width)
     }
 
-    /// A map in the size of its file, and the numbers in it that are neither a class nor void: those pixels are void in it.
-    pub(super) fn as_it_is(&self, bytes: &[u8], path: &Path) -> Result<(PixelLabels, BTreeMap<u16, Unknown>)> {
+    fn as_it_is(&self, bytes: &[u8], path: &Path) -> Result<(PixelLabels, BTreeMap<u16, Unknown>)> {
         let problem = |problem: String| Error::File { path: PathBuf::from(path), problem };
         let (height, width, numbers) = numbers(bytes).map_err(problem)?;
         let (lookup, mut unknown) = (self.lookup(), BTreeMap::new());
@@ -196,6 +196,15 @@ impl LabelMaps {
             [first, .., last] if numbers.len() > 8 => format!("{first} to {last}, {} of them", numbers.len()),
             few => few.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
         }
+    }
+}
+
+/// What becomes of the bytes of a whole file, and its path.
+fn of_file<T>(origin: &Origin, read: impl FnOnce(&[u8], &Path) -> Result<T>) -> Result<T> {
+    match origin {
+        Origin::File { path, part: None } => read(&std::fs::read(path).map_err(Error::io(path))?, path),
+        Origin::Memory { name, bytes, part: None } => read(bytes, name),
+        other => Err(Error::config("pixels", format!("{other} stands where the file of a label map is expected"))),
     }
 }
 

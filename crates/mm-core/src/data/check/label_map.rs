@@ -8,7 +8,7 @@ use crate::data::kinds::Origin;
 use crate::data::label_maps::Unknown;
 use crate::data::names::some;
 use crate::data::{LabelMaps, PixelLabels};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::collections::BTreeMap;
 
 /// Longer side of a picture of a map.
@@ -34,11 +34,7 @@ pub(super) struct MapLook {
 impl MapLook {
     /// Of a file.
     pub fn of(maps: &LabelMaps, origin: &Origin, picture: bool) -> Result<Self> {
-        let (labels, unknown) = match origin {
-            Origin::File { path, part: None } => maps.as_it_is(&std::fs::read(path).map_err(Error::io(path))?, path)?,
-            Origin::Memory { name, bytes, part: None } => maps.as_it_is(bytes, name)?,
-            other => return Err(Error::config("pixels", format!("{other} stands where the file of a label map is expected"))),
-        };
+        let (labels, unknown) = maps.read_as_it_is(origin)?;
         let mut pixels = vec![0; maps.classes.len() + 1];
         labels.labels().iter().for_each(|&label| pixels[usize::from(label)] += 1);
         // Numbers of no class are told apart from void.

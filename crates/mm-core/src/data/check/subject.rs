@@ -55,7 +55,8 @@ impl<'a> Subject<'a> {
     pub fn of_files(card: &FileCard) -> Result<Self> {
         let kinds = card.kinds()?;
         let mut sensors: Vec<SensorOf> = card.modalities.iter().zip(&kinds).map(|(m, kind)| sensor(&m.name, &**kind)).collect();
-        card.pixels.iter().try_for_each(LabelMaps::validate)?;
+        let names: Vec<String> = card.modalities.iter().map(|modality| modality.name.clone()).collect();
+        let maps = card.pixels.clone().map(|maps| maps.fitted(&names, &kinds)).transpose()?;
         let (mut table_path, mut map_column) = (None, None);
         let listing = match card.lists(None)? {
             Lists::Folders(folders) => folders.list(),
@@ -97,7 +98,7 @@ impl<'a> Subject<'a> {
             no_split,
             lenient: card.on_corrupt == OnCorrupt::Absent,
             of_files: true,
-            maps: card.pixels.clone(),
+            maps,
             map_column,
             table: table_path,
             look,

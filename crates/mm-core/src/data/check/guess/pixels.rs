@@ -10,8 +10,8 @@ pub(super) const MAPS: [&str; 12] =
     ["label", "label_map", "mask", "segmentation", "annotation", "ground_truth", "semantic", "class_map", "truth", "seg", "gt", "target"];
 /// Maps that are looked at.
 const LOOKED_AT: usize = 256;
-/// More different numbers than this are no classes.
-const MOST_CLASSES: usize = 256;
+/// More different numbers than this are the levels of a photograph.
+const MOST_CLASSES: usize = 200;
 /// Longer side that is enough for a start.
 const USUAL: usize = 160;
 /// What most public data sets write for void.
