@@ -125,12 +125,7 @@ impl LabelMaps {
             }
         }
         let [to_height, to_width] = self.size.unwrap_or([height, width]);
-        if [to_height, to_width] != [height, width] {
-            let nearest = |i: usize, from: usize, to: usize| ((2 * i + 1) * from / (2 * to)).min(from - 1);
-            let rows = (0..to_height).map(|y| nearest(y, height, to_height) * width);
-            labels = rows.flat_map(|row| (0..to_width).map(move |x| row + nearest(x, width, to_width))).map(|at| labels[at]).collect();
-        }
-        PixelLabels::new(to_height, to_width, labels)
+        PixelLabels::new(height, width, labels)?.resized(to_height, to_width)
     }
 
     fn lookup(&self) -> Lookup {

@@ -22,5 +22,5 @@ pub use geometry::{Geometry, Interpolation};
 pub use hash::{difference_hash, hamming_distance};
 pub use idx::idx_image;
 pub use resize::{Fit, resize};
-pub(super) use thumbnail::colored;
-pub use thumbnail::{depth_thumbnail, thumbnail};
+pub(super) use thumbnail::{colored, png};
+pub use thumbnail::{depth_thumbnail, smaller, thumbnail};
