@@ -1,10 +1,9 @@
 //! Findings as one HTML file, in the style of the reports.
 
-use super::picture::address;
 use super::{share, short, word};
 use crate::Error;
 use crate::chart::{Bar, BarGroup, Ink, bars};
-use crate::html::{STYLE, table};
+use crate::html::{STYLE, address, table};
 use crate::words::count;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use mm_core::data::check::{Check, Counted, GENERATOR, Level, Member, PixelClass, Pixels, Sensor, Shown, Twins, Unreadable, Verdict};

@@ -1,7 +1,6 @@
 //! The findings on a data set ([`mm_core::data::check`]) for people: as text, and as a page for a browser.
 
 mod html;
-mod picture;
 mod text;
 
 pub use html::page;

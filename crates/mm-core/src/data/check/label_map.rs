@@ -4,10 +4,11 @@ use super::findings::{Form, Level, PixelClass, Pixels, Shown, Unreadable, Verdic
 use super::look::Look;
 use super::subject::Subject;
 use super::verdicts::{count, verdict};
+use crate::data::image::smaller;
 use crate::data::kinds::Origin;
 use crate::data::label_maps::Unknown;
 use crate::data::names::some;
-use crate::data::{LabelMaps, PixelLabels};
+use crate::data::{LabelMaps, PixelLabels, class_colour};
 use crate::error::Result;
 use std::collections::BTreeMap;
 
@@ -51,9 +52,8 @@ impl MapLook {
 
 /// A small picture in the colours of the classes, as a PNG file.
 fn picture_of(labels: &PixelLabels) -> Result<Vec<u8>> {
-    let longer = labels.height().max(labels.width());
-    let side = |side: usize| if longer > PICTURE { (side * PICTURE / longer).max(1) } else { side };
-    labels.resized(side(labels.height()), side(labels.width()))?.to_png()
+    let [height, width] = smaller([labels.height(), labels.width()], PICTURE);
+    labels.resized(height, width)?.to_png()
 }
 
 /// As the sizes of images are written: width first.
@@ -221,7 +221,7 @@ impl MapTally {
         let class = |(k, (name, number)): (usize, (&String, u16))| PixelClass {
             name: name.clone(),
             number,
-            colour: PixelLabels::colour(k as u16 + 1),
+            colour: class_colour(k),
             pixels: of(k + 1),
             maps: self.maps[k + 1],
         };

@@ -23,5 +23,5 @@ pub use hash::{difference_hash, hamming_distance};
 pub use idx::idx_image;
 pub(super) use resize::resize_plane;
 pub use resize::{Fit, resize};
-pub(super) use thumbnail::colored;
-pub use thumbnail::{depth_thumbnail, thumbnail};
+pub(super) use thumbnail::{colored, png};
+pub use thumbnail::{depth_thumbnail, smaller, thumbnail};
