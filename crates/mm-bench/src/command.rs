@@ -147,7 +147,9 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
 fn read_result(folder: &Path, cell: &CellSpec) -> Result<CellResult> {
     let path = folder.join(&cell.key).join("result.json");
     let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is corrupt: remove it and run the bench again", path.display()))
+    let corrupt = || format!("{} is corrupt: remove it and run the bench again", path.display());
+    let result: CellResult = serde_json::from_slice(&text).with_context(corrupt)?;
+    Ok(CellResult { folder: Some(folder.join(&cell.key)), ..result })
 }
 
 fn print_cells(cells: &[CellSpec], jobs: usize) {

@@ -10,6 +10,7 @@ pub mod dataset;
 mod failure;
 mod interrupt;
 mod output;
+mod pictures;
 mod plan;
 mod pretrained;
 mod provenance;

@@ -4,6 +4,7 @@ use super::cell::CellSpec;
 use super::interrupt::Interrupt;
 use anyhow::{Context, Result, bail};
 use mm_core::weights::write_atomically;
+use mm_report::pictured;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
@@ -17,7 +18,7 @@ const LOCK: &str = "bench.lock";
 const ABOUT: &str = "bench.json";
 const CELLS: &str = "cells";
 const REPORT: [&str; 3] = ["report.html", "report.md", "report.json"];
-/// What a cell's folder holds besides checkpoints. Without its result a cell counts as not run, so that goes first.
+/// What a cell's folder holds besides checkpoints and pictures. Without its result a cell counts as not run, so that goes first.
 const CELL_FILES: [&str; 5] = ["result.json", "model.safetensors", "standardizer.json", "log.txt", "spec.json"];
 /// How often a folder in use is looked at.
 const POLL: Duration = Duration::from_millis(100);
@@ -84,6 +85,11 @@ impl Output {
             let folder = self.cells().join(key);
             remove_checkpoints(&folder.join("checkpoints"))?;
             remove_leftovers(&folder)?;
+            let pictures = folder.join(pictured::FOLDER);
+            for name in names(&pictures)?.iter().filter(|name| pictured::is_name_of_picture(name)) {
+                remove(&pictures.join(name), |path| std::fs::remove_file(path))?;
+            }
+            remove_if_empty(&pictures)?;
             for name in CELL_FILES {
                 remove(&folder.join(name), |path| std::fs::remove_file(path))?;
             }

@@ -2,6 +2,7 @@
 
 use super::cell::{CellSpec, Resolved};
 use super::counts::TestSamples;
+use super::pictures::{self, Tested};
 use super::pretrained::Hashes;
 use super::{Registry, corruption, output};
 use crate::child;
@@ -90,6 +91,9 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let (clean, corruptions) = corruption::evaluate(&*model, data, &split.test, &resolved.corruptions, resolved.train.seed, &device)
         .with_context(|| format!("evaluating `{}`", resolved.method))?;
 
+    let tested = Tested { standardized: data, raw: &*loaded.source, rows: &split.test };
+    let pictures = pictures::write(folder, &*model, tested, &evaluation).context("writing pictures of test samples")?;
+
     model.parameters().save(&folder.join("model.safetensors"), |_| true)?;
     write_json(&folder.join("standardizer.json"), &standardizer)?;
 
@@ -156,6 +160,8 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
             machine: machine(),
             finished_at: jiff::Timestamp::now().to_string(),
         }),
+        pictures,
+        folder: None,
     };
     let bytes = serde_json::to_vec(&result)?;
     // A number that is not finite would be written as null, and the result could never be read.

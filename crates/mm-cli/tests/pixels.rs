@@ -115,3 +115,108 @@ fn label_maps_that_are_wrong_are_named() {
     std::fs::remove_file(&map).unwrap();
     refused(&["5_labels.png", "samples.csv:7"]);
 }
+
+/// A folder as people have one: photographs, depth maps of half their size and missing for a third, and label maps.
+#[test]
+fn sensors_of_two_sizes_in_folders_train_degrade_and_answer() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    for name in ["rgb", "depth", "labels"] {
+        std::fs::create_dir_all(folder.join("rooms").join(name)).unwrap();
+    }
+    for id in 0..36u64 {
+        let mut random = rng::stream(0, "rooms", &[id]);
+        let (top, left) = (random.random_range(0..16u32), random.random_range(0..16u32));
+        let inside = |x: u32, y: u32| (left..left + 16).contains(&x) && (top..top + 16).contains(&y);
+        let file = |sensor: &str, ending: &str| folder.join(format!("rooms/{sensor}/{id:02}.{ending}"));
+        let rgb = image::RgbImage::from_fn(32, 32, |x, y| {
+            image::Rgb([if inside(x, y) { 200 } else { 60 }, (x * 4) as u8, random.random_range(0..40)])
+        });
+        rgb.save(file("rgb", "jpg")).unwrap();
+        if id % 3 != 2 {
+            let metres = |x: u32, y: u32| if inside(2 * x, 2 * y) { 1500u16 } else { 3000 };
+            image::ImageBuffer::from_fn(16, 16, |x, y| image::Luma([metres(x, y)])).save(file("depth", "png")).unwrap();
+        }
+        image::GrayImage::from_fn(32, 32, |x, y| image::Luma([u8::from(inside(x, y))])).save(file("labels", "png")).unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        let output = mm().current_dir(folder).args(arguments).output().unwrap();
+        let text = said(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{arguments:?}: {text}");
+        text
+    };
+    let text = run(&["data", "check", "rooms", "--write-card", "card.toml", "--html", "check.html"]);
+    assert!(
+        text.contains("36 samples, 2 classes, 2 sensors") && text.contains("label maps  36 maps") && text.contains("class_1 (1)"),
+        "{text}"
+    );
+    assert!(text.contains("depth  depth [1, 32, 32]  24 readings, 12 absent"), "{text}");
+    let page = std::fs::read_to_string(folder.join("check.html")).unwrap();
+    assert!(page.contains("Pixels by class") && page.contains("Label map") && page.contains("<svg"));
+    let card = std::fs::read_to_string(folder.join("card.toml")).unwrap();
+    std::fs::write(folder.join("card.toml"), card.replace("size = [32, 32]", "size = [16, 16]")).unwrap();
+    let plan = "name = 'p'\nseeds = [0]\n[network.dense]\nkind = 'unet'\nwidths = [4, 8]\n[train]\nepochs = 12\nbatch_size = 8\n
+        [[data]]\nname = 'rooms'\ncard = 'card.toml'\n
+        [[corruptions]]\nfamilies = ['holes', 'edge_holes', 'misalignment']\nmodalities = 'depth'\nseverities = [1, 5]\n
+        [[corruptions]]\nfamilies = ['darkness', 'cloud', 'misalignment']\nmodalities = 'rgb'\nseverities = [1, 5]\n
+        [[runs]]\nmethod = 'modality-dropout'\n";
+    std::fs::write(folder.join("plan.toml"), plan).unwrap();
+    run(&["bench", "plan.toml", "--jobs", "1", "--out", "out"]);
+    let cells: Vec<CellResult> = results(&folder.join("out")).into_values().map(|bytes| serde_json::from_slice(&bytes).unwrap()).collect();
+    let cell = &cells[0];
+    assert_eq!((cells.len(), cell.measure.name.as_str(), cell.corruptions.len()), (1, "miou", 12));
+    let clean = cell.clean.as_ref().unwrap().metrics.score;
+    assert!(clean > 0.5, "{clean}");
+    let of = |family: &str, subset: &str, severity: u8| {
+        let found = cell.corruptions.iter().find(|c| (c.corruption.as_str(), c.subset.as_str(), c.severity) == (family, subset, severity));
+        found.map(|c| c.metrics.score).unwrap()
+    };
+    assert!(of("cloud", "rgb", 5) < clean - 0.05, "{} after {clean}", of("cloud", "rgb", 5));
+    let page = std::fs::read_to_string(folder.join("out/report.html")).unwrap();
+    assert!(page.contains("edge holes on depth") && page.contains("mean IoU over the severities") && !page.contains("ccuracy, %"));
+
+    run(&["train", "card.toml", "--plan", "plan.toml", "--method", "modality-dropout", "--out", "model"]);
+    let text = run(&["predict", "--model", "model", "--manifest", "rooms", "--out", "answers.csv"]);
+    assert!(text.contains("36 rows"), "{text}");
+    let table = std::fs::read_to_string(folder.join("answers.csv")).unwrap();
+    assert!(table.lines().nth(3).unwrap().contains("depth: absent"), "{table}");
+    // A map in answer has the size that the card says.
+    let map = image::open(folder.join("answers_maps/000001.png")).unwrap();
+    assert_eq!((map.width(), map.height()), (16, 16));
+}
+
+#[test]
+fn rendered_scenes_degrade_in_a_bench() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let run = |arguments: &[&str]| {
+        let output = mm().current_dir(folder).args(arguments).output().unwrap();
+        let text = said(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{arguments:?}: {text}");
+        text
+    };
+    run(&["data", "render", "--out", "scenes", "--scenes", "24", "--size", "24x32"]);
+    let text = run(&["data", "check", "scenes/card.toml"]);
+    assert!(
+        text.contains("24 samples") && text.contains("12 classes, ") && text.contains("label maps  24 maps") && text.contains("0 errors"),
+        "{text}"
+    );
+    // Without the card, the column of label maps is found.
+    let text = run(&["data", "check", "scenes/samples.csv"]);
+    assert!(text.contains("label = \"labels\"") && text.contains("size = [24, 32]"), "{text}");
+    let plan = "name = 'p'\nseeds = [0]\n[network.dense]\nkind = 'unet'\nwidths = [4, 8]\n[train]\nepochs = 2\nbatch_size = 8\n
+        [[data]]\nname = 'scenes'\ncard = 'scenes/card.toml'\n
+        [[corruptions]]\nfamilies = ['range_noise', 'gaussian_blur']\nmodalities = 'depth'\n
+        [[corruptions]]\nfamilies = ['gaussian_noise']\nmodalities = 'thermal'\nseverities = [3]\n
+        [[runs]]\nmethod = 'modality-dropout'\n";
+    std::fs::write(folder.join("plan.toml"), plan).unwrap();
+    run(&["bench", "plan.toml", "--jobs", "1", "--out", "out"]);
+    let cells: Vec<CellResult> = results(&folder.join("out")).into_values().map(|bytes| serde_json::from_slice(&bytes).unwrap()).collect();
+    let found: Vec<(&str, &str, u8)> =
+        cells[0].corruptions.iter().map(|c| (c.corruption.as_str(), c.subset.as_str(), c.severity)).collect();
+    let depth = |family: &'static str| (1..=5).map(move |severity| (family, "depth", severity));
+    let expected: Vec<(&str, &str, u8)> =
+        depth("range_noise").chain(depth("gaussian_blur")).chain([("gaussian_noise", "thermal", 3)]).collect();
+    assert_eq!(found, expected);
+    assert!(cells[0].corruptions.iter().all(|c| c.metrics.samples == cells[0].test_samples && !c.sums.is_empty()));
+}

@@ -78,7 +78,8 @@ fn read_folder(folder: &Path) -> Result<Vec<CellResult>, Error> {
         }
         let corrupt =
             |error: serde_json::Error| wrong(&path, format!("not the result of a cell ({error}); remove it and run the bench again"));
-        results.push(serde_json::from_slice(&text).map_err(corrupt)?);
+        let result: CellResult = serde_json::from_slice(&text).map_err(corrupt)?;
+        results.push(CellResult { folder: Some(cell), ..result });
     }
     match results.is_empty() {
         true => Err(wrong(folder, "no cell of this bench has finished".into())),

@@ -6,6 +6,7 @@ pub mod check;
 pub mod finished;
 mod html;
 mod markdown;
+pub mod pictured;
 pub mod predictions;
 pub mod result;
 mod rows;

@@ -1,6 +1,6 @@
 //! The report as Markdown: the tables, without the pictures.
 
-use super::analysis::{DataReport, Difference, Report, RunReport, Value};
+use super::analysis::{DataReport, Difference, OverSeeds, PixelReport, PixelScores, Report, RunReport, Value};
 use super::words::*;
 
 /// Sets of sensors listed in the table.
@@ -60,6 +60,7 @@ fn data_section(data: &DataReport) -> String {
     let meanings = data.runs.iter().filter(|r| !r.meaning.is_empty()).map(|r| format!("{}: {}", r.run, r.meaning));
     out += &list("What the methods do", &meanings.collect::<Vec<_>>());
     out += &pairs(data);
+    out += &pixels(data);
     out += &samples(data);
     out += &severity(data);
     out += &sensors(data);
@@ -116,6 +117,24 @@ fn pairs(data: &DataReport) -> String {
         "\n### Pairs\n\nEach run against its peer on the same samples and seeds, run minus peer. All pairs of a measure are judged together.\n\n{}",
         table(&["Run", "Peer", "Mean of both", "Worst of both", "Δ mean", "Δ worst", "Δ full"], rows.collect())
     )
+}
+
+fn pixels(data: &DataReport) -> String {
+    let share =
+        |value: Option<OverSeeds>| value.map_or("–".into(), |v| format!("{} {}", percent(v.mean), spread(v.sd)).trim_end().to_string());
+    let row = |scores: &PixelScores| {
+        let nll = scores.nll.map_or("–".into(), |v| format!("{:.3}", v.mean));
+        let all = [share(scores.miou), share(scores.pixel_accuracy), share(scores.boundary_miou), nll, share(scores.ece)];
+        let name = std::iter::once(escape(&scores.combination));
+        name.chain(all).chain(scores.classes.iter().map(|class| share(*class))).collect()
+    };
+    let measures = ["Combination", "Mean IoU", "Pixel accuracy", "Boundary IoU", "Log loss", "Calibration error"];
+    let classes: Vec<String> = data.classes.iter().map(|class| format!("IoU {}", escape(class))).collect();
+    let head: Vec<&str> = measures.into_iter().chain(classes.iter().map(String::as_str)).collect();
+    let of_run = |run: &PixelReport| {
+        format!("\n### Classes of pixels: {}\n\n{}", escape(&run.run), table(&head, run.combinations.iter().map(row).collect()))
+    };
+    data.pixels.iter().map(of_run).collect()
 }
 
 fn samples(data: &DataReport) -> String {

@@ -1,10 +1,13 @@
 //! What one finished cell (data, run, seed) leaves behind: `result.json`, all the report is made from.
 
+use crate::pictured::Pictured;
 use crate::rows::Rows;
+use crate::words::capitalized;
 use mm_core::statistics::Score;
 use mm_core::task::{Scored, Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// The outcome of one cell.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,6 +74,12 @@ pub struct CellResult {
     /// Where and how it was made; predictions of other programs do not say it.
     #[serde(default)]
     pub provenance: Option<Provenance>,
+    /// The test samples of which pictures lie beside the result: where each pixel has a class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<Pictured>,
+    /// The folder that the result was read from, for its pictures.
+    #[serde(skip)]
+    pub folder: Option<PathBuf>,
 }
 
 impl Metrics {
@@ -115,8 +124,7 @@ impl Default for Measured {
 impl Measured {
     /// What readers call it, at the beginning of a sentence.
     pub fn heading(&self) -> String {
-        let mut letters = self.title.chars();
-        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+        capitalized(&self.title)
     }
 }
 

@@ -183,6 +183,8 @@ impl Synthetic {
                 machine: "Some Processor, 2 cores, linux".into(),
                 finished_at: format!("2026-01-02T03:04:{:02}Z", (r * 3 + seed as usize) % 60),
             }),
+            pictures: Vec::new(),
+            folder: None,
         }
     }
 }

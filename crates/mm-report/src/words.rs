@@ -147,6 +147,12 @@ pub fn between(ends: &[String; 2]) -> String {
     ends.iter().filter(|end| !end.is_empty()).cloned().collect::<Vec<_>>().join(" to ")
 }
 
+/// With a large letter at the beginning.
+pub fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// `1 seed`, `3 seeds`.
 pub fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })

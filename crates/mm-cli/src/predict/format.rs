@@ -123,7 +123,7 @@ fn rounded(value: f64, steps: f64) -> f64 {
 }
 
 /// A field of CSV.
-fn quoted(field: &str) -> String {
+pub fn quoted(field: &str) -> String {
     match field.contains(['"', ',', '\n', '\r']) || field.trim() != field {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field.into(),

@@ -10,7 +10,7 @@ use format::Format;
 use indicatif::{ProgressBar, ProgressStyle};
 use maps::Maps;
 use mm_bench::{Registry, child};
-use mm_core::data::{ManifestColumns, ManifestRow, OnCorrupt};
+use mm_core::data::{Array, InputKind, ManifestColumns, ManifestRow, OnCorrupt};
 use mm_core::eval::evaluation_batch;
 use mm_core::pipeline::Readings;
 use mm_core::{Error, ModalityError, Pipeline};
@@ -49,6 +49,9 @@ pub struct PredictArguments {
     /// The column of the class, where there is one and it is not `label`: the accuracy is then told.
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
+    /// Beside each map of classes, a picture of its colours over the first sensor that gives an image; for models of pixels.
+    #[arg(long)]
+    overlays: bool,
     /// Replace the file of answers, or an interrupted one of other samples.
     #[arg(long)]
     overwrite: bool,
@@ -73,6 +76,9 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
     let on_corrupt = if arguments.on_corrupt == Corrupt::Absent { OnCorrupt::Absent } else { OnCorrupt::Error };
     arguments.refuse_own_input()?;
     let model = Registry::default().from_pretrained(&arguments.model)?.on_corrupt(on_corrupt);
+    if arguments.overlays && !model.schema().target.is_dense() {
+        bail!("`--overlays`: the model gives one class a sample and no map of classes to show");
+    }
     let columns = arguments.columns(&model)?;
     let request = arguments.request(&columns, format)?;
     let mut output = Output::open(&arguments.out, &request, arguments.overwrite)?;
@@ -97,7 +103,10 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
             output.append(format.header(&model).as_bytes(), state)?
         }
     };
-    let maps = if model.schema().target.is_dense() { Some(Maps::open(&arguments.out)?) } else { None };
+    let maps = match model.schema().target.is_dense() {
+        true => Some(Maps::open(&arguments.out, model.schema().target.class_names(), arguments.overlays)?),
+        false => None,
+    };
     let bar = bar("{bar:30} {human_pos} of {human_len} rows, {per_sec}, {eta} left", state.total)?;
     bar.set_position(state.rows);
     bar.reset_eta();
@@ -172,7 +181,7 @@ fn answer(
         asked.push(Readings::of_row(names, row));
     }
     let answers = model.predict_each(&asked)?;
-    for ((line, id, label), answer) in keys.into_iter().zip(answers) {
+    for (((line, id, label), readings), answer) in keys.into_iter().zip(&asked).zip(answers) {
         let answer = match answer {
             Ok(answer) => Ok(answer),
             // A row that nothing can be said of is an answer, too: the next one may have its sensors back.
@@ -182,10 +191,23 @@ fn answer(
         state.tally.add(model, label.as_deref(), &answer);
         let pixels = answer.as_ref().ok().and_then(|answer| answer.pixels.as_ref());
         let map = maps.zip(pixels).map(|(maps, pixels)| maps.write(state.rows, pixels)).transpose()?;
+        if let (Some(maps), Some(pixels), Ok(answer)) = (maps.filter(|maps| maps.overlays), pixels, &answer) {
+            // A file is read once more, which only who asks for pictures pays for.
+            if let Some(reading) = first_image(model, readings, &answer.used)? {
+                maps.write_overlay(state.rows, pixels, &reading)?;
+            }
+        }
         format.line(model, &id, &answer, map.as_deref(), text);
         state.rows += 1;
     }
     Ok(())
+}
+
+/// What the first of these sensors saw that gives images.
+fn first_image(model: &Pipeline, readings: &Readings, used: &[String]) -> Result<Option<Array>> {
+    let schema = model.schema();
+    let is_image = |name: &&String| schema.modalities.index(name).is_ok_and(|m| schema.inputs[m].kind == InputKind::Image);
+    Ok(used.iter().find(is_image).map(|name| model.reading(readings, name)).transpose()?.flatten())
 }
 
 fn bar(template: &str, length: u64) -> Result<ProgressBar> {
@@ -261,7 +283,7 @@ impl PredictArguments {
             }
             hash.update(of_file.finalize());
         }
-        let settings = (columns, format!("{:?}", self.on_corrupt), format!("{format:?}"), mm_bench::version());
+        let settings = (columns, format!("{:?}", self.on_corrupt), format!("{format:?}"), self.overlays, mm_bench::version());
         hash.update(serde_json::to_vec(&settings)?);
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }

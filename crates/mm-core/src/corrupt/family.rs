@@ -72,9 +72,12 @@ families! {
         Jpeg, "jpeg", "compressed with this quality (of 100)", [40.0, 25.0, 15.0, 8.0, 4.0];
         Occlusion, "occlusion", "a square of this share of the area becomes black, in a depth map without reading", AREAS;
         Fog, "fog", "mixed with this share of light grey (0.8)", [0.2, 0.35, 0.5, 0.65, 0.8];
+        Cloud, "cloud", "white clouds, translucent at their edges, cover this share of the pixels", [0.1, 0.25, 0.5, 0.75, 0.95];
+        Misalignment, "misalignment", "what it shows lies so many pixels away, in a random direction; the other sensors and the label map stay", [1.0, 2.0, 3.0, 5.0, 8.0];
         RangeNoise, "range_noise", "noise with this standard deviation in metres at 1 m, four times that at 2 m, is added", [0.002, 0.005, 0.01, 0.025, 0.06];
         MissingPixels, "missing_pixels", "this share of the pixels has no reading", [0.05, 0.15, 0.3, 0.5, 0.75];
         Holes, "holes", "connected regions of this share of the area have no reading", AREAS;
+        EdgeHoles, "edge_holes", "on both sides of an edge, where depth jumps by a tenth, so many pixels have no reading", [1.0, 2.0, 3.0, 5.0, 8.0];
         ShortRange, "short_range", "this share of the readings, the farthest, is none", [0.1, 0.2, 0.35, 0.5, 0.7];
         Quantized, "quantized", "depth is rounded to steps of so many metres", [0.02, 0.05, 0.1, 0.25, 0.5];
         WhiteNoise, "white_noise", "white noise at this ratio of sound to noise, in dB", DECIBELS;

@@ -1,6 +1,7 @@
 //! How cameras degrade: families of corruption of images `[channels, height, width]` with values from 0 to 1, before they are
 //! standardized.
 
+use super::field::{clouds, shift_of, shifted};
 use super::{Corruption, Family};
 use crate::error::Result;
 use crate::rng::{Rng, standard_normal};
@@ -19,6 +20,8 @@ pub const IMAGE_FAMILIES: &[Family] = &[
     Family::Jpeg,
     Family::Occlusion,
     Family::Fog,
+    Family::Cloud,
+    Family::Misalignment,
 ];
 
 /// Value of fog.
@@ -46,7 +49,10 @@ pub fn corrupt_image(image: &mut [f32], height: usize, width: usize, corruption:
                 }
             }
         }
-        Family::GaussianBlur => blur(image, height, width, strength * shorter),
+        Family::GaussianBlur => {
+            blur(image, height, width, strength * shorter);
+            image.iter_mut().for_each(|x| *x = x.clamp(0.0, 1.0));
+        }
         Family::MotionBlur => {
             let angle = PI * random.random::<f32>();
             smear(image, height, width, strength * shorter, angle);
@@ -60,6 +66,16 @@ pub fn corrupt_image(image: &mut [f32], height: usize, width: usize, corruption:
             }
         }
         Family::Fog => image.iter_mut().for_each(|x| *x += strength * (HAZE - *x)),
+        Family::Cloud => {
+            let opacity = clouds(height, width, strength, random);
+            for plane in image.chunks_exact_mut(plane) {
+                plane.iter_mut().zip(&opacity).for_each(|(x, opacity)| *x += opacity * (1.0 - *x));
+            }
+        }
+        Family::Misalignment => {
+            let by = shift_of(strength, random);
+            image.chunks_exact_mut(plane).for_each(|plane| shifted(plane, height, width, by, None));
+        }
         _ => return Err(corruption.unknown_to("image", IMAGE_FAMILIES)),
     }
     Ok(())
@@ -80,8 +96,31 @@ pub(super) fn square(height: usize, width: usize, share: f32, place: [f32; 2]) -
     [range(rows, height, place[0]), range(columns, width, place[1])]
 }
 
+/// Corrupts a stack of channels `[channels, height, width]` in any unit, in place, as [`corrupt_image`] does: black and white of a channel
+/// are its smallest and largest finite value. A channel of one value stays as it is.
+pub fn corrupt_channels(stack: &mut [f64], height: usize, width: usize, corruption: Corruption, random: &mut Rng) -> Result<()> {
+    let plane = (height * width).max(1);
+    let ends: Vec<[f64; 2]> = stack.chunks(plane).map(black_and_white).collect();
+    let of_channels = || ends.iter().flat_map(|ends| std::iter::repeat_n(*ends, plane));
+    let level = |(x, [black, white]): (&f64, [f64; 2])| if white > black { ((x - black) / (white - black)) as f32 } else { 0.0 };
+    let mut image: Vec<f32> = stack.iter().zip(of_channels()).map(level).collect();
+    corrupt_image(&mut image, height, width, corruption, random)?;
+    for ((x, level), [black, white]) in stack.iter_mut().zip(image).zip(of_channels()) {
+        if white > black {
+            *x = black + f64::from(level) * (white - black);
+        }
+    }
+    Ok(())
+}
+
+/// The smallest and the largest finite value; both 0 where there is none.
+fn black_and_white(channel: &[f64]) -> [f64; 2] {
+    let finite = || channel.iter().copied().filter(|x| x.is_finite());
+    [finite().reduce(f64::min).unwrap_or(0.0), finite().reduce(f64::max).unwrap_or(0.0)]
+}
+
 /// Gaussian blur with this deviation in pixels, edges repeated.
-fn blur(image: &mut [f32], height: usize, width: usize, sigma: f32) {
+pub(super) fn blur(image: &mut [f32], height: usize, width: usize, sigma: f32) {
     let reach = (3.0 * sigma).ceil() as isize;
     let weights: Vec<f32> = (-reach..=reach).map(|at| (-0.5 * (at as f32 / sigma).powi(2)).exp()).collect();
     let sum: f32 = weights.iter().sum();
@@ -98,7 +137,7 @@ fn blur(image: &mut [f32], height: usize, width: usize, sigma: f32) {
         for (line, out) in lines.chunks_exact(width).zip(plane.chunks_exact_mut(width)) {
             for (column, out) in out.iter_mut().enumerate() {
                 let taps = (-reach..).zip(&weights).map(|(tap, weight)| weight * line[inside(column as isize + tap, width)]);
-                *out = (taps.sum::<f32>() / (sum * sum)).clamp(0.0, 1.0);
+                *out = taps.sum::<f32>() / (sum * sum);
             }
         }
     }

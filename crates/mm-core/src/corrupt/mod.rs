@@ -30,6 +30,7 @@
 mod corrupted;
 mod depth;
 mod family;
+mod field;
 mod image;
 mod reading;
 mod screen;
@@ -39,7 +40,7 @@ mod severity;
 pub use corrupted::{Corrupted, Fault};
 pub use depth::{DEPTH_FAMILIES, corrupt_depth};
 pub use family::{Applied, Family};
-pub use image::{IMAGE_FAMILIES, corrupt_image};
+pub use image::{IMAGE_FAMILIES, corrupt_channels, corrupt_image};
 pub use screen::{Screened, screen_non_finite};
 pub use series::{SERIES_FAMILIES, corrupt_series};
 pub use severity::{Corruption, Severity};

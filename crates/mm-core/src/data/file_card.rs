@@ -47,7 +47,7 @@ pub struct FileCard {
     /// Or the folder of the sensors' folders, from the card's folder ([`Folders`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folders: Option<String>,
-    /// Column of the class, if it is not `label`.
+    /// Column of the class, if it is not `label`; with `folders` and [pixels] the folder of the label maps, if it is not `labels`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Column of the name of a sample, if it is not `id`.
@@ -92,7 +92,7 @@ pub struct ModalityCard {
     /// The column of a manifest, or the folder, if it is not called as the sensor; `.` is the folder that holds the folders of classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// Settings of the kind.
+    /// Settings of the kind; without a `size` that of [pixels], where it says one.
     #[serde(flatten)]
     pub settings: toml::Table,
 }
@@ -140,11 +140,11 @@ impl FileCard {
                 let problem = "says where the samples are listed: write manifest = \"samples.csv\", or folders = \"photos\"";
                 Err(Error::config(at("manifest"), problem))
             }
-            (None, Some(_)) if [&self.label, &self.id, &self.group, &self.part].iter().any(|column| column.is_some()) => {
+            (None, Some(_))
+                if [&self.id, &self.group, &self.part].iter().any(|column| column.is_some())
+                    || self.label.is_some() && self.pixels.is_none() =>
+            {
                 Err(Error::config(at("folders"), "has no columns: label, id, group and part name columns of a manifest"))
-            }
-            (None, Some(_)) if self.pixels.is_some() => {
-                Err(Error::config(at("pixels"), "label maps are named by a column of a manifest: list the samples in one"))
             }
             _ if self.pixels.is_some() && self.classes.is_some() => {
                 Err(Error::config(at("classes"), "the classes of pixels are named in [pixels]: keep those"))
@@ -178,7 +178,13 @@ impl FileCard {
         let place = |name: &str| format!("modality.{name} in {}", self.path.display());
         let kinds = self.modalities.iter().map(|modality| {
             let wrong = |problem: String| Error::config(place(&modality.name), problem);
-            let settings = serde_json::to_value(&modality.settings).map_err(|e| wrong(e.to_string()))?;
+            let mut settings = serde_json::to_value(&modality.settings).map_err(|e| wrong(e.to_string()))?;
+            if let Some(size) = self.pixels.as_ref().and_then(|pixels| pixels.size)
+                && ["image", "depth", "array"].contains(&modality.kind.as_str())
+                && settings["size"].is_null()
+            {
+                settings["size"] = size.into();
+            }
             let saved = SavedKind { kind: modality.kind.clone(), settings };
             let kind = saved.open().map_err(|error| match error {
                 Error::Config { problem, .. } => wrong(explained(&problem)),
@@ -193,13 +199,13 @@ impl FileCard {
     pub(super) fn lists(&self, bundle: Option<&Bundle>) -> Result<Lists> {
         let named = self.modalities.iter().zip(self.kinds()?);
         if self.folders.is_some() {
-            return Ok(Lists::Folders(named.fold(
-                Folders::new(self.listed_in()).on_corrupt(self.on_corrupt),
-                |folders, (modality, kind)| {
-                    let folders = folders.kind(&modality.name, kind);
-                    modality.column.iter().fold(folders, |folders, folder| folders.folder(folder))
-                },
-            )));
+            let mut folders = Folders::new(self.listed_in()).on_corrupt(self.on_corrupt).unlabelled(self.missing_label);
+            for (modality, kind) in named {
+                folders = folders.kind(&modality.name, kind);
+                folders = modality.column.iter().fold(folders, |folders, folder| folders.folder(folder));
+            }
+            let label = self.label.as_deref().unwrap_or("labels");
+            return Ok(Lists::Folders(self.pixels.iter().cloned().fold(folders, |folders, maps| folders.pixels(maps, label))));
         }
         let mut manifest = Manifest::new(self.listed_in()).unlabelled(self.missing_label).on_corrupt(self.on_corrupt);
         manifest = bundle.into_iter().fold(manifest, Manifest::bundle);

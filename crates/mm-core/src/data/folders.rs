@@ -1,12 +1,14 @@
 //! Samples in folders of files: `root/modality/class/sample.png`.
 
-use super::files::{FileRow, FileSource, OnCorrupt};
+use super::files::{FileRow, FileSource, OnCorrupt, RowTarget};
 use super::kinds::{Kind, Origin, Written};
+use super::labels::Unusable;
 use super::listing::{Listed, Listing, Problem};
 use super::names::{some, suggestion};
-use super::{ManifestColumns, ManifestRow, ManifestRows, Part, Target, TargetValue};
+use super::{LabelMaps, ManifestColumns, ManifestRow, ManifestRows, Part, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
+use crate::task::PixelClasses;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,11 +17,17 @@ use std::sync::Arc;
 /// sample of the class `cat`. A reading that is a folder (a video) lies there as a folder of that name. A file that is not there is an absent sensor. With folders `train`, `validation` and `test` between modality
 /// and class, these are the split.
 ///
+/// With [`Folders::pixels`] there are no classes: `rooms/rgb/0017.png` and its label map `rooms/labels/0017.png`, with folders of parts in between
+/// or without.
+///
 /// Files are read when they are needed, so that the data need not fit in memory.
 pub struct Folders {
     root: PathBuf,
     modalities: Vec<Wanted>,
     on_corrupt: OnCorrupt,
+    unlabelled: Unusable,
+    /// How label maps are read, and their folder.
+    maps: Option<(LabelMaps, String)>,
     /// Readings may lie in the folders of the sensors themselves, and sensors may have none.
     loose: bool,
 }
@@ -34,7 +42,8 @@ struct Wanted {
 impl Folders {
     /// Below this folder.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), modalities: Vec::new(), on_corrupt: OnCorrupt::default(), loose: false }
+        let (on_corrupt, unlabelled) = (OnCorrupt::default(), Unusable::default());
+        Self { root: root.into(), modalities: Vec::new(), on_corrupt, unlabelled, maps: None, loose: false }
     }
 
     /// A modality: the name of its folder, and what its files hold.
@@ -61,6 +70,16 @@ impl Folders {
         Self { on_corrupt, ..self }
     }
 
+    /// Each pixel has a class: label maps lie in a folder of their own, each called as the readings of its sample.
+    pub fn pixels(self, labels: LabelMaps, folder: impl Into<String>) -> Self {
+        Self { maps: Some((labels, folder.into())), ..self }
+    }
+
+    /// What to do with a sample without label map: by default an error.
+    pub fn unlabelled(self, unlabelled: Unusable) -> Self {
+        Self { unlabelled, ..self }
+    }
+
     /// Lists the files; reads none of them.
     pub fn open(self) -> Result<FileSource> {
         let modalities = Modalities::new(self.modalities.iter().map(|wanted| wanted.name.clone()))?;
@@ -74,15 +93,23 @@ impl Folders {
         let rows = listing.samples.iter().map(|sample| {
             let label = sample.label.as_deref().unwrap_or_default();
             let class = classes.binary_search_by(|class| class.as_str().cmp(label)).unwrap_or_default() as u32;
-            let mut row = FileRow::new(sample.id.clone(), sample.origins.clone(), TargetValue::Class(class))?;
+            let target = sample.map.clone().map_or(TargetValue::Class(class).into(), RowTarget::Map);
+            let mut row = FileRow::new(sample.id.clone(), sample.origins.clone(), target)?;
             row.part = sample.part;
             Ok(row)
         });
         let rows = rows.collect::<Result<_>>()?;
         let folders = self.modalities.iter().filter_map(|w| Some((w.name.clone(), w.folder.clone()?))).collect();
         let columns = ManifestColumns { modalities: folders, ..ManifestColumns::default() };
-        let kinds = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
-        let source = FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?;
+        let kinds: Vec<Arc<dyn Kind>> = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
+        let source = match self.maps {
+            Some((labels, _)) => {
+                let labels = labels.fitted(modalities.names(), &kinds)?;
+                let target = Target::Pixels(PixelClasses::new(labels.classes.clone()));
+                FileSource::new(modalities, kinds, target, rows)?.labels(labels)
+            }
+            None => FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?,
+        };
         Ok(source.on_corrupt(self.on_corrupt).with_remarks(listing.remarks).with_columns(columns))
     }
 
@@ -150,7 +177,7 @@ impl Folders {
                 for path in files {
                     let wants_folders = wanted.kind.written() == Written::Folder;
                     if path.is_dir() && !wants_folders {
-                        if !class.is_empty() {
+                        if !class.is_empty() || self.maps.is_some() && part_of(&path).is_none() {
                             ignored.folders.push(path.display().to_string());
                         }
                         continue;
@@ -183,7 +210,8 @@ impl Folders {
         }
         listing.remarks.extend(ignored.remarks());
         if samples.is_empty() && listing.problems.is_empty() {
-            let problem = "holds no sample: files are looked for in modality/class/sample".into();
+            let where_to = if self.maps.is_some() { "modality/sample" } else { "modality/class/sample" };
+            let problem = format!("holds no sample: files are looked for in {where_to}");
             listing.problems.push(Problem::new(Error::File { path: self.root.clone(), problem }));
         }
         let without: BTreeSet<&str> = samples.keys().filter(|key| key.part.is_none()).map(|key| key.class.as_str()).collect();
@@ -196,12 +224,66 @@ impl Folders {
             );
             listing.problems.push(Problem::new(Error::File { path: self.root.clone(), problem }));
         }
-        listing.samples = samples.into_iter().map(|(key, files)| key.sample(files)).collect();
+        let mut maps = match &self.maps {
+            Some((_, folder)) => self.label_maps(&self.root.join(folder), &mut listing.problems),
+            None => BTreeMap::new(),
+        };
+        let mut unlabelled = 0;
+        for (key, files) in samples {
+            let map = maps.remove(&key).map(Origin::file);
+            if let (Some((_, folder)), None) = (&self.maps, &map) {
+                match self.unlabelled {
+                    Unusable::Drop => {
+                        unlabelled += 1;
+                        continue;
+                    }
+                    Unusable::Error => {
+                        let path = self.root.join(folder).join(key.file("png"));
+                        let problem = "is not there, and is the label map of a sample; write missing_label = \"drop\" in the card to leave such samples out";
+                        listing.problems.push(Problem::new(Error::File { path, problem: problem.into() }));
+                    }
+                }
+            }
+            listing.samples.push(Listed { map, ..key.sample(files) });
+        }
+        if unlabelled > 0 {
+            listing.remarks.push(format!("{unlabelled} samples have no label map and are left out"));
+        }
+        if !maps.is_empty() {
+            let names: Vec<String> = maps.values().map(|path| path.display().to_string()).collect();
+            listing.remarks.push(format!("label maps belong to no reading of a sensor and are left out: {}", some(&names, 3)));
+        }
         let classes: BTreeSet<String> = listing.samples.iter().filter_map(|sample| sample.label.clone()).collect();
         let place = self.root.display().to_string();
         listing.remark_look_alikes(&Vec::from_iter(classes), &place);
         listing.remark_cases(&place);
         listing
+    }
+
+    /// The label maps in their folder.
+    fn label_maps(&self, folder: &Path, problems: &mut Vec<Problem>) -> BTreeMap<Key, PathBuf> {
+        let mut maps = BTreeMap::new();
+        let folders = part_folders(folder).unwrap_or_else(|error| {
+            problems.push(Problem::new(error));
+            Vec::new()
+        });
+        for (folder, part) in folders {
+            let files = entries(&folder).unwrap_or_else(|error| {
+                problems.push(Problem::new(error));
+                Vec::new()
+            });
+            for path in files.into_iter().filter(|path| !path.is_dir()) {
+                let (stem, extension) = stem_and_extension(&path);
+                if extension != "png" {
+                    let problem =
+                        "is in the folder of label maps, which are PNG files of one number a pixel: take it out, or convert it".into();
+                    problems.push(Problem::new(Error::File { path, problem }));
+                    continue;
+                }
+                maps.insert(Key { part, class: String::new(), stem }, path);
+            }
+        }
+        maps
     }
 
     /// The folders of classes below a modality's, with part and class.
@@ -218,8 +300,12 @@ impl Folders {
                 true => "it has no folders at all".into(),
                 false => suggestion(&name, there.iter().map(String::as_str)),
             };
-            let problem = format!("has no folder `{name}`: each sensor has a folder, which holds a folder a class; {near}");
+            let holds = if self.maps.is_some() { "" } else { ", which holds a folder a class" };
+            let problem = format!("has no folder `{name}`: each sensor has a folder{holds}; {near}");
             return Err(Error::File { path: self.root.clone(), problem });
+        }
+        if self.maps.is_some() {
+            return Ok(part_folders(folder)?.into_iter().map(|(folder, part)| (folder, part, String::new())).collect());
         }
         let mut found = Vec::new();
         // Readings without a class.
@@ -251,6 +337,17 @@ impl Folders {
         }
         Ok(found)
     }
+}
+
+/// A folder itself, and the folders of parts in it.
+fn part_folders(folder: &Path) -> Result<Vec<(PathBuf, Option<Part>)>> {
+    let parts = entries(folder)?.into_iter().filter_map(|path| part_of(&path).map(|part| (path, Some(part))));
+    Ok(std::iter::once((folder.to_path_buf(), None)).chain(parts).collect())
+}
+
+/// The part that a folder is called after.
+fn part_of(path: &Path) -> Option<Part> {
+    if path.is_dir() { file_name(path).parse().ok() } else { None }
 }
 
 /// Whether readings lie in a folder itself: files, or folders that hold files and not the folders of samples.
@@ -304,6 +401,12 @@ struct Key {
 impl Key {
     fn id(&self) -> String {
         if self.class.is_empty() { self.stem.clone() } else { format!("{}/{}", self.class, self.stem) }
+    }
+
+    /// Its file in the folder of a sensor.
+    fn file(&self, extension: &str) -> PathBuf {
+        let part = self.part.map(|part| part.to_string()).unwrap_or_default();
+        Path::new(&part).join(format!("{}.{extension}", self.stem))
     }
 
     fn sample(self, files: Vec<Option<PathBuf>>) -> Listed {

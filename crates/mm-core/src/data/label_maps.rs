@@ -1,10 +1,12 @@
 //! Files that hold a class for each pixel.
 
-use super::kinds::Origin;
+use super::kinds::{Kind, Origin};
 use super::{InputKind, InputSpec, PixelLabels};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Pixels of a map that is still read.
 const LARGEST_PIXELS: u64 = 1 << 26;
@@ -19,7 +21,7 @@ const VOID: u16 = 255;
 /// classes = ["road", "car", "person"]
 /// values = [7, 26, 24]      # the numbers of the classes in the files; otherwise 0, 1, 2, ..
 /// void = [0, 255]           # pixels that count for nothing; otherwise [255]
-/// size = [120, 160]         # height and width; otherwise those of the first sensor that gives images
+/// size = [120, 160]         # height and width of maps and sensors; otherwise those that all sensors have
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,7 +34,8 @@ pub struct LabelMaps {
     /// Numbers of pixels that count for nothing.
     #[serde(default = "void", skip_serializing_if = "is_default")]
     pub void: Vec<u16>,
-    /// Height and width to which each map is brought, pixel by nearest pixel; by default those of the first sensor that gives images.
+    /// Height and width to which each map is brought, pixel by nearest pixel, and each sensor by the rules of its kind; by default those of
+    /// the sensors, which all have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
 }
@@ -47,6 +50,15 @@ fn is_default(values: &[u16]) -> bool {
 
 /// Of each number in a file, the label: `k + 1` for class `k`, 0 for void; `None` for a number that is neither.
 type Lookup = Vec<Option<u16>>;
+
+/// Pixels of a number that is neither a class nor void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unknown {
+    /// The first of them, row by row.
+    pub first: usize,
+    /// How many there are.
+    pub pixels: u64,
+}
 
 impl LabelMaps {
     /// For these classes, in the order of their numbers from 0; 255 is void.
@@ -83,54 +95,89 @@ impl LabelMaps {
         }
     }
 
-    fn numbers(&self) -> Vec<u16> {
+    /// The number of each class in the files.
+    pub(super) fn numbers(&self) -> Vec<u16> {
         self.values.clone().unwrap_or_else(|| (0..self.classes.len()).map(|k| k as u16).collect())
     }
 
-    /// The same with a size, where none is given: that of the first sensor that gives images.
-    pub fn sized(mut self, inputs: &[InputSpec]) -> Result<Self> {
-        if self.size.is_none() {
-            let image = inputs.iter().find(|input| input.kind == InputKind::Image);
-            let size = image.and_then(|input| Some([*input.shape.get(1)?, *input.shape.get(2)?]));
-            let problem = "no sensor gives images: write height and width of the label maps";
-            self.size = Some(size.ok_or_else(|| Error::config("pixels.size", problem))?);
+    /// The same with a size, where none is given: that of the sensors. What predicts pixels reads sensors and label maps of one size, so
+    /// others are refused; `names` are those of the sensors.
+    pub fn sized(mut self, names: &[String], inputs: &[InputSpec]) -> Result<Self> {
+        let sizes = names.iter().zip(inputs).filter(|(_, input)| input.kind == InputKind::Image);
+        let mut sizes = sizes.filter_map(|(name, input)| Some((name.as_str(), [*input.shape.get(1)?, *input.shape.get(2)?])));
+        let given = self.size.map(|size| ("[pixels]", size)).or_else(|| sizes.next());
+        let problem = "no sensor gives images: write height and width of the label maps";
+        let (first, size) = given.ok_or_else(|| Error::config("pixels.size", problem))?;
+        if let Some((other, found)) = sizes.find(|(_, found)| *found != size) {
+            let larger = if size[0] * size[1] >= found[0] * found[1] { size } else { found };
+            let [[h, w], [other_h, other_w]] = [size, found];
+            let problem = format!(
+                "`{first}` has {h} x {w} pixels and `{other}` has {other_h} x {other_w}, but what predicts pixels reads sensors and label maps \
+                 of one size, whatever that of their files: write size = {larger:?} in [pixels], and no other in [[modality]]"
+            );
+            return Err(Error::config("pixels.size", problem));
         }
+        self.size = Some(size);
         Ok(self)
+    }
+
+    /// The same for sensors of these kinds; refused where they do not fit together.
+    pub(super) fn fitted(self, names: &[String], kinds: &[Arc<dyn Kind>]) -> Result<Self> {
+        self.validate()?;
+        self.refuse_cuts(names, kinds)?;
+        self.sized(names, &kinds.iter().map(|kind| kind.input()).collect::<Vec<_>>())
+    }
+
+    /// Refuses sensors that show another part of their files than label maps do, which are stretched.
+    fn refuse_cuts(&self, names: &[String], kinds: &[Arc<dyn Kind>]) -> Result<()> {
+        for (name, kind) in names.iter().zip(kinds) {
+            if let Some(fit @ ("crop" | "pad")) = kind.settings()["fit"].as_str() {
+                let problem = format!(
+                    "fit = \"{fit}\" would move the image against its label map, which is stretched to its size: take `fit` out, and write a size \
+                     of the ratio of the files"
+                );
+                return Err(Error::config(format!("modality.{name}"), problem));
+            }
+        }
+        Ok(())
     }
 
     /// Reads a map, and brings it to the size.
     pub fn read(&self, origin: &Origin) -> Result<PixelLabels> {
-        match origin {
-            Origin::File { path, part: None } => self.decode(&std::fs::read(path).map_err(Error::io(path))?, path),
-            Origin::Memory { name, bytes, part: None } => self.decode(bytes, name),
-            other => Err(Error::config("pixels", format!("{other} stands where the file of a label map is expected"))),
-        }
+        of_file(origin, |bytes, path| self.decode(bytes, path))
+    }
+
+    /// Reads a map in the size of its file, and the numbers in it that are neither a class nor void: those pixels are void in it.
+    pub(super) fn read_as_it_is(&self, origin: &Origin) -> Result<(PixelLabels, BTreeMap<u16, Unknown>)> {
+        of_file(origin, |bytes, path| self.as_it_is(bytes, path))
     }
 
     /// Decodes the bytes of a PNG file; `path` is for messages.
     pub fn decode(&self, bytes: &[u8], path: &Path) -> Result<PixelLabels> {
+        let (labels, unknown) = self.as_it_is(bytes, path)?;
+        let first = unknown.iter().min_by_key(|(_, found)| found.first);
+        if let Some((number, Unknown { first, .. })) = first {
+            let (row, column) = (first / labels.width(), first % labels.width());
+            let what = format!("pixel ({row}, {column}) is {number}, which is the number of no class ({}) and not void", self.known());
+            let problem = format!("{what}; name such numbers in `void` or `values` of [pixels]");
+            return Err(Error::File { path: PathBuf::from(path), problem });
+        }
+        let [height, width] = self.size.unwrap_or([labels.height(), labels.width()]);
+        labels.resized(height, width)
+    }
+
+    fn as_it_is(&self, bytes: &[u8], path: &Path) -> Result<(PixelLabels, BTreeMap<u16, Unknown>)> {
         let problem = |problem: String| Error::File { path: PathBuf::from(path), problem };
         let (height, width, numbers) = numbers(bytes).map_err(problem)?;
-        let lookup = self.lookup();
-        let mut labels = Vec::with_capacity(numbers.len());
-        for (place, number) in numbers.iter().enumerate() {
-            match lookup.get(usize::from(*number)).copied().flatten() {
-                Some(label) => labels.push(label),
-                None => {
-                    let (row, column) = (place / width, place % width);
-                    let what =
-                        format!("pixel ({row}, {column}) is {number}, which is the number of no class ({}) and not void", self.known());
-                    return Err(problem(format!("{what}; name such numbers in `void` or `values` of [pixels]")));
-                }
-            }
-        }
-        let [to_height, to_width] = self.size.unwrap_or([height, width]);
-        if [to_height, to_width] != [height, width] {
-            let nearest = |i: usize, from: usize, to: usize| ((2 * i + 1) * from / (2 * to)).min(from - 1);
-            let rows = (0..to_height).map(|y| nearest(y, height, to_height) * width);
-            labels = rows.flat_map(|row| (0..to_width).map(move |x| row + nearest(x, width, to_width))).map(|at| labels[at]).collect();
-        }
-        PixelLabels::new(to_height, to_width, labels)
+        let (lookup, mut unknown) = (self.lookup(), BTreeMap::new());
+        let labels = numbers.iter().enumerate().map(|(place, number)| {
+            lookup[usize::from(*number)].unwrap_or_else(|| {
+                unknown.entry(*number).or_insert(Unknown { first: place, pixels: 0 }).pixels += 1;
+                0
+            })
+        });
+        let labels = labels.collect();
+        Ok((PixelLabels::new(height, width, labels)?, unknown))
     }
 
     fn lookup(&self) -> Lookup {
@@ -152,8 +199,17 @@ impl LabelMaps {
     }
 }
 
+/// What becomes of the bytes of a whole file, and its path.
+fn of_file<T>(origin: &Origin, read: impl FnOnce(&[u8], &Path) -> Result<T>) -> Result<T> {
+    match origin {
+        Origin::File { path, part: None } => read(&std::fs::read(path).map_err(Error::io(path))?, path),
+        Origin::Memory { name, bytes, part: None } => read(bytes, name),
+        other => Err(Error::config("pixels", format!("{other} stands where the file of a label map is expected"))),
+    }
+}
+
 /// Height, width, and the number of each pixel as it stands in the file.
-fn numbers(bytes: &[u8]) -> std::result::Result<(usize, usize, Vec<u16>), String> {
+pub(super) fn numbers(bytes: &[u8]) -> std::result::Result<(usize, usize, Vec<u16>), String> {
     const ADVICE: &str = "a label map is a PNG file of one number a pixel, grayscale or palette";
     if !bytes.starts_with(b"\x89PNG") {
         let what = super::begins::begins_as(&bytes[..bytes.len().min(64)]);

@@ -1,6 +1,7 @@
 //! A label for each pixel of an image.
 
 use super::image::Geometry;
+use super::{VOID_COLOUR, class_colour};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ impl PixelLabels {
         Self::new(height, width, (0..pixels).map(|pixel| best(pixel) as u16 + 1).collect())
     }
 
-    /// A PNG file of the number of each pixel's class, from 0, as a palette of colours that tell the classes apart; void is 255, and black.
-    /// [`super::LabelMaps`] reads it as it is. With more than 255 classes it is 16-bit gray, and void is 65,535.
+    /// A PNG file of the number of each pixel's class, from 0, as a palette of the colours of the classes ([`class_colour`]); void is 255, and
+    /// black. [`super::LabelMaps`] reads it as it is. With more than 255 classes it is 16-bit gray, and void is 65,535.
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
@@ -44,7 +45,7 @@ impl PixelLabels {
             }
             false => {
                 encoder.set_color(png::ColorType::Indexed);
-                encoder.set_palette((0..=u8::MAX).flat_map(colour).collect::<Vec<u8>>());
+                encoder.set_palette((0..255).map(class_colour).chain([VOID_COLOUR]).flatten().collect::<Vec<u8>>());
                 self.labels.iter().map(|label| label.wrapping_sub(1) as u8).collect()
             }
         };
@@ -74,6 +75,17 @@ impl PixelLabels {
         Self { labels: labels.into(), ..*self }
     }
 
+    /// Brought to another size: each pixel is the nearest, never a mixture.
+    pub fn resized(&self, height: usize, width: usize) -> Result<Self> {
+        if (height, width) == (self.height, self.width) {
+            return Ok(self.clone());
+        }
+        let nearest = |i: usize, from: usize, to: usize| ((2 * i + 1) * from / (2 * to)).min(from - 1);
+        let rows = (0..height).map(|y| nearest(y, self.height, height) * self.width);
+        let places = rows.flat_map(|row| (0..width).map(move |x| row + nearest(x, self.width, width)));
+        Self::new(height, width, places.map(|at| self.labels[at]).collect())
+    }
+
     /// Which pixels are within `distance` (rows or columns, whichever is more) of one whose right or lower neighbour is of another class.
     /// Void makes no boundary.
     pub fn boundary_band(&self, distance: usize) -> Vec<bool> {
@@ -90,31 +102,23 @@ impl PixelLabels {
                 }
             }
         }
-        // One direction after the other: a square around each.
-        let spread = |marks: &[bool], step: usize, place: &dyn Fn(usize) -> usize, side: usize| {
-            let mut wide = vec![false; marks.len()];
-            for at in (0..marks.len()).filter(|&at| marks[at]) {
-                let here = place(at);
-                for to in here.saturating_sub(distance)..=(here + distance).min(side - 1) {
-                    wide[at - here * step + to * step] = true;
-                }
-            }
-            wide
-        };
-        let rows = spread(&along, 1, &|at| at % width, width);
-        spread(&rows, width, &|at| at / width, height)
+        widened(&along, height, width, distance)
     }
 }
 
-/// A colour of the palette: hues a golden angle apart, brighter and darker by turns; the last one is void.
-fn colour(number: u8) -> [u8; 3] {
-    if number == u8::MAX {
-        return [0; 3];
-    }
-    let hue = (f64::from(number) * 0.618_034).fract() * 6.0;
-    let brightness = if number.is_multiple_of(2) { 230.0 } else { 150.0 };
-    [5.0, 3.0, 1.0].map(|offset| {
-        let k: f64 = (offset + hue) % 6.0;
-        (brightness * (1.0 - 0.75 * k.min(4.0 - k).clamp(0.0, 1.0))) as u8
-    })
+/// Marks all pixels within `distance` (rows or columns, whichever is more) of a marked one.
+pub(crate) fn widened(marks: &[bool], height: usize, width: usize, distance: usize) -> Vec<bool> {
+    // One direction after the other: a square around each.
+    let spread = |marks: &[bool], step: usize, place: &dyn Fn(usize) -> usize, side: usize| {
+        let mut wide = vec![false; marks.len()];
+        for at in (0..marks.len()).filter(|&at| marks[at]) {
+            let here = place(at);
+            for to in here.saturating_sub(distance)..=(here + distance).min(side - 1) {
+                wide[at - here * step + to * step] = true;
+            }
+        }
+        wide
+    };
+    let rows = spread(marks, 1, &|at| at % width, width);
+    spread(&rows, width, &|at| at / width, height)
 }

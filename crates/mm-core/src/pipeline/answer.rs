@@ -71,6 +71,17 @@ impl Readings {
     }
 }
 
+impl Given {
+    /// As its kind reads it.
+    fn read(&self, name: &str, input: &InputSpec, kind: Option<&dyn Kind>) -> Result<Option<Array>> {
+        match self {
+            Self::Array(array) => Ok(Some(array.clone())),
+            Self::Origin(origin) => decode(name, input, origin, kind).map(Some),
+            Self::Absent => Ok(None),
+        }
+    }
+}
+
 /// Why a sensor took no part in an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -155,10 +166,9 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
     for (m, (name, input)) in names.iter().zip(&schema.inputs).enumerate() {
         let array = match readings.by_name.get(name) {
             _ if !pipeline.model().reads().contains(m) => Err(Reason::NotRead),
-            None | Some(Given::Absent) => Err(Reason::Absent),
-            Some(Given::Array(array)) => Ok(array.clone()),
-            Some(Given::Origin(origin)) => match decode(name, input, origin, pipeline.kind(m)) {
-                Ok(array) => Ok(array),
+            None => Err(Reason::Absent),
+            Some(given) => match given.read(name, input, pipeline.kind(m)) {
+                Ok(array) => array.ok_or(Reason::Absent),
                 Err(error) if pipeline.corrupt() == OnCorrupt::Absent && !matches!(error, Error::Config { .. }) => {
                     tracing::info!("{error}; this reading counts as absent");
                     Err(Reason::Unreadable)
@@ -191,6 +201,13 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
         return Err(ModalityError::TooFewSensors { used: schema.modalities.format(used), ignored }.into());
     }
     Ok(Prepared { arrays, used, ignored })
+}
+
+/// The reading of a modality as its kind reads it, not standardized.
+pub(super) fn reading_of(readings: &Readings, modality: &str, pipeline: &Pipeline) -> Result<Option<Array>> {
+    let position = pipeline.schema().modalities.index(modality)?;
+    let Some(given) = readings.by_name.get(modality) else { return Ok(None) };
+    given.read(modality, &pipeline.schema().inputs[position], pipeline.kind(position))
 }
 
 /// Reads what lies somewhere, as the kind of the modality says.

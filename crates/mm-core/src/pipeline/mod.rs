@@ -13,7 +13,8 @@ pub use latency::{CombinationLatency, Latency};
 
 use crate::data::kinds::{Kind, SavedKind};
 use crate::data::{
-    DataError, Folders, Inputs, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema, Source, Standardized, Standardizer,
+    Array, DataError, Folders, Inputs, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema, Source, Standardized,
+    Standardizer,
 };
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
@@ -175,6 +176,11 @@ impl Pipeline {
         let inputs = answer::inputs(&mut prepared, self.schema(), self.model.parameters().device())?;
         let (output, trust) = self.model.predict_with_trust(&inputs)?;
         answer::answers(prepared, &output, trust, self)
+    }
+
+    /// The reading of a modality as it is read before it is standardized, such as an image with values from 0 to 1; `None` where it is absent.
+    pub fn reading(&self, readings: &Readings, modality: &str) -> Result<Option<Array>> {
+        answer::reading_of(readings, modality, self)
     }
 
     /// The rows of a manifest, or the samples of a folder that is laid out as [`Folders`] or without folders of classes, to be asked one after another ([`Readings::of_row`]); the table is not kept in memory. `columns` are those of

@@ -96,7 +96,7 @@ fn settings_that_contradict_each_other_are_refused() {
     assert!(problem(LabelMaps { values: Some(vec![4, 4]), ..maps.clone() }).contains("4 is the number of two classes"));
     assert!(problem(LabelMaps { void: vec![1], ..maps.clone() }).contains("1 is void and the number of `car`"));
     assert!(problem(LabelMaps { size: Some([0, 4]), ..maps.clone() }).contains("pixels.size"));
-    assert!(maps.clone().sized(&[]).unwrap_err().to_string().contains("height and width"));
+    assert!(maps.clone().sized(&[], &[]).unwrap_err().to_string().contains("height and width"));
     assert!(maps.read(&Origin::Text("x".into())).is_err());
 }
 
@@ -174,4 +174,52 @@ fn a_map_that_is_wrong_is_named_when_it_is_read() {
     let text =
         "name = 'x'\nmanifest = 'samples.csv'\nclasses = ['a']\n[pixels]\nclasses = ['a']\n[[modality]]\nname = 'rgb'\nkind = 'image'\n";
     assert!(FileCard::from_str(text, folder.path().join("card.toml")).unwrap_err().to_string().contains("[pixels]"));
+}
+
+/// Sensors and label maps of three sizes, and what a card may say of it.
+#[test]
+fn sensors_of_other_sizes_are_brought_to_that_of_the_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for name in ["rgb", "depth", "labels"] {
+        std::fs::create_dir(root.join(name)).unwrap();
+    }
+    for i in 0..4 {
+        image::RgbImage::from_fn(8, 4, |x, _| image::Rgb([x as u8 * 30, 90, i])).save(root.join(format!("rgb/{i}.jpg"))).unwrap();
+        // A hole in the upper left quarter.
+        let metres = |x, y| if x < 2 && y < 1 { 0u16 } else { 2000 };
+        let depth = image::ImageBuffer::from_fn(4, 2, |x, y| image::Luma([metres(x, y)]));
+        depth.save(root.join(format!("depth/{i}.png"))).unwrap();
+        std::fs::write(root.join(format!("labels/{i}.png")), grey(8, 4, &[[0; 16], [1; 16]].concat())).unwrap();
+    }
+    let opened = |rgb: &str, depth: &str, size: &str| {
+        let sensors = format!(
+            "[[modality]]\nname = 'rgb'\nkind = 'image'\nchannels = 'rgb'\n{rgb}\n[[modality]]\nname = 'depth'\nkind = 'depth'\n{depth}\n"
+        );
+        let card = format!("name = 'rooms'\nfolders = '.'\n[pixels]\nclasses = ['far', 'near']\n{size}\n{sensors}");
+        FileCard::from_str(&card, root.join("card.toml")).unwrap().open().map_err(|error| error.to_string())
+    };
+    let source = opened("", "", "size = [2, 4]").unwrap();
+    assert_eq!(source.len(), 4);
+    let batch = source.batch(&[0, 3], &Device::Cpu).unwrap();
+    let map = vec![vec![1u32; 4], vec![2; 4]];
+    assert_eq!(batch.targets().values().to_vec3::<u32>().unwrap(), [map.clone(), map]);
+    for (m, channels) in [(0, 3), (1, 1)] {
+        assert_eq!(batch.inputs().at(m).unwrap().values.dims(), [2, channels, 2, 4]);
+    }
+    // No reading is mixed into one, and a hole stays one.
+    let depth = opened("", "", "size = [4, 8]").unwrap().batch(&[0], &Device::Cpu).unwrap();
+    let depth = depth.inputs().at(1).unwrap().values.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert!(depth.iter().all(|z| *z == 0.0 || *z == 2.0) && depth[0] == 0.0 && depth[31] == 2.0, "{depth:?}");
+
+    let all_alike = opened("size = [2, 4]", "size = [2, 4]", "").unwrap().batch(&[0], &Device::Cpu).unwrap();
+    assert_eq!(all_alike.targets().values().dims(), [1, 2, 4]);
+    let refused = |rgb: &str, depth: &str, size: &str, words: &[&str]| {
+        let problem = opened(rgb, depth, size).err().unwrap();
+        assert!(words.iter().all(|word| problem.contains(word)), "{problem}");
+    };
+    refused("size = [4, 8]", "size = [2, 4]", "", &["`rgb` has 4 x 8", "`depth` has 2 x 4", "write size = [4, 8] in [pixels]"]);
+    refused("", "size = [2, 4]", "size = [4, 8]", &["`[pixels]` has 4 x 8", "`depth` has 2 x 4"]);
+    refused("", "", "", &["size"]);
+    refused("fit = 'crop'", "", "size = [4, 8]", &["modality.rgb", "fit = \"crop\"", "label map"]);
 }

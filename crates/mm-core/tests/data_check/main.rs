@@ -4,5 +4,6 @@ mod folders;
 mod guesses;
 mod made;
 mod manifests;
+mod pixels;
 mod real;
 mod tables;

@@ -1,6 +1,6 @@
 //! Families of corruption: what each strength measures is what is found.
 
-use mm_core::corrupt::{Corruption, DEPTH_FAMILIES, Family, IMAGE_FAMILIES, corrupt_depth, corrupt_image};
+use mm_core::corrupt::{Corruption, DEPTH_FAMILIES, Family, IMAGE_FAMILIES, corrupt_channels, corrupt_depth, corrupt_image};
 use mm_core::rng;
 use rand::RngExt;
 
@@ -184,7 +184,7 @@ fn depth_loses_what_the_table_says() {
             let once = degraded(&map, family, level, 1);
             assert_eq!(once, degraded(&map, family, level, 1), "{family}");
             for (at, z) in once[..AREA].iter().enumerate() {
-                assert!(map[at] > 0.0 || *z == 0.0, "{family} reads where there was nothing");
+                assert!(map[at] > 0.0 || *z == 0.0 || family == Family::Misalignment, "{family} reads where there was nothing");
                 assert_eq!(once[AREA + at], if *z > 0.0 { 1.0 } else { 0.0 }, "{family}");
             }
         }
@@ -231,4 +231,124 @@ fn severities_are_nested() {
     let grey = vec![0.5; AREA];
     let images: Vec<Vec<f32>> = (1..=5).map(|level| corrupted(&grey, Family::ImpulseNoise, level, 1)).collect();
     assert!(images.windows(2).all(|pair| (0..AREA).all(|at| pair[0][at] == 0.5 || pair[1][at] == pair[0][at])));
+}
+
+/// The share of the table, exactly; the same clouds, larger and thicker.
+#[test]
+fn clouds_cover_the_share_of_the_table() {
+    let black = vec![0.0; 4 * AREA];
+    let skies: Vec<Vec<f32>> = (1..=5).map(|level| corrupted(&black, Family::Cloud, level, 1)).collect();
+    for (level, sky) in (1..).zip(&skies) {
+        let covered = count(&sky[..AREA], |x| x > 0.0);
+        assert_eq!(covered, (strength(Family::Cloud, level) * AREA as f32).round() as usize);
+        // All channels alike; translucent somewhere, and white somewhere.
+        assert!((1..4).all(|c| sky[c * AREA..][..AREA] == sky[..AREA]));
+        assert!(sky.contains(&1.0) && count(&sky[..AREA], |x| (0.1..0.9).contains(&x)) > covered / 50, "{level}");
+        // Smooth: neighbours are alike.
+        let steps: f64 = sky[..AREA].windows(2).map(|pair| f64::from((pair[0] - pair[1]).abs())).sum::<f64>() / AREA as f64;
+        assert!(steps < 0.1, "{steps}");
+    }
+    assert!(skies.windows(2).all(|pair| (0..AREA).all(|at| pair[1][at] >= pair[0][at])));
+    assert_ne!(skies[2], corrupted(&black, Family::Cloud, 3, 2));
+    // White stays white.
+    assert!(corrupted(&[1.0; AREA], Family::Cloud, 3, 1).iter().all(|x| *x == 1.0));
+}
+
+#[test]
+fn misalignment_moves_everything_by_the_same_whole_pixels() {
+    // Each pixel is known by its value.
+    let numbered: Vec<f32> = (0..AREA).map(|at| (at + 1) as f32 / (AREA + 1) as f32).collect();
+    let place = |x: f32| (x * (AREA + 1) as f32).round() as isize - 1;
+    for id in 0..20 {
+        let mut direction = 0.0;
+        for level in 1..=5 {
+            let pixels = strength(Family::Misalignment, level);
+            let moved = corrupted(&numbered, Family::Misalignment, level, id);
+            let middle = 50 * SIDE + 50;
+            let from = place(moved[middle]);
+            let (down, right) = (50 - from / SIDE as isize, 50 - from % SIDE as isize);
+            let length = (down as f32).hypot(right as f32);
+            assert!((length - pixels).abs() <= 0.71 && length >= 1.0, "{down} {right} for {pixels}");
+            // The same direction for all distances, but for rounding.
+            let angle = (down as f32).atan2(right as f32);
+            direction = if level == 1 { angle } else { direction };
+            assert!((angle - direction).cos() > 0.5, "{id}: {angle} {direction}");
+            let side = |at: isize, by: isize| (at - by).clamp(0, SIDE as isize - 1);
+            let depth = degraded(&numbered, Family::Misalignment, level, id);
+            let from = place(depth[middle]);
+            let (deeper, farther) = (50 - from / SIDE as isize, 50 - from % SIDE as isize);
+            for at in 0..AREA as isize {
+                let (row, column) = (at / SIDE as isize, at % SIDE as isize);
+                assert_eq!(place(moved[at as usize]), side(row, down) * SIDE as isize + side(column, right), "edges are repeated");
+                let inside = (0..SIDE as isize).contains(&(row - deeper)) && (0..SIDE as isize).contains(&(column - farther));
+                assert_eq!(depth[at as usize] > 0.0, inside, "what comes in is no reading");
+            }
+        }
+    }
+}
+
+#[test]
+fn depth_is_lost_along_edges_only() {
+    // A box 2 m away before a wall at 3 m, and a slope that is no edge.
+    let at = |row: usize, column: usize| match (row, column) {
+        (30..60, 30..60) => 2.0,
+        _ => 3.0 + row as f32 * 0.01,
+    };
+    let map: Vec<f32> = (0..AREA).map(|i| at(i / SIDE, i % SIDE)).collect();
+    for level in 1..=5 {
+        let reach = strength(Family::EdgeHoles, level) as isize;
+        let found = degraded(&map, Family::EdgeHoles, level, 1);
+        for (i, z) in found.iter().enumerate() {
+            let (row, column) = ((i / SIDE) as isize, (i % SIDE) as isize);
+            let within = |from: isize, to: isize| (from..to).contains(&row) && (from..to).contains(&column);
+            // Neighbours across a corner make no edge.
+            let ends = [30 - reach, 59 + reach];
+            let corner = ends.contains(&row) && ends.contains(&column);
+            let lost = within(30 - reach, 60 + reach) && !within(30 + reach, 60 - reach) && !corner;
+            assert_eq!(*z == 0.0, lost, "{level}: {row} {column}");
+            assert!(lost || *z == map[i]);
+        }
+    }
+    // A hole makes no edge.
+    let mut hole = vec![2.0; AREA];
+    hole[5 * SIDE + 5] = 0.0;
+    assert_eq!(degraded(&hole, Family::EdgeHoles, 5, 1), hole);
+}
+
+#[test]
+fn a_blur_of_depth_mixes_readings_only() {
+    let mut wall = vec![2.0; AREA];
+    (0..AREA).filter(|at| at % SIDE < 50 && at / SIDE < 50).for_each(|at| wall[at] = 0.0);
+    let found = degraded(&wall, Family::GaussianBlur, 5, 1);
+    assert!(found.iter().zip(&wall).all(|(a, b)| (a - b).abs() < 1e-5));
+    let step: Vec<f32> = (0..AREA).map(|at| if at % SIDE < 50 { 1.0 } else { 3.0 }).collect();
+    let found = degraded(&step, Family::GaussianBlur, 5, 1);
+    assert!((1.8..2.2).contains(&((found[49] + found[50]) / 2.0)) && found[49] > 1.5 && (found[0] - 1.0).abs() < 1e-5);
+}
+
+/// Radar in decibels, bands of a satellite: what an image loses, in the units of each channel.
+#[test]
+fn channels_in_any_unit_degrade_as_images_do() {
+    let picture = picture();
+    let units = [(-31.5, 20.0), (0.0, 1.0), (1e9, 300.0)];
+    let ends = |plane: &[f32]| plane.iter().fold([1f32, 0.0], |[low, high], &x| [low.min(x), high.max(x)]);
+    let unit: Vec<f32> = picture.chunks(AREA).flat_map(|p| p.iter().map(|x| (x - ends(p)[0]) / (ends(p)[1] - ends(p)[0]))).collect();
+    let stack: Vec<f64> =
+        unit.chunks(AREA).zip(units).flat_map(|(p, (low, range))| p.iter().map(move |&x| low + range * f64::from(x))).collect();
+    for &family in IMAGE_FAMILIES {
+        let mut found = stack.clone();
+        let corruption = Corruption::new(family, 3).unwrap();
+        corrupt_channels(&mut found, SIDE, SIDE, corruption, &mut rng::stream(9, "image", &[1])).unwrap();
+        let expected = corrupted(&unit, family, 3, 1);
+        // One level of JPEG where rounding falls on the other side.
+        let near = if family == Family::Jpeg { 0.05 } else { 1e-4 };
+        for (c, (low, range)) in units.into_iter().enumerate() {
+            for at in c * AREA..(c + 1) * AREA {
+                assert!(((found[at] - low) / range - f64::from(expected[at])).abs() < near, "{family} {c}");
+            }
+        }
+    }
+    let mut flat = vec![-7.0; AREA];
+    corrupt_channels(&mut flat, SIDE, SIDE, Corruption::new(Family::Cloud, 5).unwrap(), &mut rng::stream(9, "image", &[1])).unwrap();
+    assert_eq!(flat, [-7.0; AREA]);
 }

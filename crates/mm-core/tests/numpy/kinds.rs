@@ -42,6 +42,24 @@ fn vectors_are_texts_or_arrays() {
     assert_eq!(Vector::new(2).settings(), serde_json::json!({"features": 2}));
 }
 
+/// Maps of another size than the other sensors'.
+#[test]
+fn maps_are_brought_to_a_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let numbers = [1e9, 1e9 + 2.0, 1e9 + 4.0, 1e9 + 6.0, -3.0, -3.0, -3.0, -3.0];
+    let bytes: Vec<u8> = numbers.iter().flat_map(|x: &f64| x.to_le_bytes()).collect();
+    let path = file(folder.path(), "radar.npy", &npy("<f8", false, "(2, 2, 2)", &bytes));
+    let kind = Numpy::new([2, 2, 2]).unwrap().sized(1, 1).unwrap();
+    assert_eq!(kind.input().shape, [2, 1, 1]);
+    assert_eq!(shown(kind.read(&path).unwrap()), (vec![2, 1, 1], vec![1e9 + 3.0, -3.0], None));
+    let larger = Numpy::new([2, 2, 2]).unwrap().sized(4, 6).unwrap().read(&path).unwrap();
+    let values = larger.values.to_f64();
+    assert!(values[..24].iter().all(|x| (1e9..=1e9 + 6.0).contains(x)) && values[24..].iter().all(|x| *x == -3.0));
+    assert_eq!((larger.shape, values[0], values[23]), (vec![2, 4, 6], 1e9, 1e9 + 6.0));
+    assert_eq!(opened("array", kind.settings()).unwrap().input().shape, [2, 1, 1]);
+    assert!(Numpy::new([2, 2]).unwrap().sized(4, 4).is_err() && Numpy::new([2, 2, 2]).unwrap().sized(0, 4).is_err());
+}
+
 #[test]
 fn arrays_are_taken_as_they_are() {
     let folder = tempfile::tempdir().unwrap();

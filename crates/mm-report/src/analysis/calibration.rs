@@ -54,7 +54,8 @@ pub struct Spoof {
     pub full: Option<SpoofRates>,
 }
 
-fn over_seeds(values: &[f64]) -> Option<OverSeeds> {
+/// Nothing where a value is not finite, or there is none.
+pub(super) fn over_seeds(values: &[f64]) -> Option<OverSeeds> {
     let finite = !values.is_empty() && values.iter().all(|v| v.is_finite());
     finite.then(|| OverSeeds { mean: mean(values), sd: standard_deviation(values) })
 }

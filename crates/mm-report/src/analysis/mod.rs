@@ -8,6 +8,8 @@ mod failure;
 mod headline;
 mod outcomes;
 mod pairs;
+mod pictures;
+mod pixels;
 mod remarks;
 mod run;
 mod samples;
@@ -23,6 +25,8 @@ pub use cost::CostReport;
 pub use failure::check_failure;
 pub use headline::Headline;
 pub use pairs::PairReport;
+pub use pictures::{RunPictures, SamplePictures};
+pub use pixels::{PixelReport, PixelScores};
 pub use run::{CombinationValue, RunReport, Value};
 pub use samples::{CombinationSamples, FEW_SAMPLES, Standing};
 pub use sensors::{SensorReport, SensorSet};
@@ -108,6 +112,12 @@ pub struct DataReport {
     pub sensors: Option<SensorReport>,
     /// The best method's errors.
     pub confusion: Vec<Confusion>,
+    /// Scores by combination and class, where each pixel has a class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pixels: Vec<PixelReport>,
+    /// Pictures of test samples, where results have some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<RunPictures>,
 }
 
 /// One combination of modalities.
@@ -208,6 +218,8 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         headlines: headline::of(&runs, reference),
         sensors: runs.get(best).and_then(|run| sensors::analyse(run, &subsets, full, first)),
         confusion: groups.get(best).map(|group| confusion::of_best(group, full)).unwrap_or_default(),
+        pixels: pixels::of(&groups, best, full),
+        pictures: pictures::of(&groups, best),
         combinations: subsets.iter().map(|s| Combination::new(*s, first, shown.contains(s))).collect(),
         pairs: pairs::of(&groups, full, rates.as_ref(), settings)?,
         runs,

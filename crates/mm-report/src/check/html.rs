@@ -1,13 +1,12 @@
 //! Findings as one HTML file, in the style of the reports.
 
-use super::picture::address;
-use super::{short, word};
+use super::{share, short, word};
 use crate::Error;
 use crate::chart::{Bar, BarGroup, Ink, bars};
-use crate::html::{STYLE, table};
+use crate::html::{STYLE, address, table};
 use crate::words::count;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use mm_core::data::check::{Check, Counted, GENERATOR, Level, Member, Sensor, Twins, Verdict};
+use mm_core::data::check::{Check, Counted, GENERATOR, Level, Member, PixelClass, Pixels, Sensor, Shown, Twins, Unreadable, Verdict};
 use mm_core::statistics::Interval;
 
 /// Classes in the chart.
@@ -47,7 +46,7 @@ pub fn page(check: &Check) -> Result<String, Error> {
                 header {
                     h1 { (check.name) }
                     p.lead {
-                        (count(total, "sample")) " · " (check.classes.len()) " classes · " (count(check.sensors.len(), "sensor"))
+                        (count(total, "sample")) " · " (super::classes(check)) " · " (count(check.sensors.len(), "sensor"))
                         @if let Some(groups) = check.groups { " · " (count(groups, "group")) }
                     }
                     p.note { "Listed in " (check.place) ". Every reading was read once." }
@@ -66,12 +65,17 @@ pub fn page(check: &Check) -> Result<String, Error> {
                         h2 { "Sensors" }
                         (sensors(check))
                         @if check.sensors.len() > 1 { h3 { "Which sensors samples have" } (counts("Sensors of the samples", "Sensors", check, &check.combinations)) }
-                        @for sensor in check.sensors.iter().filter(|sensor| !sensor.unreadable.is_empty()) { (unreadable(sensor)) }
+                        @for sensor in check.sensors.iter().filter(|sensor| !sensor.unreadable.is_empty()) {
+                            (unreadable(&format!("Readings of {}", sensor.name), &sensor.unreadable))
+                        }
                     }
                     section id="classes" {
                         h2 { "Classes" }
                         (balance)
-                        (counts("Samples by class", "Class", check, &check.classes))
+                        @match &check.pixels {
+                            Some(pixels) => (label_maps(check, pixels)),
+                            None => (counts("Samples by class", "Class", check, &check.classes)),
+                        }
                     }
                     section id="samples" {
                         h2 { "Samples" }
@@ -128,14 +132,14 @@ fn sensors(check: &Check) -> Markup {
     )
 }
 
-fn unreadable(sensor: &Sensor) -> Markup {
-    let more = sensor.unreadable.len().saturating_sub(LISTED);
+fn unreadable(what: &str, unreadable: &[Unreadable]) -> Markup {
+    let more = unreadable.len().saturating_sub(LISTED);
     html! {
         details {
-            summary { "Readings of " (sensor.name) " that cannot be read (" (sensor.unreadable.len()) ")" }
-            (table("Readings that cannot be read", html! {
+            summary { (what) " that cannot be read (" (unreadable.len()) ")" }
+            (table(&format!("{what} that cannot be read"), html! {
                 thead { tr { th scope="col" { "Sample" } th scope="col" { "Where" } th scope="col" { "What is wrong" } } }
-                tbody { @for one in sensor.unreadable.iter().take(LISTED) { tr { th scope="row" { (one.sample) } td { (one.place) } td { (one.problem) } } } }
+                tbody { @for one in unreadable.iter().take(LISTED) { tr { th scope="row" { (one.sample) } td { (one.place) } td { (one.problem) } } } }
             }))
             @if more > 0 { p.note { "And " (more) " more." } }
         }
@@ -152,19 +156,67 @@ fn counts(label: &str, head: &str, check: &Check, rows: &[Counted]) -> Markup {
     )
 }
 
+/// What label maps hold.
+fn label_maps(check: &Check, pixels: &Pixels) -> Markup {
+    let labelled = pixels.labelled();
+    let sizes: Vec<String> = pixels.sizes.values.iter().take(4).map(|(value, n)| format!("{value} ({n})")).collect();
+    html! {
+        p.note {
+            (count(pixels.maps, "label map")) ", sizes of the files: " (sizes.join(", "))
+            @if let Some([height, width]) = pixels.size { "; brought to " (height) " × " (width) }
+        }
+        (table("Pixels by class", html! {
+            thead { tr {
+                th scope="col" { "Class" } th scope="col" { "Number" }
+                @for part in &check.parts { th scope="col" { (part) ", % of labelled pixels" } }
+                th scope="col" { "In maps" }
+            } }
+            tbody {
+                @for class in &pixels.classes { tr {
+                    th scope="row" { span.keys { span { span.swatch style={ "--k:" (colour(class.colour)) } {} (class.name) } } }
+                    td.number { (class.number) }
+                    @for (n, all) in class.pixels.iter().zip(&labelled) { td.number { @if *n == 0 { span.muted { "0" } } @else { (share(*n, *all)) } } }
+                    td.number { (class.maps) }
+                } }
+                tr {
+                    th scope="row" { "void, % of all pixels" } td {}
+                    @for (n, labelled) in pixels.void.iter().zip(&labelled) { td.number { (share(*n, n + labelled)) } }
+                    td {}
+                }
+            }
+        }))
+        @if !pixels.unreadable.is_empty() { (unreadable("Label maps", &pixels.unreadable)) }
+    }
+}
+
+fn colour([r, g, b]: [u8; 3]) -> String {
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
+
 /// Shares of the classes in each part, as bars.
 fn balance(check: &Check) -> Result<Markup, Error> {
-    if check.classes.is_empty() || check.classes.len() > CHARTED {
+    let shares = |counts: &mut dyn Iterator<Item = (u64, u64)>| counts.map(|(n, all)| n as f64 / all.max(1) as f64).collect::<Vec<f64>>();
+    let (classes, of): (Vec<(&String, Vec<f64>)>, _) = match &check.pixels {
+        Some(pixels) => {
+            let labelled = pixels.labelled();
+            let class = |class: &PixelClass| shares(&mut class.pixels.iter().copied().zip(labelled.iter().copied()));
+            (pixels.classes.iter().map(|c| (&c.name, class(c))).collect(), "labelled pixels")
+        }
+        None => {
+            let class = |class: &Counted| shares(&mut class.samples.iter().zip(&check.samples).map(|(n, all)| (*n as u64, *all as u64)));
+            (check.classes.iter().map(|c| (&c.name, class(c))).collect(), "samples")
+        }
+    };
+    if classes.is_empty() || classes.len() > CHARTED {
         return Ok(html! {});
     }
-    let bar = |class: &Counted, part: usize| {
-        let share = class.samples[part] as f64 / check.samples[part].max(1) as f64;
-        Bar { ink: Ink::Series(part + 1), value: Interval { estimate: share, low: share, high: share } }
-    };
+    let bar =
+        |(part, &share): (usize, &f64)| Bar { ink: Ink::Series(part + 1), value: Interval { estimate: share, low: share, high: share } };
     let group =
-        |class: &Counted| BarGroup { name: class.name.clone(), bars: (0..check.parts.len()).map(|part| bar(class, part)).collect() };
-    let groups: Vec<BarGroup> = check.classes.iter().map(group).collect();
-    let chart = bars("Share of each class", "Samples of each class in percent of all of the part", "percent of the samples", &groups)?;
+        |(name, shares): &(&String, Vec<f64>)| BarGroup { name: name.to_string(), bars: shares.iter().enumerate().map(bar).collect() };
+    let groups: Vec<BarGroup> = classes.iter().map(group).collect();
+    let title = format!("{} of each class in percent of all of the part", if of == "samples" { "Samples" } else { "Pixels" });
+    let chart = bars("Share of each class", &title, &format!("percent of the {of}"), &groups)?;
     Ok(html! {
         @if check.parts.len() > 1 {
             p.keys { @for (part, name) in check.parts.iter().enumerate() {
@@ -178,22 +230,28 @@ fn balance(check: &Check) -> Result<Markup, Error> {
 fn examples(check: &Check) -> Markup {
     html! {
         @if !check.examples.is_empty() {
-            p.note { "Some samples of each class. Sounds are shown as spectrograms: time to the right, frequency upwards, 70 dB from black to white." }
+            p.note { @if check.pixels.is_some() { "Some samples; label maps in the colours of the table above, void is black. " } @else { "Some samples of each class. " } "Sounds are shown as spectrograms: time to the right, frequency upwards, 70 dB from black to white." }
             (table("Some samples", html! {
-                thead { tr { th scope="col" { "Sample" } th scope="col" { "Class" } @for sensor in &check.sensors { th scope="col" { (sensor.name) } } } }
+                thead { tr { th scope="col" { "Sample" } @if check.pixels.is_some() { th scope="col" { "Label map" } } @else { th scope="col" { "Class" } } @for sensor in &check.sensors { th scope="col" { (sensor.name) } } } }
                 tbody { @for example in &check.examples { tr {
                     th scope="row" { (example.sample) @if let Some(part) = &example.part { br; small { (part) } } }
-                    td { (example.label.as_deref().unwrap_or("–")) }
-                    @for reading in &example.readings { @match reading {
-                        Some(shown) => td {
-                            @if let Some(picture) = &shown.picture { img alt="" src=(address(picture)); }
-                            @if let Some(text) = &shown.text { div { (text) } }
-                            small { (shown.form) }
-                        },
-                        None => td.muted { "–" },
-                    } }
+                    @if check.pixels.is_some() { (reading(example.map.as_ref())) } @else { td { (example.label.as_deref().unwrap_or("–")) } }
+                    @for shown in &example.readings { (reading(shown.as_ref())) }
                 } } }
             }))
+        }
+    }
+}
+
+fn reading(shown: Option<&Shown>) -> Markup {
+    html! {
+        @match shown {
+            Some(shown) => td {
+                @if let Some(picture) = &shown.picture { img alt="" src=(address(picture)); }
+                @if let Some(text) = &shown.text { div { (text) } }
+                small { (shown.form) }
+            },
+            None => td.muted { "–" },
         }
     }
 }

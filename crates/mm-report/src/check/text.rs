@@ -1,8 +1,8 @@
 //! Findings as text for a terminal.
 
-use super::{short, word};
+use super::{share, short, word};
 use crate::words::count;
-use mm_core::data::check::{Check, Counted, Level, Sensor, Verdict};
+use mm_core::data::check::{Check, Counted, Level, Pixels, Sensor, Verdict};
 use std::fmt::Write;
 
 /// Classes, combinations and places that are listed.
@@ -18,13 +18,14 @@ pub fn text(check: &Check) -> String {
     let parts: Vec<String> = check.parts.iter().zip(&check.samples).map(|(part, n)| format!("{part} {n}")).collect();
     let parts = if check.parts.len() > 1 { format!(" ({})", parts.join(", ")) } else { String::new() };
     let groups = check.groups.map(|groups| format!(", {}", count(groups, "group"))).unwrap_or_default();
-    let classes = if check.classes.len() == 1 { "1 class".into() } else { format!("{} classes", check.classes.len()) };
+    let classes = super::classes(check);
     let head = format!("{}: {}{parts}, {classes}{groups}, {}", check.name, count(total, "sample"), count(check.sensors.len(), "sensor"));
     line(&mut text, &head);
     line(&mut text, &format!("  {}", check.place));
     for sensor in &check.sensors {
         of_sensor(&mut text, sensor);
     }
+    check.pixels.iter().for_each(|pixels| of_pixels(&mut text, &check.parts, pixels));
     if !check.classes.is_empty() {
         counts(&mut text, "classes", &check.parts, &check.classes);
     }
@@ -57,6 +58,34 @@ fn of_sensor(text: &mut String, sensor: &Sensor) {
         let [least, median, most] = [lengths.least, lengths.median, lengths.most].map(short);
         line(text, &format!("  {:9} {least} to {most} {}, half of them below {median}", "length", lengths.unit));
     }
+}
+
+/// What label maps hold, and shares of the labelled pixels by class and part.
+fn of_pixels(text: &mut String, parts: &[String], pixels: &Pixels) {
+    let unreadable = match pixels.unreadable.len() {
+        0 => String::new(),
+        n => format!(", {n} cannot be read"),
+    };
+    line(text, "");
+    line(text, &format!("label maps  {}{unreadable}", count(pixels.maps, "map")));
+    let sizes: Vec<String> = pixels.sizes.values.iter().take(VALUES).map(|(value, n)| format!("{value} ({n})")).collect();
+    line(text, &format!("  {:9} {}", pixels.sizes.what, sizes.join(", ")));
+    line(text, "");
+    let title = "% of labelled pixels";
+    let names: Vec<String> = pixels.classes.iter().map(|class| format!("{} ({})", class.name, class.number)).collect();
+    let width = names.iter().map(|name| name.chars().count()).chain([title.len()]).max().unwrap_or(0).min(40);
+    let row = |text: &mut String, name: &str, cells: Vec<String>| {
+        let cells: String = cells.iter().map(|cell| format!("  {cell:>10}")).collect();
+        line(text, &format!("{name:width$}{cells}"));
+    };
+    row(text, title, parts.iter().cloned().chain(["in maps".into()]).collect());
+    let labelled = pixels.labelled();
+    for (class, name) in pixels.classes.iter().zip(&names) {
+        let shares = class.pixels.iter().zip(&labelled).map(|(n, all)| share(*n, *all));
+        row(text, name, shares.chain([class.maps.to_string()]).collect());
+    }
+    let void = pixels.void.iter().zip(&labelled).map(|(n, labelled)| share(*n, n + labelled));
+    row(text, "void, % of all pixels", void.collect());
 }
 
 /// A table of counts by part.

@@ -1,10 +1,10 @@
 //! Calibration, confusion of the best method, and error rates of two-class tasks.
 
 use super::Inks;
-use super::parts::{number, table};
+use super::parts::table;
+use super::pixels::{plain, share};
 use crate::Error;
-use crate::analysis::{Confusion, DataReport, OverSeeds, SpoofRates};
-use crate::words::{percent, spread};
+use crate::analysis::{Confusion, DataReport, SpoofRates};
 use maud::{Markup, html};
 
 /// Above this many classes, the most confused pairs are listed instead of the matrix.
@@ -34,15 +34,6 @@ pub fn section(data: &DataReport, _inks: &Inks) -> Result<Markup, Error> {
             div.charts { @for confusion in &data.confusion { (matrix(confusion, &data.classes)) } }
         }
     })
-}
-
-fn share(value: Option<OverSeeds>) -> Markup {
-    value.map_or(html! { td.muted { "–" } }, |v| number(&percent(v.mean), &spread(v.sd)))
-}
-
-fn plain(value: Option<OverSeeds>) -> Markup {
-    let spread = |v: OverSeeds| v.sd.map(|sd| format!("± {sd:.3}")).unwrap_or_default();
-    value.map_or(html! { td.muted { "–" } }, |v| number(&format!("{:.3}", v.mean), &spread(v)))
 }
 
 fn spoof(data: &DataReport) -> Markup {

@@ -1,10 +1,13 @@
 //! The report as one HTML file: inline SVG and CSS, nothing loaded from elsewhere, no scripts.
 
+mod address;
 mod confusion;
 mod cost;
 mod heat_map;
 mod pairs;
 mod parts;
+mod pictures;
+mod pixels;
 mod samples;
 mod sensors;
 mod severity;
@@ -15,6 +18,7 @@ use super::Error;
 use super::analysis::{DataReport, Report};
 use super::chart::{Ink, SERIES};
 use super::words::{between, count, intervals};
+pub(crate) use address::address;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use parts::list;
 pub(crate) use parts::table;
@@ -98,6 +102,8 @@ fn data_section(index: usize, data: &DataReport, inks: &Inks) -> Result<Markup, 
                 (meanings(data))
                 (pairs::section(data))
                 (heat_map::section(data, inks)?)
+                (pixels::section(data))
+                (pictures::section(data))
                 (samples::section(data))
                 (severity::section(data, inks)?)
                 (sensors::section(data, inks)?)

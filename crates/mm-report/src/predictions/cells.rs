@@ -87,6 +87,8 @@ impl Test<'_> {
             epochs: Vec::new(),
             notes: cell.notes.clone(),
             provenance: None,
+            pictures: Vec::new(),
+            folder: None,
         })
     }
 

@@ -28,6 +28,8 @@ pub struct Check {
     pub samples: Vec<usize>,
     /// The classes.
     pub classes: Vec<Counted>,
+    /// The label maps, where each pixel has a class.
+    pub pixels: Option<Pixels>,
     /// Which sensors samples have readings of that can be read, most frequent first; such as `rgb+depth`.
     pub combinations: Vec<Counted>,
     /// The sensors.
@@ -49,6 +51,45 @@ pub struct Counted {
     pub name: String,
     /// By part.
     pub samples: Vec<usize>,
+}
+
+/// What label maps hold.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pixels {
+    /// Maps that can be read.
+    pub maps: usize,
+    /// Height and width that they are brought to, where the card says it.
+    pub size: Option<[usize; 2]>,
+    /// Sizes of the files.
+    pub sizes: Form,
+    /// The classes of the card, in its order.
+    pub classes: Vec<PixelClass>,
+    /// Pixels that count for nothing, by part.
+    pub void: Vec<u64>,
+    /// Maps that cannot be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A class of pixels, counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PixelClass {
+    /// Its name.
+    pub name: String,
+    /// Its number in the files.
+    pub number: u16,
+    /// Its colour in pictures.
+    pub colour: [u8; 3],
+    /// Pixels by part.
+    pub pixels: Vec<u64>,
+    /// In how many maps it is.
+    pub maps: usize,
+}
+
+impl Pixels {
+    /// By part, how many pixels are of a class.
+    pub fn labelled(&self) -> Vec<u64> {
+        (0..self.void.len()).map(|part| self.classes.iter().map(|class| class.pixels[part]).sum()).collect()
+    }
 }
 
 /// A sensor, and what its readings are like.
@@ -174,6 +215,8 @@ pub struct Example {
     pub label: Option<String>,
     /// By sensor; `None` where it has no reading that can be read.
     pub readings: Vec<Option<Shown>>,
+    /// Its label map, where it has one that can be read.
+    pub map: Option<Shown>,
 }
 
 /// A reading to look at.
@@ -220,6 +263,7 @@ pub(super) fn gather(subject: &Subject, scanned: Scanned, twins: Found) -> Check
         rows: subject.rows,
         samples: count(&mut (0..samples.len())),
         classes: subject.classes().iter().map(class).collect(),
+        pixels: None,
         combinations: combinations(subject, &scanned, &count),
         groups: subject.groups(),
         parts: parts.clone(),
@@ -228,6 +272,7 @@ pub(super) fn gather(subject: &Subject, scanned: Scanned, twins: Found) -> Check
         verdicts: verdicts(subject, &scanned, &twins),
         examples: scanned.examples,
     };
+    check.pixels = subject.maps.as_ref().zip(scanned.maps).map(|(maps, tally)| tally.findings(maps));
     check.twins = twins.shown;
     let sensors = subject.sensors.iter().zip(scanned.sensors).map(|(sensor, tally)| {
         let lengths = tally.lengths();

@@ -19,6 +19,8 @@ const SHOWN: usize = 160;
 pub struct Look {
     /// What readings of one sensor usually share, such as `("size", "28 x 28")`.
     pub form: Vec<(&'static str, String)>,
+    /// Height and width of what the file holds, where that is an image.
+    pub size: Option<[usize; 2]>,
     /// How long it is, and in what unit, where readings have a length.
     pub length: Option<(f64, &'static str)>,
     /// What looks broken, each once.
@@ -97,6 +99,7 @@ impl Look {
                 ("depth", bits.into()),
             ],
             flaws,
+            size: Some([bitmap.height, bitmap.width]),
             content: hash_of(&[bitmap.width, bitmap.height, bitmap.channels], bytes),
             ..Self::default()
         };

@@ -7,6 +7,7 @@ mod alike;
 mod far;
 mod findings;
 mod guess;
+mod label_map;
 mod look;
 mod pairing;
 mod scan;
@@ -15,7 +16,9 @@ mod twins;
 mod verdicts;
 
 pub use alike::Signature;
-pub use findings::{Check, Counted, Example, Form, GENERATOR, Lengths, Level, Member, Sensor, Shown, Twins, Unreadable, Verdict};
+pub use findings::{
+    Check, Counted, Example, Form, GENERATOR, Lengths, Level, Member, PixelClass, Pixels, Sensor, Shown, Twins, Unreadable, Verdict,
+};
 pub use guess::{Guess, guess};
 pub use look::{Flaw, Look};
 

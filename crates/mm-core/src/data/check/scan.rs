@@ -3,6 +3,7 @@
 use super::alike::Signature;
 use super::far::Sizes;
 use super::findings::{Example, Form, Lengths, Shown, Unreadable};
+use super::label_map::MapTally;
 use super::look::{Flaw, Look};
 use super::pairing::Codes;
 use super::subject::Subject;
@@ -17,11 +18,15 @@ const AT_ONCE: usize = 32;
 /// Examples of each class, and of all.
 const OF_A_CLASS: usize = 2;
 const MOST_EXAMPLES: usize = 24;
+/// Examples where each pixel has a class.
+const OF_PIXELS: usize = 12;
 
 /// What was found in all readings.
 pub(super) struct Scanned {
     /// By sensor.
     pub sensors: Vec<Tally>,
+    /// Of the label maps, where each pixel has a class.
+    pub maps: Option<MapTally>,
     pub examples: Vec<Example>,
 }
 
@@ -69,18 +74,25 @@ pub(super) fn scan(subject: &Subject, progress: super::Progress) -> Scanned {
             tallies[*sensor].unreadable.push(Unreadable { sample: sample.clone(), place, problem });
         }
     }
+    let parts = subject.parts();
+    let mut maps = subject.maps.as_ref().map(|maps| MapTally::new(maps, parts.len()));
     let mut shown = Vec::new();
     let step = AT_ONCE * rayon::current_num_threads();
     for start in (0..samples).step_by(step) {
         let rows = start..(start + step).min(samples);
-        let looks: Vec<Vec<Option<Result<Look>>>> = rows
-            .clone()
-            .into_par_iter()
-            .map(|row| (0..sensors).map(|sensor| subject.look(row, sensor, chosen.contains(&row))).collect())
-            .collect();
-        for (row, mut looks) in rows.clone().zip(looks) {
+        let look = |row: usize| {
+            let picture = chosen.contains(&row);
+            let looks: Vec<Option<Result<Look>>> = (0..sensors).map(|sensor| subject.look(row, sensor, picture)).collect();
+            (looks, subject.look_at_map(row, picture))
+        };
+        let looks: Vec<_> = rows.clone().into_par_iter().map(look).collect();
+        for (row, (mut looks, mut map)) in rows.clone().zip(looks) {
             if chosen.contains(&row) {
-                shown.push(example(subject, row, &mut looks));
+                let shown_map = map.as_mut().and_then(|map| Some(map.as_mut().ok()?.shown()));
+                shown.push(Example { map: shown_map, ..example(subject, row, &mut looks) });
+            }
+            if let (Some(maps), Some(map)) = (&mut maps, map) {
+                maps.add(subject, row, subject.part_of(row, &parts), map, &looks);
             }
             for (sensor, look) in looks.into_iter().enumerate() {
                 match look {
@@ -96,7 +108,7 @@ pub(super) fn scan(subject: &Subject, progress: super::Progress) -> Scanned {
         }
         progress(rows.end, samples);
     }
-    Scanned { sensors: tallies, examples: shown }
+    Scanned { sensors: tallies, maps, examples: shown }
 }
 
 impl Tally {
@@ -164,6 +176,11 @@ impl Tally {
 fn examples(subject: &Subject) -> HashSet<usize> {
     let readings = |row: usize| subject.samples[row].origins.iter().flatten().count();
     let mut chosen = Vec::new();
+    if subject.maps.is_some() {
+        // Of any class: spread over all samples.
+        let rows: Vec<usize> = (0..subject.samples.len()).filter(|&row| subject.samples[row].map.is_some()).collect();
+        return rows.iter().step_by(rows.len().div_ceil(OF_PIXELS).max(1)).copied().collect();
+    }
     for class in subject.classes() {
         let mut rows: Vec<usize> = (0..subject.samples.len()).filter(|&r| subject.samples[r].label.as_ref() == Some(&class)).collect();
         rows.sort_by_key(|&row| std::cmp::Reverse(readings(row)));
@@ -193,5 +210,6 @@ fn example(subject: &Subject, row: usize, looks: &mut [Option<Result<Look>>]) ->
         part: sample.part.map(|part| part.to_string()),
         label: sample.label.clone(),
         readings: looks.iter_mut().map(shown).collect(),
+        map: None,
     }
 }

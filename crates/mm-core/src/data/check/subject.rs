@@ -1,12 +1,13 @@
 //! A data set as a check goes through it: samples as they are listed, and a way to look at each reading.
 
+use super::label_map::MapLook;
 use super::look::Look;
 use crate::data::file_card::Lists;
 use crate::data::kinds::{Kind, Origin};
 use crate::data::listing::{Listed, Listing, Problem};
 use crate::data::manifest::Table;
 use crate::data::names::some;
-use crate::data::{FileCard, LoadedData, OnCorrupt, Part, Source, SplitSpec};
+use crate::data::{FileCard, LabelMaps, LoadedData, OnCorrupt, Part, Source, SplitSpec};
 use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 
@@ -26,6 +27,10 @@ pub(super) struct Subject<'a> {
     pub lenient: bool,
     /// Whether readings are files.
     pub of_files: bool,
+    /// How label maps are read, where each pixel has a class.
+    pub maps: Option<LabelMaps>,
+    /// Their column of the table, from 1.
+    map_column: Option<usize>,
     /// The table, where one lists the samples.
     table: Option<String>,
     look: LookAt<'a>,
@@ -50,7 +55,9 @@ impl<'a> Subject<'a> {
     pub fn of_files(card: &FileCard) -> Result<Self> {
         let kinds = card.kinds()?;
         let mut sensors: Vec<SensorOf> = card.modalities.iter().zip(&kinds).map(|(m, kind)| sensor(&m.name, &**kind)).collect();
-        let mut table_path = None;
+        let names: Vec<String> = card.modalities.iter().map(|modality| modality.name.clone()).collect();
+        let maps = card.pixels.clone().map(|maps| maps.fitted(&names, &kinds)).transpose()?;
+        let (mut table_path, mut map_column) = (None, None);
         let listing = match card.lists(None)? {
             Lists::Folders(folders) => folders.list(),
             Lists::Manifest(manifest) => {
@@ -59,6 +66,7 @@ impl<'a> Subject<'a> {
                 match Table::read(&path) {
                     Err(error) => Listing { problems: vec![Problem::new(error)], ..Listing::default() },
                     Ok(table) => {
+                        map_column = table.column(card.label.as_deref().unwrap_or("label")).map(|at| at + 1);
                         for (sensor, modality) in sensors.iter_mut().zip(&card.modalities) {
                             let column = modality.column.as_ref().unwrap_or(&modality.name);
                             sensor.column = table.column(column).map(|at| at + 1);
@@ -90,6 +98,8 @@ impl<'a> Subject<'a> {
             no_split,
             lenient: card.on_corrupt == OnCorrupt::Absent,
             of_files: true,
+            maps,
+            map_column,
             table: table_path,
             look,
         })
@@ -132,6 +142,8 @@ impl<'a> Subject<'a> {
             no_split: spec.draw(data, 0).err(),
             lenient: false,
             of_files: false,
+            maps: None,
+            map_column: None,
             table: None,
             look: Box::new(move |_, row, sensor, _| match data.read(row) {
                 Ok(sample) => sample.readings.get(sensor)?.as_ref().map(|array| Ok(Look::of_array(array))),
@@ -154,6 +166,8 @@ impl<'a> Subject<'a> {
             no_split: None,
             lenient: false,
             of_files: false,
+            maps: None,
+            map_column: None,
             table: None,
             look: Box::new(|_, _, _, _| None),
         }
@@ -164,6 +178,11 @@ impl<'a> Subject<'a> {
         (self.look)(&self.samples[row], row, sensor, picture)
     }
 
+    /// Looks at a label map; `None` where the sample has none.
+    pub fn look_at_map(&self, row: usize, picture: bool) -> Option<Result<MapLook>> {
+        Some(MapLook::of(self.maps.as_ref()?, self.samples[row].map.as_ref()?, picture))
+    }
+
     /// Whether a table lists the samples, and no folders.
     pub fn has_table(&self) -> bool {
         self.table.is_some() || !self.of_files
@@ -171,7 +190,16 @@ impl<'a> Subject<'a> {
 
     /// Where a reading is listed: row and column of the table; empty where none lists it.
     pub fn listed_at(&self, row: usize, sensor: usize) -> String {
-        let column = self.sensors[sensor].column.map(|column| format!(":{column}")).unwrap_or_default();
+        self.at(row, self.sensors[sensor].column)
+    }
+
+    /// The same of a label map.
+    pub fn map_listed_at(&self, row: usize) -> String {
+        self.at(row, self.map_column)
+    }
+
+    fn at(&self, row: usize, column: Option<usize>) -> String {
+        let column = column.map(|column| format!(":{column}")).unwrap_or_default();
         match (&self.table, self.samples[row].line) {
             (Some(table), Some(line)) => format!("{table}:{line}{column}"),
             _ => String::new(),

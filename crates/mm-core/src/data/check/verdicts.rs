@@ -29,7 +29,10 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
     verdicts.extend(super::pairing::verdicts(subject, scanned));
     same(subject, twins, &mut verdicts);
     parts(subject, &mut verdicts);
-    classes(subject, &mut verdicts);
+    match (&subject.maps, &scanned.maps) {
+        (Some(maps), Some(tally)) => verdicts.extend(tally.verdicts(subject, maps)),
+        _ => classes(subject, &mut verdicts),
+    }
     let remarks = subject.remarks.iter().map(|remark| {
         // The only remark of readers that is probably a mistake.
         let look_alike = remark.contains("look alike") || remark.contains("upper and lower case only");
@@ -41,7 +44,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
     verdicts
 }
 
-fn verdict(level: Level, about: &str, found: impl Into<String>, advice: impl Into<String>, places: Vec<String>) -> Verdict {
+pub(super) fn verdict(level: Level, about: &str, found: impl Into<String>, advice: impl Into<String>, places: Vec<String>) -> Verdict {
     Verdict { level, about: about.into(), found: found.into(), advice: advice.into(), places }
 }
 
@@ -372,6 +375,6 @@ fn classes(subject: &Subject, verdicts: &mut Vec<Verdict>) {
 }
 
 /// `1 reading`, `3 readings`.
-fn count(n: usize, what: &str) -> String {
+pub(super) fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

@@ -80,6 +80,15 @@ pub fn resize(bitmap: &Bitmap, channels: usize, size: [usize; 2], fit: Fit, padd
     Ok(planes)
 }
 
+/// A plane of any numbers in another size (`[height, width]` each), stretched.
+pub fn resize_plane(plane: &[f64], from: [usize; 2], to: [usize; 2]) -> Result<Vec<f64>, ImageError> {
+    // Distances from one of them keep digits that the numbers themselves would lose.
+    let zero = plane.iter().copied().find(|x| x.is_finite()).unwrap_or(0.0);
+    let distances: Vec<f32> = plane.iter().map(|x| (x - zero) as f32).collect();
+    let bitmap = Bitmap { width: from[1], height: from[0], channels: 1, samples: Samples::F32(distances) };
+    Ok(resize(&bitmap, 1, to, Fit::Stretch, 0.0)?.into_iter().map(|x| zero + f64::from(x)).collect())
+}
+
 /// The part that a placement takes, at the size that it has there; pixels of channels. Width first, then height, as Pillow: the
 /// rounding in between decides one grey level in ten pixels.
 pub(super) fn resized<'s, T: Pod>(

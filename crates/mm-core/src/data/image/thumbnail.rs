@@ -31,7 +31,7 @@ pub fn depth_thumbnail(depth: &[f32], size: [usize; 2], side: usize) -> Result<V
 }
 
 /// Height and width with no side longer than `side`, in the same ratio.
-fn smaller([height, width]: [usize; 2], side: usize) -> [usize; 2] {
+pub fn smaller([height, width]: [usize; 2], side: usize) -> [usize; 2] {
     let factor = (side.max(1) as f64 / height.max(width) as f64).min(1.0);
     [height, width].map(|side| ((side as f64 * factor).round() as usize).max(1))
 }
@@ -41,7 +41,8 @@ fn level(x: f32) -> u8 {
     (x * 255.0).round() as u8
 }
 
-fn png(pixels: &[u8], [height, width]: [usize; 2], channels: usize) -> Result<Vec<u8>, ImageError> {
+/// Pixels row by row, of one or three channels, as a PNG file.
+pub(in crate::data) fn png(pixels: &[u8], [height, width]: [usize; 2], channels: usize) -> Result<Vec<u8>, ImageError> {
     let color = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
     let mut bytes = Vec::new();
     let written = PngEncoder::new(&mut bytes).write_image(pixels, width as u32, height as u32, color);

@@ -1,8 +1,12 @@
 //! Arrays of NumPy as they are: stacks of any channels, such as those of radar or of a satellite.
 
+use super::image::check_size;
 use super::{Kind, Open, Origin, Raw, open, raw_of_whole_file};
+use crate::corrupt::{Corruption, Family, IMAGE_FAMILIES, corrupt_channels};
+use crate::data::image::resize_plane;
 use crate::data::{Array, InputKind, InputSpec, Values, numpy};
 use crate::error::{Error, Result};
+use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 use std::io::Cursor;
 use std::ops::Range;
@@ -34,12 +38,15 @@ struct Settings {
     /// The channels are the last axis of the files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     channels_last: bool,
+    /// Height and width that maps are brought to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<[usize; 2]>,
 }
 
 impl Numpy {
     /// Of a shape.
     pub fn new(shape: impl Into<Vec<usize>>) -> Result<Self> {
-        Settings { shape: shape.into(), entry: None, channels_last: false }.try_into()
+        Settings { shape: shape.into(), entry: None, channels_last: false, size: None }.try_into()
     }
 
     /// The entry of `.npz` archives, where they have several.
@@ -52,6 +59,11 @@ impl Numpy {
         Self(Settings { channels_last: true, ..self.0 })
     }
 
+    /// Maps `[channels, height, width]` are brought to this height and width, each channel by itself; otherwise they keep that of `shape`.
+    pub fn sized(self, height: usize, width: usize) -> Result<Self> {
+        Settings { size: Some([height, width]), ..self.0 }.try_into()
+    }
+
     /// The shape that the files have.
     fn shape_of_files(&self) -> Vec<usize> {
         let mut shape = self.0.shape.clone();
@@ -61,7 +73,20 @@ impl Numpy {
         shape
     }
 
-    /// What a file holds, as a model gets it.
+    /// What a file holds, as a model gets it; `path` is for messages.
+    fn in_form(&self, array: Array, path: &Path) -> Result<Array> {
+        let array = self.channels_in_front(array);
+        match (self.0.size, array.shape.as_slice()) {
+            (Some(size), &[channels, height, width]) if size != [height, width] => {
+                let values = array.values.to_f64();
+                let planes = values.chunks(height * width).map(|plane| resize_plane(plane, [height, width], size));
+                let planes = planes.collect::<std::result::Result<Vec<_>, _>>().map_err(Error::image(path))?;
+                Ok(Array::exact([channels, size[0], size[1]], planes.concat()))
+            }
+            _ => Ok(array),
+        }
+    }
+
     fn channels_in_front(&self, array: Array) -> Array {
         let values = match (self.0.channels_last, array.values) {
             (true, Values::F32(values)) => Values::F32(channels_first(&values, self.0.shape[0])),
@@ -76,6 +101,12 @@ impl TryFrom<Settings> for Numpy {
     type Error = Error;
 
     fn try_from(settings: Settings) -> Result<Self> {
+        if let Some(size) = settings.size {
+            check_size("array.size", size)?;
+            if settings.shape.len() != 3 {
+                return Err(Error::config("array.size", format!("is that of maps [channels, height, width]; shape is {:?}", settings.shape)));
+            }
+        }
         let elements = settings.shape.iter().try_fold(1usize, |n, &side| n.checked_mul(side));
         match ((1..=4).contains(&settings.shape.len()), elements) {
             (true, Some(1..)) => Ok(Self(settings)),
@@ -99,7 +130,10 @@ impl Kind for Numpy {
             3 => InputKind::Image,
             _ => InputKind::Video,
         };
-        InputSpec::new(kind, self.0.shape.clone())
+        match (self.0.size, self.0.shape.as_slice()) {
+            (Some([height, width]), &[channels, ..]) => InputSpec::new(kind, [channels, height, width]),
+            _ => InputSpec::new(kind, self.0.shape.clone()),
+        }
     }
 
     fn extensions(&self) -> &'static [&'static str] {
@@ -117,7 +151,7 @@ impl Kind for Numpy {
             let advice = if !self.0.channels_last && turned == self.0.shape { "; with channels_last = true the last axis is the channels" } else { "" };
             return Err(Error::shape(path.display().to_string(), format!("{expected:?}{advice}"), read.shape));
         }
-        Ok(self.channels_in_front(read))
+        self.in_form(read, path)
     }
 
     fn raw(&self, origin: &Origin) -> Result<Raw> {
@@ -133,7 +167,20 @@ impl Kind for Numpy {
         if row.shape.iter().product::<usize>() != expected.iter().product::<usize>() {
             return Err(Error::shape(format!("an entry of {}", path.display()), format!("{expected:?}"), row.shape));
         }
-        Ok(Raw::Array(self.channels_in_front(row)))
+        Ok(Raw::Array(self.in_form(row, path)?))
+    }
+
+    /// Maps have those of images.
+    fn families(&self) -> &'static [Family] {
+        if self.0.shape.len() == 3 { IMAGE_FAMILIES } else { &[] }
+    }
+
+    fn corrupt(&self, raw: Raw, corruption: Corruption, random: &mut Rng) -> Result<Raw> {
+        let Array { shape, values, length } = raw.array(NAME)?;
+        let &[_, height, width] = shape.as_slice() else { return Err(corruption.unknown_to(NAME, self.families())) };
+        let mut stack = values.to_f64();
+        corrupt_channels(&mut stack, height, width, corruption, random)?;
+        Ok(Raw::Array(Array { shape, values: Values::F64(stack), length }))
     }
 
     fn settings(&self) -> serde_json::Value {

@@ -197,8 +197,7 @@ impl Manifest {
         let kinds: Vec<Arc<dyn Kind>> = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
         let source = match self.pixels {
             Some(labels) => {
-                labels.validate()?;
-                let labels = labels.sized(&kinds.iter().map(|kind| kind.input()).collect::<Vec<_>>())?;
+                let labels = labels.fitted(modalities.names(), &kinds)?;
                 let target = Target::Pixels(PixelClasses::new(labels.classes.clone()));
                 FileSource::new(modalities, kinds, target, rows)?.labels(labels)
             }

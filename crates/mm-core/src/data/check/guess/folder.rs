@@ -1,12 +1,14 @@
 //! The card of a folder of folders.
 
-use super::column::{ENDINGS, kind_of};
+use super::column::{ENDINGS, key, kind_of};
+use super::pixels::{MAPS, of_maps};
 use super::sensor::{Reading, Written, of_files};
 use super::{Guess, name_of, named_from, quoted};
 use crate::data::Part;
 use crate::data::names::some;
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Deeper folders are not looked into.
@@ -27,6 +29,9 @@ pub(super) fn guess(root: &Path, beside: &Path) -> Result<Guess> {
     if files.is_empty() {
         let endings: Vec<&str> = ENDINGS.iter().flat_map(|(_, endings)| *endings).copied().collect();
         return Err(wrong(format!("holds no file that is read: their names end in {}", endings.join(", "))));
+    }
+    if let Some(guess) = of_label_maps(root, beside, &files)? {
+        return Ok(guess);
     }
     // Without the folders of parts, wherever they are.
     let levels: Vec<(Vec<&str>, bool)> = files.iter().map(|file| without_part(&file.folders)).collect();
@@ -119,6 +124,51 @@ pub(super) fn guess(root: &Path, beside: &Path) -> Result<Guess> {
         card += &written.toml();
     }
     Ok(Guess { card, remarks })
+}
+
+/// The card of folders of sensors and one of label maps, with folders of parts in them or without; `None` where there is none.
+fn of_label_maps(root: &Path, beside: &Path, files: &[File]) -> Result<Option<Guess>> {
+    let mut tops: BTreeMap<&str, Vec<&File>> = BTreeMap::new();
+    for file in files {
+        match file.folders.as_slice() {
+            [top] => tops.entry(top).or_default().push(file),
+            [top, part] if part.parse::<Part>().is_ok() => tops.entry(top).or_default().push(file),
+            _ => {}
+        }
+    }
+    let is_called = |name: &str| MAPS.iter().position(|map| key(name) == *map || key(name) == format!("{map}s"));
+    let Some((_, maps)) = tops.keys().filter_map(|top| Some((is_called(top)?, *top))).min() else { return Ok(None) };
+    let samples = stems(&tops[maps]);
+    // A sensor may be missing in most samples.
+    let is_sensor = |files: &[&File]| 10 * stems(files).intersection(&samples).count() >= samples.len();
+    let sensors: Vec<(&str, &Vec<&File>)> =
+        tops.iter().filter(|(top, files)| **top != maps && is_sensor(files)).map(|(t, f)| (*t, f)).collect();
+    let paths: Vec<PathBuf> = tops[maps].iter().map(|file| file.path.clone()).collect();
+    let Some(pixels) = of_maps(&paths).filter(|_| !sensors.is_empty()) else { return Ok(None) };
+    let name = std::fs::canonicalize(root).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let mut card = format!("# Guessed by `mm data check` from {} files: look it over, and correct what is wrong.\n", files.len());
+    card += &format!("name = {}\nfolders = {}\n", quoted(&name_of(&name.unwrap_or_default())), quoted(&named_from(root, beside)?));
+    if maps != "labels" {
+        card += &format!("label = {}  # the folder of the label maps\n", quoted(maps));
+    }
+    card += &pixels;
+    let mut remarks = tables_in(root);
+    for (top, files) in sensors {
+        let kind = files[0].kind;
+        if !["image", "array"].contains(&kind) {
+            remarks.push(format!("the folder `{top}` is left out: what predicts pixels reads images, depth maps and arrays"));
+            continue;
+        }
+        let readings: Vec<Reading> = files.iter().map(|file| (file.path.clone(), None)).collect();
+        let column = (name_of(top) != top).then(|| top.to_string());
+        card += &of_files(&name_of(top), kind, column, &readings).sized_by_maps().toml();
+    }
+    Ok(Some(Guess { card, remarks }))
+}
+
+/// Names of files, with the folder of their part.
+fn stems<'f>(files: &[&'f File]) -> BTreeSet<(Option<&'f String>, Option<&'f OsStr>)> {
+    files.iter().map(|file| (file.folders.get(1), file.path.file_stem())).collect()
 }
 
 /// The folders at the top, each with how many folders most of its files lie in.

@@ -5,6 +5,7 @@
 mod column;
 mod folder;
 mod numbers;
+mod pixels;
 mod roles;
 mod sensor;
 mod table;

@@ -1,6 +1,7 @@
 //! Which column of a table is the label, the part, the group and the id.
 
 use super::column::{Column, Holds, key};
+use super::pixels::MAPS;
 use crate::data::Part;
 use std::collections::{HashMap, HashSet};
 
@@ -106,6 +107,16 @@ impl Roles {
         });
         roles.group = called(&GROUPS, &is_group).filter(|&column| free(&roles, column));
         roles
+    }
+
+    /// The column of label maps: images that are called so, where no column of classes is.
+    pub fn label_maps(&self, columns: &[Column]) -> Option<usize> {
+        let is_named = |column: usize| place(&columns[column], &LABELS).is_some();
+        if self.label.is_some_and(is_named) {
+            return None;
+        }
+        let images = (0..columns.len()).filter(|&column| columns[column].holds == Holds::Files("image"));
+        images.filter_map(|column| Some((place(&columns[column], &MAPS)?, column))).min().map(|(_, column)| column)
     }
 
     /// Takes back a group that lies in several parts: a fixed split that cuts through it was meant so, or is wrong; either way no reader

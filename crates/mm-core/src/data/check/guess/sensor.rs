@@ -33,6 +33,13 @@ pub(super) struct Written {
 }
 
 impl Written {
+    /// Without size and fit, where label maps say the size.
+    pub fn sized_by_maps(self) -> Self {
+        let sizes = |line: &&str| line.starts_with("size =") || line.starts_with("fit =");
+        let settings = self.settings.lines().filter(|line| !sizes(line)).map(|line| format!("{line}\n")).collect();
+        Self { settings, ..self }
+    }
+
     /// As TOML.
     pub fn toml(&self) -> String {
         let column = self.column.iter().map(|column| format!("column = {}\n", quoted(column))).collect::<String>();

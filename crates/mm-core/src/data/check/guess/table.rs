@@ -1,6 +1,7 @@
 //! The card of a table of samples.
 
 use super::column::{Column, Holds, kind_of};
+use super::pixels::of_maps;
 use super::roles::Roles;
 use super::sensor::{LOOKED_AT, Reading, Written, of_files};
 use super::{Guess, name_of, named_from, quoted};
@@ -16,6 +17,19 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     refuse_sample_as_header(&table, &columns)?;
     let cell = |row: usize, column: usize| table.rows[row].cells[column].clone();
     let mut roles = Roles::of(&columns, table.rows.len()).without_cut_groups(&columns, cell, table.rows.len());
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let maps = roles.label_maps(&columns);
+    let map_files = |column: usize| readings(&table, folder, column).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+    let pixels = maps.and_then(|column| of_maps(&map_files(column)));
+    if let Some(column) = maps {
+        match &pixels {
+            Some(_) => roles.label = Some(column),
+            None => roles.remarks.push(format!(
+                "column `{}` is not taken for label maps: none of its files is a PNG file of one number a pixel, a few different ones",
+                columns[column].name
+            )),
+        }
+    }
     let Some(label) = roles.label else {
         let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
         let problem = format!(
@@ -27,7 +41,10 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     let csv = !table.is_typed;
     let mut remarks = table.remarks();
     remarks.append(&mut roles.remarks);
-    let sensors = sensors(path, &table, &columns, &roles, &mut remarks);
+    let mut sensors = sensors(path, &table, &columns, &roles, &mut remarks);
+    if pixels.is_some() {
+        (sensors, remarks) = maps_only(sensors, remarks);
+    }
     let file = named_from(path, beside)?;
     let name = name_of(&path.file_stem().unwrap_or_default().to_string_lossy().replace(".csv", ""));
     let mut card = format!("# Guessed by `mm data check` from {} rows: look it over, and correct what is wrong.\n", table.rows.len());
@@ -36,7 +53,10 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
         let named = column.filter(|&column| columns[column].name != what);
         named.map(|column| format!("{what} = {}{why}\n", quoted(columns[column].name))).unwrap_or_default()
     };
-    let classes = format!("  # {} classes", columns[label].distinct);
+    let classes = match &pixels {
+        Some(_) => "  # label maps: a class for each pixel".into(),
+        None => format!("  # {} classes", columns[label].distinct),
+    };
     let of_files = sensors.iter().any(|sensor| sensor.kind != "vector") || !csv;
     if of_files {
         card += &format!("manifest = {}\n", quoted(&file));
@@ -47,6 +67,7 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
         if columns[label].cells.len() < table.rows.len() {
             card += "missing_label = \"drop\"  # some rows have no label\n";
         }
+        card += pixels.as_deref().unwrap_or_default();
         sensors.iter().for_each(|sensor| card += &sensor.toml());
         if sensors.is_empty() {
             return Err(no_sensor(path, &columns, &roles, csv));
@@ -64,6 +85,17 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
         card += &format!("\n[[view]]\nmodality = {}\nfile = {}\ncolumns = [{}]\n", quoted(&sensor), quoted(&file), names.join(", "));
     }
     Ok(Guess { card, remarks })
+}
+
+/// The sensors that give maps, without sizes of their own; a network for pixels reads no others.
+fn maps_only(sensors: Vec<Written>, mut remarks: Vec<String>) -> (Vec<Written>, Vec<String>) {
+    let (maps, others): (Vec<Written>, Vec<Written>) =
+        sensors.into_iter().partition(|sensor| ["image", "depth", "array"].contains(&sensor.kind));
+    if !others.is_empty() {
+        let names: Vec<&str> = others.iter().map(|sensor| sensor.name.as_str()).collect();
+        remarks.push(format!("columns {} are left out: what predicts pixels reads images, depth maps and arrays", some(&names, 8)));
+    }
+    (maps.into_iter().map(Written::sized_by_maps).collect(), remarks)
 }
 
 /// The first line names the columns; one that names a file is a sample.

@@ -1,0 +1,175 @@
+//! Label maps with the mistakes that people make.
+
+use super::made::*;
+use image::{GrayImage, Luma, RgbImage};
+use mm_core::data::check::{Level, guess};
+use std::path::Path;
+
+const CARD: &str =
+    "name = 'rooms'\nmanifest = 't.csv'\n[pixels]\nclasses = ['wall', 'floor', 'table', 'lamp']\nvalues = [1, 2, 3, 4]\nvoid = [0]\n
+    [[modality]]\nname = 'rgb'\nkind = 'image'\nchannels = 'rgb'\nsize = [12, 16]\n";
+
+/// A map of 16 x 12 pixels: `number` in the upper half, 2 in the lower one, the first row void.
+fn map(root: &Path, name: &str, number: u8, [height, width]: [u32; 2]) {
+    let numbers = GrayImage::from_fn(width, height, |_, y| Luma([if y == 0 { 0 } else { if y < height / 2 { number } else { 2 } }]));
+    let path = root.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    numbers.save(path).unwrap();
+}
+
+/// Twelve images and their label maps, `labels/0.png` and so on.
+fn rooms(root: &Path) {
+    let mut table = String::from("id,rgb,label,part\n");
+    for i in 0..12u64 {
+        picture(root, &format!("rgb/{i}.png"), i, [12, 16]);
+        map(root, &format!("labels/{i}.png"), [1, 3][i as usize % 2], [12, 16]);
+        table += &format!("s{i},rgb/{i}.png,labels/{i}.png,{}\n", ["train", "train", "val", "test"][i as usize / 3]);
+    }
+    write(root, "t.csv", table);
+}
+
+#[test]
+fn pixels_are_counted_by_class_and_part() {
+    let folder = tempfile::tempdir().unwrap();
+    rooms(folder.path());
+    let check = check_card(folder.path(), CARD);
+    silent(&check, Level::Error);
+    tells(&check, Level::Warning, &["label maps: classes of the card that no pixel has: lamp"]);
+    assert_eq!(check.count(Level::Warning), 1, "{}", said(&check));
+    let pixels = check.pixels.as_ref().unwrap();
+    assert_eq!((pixels.maps, pixels.sizes.values.clone()), (12, vec![("16 x 12".to_string(), 12)]));
+    // Of 12 rows of 16 pixels one is void, five are the upper half's class, six are floor.
+    let expected =
+        [("wall", 1, [240, 80, 160], 6), ("floor", 2, [576, 288, 288], 12), ("table", 3, [240, 160, 80], 6), ("lamp", 4, [0; 3], 0)];
+    for (class, (name, number, counts, maps)) in pixels.classes.iter().zip(expected) {
+        assert_eq!((class.name.as_str(), class.number, class.pixels.as_slice(), class.maps), (name, number, &counts[..], maps));
+    }
+    assert_eq!((pixels.void.clone(), pixels.labelled()), (vec![96, 48, 48], vec![1056, 528, 528]));
+    // A few samples with pictures of their maps, in colours of the classes.
+    assert!((4..=12).contains(&check.examples.len()));
+    let shown = check.examples[0].map.as_ref().unwrap();
+    let picture = image::load_from_memory(shown.picture.as_ref().unwrap()).unwrap().to_rgb8();
+    assert_eq!((picture.dimensions(), shown.form.as_str()), ((16, 12), "16 x 12"));
+    assert_eq!((picture.get_pixel(0, 0).0, picture.get_pixel(0, 11).0), ([0; 3], pixels.classes[1].colour));
+}
+
+#[test]
+fn all_that_is_wrong_with_label_maps_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    rooms(root);
+    RgbImage::new(16, 12).save(root.join("labels/1.png")).unwrap();
+    write(root, "labels/2.png", b"not a map");
+    map(root, "labels/3.png", 9, [12, 16]);
+    map(root, "labels/4.png", 9, [12, 16]);
+    map(root, "labels/5.png", 200, [12, 16]);
+    map(root, "labels/6.png", 1, [24, 32]);
+    map(root, "labels/7.png", 3, [16, 12]);
+    GrayImage::new(16, 12).save(root.join("labels/8.png")).unwrap();
+    std::fs::remove_file(root.join("labels/10.png")).unwrap();
+    map(root, "labels/9.png", 4, [12, 16]);
+    let check = check_card(root, CARD);
+    tells(
+        &check,
+        Level::Error,
+        &["label maps: 2 label maps cannot be read", "t.csv:3:3: ", "labels/1.png", "colours", "t.csv:4:3: ", "labels/2.png"],
+    );
+    tells(
+        &check,
+        Level::Error,
+        &["9 is the number of no class and not void: 160 pixels in 2 label maps", "labels/3.png: 80 pixels from (1, 0) on", "labels/4.png"],
+    );
+    tells(&check, Level::Error, &["200 is the number of no class", "labels/5.png"]);
+    tells(&check, Level::Error, &["t.csv:12:3", "labels/10.png"]);
+    tells(&check, Level::Remark, &["1 of 9 label maps are of another size", "labels/6.png: 32 x 24, and rgb 16 x 12"]);
+    tells(&check, Level::Warning, &["1 of 9 label maps have another ratio of sides", "labels/7.png: 12 x 16, and rgb 16 x 12"]);
+    tells(&check, Level::Warning, &["1 of 9 label maps have no pixel of a class", "labels/8.png"]);
+    tells(&check, Level::Warning, &["classes in test and not in train: lamp"]);
+    assert!(!check.is_usable());
+    // In words and as a page.
+    let names: Vec<usize> = check.pixels.iter().map(|pixels| pixels.unreadable.len()).collect();
+    assert_eq!(names, [2]);
+    // Files of which no number is known.
+    let other = check_card(root, &CARD.replace("values = [1, 2, 3, 4]", "values = [51, 52, 53, 54]"));
+    tells(&other, Level::Error, &["no pixel is of a class"]);
+    let one = check_card(
+        root,
+        &CARD.replace("'floor', 'table', 'lamp']\nvalues = [1, 2, 3, 4]\nvoid = [0]", "]\nvalues = [2]\nvoid = [0, 1, 3, 4]"),
+    );
+    tells(&one, Level::Error, &["all labelled pixels are of the class `wall`"]);
+}
+
+#[test]
+fn a_column_of_label_maps_is_guessed() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    rooms(root);
+    (0..12).for_each(|i| deep_picture(root, &format!("depth/{i}.png"), i, 24));
+    let row = |i: usize| format!("{i},rgb/{i}.png,depth/{i}.png,{},labels/{i}.png,a room with number {i}\n", ["bright", "dark"][i % 2]);
+    write(root, "t.csv", format!("id,rgb,depth,light,segmentation mask,caption\n{}", (0..12).map(row).collect::<String>()));
+    let guessed = guess(&root.join("t.csv"), root).unwrap();
+    for line in [
+        "label = \"segmentation mask\"  # label maps",
+        "classes = [\"class_0\", \"class_1\", \"class_2\", \"class_3\"]",
+        "size = [12, 16]",
+        "kind = \"depth\"",
+    ] {
+        assert!(guessed.card.contains(line), "`{line}` is not in\n{}", guessed.card);
+    }
+    assert!(guessed.card.matches("size =").count() == 1 && !guessed.card.contains("fit ="), "{}", guessed.card);
+    assert!(guessed.remarks.iter().any(|remark| remark.contains("caption are left out: what predicts pixels")), "{:?}", guessed.remarks);
+    let check = check_card(root, &guessed.card);
+    silent(&check, Level::Error);
+    assert_eq!(check.pixels.unwrap().classes.iter().map(|class| class.maps).collect::<Vec<_>>(), [12, 6, 12, 6]);
+    // Masks of 0 and 255 are two classes, and 255 beside others is void.
+    let masks = |numbers: [u8; 3]| {
+        (0..12).for_each(|i| {
+            GrayImage::from_fn(16, 12, |x, _| Luma([numbers[x as usize % 3]])).save(root.join(format!("labels/{i}.png"))).unwrap()
+        });
+        guess(&root.join("t.csv"), root).unwrap().card
+    };
+    let card = masks([0, 255, 0]);
+    assert!(card.contains("values = [0, 255]\nvoid = []"), "{card}");
+    let card = masks([1, 255, 5]);
+    assert!(card.contains("values = [1, 5]\nvoid = [255]"), "{card}");
+    // A column of classes is not overruled.
+    let text = std::fs::read_to_string(root.join("t.csv")).unwrap().replace("light", "class");
+    write(root, "t.csv", text);
+    assert!(guess(&root.join("t.csv"), root).unwrap().card.contains("label = \"class\""));
+}
+
+#[test]
+fn a_folder_of_label_maps_is_guessed_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for i in 0..12u64 {
+        let part = ["train", "val", "test"][i as usize % 3];
+        picture(root, &format!("rooms/rgb/{part}/{i}.jpg"), i, [24, 32]);
+        map(root, &format!("rooms/masks/{part}/{i}.png"), [1, 3][i as usize / 3 % 2], [24, 32]);
+        if i > 3 {
+            deep_picture(root, &format!("rooms/depth/{part}/{i}.png"), i, 16);
+        }
+    }
+    let (check, card) = check_guess(&root.join("rooms"), root);
+    assert!(card.contains("folders = \"rooms\"\nlabel = \"masks\"") && card.contains("size = [24, 32]"), "{card}");
+    silent(&check, Level::Error);
+    assert_eq!((check.samples.clone(), check.parts.join(" ")), (vec![4, 4, 4], "train validation test".into()));
+    assert_eq!(
+        check.combinations.iter().map(|c| (c.name.as_str(), c.samples.iter().sum())).collect::<Vec<(&str, usize)>>(),
+        [("depth+rgb", 8), ("rgb", 4)]
+    );
+    assert_eq!(check.pixels.unwrap().maps, 12);
+    std::fs::remove_file(root.join("rooms/masks/train/0.png")).unwrap();
+    std::fs::rename(root.join("rooms/masks/test/2.png"), root.join("rooms/masks/test/22.png")).unwrap();
+    write(root, "rooms/masks/val/1.jpg", b"x");
+    let check = check_card(root, &card);
+    for file in ["masks/train/0.png", "masks/test/2.png"] {
+        assert!(said(&check).lines().any(|line| line.starts_with("Error") && line.contains(file)), "{}", said(&check));
+    }
+    tells(&check, Level::Error, &["masks/val/1.jpg", "take it out"]);
+    tells(&check, Level::Remark, &["label maps belong to no reading", "masks/test/22.png"]);
+    std::fs::remove_file(root.join("rooms/masks/val/1.jpg")).unwrap();
+    let check = check_card(root, &card.replace("label = ", "missing_label = \"drop\"\nlabel = "));
+    silent(&check, Level::Error);
+    assert_eq!(check.samples, [3, 4, 3]);
+}
