@@ -22,7 +22,7 @@ def train_step(a, network, x, masks):
         mask = masks[torch.randint(len(masks), (a.batch,))] if a.dropout else masks[-1].expand(a.batch, -1)
         loss = 0
         for prediction in network(x, mask):
-            step = a.size[0] // prediction.shape[2]
+            step = next(step for step in (1, 8, 16, 32) if -(-a.size[0] // step) == prediction.shape[2])
             loss = loss + F.cross_entropy(prediction, labels[:, ::step, ::step], ignore_index=-1)
         optimizer.zero_grad()
         loss.backward()

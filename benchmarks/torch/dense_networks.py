@@ -114,7 +114,9 @@ class EsaNet(nn.Module):
         self.upsamples = nn.Sequential(Upsample(classes), Upsample(classes))
 
     def forward(self, x, mask):
-        own, skips = list(x), []
+        height, width = x[0].shape[2:]
+        pad = lambda map: F.pad(map, (0, -width % 32, 0, -height % 32)) if height % 32 or width % 32 else map
+        own, skips = [pad(map) for map in x], []
         for level in range(5):
             if level == 1:
                 own = [F.max_pool2d(map, 3, 2, 1) for map in own]
@@ -128,4 +130,5 @@ class EsaNet(nn.Module):
         for module, skip in zip(self.modules_, reversed(skips)):
             x, side = module(x, skip)
             sides.append(side)
-        return [self.upsamples(self.last(x)), *(side for side in sides if side is not None)]
+        outputs = [self.upsamples(self.last(x)), *(side for side in reversed(sides) if side is not None)]
+        return [map[:, :, : -(-height // factor), : -(-width // factor)] for map, factor in zip(outputs, [1, 8, 16, 32])]

@@ -7,18 +7,34 @@ use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+/// What is read from the environment when a process starts, and suits those that compute.
+const SETTINGS: [(&str, &str); 2] = [
+    // candle's own pool spins while it waits and takes a core from our threads.
+    ("CANDLE_NUM_THREADS", "1"),
+    // Freed tensors are about to be wanted again: the allocator keeps their pages instead of having them cleared anew.
+    ("MIMALLOC_PURGE_DELAY", "-1"),
+];
+
 /// This program, to be run with so many threads.
 pub fn command(threads: usize) -> Result<Command> {
+    let mut command = this_program()?;
+    command.env("RAYON_NUM_THREADS", threads.to_string()).envs(SETTINGS);
+    Ok(command)
+}
+
+fn this_program() -> Result<Command> {
     let mut command = Command::new(program()?);
     // Its name in lists of processes, whatever the file was reached by.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::arg0(&mut command, std::env::current_exe().context("finding this program")?);
-    command.env("RAYON_NUM_THREADS", threads.to_string());
-    // candle's own pool spins while it waits and takes a core from our threads.
-    command.env("CANDLE_NUM_THREADS", "1");
-    // Freed tensors are about to be wanted again: the allocator keeps their pages instead of having them cleared anew.
-    command.env("MIMALLOC_PURGE_DELAY", "-1");
-    // Huge pages are cleared as a whole when first touched: in processes this short that costs more than it saves.
+    Ok(command)
+}
+
+/// The same for a process that lives for seconds.
+pub fn short_command(threads: usize) -> Result<Command> {
+    let mut command = command(threads)?;
+    // Huge pages are cleared as a whole when first touched, which pays where they are used for long: training of networks for every pixel
+    // then takes a quarter less time.
     command.env("MIMALLOC_ALLOW_THP", "0");
     Ok(command)
 }
@@ -57,8 +73,19 @@ pub fn end_with_parent() -> Result<()> {
     Ok(())
 }
 
-/// A command that computes in this process.
+/// A command that computes in this process. On Unix the process begins anew, once, with the settings that suit it; those that the user has
+/// made stay. Training is up to a third faster with them.
 pub fn computing(command: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
+    #[cfg(unix)]
+    {
+        let unset: Vec<_> = SETTINGS.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()).collect();
+        if !unset.is_empty() {
+            let mut anew = this_program()?;
+            // Comes back only where it fails, and then the work is done as slowly as without.
+            let error = std::os::unix::process::CommandExt::exec(anew.args(std::env::args_os().skip(1)).envs(unset));
+            tracing::debug!("this program did not begin anew: {error}");
+        }
+    }
     compute_on_this_thread()?;
     command()?;
     Ok(ExitCode::SUCCESS)

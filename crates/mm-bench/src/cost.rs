@@ -1,6 +1,7 @@
 //! What a cell costs, roughly: for the order of cells and the estimate of `--dry-run`.
 
 use super::cell::Resolved;
+use super::dense_cost::dense_size;
 use anyhow::Result;
 use mm_core::data::{InputSpec, Schema, Source, Split};
 use mm_core::encoder::EncoderCost;
@@ -32,20 +33,20 @@ const CACHED: f64 = 2e6;
 
 /// Size of a part of a network.
 #[derive(Debug, Clone, Copy, Default)]
-struct Size {
-    parameters: f64,
+pub(super) struct Size {
+    pub(super) parameters: f64,
     /// For one sample.
-    multiplications: f64,
+    pub(super) multiplications: f64,
 }
 
 impl Size {
     /// Weights that are used at so many positions of a map.
-    fn layer(inputs: f64, outputs: f64, kernel: f64, positions: f64) -> Self {
+    pub(super) fn layer(inputs: f64, outputs: f64, kernel: f64, positions: f64) -> Self {
         let parameters = inputs * outputs * kernel;
         Self { parameters, multiplications: parameters * positions }
     }
 
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.parameters += other.parameters;
         self.multiplications += other.multiplications;
     }
@@ -105,6 +106,9 @@ impl<'a> Scale<'a> {
 
 /// The part of each modality, encoder and share of the trunk's first layer, and what all share.
 fn network_size(network: &NetworkConfig, schema: &Schema) -> Result<(Vec<Size>, Size)> {
+    if schema.target.is_dense() {
+        return Ok(dense_size(&network.dense.clone().unwrap_or_default(), schema)?);
+    }
     let named = schema.modalities.names().iter().zip(&schema.inputs);
     let encoders =
         named.map(|(name, input)| network.encoder_of(name, input)?.cost(input)).collect::<mm_core::Result<Vec<EncoderCost>>>()?;

@@ -7,6 +7,7 @@ mod corruption;
 mod cost;
 mod counts;
 pub mod dataset;
+mod dense_cost;
 mod failure;
 mod interrupt;
 mod output;

@@ -123,6 +123,8 @@ fn work(shared: &(Mutex<State>, Condvar), jobs: &Jobs, bar: &ProgressBar, interr
     }
 }
 
+/// Cells of fewer seconds than this are short ([`child::short_command`]).
+const SHORT: f64 = 10.0;
 /// How often a running cell is looked at.
 const POLL: Duration = Duration::from_millis(10);
 /// A signal to all processes of a terminal or a service may end a cell before this process has heard of it: wait so long.
@@ -138,7 +140,8 @@ fn run_child(cell: &CellSpec, jobs: &Jobs, interrupt: &Interrupt) -> Result<()> 
     let cache = jobs.cache.iter().flat_map(|(folder, gib)| {
         [OsString::from("--cache"), folder.clone().into_os_string(), "--cache-gib".into(), gib.to_string().into()]
     });
-    let mut child = child::command(jobs.threads)?
+    let command = if cell.estimated_seconds < SHORT { child::short_command } else { child::command };
+    let mut child = command(jobs.threads)?
         .arg("cell")
         .arg(&folder)
         .arg("--end-with-stdin")

@@ -65,7 +65,7 @@ fn measure(context: &Context, work: &Work, command: &str, options: &[&str]) -> R
 /// Our side, in a process of its own.
 pub fn ours(work: &Work, threads: usize) -> Result<Measured> {
     let output =
-        child::command(threads)?.args(["image-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string()]).output()?;
+        child::short_command(threads)?.args(["image-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string()]).output()?;
     if !output.status.success() {
         bail!("{work:?} failed: {}", String::from_utf8_lossy(&output.stderr));
     }

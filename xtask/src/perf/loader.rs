@@ -214,7 +214,7 @@ fn measure(context: &Context, work: &str, files: &Path) -> Result<(Vec<Loaded>, 
 }
 
 fn ours<T: DeserializeOwned>(work: &str, files: &Path, workers: usize) -> Result<T> {
-    let output = child::command(workers)?.args(["loader-work", work, "--workers", &workers.to_string()]).arg(files).output()?;
+    let output = child::short_command(workers)?.args(["loader-work", work, "--workers", &workers.to_string()]).arg(files).output()?;
     if !output.status.success() {
         bail!("loading {work} failed: {}", String::from_utf8_lossy(&output.stderr));
     }

@@ -80,7 +80,7 @@ fn our_timing(folder: &Path, cell: &PerfCell, threads: usize) -> Result<Timing> 
     let (key, spec) = &cell.spec;
     let target = folder.join(key);
     write_atomically(&target.join("spec.json"), spec)?;
-    let status = child::command(threads)?.arg("cell").arg(&target).status()?;
+    let status = child::short_command(threads)?.arg("cell").arg(&target).status()?;
     if !status.success() {
         bail!("the cell of `{}` failed: {status}", cell.method);
     }

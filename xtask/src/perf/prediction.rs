@@ -133,7 +133,7 @@ fn measure(context: &Context, folder: &Path, sound: Option<&str>, command: &str)
 }
 
 fn ours(folder: &Path, sound: Option<&str>, threads: usize) -> Result<Measured> {
-    let mut command = child::command(threads)?;
+    let mut command = child::short_command(threads)?;
     command.arg("prediction-work").arg(folder);
     sound.into_iter().for_each(|sound| _ = command.args(["--sound", sound]));
     let output = command.output()?;
