@@ -8,7 +8,6 @@ use super::names::{some, suggestion};
 use super::{LabelMaps, ManifestColumns, ManifestRow, ManifestRows, Part, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
-use crate::task::PixelClasses;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -105,7 +104,7 @@ impl Folders {
         let source = match self.maps {
             Some((labels, _)) => {
                 let labels = labels.fitted(modalities.names(), &kinds)?;
-                let target = Target::Pixels(PixelClasses::new(labels.classes.clone()));
+                let target = labels.target();
                 FileSource::new(modalities, kinds, target, rows)?.labels(labels)
             }
             None => FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?,

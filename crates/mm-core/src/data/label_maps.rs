@@ -1,8 +1,9 @@
 //! Files that hold a class for each pixel.
 
 use super::kinds::{Kind, Origin};
-use super::{InputKind, InputSpec, PixelLabels};
+use super::{InputKind, InputSpec, PixelLabels, Target};
 use crate::error::{Error, Result};
+use crate::task::PixelClasses;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,9 @@ pub struct LabelMaps {
     /// the sensors, which all have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
+    /// The class whose IoU is the score; by default the mean over all classes is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_interest: Option<String>,
 }
 
 fn void() -> Vec<u16> {
@@ -63,7 +67,13 @@ pub(super) struct Unknown {
 impl LabelMaps {
     /// For these classes, in the order of their numbers from 0; 255 is void.
     pub fn new<S: Into<String>>(classes: impl IntoIterator<Item = S>) -> Self {
-        Self { classes: classes.into_iter().map(Into::into).collect(), values: None, void: void(), size: None }
+        Self { classes: classes.into_iter().map(Into::into).collect(), values: None, void: void(), size: None, of_interest: None }
+    }
+
+    /// What is predicted.
+    pub fn target(&self) -> Target {
+        let classes = PixelClasses::new(self.classes.clone());
+        Target::Pixels(self.of_interest.iter().fold(classes, |classes, class| classes.of_interest(class)))
     }
 
     /// Refuses settings that contradict each other.
@@ -80,6 +90,7 @@ impl LabelMaps {
         if self.size.is_some_and(|size| size.contains(&0)) {
             return Err(Error::config("pixels.size", "must be height and width, above 0"));
         }
+        self.target().task().check()?;
         let values = self.numbers();
         let twice = (0..values.len()).find(|&i| values[..i].contains(&values[i]));
         if let Some(i) = twice {

@@ -17,15 +17,27 @@ const BAND: usize = 2;
 /// A class for each pixel: label `k + 1` is the class with the `k`-th name, 0 is void and counts for nothing. Predictions are logits
 /// `[batch, classes, height, width]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(deny_unknown_fields)]
 pub struct PixelClasses {
     names: Vec<String>,
+    /// The class whose IoU is the score; otherwise the mean over all classes is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of_interest: Option<String>,
 }
 
 impl PixelClasses {
     /// From the names, in label order.
     pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
-        Self { names: names.into_iter().map(Into::into).collect() }
+        Self { names: names.into_iter().map(Into::into).collect(), of_interest: None }
+    }
+
+    /// Makes the IoU of one class the score: where the others are but what surrounds it, as around a flood or a lesion.
+    pub fn of_interest(self, class: impl Into<String>) -> Self {
+        Self { of_interest: Some(class.into()), ..self }
+    }
+
+    fn position_of_interest(&self) -> Option<usize> {
+        self.names.iter().position(|name| Some(name) == self.of_interest.as_ref())
     }
 
     /// The names, in label order.
@@ -34,13 +46,33 @@ impl PixelClasses {
     }
 }
 
-const MEASURES: [Measure; 5] = [
+/// Of a class of interest, and then of all.
+const MEASURES: [Measure; 8] = [
+    Measure {
+        name: "iou",
+        title: "IoU",
+        higher_is_better: true,
+        meaning: "intersection over union of the pixels of the class of interest and of those that are called so, over all images",
+    },
+    Measure {
+        name: "dice",
+        title: "Dice",
+        higher_is_better: true,
+        meaning: "Dice coefficient (F1) of the class of interest: twice the pixels that are right over those that are of it plus those that \
+                  are called so",
+    },
     Measure {
         name: "miou",
         title: "mean IoU",
         higher_is_better: true,
         meaning: "intersection over union of predicted and true pixels of a class over all images, mean over the classes that occur or are \
                   predicted",
+    },
+    Measure {
+        name: "mean_dice",
+        title: "mean Dice",
+        higher_is_better: true,
+        meaning: "Dice coefficient (F1) of a class over all images, mean over the classes that occur or are predicted",
     },
     Measure {
         name: "pixel_accuracy",
@@ -74,7 +106,14 @@ impl Task for PixelClasses {
     }
 
     fn check(&self) -> Result<()> {
-        check_names(&self.names)
+        check_names(&self.names)?;
+        match &self.of_interest {
+            Some(class) if self.position_of_interest().is_none() => {
+                let problem = format!("there is no class `{class}`; there are: {}", self.names.join(", "));
+                Err(Error::config("pixels.of_interest", problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn collate(&self, targets: &[TargetValue], device: &Device) -> Result<Targets> {
@@ -135,15 +174,19 @@ impl Task for PixelClasses {
     }
 
     fn measures(&self) -> &'static [Measure] {
-        &MEASURES
+        if self.of_interest.is_some() { &MEASURES } else { &MEASURES[2..] }
     }
 
     fn score(&self) -> Score {
-        Score::MeanIou { classes: self.names.len() }
+        let classes = self.names.len();
+        match self.position_of_interest() {
+            Some(class) => Score::ClassIou { classes, class },
+            None => Score::MeanIou { classes },
+        }
     }
 
     fn scores(&self) -> Box<dyn Scores> {
-        Box::new(PixelScores::new(self.names.len()))
+        Box::new(PixelScores::new(self.names.len(), self.position_of_interest()))
     }
 }
 
@@ -182,6 +225,7 @@ fn softmax(logits: &[f32], pixels: usize, pixel: usize, out: &mut [f64]) -> (usi
 /// Scores of images, pixel by pixel, added up in the order of the images.
 struct PixelScores {
     images: usize,
+    of_interest: Option<usize>,
     /// `[true][predicted]`.
     confusion: Vec<Vec<u64>>,
     /// The same within the bands.
@@ -192,9 +236,9 @@ struct PixelScores {
 }
 
 impl PixelScores {
-    fn new(classes: usize) -> Self {
+    fn new(classes: usize, of_interest: Option<usize>) -> Self {
         let matrix = vec![vec![0; classes]; classes];
-        Self { images: 0, confusion: matrix.clone(), boundary: matrix, nll: 0.0, calibration: vec![(0.0, 0.0); ECE_BINS] }
+        Self { images: 0, of_interest, confusion: matrix.clone(), boundary: matrix, nll: 0.0, calibration: vec![(0.0, 0.0); ECE_BINS] }
     }
 }
 
@@ -239,16 +283,21 @@ impl Scores for PixelScores {
             let predicted: u64 = matrix.iter().map(|row| row[class]).sum();
             matrix[class][class] as f64 / (actual + predicted - matrix[class][class]) as f64
         };
-        let mean_iou = |matrix: &[Vec<u64>]| {
+        let dice = |iou: f64| 2.0 * iou / (1.0 + iou);
+        let mean = |matrix: &[Vec<u64>], measure: &dyn Fn(f64) -> f64| {
             let defined: Vec<f64> = (0..matrix.len()).map(|class| of(matrix, class)).filter(|iou| !iou.is_nan()).collect();
-            defined.iter().sum::<f64>() / defined.len() as f64
+            defined.iter().map(|iou| measure(*iou)).sum::<f64>() / defined.len() as f64
         };
+        let of_interest = self.of_interest.map_or(f64::NAN, |class| of(&self.confusion, class));
         let pixels = self.confusion.iter().flatten().sum::<u64>() as f64;
         let right: u64 = (0..self.confusion.len()).map(|class| self.confusion[class][class]).sum();
         let values = BTreeMap::from([
-            ("miou", mean_iou(&self.confusion)),
+            ("iou", of_interest),
+            ("dice", dice(of_interest)),
+            ("miou", mean(&self.confusion, &|iou| iou)),
+            ("mean_dice", mean(&self.confusion, &dice)),
             ("pixel_accuracy", right as f64 / pixels),
-            ("boundary_miou", mean_iou(&self.boundary)),
+            ("boundary_miou", mean(&self.boundary, &|iou| iou)),
             ("nll", self.nll / pixels),
             ("ece", self.calibration.iter().map(|(right, confidence)| (right - confidence).abs()).sum::<f64>() / pixels),
         ]);

@@ -47,6 +47,28 @@ fn scores_are_those_computed_by_hand() {
 }
 
 #[test]
+fn a_class_of_interest_is_the_score() {
+    let classes = PixelClasses::new(["road", "car"]).of_interest("car");
+    let target = Target::Pixels(classes.clone());
+    let mut scores = target.task().scores();
+    let mut numbers = Vec::new();
+    scores.add(&saying([1, 0, 1, 1, 0, 0], 2.0), &labels(), &mut numbers).unwrap();
+    let scored = scores.finish();
+    // Of two cars one is found, and a road is called one.
+    assert_eq!((scored.get("iou"), scored.get("dice")), (1.0 / 3.0, 0.5));
+    assert_eq!(scored.get("mean_dice"), (2.0 * 2.0 / 6.0 + 0.5) / 2.0);
+    let sums: Vec<f64> = numbers.iter().map(|&x| f64::from(x)).collect();
+    assert_eq!((target.task().score().of(&sums, 1.0), target.task().measures()[0].name), (1.0 / 3.0, "iou"));
+    // Without one there is no such measure.
+    assert_eq!(self::target().task().measures()[0].name, "miou");
+    assert!(self::target().task().scores().finish().get("iou").is_nan());
+    let text = serde_json::to_string(&classes).unwrap();
+    assert_eq!(serde_json::from_str::<PixelClasses>(&text).unwrap(), classes);
+    let error = Target::Pixels(classes.of_interest("tram")).task().check().unwrap_err().to_string();
+    assert!(error.contains("pixels.of_interest") && error.contains("`tram`") && error.contains("road, car"), "{error}");
+}
+
+#[test]
 fn a_class_that_is_nowhere_counts_for_nothing() {
     let target = Target::Pixels(PixelClasses::new(["road", "car", "tram"]));
     let mut scores = target.task().scores();

@@ -15,6 +15,8 @@ const ALL_UP_TO: usize = 16;
 pub struct PixelReport {
     /// The run.
     pub run: String,
+    /// The class whose IoU heads the report, by its position; otherwise the mean over all does.
+    pub of_interest: Option<usize>,
     /// By size of the combination.
     pub combinations: Vec<PixelScores>,
 }
@@ -26,6 +28,8 @@ pub struct PixelScores {
     pub combination: String,
     /// Mean IoU over the classes.
     pub miou: Option<OverSeeds>,
+    /// Dice coefficient of the class of interest; without one the mean over the classes.
+    pub dice: Option<OverSeeds>,
     /// Share of labelled pixels that are right.
     pub pixel_accuracy: Option<OverSeeds>,
     /// Mean IoU within 2 pixels of a boundary.
@@ -46,7 +50,12 @@ pub fn of(groups: &[Group], best: usize, full: Subset) -> Vec<PixelReport> {
 
 fn of_run(group: &Group, full: Subset) -> Option<PixelReport> {
     let first = group.cells[0].result;
-    let Score::MeanIou { classes } = first.measure.score else { return None };
+    let (classes, of_interest) = match first.measure.score {
+        Score::MeanIou { classes } => (classes, None),
+        Score::ClassIou { classes, class } => (classes, Some(class)),
+        _ => return None,
+    };
+    let dice = if of_interest.is_some() { "dice" } else { "mean_dice" };
     let all = group.combinations();
     let listed = |s: &&Subset| all.len() <= ALL_UP_TO || s.len() == 1 || s.len() + 1 >= full.len();
     let scores = |subset: &Subset| {
@@ -55,7 +64,8 @@ fn of_run(group: &Group, full: Subset) -> Option<PixelReport> {
         };
         PixelScores {
             combination: name(*subset, first),
-            miou: over(&|c| c.metrics.score),
+            miou: over(&|c| if of_interest.is_some() { c.metrics.get("miou") } else { c.metrics.score }),
+            dice: over(&|c| c.metrics.get(dice)),
             pixel_accuracy: over(&|c| c.metrics.get("pixel_accuracy")),
             boundary_miou: over(&|c| c.metrics.get("boundary_miou")),
             nll: over(&|c| c.metrics.get("nll")),
@@ -63,7 +73,7 @@ fn of_run(group: &Group, full: Subset) -> Option<PixelReport> {
             classes: (0..classes).map(|class| over(&|c| iou(&c.confusion, class))).collect(),
         }
     };
-    Some(PixelReport { run: group.run.clone(), combinations: all.iter().filter(listed).map(scores).collect() })
+    Some(PixelReport { run: group.run.clone(), of_interest, combinations: all.iter().filter(listed).map(scores).collect() })
 }
 
 /// NaN for a class that neither occurs nor is predicted.

@@ -209,6 +209,8 @@ pub fn guess(cell: &CellResult) -> f64 {
         match cell.measure.score {
             // The IoU of the one class is its share, that of all others that occur is 0.
             Score::MeanIou { .. } => share / sizes.iter().filter(|size| **size > 0).count() as f64,
+            // That of naming the class of interest everywhere.
+            Score::ClassIou { class, .. } => sizes.get(class).copied().unwrap_or(0) as f64 / sizes.iter().sum::<u64>() as f64,
             _ => share,
         }
     };

@@ -22,14 +22,16 @@ pub fn section(data: &DataReport) -> Markup {
 }
 
 fn of_run(run: &PixelReport, classes: &[String]) -> Markup {
-    let shares = |scores: &PixelScores| [scores.miou, scores.pixel_accuracy, scores.boundary_miou];
+    let shares = |scores: &PixelScores| [scores.miou, scores.dice, scores.pixel_accuracy, scores.boundary_miou];
+    let dice = run.of_interest.and_then(|class| classes.get(class)).map_or("Mean Dice".into(), |class| format!("Dice of {class}"));
+    let heads = ["Mean IoU", &dice, "Pixel accuracy", "Boundary IoU", "Log loss", "Calibration error"];
     table(
         &format!("Classes of pixels, {}", run.run),
         html! {
             thead {
                 tr {
                     th scope="col" rowspan="2" { "Combination" }
-                    @for head in ["Mean IoU", "Pixel accuracy", "Boundary IoU", "Log loss", "Calibration error"] { th scope="col" rowspan="2" { (head) } }
+                    @for head in heads { th scope="col" rowspan="2" { (head) } }
                     th scope="colgroup" colspan=(classes.len()) { "IoU of the class" }
                 }
                 tr { @for class in classes { th scope="col" { (class) } } }

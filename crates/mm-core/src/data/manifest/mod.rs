@@ -17,7 +17,6 @@ use super::table_text::Writing;
 use super::{LabelMaps, Part, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
-use crate::task::PixelClasses;
 use columns::{Cells, Columns, Files};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -198,7 +197,7 @@ impl Manifest {
         let source = match self.pixels {
             Some(labels) => {
                 let labels = labels.fitted(modalities.names(), &kinds)?;
-                let target = Target::Pixels(PixelClasses::new(labels.classes.clone()));
+                let target = labels.target();
                 FileSource::new(modalities, kinds, target, rows)?.labels(labels)
             }
             None => FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?,
