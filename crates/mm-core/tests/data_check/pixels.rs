@@ -132,8 +132,16 @@ fn a_column_of_label_maps_is_guessed() {
     assert!(card.contains("values = [0, 255]\nvoid = []"), "{card}");
     let card = masks([1, 255, 5]);
     assert!(card.contains("values = [1, 5]\nvoid = [255]"), "{card}");
+    // Whatever it is called, where nothing else is the label.
+    let text = std::fs::read_to_string(root.join("t.csv")).unwrap();
+    write(
+        root,
+        "t.csv",
+        text.replace("light", "split").replace("bright", "north").replace("dark", "south").replace("segmentation mask", "flood"),
+    );
+    assert!(guess(&root.join("t.csv"), root).unwrap().card.contains("label = \"flood\"  # label maps"));
     // A column of classes is not overruled.
-    let text = std::fs::read_to_string(root.join("t.csv")).unwrap().replace("light", "class");
+    let text = text.replace("light", "class");
     write(root, "t.csv", text);
     assert!(guess(&root.join("t.csv"), root).unwrap().card.contains("label = \"class\""));
 }
