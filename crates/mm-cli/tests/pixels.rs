@@ -3,8 +3,9 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod program;
 
-use mm_core::data::{LabelMaps, PixelLabels};
+use mm_core::data::{LabelMaps, PixelLabels, class_colour};
 use mm_core::rng;
+use mm_report::pictured::{Picture, Reason};
 use mm_report::result::CellResult;
 use program::{bench, mm, results, said};
 use rand::RngExt;
@@ -65,6 +66,12 @@ fn a_folder_of_label_maps_becomes_a_report_and_a_model_that_answers_with_maps() 
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("Mean IoU, %") && page.contains("mean IoU") && !page.contains("ccuracy, %"), "the report is about mean IoU");
     assert!(!page.contains("no training sample has the class"));
+    assert!(page.contains("IoU of the class") && page.contains("ground") && page.contains("void (not labelled)"));
+    let shown: usize = cells.iter().flat_map(|cell| &cell.pictures).map(|p| p.sensors.len() + 1 + 2 * p.predictions.len()).sum();
+    assert_eq!((page.matches("<img ").count(), page.matches("src=\"data:image/png;base64,").count()), (shown, shown));
+    for (path, bytes) in results(&out) {
+        chosen_images_are_what_they_claim(path.parent().unwrap(), &serde_json::from_slice(&bytes).unwrap());
+    }
 
     let model = folder.join("model");
     let mut train = mm();
@@ -73,13 +80,13 @@ fn a_folder_of_label_maps_becomes_a_report_and_a_model_that_answers_with_maps() 
     assert!(output.status.success(), "{}", said(&output));
     assert!(std::fs::read_to_string(model.join("README.md")).unwrap().contains("miou"));
 
-    let predict = |out: &Path| {
+    let predict = |out: &Path, more: &[&str]| {
         let mut predict = mm();
         predict.arg("predict").arg("--model").arg(&model).arg("--manifest").arg(folder.join("samples.csv")).arg("--out").arg(out);
-        predict.output().unwrap()
+        predict.args(more).output().unwrap()
     };
     let answers = folder.join("answers.csv");
-    let output = predict(&answers);
+    let output = predict(&answers, &["--overlays"]);
     assert!(output.status.success(), "{}", said(&output));
     assert!(!said(&output).contains("is no class"), "{}", said(&output));
     let table = std::fs::read_to_string(&answers).unwrap();
@@ -91,10 +98,89 @@ fn a_folder_of_label_maps_becomes_a_report_and_a_model_that_answers_with_maps() 
     let labelled = truth.labels().iter().zip(found.labels()).filter(|(truth, _)| **truth != 0);
     let right = labelled.clone().filter(|(truth, found)| truth == found).count();
     assert!(right * 10 > labelled.count() * 7, "{right}");
+    let legend = std::fs::read_to_string(folder.join("answers_maps/legend.csv")).unwrap();
+    assert_eq!(legend, "number,class,colour\n0,ground,#0072b2\n1,square,#e69f00\n255,void,#000000\n");
+    overlay_follows(&folder.join("answers_maps/000001_overlay.png"), &found, &folder.join("0.png"));
+    assert_eq!(std::fs::read_dir(folder.join("answers_maps")).unwrap().count(), 48 + 48 + 2);
+    // Without the option nothing is left of an older overlay.
+    let output = predict(&answers, &["--overwrite"]);
+    assert!(output.status.success() && !folder.join("answers_maps/000001_overlay.png").exists(), "{}", said(&output));
     // A folder of the user's own is not written to.
     std::fs::create_dir(folder.join("other_maps")).unwrap();
-    let output = predict(&folder.join("other.csv"));
+    let output = predict(&folder.join("other.csv"), &[]);
     assert!(!output.status.success() && said(&output).contains("other_maps"), "{}", said(&output));
+}
+
+/// The pictures of a cell: the samples have the places in the ranking that they claim, and the maps have the scores.
+fn chosen_images_are_what_they_claim(folder: &Path, cell: &CellResult) {
+    let scores = |subset: &str| -> Vec<f64> {
+        let combination = cell.combinations.iter().find(|c| c.subset == subset).unwrap();
+        let of = |(sums, mark): (&[f32], char)| match mark {
+            '-' => f64::NAN,
+            _ => cell.measure.score.of(&sums.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(), 1.0),
+        };
+        combination.sums.chunks_exact(6).zip(combination.correct.chars()).map(of).collect()
+    };
+    let all = scores("rgb+heat");
+    let known: Vec<f64> = all.iter().copied().filter(|score| score.is_finite()).collect();
+    assert_eq!(known.len(), 8);
+    let mut reasons = Vec::new();
+    for (position, chosen) in cell.pictures.iter().enumerate() {
+        let score = all[chosen.sample];
+        let better = known.iter().filter(|other| **other > score).count();
+        let worse = known.iter().filter(|other| **other < score).count();
+        for reason in &chosen.reasons {
+            match reason {
+                Reason::Best => assert_eq!(better, 0),
+                Reason::Worst => assert_eq!(worse, 0),
+                Reason::Median => assert!(better <= 4 && worse <= 3, "{better} {worse}"),
+                Reason::LargestDrop(subset) => {
+                    let drops = ["rgb", "heat"].map(|s| all.iter().zip(scores(s)).map(|(all, one)| all - one).fold(0.0, f64::max));
+                    assert_eq!(score - scores(subset)[chosen.sample], drops[0].max(drops[1]));
+                }
+            }
+        }
+        reasons.extend(chosen.reasons.iter().map(std::mem::discriminant));
+        assert_eq!(chosen.sensors, ["rgb", "heat"]);
+        let names: Vec<&str> = chosen.predictions.iter().map(|p| p.subset.as_str()).collect();
+        assert_eq!(names, ["rgb+heat", "rgb", "heat"]);
+        let read = |picture: Picture| {
+            let path = picture.path(folder, position);
+            LabelMaps::new(["ground", "square"]).decode(&std::fs::read(&path).unwrap(), &path).unwrap()
+        };
+        let truth = read(Picture::Truth);
+        assert!((truth.height(), truth.width()) == (16, 16) && truth.labels()[..16].iter().all(|&label| label == 0));
+        for (c, prediction) in chosen.predictions.iter().enumerate() {
+            let map = read(Picture::Prediction(c));
+            let count = |of: &dyn Fn(u16, u16) -> bool| {
+                let pairs = map.labels().iter().zip(truth.labels()).filter(|(_, actual)| **actual != 0);
+                pairs.filter(|(predicted, actual)| of(**predicted, **actual)).count() as f64
+            };
+            let sums = [1, 2].map(|k| count(&|p, a| p == k && a == k)).into_iter();
+            let sums = sums.chain([1, 2].map(|k| count(&|p, _| p == k))).chain([1, 2].map(|k| count(&|_, a| a == k)));
+            let found = cell.measure.score.of(&sums.collect::<Vec<_>>(), 1.0);
+            // One image is predicted alone here and was one of a batch there: a pixel on the edge may fall to the other side.
+            assert!((found - prediction.score).abs() < 0.03, "{found} {}", prediction.score);
+            let errors = image::open(Picture::Errors(c).path(folder, position)).unwrap().to_rgb8();
+            let wrong = errors.pixels().filter(|pixel| pixel.0 == mm_core::data::pictures::WRONG).count() as f64;
+            assert_eq!(wrong, count(&|p, a| p != a));
+        }
+        assert_eq!(image::open(Picture::Sensor(0).path(folder, position)).unwrap().to_rgb8().dimensions(), (SIDE, SIDE));
+    }
+    assert!(reasons.len() >= 3 && cell.pictures.len() <= 4, "{} reasons", reasons.len());
+}
+
+/// An overlay has the size of its map, and is half of the image and half of the colours of the classes.
+fn overlay_follows(path: &Path, map: &PixelLabels, seen: &Path) {
+    let (overlay, seen) = (image::open(path).unwrap().to_rgb8(), image::open(seen).unwrap().to_rgb8());
+    assert_eq!((overlay.height() as usize, overlay.width() as usize), (map.height(), map.width()));
+    for ((pixel, seen), &label) in overlay.pixels().zip(seen.pixels()).zip(map.labels()) {
+        let colour = class_colour(usize::from(label) - 1);
+        for c in 0..3 {
+            let half = (i32::from(seen.0[c]) + i32::from(colour[c])) / 2;
+            assert!((i32::from(pixel.0[c]) - half).abs() <= 1, "{pixel:?} {seen:?} {colour:?}");
+        }
+    }
 }
 
 #[test]

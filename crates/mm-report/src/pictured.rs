@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The folder of the pictures, beside `result.json`.
 pub const FOLDER: &str = "pictures";
 /// Longest side of a picture, in pixels.
-pub const SIDE: usize = 160;
+pub const SIDE: usize = 128;
 /// Bytes of a picture that is still shown: one of this size takes fewer even if nothing of it can be compressed.
 const LARGEST_BYTES: u64 = 4 * (SIDE * SIDE) as u64;
 
@@ -106,7 +106,7 @@ mod tests {
             assert_eq!(picture.read(folder.path(), 2), None);
             std::fs::write(&path, b"\x89PNG\r\n\x1a\n and so on").expect("written");
             assert!(picture.read(folder.path(), 2).is_some());
-            std::fs::write(&path, [&b"\x89PNG\r\n\x1a\n"[..], &[0; 1 << 17]].concat()).expect("written");
+            std::fs::write(&path, [&b"\x89PNG\r\n\x1a\n"[..], &[0; 1 << 16]].concat()).expect("written");
             assert_eq!(picture.read(folder.path(), 2), None, "too large");
         }
         for other in ["mine.png", "1_mine.png", "truth.png", "1_truth.txt", "_truth.png"] {

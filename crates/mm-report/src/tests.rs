@@ -28,15 +28,19 @@ fn page(results: &[CellResult]) -> String {
     page
 }
 
-/// Tags close in order, no attribute holds markup, nothing is loaded from elsewhere.
-fn check_html(page: &str) {
-    const VOID: [&str; 4] = ["meta", "input", "br", "hr"];
+/// Tags close in order, no attribute holds markup, nothing is loaded from elsewhere: pictures are in the page.
+pub fn check_html(page: &str) {
+    const VOID: [&str; 5] = ["meta", "input", "br", "hr", "img"];
+    const PICTURE: &str = "src=\"data:image/png;base64,";
     let mut open: Vec<&str> = Vec::new();
     let body = page.replace('\n', " ");
     let (before, after) = body.split_once("<style>").expect("style");
     let (style, after) = after.split_once("</style>").expect("style end");
     assert!(!style.contains("url(") && !style.contains("@import"));
-    let text = format!("{before}{after}");
+    // Letters that stand for bytes may spell anything.
+    let mut parts = after.split(PICTURE);
+    let pictures = |part: &str| part.split_once('"').expect("an end").1.to_string();
+    let text = [before.to_string(), parts.next().expect("a page").to_string()].into_iter().chain(parts.map(pictures)).collect::<String>();
     let mut rest = text.as_str();
     while let Some(start) = rest.find('<') {
         let end = start + rest[start..].find('>').expect("a tag ends");
@@ -51,7 +55,7 @@ fn check_html(page: &str) {
         }
     }
     assert!(open.is_empty(), "{open:?} never closed");
-    for forbidden in ["http:", "https:", "src=", "<script", "<link", "<img", "NaN", "#FE00", "#FD00"] {
+    for forbidden in ["http:", "https:", "src=", "<script", "<link", "NaN", "#FE00", "#FD00"] {
         assert!(!text.contains(forbidden), "{forbidden} in the page");
     }
 }

@@ -41,13 +41,12 @@ pub fn error_picture(prediction: &PixelLabels, truth: &PixelLabels) -> Result<Ve
     if [prediction.height(), prediction.width()] != size {
         return Err(Error::shape("prediction", format!("{size:?}"), [prediction.height(), prediction.width()]));
     }
-    let colour = |(&predicted, &actual): (&u16, &u16)| match actual {
-        0 => VOID_COLOUR,
-        _ if predicted == actual => RIGHT,
-        _ => WRONG,
+    let number = |at: usize, actual: u16| match actual {
+        0 => 0,
+        _ if prediction.labels()[at] == actual => 1,
+        _ => 2,
     };
-    let pixels: Vec<u8> = prediction.labels().iter().zip(truth.labels()).flat_map(colour).collect();
-    png(&pixels, size, 3).map_err(Error::image("errors"))
+    truth.indexed_png([VOID_COLOUR, RIGHT, WRONG].concat(), number)
 }
 
 fn colour_of(label: u16) -> [u8; 3] {

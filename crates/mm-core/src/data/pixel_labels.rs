@@ -34,23 +34,35 @@ impl PixelLabels {
     /// A PNG file of the number of each pixel's class, from 0, as a palette of the colours of the classes ([`class_colour`]); void is 255, and
     /// black. [`super::LabelMaps`] reads it as it is. With more than 255 classes it is 16-bit gray, and void is 65,535.
     pub fn to_png(&self) -> Result<Vec<u8>> {
+        if self.labels.iter().all(|&label| label <= u16::from(u8::MAX)) {
+            let palette: Vec<u8> = (0..255).map(class_colour).chain([VOID_COLOUR]).flatten().collect();
+            return self.indexed_png(palette, |_, label| label.wrapping_sub(1) as u8);
+        }
+        let numbers: Vec<u8> = self.labels.iter().flat_map(|label| label.wrapping_sub(1).to_be_bytes()).collect();
+        self.png(&numbers, |encoder| {
+            encoder.set_color(png::ColorType::Grayscale);
+            encoder.set_depth(png::BitDepth::Sixteen);
+        })
+    }
+
+    /// A PNG file of a palette: of each pixel, by its place and label, the number of its colour.
+    pub(super) fn indexed_png(&self, palette: Vec<u8>, number: impl Fn(usize, u16) -> u8) -> Result<Vec<u8>> {
+        let numbers: Vec<u8> = self.labels.iter().enumerate().map(|(at, &label)| number(at, label)).collect();
+        self.png(&numbers, |encoder| {
+            encoder.set_color(png::ColorType::Indexed);
+            encoder.set_palette(palette);
+            // Differences of numbers that stand for names are no smaller than the numbers.
+            encoder.set_filter(png::Filter::NoFilter);
+        })
+    }
+
+    fn png(&self, numbers: &[u8], form: impl FnOnce(&mut png::Encoder<&mut Vec<u8>>)) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
-        let wide = self.labels.iter().any(|&label| label > u16::from(u8::MAX));
-        let numbers: Vec<u8> = match wide {
-            true => {
-                encoder.set_color(png::ColorType::Grayscale);
-                encoder.set_depth(png::BitDepth::Sixteen);
-                self.labels.iter().flat_map(|label| label.wrapping_sub(1).to_be_bytes()).collect()
-            }
-            false => {
-                encoder.set_color(png::ColorType::Indexed);
-                encoder.set_palette((0..255).map(class_colour).chain([VOID_COLOUR]).flatten().collect::<Vec<u8>>());
-                self.labels.iter().map(|label| label.wrapping_sub(1) as u8).collect()
-            }
-        };
+        encoder.set_compression(png::Compression::High);
+        form(&mut encoder);
         let problem = |error: png::EncodingError| Error::config("label map", error.to_string());
-        encoder.write_header().and_then(|mut writer| writer.write_image_data(&numbers)).map_err(problem)?;
+        encoder.write_header().and_then(|mut writer| writer.write_image_data(numbers)).map_err(problem)?;
         Ok(bytes)
     }
 

@@ -5,6 +5,7 @@ use super::parts::table;
 use super::pixels::{plain, share};
 use crate::Error;
 use crate::analysis::{Confusion, DataReport, SpoofRates};
+use crate::words::percent;
 use maud::{Markup, html};
 
 /// Above this many classes, the most confused pairs are listed instead of the matrix.
@@ -14,24 +15,26 @@ const PAIRS: usize = 15;
 
 /// The section.
 pub fn section(data: &DataReport, _inks: &Inks) -> Result<Markup, Error> {
+    let brier = data.runs.iter().any(|run| run.calibration.brier_mean.is_some());
+    let of_pixels = !data.pixels.is_empty();
     Ok(html! {
         h3 { "Calibration" }
         p.note { "Expected calibration error (15 bins): how far the predicted probability is from the share of right answers. Lower is better." }
         (table("Calibration", html! {
             thead { tr {
                 th scope="col" { "Method" } th scope="col" { "ECE mean, %" } th scope="col" { "ECE worst, %" } th scope="col" { "ECE full, %" }
-                th scope="col" { "Negative log-likelihood" } th scope="col" { "Brier score" }
+                th scope="col" { "Negative log-likelihood" } @if brier { th scope="col" { "Brier score" } }
             } }
             tbody { @for run in &data.runs { @let c = &run.calibration; tr {
                 th scope="row" { (run.run) }
-                (share(c.ece_mean)) (share(c.ece_worst)) (share(c.ece_full)) (plain(c.nll_mean)) (plain(c.brier_mean))
+                (share(c.ece_mean)) (share(c.ece_worst)) (share(c.ece_full)) (plain(c.nll_mean)) @if brier { (plain(c.brier_mean)) }
             } } }
         }))
         (spoof(data))
         @if !data.confusion.is_empty() {
             h3 { "Confusion" }
-            p.note { "Of the best method by mean, summed over its seeds; rows are true classes, columns predicted ones." }
-            div.charts { @for confusion in &data.confusion { (matrix(confusion, &data.classes)) } }
+            p.note { "Of the best method by mean, summed over its seeds; rows are true classes, columns predicted ones." @if of_pixels { " In percent of the pixels of the true class." } }
+            div.charts { @for confusion in &data.confusion { (matrix(confusion, &data.classes, of_pixels)) } }
         }
     })
 }
@@ -56,10 +59,11 @@ fn spoof(data: &DataReport) -> Markup {
     }
 }
 
-fn matrix(confusion: &Confusion, classes: &[String]) -> Markup {
+/// Samples are counted, and of pixels the share is told: there are millions.
+fn matrix(confusion: &Confusion, classes: &[String], of_pixels: bool) -> Markup {
     let title = format!("{} with {}", confusion.run, confusion.combination);
     if classes.len() > MATRIX_UP_TO {
-        return pairs(&title, confusion, classes);
+        return pairs(&title, confusion, classes, if of_pixels { "Pixels" } else { "Samples" });
     }
     let share = |row: &[u64], n: u64| n as f64 / row.iter().sum::<u64>().max(1) as f64;
     html! {
@@ -71,7 +75,7 @@ fn matrix(confusion: &Confusion, classes: &[String]) -> Markup {
                     th scope="row" { (classes[i]) }
                     @for (j, &n) in row.iter().enumerate() {
                         td.right[i == j].wrong[i != j] style={ "--a:" (format!("{:.2}", share(row, n).sqrt() * 0.8)) } title={ (classes[i]) " called " (classes[j]) ": " (n) } {
-                            @if n > 0 { (n) }
+                            @if n > 0 { @if of_pixels { (percent(share(row, n))) } @else { (n) } }
                         }
                     }
                 } } }
@@ -80,7 +84,7 @@ fn matrix(confusion: &Confusion, classes: &[String]) -> Markup {
     }
 }
 
-fn pairs(title: &str, confusion: &Confusion, classes: &[String]) -> Markup {
+fn pairs(title: &str, confusion: &Confusion, classes: &[String], counted: &str) -> Markup {
     let wrong = confusion
         .counts
         .iter()
@@ -93,7 +97,7 @@ fn pairs(title: &str, confusion: &Confusion, classes: &[String]) -> Markup {
         figure.chart {
             figcaption { (title) ": most confused pairs" }
             (table(title, html! {
-                thead { tr { th scope="col" { "True" } th scope="col" { "Predicted" } th scope="col" { "Samples" } } }
+                thead { tr { th scope="col" { "True" } th scope="col" { "Predicted" } th scope="col" { (counted) } } }
                 tbody { @for (n, i, j) in &wrong { tr { td { (classes[*i]) } td { (classes[*j]) } td.number { (n) } } } }
             }))
         }
