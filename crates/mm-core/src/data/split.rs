@@ -291,11 +291,14 @@ fn class_of(data: &dyn Source, row: usize) -> usize {
 }
 
 fn strata(data: &dyn Source) -> usize {
-    data.schema().target.classes().max(1)
+    let target = &data.schema().target;
+    // Where every pixel has a class, rows have none.
+    if target.is_dense() { 1 } else { target.classes().max(1) }
 }
 
 fn class_name(data: &dyn Source, class: usize) -> String {
-    data.schema().target.class_names().get(class).map_or("?".into(), String::clone)
+    let target = &data.schema().target;
+    target.class_names().get(class).filter(|_| !target.is_dense()).map_or("any".into(), String::clone)
 }
 
 /// The rows of each class, in seeded order.

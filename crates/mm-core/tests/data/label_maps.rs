@@ -3,7 +3,7 @@
 use crate::damage::damage;
 use candle_core::Device;
 use mm_core::data::kinds::Origin;
-use mm_core::data::{AugmentConfig, FileCard, LabelMaps, Loader, PixelLabels, Source, Target, Transform};
+use mm_core::data::{AugmentConfig, FileCard, LabelMaps, Loader, PixelLabels, Source, SplitSpec, Target, Transform};
 use mm_core::rng;
 use std::path::Path;
 
@@ -212,6 +212,9 @@ fn sensors_of_other_sizes_are_brought_to_that_of_the_card() {
     let depth = depth.inputs().at(1).unwrap().values.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert!(depth.iter().all(|z| *z == 0.0 || *z == 2.0) && depth[0] == 0.0 && depth[31] == 2.0, "{depth:?}");
 
+    // A split is drawn without classes of samples.
+    let split = SplitSpec::default().draw(&source, 0).unwrap();
+    assert_eq!(split.train.len() + split.validation.len() + split.test.len(), 4);
     let all_alike = opened("size = [2, 4]", "size = [2, 4]", "").unwrap().batch(&[0], &Device::Cpu).unwrap();
     assert_eq!(all_alike.targets().values().dims(), [1, 2, 4]);
     let refused = |rgb: &str, depth: &str, size: &str, words: &[&str]| {

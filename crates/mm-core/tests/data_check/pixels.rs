@@ -40,7 +40,7 @@ fn pixels_are_counted_by_class_and_part() {
     assert_eq!((pixels.maps, pixels.sizes.values.clone()), (12, vec![("16 x 12".to_string(), 12)]));
     // Of 12 rows of 16 pixels one is void, five are the upper half's class, six are floor.
     let expected =
-        [("wall", 1, [240, 80, 160], 6), ("floor", 2, [576, 288, 288], 12), ("table", 3, [240, 160, 80], 6), ("lamp", 4, [0; 3], 0)];
+        [("wall", 1, [240, 160, 80], 6), ("floor", 2, [576, 288, 288], 12), ("table", 3, [240, 80, 160], 6), ("lamp", 4, [0; 3], 0)];
     for (class, (name, number, counts, maps)) in pixels.classes.iter().zip(expected) {
         assert_eq!((class.name.as_str(), class.number, class.pixels.as_slice(), class.maps), (name, number, &counts[..], maps));
     }
@@ -80,11 +80,11 @@ fn all_that_is_wrong_with_label_maps_is_told_at_once() {
         &["9 is the number of no class and not void: 160 pixels in 2 label maps", "labels/3.png: 80 pixels from (1, 0) on", "labels/4.png"],
     );
     tells(&check, Level::Error, &["200 is the number of no class", "labels/5.png"]);
-    tells(&check, Level::Error, &["t.csv:12:3", "labels/10.png"]);
+    tells(&check, Level::Error, &["t.csv:12:3", "labels/10.png", "missing_label"]);
     tells(&check, Level::Remark, &["1 of 9 label maps are of another size", "labels/6.png: 32 x 24, and rgb 16 x 12"]);
     tells(&check, Level::Warning, &["1 of 9 label maps have another ratio of sides", "labels/7.png: 12 x 16, and rgb 16 x 12"]);
     tells(&check, Level::Warning, &["1 of 9 label maps have no pixel of a class", "labels/8.png"]);
-    tells(&check, Level::Warning, &["classes in test and not in train: lamp"]);
+    tells(&check, Level::Warning, &["classes in test and not in train: table, lamp"]);
     assert!(!check.is_usable());
     // In words and as a page.
     let names: Vec<usize> = check.pixels.iter().map(|pixels| pixels.unreadable.len()).collect();
@@ -132,8 +132,16 @@ fn a_column_of_label_maps_is_guessed() {
     assert!(card.contains("values = [0, 255]\nvoid = []"), "{card}");
     let card = masks([1, 255, 5]);
     assert!(card.contains("values = [1, 5]\nvoid = [255]"), "{card}");
+    // Whatever it is called, where nothing else is the label.
+    let text = std::fs::read_to_string(root.join("t.csv")).unwrap();
+    write(
+        root,
+        "t.csv",
+        text.replace("light", "split").replace("bright", "north").replace("dark", "south").replace("segmentation mask", "flood"),
+    );
+    assert!(guess(&root.join("t.csv"), root).unwrap().card.contains("label = \"flood\"  # label maps"));
     // A column of classes is not overruled.
-    let text = std::fs::read_to_string(root.join("t.csv")).unwrap().replace("light", "class");
+    let text = text.replace("light", "class");
     write(root, "t.csv", text);
     assert!(guess(&root.join("t.csv"), root).unwrap().card.contains("label = \"class\""));
 }

@@ -174,8 +174,14 @@ impl<'t> Cells<'t> {
 
     /// The file of a label map; `None` where the cell is empty. It has to exist, whatever becomes of readings.
     pub fn label_map(&self, row: &Row, column: usize) -> Result<Option<Origin>> {
-        let found = Cells::new(self.table, self.folder, self.bundle, Files::Exist, &Writing::default()).file(row, column)?;
-        Ok(found.map(|path| self.origin(path, None)))
+        let cell = &row.cells[column];
+        let path = self.folder.join(cell);
+        if cell.is_empty() || self.exists(&path) {
+            return Ok(Some(cell).filter(|cell| !cell.is_empty()).map(|_| self.origin(path, None)));
+        }
+        let why = why_missing(self.folder, &self.table.columns[column], cell)
+            .unwrap_or_else(|| "with an empty cell, and missing_label = \"drop\" in the card, its sample is left out".into());
+        Err(self.table.error(row.line, column, format!("there is no file {}; {why}", path.display())))
     }
 
     /// A file, or a part of it.

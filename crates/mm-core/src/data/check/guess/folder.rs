@@ -1,7 +1,7 @@
 //! The card of a folder of folders.
 
 use super::column::{ENDINGS, key, kind_of};
-use super::pixels::{MAPS, of_maps};
+use super::pixels::{MAPS, MOST_CLASSES, of_maps};
 use super::sensor::{Reading, Written, of_files};
 use super::{Guess, name_of, named_from, quoted};
 use crate::data::Part;
@@ -144,7 +144,7 @@ fn of_label_maps(root: &Path, beside: &Path, files: &[File]) -> Result<Option<Gu
     let sensors: Vec<(&str, &Vec<&File>)> =
         tops.iter().filter(|(top, files)| **top != maps && is_sensor(files)).map(|(t, f)| (*t, f)).collect();
     let paths: Vec<PathBuf> = tops[maps].iter().map(|file| file.path.clone()).collect();
-    let Some(pixels) = of_maps(&paths).filter(|_| !sensors.is_empty()) else { return Ok(None) };
+    let Some(pixels) = of_maps(&paths, MOST_CLASSES).filter(|_| !sensors.is_empty()) else { return Ok(None) };
     let name = std::fs::canonicalize(root).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let mut card = format!("# Guessed by `mm data check` from {} files: look it over, and correct what is wrong.\n", files.len());
     card += &format!("name = {}\nfolders = {}\n", quoted(&name_of(&name.unwrap_or_default())), quoted(&named_from(root, beside)?));

@@ -11,14 +11,16 @@ pub(super) const MAPS: [&str; 12] =
 /// Maps that are looked at.
 const LOOKED_AT: usize = 256;
 /// More different numbers than this are the levels of a photograph.
-const MOST_CLASSES: usize = 200;
+pub(super) const MOST_CLASSES: usize = 200;
+/// So few are classes, whatever the column is called.
+pub(super) const FEW_CLASSES: usize = 32;
 /// Longer side that is enough for a start.
 const USUAL: usize = 160;
 /// What most public data sets write for void.
 const VOID: u16 = 255;
 
-/// `[pixels]` of a card, by some of the maps; `None` where no file is one.
-pub(super) fn of_maps(files: &[PathBuf]) -> Option<String> {
+/// `[pixels]` of a card, by some of the maps; `None` where no file is one, or where they hold one number or more than `most`.
+pub(super) fn of_maps(files: &[PathBuf], most: usize) -> Option<String> {
     let step = files.len().div_ceil(LOOKED_AT).max(1);
     let (mut seen, mut sizes): (BTreeSet<u16>, BTreeMap<[usize; 2], usize>) = Default::default();
     let mut read = 0;
@@ -29,7 +31,7 @@ pub(super) fn of_maps(files: &[PathBuf]) -> Option<String> {
         read += 1;
     }
     let (&[height, width], _) = sizes.iter().max_by_key(|(_, count)| **count)?;
-    if seen.len() > MOST_CLASSES {
+    if !(2..=most).contains(&seen.len()) {
         return None;
     }
     // 0 and 255 alone are a mask of two classes.

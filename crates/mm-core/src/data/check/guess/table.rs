@@ -1,7 +1,7 @@
 //! The card of a table of samples.
 
 use super::column::{Column, Holds, kind_of};
-use super::pixels::of_maps;
+use super::pixels::{FEW_CLASSES, MOST_CLASSES, of_maps};
 use super::roles::Roles;
 use super::sensor::{LOOKED_AT, Reading, Written, of_files};
 use super::{Guess, name_of, named_from, quoted};
@@ -18,18 +18,19 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     let cell = |row: usize, column: usize| table.rows[row].cells[column].clone();
     let mut roles = Roles::of(&columns, table.rows.len()).without_cut_groups(&columns, cell, table.rows.len());
     let folder = path.parent().unwrap_or(Path::new(""));
-    let maps = roles.label_maps(&columns);
-    let map_files = |column: usize| readings(&table, folder, column).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
-    let pixels = maps.and_then(|column| of_maps(&map_files(column)));
-    if let Some(column) = maps {
-        match &pixels {
-            Some(_) => roles.label = Some(column),
-            None => roles.remarks.push(format!(
-                "column `{}` is not taken for label maps: none of its files is a PNG file of one number a pixel, a few different ones",
-                columns[column].name
-            )),
-        }
+    let files = |column: usize| readings(&table, folder, column).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+    let called = roles.label_maps(&columns);
+    let mut maps = called.and_then(|column| Some((column, of_maps(&files(column), MOST_CLASSES)?)));
+    if let (Some(column), None) = (called, &maps) {
+        let problem = "none of its files is a PNG file of one number a pixel, a few different ones";
+        roles.remarks.push(format!("column `{}` is not taken for label maps: {problem}", columns[column].name));
     }
+    if roles.label.is_none() && maps.is_none() {
+        let images = (0..columns.len()).rev().filter(|&column| columns[column].holds == Holds::Files("image"));
+        maps = images.filter_map(|column| Some((column, of_maps(&files(column), FEW_CLASSES)?))).next();
+    }
+    roles.label = maps.as_ref().map(|(column, _)| *column).or(roles.label);
+    let pixels = maps.map(|(_, pixels)| pixels);
     let Some(label) = roles.label else {
         let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
         let problem = format!(
