@@ -140,6 +140,10 @@ fn a_column_of_label_maps_is_guessed() {
         text.replace("light", "split").replace("bright", "north").replace("dark", "south").replace("segmentation mask", "flood"),
     );
     assert!(guess(&root.join("t.csv"), root).unwrap().card.contains("label = \"flood\"  # label maps"));
+    // The number of a slice is no class.
+    let slices = text.replace("light", "z_mm_index").replace("bright", "3").replace("dark", "5").replace("segmentation mask", "lesion");
+    write(root, "t.csv", slices);
+    assert!(guess(&root.join("t.csv"), root).unwrap().card.contains("label = \"lesion\"  # label maps"));
     // A column of classes is not overruled.
     let text = text.replace("light", "class");
     write(root, "t.csv", text);

@@ -100,7 +100,7 @@ impl Roles {
         let is_group = |column: &Column| column.distinct > 1 && !column.is_unique() && !matches!(column.holds, Holds::Files(_));
         let named = called(&LABELS, &|column| column.distinct > 0 && !matches!(column.holds, Holds::Files(_)) && !is_part(column));
         roles.label = named.filter(|&column| free(&roles, column)).or_else(|| {
-            let other = |c: usize| place(&columns[c], &GROUPS).or(place(&columns[c], &PARTS[..2])).is_some();
+            let other = |c: usize| [&GROUPS[..], &PARTS[..2], &IDS].into_iter().any(|names| place(&columns[c], names).is_some());
             let names = (0..columns.len()).filter(|&c| free(&roles, c) && could_be_label(&columns[c]) && !other(c));
             // Words rather than numbers, and the last column rather than others: so tables are usually written.
             names.max_by_key(|&c| (!columns[c].is_numbers(), c))
