@@ -73,6 +73,13 @@ fn a_folder_of_label_maps_becomes_a_report_and_a_model_that_answers_with_maps() 
         chosen_images_are_what_they_claim(path.parent().unwrap(), &serde_json::from_slice(&bytes).unwrap());
     }
 
+    // A bench that begins anew removes its pictures and no other files.
+    let first = results(&out).into_keys().next().unwrap().with_file_name("pictures");
+    ["mine.png", "9_truth.png"].iter().for_each(|name| std::fs::write(first.join(name), "").unwrap());
+    let output = bench(&folder.join("plan.toml"), &out).arg("--resume=false").output().unwrap();
+    assert!(output.status.success() && first.join("mine.png").exists() && !first.join("9_truth.png").exists(), "{}", said(&output));
+    assert_eq!(std::fs::read_to_string(out.join("report.html")).unwrap().matches("<img ").count(), shown);
+
     let model = folder.join("model");
     let mut train = mm();
     train.arg("train").arg(folder.join("card.toml")).arg("--plan").arg(folder.join("plan.toml"));
