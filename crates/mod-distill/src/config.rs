@@ -82,7 +82,7 @@ impl Default for ModDistillConfig {
             beta: 1.0,
             temperature: 2.0,
             prediction_bandwidth: 1.68 * 1.68,
-            mmd_pixels: 1024,
+            mmd_pixels: 256,
             balance: Balance::Fixed,
             lambda_ja: 1.0,
             lambda_rec: 0.1,
