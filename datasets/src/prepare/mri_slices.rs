@@ -22,7 +22,7 @@ const SEQUENCES: [(&str, &[&str]); 4] =
     [("flair", &["flair"]), ("t1", &["t1"]), ("t1_contrast", &["t1_contrast", "t1ce", "t1gd", "t1c"]), ("t2", &["t2"])];
 
 /// The classes as they stand in the card.
-const LESIONS: &str = "classes = [\"healthy\", \"lesion\"]\nvalues = [0, 1]";
+const LESIONS: &str = "classes = [\"healthy\", \"lesion\"]\nof_interest = \"lesion\"\nvalues = [0, 1]";
 
 /// Up to so many patients each is held out once, with a card of its own; more are dealt out to one split.
 const FEW: usize = 10;
