@@ -1,5 +1,6 @@
 //! `cargo xtask cuda-check`: type-checks the workspace with its CUDA code, for which a compiler of NVIDIA's is enough: no GPU, no driver.
 
+use super::cargo::cargo;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -34,7 +35,7 @@ pub fn run(arguments: &CudaCheckArguments) -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace has a root")?;
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(toolkit.join("bin")).chain(std::env::split_paths(&folders)))?;
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let status = cargo()
         .args(["check", "--workspace", "--all-targets", "--features", "cuda"])
         .current_dir(root)
         // Other features of candle: sharing a folder would rebuild both at every turn.

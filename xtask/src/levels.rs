@@ -1,6 +1,7 @@
 //! `cargo xtask levels`: the tests at every level of vector instructions below the processor's best, at which
 //! `cargo test` runs them.
 
+use super::cargo::cargo;
 use anyhow::{Context, Result, bail};
 use mm_kernels::simd::{Level, VARIABLE};
 use std::path::{Path, PathBuf};
@@ -37,9 +38,8 @@ struct Test {
 /// Builds all tests, and lists those to be run. All packages, as in `cargo test --workspace`: for a part of them cargo would compile
 /// everything a second time.
 fn tests(root: &Path) -> Result<Vec<Test>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let arguments = ["test", "--workspace", "--release", "--tests", "--no-run", "--message-format", "json-render-diagnostics"];
-    let output = Command::new(cargo).args(arguments).current_dir(root).stderr(std::process::Stdio::inherit()).output();
+    let output = cargo().args(arguments).current_dir(root).stderr(std::process::Stdio::inherit()).output();
     let output = output.context("running cargo")?;
     if !output.status.success() {
         bail!("the tests cannot be built");

@@ -1,6 +1,7 @@
 //! The project's own commands. A library so that tests reach them.
 
 mod audio_visual;
+mod cargo;
 mod cuda_check;
 mod fetch;
 mod golden;

@@ -1,9 +1,10 @@
 //! `cargo xtask sanitize`: the tests of the kernels, the only crate with `unsafe` code, under AddressSanitizer.
 
+use super::cargo::cargo;
 use anyhow::{Context, Result, bail};
 use mm_kernels::simd::{Level, VARIABLE};
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -19,7 +20,7 @@ pub fn run() -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace has a root")?;
     for level in Level::ALL.into_iter().rev().filter(|level| *level <= Level::supported()) {
         eprintln!("kernels at level {}", level.name());
-        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        let status = cargo()
             .args(["test", "-p", "mm-kernels", "--release", "--tests", "--target", TARGET])
             .current_dir(root)
             .env("CARGO_TARGET_DIR", root.join("target/sanitize"))

@@ -45,10 +45,11 @@ fn unet(config: &UNetConfig, sensors: &[f64], classes: f64, pixels: f64) -> (Vec
 fn esanet(config: &EsaNetConfig, sensors: &[f64], classes: f64, pixels: f64) -> (Vec<Size>, Size) {
     let at = |level: usize| pixels / 4f64.powi(level as i32);
     let channels = config.encoder.channels().map(|channels| channels as f64);
-    let (blocks, depth) = ([3.0, 4.0, 6.0, 3.0], config.encoder.depth);
+    let depth = config.encoder.depth;
+    let blocks = if depth == 18 { [2.0; 4] } else { [3.0, 4.0, 6.0, 3.0] };
     let encoder = |&from: &f64| {
         let mut size = Size::layer(from, channels[0], 49.0, at(1));
-        for stage in 0..4 {
+        for (stage, count) in blocks.into_iter().enumerate() {
             let width = (config.encoder.width << stage) as f64;
             // Taps of a block: twice 3x3; four times 3; or 1x1, 3x3 and 1x1 to four times the channels.
             let taps = match (depth, config.encoder.block) {
@@ -56,7 +57,6 @@ fn esanet(config: &EsaNetConfig, sensors: &[f64], classes: f64, pixels: f64) -> 
                 (_, Some(mm_core::dense::DenseBlock::Basic)) => 18.0,
                 _ => 12.0,
             };
-            let count = if depth == 18 { 2.0 } else { blocks[stage] };
             size.add(Size::layer(width, width, taps * count, at(stage + 2)));
         }
         size

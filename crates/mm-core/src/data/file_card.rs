@@ -47,7 +47,7 @@ pub struct FileCard {
     /// Or the folder of the sensors' folders, from the card's folder ([`Folders`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folders: Option<String>,
-    /// Column of the class, if it is not `label`; with `folders` and [pixels] the folder of the label maps, if it is not `labels`.
+    /// Column of the class, if it is not `label`; with `folders` and `[pixels]` the folder of the label maps, if it is not `labels`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Column of the name of a sample, if it is not `id`.
@@ -92,7 +92,7 @@ pub struct ModalityCard {
     /// The column of a manifest, or the folder, if it is not called as the sensor; `.` is the folder that holds the folders of classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// Settings of the kind; without a `size` that of [pixels], where it says one.
+    /// Settings of the kind; without a `size` that of `[pixels]`, where it says one.
     #[serde(flatten)]
     pub settings: toml::Table,
 }
