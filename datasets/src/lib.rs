@@ -77,7 +77,7 @@ const AUDIO_VISUAL_DIGITS: BuiltIn = BuiltIn {
 const RENDERED_SCENES: BuiltIn = BuiltIn {
     name: "rendered-scenes",
     card: include_str!("../rendered-scenes.toml"),
-    files: Contents::Rendered(scenes::Settings { seed: 0, scenes: 600, size: [60, 80] }),
+    files: Contents::Rendered(scenes::Settings { seed: 0, scenes: 500, size: [60, 80] }),
 };
 
 /// The one of that name.
