@@ -1,8 +1,9 @@
 //! Networks for every pixel beside PyTorch: training steps, prediction, all combinations, memory.
 
 use super::dense_work::{DenseWork, Measured, What};
+use super::work::result_of;
 use super::{Context, Row};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use mm_bench::child;
 
 /// Runs within a process; its median is one sample of the table's median.
@@ -47,9 +48,5 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
 
 fn ours(work: &DenseWork, threads: usize) -> Result<Measured> {
     let arguments = ["dense-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string()];
-    let output = child::command(threads)?.args(arguments).output()?;
-    if !output.status.success() {
-        bail!("{work:?} failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("reading the result of {work:?}"))
+    result_of(child::command(threads)?.args(arguments), &format!("{work:?}"))
 }

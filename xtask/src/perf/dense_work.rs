@@ -1,5 +1,6 @@
 //! One piece of work of a network for every pixel, timed in a process of its own: the counterpart of `benchmarks/torch/dense.py`.
 
+use super::work::timed;
 use anyhow::{Context as _, Result, bail};
 use candle_core::{Device, Tensor};
 use mm_baselines::FusionConfig;
@@ -14,7 +15,6 @@ use mm_core::task::PixelClasses;
 use mm_core::train::Step;
 use mm_core::{Modalities, Presence, Subset, rng};
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
 
 /// A network and what is done with it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,15 +65,8 @@ pub struct Measured {
 /// Does the work and prints a [`Measured`] as JSON.
 pub fn run(arguments: &DenseWorkArguments) -> Result<()> {
     let work: DenseWork = serde_json::from_str(&arguments.work).context("reading the work")?;
-    let (mut once, parameters) = prepare(&work)?;
-    once()?;
-    let mut seconds = Vec::new();
-    for _ in 0..arguments.repeats.max(1) {
-        let started = Instant::now();
-        once()?;
-        seconds.push(started.elapsed().as_secs_f64());
-    }
-    let seconds = super::table::median(&seconds, |&s| s).unwrap_or(0.0);
+    let (once, parameters) = prepare(&work)?;
+    let (seconds, ()) = timed(once, arguments.repeats.max(1))?;
     let peak_memory_bytes = peak_memory_bytes().unwrap_or_default();
     println!("{}", serde_json::to_string(&Measured { seconds, peak_memory_bytes, parameters })?);
     Ok(())

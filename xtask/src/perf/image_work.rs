@@ -1,5 +1,6 @@
 //! One piece of work on images, timed in a process of its own: the counterpart of `benchmarks/torch/images.py`.
 
+use super::work::timed;
 use crate::memory::allocated_bytes;
 use anyhow::{Context as _, Result, bail};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, Var};
@@ -19,7 +20,6 @@ use mm_core::{Modalities, Model, Presence, Subset};
 use mmanet::{Mmanet, MmanetConfig};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::time::Instant;
 
 /// A convolution of ResNet-18 at 224: name in both programs, channels in and out, input height, kernel, stride.
 pub const LAYERS: [(&str, usize, usize, usize, usize, usize); 11] = [
@@ -79,15 +79,8 @@ pub struct Measured {
 /// Does the work and prints a [`Measured`] as JSON.
 pub fn run(arguments: &ImageWorkArguments) -> Result<()> {
     let work: Work = serde_json::from_str(&arguments.work).context("reading the work")?;
-    let mut once = prepare(&work)?;
-    let mut activation_bytes = once()?;
-    let mut seconds = Vec::new();
-    for _ in 0..if matches!(work, Work::PredictOnce { .. }) { 0 } else { arguments.repeats.max(1) } {
-        let started = Instant::now();
-        activation_bytes = once()?;
-        seconds.push(started.elapsed().as_secs_f64());
-    }
-    let seconds = super::table::median(&seconds, |&s| s).unwrap_or(0.0);
+    let repeats = if matches!(work, Work::PredictOnce { .. }) { 0 } else { arguments.repeats.max(1) };
+    let (seconds, activation_bytes) = timed(prepare(&work)?, repeats)?;
     let peak_memory_bytes = peak_memory_bytes().unwrap_or_default();
     println!("{}", serde_json::to_string(&Measured { seconds, peak_memory_bytes, activation_bytes })?);
     Ok(())

@@ -2,8 +2,9 @@
 
 use super::image_work::{LAYERS, Measured, Work};
 use super::pytorch::PyTorch;
+use super::work::result_of;
 use super::{Context, Row};
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use mm_bench::child;
 use mm_core::encoder::{ResNet, ResNetConfig};
 use mm_core::nn::Parameters;
@@ -64,12 +65,8 @@ fn measure(context: &Context, work: &Work, command: &str, options: &[&str]) -> R
 
 /// Our side, in a process of its own.
 pub fn ours(work: &Work, threads: usize) -> Result<Measured> {
-    let output =
-        child::short_command(threads)?.args(["image-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string()]).output()?;
-    if !output.status.success() {
-        bail!("{work:?} failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("reading the result of {work:?}"))
+    let arguments = ["image-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string()];
+    result_of(child::short_command(threads)?.args(arguments), &format!("{work:?}"))
 }
 
 fn theirs(pytorch: &PyTorch, command: &str, threads: usize, options: &[&str]) -> Result<Measured> {

@@ -1,8 +1,9 @@
 //! How fast files become batches, beside PyTorch's `DataLoader` on the same files, and how long training waits for them.
 
 use super::pytorch::{PyTorch, dataset_folder};
+use super::work::result_of;
 use super::{Context, Row, photographs};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use candle_core::DType;
 use mm_baselines::{Fusion, FusionConfig};
 use mm_bench::child;
@@ -214,11 +215,8 @@ fn measure(context: &Context, work: &str, files: &Path) -> Result<(Vec<Loaded>, 
 }
 
 fn ours<T: DeserializeOwned>(work: &str, files: &Path, workers: usize) -> Result<T> {
-    let output = child::short_command(workers)?.args(["loader-work", work, "--workers", &workers.to_string()]).arg(files).output()?;
-    if !output.status.success() {
-        bail!("loading {work} failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("reading the result of loading {work}"))
+    let mut command = child::short_command(workers)?;
+    result_of(command.args(["loader-work", work, "--workers", &workers.to_string()]).arg(files), &format!("loading {work}"))
 }
 
 fn theirs(pytorch: &PyTorch, work: &str, files: &Path, workers: usize) -> Result<Loaded> {

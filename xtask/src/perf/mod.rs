@@ -13,6 +13,7 @@ mod pytorch;
 mod quality;
 mod scaling;
 mod table;
+mod work;
 
 pub use dense_work::{DenseWorkArguments, run as run_dense_work};
 pub use image_work::{ImageWorkArguments, run as run_image_work};

@@ -1,6 +1,7 @@
 //! The prediction of one audio-visual sample, from its files to the probabilities, beside PyTorch's and ONNX Runtime's.
 
 use super::pytorch::PyTorch;
+use super::work::result_of;
 use super::{Context, Row};
 use anyhow::{Context as _, Result, bail};
 use candle_core::{Device, Tensor};
@@ -136,11 +137,7 @@ fn ours(folder: &Path, sound: Option<&str>, threads: usize) -> Result<Measured> 
     let mut command = child::short_command(threads)?;
     command.arg("prediction-work").arg(folder);
     sound.into_iter().for_each(|sound| _ = command.args(["--sound", sound]));
-    let output = command.output()?;
-    if !output.status.success() {
-        bail!("the prediction failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    serde_json::from_slice(&output.stdout).context("reading the result of the prediction")
+    result_of(&mut command, "the prediction")
 }
 
 fn theirs(pytorch: &PyTorch, command: &str, folder: &Path, threads: usize, sound: Option<&str>) -> Result<Option<Measured>> {
