@@ -1,7 +1,6 @@
 //! Several networks, each for a fixed combination: late fusion, and one model per combination.
 
 use candle_core::{Tensor, Var};
-use candle_nn::ops::softmax;
 use candle_nn::{Init, VarBuilder};
 use mm_core::data::{Batch, Inputs, Schema};
 use mm_core::dense::{DenseNetwork, DenseSensor};
@@ -192,14 +191,14 @@ impl Member {
         inputs.restricted(modalities, Presence::uniform(modalities.full(), inputs.len()))
     }
 
-    /// Probabilities `[batch, classes, ..]`; rows of samples that lack one of its modalities have no meaning. `None` if that is all.
-    fn probabilities(&self, inputs: &Inputs, mode: Mode) -> Result<Option<Tensor>> {
+    /// What is averaged ([`Task::expectation`](mm_core::task::Task::expectation)), `[batch, outputs, ..]`; rows of samples that lack one of its modalities have no meaning. `None` if that is all.
+    fn expectation(&self, inputs: &Inputs, mode: Mode) -> Result<Option<Tensor>> {
         if self.subset.indices().any(|m| inputs.at(m).is_none()) {
             return Ok(None);
         }
         let restricted = self.restricted(inputs)?;
         let output = self.network.forward(&restricted, mode)?;
-        Ok(Some(softmax(&output.prediction.detach(), 1)?))
+        self.schema.target.task().expectation(&output.prediction.detach()).map(Some)
     }
 }
 
@@ -248,21 +247,21 @@ impl EnsembleModel {
         (0..self.members.len()).filter(|&i| speaks(&self.members[i])).collect()
     }
 
-    /// Log-probabilities of a combination, which are logits of the averaged distribution: `[batch, classes, ..]`.
+    /// The averaged prediction of a combination: `[batch, outputs, ..]`.
     fn averaged(&self, encoded: &Encoded, subset: Subset) -> Result<Tensor> {
         let speakers = self.speakers(subset);
         if speakers.is_empty() {
             return Err(self.untrained(subset));
         }
         let mut sum: Option<Tensor> = None;
-        for probabilities in speakers.iter().filter_map(|&i| encoded.tensors.get(i).and_then(Option::as_ref)) {
+        for expectation in speakers.iter().filter_map(|&i| encoded.tensors.get(i).and_then(Option::as_ref)) {
             sum = Some(match sum {
-                Some(sum) => (sum + probabilities)?,
-                None => probabilities.clone(),
+                Some(sum) => (sum + expectation)?,
+                None => expectation.clone(),
             });
         }
         match sum {
-            Some(sum) => Ok(((sum / speakers.len() as f64)? + 1e-12)?.log()?),
+            Some(sum) => self.schema.target.task().of_expectation(&(sum / speakers.len() as f64)?),
             // No sample has all that the members read: no row of the result has a meaning.
             None => {
                 let shape = (encoded.presence.len(), self.schema.target.task().outputs());
@@ -284,21 +283,21 @@ impl Model for EnsembleModel {
         &self.parameters
     }
 
-    /// The probabilities of each member that is trained and whose modalities some sample has.
+    /// What each member predicts that is trained and whose modalities some sample has.
     fn encode(&self, inputs: &Inputs) -> Result<Encoded> {
         inputs.check_modalities(&self.schema.modalities)?;
         let mut encoder_passes = 0;
-        let probabilities = self.members.iter().map(|member| {
+        let predicted = self.members.iter().map(|member| {
             // What no sample has completely is asked by nobody.
             let wanted = inputs.presence().subsets().iter().any(|has| member.subset.is_subset_of(*has));
             if !wanted || member.batches()? == 0.0 {
                 return Ok(None);
             }
-            let probabilities = member.probabilities(inputs, self.mode)?;
-            encoder_passes += probabilities.as_ref().map_or(0, |_| member.subset.len());
-            Ok(probabilities)
+            let expectation = member.expectation(inputs, self.mode)?;
+            encoder_passes += expectation.as_ref().map_or(0, |_| member.subset.len());
+            Ok(expectation)
         });
-        let tensors = probabilities.collect::<Result<_>>()?;
+        let tensors = predicted.collect::<Result<_>>()?;
         Ok(Encoded { tensors, presence: inputs.presence().clone(), encoder_passes })
     }
 

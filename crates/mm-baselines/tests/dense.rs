@@ -172,7 +172,7 @@ impl Method for Watching<'_> {
     }
 
     fn loss(&mut self, batch: &mm_core::data::Batch, step: &mm_core::train::Step) -> Result<mm_core::train::Losses> {
-        *self.seen.lock().unwrap() = batch.targets().class_weights().map(|weights: &Tensor| weights.to_vec1().unwrap());
+        *self.seen.lock().unwrap() = batch.targets().options().class_weights.as_ref().map(|weights: &Tensor| weights.to_vec1().unwrap());
         self.inner.loss(batch, step)
     }
 }

@@ -34,6 +34,9 @@ pub struct Resolved {
     pub data_hash: String,
     /// Where the card is.
     pub card: String,
+    /// The measure that selects models and heads the report, if it is another one than the card says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<String>,
     /// Training samples of each class.
     pub train_per_class: Option<usize>,
     /// The method.

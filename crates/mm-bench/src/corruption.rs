@@ -156,9 +156,9 @@ impl Test<'_> {
     fn predicted(&self, data: &dyn Source, has_something: impl Fn(usize) -> bool) -> Result<Option<Predicted>> {
         let schema = data.schema();
         let task = schema.target.task();
-        let measure = Measured::from(task);
+        let measure = Measured::from(schema);
         let numbers_a_sample = measure.score.width();
-        let (mut scores, mut outcomes) = (task.scores(), Vec::with_capacity(self.rows.len() * numbers_a_sample));
+        let (mut scores, mut outcomes) = (schema.scores(), Vec::with_capacity(self.rows.len() * numbers_a_sample));
         let (mut excluded, mut non_finite) = (Excluded::default(), 0);
         for chunk in self.rows.chunks(evaluation_batch(schema)) {
             let mut of_chunk = vec![f32::NAN; chunk.len() * numbers_a_sample];
@@ -202,8 +202,11 @@ impl Test<'_> {
             }
             outcomes.extend(of_chunk);
         }
-        let scored = scores.finish();
-        let (correct, sums) = marks(&outcomes, measure.score);
+        let mut scored = scores.finish();
+        if scored.samples > 0 && measure.score.is_ranked() {
+            scored.values.insert(schema.measure().name, measure.score.of_all(&outcomes));
+        }
+        let (correct, sums) = marks(&outcomes, &measure);
         Ok((scored.samples > 0).then(|| Predicted { metrics: Metrics::new(&scored, &measure), correct, sums, excluded, non_finite }))
     }
 }

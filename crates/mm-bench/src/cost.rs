@@ -146,7 +146,7 @@ fn network_size(network: &NetworkConfig, schema: &Schema) -> Result<(Vec<Size>, 
         }
     }
     let last = widths.last().map_or_else(|| encoders.first().map_or(1.0, |encoder| encoder.channels), |&width| width as f64);
-    shared.add(Size::layer(last, schema.target.classes() as f64, 1.0, 1.0));
+    shared.add(Size::layer(last, schema.target.task().outputs() as f64, 1.0, 1.0));
     Ok((parts, shared))
 }
 

@@ -81,6 +81,18 @@ impl CardReader {
         }))
     }
 
+    /// With another measure that selects models and heads the report than the card says; `None` changes nothing.
+    pub fn scored_by(mut self, measure: Option<&str>) -> Self {
+        if let Some(measure) = measure {
+            let score = match &mut self.0 {
+                Card::Tables(card, _) => &mut card.score,
+                Card::Files(card, _) => &mut card.score,
+            };
+            *score = Some(measure.into());
+        }
+        self
+    }
+
     /// Reads the samples, or lists those that are files; with them the hash of the card and of what it names.
     pub fn load(&self) -> Result<(Dataset, String)> {
         match &self.0 {
@@ -146,6 +158,9 @@ fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String
     };
     for row in source.rows() {
         hash.update(serde_json::to_vec(&(&row.id, &row.part, &row.group, &format!("{:?}", row.target)))?);
+        if row.weight != 1.0 {
+            hash.update(row.weight.to_le_bytes());
+        }
         for origin in row.origins.iter() {
             match origin {
                 Some(Origin::File { path, part }) => {

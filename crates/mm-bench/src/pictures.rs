@@ -36,7 +36,7 @@ pub fn write(folder: &Path, model: &dyn Model, tested: Tested, evaluation: &Eval
         return Ok(Vec::new());
     }
     let subsets = shown(&evaluation.combinations.iter().map(|c| c.subset).collect::<Vec<_>>(), schema.modalities.full());
-    let score = schema.target.task().score();
+    let score = schema.score();
     let of_sample = |numbers: &[f32]| score.of(&numbers.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(), 1.0);
     let of_combination = |subset: &Subset| {
         let found = evaluation.combinations.iter().find(|c| c.subset == *subset);

@@ -50,6 +50,9 @@ pub struct Plan {
     /// Network of every run whose options name none.
     #[serde(default)]
     network: Option<toml::Table>,
+    /// The measure that selects models and heads the report, such as `auroc`; by default what the card or the task says.
+    #[serde(default)]
+    score: Option<String>,
     /// Combinations to evaluate, such as `["rgb", "rgb+depth"]`; all by default.
     #[serde(default)]
     combinations: Option<Vec<String>>,
@@ -76,6 +79,9 @@ pub struct DataEntry {
     pub name: String,
     /// A built-in data set or the path of a card, relative to the plan.
     pub card: String,
+    /// The measure that selects models and heads the report of this data, in place of the plan's.
+    #[serde(default)]
+    score: Option<String>,
     /// Use only so many training samples of each class.
     #[serde(default)]
     pub train_per_class: Option<usize>,
@@ -160,7 +166,7 @@ impl Plan {
         let mut data = match self.data.iter().find(named) {
             Some(data) => data.clone(),
             // Settings of other data, which the caller wants for these.
-            None => DataEntry { train_per_class: None, train: toml::Table::new(), ..self.data[0].clone() },
+            None => DataEntry { score: None, train_per_class: None, train: toml::Table::new(), ..self.data[0].clone() },
         };
         data.card = card.map_or(data.card, String::from);
         let run = self.runs.iter().find(|run| run.name() == method).or_else(|| self.runs.iter().find(|run| run.method == method));
@@ -169,6 +175,7 @@ impl Plan {
         Ok(Resolved {
             data_hash: String::new(),
             card: data.card.clone(),
+            score: data.score.clone().or_else(|| self.score.clone()),
             train_per_class: data.train_per_class,
             method: run.method.clone(),
             options: self.options(&run).with_context(|| self.whereabouts())?,
@@ -245,7 +252,8 @@ impl Plan {
         parse_table::<TrainConfig>("quick", self.quick.clone())?;
         for data in &self.data {
             let context = || format!("data `{}`", data.name);
-            let reader = CardReader::open(&data.card).with_context(context)?;
+            let score = data.score.clone().or_else(|| self.score.clone());
+            let reader = CardReader::open(&data.card).with_context(context)?.scored_by(score.as_deref());
             let (loaded, data_hash) = reader.load().with_context(context)?;
             let modalities = &loaded.source.schema().modalities;
             let combinations = match &self.combinations {
@@ -271,6 +279,7 @@ impl Plan {
                     let mut resolved = Resolved {
                         data_hash: data_hash.clone(),
                         card: data.card.clone(),
+                        score: score.clone(),
                         train_per_class: data.train_per_class,
                         method: run.method.clone(),
                         options: self.options(run).with_context(|| format!("run `{}`", run.name()))?,
@@ -302,8 +311,8 @@ impl Plan {
     /// Says what was read, how ids matched, and what the splits lack, before anything is trained. The reader has told its own remarks.
     fn tell(&self, data: &DataEntry, loaded: &Dataset) -> Result<()> {
         let schema = loaded.source.schema();
-        let (samples, sensors, classes) = (loaded.source.len(), schema.modalities.len(), schema.target.classes());
-        tracing::info!("data `{}`: {samples} samples, {sensors} sensors, {classes} classes", data.name);
+        let (samples, sensors) = (loaded.source.len(), schema.modalities.len());
+        tracing::info!("data `{}`: {samples} samples, {sensors} sensors, {}", data.name, schema.target.in_words());
         loaded.matched.iter().for_each(|file| tracing::info!("{file}"));
         let mut remarks: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for &seed in &self.seeds {

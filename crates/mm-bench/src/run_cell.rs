@@ -97,13 +97,13 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     model.parameters().save(&folder.join("model.safetensors"), |_| true)?;
     write_json(&folder.join("standardizer.json"), &standardizer)?;
 
-    let (modalities, measure) = (&schema.modalities, Measured::from(schema.target.task()));
+    let (modalities, measure) = (&schema.modalities, Measured::from(&schema));
     let samples = TestSamples::new(data, &split.test, &loaded.non_finite);
     let combinations: Vec<CombinationResult> = evaluation
         .combinations
         .iter()
         .map(|c| {
-            let (correct, sums) = marks(&c.outcomes, measure.score);
+            let (correct, sums) = marks(&c.outcomes, &measure);
             CombinationResult {
                 subset: modalities.format(c.subset),
                 metrics: Metrics::new(&c.scored, &measure),
@@ -139,14 +139,14 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         seed: resolved.train.seed,
         modalities: modalities.names().to_vec(),
         classes: schema.target.class_names().to_vec(),
-        measure,
+        measure: measure.clone(),
         test_samples: split.test.len(),
         test_rows: Some(Rows::new(split.test.clone())),
         test_ids: split.test.iter().map(|&row| data.meta(row).id.map(String::from)).collect(),
         truths: split.test.iter().map(|&row| data.meta(row).class).collect(),
         readings: samples.readings(modalities),
         data_remarks: data_remarks(&loaded, &split),
-        summary: Summary::of(&combinations, &full),
+        summary: Summary::of(&combinations, &full, &measure),
         combinations,
         not_evaluated: subsets.iter().filter(|s| !evaluated(s)).map(left_out).collect(),
         clean,
@@ -193,7 +193,7 @@ fn data_remarks(loaded: &Dataset, split: &Split) -> Vec<String> {
 /// The data, if it still is what the bench found when it began: a result is kept under the hash of that.
 fn load_unchanged(resolved: &Resolved) -> Result<Dataset> {
     let changed = || format!("the data of `{}` changed since the bench began: run the bench again", resolved.card);
-    let read = CardReader::open(&resolved.card).and_then(|source| source.load());
+    let read = CardReader::open(&resolved.card).and_then(|source| source.scored_by(resolved.score.as_deref()).load());
     let (loaded, hash) = read.context("it was read without error then").with_context(changed)?;
     if hash != resolved.data_hash {
         bail!(changed());

@@ -76,6 +76,7 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
         None => Resolved {
             data_hash: String::new(),
             card: card.unwrap_or_default().into(),
+            score: None,
             train_per_class: None,
             method: arguments.method.clone(),
             options: toml::Table::new(),
@@ -88,7 +89,7 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
     };
     resolved.train.epochs = arguments.epochs.map_or(resolved.train.epochs, |epochs| epochs as usize);
     let recipe = registry.recipe(&resolved)?;
-    let (data, _) = CardReader::open(&resolved.card)?.load()?;
+    let (data, _) = CardReader::open(&resolved.card)?.scored_by(resolved.score.as_deref()).load()?;
     check_data(&*recipe, &resolved, &data)?;
     let split = data.draw(resolved.train_per_class, resolved.train.seed)?;
     let checkpoints = checkpoint_folder(&arguments.out);
@@ -163,11 +164,15 @@ fn check_schema(model: &Pipeline, source: &dyn Source) -> Result<()> {
         };
         bail!("the data has the sensors {}, the model reads {}", form(theirs), form(ours));
     }
-    let (ours, theirs) = (ours.target.class_names(), theirs.target.class_names());
+    let kinds_differ = std::mem::discriminant(&ours.target) != std::mem::discriminant(&theirs.target);
+    let (ours, theirs) = (ours.target.output_names(), theirs.target.output_names());
+    if kinds_differ {
+        bail!("the data has another kind of target than the model: one predicts classes, labels or numbers where the other does not");
+    }
     if ours != theirs {
         let list = |names: &[String]| names.join(", ");
         bail!(
-            "the data has the classes {}, the model {}: name the model's, in its order, as `classes` of the card",
+            "the data has {} to predict, the model predicts {}: name the model's, in its order, as `classes` or `targets` of the card",
             list(theirs),
             list(ours)
         );

@@ -12,10 +12,8 @@ pub fn text(report: &Report) -> String {
     if !report.description.is_empty() {
         out += &format!("\n{}\n", escape(&report.description));
     }
-    out += &format!(
-        "\nScores in percent, differences in percentage points. `±` is the standard deviation over seeds, `[low, high]` {}\n",
-        intervals(report.resamples)
-    );
+    out +=
+        &format!("\n{} `±` is the standard deviation over seeds, `[low, high]` {}\n", scale_in_words(report), intervals(report.resamples));
     out += &list("Notes", &report.notes);
     for data in &report.data {
         out += &data_section(data);
@@ -40,16 +38,18 @@ pub fn text(report: &Report) -> String {
 fn data_section(data: &DataReport) -> String {
     let seeds: Vec<String> = data.seeds.iter().map(u64::to_string).collect();
     let mut out = format!(
-        "\n## {}\n\n{} modalities ({}), {} classes, {} test samples, seeds {}.\n\n",
+        "\n## {}\n\n{} modalities ({}), {}{} test samples, seeds {}.\n\n",
         escape(&data.name),
         data.modalities.len(),
         escape(&data.modalities.join(", ")),
-        data.classes.len(),
+        if data.classes.is_empty() { String::new() } else { format!("{} classes, ", data.classes.len()) },
         data.test_samples.iter().map(usize::to_string).collect::<Vec<_>>().join(" or "),
         seeds.join(", ")
     );
+    let words = Words::from(&data.measure);
     for headline in &data.headlines {
-        out += &format!("- **{}**: {}. {}\n", headline.measure, with_range(&headline.value), escape(&sentence(headline, &data.reference)));
+        let found = escape(&words.sentence(headline, &data.reference));
+        out += &format!("- **{}**: {}. {found}\n", headline.measure, words.with_range(&headline.value));
     }
     out += &list("Before reading the numbers", &data.remarks);
     out += &list("Remarks on the data as read", &data.data_remarks);
@@ -71,11 +71,12 @@ fn data_section(data: &DataReport) -> String {
 
 fn summary(data: &DataReport) -> String {
     let reference = format!("Δ mean to {}", escape(&data.reference));
-    let judged = |d: Option<Difference>| d.map_or(["–".into(), "–".into()], |d| [difference(&d), d.verdict.to_string()]);
+    let words = Words::from(&data.measure);
+    let judged = |d: Option<Difference>| d.map_or(["–".into(), "–".into()], |d| [words.difference(&d), d.verdict.to_string()]);
     let rows = data.runs.iter().map(|run| {
-        let optional = |v: &Option<Value>| v.as_ref().map_or("–".into(), value);
-        let mean = with_range(&run.mean);
-        let mut row = vec![escape(&run.run), mean, value(&run.worst), optional(&run.full), optional(&run.gap)];
+        let optional = |v: &Option<Value>| v.as_ref().map_or("–".into(), |v| words.value(v));
+        let mean = words.with_range(&run.mean);
+        let mut row = vec![escape(&run.run), mean, words.value(&run.worst), optional(&run.full), optional(&run.gap)];
         row.extend(judged(run.comparison.as_ref().and_then(|c| c.mean)));
         row
     });
@@ -85,7 +86,7 @@ fn summary(data: &DataReport) -> String {
             let expected = run
                 .failure
                 .as_ref()
-                .map_or("–".into(), |f| format!("{} {}", with_range(&f.value), covered(f.covered)).trim_end().to_string());
+                .map_or("–".into(), |f| format!("{} {}", words.with_range(&f.value), covered(f.covered)).trim_end().to_string());
             let mut row = vec![escape(&run.run), expected];
             row.extend(judged(run.comparison.as_ref().and_then(|c| c.failure)));
             row
@@ -104,10 +105,11 @@ fn pairs(data: &DataReport) -> String {
     if data.pairs.is_empty() {
         return String::new();
     }
-    let judged = |d: Option<Difference>| d.map_or("–".into(), |d| format!("{}, {}", difference(&d), d.verdict));
+    let words = Words::from(&data.measure);
+    let judged = |d: Option<Difference>| d.map_or("–".into(), |d| format!("{}, {}", words.difference(&d), d.verdict));
     let of = |run: &str| data.runs.iter().find(|r| r.run == run);
     let rows = data.pairs.iter().map(|pair| {
-        let value = |run: &str, which: fn(&RunReport) -> Value| of(run).map_or("–".into(), |r| percent(which(r).interval.estimate));
+        let value = |run: &str, which: fn(&RunReport) -> Value| of(run).map_or("–".into(), |r| words.score(which(r).interval.estimate));
         let both = |which| format!("{} / {}", value(&pair.run, which), value(&pair.peer, which));
         let c = pair.comparison.as_ref();
         let differences = [c.and_then(|c| c.mean), c.and_then(|c| c.worst), c.and_then(|c| c.full)].map(judged);
@@ -170,14 +172,15 @@ fn samples(data: &DataReport) -> String {
 }
 
 fn severity(data: &DataReport) -> String {
+    let words = Words::from(&data.measure);
     let rows: Vec<Vec<String>> = data
         .severity
         .iter()
         .flat_map(|report| {
             report.runs.iter().map(|run| {
                 let (delta, verdict) =
-                    run.comparison.as_ref().map_or(("–".into(), "–".into()), |c| (difference(c), c.verdict.to_string()));
-                let area = run.area.as_ref().map_or("–".into(), interval);
+                    run.comparison.as_ref().map_or(("–".into(), "–".into()), |c| (words.difference(c), c.verdict.to_string()));
+                let area = run.area.as_ref().map_or("–".into(), |area| words.interval(area));
                 vec![escape(&report.condition.corruption), escape(&report.condition.subset), escape(&run.run), area, delta, verdict]
             })
         })
@@ -195,14 +198,15 @@ fn severity(data: &DataReport) -> String {
 
 fn sensors(data: &DataReport) -> String {
     let Some(report) = &data.sensors else { return String::new() };
+    let words = Words::from(&data.measure);
     let sensors = report.sensors.iter().map(|s| {
-        let alone = s.alone.as_ref().map_or("–".into(), |v| percent(v.accuracy));
-        let shapley = s.shapley.as_ref().map_or("–".into(), points_interval);
-        vec![escape(&s.modality), alone, shapley, s.missed.map_or("–".into(), points)]
+        let alone = s.alone.as_ref().map_or("–".into(), |v| words.score(v.accuracy));
+        let shapley = s.shapley.as_ref().map_or("–".into(), |value| words.points_interval(value));
+        vec![escape(&s.modality), alone, shapley, s.missed.map_or("–".into(), |missed| words.difference_of(missed))]
     });
     let shown = report.sets.iter().enumerate().filter(|(i, set)| *i < SETS_SHOWN || set.front).map(|(_, set)| {
-        let accuracy = set.value.interval.as_ref().map_or(percent(set.value.accuracy), interval);
-        let gain = set.gain.map_or(if set.front { "on the front".into() } else { String::new() }, points);
+        let accuracy = set.value.interval.as_ref().map_or_else(|| words.score(set.value.accuracy), |interval| words.interval(interval));
+        let gain = set.gain.map_or(if set.front { "on the front".into() } else { String::new() }, |gain| words.difference_of(gain));
         vec![escape(&set.name), set.sensors.to_string(), accuracy, gain]
     });
     format!(

@@ -3,8 +3,9 @@
 use crate::pictured::Pictured;
 use crate::rows::Rows;
 use crate::words::capitalized;
-use mm_core::statistics::Score;
-use mm_core::task::{Scored, Task};
+use mm_core::data::Schema;
+use mm_core::statistics::{Judging, Score};
+use mm_core::task::{Measure, Scored};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -111,54 +112,82 @@ pub struct Measured {
     pub name: String,
     /// What readers call it.
     pub title: String,
-    /// How it comes about from numbers that add up over samples.
+    /// How it comes about from the numbers of samples.
     pub score: Score,
+    /// Whether more is better.
+    #[serde(default = "yes")]
+    pub higher_is_better: bool,
+    /// Whether it is a share, shown in percent.
+    #[serde(default = "yes")]
+    pub share: bool,
+}
+
+/// Of older results, which were all of this kind.
+fn yes() -> bool {
+    true
 }
 
 impl Default for Measured {
     fn default() -> Self {
-        Self { name: "accuracy".into(), title: "accuracy".into(), score: Score::Mean }
+        Self { name: "accuracy".into(), title: "accuracy".into(), score: Score::Mean, higher_is_better: true, share: true }
     }
 }
 
 impl Measured {
+    /// Whether every sample is right or wrong.
+    pub fn is_marks(&self) -> bool {
+        self.score == Score::Mean && self.share
+    }
+
+    /// How its differences are judged.
+    pub fn judging(&self) -> Judging {
+        Judging { higher_is_better: self.higher_is_better, share: self.share }
+    }
+
+    /// The larger the better.
+    pub fn goodness(&self, score: f64) -> f64 {
+        if self.higher_is_better { score } else { -score }
+    }
+
     /// What readers call it, at the beginning of a sentence.
     pub fn heading(&self) -> String {
         capitalized(&self.title)
     }
 }
 
-impl From<&dyn Task> for Measured {
-    fn from(task: &dyn Task) -> Self {
-        let measure = task.measures()[0];
-        Self { name: measure.name.into(), title: measure.title.into(), score: task.score() }
+impl From<&Schema> for Measured {
+    fn from(schema: &Schema) -> Self {
+        let Measure { name, title, higher_is_better, is_share, .. } = schema.measure();
+        Self { name: name.into(), title: title.into(), score: schema.score(), higher_is_better, share: is_share }
     }
 }
 
-/// What [`Task::score`] adds up, as a result keeps it: one character a sample, and the numbers behind them where those are more than right
+/// What a score is made from, as a result keeps it: one character a sample, and the numbers behind them where those are more than right
 /// and wrong.
-pub fn marks(outcomes: &[f32], score: Score) -> (String, Vec<f32>) {
+pub fn marks(outcomes: &[f32], measure: &Measured) -> (String, Vec<f32>) {
+    let score = measure.score;
     let mark = |numbers: &[f32]| match numbers {
         [first, ..] if first.is_nan() => '-',
-        [0.0] => '0',
+        [0.0] if measure.is_marks() => '0',
         _ => '1',
     };
     let correct = outcomes.chunks_exact(score.width()).map(mark).collect();
-    let sums = if score == Score::Mean { Vec::new() } else { outcomes.iter().map(|x| if x.is_nan() { 0.0 } else { *x }).collect() };
+    let sums = if measure.is_marks() { Vec::new() } else { outcomes.iter().map(|x| if x.is_nan() { 0.0 } else { *x }).collect() };
     (correct, sums)
 }
 
 impl Summary {
     /// Means over the combinations; nothing if there are none. `full` is the combination of all modalities as text.
-    pub fn of(combinations: &[CombinationResult], full: &str) -> Option<Self> {
-        let worst = combinations.iter().min_by(|a, b| a.metrics.score.total_cmp(&b.metrics.score))?;
+    pub fn of(combinations: &[CombinationResult], full: &str, measure: &Measured) -> Option<Self> {
+        let goodness = |c: &CombinationResult| measure.goodness(c.metrics.score);
+        let worst = combinations.iter().min_by(|a, b| goodness(a).total_cmp(&goodness(b)))?;
         let full = combinations.iter().find(|c| c.subset == full).map(|c| c.metrics.score);
         Some(Self {
             mean: combinations.iter().map(|c| c.metrics.score).sum::<f64>() / combinations.len() as f64,
             worst: worst.metrics.score,
             worst_subset: worst.subset.clone(),
             full,
-            gap: full.map(|full| full - worst.metrics.score),
+            gap: full.map(|full| measure.goodness(full) - goodness(worst)),
         })
     }
 }

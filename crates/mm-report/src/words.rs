@@ -1,70 +1,168 @@
-//! Numbers and findings in words, the same in every format. Scores are in percent, differences in percentage points.
+//! Numbers and findings in words, the same in every format.
 
-use super::analysis::{Difference, FEW_SAMPLES, Headline, Standing, Value};
+use super::analysis::{Difference, FEW_SAMPLES, Headline, Report, Standing, Value};
+use crate::result::Measured;
 use mm_core::statistics::{EffectSize, Interval};
 
-/// `97.1`.
+/// How the scores of a data set are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Words {
+    /// In percent, with differences in points; otherwise as they are.
+    share: bool,
+    higher_is_better: bool,
+}
+
+impl From<&Measured> for Words {
+    fn from(measure: &Measured) -> Self {
+        Self { share: measure.share, higher_is_better: measure.higher_is_better }
+    }
+}
+
+/// Intervals narrower than this share of 1 are shown with one decimal more.
+const NARROW: f64 = 0.003;
+/// As many decimals as an end of an interval may need not to look like 0.
+const MOST_DECIMALS: usize = 4;
+/// Digits of a score that is no share.
+const DIGITS: i32 = 3;
+
+impl Words {
+    /// Behind the name of a score: `, %`.
+    pub fn unit(&self) -> &'static str {
+        if self.share { ", %" } else { "" }
+    }
+
+    /// Behind the name of a difference: `, points`.
+    pub fn points(&self) -> &'static str {
+        if self.share { ", points" } else { "" }
+    }
+
+    /// What is shown for 1.
+    fn factor(&self) -> f64 {
+        if self.share { 100.0 } else { 1.0 }
+    }
+
+    /// Decimals of numbers as large as this.
+    fn decimals(&self, size: f64) -> usize {
+        match self.share {
+            true => 1,
+            false if size == 0.0 || !size.is_finite() => DIGITS as usize - 1,
+            false => (DIGITS - 1 - size.abs().log10().floor() as i32).clamp(0, 9) as usize,
+        }
+    }
+
+    fn with_decimals(&self, score: f64, decimals: usize) -> String {
+        match score.is_finite() {
+            true => format!("{:.decimals$}", self.factor() * score).replace('-', "−"),
+            false => "–".into(),
+        }
+    }
+
+    /// `97.1`, or `0.731`.
+    pub fn score(&self, score: f64) -> String {
+        self.with_decimals(score, self.decimals(score))
+    }
+
+    /// Without decimals, for narrow cells.
+    pub fn short(&self, score: f64) -> String {
+        if self.share { self.with_decimals(score, 0) } else { self.with_decimals(score, self.decimals(score).saturating_sub(1)) }
+    }
+
+    /// `+0.4`, with a real minus sign; differences that round to nothing have no sign.
+    pub fn difference_of(&self, difference: f64) -> String {
+        self.signed(difference, self.decimals(difference))
+    }
+
+    /// The same for narrow cells: `+4`.
+    pub fn short_difference(&self, difference: f64) -> String {
+        self.signed(difference, self.decimals(difference).saturating_sub(1))
+    }
+
+    fn signed(&self, difference: f64, decimals: usize) -> String {
+        let text = format!("{:.decimals$}", self.factor() * difference.abs());
+        match text.bytes().any(|c| (b'1'..=b'9').contains(&c)) {
+            true if difference > 0.0 => format!("+{text}"),
+            true => format!("−{text}"),
+            false => text,
+        }
+    }
+
+    /// `97.1 [96.6, 97.6]`.
+    pub fn interval(&self, value: &Interval) -> String {
+        format!("{} {}", self.score(value.estimate), self.range(value))
+    }
+
+    /// `[96.6, 97.6]`.
+    pub fn range(&self, value: &Interval) -> String {
+        let decimals = self.decimals(value.estimate);
+        format!("[{}, {}]", self.with_decimals(value.low, decimals), self.with_decimals(value.high, decimals))
+    }
+
+    /// `± 0.3`, or nothing with one seed.
+    pub fn spread(&self, sd: Option<f64>) -> String {
+        sd.map(|sd| format!("± {}", self.score(sd))).unwrap_or_default()
+    }
+
+    /// `97.1 ± 0.3`, or without spread with one seed.
+    pub fn value(&self, value: &Value) -> String {
+        format!("{}{} {}", self.score(value.interval.estimate), mark(value.few), self.spread(value.sd)).trim_end().to_string()
+    }
+
+    /// `97.1 ± 0.3 [96.6, 97.6]`.
+    pub fn with_range(&self, of: &Value) -> String {
+        format!("{} {}", self.value(of), self.range(&of.interval))
+    }
+
+    /// `+0.4 [−0.1, +0.9]`.
+    pub fn difference(&self, value: &Difference) -> String {
+        self.points_interval(&value.interval)
+    }
+
+    /// `+0.4 [−0.1, +0.9]`, with as many decimals as it takes to show that the interval leaves out 0, if it does.
+    pub fn points_interval(&self, value: &Interval) -> String {
+        let nearest = if value.low > 0.0 { Some(value.low) } else { Some(value.high).filter(|high| *high < 0.0) };
+        let enough = |decimals: &usize| nearest.is_none_or(|end| self.signed(end, *decimals).starts_with(['+', '−']));
+        let usual = self.decimals(value.low.abs().max(value.high.abs()));
+        let least = if self.share && value.high - value.low < NARROW { 2 } else { usual };
+        let most = MOST_DECIMALS.max(least + 2);
+        let decimals = (least..most).find(enough).unwrap_or(most);
+        let [estimate, low, high] = [value.estimate, value.low, value.high].map(|x| self.signed(x, decimals));
+        format!("{estimate} [{low}, {high}]")
+    }
+
+    /// The finding of a headline, one or two sentences.
+    pub fn sentence(&self, headline: &Headline, reference: &str) -> String {
+        let best = if self.higher_is_better { "highest" } else { "lowest" };
+        let first = match &headline.compared {
+            Some(c) => format!("{} is {best}; against {reference}: {}.", headline.best, self.finding(c)),
+            None if headline.best == reference => format!("{reference}, the run the others are compared with, is {best} itself."),
+            None => format!("{} is {best}; it could not be compared with {reference}.", headline.best),
+        };
+        let group = |what: &str, runs: &[String]| if runs.is_empty() { String::new() } else { format!(" {what}: {}.", runs.join(", ")) };
+        let others = |runs: &[String]| runs.iter().filter(|r| **r != headline.best).cloned().collect::<Vec<_>>();
+        [
+            first,
+            group("Also better", &others(&headline.better)),
+            group("No difference found", &others(&headline.no_difference)),
+            group("Worse", &others(&headline.worse)),
+        ]
+        .concat()
+    }
+
+    /// `+0.4 [+0.1, +0.9] points, better`.
+    pub fn finding(&self, compared: &Difference) -> String {
+        let points = if self.share { " points" } else { "" };
+        format!("{}{points}, {}", self.difference(compared), compared.verdict)
+    }
+}
+
+/// `97.1`: a share in percent.
 pub fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.1}", 100.0 * share) } else { "–".into() }
 }
 
-/// Intervals narrower than this many points are shown with two decimals.
-const NARROW: f64 = 0.3;
-/// As many decimals as an end of an interval may need not to look like 0.
-const MOST_DECIMALS: usize = 4;
-
-/// `+0.4`, with a real minus sign; differences that round to nothing have no sign.
-pub fn points(difference: f64) -> String {
-    signed(difference, 1)
-}
-
-fn signed(difference: f64, decimals: usize) -> String {
-    let text = format!("{:.decimals$}", 100.0 * difference.abs());
-    match text.bytes().any(|c| (b'1'..=b'9').contains(&c)) {
-        true if difference > 0.0 => format!("+{text}"),
-        true => format!("−{text}"),
-        false => text,
-    }
-}
-
-/// `97.1 [96.6, 97.6]`.
-pub fn interval(value: &Interval) -> String {
-    format!("{} {}", percent(value.estimate), range(value))
-}
-
-/// `[96.6, 97.6]`.
-pub fn range(value: &Interval) -> String {
-    format!("[{}, {}]", percent(value.low), percent(value.high))
-}
-
-/// `± 0.3`, or nothing with one seed.
+/// `± 0.3`: the spread of a share, or nothing with one seed.
 pub fn spread(sd: Option<f64>) -> String {
     sd.map(|sd| format!("± {}", percent(sd))).unwrap_or_default()
-}
-
-/// `97.1 ± 0.3`, or without spread with one seed.
-pub fn value(value: &Value) -> String {
-    format!("{}{} {}", percent(value.interval.estimate), mark(value.few), spread(value.sd)).trim_end().to_string()
-}
-
-/// `97.1 ± 0.3 [96.6, 97.6]`.
-pub fn with_range(of: &Value) -> String {
-    format!("{} {}", value(of), range(&of.interval))
-}
-
-/// `+0.4 [−0.1, +0.9]`.
-pub fn difference(value: &Difference) -> String {
-    points_interval(&value.interval)
-}
-
-/// `+0.4 [−0.1, +0.9]`, with as many decimals as it takes to show that the interval leaves out 0, if it does.
-pub fn points_interval(value: &Interval) -> String {
-    let nearest = if value.low > 0.0 { Some(value.low) } else { Some(value.high).filter(|high| *high < 0.0) };
-    let enough = |decimals: &usize| nearest.is_none_or(|end| signed(end, *decimals).starts_with(['+', '−']));
-    let least = if 100.0 * (value.high - value.low) < NARROW { 2 } else { 1 };
-    let decimals = (least..MOST_DECIMALS).find(enough).unwrap_or(MOST_DECIMALS);
-    let [estimate, low, high] = [value.estimate, value.low, value.high].map(|x| signed(x, decimals));
-    format!("{estimate} [{low}, {high}]")
 }
 
 /// `0.012`, `< 0.001`.
@@ -80,27 +178,15 @@ pub fn effect(effect: &EffectSize) -> String {
     }
 }
 
-/// The finding of a headline, one or two sentences.
-pub fn sentence(headline: &Headline, reference: &str) -> String {
-    let first = match &headline.compared {
-        Some(c) => format!("{} is highest; against {reference}: {}.", headline.best, finding(c)),
-        None if headline.best == reference => format!("{reference}, the run the others are compared with, is highest itself."),
-        None => format!("{} is highest; it could not be compared with {reference}.", headline.best),
-    };
-    let group = |what: &str, runs: &[String]| if runs.is_empty() { String::new() } else { format!(" {what}: {}.", runs.join(", ")) };
-    let others = |runs: &[String]| runs.iter().filter(|r| **r != headline.best).cloned().collect::<Vec<_>>();
-    [
-        first,
-        group("Also better", &others(&headline.better)),
-        group("No difference found", &others(&headline.no_difference)),
-        group("Worse", &others(&headline.worse)),
-    ]
-    .concat()
-}
-
-/// `+0.4 [+0.1, +0.9] points, better`.
-pub fn finding(compared: &Difference) -> String {
-    format!("{} points, {}", difference(compared), compared.verdict)
+/// In what scores are, once.
+pub fn scale_in_words(report: &Report) -> &'static str {
+    let (mut shares, mut others) = (false, false);
+    report.data.iter().for_each(|data| if data.measure.share { shares = true } else { others = true });
+    match (shares, others) {
+        (true, false) => "Scores in percent, differences in percentage points.",
+        (false, true) => "Scores as they are.",
+        _ => "Shares in percent and their differences in percentage points, other scores as they are.",
+    }
 }
 
 /// What is to be said of intervals and verdicts, once.

@@ -3,6 +3,7 @@
 use crate::{MmanetConfig, Ranking};
 use candle_core::Tensor;
 use mm_core::eval::{argmax, divergence, evaluate, probabilities};
+use mm_core::task::Task;
 use mm_core::train::HeldOut;
 use mm_core::{Error, Modalities, Model, Result, Subset, rng};
 use rand::seq::IteratorRandom;
@@ -44,7 +45,7 @@ pub struct MinedCombinations {
     pub candidates: Vec<Subset>,
     /// Summed over the mining epochs, by the chosen ranking.
     pub distances: Vec<f64>,
-    /// The same by the other ranking, for the log; 0 where every pixel has a class.
+    /// The same by the other ranking, for the log; 0 where no sample has one class.
     pub other_distances: Vec<f64>,
     /// The weak combinations, weakest first; empty until they are mined.
     pub weak: Vec<Subset>,
@@ -93,7 +94,11 @@ impl MinedCombinations {
                 all.extend(part.into_iter().flatten());
             }
         }
-        let classes = held_out.source.schema().target.classes();
+        let target = &held_out.source.schema().target;
+        let classes = target.classes();
+        if classes == 0 {
+            return self.accumulate_divergences(target.task(), &logits, ranking);
+        }
         let probabilities: Vec<Vec<f64>> = logits.iter().map(|l| probabilities(l, classes)).collect();
         let Some((full, rest)) = probabilities.split_last().filter(|(full, _)| !full.is_empty()) else {
             return Err(nothing_complete());
@@ -109,6 +114,22 @@ impl MinedCombinations {
             let (chosen, other) = if ranking == Ranking::PerSample { (by_sample, by_histogram) } else { (by_histogram, by_sample) };
             self.distances[i] += chosen;
             self.other_distances[i] += other;
+        }
+        Ok(())
+    }
+
+    /// Adds, where labels or numbers are predicted, the mean divergence of each combination's predictions from those of the full one.
+    fn accumulate_divergences(&mut self, task: &dyn Task, predictions: &[Vec<f32>], ranking: Ranking) -> Result<()> {
+        if ranking != Ranking::PerSample {
+            let problem = "counts predicted classes, and there are none: leave `ranking` out, so that combinations are ranked by how far their \
+                           predictions are from those of all modalities";
+            return Err(Error::config("ranking", problem));
+        }
+        let Some((full, rest)) = predictions.split_last().filter(|(full, _)| !full.is_empty()) else { return Err(nothing_complete()) };
+        let width = task.outputs();
+        for (distance, of_combination) in self.distances.iter_mut().zip(rest) {
+            let samples = full.chunks_exact(width).zip(of_combination.chunks_exact(width));
+            *distance += samples.map(|(full, other)| task.divergence(full, other)).sum::<f64>() / (full.len() / width) as f64;
         }
         Ok(())
     }
@@ -164,6 +185,9 @@ impl MinedCombinations {
 
     /// What the log says: both rankings' first combinations.
     pub(crate) fn describe(&self, modalities: &Modalities, ranking: Ranking) -> Vec<String> {
+        if self.other_distances.iter().all(|distance| *distance == 0.0) {
+            return vec![self.describe_weak(modalities)];
+        }
         let other = if ranking == Ranking::PerSample { "histogram" } else { "per_sample" };
         let others = top(&self.candidates, &self.other_distances, self.weak.len());
         vec![self.describe_weak(modalities), format!("the {other} ranking would have given: {}", list(modalities, &others))]

@@ -38,7 +38,7 @@ pub fn metrics(case: &Case) -> Result<Outputs> {
 /// Presentation-attack error rates.
 pub fn spoof(case: &Case) -> Result<Outputs> {
     let (_, flat, labels) = logits_and_labels(case)?;
-    let mut scores = FaceAntiSpoofing::new(["attack", "live"].map(String::from)).scores();
+    let mut scores = FaceAntiSpoofing::new(["attack", "live"].map(String::from)).scores("accuracy");
     let mut numbers = Vec::new();
     for (row, &label) in flat.chunks_exact(2).zip(&labels) {
         scores.add(row, &TargetValue::Class(label), &mut numbers)?;

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use mm_core::Pipeline;
+use mm_core::data::Target;
 use mm_core::pipeline::{Answer, Ignored};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
@@ -35,12 +36,13 @@ impl Format {
             return String::new();
         }
         let mut header = vec!["id".to_string()];
-        match model.schema().target.is_dense() {
-            true => header.push("map".into()),
-            false => {
-                header.push("class".into());
-                header.extend(model.schema().target.class_names().iter().map(|class| format!("probability.{class}")));
-            }
+        let target = &model.schema().target;
+        let probabilities = || target.output_names().iter().map(|name| format!("probability.{name}"));
+        match target {
+            Target::Pixels(_) => header.push("map".into()),
+            Target::Numbers(task) => header.extend(task.names().iter().map(|name| format!("predicted.{name}"))),
+            Target::Labels(_) => header.extend(std::iter::once("labels".into()).chain(probabilities())),
+            _ => header.extend(std::iter::once("class".into()).chain(probabilities())),
         }
         header.extend(["used".into(), "ignored".into()]);
         for name in trusted(model) {
@@ -79,12 +81,21 @@ fn csv(model: &Pipeline, id: &str, answer: &Answered, map: Option<&str>, text: &
             write!(text, ",{},{}", quoted(map.unwrap_or_default()), answer.used.join("+"))?;
         }
         Err(_) if model.schema().target.is_dense() => write!(text, ",,")?,
+        Ok(answer) if !answer.numbers.is_empty() => {
+            answer.numbers.iter().try_for_each(|(_, number)| write!(text, ",{number}"))?;
+            write!(text, ",{}", answer.used.join("+"))?;
+        }
         Ok(answer) => {
-            write!(text, ",{}", quoted(&answer.class))?;
+            let what = if answer.class.is_empty() { answer.labels.join("; ") } else { answer.class.clone() };
+            write!(text, ",{}", quoted(&what))?;
             answer.probabilities.iter().try_for_each(|(_, probability)| write!(text, ",{probability:.6}"))?;
             write!(text, ",{}", answer.used.join("+"))?;
         }
-        Err(_) => write!(text, ",{},", ",".repeat(model.schema().target.classes()))?,
+        Err(_) => {
+            let target = &model.schema().target;
+            let columns = target.output_names().len() + usize::from(!matches!(target, Target::Numbers(_)));
+            write!(text, "{},", ",".repeat(columns))?;
+        }
     }
     let why: Vec<String> = ignored(answer).iter().map(|ignored| format!("{}: {}", ignored.modality, ignored.reason.word())).collect();
     write!(text, ",{}", quoted(&why.join("; ")))?;
@@ -105,12 +116,21 @@ fn object(model: &Pipeline, id: &str, answer: &Answered, map: Option<&str>) -> V
         return json!({ "id": id, "map": map, "used": used, "ignored": reasons });
     }
     let Ok(answer) = answer else {
-        return json!({ "id": id, "class": null, "probabilities": {}, "used": [], "ignored": reasons });
+        return match &model.schema().target {
+            Target::Numbers(_) => json!({ "id": id, "numbers": null, "used": [], "ignored": reasons }),
+            Target::Labels(_) => json!({ "id": id, "labels": null, "probabilities": {}, "used": [], "ignored": reasons }),
+            _ => json!({ "id": id, "class": null, "probabilities": {}, "used": [], "ignored": reasons }),
+        };
     };
     let probabilities = answer.probabilities.iter().map(|(class, p)| (class.clone(), json!(rounded(*p, 1e6)))).collect::<Map<_, _>>();
-    let mut object = json!({
-        "id": id, "class": answer.class, "probabilities": probabilities, "used": answer.used, "ignored": reasons,
-    });
+    let mut object = json!({ "id": id, "used": answer.used, "ignored": reasons });
+    match &model.schema().target {
+        Target::Numbers(_) => {
+            object["numbers"] = answer.numbers.iter().map(|(name, x)| (name.clone(), json!(x))).collect::<Map<_, _>>().into()
+        }
+        Target::Labels(_) => (object["labels"], object["probabilities"]) = (json!(answer.labels), probabilities.into()),
+        _ => (object["class"], object["probabilities"]) = (json!(answer.class), probabilities.into()),
+    }
     if let Some(trust) = &answer.trust {
         let sensor = |weight: f32, level: f32| json!({ "weight": rounded(weight.into(), 1e4), "level": rounded(level.into(), 1e4) });
         object["trust"] = trust.iter().map(|s| (s.modality.clone(), sensor(s.weight, s.level))).collect::<Map<_, _>>().into();

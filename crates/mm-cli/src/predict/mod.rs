@@ -144,7 +144,8 @@ fn check(rows: impl Iterator<Item = mm_core::Result<ManifestRow>>, model: &Pipel
     for row in rows {
         let row = row?;
         total += 1;
-        let known = |label: &String| model.schema().target.is_dense() || model.schema().target.class_names().contains(label);
+        let target = &model.schema().target;
+        let known = |label: &String| target.is_dense() || target.classes() == 0 || model.schema().target.class_names().contains(label);
         if let Some(label) = row.label.filter(|label| !known(label)) {
             unknown.get_or_insert((row.line, row.id, label));
         }

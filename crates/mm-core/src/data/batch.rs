@@ -10,9 +10,20 @@ use candle_core::{DType, Device, Tensor};
 pub struct Targets {
     values: Tensor,
     weights: Option<Tensor>,
-    class_weights: Option<Tensor>,
-    dice: f64,
+    options: LossOptions,
     mixed: Option<Mixed>,
+}
+
+/// What shapes a loss besides the weights of samples; a task takes of it what it has a use for.
+#[derive(Debug, Clone, Default)]
+pub struct LossOptions {
+    /// The weight of each class of a pixel, or of each label where it holds: f32 `[classes]`; all the same where there are none. (What has
+    /// one class a sample has weights of samples.)
+    pub class_weights: Option<Tensor>,
+    /// The weight of the Dice loss of label maps beside the cross entropy; 0: none.
+    pub dice: f64,
+    /// Errors of numbers above so many standard deviations count in proportion, not squared (Huber 1964); 0: all are squared.
+    pub huber: f64,
 }
 
 /// What else samples are, where each is mixed with another.
@@ -27,7 +38,7 @@ struct Mixed {
 impl Targets {
     /// From what the task's loss reads, `[batch, ..]`: for classes, u32 `[batch]`.
     pub fn new(values: Tensor) -> Self {
-        Self { values, weights: None, class_weights: None, dice: 0.0, mixed: None }
+        Self { values, weights: None, options: LossOptions::default(), mixed: None }
     }
 
     /// Gives each sample a weight in the loss: f32 `[batch]`, not negative. Class weights come this way, too.
@@ -39,24 +50,14 @@ impl Targets {
         Ok(Self { weights: Some(weights), ..self })
     }
 
-    /// Gives each class of a pixel a weight in the loss: f32 `[classes]`. (What has one class a sample has [`Targets::with_weights`].)
-    pub fn with_class_weights(self, weights: Tensor) -> Self {
-        Self { class_weights: Some(weights), ..self }
+    /// Says what else shapes the loss.
+    pub fn with_options(self, options: LossOptions) -> Self {
+        Self { options, ..self }
     }
 
-    /// The weight of each class of a pixel, f32 `[classes]`; all the same where there are none.
-    pub fn class_weights(&self) -> Option<&Tensor> {
-        self.class_weights.as_ref()
-    }
-
-    /// Gives the Dice loss of label maps a weight beside the cross entropy.
-    pub fn with_dice(self, dice: f64) -> Self {
-        Self { dice, ..self }
-    }
-
-    /// The weight of the Dice loss; 0: none.
-    pub fn dice(&self) -> f64 {
-        self.dice
+    /// What else shapes the loss.
+    pub fn options(&self) -> &LossOptions {
+        &self.options
     }
 
     /// What the task's loss reads, `[batch, ..]`.
@@ -113,8 +114,9 @@ impl Targets {
     }
 
     fn to_device(&self, device: &Device) -> Result<Self> {
-        let class_weights = self.class_weights.as_ref().map(|weights| weights.to_device(device)).transpose()?;
-        Ok(Self { class_weights, ..self.map(|tensor| Ok(tensor.to_device(device)?))? })
+        let class_weights = self.options.class_weights.as_ref().map(|weights| weights.to_device(device)).transpose()?;
+        let options = LossOptions { class_weights, ..self.options.clone() };
+        Ok(self.map(|tensor| Ok(tensor.to_device(device)?))?.with_options(options))
     }
 
     /// The same done to each tensor of samples.
@@ -123,8 +125,7 @@ impl Targets {
         Ok(Self {
             values: change(&self.values)?,
             weights: self.weights.as_ref().map(&change).transpose()?,
-            class_weights: self.class_weights.clone(),
-            dice: self.dice,
+            options: self.options.clone(),
             mixed: self.mixed.as_ref().map(mixed).transpose()?,
         })
     }
@@ -204,14 +205,9 @@ impl Batch {
         Ok(Self { targets: self.targets.with_weights(weights)?, ..self })
     }
 
-    /// The same samples, each class of a pixel with a weight in the loss: f32 `[classes]`.
-    pub fn with_class_weights(self, weights: Tensor) -> Self {
-        Self { targets: self.targets.with_class_weights(weights), ..self }
-    }
-
-    /// The same samples, with a weight of the Dice loss of label maps.
-    pub fn with_dice(self, dice: f64) -> Self {
-        Self { targets: self.targets.with_dice(dice), ..self }
+    /// The same samples, with what else shapes the loss.
+    pub fn with_options(self, options: LossOptions) -> Self {
+        Self { targets: self.targets.with_options(options), ..self }
     }
 
     /// The same on another device.

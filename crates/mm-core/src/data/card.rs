@@ -10,7 +10,7 @@ use super::view::{LabelSpec, NonFinite, Partial, ViewSpec};
 use super::{Column, DataError, Split, SplitSpec, Target, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
-use crate::task::FaceAntiSpoofing;
+use crate::task::{FaceAntiSpoofing, Numbers};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -97,9 +97,18 @@ pub struct DatasetCard {
     /// A file with the labels, where they are in none of the views' files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<LabelSpec>,
-    /// What the labels mean.
+    /// What is to be predicted.
     #[serde(default, skip_serializing_if = "TaskKind::is_classes")]
     pub task: TaskKind,
+    /// With the task `labels` or `numbers` their columns, each in any of the files; a single one may be the `label`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+    /// The measure that selects models and heads the report, such as `auroc`; otherwise the first of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<String>,
+    /// A column with the weight of each sample in the loss, in every file that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Column>,
     /// The classes in the order of their numbers; by default those that are found, sorted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -126,7 +135,7 @@ pub struct DatasetCard {
     path: PathBuf,
 }
 
-/// What the labels of a card mean.
+/// What is to be predicted of the samples of a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -136,6 +145,10 @@ pub enum TaskKind {
     Classes,
     /// Whether a face is live: `classes` lists the attack first and the live face second.
     FaceAntiSpoofing,
+    /// Labels of which any number hold, a column each.
+    Labels,
+    /// Numbers, a column each.
+    Numbers,
 }
 
 impl TaskKind {
@@ -144,10 +157,17 @@ impl TaskKind {
         *self == Self::Classes
     }
 
-    /// The target of samples with these classes.
+    /// Whether each thing that is predicted has a column of its own.
+    pub(super) fn has_columns(self) -> bool {
+        matches!(self, Self::Labels | Self::Numbers)
+    }
+
+    /// The target of samples with these classes, labels or numbers.
     pub(super) fn target(self, classes: Vec<String>) -> Result<Target> {
         match self {
             Self::Classes => Ok(Target::of_classes(classes)),
+            Self::Labels => Ok(Target::Labels(crate::task::Labels::new(classes))),
+            Self::Numbers => Ok(Target::Numbers(Numbers::new(classes))),
             Self::FaceAntiSpoofing => match <[String; 2]>::try_from(classes) {
                 Ok(names) => Ok(Target::FaceAntiSpoofing(FaceAntiSpoofing::new(names))),
                 Err(found) => {
@@ -217,14 +237,19 @@ impl DatasetCard {
         if let Some(Err(problem)) = self.split.map(|split| split.validate()) {
             return Err(Error::config(at("split"), problem));
         }
+        check_targets(self.task, &self.targets, self.classes.as_deref()).map_err(|(field, problem)| Error::config(at(field), problem))?;
+        if self.task.has_columns() && self.target_columns().is_empty() {
+            let problem = "lists the columns that are to be predicted by name, such as targets = [\"age\"]";
+            return Err(Error::config(at("targets"), problem));
+        }
         match &self.labels {
             Some(labels) if labels.file.is_empty() => {
                 return Err(Error::config(at("labels.file"), "names no file; write labels = { file = \"labels.csv\", column = \"kind\" }"));
             }
-            Some(labels) if labels.column.is_none() && self.label.is_none() => {
+            Some(labels) if labels.column.is_none() && self.label.is_none() && self.targets.is_empty() => {
                 return Err(Error::config(at("labels.column"), "which column of the file is the label? Write column = \"kind\""));
             }
-            None if !self.has_column(&self.label, |v| &v.label) => {
+            None if !self.has_column(&self.label, |v| &v.label) && self.targets.is_empty() => {
                 let problem = "no label column is named; write label = \"column\", or label = -1 for the last, or labels = { file = ..., column = ... }";
                 return Err(Error::config(at("label"), problem));
             }
@@ -321,8 +346,12 @@ impl DatasetCard {
         for file in self.files() {
             contents.insert(file, read(file)?);
         }
-        let defaults = [self.label.as_ref(), self.id.as_ref(), self.group.as_ref(), self.part.as_ref()];
-        let labels = Labels { classes: self.classes.as_deref(), missing: self.missing_label };
+        let targets = self.target_columns();
+        // A single number or label is named as the label.
+        let label = self.label.as_ref().filter(|_| targets.is_empty());
+        let defaults = [label, self.id.as_ref(), self.group.as_ref(), self.part.as_ref(), self.weight.as_ref()];
+        let decimal_comma = self.decimal == Some(',');
+        let labels = Labels { classes: self.classes.as_deref(), missing: self.missing_label, task: self.task, decimal_comma };
         let read_one = |file: &str, sha256: &Option<String>, reading: ReadAs| -> Result<Table> {
             let path = self.folder().join(file);
             let bytes = contents.get(file).map_or(&[] as &[u8], |bytes| bytes);
@@ -335,7 +364,8 @@ impl DatasetCard {
             ignore: &self.ignore,
             view_ignore: &[],
             shape: None,
-            own: [None; 4],
+            own: [None; 5],
+            targets: &targets,
             defaults,
             writing: Writing::default(),
             header: false,
@@ -350,7 +380,7 @@ impl DatasetCard {
                 columns: view.columns.as_deref(),
                 view_ignore: &view.ignore,
                 shape: view.shape,
-                own: [view.label.as_ref(), view.id.as_ref(), view.group.as_ref(), view.part.as_ref()],
+                own: [view.label.as_ref().filter(|_| targets.is_empty()), view.id.as_ref(), view.group.as_ref(), view.part.as_ref(), None],
                 // With a file of labels, a label by position is meant for that.
                 defaults: if self.labels.is_some() { without_position(defaults) } else { defaults },
                 writing: self.writing(view),
@@ -361,21 +391,32 @@ impl DatasetCard {
             tables.push(read_one(&view.file, &view.sha256, reading)?);
         }
         if let Some(spec) = &self.labels {
-            let label = spec.column.as_ref().or(self.label.as_ref());
-            let own = [label, spec.id.as_ref(), None, None];
+            let label = spec.column.as_ref().or(self.label.as_ref()).filter(|_| targets.is_empty());
+            let own = [label, spec.id.as_ref(), None, None, None];
             let reading = ReadAs { columns: Some(&[]), own, writing: self.writing_of_labels(spec), ..reading };
             tables.push(read_one(&spec.file, &spec.sha256, reading)?);
         }
         self.check_keys(&tables, defaults)?;
         let joining = Joining {
             how: self.join,
-            task: self.task,
+            targets: &targets,
+            score: self.score.as_deref(),
             allow_unmatched: self.allow_unmatched,
             labels,
             no_reading: self.no_reading,
             label_position: self.label.as_ref().and_then(Column::position),
         };
         Ok(LoadedData { joined: join(tables, &joining)?, split: self.split.unwrap_or_default() })
+    }
+
+    /// The columns of labels or numbers that are to be predicted; none where a class is.
+    fn target_columns(&self) -> Vec<String> {
+        let of_labels = self.labels.as_ref().and_then(|labels| labels.column.as_ref());
+        let single = || self.label.iter().chain(of_labels).chain(self.views.iter().filter_map(|v| v.label.as_ref()));
+        match self.task.has_columns() && self.targets.is_empty() {
+            true => single().find_map(Column::name).map(String::from).into_iter().collect(),
+            false => self.targets.clone(),
+        }
     }
 
     /// Whether the columns that any file may have are in one of them, and no label is a feature of another file.
@@ -397,6 +438,28 @@ impl DatasetCard {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses columns that do not fit what is to be predicted: the field, and what is wrong.
+pub(super) fn check_targets(
+    task: TaskKind,
+    targets: &[String],
+    classes: Option<&[String]>,
+) -> std::result::Result<(), (&'static str, String)> {
+    if !task.has_columns() && !targets.is_empty() {
+        let problem = "are columns of labels or numbers: write task = \"labels\" or task = \"numbers\" too";
+        return Err(("targets", problem.into()));
+    }
+    if task.has_columns() && classes.is_some() {
+        return Err((
+            "classes",
+            "are what one class a sample is chosen from; labels and numbers are named by their columns in `targets`".into(),
+        ));
+    }
+    match targets.iter().enumerate().find(|(i, target)| targets[..*i].contains(target)) {
+        Some((_, twice)) => Err(("targets", format!("`{twice}` is listed twice"))),
+        None => Ok(()),
     }
 }
 

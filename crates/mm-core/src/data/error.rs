@@ -159,6 +159,26 @@ pub enum DataError {
         classes: usize,
     },
 
+    /// A weight of a sample that is none.
+    #[error("the weight of sample {row} is {weight}: it must be a finite number that is not negative")]
+    Weight {
+        /// The sample, counted from 0.
+        row: usize,
+        /// Its weight.
+        weight: f32,
+    },
+    /// A number to predict that does not vary.
+    #[error(
+        "`{name}` is {value} in all {samples} training samples: there is nothing to predict; name another column, or other training samples"
+    )]
+    ConstantTarget {
+        /// Name of the number.
+        name: String,
+        /// Its value.
+        value: f64,
+        /// Training samples.
+        samples: usize,
+    },
     /// A class that is too small for its shares of the split.
     #[error(
         "class `{class}` has {found} sample{}, but the split needs {} ({train} train, {validation} validation, {test} test): add samples of \

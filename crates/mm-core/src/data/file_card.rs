@@ -1,10 +1,11 @@
 //! A data set of files, described in TOML: where its samples are listed, and what each sensor's readings are.
 
+use super::card::check_targets;
 use super::files::{FileSource, OnCorrupt};
 use super::kinds::{Kind, SavedKind};
 use super::labels::Unusable;
 use super::toml_text::explained;
-use super::{Bundle, Folders, LabelMaps, Manifest, SplitSpec, parse_toml};
+use super::{Bundle, Folders, LabelMaps, Manifest, SplitSpec, TaskKind, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,21 @@ pub struct FileCard {
     /// The classes, in order; otherwise those that occur.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
+    /// What is to be predicted, where it is no class: `labels` or `numbers`.
+    #[serde(default, skip_serializing_if = "TaskKind::is_classes")]
+    pub task: TaskKind,
+    /// The columns of labels or numbers; a single one may be the `label`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+    /// With the task `labels`: the label column lists those that hold, with this between two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub separator: Option<char>,
+    /// A column with the weight of each sample in the loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
+    /// The measure that selects models and heads the report, such as `auroc`; otherwise the first of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<String>,
     /// A class for each pixel: the label names a file that holds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixels: Option<LabelMaps>,
@@ -146,13 +162,35 @@ impl FileCard {
             {
                 Err(Error::config(at("folders"), "has no columns: label, id, group and part name columns of a manifest"))
             }
+            (None, Some(_)) if self.task.has_columns() || !self.targets.is_empty() || self.weight.is_some() => {
+                Err(Error::config(at("folders"), "has no columns: labels, numbers and weights are columns of a manifest"))
+            }
+            _ if self.pixels.is_some() && !self.task.is_classes() => {
+                Err(Error::config(at("task"), "of data with [pixels] is a class for each pixel: leave it out"))
+            }
+            _ if self.task == TaskKind::FaceAntiSpoofing => Err(Error::config(at("task"), "of files is `classes`, `labels` or `numbers`")),
+            _ if self.separator.is_some() && (self.task != TaskKind::Labels || !self.targets.is_empty()) => {
+                let problem = "stands between the labels of a list: write task = \"labels\", and no `targets`";
+                Err(Error::config(at("separator"), problem))
+            }
+            _ if self.task.has_columns() && self.targets.is_empty() && self.label.is_none() => {
+                let problem = "lists the columns that are to be predicted, such as targets = [\"age\"]";
+                Err(Error::config(at("targets"), problem))
+            }
             _ if self.pixels.is_some() && self.classes.is_some() => {
                 Err(Error::config(at("classes"), "the classes of pixels are named in [pixels]: keep those"))
             }
-            _ => match self.split.map(|split| split.validate()) {
-                Some(Err(problem)) => Err(Error::config(at("split"), problem)),
-                _ => Ok(()),
+            _ => match check_targets(self.task, &self.targets, self.classes.as_deref().filter(|_| self.separator.is_none())) {
+                Err((field, problem)) => Err(Error::config(at(field), problem)),
+                Ok(()) => self.check_split(&at),
             },
+        }
+    }
+
+    fn check_split(&self, at: &dyn Fn(&str) -> String) -> Result<()> {
+        match self.split.map(|split| split.validate()) {
+            Some(Err(problem)) => Err(Error::config(at("split"), problem)),
+            _ => Ok(()),
         }
     }
 
@@ -195,6 +233,11 @@ impl FileCard {
         kinds.collect()
     }
 
+    /// The columns of labels or numbers.
+    fn target_columns(&self) -> Vec<String> {
+        if self.targets.is_empty() { self.label.iter().cloned().collect() } else { self.targets.clone() }
+    }
+
     /// What lists its samples.
     pub(super) fn lists(&self, bundle: Option<&Bundle>) -> Result<Lists> {
         let named = self.modalities.iter().zip(self.kinds()?);
@@ -214,6 +257,14 @@ impl FileCard {
             manifest = modality.column.iter().fold(manifest, |manifest, column| manifest.column(column));
         }
         manifest = self.label.iter().fold(manifest, |manifest, column| manifest.label(column));
+        manifest = match (self.task, self.separator) {
+            (TaskKind::Labels, Some(separator)) => manifest.label_lists(separator),
+            (TaskKind::Labels, None) => manifest.labels(self.target_columns()),
+            (TaskKind::Numbers, _) => manifest.numbers(self.target_columns()),
+            (TaskKind::Classes | TaskKind::FaceAntiSpoofing, _) => manifest,
+        };
+        manifest = self.weight.iter().fold(manifest, |manifest, column| manifest.weight(column));
+        manifest = self.score.iter().fold(manifest, |manifest, measure| manifest.scored_by(measure));
         manifest = self.id.iter().fold(manifest, |manifest, column| manifest.id(column));
         manifest = self.group.iter().fold(manifest, |manifest, column| manifest.group(column));
         manifest = self.part.iter().fold(manifest, |manifest, column| manifest.part(column));

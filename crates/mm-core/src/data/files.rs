@@ -115,6 +115,11 @@ impl FileSource {
         Self { on_corrupt, ..self }
     }
 
+    /// The measure that selects models and heads reports ([`Schema::scored_by`]).
+    pub fn scored_by(self, measure: Option<&str>) -> Result<Self> {
+        Ok(Self { schema: self.schema.clone().scored_by(measure)?, ..self })
+    }
+
     /// Says what to know about the data.
     pub(super) fn with_remarks(self, remarks: Vec<String>) -> Self {
         Self { remarks, ..self }

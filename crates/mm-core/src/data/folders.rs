@@ -413,9 +413,11 @@ impl Key {
             id: self.id(),
             line: None,
             label: Some(self.class).filter(|class| !class.is_empty()),
+            values: Vec::new(),
             map: None,
             part: self.part,
             group: None,
+            weight: 1.0,
             origins: files.into_iter().map(|file| file.map(Origin::file)).collect(),
         }
     }

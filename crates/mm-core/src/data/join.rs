@@ -2,10 +2,11 @@
 
 use super::ids::{FileReport, RowMaps, by_id, by_rows, file_reports, likeness};
 use super::labels::{Labels, Unusable, hardly_classes, look_alikes};
-use super::names::some;
-use super::read_as::{GROUP, ID, KEY_NAMES, LABEL, PART};
-use super::reader::Table;
-use super::{DataError, Schema, TableDataset, TaskKind};
+use super::names::{some, suggestion};
+use super::read_as::{GROUP, ID, KEY_NAMES, LABEL, PART, WEIGHT};
+use super::reader::{KeyColumn, Table};
+use super::table::TableTargets;
+use super::{DataError, Schema, TableDataset};
 use super::{split::Part, text::parse_error};
 use crate::error::{Error, Result};
 use crate::modality::{Modalities, Presence, Subset};
@@ -64,8 +65,10 @@ pub(super) struct Joining<'a> {
     pub how: Join,
     pub allow_unmatched: bool,
     pub labels: Labels<'a>,
-    /// What the labels mean.
-    pub task: TaskKind,
+    /// Columns of labels or numbers that are to be predicted; none where a class is.
+    pub targets: &'a [String],
+    /// The measure that heads the report.
+    pub score: Option<&'a str>,
     /// What to do with a sample without any reading.
     pub no_reading: Unusable,
     /// The position of the label column, if the card gives it by position: in every file.
@@ -84,9 +87,15 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
     };
     let files = file_reports(&tables, &maps);
     let all = maps[0].len();
-    let label_texts = key(&tables, &maps, LABEL, joining.labels.missing)
-        .map_err(|error| by_position(error, joining, &tables))?
-        .ok_or(DataError::NoLabelColumn)?;
+    let missing = joining.labels.missing;
+    // By sample, the texts of what is to be predicted; `None` where there is nothing.
+    let label_texts: Vec<Option<Vec<String>>> = match joining.targets.is_empty() {
+        true => {
+            let texts = key(&tables, &maps, LABEL, missing).map_err(|error| by_position(error, joining, &tables))?;
+            texts.ok_or(DataError::NoLabelColumn)?.into_iter().map(|text| text.map(|text| vec![text])).collect()
+        }
+        false => target_texts(&tables, &maps, joining)?,
+    };
     let presence = presence(&tables, &maps, joining.no_reading)?;
     let kept: Vec<usize> = (0..all).filter(|&s| label_texts[s].is_some() && presence[s].is_some()).collect();
     let unlabelled = label_texts.iter().filter(|l| l.is_none()).count();
@@ -97,14 +106,15 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         remarks.push(format!("{} samples without any reading are left out", all - unlabelled - kept.len()));
     }
     if kept.is_empty() {
-        let labelled = tables.iter().find(|t| t.keys[LABEL].is_some()).unwrap_or(&tables[0]);
+        let is_labelled = |t: &&Table| t.keys[LABEL].is_some() || t.targets.iter().any(Option::is_some);
+        let labelled = tables.iter().find(is_labelled).unwrap_or(&tables[0]);
         let (path, line) = (&labelled.path, labelled.header.line);
         return Err(parse_error(path, line, 1, "no sample has a label here and a reading in a file of a modality"));
     }
     if kept.len() < all {
         maps.iter_mut().for_each(|rows| *rows = kept.iter().map(|&s| rows[s]).collect());
     }
-    let texts: Vec<&str> = kept.iter().filter_map(|&s| label_texts[s].as_deref()).collect();
+    let texts: Vec<&[String]> = kept.iter().filter_map(|&s| label_texts[s].as_deref()).collect();
     let presence: Vec<Subset> = kept.iter().filter_map(|&s| presence[s]).collect();
     let given = |key_number: usize| -> Result<Option<Vec<String>>> {
         Ok(key(&tables, &maps, key_number, Unusable::Error)?.map(|texts| texts.into_iter().flatten().collect()))
@@ -117,8 +127,23 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
     if let (Some(groups), Some(parts)) = (&groups, &parts) {
         no_group_in_two_parts(&tables, &maps, groups, parts)?;
     }
-    let (classes, labels) = joining.labels.classes(&texts);
-    check_classes(&tables, &maps, &classes, &labels, &joining.labels, &mut remarks)?;
+    let weights = match given(WEIGHT)? {
+        // That they are numbers was checked where they were read.
+        Some(texts) => Some(texts.iter().map(|text| text.parse().unwrap_or(1.0)).collect::<Vec<f32>>()),
+        None => None,
+    };
+    let (target, targets) = match joining.targets.is_empty() {
+        true => {
+            let texts: Vec<&str> = texts.iter().map(|texts| texts[0].as_str()).collect();
+            let (classes, labels) = joining.labels.classes(&texts);
+            check_classes(&tables, &maps, &classes, &labels, &joining.labels, &mut remarks)?;
+            (joining.labels.task.target(classes)?, TableTargets::Classes(labels))
+        }
+        false => {
+            let values = texts.iter().map(|texts| joining.labels.value(texts.iter().map(String::as_str)));
+            (joining.labels.task.target(joining.targets.to_vec())?, TableTargets::Values(values.collect()))
+        }
+    };
 
     let gathered = joining.how == Join::Id || kept.len() < all;
     let non_finite = (0..kept.len()).map(|s| bits(&tables, &maps, s)).collect();
@@ -159,25 +184,61 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         columns.push(values);
         all_offsets.push(table.offsets);
     }
-    let schema = Schema::new(modalities, inputs, joining.task.target(classes)?)?;
-    let data = TableDataset::with_offsets(schema, columns, all_offsets, Presence::new(presence), labels)?;
+    let schema = Schema::new(modalities, inputs, target)?.scored_by(joining.score)?;
+    let data = TableDataset::with_offsets(schema, columns, all_offsets, Presence::new(presence), targets)?;
     let data = data.with_names(ids, groups, parts);
+    let data = match weights {
+        Some(weights) => data.with_weights(weights)?,
+        None => data,
+    };
     remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
     Ok(Joined { data, non_finite, report, files, remarks })
 }
 
+/// What is to be predicted of each sample, column by column; `None` where one of them says nothing.
+fn target_texts(tables: &[Table], maps: &RowMaps, joining: &Joining) -> Result<Vec<Option<Vec<String>>>> {
+    let mut rows: Vec<Option<Vec<String>>> = vec![Some(Vec::with_capacity(joining.targets.len())); maps[0].len()];
+    for (target, name) in joining.targets.iter().enumerate() {
+        let found = merged(tables, maps, Merged { key: LABEL, name, of: &|table| table.targets[target].as_ref() }, joining.labels.missing)?;
+        let Some(texts) = found else {
+            let near = suggestion(name, tables.iter().flat_map(|t| &t.header.names).map(String::as_str));
+            let problem = format!("there is no column `{name}`, which is to be predicted, in any file; {near}");
+            return Err(parse_error(&tables[0].path, tables[0].header.line, 1, problem));
+        };
+        for (row, text) in rows.iter_mut().zip(texts) {
+            match (row.as_mut(), text) {
+                (Some(row), Some(text)) => row.push(text),
+                _ => *row = None,
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// A column that several files may have.
+struct Merged<'m> {
+    key: usize,
+    /// What it is called.
+    name: &'m str,
+    of: &'m dyn Fn(&Table) -> Option<&KeyColumn>,
+}
+
 /// The values of a key, one a sample; files that have it must agree. A label may be missing, if such samples are dropped.
 fn key(tables: &[Table], maps: &RowMaps, key: usize, missing: Unusable) -> Result<Option<Vec<Option<String>>>> {
+    merged(tables, maps, Merged { key, name: KEY_NAMES[key], of: &|table| table.keys[key].as_ref() }, missing)
+}
+
+fn merged(tables: &[Table], maps: &RowMaps, Merged { key, name, of }: Merged, missing: Unusable) -> Result<Option<Vec<Option<String>>>> {
     let mut merged: Vec<Option<(&str, &Path, usize)>> = vec![None; maps[0].len()];
-    let having: Vec<(&Table, &Vec<Option<usize>>)> = tables.iter().zip(maps).filter(|(t, _)| t.keys[key].is_some()).collect();
+    let having: Vec<(&Table, &Vec<Option<usize>>)> = tables.iter().zip(maps).filter(|(t, _)| of(t).is_some()).collect();
     for &(table, rows) in &having {
-        let Some(column) = &table.keys[key] else { continue };
+        let Some(column) = of(table) else { continue };
         for (known, row) in merged.iter_mut().zip(rows) {
             let Some(row) = *row else { continue };
             let (value, line) = (column.values[row].as_str(), table.lines[row]);
             match known {
                 Some((first, path, first_line)) if *first != value && !value.is_empty() => {
-                    let mut problem = format!("the {} is `{value}`, but `{first}` in {}:{first_line}", KEY_NAMES[key], path.display());
+                    let mut problem = format!("the {name} is `{value}`, but `{first}` in {}:{first_line}", path.display());
                     if key == ID {
                         problem += "; for files in another order use join = \"id\"";
                     }
@@ -193,7 +254,7 @@ fn key(tables: &[Table], maps: &RowMaps, key: usize, missing: Unusable) -> Resul
         return Ok(None);
     }
     if let (Some(sample), Unusable::Error) = (merged.iter().position(Option::is_none), missing) {
-        return Err(without_key(tables, maps, key, sample, &having));
+        return Err(without_key(tables, maps, (key, name), sample, &having));
     }
     Ok(Some(merged.into_iter().map(|value| value.map(|(text, ..)| text.to_string())).collect()))
 }
@@ -217,10 +278,16 @@ fn by_position(error: Error, joining: &Joining, tables: &[Table]) -> Error {
 }
 
 /// The error for a sample that no file has the key of: its id, the files, and how it might match.
-fn without_key(tables: &[Table], maps: &RowMaps, key: usize, sample: usize, having: &[(&Table, &Vec<Option<usize>>)]) -> Error {
+fn without_key(
+    tables: &[Table],
+    maps: &RowMaps,
+    (key, name): (usize, &str),
+    sample: usize,
+    having: &[(&Table, &Vec<Option<usize>>)],
+) -> Error {
     let (table, row) = place(tables, maps, sample);
     let files: Vec<String> = having.iter().map(|(t, _)| t.path.display().to_string()).collect();
-    let (name, files) = (KEY_NAMES[key], files.join(", "));
+    let files = files.join(", ");
     let Some(ids) = table.keys[ID].as_ref() else {
         return parse_error(&table.path, table.lines[row], 1, format!("{files} lacks the {name} of this sample"));
     };

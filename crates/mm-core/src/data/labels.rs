@@ -1,8 +1,11 @@
-//! Labels as text: which texts are classes, which say that there is no label, and which look like a mistake.
+//! What is to be predicted as text: which texts are classes, labels and numbers, which say that there is none, and which look like a
+//! mistake.
 
 use super::names::suggestion;
+use super::number::has_decimal_comma;
+use super::{TargetValue, TaskKind};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What to do with a sample that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -25,6 +28,10 @@ pub(super) struct Labels<'a> {
     pub classes: Option<&'a [String]>,
     /// What to do with a sample without label.
     pub missing: Unusable,
+    /// What they are.
+    pub task: TaskKind,
+    /// Numbers have a decimal comma.
+    pub decimal_comma: bool,
 }
 
 impl Labels<'_> {
@@ -53,6 +60,77 @@ impl Labels<'_> {
         }
     }
 
+    /// A cell of a column of its own: a number, or whether a label holds. The text; `None` where there is nothing and that is to be left out.
+    pub fn read_column<'t>(&self, text: &'t str) -> Result<Option<&'t str>, String> {
+        if text.is_empty() || NO_VALUE.contains(&text.to_lowercase().as_str()) {
+            return match self.missing {
+                Unusable::Drop => Ok(None),
+                Unusable::Error => {
+                    let drop = "write missing_label = \"drop\" in the card to leave such samples out";
+                    Err(format!("`{text}` is no value, and every sample needs one of what is to be predicted; {drop}"))
+                }
+            };
+        }
+        match self.task {
+            TaskKind::Labels if mark(text).is_none() => {
+                Err(format!("`{text}` does not say whether the label holds: write 1 or 0, true or false, yes or no"))
+            }
+            TaskKind::Numbers => match self.number(text) {
+                Some(x) if x.is_finite() => Ok(Some(text)),
+                Some(_) => Err(format!("`{text}` is not finite: it cannot be predicted")),
+                None if has_decimal_comma(text) => {
+                    Err(format!("`{text}` is not a number; if its comma is a decimal comma, write decimal = \",\" in the card"))
+                }
+                None => Err(format!("`{text}` is not a number, and task = \"numbers\" predicts numbers; name another column")),
+            },
+            _ => Ok(Some(text)),
+        }
+    }
+
+    /// The labels or numbers of a sample from the texts of its columns, which [`Labels::read_column`] let pass.
+    pub fn value<'t>(&self, texts: impl Iterator<Item = &'t str>) -> TargetValue {
+        match self.task {
+            TaskKind::Numbers => TargetValue::Numbers(texts.map(|text| self.number(text).unwrap_or(f64::NAN)).collect()),
+            _ => TargetValue::Labels(texts.map(|text| mark(text) == Some(true)).collect()),
+        }
+    }
+
+    /// A cell that lists the labels that hold, with a separator between; empty where none does.
+    pub fn read_list<'t>(&self, text: &'t str, separator: char) -> Result<Option<&'t str>, String> {
+        if NO_VALUE.contains(&text.to_lowercase().as_str()) {
+            return self.read_column(text);
+        }
+        let known = |label: &str| self.classes.is_none_or(|classes| classes.iter().any(|class| class == label));
+        match listed(text, separator).find(|label| !known(label)) {
+            Some(label) => {
+                let near = suggestion(label, self.classes.unwrap_or_default().iter().map(String::as_str));
+                Err(format!("`{label}` is none of the labels that the card lists; {near}"))
+            }
+            None => Ok(Some(text)),
+        }
+    }
+
+    /// The names of labels (as listed by the card, else sorted) and those of each sample, from lists that [`Labels::read_list`] let pass.
+    pub fn lists(&self, texts: &[&str], separator: char) -> (Vec<String>, Vec<TargetValue>) {
+        let names: Vec<String> = match self.classes {
+            Some(classes) => classes.to_vec(),
+            None => texts.iter().flat_map(|text| listed(text, separator)).collect::<BTreeSet<_>>().into_iter().map(String::from).collect(),
+        };
+        let value = |text: &&str| {
+            let held: BTreeSet<&str> = listed(text, separator).collect();
+            TargetValue::Labels(names.iter().map(|name| held.contains(name.as_str())).collect())
+        };
+        let values = texts.iter().map(value).collect();
+        (names, values)
+    }
+
+    fn number(&self, text: &str) -> Option<f64> {
+        match self.decimal_comma && has_decimal_comma(text) {
+            true => text.replace(',', ".").parse().ok(),
+            false => text.parse().ok(),
+        }
+    }
+
     /// Class names in order (as listed; by number if all are integers; else by name) and the label of each sample.
     pub fn classes(&self, texts: &[&str]) -> (Vec<String>, Vec<u32>) {
         let mut numbers: HashMap<&str, u32> = texts.iter().map(|t| (*t, 0)).collect();
@@ -69,6 +147,19 @@ impl Labels<'_> {
         }
         let labels = texts.iter().map(|t| numbers[t]).collect();
         (names.into_iter().map(String::from).collect(), labels)
+    }
+}
+
+fn listed(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    text.split(separator).map(str::trim).filter(|label| !label.is_empty())
+}
+
+/// Whether a label holds.
+fn mark(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "1" | "1.0" | "true" | "yes" | "y" | "t" => Some(true),
+        "0" | "0.0" | "false" | "no" | "n" | "f" => Some(false),
+        _ => None,
     }
 }
 
@@ -99,8 +190,8 @@ pub(super) fn hardly_classes(names: &[String], samples: usize) -> Option<String>
     let ways_out = "list them in classes = [...] of the card if they are classes after all";
     if fractions && names.len() >= FEW_FRACTIONS && 3 * names.len() > samples {
         return Some(format!(
-            "the label looks continuous: {} different numbers in {samples} samples, such as `{}`. Predicting a quantity (regression) is not \
-             possible yet: make a column of classes from it (such as low, middle, high) and name that as the label; {ways_out}",
+            "the label looks continuous: {} different numbers in {samples} samples, such as `{}`. To predict a quantity (regression) write \
+             task = \"numbers\" in the card; {ways_out}",
             names.len(),
             names[0]
         ));

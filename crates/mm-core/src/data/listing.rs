@@ -27,10 +27,14 @@ pub(super) struct Listed {
     pub line: Option<usize>,
     /// `None` where the label is one of the problems.
     pub label: Option<String>,
+    /// The text of each label or number that is to be predicted, or the one list of labels; nothing where a class is.
+    pub values: Vec<String>,
     /// Where its classes are, where each pixel has one.
     pub map: Option<Origin>,
     pub part: Option<Part>,
     pub group: Option<String>,
+    /// In the loss.
+    pub weight: f32,
     /// By modality; `None` where the sensor gave nothing, or what it gave is one of the problems.
     pub origins: Vec<Option<Origin>>,
 }

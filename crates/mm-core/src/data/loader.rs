@@ -1,6 +1,6 @@
 //! Rows in, batches out: shuffled, read and transformed ahead of the training.
 
-use super::{Batch, DataError, Sample, SampleKey, Source, Transform, collate};
+use super::{Batch, DataError, LossOptions, Sample, SampleKey, Source, Transform, collate};
 use crate::error::Result;
 use crate::rng;
 use candle_core::{Device, Tensor};
@@ -84,7 +84,7 @@ pub struct Loader<'a> {
     transforms: &'a [Box<dyn Transform>],
     /// By class: its weight in the loss; empty where all weigh the same.
     class_weights: Vec<f32>,
-    dice: f64,
+    options: LossOptions,
     loading: Loading,
     shard: Shard,
     device: Device,
@@ -101,7 +101,7 @@ impl<'a> Loader<'a> {
             seed,
             transforms: &[],
             class_weights: Vec::new(),
-            dice: 0.0,
+            options: LossOptions::default(),
             loading: Loading::default(),
             shard: Shard::WHOLE,
             device: Device::Cpu,
@@ -118,14 +118,14 @@ impl<'a> Loader<'a> {
         Self { loading, ..self }
     }
 
-    /// Weight of each class in the loss; empty: all the same.
+    /// Weight of each class or label in the loss; empty: all the same.
     pub fn class_weights(self, class_weights: Vec<f32>) -> Self {
         Self { class_weights, ..self }
     }
 
-    /// Weight of the Dice loss of label maps; 0: none.
-    pub fn dice(self, dice: f64) -> Self {
-        Self { dice, ..self }
+    /// What else shapes the loss; its class weights are those of [`Loader::class_weights`].
+    pub fn options(self, options: LossOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// Only the part of each batch that one of several processes has.
@@ -196,11 +196,13 @@ impl<'a> Loader<'a> {
                 collate(self.source.schema(), samples, rows.iter().map(|&row| row as u64).collect(), random, &Device::Cpu)?
             }
         };
-        let batch = match self.source.schema().target.is_dense() && !self.class_weights.is_empty() {
-            true => batch.with_class_weights(Tensor::from_slice(&self.class_weights, self.class_weights.len(), &Device::Cpu)?),
-            false => batch,
+        // Where a sample has one class, its weight is the sample's.
+        let target = &self.source.schema().target;
+        let class_weights = match (target.is_dense() || target.classes() == 0) && !self.class_weights.is_empty() {
+            true => Some(Tensor::from_slice(&self.class_weights, self.class_weights.len(), &Device::Cpu)?),
+            false => None,
         };
-        let batch = batch.with_dice(self.dice);
+        let batch = batch.with_options(LossOptions { class_weights, ..self.options.clone() });
         let weights: Vec<f32> = rows.iter().map(|&row| self.weight(row)).collect();
         match weights.iter().all(|weight| *weight == 1.0) {
             true => Ok(batch),

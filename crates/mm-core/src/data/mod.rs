@@ -53,7 +53,7 @@ mod view;
 
 pub use crate::task::Target;
 pub use augment::AugmentConfig;
-pub use batch::{Batch, Targets};
+pub use batch::{Batch, LossOptions, Targets};
 pub use bundle::Bundle;
 pub use card::{DatasetCard, LoadedData, TaskKind};
 pub use column::Column;

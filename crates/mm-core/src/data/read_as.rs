@@ -6,12 +6,13 @@ use super::table_text::Writing;
 use super::view::{NonFinite, Partial};
 
 /// The columns that are not features, in the order of [`KEY_NAMES`].
-pub(super) type Keys<T> = [Option<T>; 4];
-pub(super) const KEY_NAMES: [&str; 4] = ["label", "id", "group", "part"];
+pub(super) type Keys<T> = [Option<T>; 5];
+pub(super) const KEY_NAMES: [&str; 5] = ["label", "id", "group", "part", "weight"];
 pub(super) const LABEL: usize = 0;
 pub(super) const ID: usize = 1;
 pub(super) const PART: usize = 3;
 pub(super) const GROUP: usize = 2;
+pub(super) const WEIGHT: usize = 4;
 
 /// What is read of a file: what the card says of it and of all files.
 #[derive(Clone, Copy)]
@@ -29,6 +30,8 @@ pub(super) struct ReadAs<'a> {
     pub own: Keys<&'a Column>,
     /// Key columns that any file may have.
     pub defaults: Keys<&'a Column>,
+    /// Columns of labels or numbers that are to be predicted, in any file.
+    pub targets: &'a [String],
     pub writing: Writing<'a>,
     /// The first line is a header, whatever it looks like.
     pub header: bool,

@@ -3,7 +3,7 @@
 use super::names::some;
 use super::number::{Cell, Numbers, advice, has_decimal_comma};
 use super::offset::{collapsed, distances, offsets};
-use super::read_as::{KEY_NAMES, Keys, LABEL, ReadAs};
+use super::read_as::{KEY_NAMES, Keys, LABEL, ReadAs, WEIGHT};
 use super::roles::{Header, Role, comment_mark, one_field, roles};
 use super::table_text::{TableText, cell};
 use super::text::parse_error;
@@ -41,6 +41,8 @@ pub(super) struct Table {
     /// Line of each row.
     pub lines: Vec<usize>,
     pub keys: Keys<KeyColumn>,
+    /// Of each label or number that is to be predicted, where the file has it.
+    pub targets: Vec<Option<KeyColumn>>,
     /// Columns that no one asked for and that are left out.
     pub ignored: Vec<String>,
     /// What a reader should know.
@@ -96,11 +98,16 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8]) -> Result<
         );
         return Err(header.error(path, 0, problem));
     }
-    let mut keys: Keys<KeyColumn> = [const { None }; 4];
+    let mut keys: Keys<KeyColumn> = [const { None }; 5];
     for (key, values) in rows.keys.into_iter().enumerate() {
         let column = roles.iter().position(|r| *r == Role::Key(key));
         keys[key] = column.map(|column| KeyColumn { column, values });
     }
+    let targets = rows.targets.into_iter().enumerate().map(|(target, values)| {
+        let column = roles.iter().position(|r| *r == Role::Target(target))?;
+        Some(KeyColumn { column, values })
+    });
+    let targets = targets.collect();
     let (width, has) = (features.len(), |row: usize| rows.present[row]);
     let offsets = offsets(&rows.values, width, has);
     let collapsed: Vec<&str> = collapsed(&rows.values, width, &offsets, has).into_iter().map(|f| features[f].as_str()).collect();
@@ -123,6 +130,7 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8]) -> Result<
         partial: rows.partial,
         lines: rows.lines,
         keys,
+        targets,
         ignored,
         remarks,
     })
@@ -133,7 +141,8 @@ struct Rows {
     values: Vec<f64>,
     present: Vec<bool>,
     lines: Vec<usize>,
-    keys: [Vec<String>; 4],
+    keys: [Vec<String>; 5],
+    targets: Vec<Vec<String>>,
     non_finite: Vec<bool>,
     partial: usize,
     remarks: Vec<String>,
@@ -143,7 +152,8 @@ fn read_rows(path: &Path, text: &TableText, reading: &ReadAs, header: &Header, r
     let numbers = Numbers::new(&reading.writing);
     let features = roles.iter().filter(|r| **r == Role::Feature).count();
     let modality = reading.modality.unwrap_or_default();
-    let mut rows = Rows { values: Vec::with_capacity(text.len() / 4), ..Rows::default() };
+    let targets = vec![Vec::new(); reading.targets.len()];
+    let mut rows = Rows { values: Vec::with_capacity(text.len() / 4), targets, ..Rows::default() };
     let mut marks = DecimalMarks::new(reading.writing.decimal_comma, roles.len());
     let mut trailing = 0;
     let mut records = text.records();
@@ -164,6 +174,10 @@ fn read_rows(path: &Path, text: &TableText, reading: &ReadAs, header: &Header, r
                 Role::Key(key) => {
                     let text = key_cell(field, *key, &reading.labels).map_err(|problem| parse_error(path, line, column + 1, problem))?;
                     rows.keys[*key].push(text)
+                }
+                Role::Target(target) => {
+                    let read = reading.labels.read_column(cell(field)).map_err(|problem| parse_error(path, line, column + 1, problem))?;
+                    rows.targets[*target].push(read.unwrap_or_default().into());
                 }
                 Role::Feature => match numbers.read(field) {
                     Cell::Number(value) => {
@@ -237,6 +251,10 @@ fn key_cell(field: &[u8], key: usize, labels: &Labels) -> std::result::Result<St
     match text {
         _ if key == LABEL => Ok(labels.read(text)?.unwrap_or_default().into()),
         "" => Err(format!("the {} is empty; every sample needs one", KEY_NAMES[key])),
+        _ if key == WEIGHT => match text.parse::<f32>() {
+            Ok(weight) if weight >= 0.0 && weight.is_finite() => Ok(text.into()),
+            _ => Err(format!("`{text}` is no weight of a sample: a finite number that is not negative")),
+        },
         text => Ok(text.into()),
     }
 }

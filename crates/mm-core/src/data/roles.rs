@@ -12,6 +12,8 @@ pub(super) enum Role {
     Skip,
     Feature,
     Key(usize),
+    /// What is to be predicted: which label or number.
+    Target(usize),
 }
 
 /// The header of a table.
@@ -61,6 +63,18 @@ pub(super) fn roles(reading: &ReadAs, path: &Path, header: &Header, delimiter: c
         }
         by_position[index] = matches!(column, Column::Position(_));
         named |= !by_position[index];
+    }
+    for (target, name) in reading.targets.iter().enumerate() {
+        let Some(index) = names.iter().position(|n| n == name) else { continue };
+        if roles[index] == Role::Feature && reading.columns.is_some() {
+            let problem = format!("column `{name}` is both a feature and to be predicted; take it out of `columns`");
+            return Err(header.error(path, index, problem));
+        }
+        if let Role::Key(key) = roles[index] {
+            return Err(header.error(path, index, format!("column `{name}` is the {} and to be predicted", KEY_NAMES[key])));
+        }
+        roles[index] = Role::Target(target);
+        named = true;
     }
     check_names(path, header, &mut roles, &by_position, named, ignored)?;
     if let (Some(modality), false) = (reading.modality, roles.contains(&Role::Feature)) {

@@ -42,6 +42,10 @@ pub enum TargetValue {
     Class(u32),
     /// A class for each pixel.
     Pixels(PixelLabels),
+    /// Whether each label holds, in the order of their names.
+    Labels(Vec<bool>),
+    /// One number or several, in the order of their names and in the unit of the data.
+    Numbers(Vec<f64>),
 }
 
 impl Array {

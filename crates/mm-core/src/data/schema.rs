@@ -1,9 +1,10 @@
 //! What a sample of a data set holds.
 
-use super::DataError;
+use super::{DataError, nearest};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
-use crate::task::Target;
+use crate::statistics::Score;
+use crate::task::{Measure, Scores, Target};
 use serde::{Deserialize, Serialize};
 
 /// What a sample holds: its modalities, the form of each, and what is to be predicted.
@@ -15,14 +16,54 @@ pub struct Schema {
     pub inputs: Vec<InputSpec>,
     /// What is to be predicted.
     pub target: Target,
+    /// Name of the measure that selects models and heads reports; otherwise the first of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    score: Option<String>,
 }
 
 impl Schema {
     /// Puts a schema together; one input for each modality, no empty shape, distinct class names.
     pub fn new(modalities: Modalities, inputs: Vec<InputSpec>, target: Target) -> Result<Self> {
-        let schema = Self { modalities, inputs, target };
+        let schema = Self { modalities, inputs, target, score: None };
         schema.check()?;
         Ok(schema)
+    }
+
+    /// With another measure that selects models and heads reports, by its name; `None`: the first of the task.
+    pub fn scored_by(self, measure: Option<&str>) -> Result<Self> {
+        let schema = Self { score: measure.map(String::from), ..self };
+        schema.check_score()?;
+        Ok(schema)
+    }
+
+    /// The measure that selects models and heads reports.
+    pub fn measure(&self) -> Measure {
+        let measures = self.target.task().measures();
+        measures.iter().find(|measure| Some(measure.name) == self.score.as_deref()).copied().unwrap_or(measures[0])
+    }
+
+    /// How that measure comes about from numbers of each sample.
+    pub fn score(&self) -> Score {
+        self.target.task().score(self.measure().name).unwrap_or(Score::Mean)
+    }
+
+    /// Scores that add up over samples, with the numbers of each.
+    pub fn scores(&self) -> Box<dyn Scores> {
+        self.target.task().scores(self.measure().name)
+    }
+
+    fn check_score(&self) -> Result<()> {
+        let task = self.target.task();
+        let heads = |name: &str| task.measures().iter().any(|measure| measure.name == name) && task.score(name).is_some();
+        match &self.score {
+            Some(score) if !heads(score) => {
+                let known: Vec<&str> = task.measures().iter().map(|measure| measure.name).filter(|name| heads(name)).collect();
+                let near = nearest(score, known.iter().copied()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+                let problem = format!("no report on this target is headed by `{score}`; {near}There are: {}", known.join(", "));
+                Err(Error::config("score", problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the parts fit together.
@@ -37,7 +78,8 @@ impl Schema {
                 return Err(Error::shape(name, "with at least one number", &input.shape));
             }
         }
-        self.target.task().check()
+        self.target.task().check()?;
+        self.check_score()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Standardization: mean 0 and standard deviation 1 over the training samples, for each feature or channel.
 
 use super::kinds::Standardization;
-use super::{Array, DataError, InputKind, InputSpec, Sample, SampleKey, Schema, Source, TableDataset, Transform, Values};
+use super::{
+    Array, DataError, InputKind, InputSpec, Sample, SampleKey, Schema, Source, TableDataset, Target, TargetValue, Transform, Values,
+};
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,9 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Standardizer {
     views: Vec<ViewStatistics>,
+    /// Mean and standard deviation of each number that is to be predicted; empty where the target is no number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    numbers: Vec<[f64; 2]>,
 }
 
 /// Statistics of one modality.
@@ -94,7 +99,16 @@ impl Standardizer {
                 }
             }
         }
-        Ok(Self { views })
+        Ok(Self { views, numbers: number_scale(data, rows)? })
+    }
+
+    /// The schema of what it standardized: numbers to predict know their scale.
+    pub fn schema(&self, schema: &Schema) -> Schema {
+        let mut schema = schema.clone();
+        if let Target::Numbers(numbers) = &schema.target {
+            schema.target = Target::Numbers(numbers.clone().scaled(self.numbers.clone()));
+        }
+        schema
     }
 
     /// The statistics, modality by modality.
@@ -231,6 +245,27 @@ impl ViewStatistics {
             out.iter_mut().zip(values).for_each(|(out, x)| *out = ((x - mean) / std) as f32);
         }
     }
+}
+
+/// Mean and standard deviation over the training samples of each number that is to be predicted; nothing where the target is no number.
+fn number_scale(data: &dyn Source, rows: &[usize]) -> Result<Vec<[f64; 2]>> {
+    let Target::Numbers(numbers) = &data.schema().target else { return Ok(Vec::new()) };
+    let mut values = vec![Vec::with_capacity(rows.len()); numbers.names().len()];
+    for &row in rows {
+        if let TargetValue::Numbers(of_row) = data.target(row)? {
+            values.iter_mut().zip(of_row).for_each(|(values, x)| values.push(x));
+        }
+    }
+    let scale = |(values, name): (&Vec<f64>, &String)| {
+        let count = values.len().max(1) as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let std = (values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count).sqrt();
+        match std > 1e-12 * mean.abs() && std >= f64::from(f32::MIN_POSITIVE) {
+            true => Ok([mean, std]),
+            false => Err(DataError::ConstantTarget { name: name.clone(), value: mean, samples: values.len() }.into()),
+        }
+    };
+    values.iter().zip(numbers.names()).map(scale).collect()
 }
 
 /// Whether all values are the same number.

@@ -18,13 +18,14 @@ impl<'a> Standardized<'a> {
     /// With the statistics of a standardizer, which must be of such data.
     pub fn new(source: &'a dyn Source, standardizer: &'a Standardizer) -> Result<Self> {
         standardizer.check(source.schema())?;
+        let schema = standardizer.schema(source.schema());
         match source.as_table() {
             Some(table) => {
-                let mut table = table.clone();
+                let mut table = table.clone().with_schema(schema);
                 standardizer.apply(&mut table)?;
                 Ok(Self(Form::Table(Box::new(table))))
             }
-            None => Ok(Self(Form::Read(AsRead { source, standardizer }))),
+            None => Ok(Self(Form::Read(AsRead { source, standardizer, schema }))),
         }
     }
 
@@ -41,6 +42,7 @@ impl<'a> Standardized<'a> {
 struct AsRead<'a> {
     source: &'a dyn Source,
     standardizer: &'a Standardizer,
+    schema: Schema,
 }
 
 impl AsRead<'_> {
@@ -54,7 +56,7 @@ impl AsRead<'_> {
 
 impl Source for AsRead<'_> {
     fn schema(&self) -> &Schema {
-        self.source.schema()
+        &self.schema
     }
 
     fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 use super::card::hexadecimal;
 use super::offset::{distances, offsets};
 use super::source::check_rows;
-use super::{Array, Batch, DataError, Inputs, Meta, Part, Sample, Schema, Source, TargetValue, Targets};
+use super::{Array, Batch, DataError, Inputs, Meta, Part, Sample, Schema, Source, TargetValue};
 use crate::error::{Error, ModalityError, NonFiniteError, Result};
 use crate::modality::{Presence, Subset};
 use candle_core::{DType, Device, Tensor};
@@ -20,10 +20,37 @@ pub struct TableDataset {
     /// By modality: what is added to each of its columns; empty where nothing is.
     offsets: Vec<Vec<f64>>,
     presence: Presence,
-    labels: Vec<u32>,
+    targets: TableTargets,
+    /// Of each sample in the loss; empty where all weigh the same.
+    weights: Vec<f32>,
     ids: Option<Vec<String>>,
     groups: Option<Vec<String>>,
     parts: Option<Vec<Part>>,
+}
+
+/// What is to be predicted, one a sample.
+#[derive(Debug, Clone)]
+pub(super) enum TableTargets {
+    /// A class.
+    Classes(Vec<u32>),
+    /// Labels or numbers.
+    Values(Vec<TargetValue>),
+}
+
+impl TableTargets {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Classes(labels) => labels.len(),
+            Self::Values(values) => values.len(),
+        }
+    }
+
+    fn get(&self, row: usize) -> TargetValue {
+        match self {
+            Self::Classes(labels) => TargetValue::Class(labels[row]),
+            Self::Values(values) => values[row].clone(),
+        }
+    }
 }
 
 impl TableDataset {
@@ -31,16 +58,31 @@ impl TableDataset {
     ///
     /// Values of samples that lack the modality may be anything and are never read; all others must be finite.
     pub fn new(schema: Schema, columns: Vec<Vec<f32>>, presence: Presence, labels: Vec<u32>) -> Result<Self> {
+        Self::of(schema, columns, presence, TableTargets::Classes(labels))
+    }
+
+    /// As [`TableDataset::new`], with labels or numbers to predict: one [`TargetValue`] a sample, as the schema's target has them.
+    pub fn with_targets(schema: Schema, columns: Vec<Vec<f32>>, presence: Presence, targets: Vec<TargetValue>) -> Result<Self> {
+        Self::of(schema, columns, presence, TableTargets::Values(targets))
+    }
+
+    fn of(schema: Schema, columns: Vec<Vec<f32>>, presence: Presence, targets: TableTargets) -> Result<Self> {
         schema.check()?;
-        let (samples, classes) = (labels.len(), schema.target.classes());
+        let (samples, classes) = (targets.len(), schema.target.classes());
         if columns.len() != schema.inputs.len() {
             return Err(DataError::Count { what: "tables", found: columns.len(), of: "modalities", expected: schema.inputs.len() }.into());
         }
         if presence.len() != samples {
             return Err(ModalityError::PresenceLength { found: presence.len(), expected: samples }.into());
         }
-        if let Some((row, &label)) = labels.iter().enumerate().find(|(_, l)| **l as usize >= classes) {
-            return Err(DataError::SampleLabel { row, label, classes }.into());
+        match &targets {
+            TableTargets::Classes(labels) => {
+                if let Some((row, &label)) = labels.iter().enumerate().find(|(_, l)| **l as usize >= classes) {
+                    return Err(DataError::SampleLabel { row, label, classes }.into());
+                }
+            }
+            // As many labels or numbers as the task has, each of its kind.
+            TableTargets::Values(values) => _ = schema.target.task().collate(values, &Device::Cpu)?,
         }
         let full = schema.modalities.full();
         if let Some(row) = presence.subsets().iter().position(|s| !s.is_subset_of(full)) {
@@ -58,7 +100,8 @@ impl TableDataset {
             }
         }
         let offsets = vec![Vec::new(); columns.len()];
-        Ok(Self { schema, columns, offsets, presence, labels, ids: None, groups: None, parts: None })
+        let (weights, ids, groups, parts) = (Vec::new(), None, None, None);
+        Ok(Self { schema, columns, offsets, presence, targets, weights, ids, groups, parts })
     }
 
     /// As [`TableDataset::new`], from numbers in f64; the digits of a large offset are kept.
@@ -70,7 +113,7 @@ impl TableDataset {
             .map(|(m, (values, input))| offsets(values, input.elements(), |row| presence.subsets().get(row).is_some_and(|s| s.contains(m))))
             .collect();
         let distances = columns.into_iter().zip(&offsets).map(|(values, offsets)| distances(values, offsets)).collect();
-        Self::with_offsets(schema, distances, offsets, presence, labels)
+        Self::with_offsets(schema, distances, offsets, presence, TableTargets::Classes(labels))
     }
 
     /// From distances and what is added to each column of them: nothing, or one number a column.
@@ -79,9 +122,9 @@ impl TableDataset {
         columns: Vec<Vec<f32>>,
         offsets: Vec<Vec<f64>>,
         presence: Presence,
-        labels: Vec<u32>,
+        targets: TableTargets,
     ) -> Result<Self> {
-        Ok(Self { offsets, ..Self::new(schema, columns, presence, labels)? })
+        Ok(Self { offsets, ..Self::of(schema, columns, presence, targets)? })
     }
 
     /// From one f32 tensor `[samples, ..shape]` a modality, such as images `[samples, channels, height, width]`; the values are
@@ -109,10 +152,26 @@ impl TableDataset {
 
     /// Keeps the samples of a group (a person, a device) in one part of every split: one name a sample.
     pub fn with_groups(self, groups: Vec<String>) -> Result<Self> {
-        match groups.len() == self.labels.len() {
+        match groups.len() == self.targets.len() {
             true => Ok(Self { groups: Some(groups), ..self }),
-            false => Err(DataError::Count { what: "groups", found: groups.len(), of: "samples", expected: self.labels.len() }.into()),
+            false => Err(DataError::Count { what: "groups", found: groups.len(), of: "samples", expected: self.targets.len() }.into()),
         }
+    }
+
+    /// Gives each sample a weight in the loss, not negative.
+    pub fn with_weights(self, weights: Vec<f32>) -> Result<Self> {
+        if weights.len() != self.targets.len() {
+            return Err(DataError::Count { what: "weights", found: weights.len(), of: "samples", expected: self.targets.len() }.into());
+        }
+        match weights.iter().position(|weight| !(*weight >= 0.0 && weight.is_finite())) {
+            Some(row) => Err(DataError::Weight { row, weight: weights[row] }.into()),
+            None => Ok(Self { weights, ..self }),
+        }
+    }
+
+    /// Of another description of what is to be predicted, such as one that knows the scale of its numbers.
+    pub(super) fn with_schema(self, schema: Schema) -> Self {
+        Self { schema, ..self }
     }
 
     /// The name of every sample, where they have one.
@@ -153,10 +212,16 @@ impl TableDataset {
         let mut hash = Sha256::new();
         hash.update((schema.len() as u64).to_le_bytes());
         hash.update(&schema);
-        for (label, subset) in self.labels.iter().zip(self.presence.subsets()) {
-            hash.update(label.to_le_bytes());
+        for (row, subset) in self.presence.subsets().iter().enumerate() {
+            match self.targets.get(row) {
+                TargetValue::Class(label) => hash.update(label.to_le_bytes()),
+                TargetValue::Labels(held) => held.iter().for_each(|&holds| hash.update([u8::from(holds)])),
+                TargetValue::Numbers(values) => values.iter().for_each(|x| hash.update(x.to_le_bytes())),
+                TargetValue::Pixels(labels) => labels.labels().iter().for_each(|label| hash.update(label.to_le_bytes())),
+            }
             hash.update(subset.bits().to_le_bytes());
         }
+        self.weights.iter().for_each(|weight| hash.update(weight.to_le_bytes()));
         for (m, (table, input)) in self.columns.iter().zip(&self.schema.inputs).enumerate() {
             let rows = table.chunks_exact(input.elements()).zip(self.presence.subsets());
             for (row, _) in rows.filter(|(_, s)| s.contains(m)) {
@@ -168,9 +233,9 @@ impl TableDataset {
         Ok(hexadecimal(&hash.finalize()))
     }
 
-    /// Class of every sample.
+    /// Class of every sample; nothing where the target is no class.
     pub fn labels(&self) -> &[u32] {
-        &self.labels
+        if let TableTargets::Classes(labels) = &self.targets { labels } else { &[] }
     }
 
     /// What every sample has.
@@ -185,13 +250,14 @@ impl Source for TableDataset {
     }
 
     fn len(&self) -> usize {
-        self.labels.len()
+        self.targets.len()
     }
 
     fn meta(&self, row: usize) -> Meta<'_> {
         Meta {
             id: self.ids.as_ref().map(|ids| ids[row].as_str()),
-            class: Some(self.labels[row]),
+            class: if let TableTargets::Classes(labels) = &self.targets { Some(labels[row]) } else { None },
+            weight: self.weights.get(row).copied().unwrap_or(1.0),
             group: self.groups.as_ref().map(|groups| groups[row].as_str()),
             part: self.parts.as_ref().map(|parts| parts[row]),
             ..Meta::new(self.presence.subsets()[row])
@@ -213,7 +279,12 @@ impl Source for TableDataset {
             })
         };
         let readings = self.columns.iter().zip(&self.schema.inputs).enumerate().map(reading).collect();
-        Ok(Sample { readings, target: TargetValue::Class(self.labels[row]) })
+        Ok(Sample { readings, target: self.targets.get(row) })
+    }
+
+    fn target(&self, row: usize) -> Result<TargetValue> {
+        check_rows(&[row], self.len())?;
+        Ok(self.targets.get(row))
     }
 
     fn batch(&self, rows: &[usize], device: &Device) -> Result<Batch> {
@@ -238,10 +309,10 @@ impl Source for TableDataset {
             let shape: Vec<usize> = std::iter::once(rows.len()).chain(input.shape.iter().copied()).collect();
             readings.push(Some(Tensor::from_vec(values, shape, device)?));
         }
-        let labels: Vec<u32> = rows.iter().map(|&row| self.labels[row]).collect();
+        let targets: Vec<TargetValue> = rows.iter().map(|&row| self.targets.get(row)).collect();
         let ids = rows.iter().map(|&row| row as u64).collect();
         let inputs = Inputs::new(&self.schema.modalities, readings, Presence::new(subsets), ids)?;
-        Batch::new(inputs, Targets::new(Tensor::from_vec(labels, rows.len(), device)?))
+        Batch::new(inputs, self.schema.target.task().collate(&targets, device)?)
     }
 
     fn as_table(&self) -> Option<&TableDataset> {

@@ -25,10 +25,8 @@ pub struct CombinationEvaluation {
     pub subset: Subset,
     /// Its scores, over the samples that have all its modalities.
     pub scored: Scored,
-    /// Each sample's numbers for [`Task::score`] (for classes 1 for right and 0 for wrong), one sample after the other; NaN if it lacks one of
-    /// the modalities.
-    ///
-    /// [`Task::score`]: crate::task::Task::score
+    /// Each sample's numbers for [`Schema::score`] (for accuracy 1 for right and 0 for wrong), one sample after the other; NaN if it lacks
+    /// one of the modalities.
     pub outcomes: Vec<f32>,
 }
 
@@ -104,8 +102,9 @@ pub fn evaluate(
     if rows.is_empty() || subsets.is_empty() || batch_size == 0 {
         return Err(DataError::NothingToEvaluate { samples: rows.len(), combinations: subsets.len(), batch_size }.into());
     }
-    let numbers = task.score().width();
-    let fresh = |_: &Subset| Mutex::new(Running { scores: task.scores(), outcomes: Vec::with_capacity(rows.len() * numbers) });
+    let (measure, score) = (schema.measure(), schema.score());
+    let numbers = score.width();
+    let fresh = |_: &Subset| Mutex::new(Running { scores: schema.scores(), outcomes: Vec::with_capacity(rows.len() * numbers) });
     let running: Vec<Mutex<Running>> = subsets.iter().map(fresh).collect();
     let (mut encoder_passes, mut batches) = (0, 0);
     for chunk in rows.chunks(batch_size) {
@@ -137,8 +136,13 @@ pub fn evaluate(
     }
     let finished = subsets.into_iter().zip(running).map(|(subset, running)| {
         let Running { scores, outcomes } = running.into_inner().unwrap_or_else(PoisonError::into_inner);
-        CombinationEvaluation { subset, scored: scores.finish(), outcomes }
+        let mut scored = scores.finish();
+        // What intervals are made from says what heads the report: of many classes, areas are else counted in steps.
+        if scored.samples > 0 && score.is_ranked() {
+            scored.values.insert(measure.name, score.of_all(&outcomes));
+        }
+        CombinationEvaluation { subset, scored, outcomes }
     });
     let combinations = finished.filter(|combination| combination.scored.samples > 0).collect();
-    Ok(Evaluation { measure: task.measures()[0], combinations, encoder_passes, batches })
+    Ok(Evaluation { measure, combinations, encoder_passes, batches })
 }

@@ -6,7 +6,7 @@ mod distillation;
 mod gaussian;
 mod segmentation;
 
-pub use binary::binary_cross_entropy_with_logits;
+pub use binary::{binary_cross_entropy_per_element, binary_cross_entropy_with_logits, binary_entropy, softened_binary_kl};
 pub use cross_entropy::{cross_entropy, cross_entropy_per_sample};
 pub use distillation::{entropy_per_sample, softened_kl};
 pub use gaussian::{gaussian_kl, reparameterize};

@@ -2,11 +2,12 @@
 
 use super::Pipeline;
 use crate::data::kinds::{Kind, Origin};
-use crate::data::{Array, InputSpec, Inputs, ManifestRow, NonFinite, OnCorrupt, PixelLabels, Schema, reading};
+use crate::data::{Array, InputSpec, Inputs, ManifestRow, NonFinite, OnCorrupt, PixelLabels, Schema, Target, reading};
 use crate::error::{Error, ModalityError, NonFiniteError, Result};
 use crate::eval::{argmax, probabilities};
 use crate::modality::{Presence, Subset};
 use crate::model::{Output, SensorTrust};
+use crate::task::sigmoid;
 use candle_core::Device;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -138,8 +139,12 @@ pub struct Ignored {
 pub struct Answer {
     /// The class, where the model predicts one; else empty.
     pub class: String,
-    /// Probability of each class, in the order of the classes; none where every pixel has a class.
+    /// Probability of each class or label, in their order; none where every pixel has a class, or numbers are predicted.
     pub probabilities: Vec<(String, f64)>,
+    /// The labels that hold, where the model predicts labels: those whose probability is above a half.
+    pub labels: Vec<String>,
+    /// The numbers by name and in their unit, where the model predicts numbers.
+    pub numbers: Vec<(String, f64)>,
     /// The class of every pixel, where the model predicts that: label `k + 1` is class `k`.
     pub pixels: Option<PixelLabels>,
     /// The sensors it is made from.
@@ -243,7 +248,7 @@ pub(super) fn answers(
     pipeline: &Pipeline,
 ) -> Result<Vec<Result<Answer>>> {
     let schema = pipeline.schema();
-    let classes = schema.target.class_names();
+    let names = schema.target.output_names();
     let size = if schema.target.is_dense() { output.prediction.dims4().ok().map(|(_, _, height, width)| (height, width)) } else { None };
     let logits = output.prediction.flatten_from(1)?.to_vec2::<f32>()?;
     let mut trust = trust.map(Vec::into_iter);
@@ -255,11 +260,18 @@ pub(super) fn answers(
             Some((height, width)) => Some(PixelLabels::of_logits(&logits, height, width)?),
             None => None,
         };
-        let one_class = pixels.is_none();
-        let p = if one_class { probabilities(&logits, classes.len()) } else { Vec::new() };
+        let probabilities = match &schema.target {
+            Target::Pixels(_) | Target::Numbers(_) => Vec::new(),
+            Target::Labels(_) => logits.iter().map(|&logit| sigmoid(logit)).collect(),
+            Target::Classes(_) | Target::FaceAntiSpoofing(_) => probabilities(&logits, names.len()),
+        };
+        let labels = names.iter().zip(&logits).filter(|(_, logit)| **logit > 0.0 && matches!(schema.target, Target::Labels(_)));
+        let numbers = if let Target::Numbers(task) = &schema.target { task.in_unit(&logits) } else { Vec::new() };
         Ok(Answer {
-            class: if one_class { classes.get(argmax(&logits)).cloned().unwrap_or_default() } else { String::new() },
-            probabilities: classes.iter().cloned().zip(p).collect(),
+            class: schema.target.class_names().get(argmax(&logits)).filter(|_| pixels.is_none()).cloned().unwrap_or_default(),
+            labels: labels.map(|(name, _)| name.clone()).collect(),
+            numbers: names.iter().cloned().zip(numbers).collect(),
+            probabilities: names.iter().cloned().zip(probabilities).collect(),
             pixels,
             used: sample.used.indices().filter_map(|m| schema.modalities.names().get(m).cloned()).collect(),
             ignored: sample.ignored,

@@ -1,6 +1,7 @@
 //! The model card of a saved model: `README.md` in its folder.
 
 use super::{Latency, PipelineConfig};
+use crate::data::Target;
 use crate::model::Model;
 use std::fmt::Write;
 
@@ -17,7 +18,12 @@ pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
         let read = if model.reads().contains(m) { "" } else { "; served training only, not read" };
         line(format_args!("| {name} | {:?}, shape {:?}{read} |", input.kind, input.shape));
     }
-    line(format_args!("\nClasses: {}.\n", schema.target.class_names().join(", ")));
+    let predicted = match &schema.target {
+        Target::Labels(_) => "Labels, any number of which hold",
+        Target::Numbers(_) => "Numbers, in the unit of the data",
+        _ => "Classes",
+    };
+    line(format_args!("\n{predicted}: {}.\n", schema.target.output_names().join(", ")));
     let config = &training.config;
     line(format_args!(
         "Trained on {} samples: {} epochs of batches of {}, {} steps, seed {}.",
@@ -63,6 +69,12 @@ pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
     line(format_args!("let model = mm_bench::from_pretrained(\"this-folder\")?;"));
     let names = schema.modalities.names();
     line(format_args!("let answer = model.predict(&Readings::new().file({:?}, \"a-file\"))?; // any of {}", names[0], names.join(", ")));
-    line(format_args!("println!(\"{{}} from {{:?}}, ignored {{:?}}\", answer.class, answer.used, answer.ignored);\n```"));
+    let what = match &schema.target {
+        Target::Labels(_) => "labels",
+        Target::Numbers(_) => "numbers",
+        _ => "class",
+    };
+    let form = if what == "class" { "{}" } else { "{:?}" };
+    line(format_args!("println!(\"{form} from {{:?}}, ignored {{:?}}\", answer.{what}, answer.used, answer.ignored);\n```"));
     card
 }

@@ -1,8 +1,9 @@
-//! What is computed from numbers that add up over samples: the score of a set of samples is that of their sums.
+//! What is computed from the numbers of samples: the score of a set of samples is that of their sums, or of their ranks.
 
 use serde::{Deserialize, Serialize};
 
-/// A score of some samples, from numbers that are added up over them. Each sample has [`Score::width`] such numbers.
+/// A score of some samples, from numbers of which each sample has [`Score::width`]. All but those for which [`Score::is_ranked`] holds come
+/// from the sums of these numbers over the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -24,6 +25,54 @@ pub enum Score {
         /// Which one, from 0.
         class: usize,
     },
+    /// Mean F1 over classes or labels, from the same numbers; one that neither occurs nor is called counts 0.
+    MeanF1 {
+        /// Number of classes or labels.
+        classes: usize,
+    },
+    /// F1 of all labels together, from the same numbers.
+    MicroF1 {
+        /// Number of labels.
+        classes: usize,
+    },
+    /// Mean recall over the classes that occur. The numbers: for each class whether the sample is of it and called so, then for each
+    /// whether it is of it.
+    MeanRecall {
+        /// Number of classes.
+        classes: usize,
+    },
+    /// Root of the mean of a number, mean over several: the root mean squared error of each target.
+    RootMean {
+        /// Number of targets.
+        targets: usize,
+    },
+    /// 1 less the squared errors over the squared distances from the mean, mean over targets. The numbers of each target: squared error,
+    /// true value, its square.
+    R2 {
+        /// Number of targets.
+        targets: usize,
+    },
+    /// Pearson's correlation, mean over targets. The numbers of each: true value, predicted value, both squares, product.
+    Pearson {
+        /// Number of targets.
+        targets: usize,
+    },
+    /// Lin's concordance correlation, mean over targets, from the same numbers.
+    Concordance {
+        /// Number of targets.
+        targets: usize,
+    },
+    /// Area under the ROC curve, mean over classes or labels. The numbers: for each how much speaks for it, then for each whether it is
+    /// so (1 or 0).
+    AreaUnderRoc {
+        /// Number of classes or labels.
+        outputs: usize,
+    },
+    /// Average precision, mean over classes or labels, from the same numbers.
+    AveragePrecision {
+        /// Number of classes or labels.
+        outputs: usize,
+    },
 }
 
 impl Score {
@@ -32,33 +81,99 @@ impl Score {
         match *self {
             Self::Mean => 1,
             Self::Ratio => 2,
-            Self::MeanIou { classes } | Self::ClassIou { classes, .. } => 3 * classes,
+            Self::MeanIou { classes } | Self::ClassIou { classes, .. } | Self::MeanF1 { classes } | Self::MicroF1 { classes } => {
+                3 * classes
+            }
+            Self::MeanRecall { classes } => 2 * classes,
+            Self::RootMean { targets } => targets,
+            Self::R2 { targets } => 3 * targets,
+            Self::Pearson { targets } | Self::Concordance { targets } => 5 * targets,
+            Self::AreaUnderRoc { outputs } | Self::AveragePrecision { outputs } => 2 * outputs,
         }
     }
 
-    /// The score of `samples` samples from the sums of their numbers; NaN where it is not defined.
+    /// Whether it hangs on the order of the samples, not on sums.
+    pub fn is_ranked(&self) -> bool {
+        matches!(self, Self::AreaUnderRoc { .. } | Self::AveragePrecision { .. })
+    }
+
+    /// The score of `samples` samples from the sums of their numbers; NaN where it is not defined, and where it hangs on ranks.
     pub fn of(&self, sums: &[f64], samples: f64) -> f64 {
         match *self {
             Self::Mean => sums[0] / samples,
             Self::Ratio => sums[0] / sums[1],
-            Self::MeanIou { classes } => {
-                let (mut sum, mut count) = (0.0, 0.0);
-                for class in 0..classes {
-                    let iou = class_iou(sums, classes, class);
-                    if !iou.is_nan() {
-                        sum += iou;
-                        count += 1.0;
-                    }
-                }
-                sum / count
-            }
+            Self::MeanIou { classes } => mean_defined((0..classes).map(|class| class_iou(sums, classes, class))),
             Self::ClassIou { classes, class } => class_iou(sums, classes, class),
+            Self::MeanF1 { classes } => (0..classes).map(|class| f1(counts(sums, classes, class))).sum::<f64>() / classes as f64,
+            Self::MicroF1 { classes } => {
+                let all = (0..classes).map(|class| counts(sums, classes, class));
+                f1(all.fold([0.0; 3], |sum, of| [sum[0] + of[0], sum[1] + of[1], sum[2] + of[2]]))
+            }
+            Self::MeanRecall { classes } => mean_defined((0..classes).map(|class| sums[class] / sums[classes + class])),
+            Self::RootMean { targets } => sums.iter().map(|sum| (sum / samples).sqrt()).sum::<f64>() / targets as f64,
+            Self::R2 { targets } => sums.chunks_exact(3).map(|of| r2(of, samples)).sum::<f64>() / targets as f64,
+            Self::Pearson { targets } => sums.chunks_exact(5).map(|of| correlation(of, samples, false)).sum::<f64>() / targets as f64,
+            Self::Concordance { targets } => sums.chunks_exact(5).map(|of| correlation(of, samples, true)).sum::<f64>() / targets as f64,
+            Self::AreaUnderRoc { .. } | Self::AveragePrecision { .. } => f64::NAN,
         }
     }
+
+    /// The score of samples from all their numbers, sample by sample; those of which the first is NaN count for nothing.
+    pub fn of_all(&self, numbers: &[f32]) -> f64 {
+        let samples = || numbers.chunks_exact(self.width()).filter(|of| !of[0].is_nan());
+        if self.is_ranked() {
+            let rows: Vec<&[f32]> = samples().collect();
+            return super::Ranks::new(*self, &rows).score(|_| 1.0);
+        }
+        let (mut sums, mut count) = (vec![0.0; self.width()], 0.0);
+        for of_sample in samples() {
+            sums.iter_mut().zip(of_sample).for_each(|(sum, x)| *sum += f64::from(*x));
+            count += 1.0;
+        }
+        self.of(&sums, count)
+    }
+}
+
+/// Right, called and actual of a class.
+fn counts(sums: &[f64], classes: usize, class: usize) -> [f64; 3] {
+    [sums[class], sums[classes + class], sums[2 * classes + class]]
 }
 
 /// NaN for a class that neither occurs nor is predicted.
 fn class_iou(sums: &[f64], classes: usize, class: usize) -> f64 {
-    let (both, predicted, actual) = (sums[class], sums[classes + class], sums[2 * classes + class]);
+    let [both, predicted, actual] = counts(sums, classes, class);
     both / (predicted + actual - both)
+}
+
+/// 0 for a class that neither occurs nor is predicted.
+fn f1([both, predicted, actual]: [f64; 3]) -> f64 {
+    2.0 * both / (predicted + actual).max(1.0)
+}
+
+/// Of those that are numbers; NaN where none is.
+fn mean_defined(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.filter(|value| !value.is_nan()).fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    sum / count
+}
+
+/// NaN where all true values are the same.
+fn r2(of: &[f64], samples: f64) -> f64 {
+    let spread = of[2] - of[1] * of[1] / samples;
+    if spread > 0.0 { 1.0 - of[0] / spread } else { f64::NAN }
+}
+
+/// Pearson's, or Lin's; NaN where all true values are the same, 0 where all predictions are.
+fn correlation(of: &[f64], samples: f64, concordance: bool) -> f64 {
+    let mean = |k: usize| of[k] / samples;
+    let (truth, predicted) = (mean(0), mean(1));
+    let (of_truth, of_predicted) = (mean(2) - truth * truth, (mean(3) - predicted * predicted).max(0.0));
+    let together = mean(4) - truth * predicted;
+    if of_truth <= 0.0 {
+        return f64::NAN;
+    }
+    match concordance {
+        true => 2.0 * together / (of_truth + of_predicted + (truth - predicted).powi(2)),
+        false if of_predicted <= 0.0 => 0.0,
+        false => together / (of_truth * of_predicted).sqrt(),
+    }
 }

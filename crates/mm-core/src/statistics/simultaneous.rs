@@ -38,15 +38,38 @@ pub enum Verdict {
     NoDifferenceFound,
 }
 
-/// Judges differences of accuracies together.
+/// What a score is, as far as judging its differences goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judging {
+    /// Whether more is better.
+    pub higher_is_better: bool,
+    /// Whether it is a share: no difference is larger than 1 then, and one nearer to 0 than a millionth is none.
+    pub share: bool,
+}
+
+/// Judges differences of shares together, of which more is better.
 pub fn simultaneous(differences: &[Estimate]) -> Vec<Difference> {
+    judged(differences, Judging { higher_is_better: true, share: true })
+}
+
+/// Judges differences of any score together.
+pub fn judged(differences: &[Estimate], judging: Judging) -> Vec<Difference> {
     let number = differences.len() as f64;
-    let end = |x: f64| if x.abs() < RESOLUTION { 0.0 } else { x.clamp(-1.0, 1.0) };
+    let end = |x: f64| match judging.share {
+        true if x.abs() < RESOLUTION => 0.0,
+        true => x.clamp(-1.0, 1.0),
+        false => x,
+    };
     let judge = |difference: &Estimate| {
         let Interval { estimate, low, high } = difference.interval(LEVEL / number);
         let interval = Interval { estimate, low: end(low), high: end(high) };
         let p = difference.p();
-        Difference { interval, p, adjusted_p: (number * p).min(1.0), verdict: Verdict::of(&interval) }
+        let verdict = match Verdict::of(&interval) {
+            Verdict::Better if !judging.higher_is_better => Verdict::Worse,
+            Verdict::Worse if !judging.higher_is_better => Verdict::Better,
+            verdict => verdict,
+        };
+        Difference { interval, p, adjusted_p: (number * p).min(1.0), verdict }
     };
     differences.iter().map(judge).collect()
 }

@@ -1,7 +1,7 @@
 //! Outcomes laid out for counting, and the scores of many resamples.
 
-use super::Score;
 use super::outcomes::{Outcomes, Values};
+use super::{Ranks, Score};
 use std::collections::HashMap;
 
 /// Byte counters are added up to wider ones before they can overflow.
@@ -28,6 +28,8 @@ enum Rows {
     Marks(usize, Vec<u8>),
     /// The numbers that the score adds up.
     Sums(Score, Vec<f32>),
+    /// For each column its evaluated samples in order.
+    Ranks(Vec<Ranks>),
 }
 
 /// Numbers the samples of all seeds: for each seed which distinct sample each of its own is, and how many distinct ones there are.
@@ -62,6 +64,15 @@ impl Table {
                     row.iter_mut().zip(marks).for_each(|(cell, mark)| *cell = if *mark == 1 { u8::MAX } else { 0 });
                 }
                 Rows::Marks(width, rows)
+            }
+            Values::Sums(score, values) if score.is_ranked() => {
+                let width = score.width();
+                let row = |i: usize, column: usize| match outcomes.evaluated(i)[column] {
+                    0 => &[],
+                    _ => &values[(i * columns + column) * width..][..width],
+                };
+                let of_column = |column: usize| Ranks::new(*score, &(0..samples).map(|i| row(i, column)).collect::<Vec<_>>());
+                Rows::Ranks((0..columns).map(of_column).collect())
             }
             Values::Sums(score, values) => Rows::Sums(*score, values.clone()),
         };
@@ -103,6 +114,15 @@ impl Counters {
         match &table.rows {
             Rows::Marks(width, rows) => self.of_marks(table, *width, rows, weights),
             Rows::Sums(score, rows) => self.of_sums(table, *score, rows, weights),
+            Rows::Ranks(ranks) => {
+                let weight = |row: u32| f64::from(weights[table.members[row as usize] as usize]);
+                self.scores.clear();
+                let scores = ranks
+                    .iter()
+                    .zip(&table.whole)
+                    .map(|(ranks, whole)| Some(ranks.score(weight)).filter(|s| !s.is_nan()).unwrap_or(*whole));
+                self.scores.extend(scores);
+            }
         }
         &self.scores
     }

@@ -6,10 +6,14 @@ use crate::data::{DataError, TargetValue, Targets};
 use crate::error::{Error, Result};
 use crate::eval::{argmax, divergence, probabilities};
 use crate::loss::{cross_entropy_per_sample, entropy_per_sample, softened_kl};
+use crate::statistics::Score;
 use candle_core::{Device, Tensor};
+use candle_nn::ops::softmax;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Keeps the logarithm of an averaged probability finite.
+pub(super) const LEAST_PROBABILITY: f64 = 1e-12;
 /// Bins of the calibration error.
 pub(crate) const ECE_BINS: usize = 15;
 
@@ -33,44 +37,18 @@ impl Classes {
 }
 
 const MEASURES: [Measure; 8] = [
-    Measure { name: "accuracy", title: "accuracy", higher_is_better: true, meaning: "share of right predictions" },
-    Measure {
-        name: "macro_f1",
-        title: "macro F1",
-        higher_is_better: true,
-        meaning: "mean over all classes of F1; a class that never occurs nor is predicted counts 0",
-    },
-    Measure {
-        name: "balanced_accuracy",
-        title: "balanced accuracy",
-        higher_is_better: true,
-        meaning: "mean recall over the classes that occur",
-    },
-    Measure {
-        name: "auroc",
-        title: "AUROC",
-        higher_is_better: true,
-        meaning: "probability that a sample of a class gets a higher probability of it than another sample; with more than two classes the mean over classes",
-    },
-    Measure {
-        name: "auprc",
-        title: "AUPRC",
-        higher_is_better: true,
-        meaning: "average precision of the second class; with more than two classes the mean over classes",
-    },
-    Measure { name: "nll", title: "log loss", higher_is_better: false, meaning: "mean negative log-likelihood of the true class, nats" },
-    Measure {
-        name: "brier",
-        title: "Brier score",
-        higher_is_better: false,
-        meaning: "squared error of the probabilities, summed over classes, mean over samples",
-    },
-    Measure {
-        name: "ece",
-        title: "calibration error",
-        higher_is_better: false,
-        meaning: "expected calibration error over 15 equal intervals of confidence",
-    },
+    Measure::share("accuracy", "accuracy", "share of right predictions"),
+    Measure::share("macro_f1", "macro F1", "mean over all classes of F1; a class that never occurs nor is predicted counts 0"),
+    Measure::share("balanced_accuracy", "balanced accuracy", "mean recall over the classes that occur"),
+    Measure::share(
+        "auroc",
+        "AUROC",
+        "probability that a sample of a class gets a higher probability of it than another sample; with more than two classes the mean over classes",
+    ),
+    Measure::share("auprc", "AUPRC", "average precision of the second class; with more than two classes the mean over classes"),
+    Measure::error("nll", "log loss", "mean negative log-likelihood of the true class, nats"),
+    Measure::error("brier", "Brier score", "squared error of the probabilities, summed over classes, mean over samples"),
+    Measure::error("ece", "calibration error", "expected calibration error over 15 equal intervals of confidence"),
 ];
 
 impl Task for Classes {
@@ -107,13 +85,49 @@ impl Task for Classes {
         divergence(&probabilities(reference, self.names.len()), &probabilities(prediction, self.names.len()))
     }
 
+    fn expectation(&self, prediction: &Tensor) -> Result<Tensor> {
+        Ok(softmax(prediction, 1)?)
+    }
+
+    /// Log-probabilities, which are logits of the distribution.
+    fn of_expectation(&self, mean: &Tensor) -> Result<Tensor> {
+        Ok((mean + LEAST_PROBABILITY)?.log()?)
+    }
+
     fn measures(&self) -> &'static [Measure] {
         &MEASURES
     }
 
-    fn scores(&self) -> Box<dyn Scores> {
-        Box::new(ClassScores::new(self.names.len(), ECE_BINS))
+    fn score(&self, measure: &str) -> Option<Score> {
+        let classes = self.names.len();
+        match measure {
+            "accuracy" | "nll" | "brier" => Some(Score::Mean),
+            "macro_f1" => Some(Score::MeanF1 { classes }),
+            "balanced_accuracy" => Some(Score::MeanRecall { classes }),
+            // Of two classes the second's is the other's.
+            "auroc" => Some(Score::AreaUnderRoc { outputs: if classes == 2 { 1 } else { classes } }),
+            "auprc" => Some(Score::AveragePrecision { outputs: if classes == 2 { 1 } else { classes } }),
+            _ => None,
+        }
     }
+
+    fn scores(&self, measure: &str) -> Box<dyn Scores> {
+        Box::new(ClassScores::new(self.names.len(), ECE_BINS).numbers_of(measure))
+    }
+}
+
+/// The numbers of a sample that a score asks for.
+#[derive(Debug, Clone, Copy)]
+enum Numbers {
+    Right,
+    LogLoss,
+    Brier,
+    /// Right, called and actual, by class.
+    Counts,
+    /// Right and actual, by class.
+    Recall,
+    /// The odds of each class, and which it is.
+    Odds,
 }
 
 fn label_of(target: &TargetValue) -> Result<u32> {
@@ -136,6 +150,7 @@ pub struct ClassScores {
     ranking: Ranking,
     /// `exp(logit - largest)` of the sample at hand.
     shares: Vec<f64>,
+    numbers: Numbers,
 }
 
 impl ClassScores {
@@ -149,6 +164,41 @@ impl ClassScores {
             calibration: vec![(0.0, 0.0); bins.max(1)],
             ranking: Ranking::new(classes),
             shares: vec![0.0; classes],
+            numbers: Numbers::Right,
+        }
+    }
+
+    /// With the numbers of each sample that [`Task::score`] of a measure asks for.
+    pub(super) fn numbers_of(self, measure: &str) -> Self {
+        let numbers = match measure {
+            "nll" => Numbers::LogLoss,
+            "brier" => Numbers::Brier,
+            "macro_f1" => Numbers::Counts,
+            "balanced_accuracy" => Numbers::Recall,
+            "auroc" | "auprc" => Numbers::Odds,
+            _ => Numbers::Right,
+        };
+        Self { numbers, ..self }
+    }
+
+    /// Appends them for a sample whose shares are known.
+    fn append(&self, prediction: &[f32], sum: f64, (label, predicted): (usize, usize), (nll, brier): (f64, f64), numbers: &mut Vec<f32>) {
+        let classes = self.shares.len();
+        let is = |class: usize| move |k: usize| f32::from(u8::from(k == class));
+        let right = |k: usize| f32::from(u8::from(k == label && label == predicted));
+        match self.numbers {
+            Numbers::Right => numbers.push(f32::from(u8::from(predicted == label))),
+            Numbers::LogLoss => numbers.push(nll as f32),
+            Numbers::Brier => numbers.push(brier as f32),
+            Numbers::Counts => {
+                numbers.extend((0..classes).map(right).chain((0..classes).map(is(predicted))).chain((0..classes).map(is(label))));
+            }
+            Numbers::Recall => numbers.extend((0..classes).map(right).chain((0..classes).map(is(label)))),
+            Numbers::Odds if classes == 2 => numbers.extend([prediction[1] - prediction[0], is(label)(1)]),
+            Numbers::Odds => {
+                numbers.extend(self.shares.iter().map(|share| (share / (sum - share)) as f32));
+                numbers.extend((0..classes).map(is(label)));
+            }
         }
     }
 }
@@ -170,15 +220,17 @@ impl Scores for ClassScores {
         let sum: f64 = self.shares.iter().sum();
         self.samples += 1;
         self.confusion[label][predicted] += 1;
-        self.nll += sum.ln() - above(label);
+        let nll = sum.ln() - above(label);
         let of_label = |k: usize| f64::from(u8::from(k == label));
-        self.brier += self.shares.iter().enumerate().map(|(k, share)| (share / sum - of_label(k)).powi(2)).sum::<f64>();
+        let brier = self.shares.iter().enumerate().map(|(k, share)| (share / sum - of_label(k)).powi(2)).sum::<f64>();
+        self.nll += nll;
+        self.brier += brier;
         let (bins, confidence) = (self.calibration.len(), self.shares[predicted] / sum);
         let bin = ((confidence * bins as f64).ceil() as usize).clamp(1, bins) - 1;
         self.calibration[bin].0 += f64::from(u8::from(predicted == label));
         self.calibration[bin].1 += confidence;
         self.ranking.add(prediction, &self.shares, sum, label);
-        numbers.push(f32::from(u8::from(predicted == label)));
+        self.append(prediction, sum, (label, predicted), (nll, brier), numbers);
         Ok(())
     }
 
@@ -198,6 +250,6 @@ impl Scores for ClassScores {
             ("ece", self.calibration.iter().map(|(right, confidence)| (right - confidence).abs()).sum::<f64>() / samples),
         ]);
         values.extend(self.ranking.areas().into_iter().flat_map(|(roc, pr)| [("auroc", roc), ("auprc", pr)]));
-        Scored { samples: self.samples, values, confusion: self.confusion.clone() }
+        Scored { samples: self.samples, values, confusion: self.confusion.clone(), ..Scored::default() }
     }
 }

@@ -3,6 +3,7 @@
 use super::{ClassScores, Classes, Measure, Scored, Scores, Task};
 use crate::data::{DataError, TargetValue, Targets};
 use crate::error::Result;
+use crate::statistics::Score;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -26,27 +27,12 @@ impl FaceAntiSpoofing {
 }
 
 const MEASURES: [Measure; 6] = [
-    Measure { name: "accuracy", title: "accuracy", higher_is_better: true, meaning: "share of right predictions" },
-    Measure { name: "acer", title: "ACER", higher_is_better: false, meaning: "mean of APCER and BPCER" },
-    Measure { name: "apcer", title: "APCER", higher_is_better: false, meaning: "attacks called live, over attacks; 0 without attacks" },
-    Measure {
-        name: "bpcer",
-        title: "BPCER",
-        higher_is_better: false,
-        meaning: "live faces called attack, over live faces; 0 without live faces",
-    },
-    Measure {
-        name: "auroc",
-        title: "AUROC",
-        higher_is_better: true,
-        meaning: "probability that a live face looks more live than an attack",
-    },
-    Measure {
-        name: "ece",
-        title: "calibration error",
-        higher_is_better: false,
-        meaning: "expected calibration error over 15 equal intervals of confidence",
-    },
+    Measure::share("accuracy", "accuracy", "share of right predictions"),
+    Measure::error("acer", "ACER", "mean of APCER and BPCER"),
+    Measure::error("apcer", "APCER", "attacks called live, over attacks; 0 without attacks"),
+    Measure::error("bpcer", "BPCER", "live faces called attack, over live faces; 0 without live faces"),
+    Measure::share("auroc", "AUROC", "probability that a live face looks more live than an attack"),
+    Measure::error("ece", "calibration error", "expected calibration error over 15 equal intervals of confidence"),
 ];
 
 impl Task for FaceAntiSpoofing {
@@ -85,12 +71,24 @@ impl Task for FaceAntiSpoofing {
         self.classes.divergence(reference, prediction)
     }
 
+    fn expectation(&self, prediction: &Tensor) -> Result<Tensor> {
+        self.classes.expectation(prediction)
+    }
+
+    fn of_expectation(&self, mean: &Tensor) -> Result<Tensor> {
+        self.classes.of_expectation(mean)
+    }
+
     fn measures(&self) -> &'static [Measure] {
         &MEASURES
     }
 
-    fn scores(&self) -> Box<dyn Scores> {
-        Box::new(SpoofScores(ClassScores::new(2, super::classes::ECE_BINS)))
+    fn score(&self, measure: &str) -> Option<Score> {
+        self.classes.score(measure)
+    }
+
+    fn scores(&self, measure: &str) -> Box<dyn Scores> {
+        Box::new(SpoofScores(ClassScores::new(2, super::classes::ECE_BINS).numbers_of(measure)))
     }
 }
 

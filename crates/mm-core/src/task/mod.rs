@@ -3,11 +3,18 @@
 
 mod classes;
 mod face_anti_spoofing;
+mod labels;
+mod measure;
+mod numbers;
 mod pixels;
 mod ranking;
 
 pub use classes::{ClassScores, Classes};
 pub use face_anti_spoofing::FaceAntiSpoofing;
+pub use labels::Labels;
+pub(crate) use labels::sigmoid;
+pub use measure::{Measure, Scored, Scores};
+pub use numbers::Numbers;
 pub use pixels::PixelClasses;
 pub use ranking::{area_under_roc, average_precision};
 
@@ -16,10 +23,10 @@ use crate::error::Result;
 use crate::statistics::Score;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 /// What is to be predicted, as a schema says it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Target {
@@ -29,6 +36,10 @@ pub enum Target {
     FaceAntiSpoofing(FaceAntiSpoofing),
     /// A class for each pixel of an image.
     Pixels(PixelClasses),
+    /// Any number of labels a sample.
+    Labels(Labels),
+    /// One number a sample, or several.
+    Numbers(Numbers),
 }
 
 impl Target {
@@ -48,16 +59,38 @@ impl Target {
             Self::Classes(task) => task,
             Self::FaceAntiSpoofing(task) => task,
             Self::Pixels(task) => task,
+            Self::Labels(task) => task,
+            Self::Numbers(task) => task,
         }
     }
 
-    /// The class names, in label order; none where the target is no class.
+    /// The class names, in label order; none where the target is no one class.
     pub fn class_names(&self) -> &[String] {
         match self {
             Self::Classes(task) => task.names(),
             Self::FaceAntiSpoofing(task) => task.classes().names(),
             Self::Pixels(task) => task.names(),
+            Self::Labels(_) | Self::Numbers(_) => &[],
         }
+    }
+
+    /// The name of each number that a model predicts: classes, labels, or numbers.
+    pub fn output_names(&self) -> &[String] {
+        match self {
+            Self::Labels(task) => task.names(),
+            Self::Numbers(task) => task.names(),
+            _ => self.class_names(),
+        }
+    }
+
+    /// What is predicted, in words: `10 classes`, `3 labels`, `1 number`.
+    pub fn in_words(&self) -> String {
+        let (count, what) = match self {
+            Self::Labels(task) => (task.names().len(), ["label", "labels"]),
+            Self::Numbers(task) => (task.names().len(), ["number", "numbers"]),
+            _ => (self.classes(), ["class", "classes"]),
+        };
+        format!("{count} {}", what[usize::from(count != 1)])
     }
 
     /// Whether every pixel is predicted.
@@ -105,22 +138,27 @@ pub trait Task: Send + Sync {
     /// How far a student's predictions are from a teacher's, softened by a temperature: a scalar. The teacher gets no gradient.
     fn distillation(&self, student: &Tensor, teacher: &Tensor, temperature: f64) -> Result<Tensor>;
 
+    /// What is averaged where several models predict the same: probabilities, or the numbers themselves. Of the prediction's shape.
+    fn expectation(&self, prediction: &Tensor) -> Result<Tensor>;
+
+    /// The prediction whose [`Task::expectation`] this is.
+    fn of_expectation(&self, mean: &Tensor) -> Result<Tensor>;
+
     /// How far the prediction of one sample is from a reference: at least 0, and 0 where they say the same.
     fn divergence(&self, reference: &[f32], prediction: &[f32]) -> f64;
 
-    /// The scores, the first of which selects models and heads the report.
+    /// The scores; the first selects models and heads the report, where nothing else is said ([`Schema::scored_by`](crate::data::Schema::scored_by)).
     fn measures(&self) -> &'static [Measure];
 
-    /// The first of the measures, from numbers that add up over samples: what intervals are made from.
-    fn score(&self) -> Score {
-        Score::Mean
-    }
+    /// How a measure comes about from the numbers of each sample, by its name: what intervals are made from. `None` for one that heads no
+    /// report.
+    fn score(&self, measure: &str) -> Option<Score>;
 
-    /// Scores that add up over samples.
-    fn scores(&self) -> Box<dyn Scores>;
+    /// Scores that add up over samples, with the numbers of each for the [`Task::score`] of a measure.
+    fn scores(&self, measure: &str) -> Box<dyn Scores>;
 }
 
-/// Refuses names of classes of which there are none, or one twice.
+/// Refuses names of classes, labels or numbers of which there are none, or one twice.
 fn check_names(names: &[String]) -> Result<()> {
     if names.is_empty() {
         return Err(DataError::NoClasses.into());
@@ -129,45 +167,5 @@ fn check_names(names: &[String]) -> Result<()> {
     match names.iter().find(|name| !seen.insert(*name)) {
         Some(name) => Err(DataError::ClassTwice { class: name.clone() }.into()),
         None => Ok(()),
-    }
-}
-
-/// One number of an evaluation, and its words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Measure {
-    /// Its key in results and settings.
-    pub name: &'static str,
-    /// What readers call it.
-    pub title: &'static str,
-    /// Whether more is better.
-    pub higher_is_better: bool,
-    /// What it is, in a sentence.
-    pub meaning: &'static str,
-}
-
-/// Scores of many samples, fed one by one: nothing of the size of all predictions is kept.
-pub trait Scores: Send {
-    /// Adds a sample; appends its numbers for [`Task::score`] (for classes 1 for right, 0 for wrong).
-    fn add(&mut self, prediction: &[f32], target: &TargetValue, numbers: &mut Vec<f32>) -> Result<()>;
-
-    /// What was reached.
-    fn finish(&self) -> Scored;
-}
-
-/// What some samples reached.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Scored {
-    /// Samples.
-    pub samples: usize,
-    /// By [`Measure::name`]; a measure that the samples do not define (no sample of a class) is left out.
-    pub values: BTreeMap<&'static str, f64>,
-    /// `confusion[true][predicted]`; empty where the target is no class.
-    pub confusion: Vec<Vec<u64>>,
-}
-
-impl Scored {
-    /// A measure by name; NaN where it is not defined.
-    pub fn get(&self, measure: &str) -> f64 {
-        self.values.get(measure).copied().unwrap_or(f64::NAN)
     }
 }

@@ -1,6 +1,6 @@
 //! A class for each pixel.
 
-use super::classes::ECE_BINS;
+use super::classes::{ECE_BINS, LEAST_PROBABILITY};
 use super::{Measure, Scored, Scores, Task, check_names};
 use crate::data::{DataError, PixelLabels, TargetValue, Targets};
 use crate::error::{Error, Result};
@@ -8,6 +8,7 @@ use crate::eval::divergence;
 use crate::loss::{coarser_labels, entropy_per_sample, pixel_cross_entropy, soft_dice, softened_kl};
 use crate::statistics::Score;
 use candle_core::{Device, Tensor};
+use candle_nn::ops::softmax;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,56 +49,32 @@ impl PixelClasses {
 
 /// Of a class of interest, and then of all.
 const MEASURES: [Measure; 8] = [
-    Measure {
-        name: "iou",
-        title: "IoU",
-        higher_is_better: true,
-        meaning: "intersection over union of the pixels of the class of interest and of those that are called so, over all images",
-    },
-    Measure {
-        name: "dice",
-        title: "Dice",
-        higher_is_better: true,
-        meaning: "Dice coefficient (F1) of the class of interest: twice the pixels that are right over those that are of it plus those that \
+    Measure::share(
+        "iou",
+        "IoU",
+        "intersection over union of the pixels of the class of interest and of those that are called so, over all images",
+    ),
+    Measure::share(
+        "dice",
+        "Dice",
+        "Dice coefficient (F1) of the class of interest: twice the pixels that are right over those that are of it plus those that \
                   are called so",
-    },
-    Measure {
-        name: "miou",
-        title: "mean IoU",
-        higher_is_better: true,
-        meaning: "intersection over union of predicted and true pixels of a class over all images, mean over the classes that occur or are \
+    ),
+    Measure::share(
+        "miou",
+        "mean IoU",
+        "intersection over union of predicted and true pixels of a class over all images, mean over the classes that occur or are \
                   predicted",
-    },
-    Measure {
-        name: "mean_dice",
-        title: "mean Dice",
-        higher_is_better: true,
-        meaning: "Dice coefficient (F1) of a class over all images, mean over the classes that occur or are predicted",
-    },
-    Measure {
-        name: "pixel_accuracy",
-        title: "pixel accuracy",
-        higher_is_better: true,
-        meaning: "share of labelled pixels that are predicted right",
-    },
-    Measure {
-        name: "boundary_miou",
-        title: "boundary IoU",
-        higher_is_better: true,
-        meaning: "mean IoU over the pixels within 2 pixels of a boundary between two classes",
-    },
-    Measure {
-        name: "nll",
-        title: "log loss",
-        higher_is_better: false,
-        meaning: "mean negative log-likelihood of the true class, nats a pixel",
-    },
-    Measure {
-        name: "ece",
-        title: "calibration error",
-        higher_is_better: false,
-        meaning: "expected calibration error of pixels over 15 equal intervals of confidence",
-    },
+    ),
+    Measure::share(
+        "mean_dice",
+        "mean Dice",
+        "Dice coefficient (F1) of a class over all images, mean over the classes that occur or are predicted",
+    ),
+    Measure::share("pixel_accuracy", "pixel accuracy", "share of labelled pixels that are predicted right"),
+    Measure::share("boundary_miou", "boundary IoU", "mean IoU over the pixels within 2 pixels of a boundary between two classes"),
+    Measure::error("nll", "log loss", "mean negative log-likelihood of the true class, nats a pixel"),
+    Measure::error("ece", "calibration error", "expected calibration error of pixels over 15 equal intervals of confidence"),
 ];
 
 impl Task for PixelClasses {
@@ -166,34 +143,44 @@ impl Task for PixelClasses {
         let (mut p, mut q) = (vec![0.0; classes], vec![0.0; classes]);
         let mut sum = 0.0;
         for pixel in 0..count {
-            softmax(reference, count, pixel, &mut p);
-            softmax(prediction, count, pixel, &mut q);
+            softmax_of(reference, count, pixel, &mut p);
+            softmax_of(prediction, count, pixel, &mut q);
             sum += divergence(&p, &q);
         }
         sum / count.max(1) as f64
+    }
+
+    fn expectation(&self, prediction: &Tensor) -> Result<Tensor> {
+        Ok(softmax(prediction, 1)?)
+    }
+
+    /// Log-probabilities, which are logits of the distribution.
+    fn of_expectation(&self, mean: &Tensor) -> Result<Tensor> {
+        Ok((mean + LEAST_PROBABILITY)?.log()?)
     }
 
     fn measures(&self) -> &'static [Measure] {
         if self.of_interest.is_some() { &MEASURES } else { &MEASURES[2..] }
     }
 
-    fn score(&self) -> Score {
+    fn score(&self, measure: &str) -> Option<Score> {
         let classes = self.names.len();
-        match self.position_of_interest() {
-            Some(class) => Score::ClassIou { classes, class },
-            None => Score::MeanIou { classes },
+        match (measure, self.position_of_interest()) {
+            ("iou", Some(class)) => Some(Score::ClassIou { classes, class }),
+            ("miou", _) => Some(Score::MeanIou { classes }),
+            _ => None,
         }
     }
 
-    fn scores(&self) -> Box<dyn Scores> {
+    fn scores(&self, _measure: &str) -> Box<dyn Scores> {
         Box::new(PixelScores::new(self.names.len(), self.position_of_interest()))
     }
 }
 
 /// The loss of each image for labels of the prediction's size, weighted as the targets say. The Dice loss is one of the whole batch.
 fn loss_of_images(prediction: &Tensor, labels: &Tensor, targets: &Targets) -> Result<Tensor> {
-    let entropy = pixel_cross_entropy(prediction, labels, targets.class_weights())?;
-    match targets.dice() {
+    let entropy = pixel_cross_entropy(prediction, labels, targets.options().class_weights.as_ref())?;
+    match targets.options().dice {
         0.0 => Ok(entropy),
         weight => Ok(entropy.broadcast_add(&(soft_dice(prediction, labels)? * weight)?)?),
     }
@@ -212,7 +199,7 @@ fn labels_of(target: &TargetValue) -> Result<&PixelLabels> {
 }
 
 /// The probabilities of one pixel from logits `[classes, pixels]`; returns the logarithm of their sum beside the largest, and which that is.
-fn softmax(logits: &[f32], pixels: usize, pixel: usize, out: &mut [f64]) -> (usize, f64) {
+fn softmax_of(logits: &[f32], pixels: usize, pixel: usize, out: &mut [f64]) -> (usize, f64) {
     let at = |class: usize| f64::from(logits[class * pixels + pixel]);
     let best = (1..out.len()).fold(0, |best, class| if at(class) > at(best) { class } else { best });
     let largest = at(best);
@@ -258,7 +245,7 @@ impl Scores for PixelScores {
             if actual >= classes {
                 return Err(DataError::Label { label: u32::from(label), classes }.into());
             }
-            let (predicted, log_sum) = softmax(prediction, pixels, pixel, &mut shares);
+            let (predicted, log_sum) = softmax_of(prediction, pixels, pixel, &mut shares);
             nll += log_sum + f64::from(prediction[predicted * pixels + pixel]) - f64::from(prediction[actual * pixels + pixel]);
             self.confusion[actual][predicted] += 1;
             self.boundary[actual][predicted] += u64::from(in_band);
@@ -302,6 +289,6 @@ impl Scores for PixelScores {
             ("ece", self.calibration.iter().map(|(right, confidence)| (right - confidence).abs()).sum::<f64>() / pixels),
         ]);
         let values = values.into_iter().filter(|(_, value)| !value.is_nan()).collect();
-        Scored { samples: self.images, values, confusion: self.confusion.clone() }
+        Scored { samples: self.images, values, confusion: self.confusion.clone(), ..Scored::default() }
     }
 }

@@ -1,7 +1,11 @@
 //! Areas under curves: how well predictions rank the samples of a class above the others.
 
+use crate::statistics::Areas;
+
 /// Classes above which nothing is ranked: a histogram for each would take more memory than all else.
 const MOST_CLASSES: usize = 20;
+/// The same for labels.
+const MOST_LABELS: usize = 100;
 /// Bits of the fraction that a step of a histogram looks at: 32 steps an octave of the odds.
 const FRACTION_BITS: u32 = 5;
 /// Odds beyond this power of two, either way, count as equal.
@@ -30,17 +34,33 @@ impl Ranking {
         }
     }
 
+    /// Of labels, each a matter of its own.
+    pub fn of_labels(labels: usize) -> Self {
+        if labels <= MOST_LABELS { Self::Many(vec![[Vec::new(), Vec::new()]; labels]) } else { Self::Off }
+    }
+
+    /// Adds one label of a sample.
+    pub fn add_label(&mut self, label: usize, logit: f32, holds: bool) {
+        if let Self::Many(histograms) = self {
+            count(&mut histograms[label], f64::from(logit).exp(), holds);
+        }
+    }
+
+    /// Both areas of each label, where some samples have it and others do not.
+    pub fn areas_of_labels(&self) -> Vec<Option<(f64, f64)>> {
+        match self {
+            Self::Many(histograms) => histograms.iter().map(of_histogram).collect(),
+            Self::Two(_) | Self::Off => Vec::new(),
+        }
+    }
+
     /// Adds a sample from its logits and their shares, `exp(logit - largest)`, with the sum of these.
     pub fn add(&mut self, logits: &[f32], shares: &[f64], sum: f64, label: usize) {
         match self {
             Self::Two(scores) => scores.push((logits[1] - logits[0], label == 1)),
             Self::Many(histograms) => {
                 for (class, (histogram, share)) in histograms.iter_mut().zip(shares).enumerate() {
-                    let counts = &mut histogram[usize::from(class == label)];
-                    if counts.is_empty() {
-                        counts.resize(STEPS, 0);
-                    }
-                    counts[step(share / (sum - share))] += 1;
+                    count(histogram, share / (sum - share), class == label);
                 }
             }
             Self::Off => {}
@@ -53,15 +73,26 @@ impl Ranking {
         match self {
             Self::Two(scores) => Some((area_under_roc(scores)?, average_precision(scores)?)),
             Self::Many(histograms) => {
-                let of_class =
-                    |[others, own]: &[Vec<u32>; 2]| areas(others.iter().zip(own).rev().map(|(n, p)| (f64::from(*n), f64::from(*p))));
-                let all: Vec<(f64, f64)> = histograms.iter().filter_map(of_class).collect();
+                let all: Vec<(f64, f64)> = histograms.iter().filter_map(of_histogram).collect();
                 let mean = |of: fn(&(f64, f64)) -> f64| all.iter().map(of).sum::<f64>() / all.len() as f64;
                 (!all.is_empty()).then(|| (mean(|a| a.0), mean(|a| a.1)))
             }
             Self::Off => None,
         }
     }
+}
+
+/// Counts odds in the histogram of the others or of a class's own samples.
+fn count(histogram: &mut [Vec<u32>; 2], odds: f64, own: bool) {
+    let counts = &mut histogram[usize::from(own)];
+    if counts.is_empty() {
+        counts.resize(STEPS, 0);
+    }
+    counts[step(odds)] += 1;
+}
+
+fn of_histogram([others, own]: &[Vec<u32>; 2]) -> Option<(f64, f64)> {
+    areas(others.iter().zip(own).rev().map(|(n, p)| (f64::from(*n), f64::from(*p))))
 }
 
 /// The step of a histogram for odds `p / (1 - p)`. The exponent and the first bits of the fraction of a positive float are a number that
@@ -95,17 +126,9 @@ fn steps(scores: &[(f32, bool)]) -> Vec<(f64, f64)> {
 
 /// Both areas from the (negatives, positives) at each score, from the highest.
 fn areas(steps: impl Iterator<Item = (f64, f64)>) -> Option<(f64, f64)> {
-    let (mut negatives, mut positives, mut pairs, mut precision) = (0.0, 0.0, 0.0, 0.0);
-    for (n, p) in steps {
-        // A positive beats what comes after it: each negative of this step is beaten by all before and half of its own.
-        pairs += n * (positives + p / 2.0);
-        negatives += n;
-        positives += p;
-        if p > 0.0 {
-            precision += p * positives / (positives + negatives);
-        }
-    }
-    (negatives > 0.0 && positives > 0.0).then(|| (pairs / (negatives * positives), precision / positives))
+    let mut areas = Areas::default();
+    steps.for_each(|(n, p)| areas.step(n, p));
+    areas.finish()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::data::{AugmentConfig, Schema, Source, TargetValue, nearest};
 use crate::error::{Error, Result};
 use crate::optim::{OptimizerConfig, Schedule, ScheduleConfig};
-use crate::task::Measure;
+use crate::task::{Measure, Target};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,9 +40,13 @@ pub struct TrainConfig {
     /// It weighs every class alike, however few pixels it has.
     #[serde(skip_serializing_if = "is_off")]
     pub dice: f64,
+    /// Where numbers are predicted: errors above so many standard deviations count in proportion, not squared (Huber 1964), so that a few
+    /// wild values do not lead the training; 0: all are squared; 1 is usual.
+    #[serde(skip_serializing_if = "is_off")]
+    pub huber: f64,
     /// Which epoch's weights are kept.
     pub select: Selection,
-    /// Name of the validation score that selects, such as `balanced_accuracy` or `auroc`; the first of the task by default.
+    /// Name of the validation score that selects, such as `balanced_accuracy` or `auroc`; by default the one that heads the report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub select_by: Option<String>,
     /// Validate every so many epochs; 0: only where `select` or `patience` need it (then every epoch).
@@ -58,7 +62,8 @@ pub enum ClassWeights {
     /// All samples weigh the same.
     #[default]
     None,
-    /// A class weighs the more the fewer training samples it has: samples / (classes · samples of the class).
+    /// A class weighs the more the fewer training samples it has: samples / (classes · samples of the class). A label weighs, where it
+    /// holds: samples without it / samples with it.
     Balanced,
     /// Of pixels: median of the classes' frequencies over that of the class, where the frequency is the share of a class in the pixels of the
     /// images that show it (Eigen and Fergus, ICCV 2015).
@@ -77,13 +82,22 @@ impl ClassWeights {
 
     /// The weight of each class, from the training rows; empty where all weigh the same.
     pub(crate) fn resolve(&self, source: &dyn Source, train: &[usize]) -> Result<Vec<f32>> {
-        let names = source.schema().target.class_names();
+        let target = &source.schema().target;
+        let names = if matches!(target, Target::Labels(_)) { target.output_names() } else { target.class_names() };
         let at = |problem: String| Error::config("train.class_weights", problem);
         if !self.are_even() && names.is_empty() {
-            return Err(at("the target of this data is no class".into()));
+            return Err(at("the target of this data is no class and no label: leave them out".into()));
         }
         match self {
             Self::None => Ok(Vec::new()),
+            Self::Balanced if matches!(target, Target::Labels(_)) => {
+                let held = label_counts(source, train)?;
+                let weight = |&held: &u64| if held == 0 { 1.0 } else { (train.len() as u64 - held) as f32 / held as f32 };
+                Ok(held.iter().map(weight).collect())
+            }
+            Self::Logarithmic if matches!(target, Target::Labels(_)) => {
+                Err(at("`logarithmic` is for classes; write `balanced` for labels".into()))
+            }
             Self::Balanced => {
                 let counts = class_counts(source, train)?;
                 let (all, present) = (counts.iter().sum::<u64>(), counts.iter().filter(|count| **count > 0).count() as u64);
@@ -137,6 +151,17 @@ fn class_counts(source: &dyn Source, train: &[usize]) -> Result<Vec<u64>> {
     }
     for of_image in pixel_counts(source, train)? {
         counts.iter_mut().zip(of_image).for_each(|(sum, count)| *sum += count);
+    }
+    Ok(counts)
+}
+
+/// For how many training samples each label holds.
+fn label_counts(source: &dyn Source, train: &[usize]) -> Result<Vec<u64>> {
+    let mut counts = vec![0u64; source.schema().target.output_names().len()];
+    for &row in train {
+        if let TargetValue::Labels(held) = source.target(row)? {
+            counts.iter_mut().zip(held).for_each(|(count, holds)| *count += u64::from(holds));
+        }
     }
     Ok(counts)
 }
@@ -198,6 +223,7 @@ impl Default for TrainConfig {
             seed: 0,
             class_weights: ClassWeights::None,
             dice: 0.0,
+            huber: 0.0,
             select: Selection::Last,
             select_by: None,
             validate_every: 0,
@@ -210,12 +236,15 @@ fn is_off(amount: &f64) -> bool {
     *amount == 0.0
 }
 
-/// Refuses the Dice loss where no pixels have classes.
-pub(crate) fn check_dice(dice: f64, schema: &Schema) -> Result<()> {
-    match dice > 0.0 && !schema.target.is_dense() {
-        true => Err(Error::config("train.dice", "compares maps of classes, and the target of this data is no class for each pixel")),
-        false => Ok(()),
+/// Refuses losses that the target of the data does not have.
+pub(crate) fn check_losses(config: &TrainConfig, schema: &Schema) -> Result<()> {
+    if config.dice > 0.0 && !schema.target.is_dense() {
+        return Err(Error::config("train.dice", "compares maps of classes, and the target of this data is no class for each pixel"));
     }
+    if config.huber > 0.0 && !matches!(schema.target, Target::Numbers(_)) {
+        return Err(Error::config("train.huber", "is about errors of numbers, and the target of this data is none"));
+    }
+    Ok(())
 }
 
 /// More epochs than any run takes: a slip of the keyboard.
@@ -248,6 +277,10 @@ impl TrainConfig {
         if !(self.dice >= 0.0 && self.dice.is_finite()) {
             return Err(Error::config("train.dice", format!("must be 0 (none) or a weight above 0, found {}", self.dice)));
         }
+        if !(self.huber >= 0.0 && self.huber.is_finite()) {
+            let problem = format!("must be 0 (none) or a number of standard deviations above 0, found {}", self.huber);
+            return Err(Error::config("train.huber", problem));
+        }
         if self.clip_norm.is_some_and(|norm| !(norm >= 0.0 && norm.is_finite())) {
             return Err(Error::config("train.clip_norm", "must be a positive number, or 0 for no clipping"));
         }
@@ -260,7 +293,7 @@ impl TrainConfig {
     /// The validation score that selects.
     pub(crate) fn selection_measure(&self, schema: &Schema) -> Result<Measure> {
         let measures = schema.target.task().measures();
-        let Some(name) = &self.select_by else { return Ok(measures[0]) };
+        let Some(name) = &self.select_by else { return Ok(schema.measure()) };
         measures.iter().find(|measure| measure.name == name).copied().ok_or_else(|| {
             let known: Vec<&str> = measures.iter().map(|measure| measure.name).collect();
             Error::config("train.select_by", format!("there is no score `{name}` for this target; there are: {}", known.join(", ")))

@@ -26,7 +26,6 @@ impl Trainer {
 
     /// The same for a recipe whose type is not known.
     pub fn fit_any(&self, recipe: &dyn AnyRecipe, teacher: Option<Pipeline>, source: &dyn Source, split: &Split) -> Result<Pipeline> {
-        let schema = source.schema();
         recipe.validate()?;
         let standardizer = Standardizer::fit(source, &split.train)?;
         if let Some(of_teacher) = teacher.as_ref().and_then(|teacher| Teacher::standardizer(teacher))
@@ -36,6 +35,7 @@ impl Trainer {
             return Err(Error::config("teacher", problem));
         }
         let standardized = Standardized::new(source, &standardizer)?;
+        let schema = standardized.source().schema();
         let settings = recipe.settings()?;
         let weights = recipe.network().pretrained_weights().map(|weights| pretrained_hash(Path::new(&weights.from)));
         let weights = weights.collect::<Result<Vec<String>>>()?;

@@ -1,11 +1,11 @@
 //! The training loop, to be read from top to bottom.
 
 use super::checkpoint::{Checkpoint, State, latest};
-use super::config::check_dice;
+use super::config::check_losses;
 use super::losses::Means;
 use super::mixup;
 use super::{CheckpointConfig, EpochLog, HeldOut, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Unobserved};
-use crate::data::{Batch, DataError, Loader, Loading, Source, Transform};
+use crate::data::{Batch, DataError, Loader, Loading, LossOptions, Source, Transform};
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::modality::Presence;
@@ -82,7 +82,7 @@ impl Trainer {
         let loader = Loader::new(source, train, config.batch_size, config.seed)
             .transforms(transforms)
             .class_weights(config.class_weights.resolve(source, train)?)
-            .dice(config.dice)
+            .options(LossOptions { dice: config.dice, huber: config.huber, ..LossOptions::default() })
             .loading(self.loading.unwrap_or_else(|| Loading::suited_to(source, transforms)))
             .device(&device);
         let steps = loader.steps();
@@ -96,7 +96,7 @@ impl Trainer {
             ));
         }
         config.augment.check(source.schema())?;
-        check_dice(config.dice, source.schema())?;
+        check_losses(config, source.schema())?;
         mixup::check(config.mixup, source.schema())?;
         let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| source.meta(row).presence).collect());
         method.check_samples(&presence(train), &presence(validation))?;

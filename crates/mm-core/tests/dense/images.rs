@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use mm_core::Error;
-use mm_core::data::Targets;
+use mm_core::data::{LossOptions, Targets};
 use mm_core::dense::{Window, crop, mirrored, pad_to_multiple, sliding_window, windows};
 use mm_core::loss::{coarser_labels, pixel_cross_entropy};
 use mm_core::task::{PixelClasses, Task};
@@ -74,7 +74,7 @@ fn losses_of_all_scales_are_added() {
     let labels = Tensor::from_vec((0..35u32).map(|i| i % 4).collect(), (1, 5, 7), &Device::Cpu).unwrap();
     let weight = Tensor::new(&[1f32, 2.0, 0.5], &Device::Cpu).unwrap();
     let (fine, coarse) = (values(&[1, 3, 5, 7], DType::F32), values(&[1, 3, 3, 4], DType::F32));
-    let targets = Targets::new(labels.clone()).with_class_weights(weight.clone());
+    let targets = Targets::new(labels.clone()).with_options(LossOptions { class_weights: Some(weight.clone()), ..LossOptions::default() });
     let all = PixelClasses::new(["a", "b", "c"]).loss_of_scales(&fine, std::slice::from_ref(&coarse), &targets).unwrap();
     let loss = |logits: &Tensor, labels: &Tensor| pixel_cross_entropy(logits, labels, Some(&weight)).unwrap().mean_all().unwrap();
     let sum = (loss(&fine, &labels) + loss(&coarse, &coarser_labels(&labels, (3, 4)).unwrap())).unwrap();

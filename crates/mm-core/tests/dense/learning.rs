@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
-use mm_core::data::{InputKind, InputSpec, Inputs, Schema, Target, Targets};
+use mm_core::data::{InputKind, InputSpec, Inputs, LossOptions, Schema, Target, Targets};
 use mm_core::dense::{DenseConfig, DenseModel, UNetConfig, UNetFusion};
 use mm_core::nn::{Mode, Parameters, is_running_statistic};
 use mm_core::task::{PixelClasses, Task};
@@ -51,7 +51,8 @@ fn missing_sensors_are_learned_to_be_done_without() {
     let combinations = [0b01u16, 0b10, 0b11, 0b11].map(|bits| Subset::from_bits(bits).unwrap());
     for step in 0..80 {
         let (maps, labels) = scenes(step);
-        let targets = Targets::new(Tensor::from_vec(labels, (BATCH, SIDE, SIDE), &Device::Cpu).unwrap()).with_class_weights(weight.clone());
+        let targets = Targets::new(Tensor::from_vec(labels, (BATCH, SIDE, SIDE), &Device::Cpu).unwrap())
+            .with_options(LossOptions { class_weights: Some(weight.clone()), ..LossOptions::default() });
         let presence = Presence::new((0..BATCH).map(|row| combinations[row % 4]).collect());
         let output = model.network().forward(&inputs(&modalities, maps, presence.clone()), &presence, Mode::Train).unwrap();
         let loss = task.loss_of_scales(&output.prediction, &output.side, &targets).unwrap();

@@ -9,6 +9,7 @@ mod mixup;
 mod pixels;
 mod scores;
 mod statistics;
+mod targets;
 mod teacher;
 
 #[path = "../damage/mod.rs"]

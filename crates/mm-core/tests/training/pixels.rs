@@ -1,7 +1,7 @@
 //! A class for each pixel: loss, scores, and intervals over images.
 
 use candle_core::{DType, Device, Tensor};
-use mm_core::data::{PixelLabels, Target, TargetValue, Targets};
+use mm_core::data::{LossOptions, PixelLabels, Target, TargetValue, Targets};
 use mm_core::loss::soft_dice;
 use mm_core::statistics::{Bootstrap, Outcomes, Score, Statistic};
 use mm_core::task::PixelClasses;
@@ -24,7 +24,7 @@ fn saying(classes: [u32; 6], margin: f32) -> Vec<f32> {
 #[test]
 fn scores_are_those_computed_by_hand() {
     let target = target();
-    let mut scores = target.task().scores();
+    let mut scores = target.task().scores("miou");
     let mut numbers = Vec::new();
     // Right: road, car, road; wrong: a road called car, a car called road. What is said of the void pixel counts for nothing.
     scores.add(&saying([1, 0, 1, 1, 0, 0], 2.0), &labels(), &mut numbers).unwrap();
@@ -50,7 +50,7 @@ fn scores_are_those_computed_by_hand() {
 fn a_class_of_interest_is_the_score() {
     let classes = PixelClasses::new(["road", "car"]).of_interest("car");
     let target = Target::Pixels(classes.clone());
-    let mut scores = target.task().scores();
+    let mut scores = target.task().scores("miou");
     let mut numbers = Vec::new();
     scores.add(&saying([1, 0, 1, 1, 0, 0], 2.0), &labels(), &mut numbers).unwrap();
     let scored = scores.finish();
@@ -58,10 +58,10 @@ fn a_class_of_interest_is_the_score() {
     assert_eq!((scored.get("iou"), scored.get("dice")), (1.0 / 3.0, 0.5));
     assert_eq!(scored.get("mean_dice"), (2.0 * 2.0 / 6.0 + 0.5) / 2.0);
     let sums: Vec<f64> = numbers.iter().map(|&x| f64::from(x)).collect();
-    assert_eq!((target.task().score().of(&sums, 1.0), target.task().measures()[0].name), (1.0 / 3.0, "iou"));
+    assert_eq!((target.task().score("iou").unwrap().of(&sums, 1.0), target.task().measures()[0].name), (1.0 / 3.0, "iou"));
     // Without one there is no such measure.
     assert_eq!(self::target().task().measures()[0].name, "miou");
-    assert!(self::target().task().scores().finish().get("iou").is_nan());
+    assert!(self::target().task().scores("miou").finish().get("iou").is_nan());
     let text = serde_json::to_string(&classes).unwrap();
     assert_eq!(serde_json::from_str::<PixelClasses>(&text).unwrap(), classes);
     let error = Target::Pixels(classes.of_interest("tram")).task().check().unwrap_err().to_string();
@@ -71,11 +71,11 @@ fn a_class_of_interest_is_the_score() {
 #[test]
 fn a_class_that_is_nowhere_counts_for_nothing() {
     let target = Target::Pixels(PixelClasses::new(["road", "car", "tram"]));
-    let mut scores = target.task().scores();
+    let mut scores = target.task().scores("miou");
     let all_road = TargetValue::Pixels(PixelLabels::new(1, 2, vec![1, 1]).unwrap());
     scores.add(&[5.0, 5.0, 0.0, 0.0, 0.0, 0.0], &all_road, &mut Vec::new()).unwrap();
     assert_eq!(scores.finish().get("miou"), 1.0);
-    assert_eq!(target.task().score().of(&[2.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 0.0], 1.0), 1.0);
+    assert_eq!(target.task().score("miou").unwrap().of(&[2.0, 0.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 0.0], 1.0), 1.0);
 }
 
 #[test]
@@ -104,7 +104,9 @@ fn the_loss_is_the_weighted_mean_over_labelled_pixels() {
     let (right, wrong) = ((1.0 + (-2f32).exp()).ln(), (1.0 + 2f32.exp()).ln());
     assert!((loss(&targets) - (3.0 * right + 2.0 * wrong) / 5.0).abs() < 1e-6);
     // Cars weigh three times as much: one right, one wrong; of the roads two right, one wrong.
-    let weighted = targets.clone().with_class_weights(Tensor::new(&[1f32, 3.0], &Device::Cpu).unwrap());
+    let weighted = targets
+        .clone()
+        .with_options(LossOptions { class_weights: Some(Tensor::new(&[1f32, 3.0], &Device::Cpu).unwrap()), ..LossOptions::default() });
     assert!((loss(&weighted) - (2.0 * right + wrong + 3.0 * (right + wrong)) / 9.0).abs() < 1e-6);
     let void = task.collate(&[TargetValue::Pixels(PixelLabels::new(2, 3, vec![0; 6]).unwrap())], &Device::Cpu).unwrap();
     let nothing = task.loss(&logits.narrow(0, 0, 1).unwrap(), &void).unwrap().to_scalar::<f32>().unwrap();
@@ -131,7 +133,7 @@ fn the_dice_loss_weighs_classes_alike() {
     let car = 2.0 * 1.0 / ((1.0 + 2.0 * (1.0 - p) + p) + 2.0);
     let dice = 1.0 - (road + car) / 2.0;
     assert!((value(Ok(soft_dice(&logits, targets.values()).unwrap())) - dice).abs() < 1e-6);
-    let both = targets.clone().with_dice(0.5);
+    let both = targets.clone().with_options(LossOptions { dice: 0.5, ..LossOptions::default() });
     assert!((value(task.loss(&logits, &both)) - value(task.loss(&logits, &targets)) - 0.5 * dice).abs() < 1e-6);
     let error = gradient_error(&logits, |logits| task.loss(logits, &both));
     assert!(error < 1e-2, "{error}");

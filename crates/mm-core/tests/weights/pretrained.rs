@@ -36,7 +36,7 @@ fn published(folder: &Path) -> (PathBuf, Parameters) {
 fn schema(channels: usize) -> Schema {
     let modalities = Modalities::new(["rgb", "song"]).unwrap();
     let inputs = vec![InputSpec::image([channels, 8, 8]), InputSpec::vector(3)];
-    Schema { modalities, inputs, target: Target::of_classes(["a", "b"]) }
+    Schema::new(modalities, inputs, Target::of_classes(["a", "b"])).unwrap()
 }
 
 fn network(rgb: EncoderConfig) -> NetworkConfig {
@@ -458,7 +458,7 @@ fn a_real_text_encoder_is_frozen_and_cached() {
     note.cache_features(&cache);
     let modalities = Modalities::new(["note", "song"]).unwrap();
     let specs = vec![InputSpec::new(mm_core::data::InputKind::Tokens, [16]), InputSpec::vector(3)];
-    let schema = Schema { modalities: modalities.clone(), inputs: specs, target: Target::of_classes(["a", "b"]) };
+    let schema = Schema::new(modalities.clone(), specs, Target::of_classes(["a", "b"])).unwrap();
     let encoders = [("note".to_string(), note), ("song".to_string(), EncoderConfig::mlp([4]))].into();
     let config = NetworkConfig { encoders, trunk: TrunkConfig::Mlp { widths: vec![6] }, ..NetworkConfig::default() };
     let model = FusionModel::new(&config, &schema, Parameters::new(3, &Device::Cpu)).unwrap();

@@ -5,7 +5,7 @@ use super::failure::Rates;
 use super::outcomes::{Cell, Group};
 use super::study::{Pair, View};
 use mm_core::Subset;
-use mm_core::statistics::{Difference, EffectSize, Estimate, Resamples, effect_size, mean, simultaneous};
+use mm_core::statistics::{Difference, EffectSize, Estimate, Judging, Resamples, effect_size, judged, mean};
 use serde::{Deserialize, Serialize};
 
 /// The difference of a run to the reference. Each is judged together with those of the other runs in the same measure: each measure is a
@@ -71,14 +71,14 @@ pub fn compare(group: &Group, reference: &Group, pair: &Pair, full: Subset, rate
 }
 
 /// Judges the comparisons of each measure together.
-pub fn judge(unjudged: Vec<Option<Unjudged>>) -> Vec<Option<Comparison>> {
+pub fn judge(unjudged: Vec<Option<Unjudged>>, judging: Judging) -> Vec<Option<Comparison>> {
     let (mut comparisons, estimates): (Vec<Option<Comparison>>, Vec<[Option<Estimate>; 4]>) =
         unjudged.into_iter().map(|u| u.map_or((None, Default::default()), |(comparison, estimates)| (Some(comparison), estimates))).unzip();
     let measures: [fn(&mut Comparison) -> &mut Option<Difference>; 4] =
         [|c| &mut c.mean, |c| &mut c.worst, |c| &mut c.full, |c| &mut c.failure];
     for (k, measure) in measures.into_iter().enumerate() {
         let together: Vec<Estimate> = estimates.iter().filter_map(|e| e[k].clone()).collect();
-        let mut judged = simultaneous(&together).into_iter();
+        let mut judged = judged(&together, judging).into_iter();
         for (comparison, _) in comparisons.iter_mut().zip(&estimates).filter(|(_, e)| e[k].is_some()) {
             if let Some(comparison) = comparison {
                 *measure(comparison) = judged.next();

@@ -1,6 +1,7 @@
 //! The result in plain words.
 
 use super::{Comparison, RunReport, Value};
+use crate::result::Measured;
 use mm_core::statistics::{Difference, Verdict};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,7 +25,7 @@ pub enum Measure {
 pub struct Headline {
     /// The measure.
     pub measure: Measure,
-    /// The run with the highest estimate among those that evaluated all combinations.
+    /// The run with the best estimate among those that evaluated all combinations.
     pub best: String,
     /// Its value.
     pub value: Value,
@@ -70,15 +71,16 @@ impl Measure {
 }
 
 /// One headline a measure.
-pub fn of(runs: &[RunReport], reference: usize) -> Vec<Headline> {
-    [Measure::Mean, Measure::Worst, Measure::Full, Measure::Failure].into_iter().filter_map(|m| headline(m, runs, reference)).collect()
+pub fn of(runs: &[RunReport], reference: usize, scored: &Measured) -> Vec<Headline> {
+    let all = [Measure::Mean, Measure::Worst, Measure::Full, Measure::Failure];
+    all.into_iter().filter_map(|m| headline(m, runs, reference, scored)).collect()
 }
 
-fn headline(measure: Measure, runs: &[RunReport], reference: usize) -> Option<Headline> {
+fn headline(measure: Measure, runs: &[RunReport], reference: usize, scored: &Measured) -> Option<Headline> {
     let reference = &runs.get(reference)?.run;
     let any_complete = runs.iter().any(|r| r.complete);
     let ranked: Vec<&RunReport> = runs.iter().filter(|r| r.complete || !any_complete).collect();
-    let score = |r: &RunReport| measure.value(r).map_or(f64::NEG_INFINITY, |v| v.interval.estimate);
+    let score = |r: &RunReport| measure.value(r).map_or(f64::NEG_INFINITY, |v| scored.goodness(v.interval.estimate));
     // Of equals, the reference: another one is not better then.
     let rank = |r: &RunReport| (score(r), r.run == *reference);
     let best = ranked.iter().copied().reduce(|best, r| if rank(r) > rank(best) { r } else { best })?;

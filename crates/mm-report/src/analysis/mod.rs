@@ -182,6 +182,7 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
     let shown = shown(&subsets, full, &groups);
     let rates = settings.failure.get(name).map(|given| Rates::new(given, first)).transpose()?;
 
+    let judging = first.measure.judging();
     let conditions = severity::conditions(&groups);
     let scope = Scope { subsets: &subsets, rankable: &rankable, shown: &shown, full, first };
     let mut by_run = std::collections::BTreeMap::new();
@@ -199,9 +200,9 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         compared.push(comparison);
         by_condition.iter_mut().zip(conditions).for_each(|(runs, run)| runs.extend(run));
     }
-    runs.iter_mut().zip(comparison::judge(compared)).for_each(|(run, comparison)| run.comparison = comparison);
-    let severity = severity::judge(conditions, by_condition);
-    let best = run::best(&runs);
+    runs.iter_mut().zip(comparison::judge(compared, judging)).for_each(|(run, comparison)| run.comparison = comparison);
+    let severity = severity::judge(conditions, by_condition, judging);
+    let best = run::best(&runs, &first.measure);
     Ok(DataReport {
         name: name.to_string(),
         modalities: first.modalities.clone(),
@@ -215,7 +216,7 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         failure_rates: rates.as_ref().map(|rates| rates.named(first)),
         readings: samples::readings(&cells),
         incomplete: samples::incomplete(&groups, &subsets, first),
-        headlines: headline::of(&runs, reference),
+        headlines: headline::of(&runs, reference, &first.measure),
         sensors: runs.get(best).and_then(|run| sensors::analyse(run, &subsets, full, first)),
         confusion: groups.get(best).map(|group| confusion::of_best(group, full)).unwrap_or_default(),
         pixels: pixels::of(&groups, best, full),
@@ -258,7 +259,7 @@ fn shown(subsets: &[Subset], full: Subset, groups: &[Group]) -> Vec<Subset> {
     }
     let mut by_accuracy = subsets.to_vec();
     let accuracy = |s: Subset| {
-        let values: Vec<f64> = groups.iter().filter_map(|g| g.score(s)).collect();
+        let values: Vec<f64> = groups.iter().filter_map(|g| Some(g.measure().goodness(g.score(s)?))).collect();
         mm_core::statistics::mean(&values)
     };
     by_accuracy.sort_by(|a, b| accuracy(*a).total_cmp(&accuracy(*b)));

@@ -1,8 +1,7 @@
 //! The cells of a run, with their outcomes looked up by situation.
 
 use super::{Condition, Error};
-use crate::result::{CellResult, CombinationResult, Excluded};
-use mm_core::statistics::Score;
+use crate::result::{CellResult, CombinationResult, Excluded, Measured};
 use mm_core::{Modalities, Subset};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +69,11 @@ impl<'a> Group<'a> {
         }
         group.left_out.sort_by_key(|c| c.result.seed);
         Ok(Some(group))
+    }
+
+    /// The score.
+    pub fn measure(&self) -> &'a Measured {
+        &self.cells[0].result.measure
     }
 
     /// Its seeds, ascending.
@@ -181,7 +185,7 @@ fn evaluated((correct, sums): (&str, &[f32]), result: &CellResult, what: &str) -
         return Err(Error::cell(result, format!("`{what}` has {} outcomes for {} test samples", correct.len(), result.test_samples)));
     }
     let score = result.measure.score;
-    let expected = if score == Score::Mean && sums.is_empty() { 0 } else { correct.len() * score.width() };
+    let expected = if result.measure.is_marks() { 0 } else { correct.len() * score.width() };
     if sums.len() != expected {
         return Err(Error::cell(result, format!("`{what}` has {} sums, where its score needs {expected}", sums.len())));
     }

@@ -21,6 +21,7 @@ pub struct PairReport {
 
 /// The pairs that are asked for and of which this data has both runs.
 pub fn of(groups: &[Group], full: Subset, rates: Option<&Rates>, settings: &Settings) -> Result<Vec<PairReport>, Error> {
+    let Some(judging) = groups.first().map(|group| group.measure().judging()) else { return Ok(Vec::new()) };
     let group = |run: &String| groups.iter().find(|g| g.run == *run);
     let (mut pairs, mut unjudged) = (Vec::new(), Vec::new());
     for (run, peer) in &settings.pairs {
@@ -29,6 +30,6 @@ pub fn of(groups: &[Group], full: Subset, rates: Option<&Rates>, settings: &Sett
         unjudged.push(Paired::new(group, of_peer, settings)?.as_ref().map(compare).transpose()?.flatten());
         pairs.push((run, peer));
     }
-    let judged = pairs.into_iter().zip(comparison::judge(unjudged));
+    let judged = pairs.into_iter().zip(comparison::judge(unjudged, judging));
     Ok(judged.map(|((run, peer), comparison)| PairReport { run: run.clone(), peer: peer.clone(), comparison }).collect())
 }

@@ -3,9 +3,9 @@
 use super::failure::Rates;
 use super::outcomes::{Group, Situation, name};
 use super::samples::{self, Standing};
-use super::study::{View, share};
+use super::study::View;
 use super::{Calibration, Comparison, CostReport, EpochMean, Error, Spoof, calibration, cost, training};
-use crate::result::CellResult;
+use crate::result::{CellResult, Measured};
 use mm_core::Subset;
 use mm_core::statistics::{Interval, LEVEL, Resamples, Score, mean, shapley_weights, standard_deviation};
 use serde::{Deserialize, Serialize};
@@ -27,13 +27,13 @@ pub struct RunReport {
     pub evaluated: usize,
     /// Mean accuracy over the combinations.
     pub mean: Value,
-    /// Lowest accuracy of a combination.
+    /// Worst score of a combination.
     pub worst: Value,
-    /// The combination with the lowest accuracy over all seeds.
+    /// The combination with the worst score over all seeds.
     pub worst_combination: String,
     /// Accuracy with all modalities.
     pub full: Option<Value>,
-    /// Full minus worst.
+    /// How much worse the worst is than the full one.
     pub gap: Option<Value>,
     /// Accuracy under the given failure rates, if there are any.
     pub failure: Option<FailureValue>,
@@ -103,10 +103,12 @@ impl RunReport {
 
         let accuracy = |seed: usize, subset: Subset| group.cells[seed].combination(subset).map_or(f64::NAN, |c| c.metrics.score);
         let per_seed = |f: &dyn Fn(usize) -> f64| standard_deviation(&(0..group.cells.len()).map(f).collect::<Vec<_>>());
-        let lowest = |seed: usize| common.iter().map(|s| accuracy(seed, *s)).fold(f64::INFINITY, f64::min);
+        let measure = view.measure();
+        let lowest =
+            |seed: usize| measure.goodness(common.iter().map(|s| measure.goodness(accuracy(seed, *s))).fold(f64::INFINITY, f64::min));
         let average = |seed: usize| mean(&common.iter().map(|s| accuracy(seed, *s)).collect::<Vec<_>>());
         let few: Vec<Subset> = common.iter().copied().filter(|s| samples::standing(group, *s).few).collect();
-        let value = |of: &Resamples, sd: Option<f64>| Value { interval: share(of), sd, few: !few.is_empty() };
+        let value = |of: &Resamples, sd: Option<f64>| Value { interval: view.interval(of), sd, few: !few.is_empty() };
         let failure = match rates.and_then(|rates| rates.weights(&common)) {
             Some(weights) => {
                 let weighted = |seed: usize| {
@@ -131,9 +133,10 @@ impl RunReport {
             full: full_accuracy
                 .as_ref()
                 .map(|all| Value { few: few.contains(&full), ..value(all, per_seed(&|seed| accuracy(seed, full))) }),
-            gap: full_accuracy
-                .as_ref()
-                .map(|all| value(&all.minus(&lowest_accuracy), per_seed(&|seed| accuracy(seed, full) - lowest(seed)))),
+            gap: full_accuracy.as_ref().map(|all| {
+                let lost = if measure.higher_is_better { all.minus(&lowest_accuracy) } else { lowest_accuracy.minus(all) };
+                value(&lost, per_seed(&|seed| measure.goodness(accuracy(seed, full)) - measure.goodness(lowest(seed))))
+            }),
             failure,
             comparison: None,
             combinations: subsets.iter().map(|s| combination(group, view, *s, &common, shown)).collect::<Result<_, _>>()?,
@@ -163,15 +166,15 @@ pub struct Scope<'a> {
     pub first: &'a CellResult,
 }
 
-/// The combination of lowest accuracy over the seeds, the first of equals.
+/// The combination of worst score over the seeds, the first of equals.
 pub fn worst_combination(group: &Group, common: &[Subset]) -> Subset {
-    let accuracy = |s: Subset| group.score(s).unwrap_or(f64::INFINITY);
+    let accuracy = |s: Subset| group.score(s).map_or(f64::INFINITY, |score| group.measure().goodness(score));
     common.iter().copied().min_by(|a, b| accuracy(*a).total_cmp(&accuracy(*b))).unwrap_or(common[0])
 }
 
-/// The run with the highest mean, among those that evaluated everything if there are any.
-pub fn best(runs: &[RunReport]) -> usize {
-    let score = |r: &RunReport| (r.complete, r.mean.interval.estimate);
+/// The run with the best mean, among those that evaluated everything if there are any.
+pub fn best(runs: &[RunReport], measure: &Measured) -> usize {
+    let score = |r: &RunReport| (r.complete, measure.goodness(r.mean.interval.estimate));
     let better = |a: usize, b: usize| {
         let (a, b) = (score(&runs[a]), score(&runs[b]));
         a.0 && !b.0 || a.0 == b.0 && a.1 > b.1
@@ -184,7 +187,7 @@ fn combination(group: &Group, view: View, subset: Subset, common: &[Subset], sho
     if values.is_empty() {
         return Ok(None);
     }
-    let interval = if common.contains(&subset) && shown.contains(&subset) { Some(share(&view.mean(&[subset])?)) } else { None };
+    let interval = if common.contains(&subset) && shown.contains(&subset) { Some(view.interval(&view.mean(&[subset])?)) } else { None };
     let standing = samples::standing(group, subset);
     Ok(Some(CombinationValue { accuracy: mean(&values), sd: standard_deviation(&values), interval, standing }))
 }
@@ -192,7 +195,7 @@ fn combination(group: &Group, view: View, subset: Subset, common: &[Subset], sho
 /// The Shapley values, if the table is complete. The empty set is worth a guess: the largest class, or 1/K.
 fn shapley(view: View, common: &[Subset], full: Subset, first: &CellResult) -> Result<Option<Vec<Interval>>, Error> {
     let Some(weights) = shapley_weights(first.modalities.len()).filter(|_| common.len() == full.bits() as usize) else { return Ok(None) };
-    let empty = guess(first);
+    let Some(empty) = guess(first) else { return Ok(None) };
     let value = |w: &Vec<f64>| {
         let terms: Vec<(Situation, f64)> = common.iter().map(|s| (Situation::Only(*s), w[s.bits() as usize])).collect();
         Ok(view.linear(&terms, w[0] * empty)?.estimate().interval(LEVEL))
@@ -200,21 +203,25 @@ fn shapley(view: View, common: &[Subset], full: Subset, first: &CellResult) -> R
     weights.iter().map(value).collect::<Result<_, _>>().map(Some)
 }
 
-/// The score of always naming the largest class of the test samples.
-pub fn guess(cell: &CellResult) -> f64 {
+/// The score of always saying the same: the largest class of the test samples, the mean of the numbers. `None` where that is not known.
+pub fn guess(cell: &CellResult) -> Option<f64> {
     let confusion = cell.combinations.iter().map(|c| &c.confusion).find(|c| c.iter().flatten().any(|n| *n > 0));
-    let of_classes = |rows: &Vec<Vec<u64>>| {
-        let sizes: Vec<u64> = rows.iter().map(|row| row.iter().sum()).collect();
-        let share = sizes.iter().copied().max().unwrap_or(0) as f64 / sizes.iter().sum::<u64>() as f64;
-        match cell.measure.score {
-            // The IoU of the one class is its share, that of all others that occur is 0.
-            Score::MeanIou { .. } => share / sizes.iter().filter(|size| **size > 0).count() as f64,
-            // That of naming the class of interest everywhere.
-            Score::ClassIou { class, .. } => sizes.get(class).copied().unwrap_or(0) as f64 / sizes.iter().sum::<u64>() as f64,
-            _ => share,
-        }
-    };
-    confusion.map_or(1.0 / cell.classes.len().max(1) as f64, of_classes)
+    let sizes: Option<Vec<u64>> = confusion.map(|rows| rows.iter().map(|row| row.iter().sum()).collect());
+    let share = |size: u64, sizes: &[u64]| size as f64 / sizes.iter().sum::<u64>() as f64;
+    let largest = |sizes: &[u64]| share(sizes.iter().copied().max().unwrap_or(0), sizes);
+    let occurring = |sizes: &[u64]| sizes.iter().filter(|size| **size > 0).count() as f64;
+    match (cell.measure.score, sizes) {
+        (Score::R2 { .. } | Score::Pearson { .. } | Score::Concordance { .. }, _) => Some(0.0),
+        (Score::AreaUnderRoc { .. }, _) => Some(0.5),
+        (Score::MeanRecall { .. }, Some(sizes)) => Some(1.0 / occurring(&sizes)),
+        // The IoU of the one class is its share, that of all others that occur is 0.
+        (Score::MeanIou { .. }, Some(sizes)) => Some(largest(&sizes) / occurring(&sizes)),
+        // That of naming the class of interest everywhere.
+        (Score::ClassIou { class, .. }, Some(sizes)) => Some(share(sizes.get(class).copied().unwrap_or(0), &sizes)),
+        (Score::Mean, Some(sizes)) if cell.measure.name == "accuracy" => Some(largest(&sizes)),
+        (Score::Mean, None) if cell.measure.name == "accuracy" => Some(1.0 / cell.classes.len().max(1) as f64),
+        _ => None,
+    }
 }
 
 fn by_size(group: &Group, common: &[Subset]) -> Vec<(usize, f64)> {

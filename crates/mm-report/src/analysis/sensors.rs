@@ -53,15 +53,16 @@ pub fn analyse(run: &RunReport, subsets: &[Subset], full: Subset, first: &CellRe
     if full.len() < 2 || evaluated.len() < 2 {
         return None;
     }
+    let goodness = |score: f64| first.measure.goodness(score);
     let value = |subset: Subset| evaluated.iter().find(|(s, _)| *s == subset).map(|(_, v)| *v);
     let without = |i: usize| Subset::from_bits(full.bits() & !Subset::single(i).bits()).ok().and_then(value);
     let sensor = |(i, modality): (usize, &String)| SensorValue {
         modality: modality.clone(),
         alone: value(Subset::single(i)),
         shapley: run.shapley.as_ref().and_then(|values| values.get(i).copied()),
-        missed: value(full).zip(without(i)).map(|(all, rest)| all.accuracy - rest.accuracy),
+        missed: value(full).zip(without(i)).map(|(all, rest)| goodness(all.accuracy) - goodness(rest.accuracy)),
     };
-    let points: Vec<(f64, f64)> = evaluated.iter().map(|(s, v)| (s.len() as f64, v.accuracy)).collect();
+    let points: Vec<(f64, f64)> = evaluated.iter().map(|(s, v)| (s.len() as f64, goodness(v.accuracy))).collect();
     let front = pareto_front(&points);
     let gain = |i: usize| {
         let at = front.iter().position(|f| *f == i)?;
@@ -72,6 +73,6 @@ pub fn analyse(run: &RunReport, subsets: &[Subset], full: Subset, first: &CellRe
         .enumerate()
         .map(|(i, (s, v))| SensorSet { name: name(*s, first), sensors: s.len(), value: *v, front: front.contains(&i), gain: gain(i) })
         .collect();
-    sets.sort_by(|a, b| b.value.accuracy.total_cmp(&a.value.accuracy).then(a.sensors.cmp(&b.sensors)));
+    sets.sort_by(|a, b| goodness(b.value.accuracy).total_cmp(&goodness(a.value.accuracy)).then(a.sensors.cmp(&b.sensors)));
     Some(SensorReport { run: run.run.clone(), sensors: first.modalities.iter().enumerate().map(sensor).collect(), sets })
 }

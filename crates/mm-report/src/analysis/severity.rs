@@ -1,10 +1,10 @@
 //! Sensors that degrade: accuracy by severity, and the area under the curve.
 
 use super::outcomes::{Group, Situation};
-use super::study::{Pair, View, share};
+use super::study::{Pair, View};
 use super::{Difference, Error};
 use crate::result::CorruptionResult;
-use mm_core::statistics::{Estimate, Interval, Resamples, area_weights, simultaneous};
+use mm_core::statistics::{Estimate, Interval, Judging, Resamples, area_weights, judged};
 use serde::{Deserialize, Serialize};
 
 /// What is done to which sensors.
@@ -51,12 +51,12 @@ pub fn of_run(group: &Group, view: View, pair: Option<&Pair>, condition: &Condit
     if severities.iter().all(|s| *s == 0) {
         return Ok(None);
     }
-    let point = |s: &u8| Ok((*s, share(&view.linear(&[(Situation::Corrupted(condition.clone(), *s), 1.0)], 0.0)?)));
+    let point = |s: &u8| Ok((*s, view.interval(&view.linear(&[(Situation::Corrupted(condition.clone(), *s), 1.0)], 0.0)?)));
     let records = group.cells.iter().flat_map(|c| &c.result.corruptions).filter(|c| Condition::of(c) == *condition);
     let run = SeverityRun {
         run: group.run.clone(),
         points: severities.iter().map(point).collect::<Result<_, Error>>()?,
-        area: area(view, condition, &severities)?.as_ref().map(share),
+        area: area(view, condition, &severities)?.as_ref().map(|area| view.interval(area)),
         comparison: None,
         non_finite: records.map(|c| c.non_finite).sum(),
     };
@@ -67,9 +67,9 @@ pub fn of_run(group: &Group, view: View, pair: Option<&Pair>, condition: &Condit
 pub type Unjudged = (SeverityRun, Option<Estimate>);
 
 /// Judges all corruptions and runs together.
-pub fn judge(conditions: Vec<Condition>, unjudged: Vec<Vec<Unjudged>>) -> Vec<SeverityReport> {
+pub fn judge(conditions: Vec<Condition>, unjudged: Vec<Vec<Unjudged>>, judging: Judging) -> Vec<SeverityReport> {
     let differences: Vec<Estimate> = unjudged.iter().flatten().filter_map(|(_, difference)| difference.clone()).collect();
-    let mut judged = simultaneous(&differences).into_iter();
+    let mut judged = judged(&differences, judging).into_iter();
     let mut run = |(mut run, difference): Unjudged| {
         run.comparison = difference.and_then(|_| judged.next());
         run

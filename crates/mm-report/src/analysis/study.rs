@@ -2,8 +2,9 @@
 
 use super::outcomes::{Cell, Group, Outcome, Situation, order};
 use super::{Condition, Error, Settings};
+use crate::result::Measured;
 use mm_core::Subset;
-use mm_core::statistics::{Interval, LEVEL, Outcomes, Resampled, Resamples, Score, Statistic};
+use mm_core::statistics::{Interval, LEVEL, Outcomes, Resampled, Resamples, Statistic};
 use std::collections::BTreeMap;
 
 /// Bytes that one bootstrap may keep; more runs are resampled in turn.
@@ -11,6 +12,7 @@ const MEMORY: usize = 256 << 20;
 
 /// Runs resampled together.
 struct Study {
+    measure: Measured,
     seeds: Vec<u64>,
     resampled: Resampled,
     /// By run, the column of each situation.
@@ -121,7 +123,7 @@ impl Study {
         let seeds: Vec<u64> = runs[0].iter().map(|c| c.result.seed).collect();
         let mut rows: Vec<Vec<(String, &[f32])>> = vec![Vec::new(); seeds.len()];
         let score = runs[0][0].result.measure.score;
-        let width = if score == Score::Mean { 0 } else { score.width() };
+        let width = if runs[0][0].result.measure.is_marks() { 0 } else { score.width() };
         let blank = vec![0.0; runs[0].iter().map(|cell| cell.result.test_samples).max().unwrap_or(0) * width];
         let mut columns = Vec::new();
         for run in runs {
@@ -150,7 +152,7 @@ impl Study {
         }
         let known = runs[0].iter().all(|cell| cell.result.test_rows.is_some());
         let outcomes = |(rows, cell): (&Vec<(String, &[f32])>, &Cell)| {
-            let outcomes = match rows.iter().all(|(_, sums)| sums.is_empty()) {
+            let outcomes = match width == 0 {
                 true => Outcomes::from_rows(&rows.iter().map(|(marks, _)| marks).collect::<Vec<_>>())?,
                 false => Outcomes::from_sums(score, &rows.iter().map(|(marks, sums)| (marks.as_str(), *sums)).collect::<Vec<_>>())?,
             };
@@ -160,7 +162,7 @@ impl Study {
             }
         };
         let outcomes: Vec<Outcomes> = rows.iter().zip(runs[0]).map(outcomes).collect::<mm_core::Result<_>>()?;
-        Ok(Self { seeds, resampled: settings.bootstrap.run(&outcomes)?, columns })
+        Ok(Self { measure: runs[0][0].result.measure.clone(), seeds, resampled: settings.bootstrap.run(&outcomes)?, columns })
     }
 }
 
@@ -200,9 +202,22 @@ impl View<'_> {
         self.statistic(&Statistic::Mean(self.all(subsets)))
     }
 
-    /// Lowest score of some combinations.
+    /// Worst score of some combinations.
     pub fn worst(&self, subsets: &[Subset]) -> Result<Resamples, Error> {
-        self.statistic(&Statistic::Worst(self.all(subsets)))
+        let columns = self.all(subsets);
+        self.statistic(&if self.study.measure.higher_is_better { Statistic::Worst(columns) } else { Statistic::Highest(columns) })
+    }
+
+    /// The interval of a score; that of a share ends at 0 and 1.
+    pub fn interval(&self, of: &Resamples) -> Interval {
+        let Interval { estimate, low, high } = of.estimate().interval(LEVEL);
+        let (least, most) = if self.study.measure.share { (0.0, 1.0) } else { (f64::NEG_INFINITY, f64::INFINITY) };
+        Interval { estimate, low: low.max(least), high: high.min(most) }
+    }
+
+    /// The score.
+    pub fn measure(&self) -> &Measured {
+        &self.study.measure
     }
 
     /// Weighted sum over situations it has.
@@ -222,10 +237,4 @@ impl View<'_> {
     fn statistic(&self, statistic: &Statistic) -> Result<Resamples, Error> {
         Ok(self.study.resampled.statistic(statistic)?)
     }
-}
-
-/// The interval of a share, which ends at 0 and 1.
-pub fn share(of: &Resamples) -> Interval {
-    let Interval { estimate, low, high } = of.estimate().interval(LEVEL);
-    Interval { estimate, low: low.max(0.0), high: high.min(1.0) }
 }

@@ -1,5 +1,6 @@
 //! Horizontal bars with intervals, grouped: the Shapley value of each modality by run.
 
+use super::lines::y_label;
 use super::{Ink, SCALE, figure, text};
 use crate::Error;
 use maud::Markup;
@@ -30,8 +31,8 @@ pub struct BarGroup {
     pub bars: Vec<Bar>,
 }
 
-/// Draws groups of bars of values in percentage points.
-pub fn bars(title: &str, description: &str, axis: &str, groups: &[BarGroup]) -> Result<Markup, Error> {
+/// Draws groups of bars, of shares in percentage points.
+pub fn bars(title: &str, description: &str, axis: &str, percent: bool, groups: &[BarGroup]) -> Result<Markup, Error> {
     let values = || groups.iter().flat_map(|g| &g.bars).flat_map(|b| [b.value.low, b.value.high, b.value.estimate]);
     let (low, high) = (values().fold(0.0, f64::min), values().fold(1e-3, f64::max));
     let room = 0.04 * (high - low);
@@ -56,7 +57,7 @@ pub fn bars(title: &str, description: &str, axis: &str, groups: &[BarGroup]) -> 
             .x_desc(axis)
             .x_labels(6)
             .set_all_tick_mark_size(3 * SCALE)
-            .x_label_formatter(&|x| format!("{:.0}", 100.0 * x))
+            .x_label_formatter(&|x| y_label(*x, percent, high - low))
             .draw()?;
         let mut at = 0;
         for group in groups {

@@ -1,5 +1,6 @@
 //! Accuracy against the number of sensors, with the Pareto front.
 
+use super::lines::y_label;
 use super::{Ink, SCALE, figure, padded, text};
 use crate::Error;
 use maud::Markup;
@@ -20,8 +21,8 @@ pub struct Point {
 }
 
 /// Draws the sets and the front in one colour.
-pub fn front(title: &str, description: &str, y: &str, ink: Ink, points: &[Point]) -> Result<Markup, Error> {
-    let (low, high) = padded(points.iter().map(|p| p.accuracy), (0.0, 1.0));
+pub fn front(title: &str, description: &str, y: &str, percent: bool, ink: Ink, points: &[Point]) -> Result<Markup, Error> {
+    let (low, high) = padded(points.iter().map(|p| p.accuracy), if percent { (0.0, 1.0) } else { (f64::NEG_INFINITY, f64::INFINITY) });
     let largest = points.iter().map(|p| p.sensors).max().unwrap_or(1);
     let place = |p: &Point| (p.sensors as f64, p.accuracy);
     let mut on_front: Vec<&Point> = points.iter().filter(|p| p.front.is_some()).collect();
@@ -46,7 +47,7 @@ pub fn front(title: &str, description: &str, y: &str, ink: Ink, points: &[Point]
             .y_labels(6)
             .set_all_tick_mark_size(3 * SCALE)
             .x_label_formatter(&|x| if x.fract().abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
-            .y_label_formatter(&|y| if *y > 1.0005 { String::new() } else { format!("{:.0}", 100.0 * y) })
+            .y_label_formatter(&|y| if percent && *y > 1.0005 { String::new() } else { y_label(*y, percent, high - low) })
             .draw()?;
         let style = |alpha: f64, stroke_width| ShapeStyle { color: ink.color().mix(alpha), filled: true, stroke_width };
         let rest = points.iter().filter(|p| p.front.is_none());

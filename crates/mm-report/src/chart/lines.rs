@@ -91,7 +91,7 @@ pub fn lines(chart: &LineChart) -> Result<Markup, Error> {
     })
 }
 
-fn y_label(y: f64, percent: bool, range: f64) -> String {
+pub fn y_label(y: f64, percent: bool, range: f64) -> String {
     match (percent, range) {
         (true, range) if range < 0.05 => format!("{:.1}", 100.0 * y),
         (true, _) => format!("{:.0}", 100.0 * y),

@@ -216,7 +216,7 @@ fn balance(check: &Check) -> Result<Markup, Error> {
         |(name, shares): &(&String, Vec<f64>)| BarGroup { name: name.to_string(), bars: shares.iter().enumerate().map(bar).collect() };
     let groups: Vec<BarGroup> = classes.iter().map(group).collect();
     let title = format!("{} of each class in percent of all of the part", if of == "samples" { "Samples" } else { "Pixels" });
-    let chart = bars("Share of each class", &title, &format!("percent of the {of}"), &groups)?;
+    let chart = bars("Share of each class", &title, &format!("percent of the {of}"), true, &groups)?;
     Ok(html! {
         @if check.parts.len() > 1 {
             p.keys { @for (part, name) in check.parts.iter().enumerate() {

@@ -17,7 +17,9 @@ const PAIRS: usize = 15;
 pub fn section(data: &DataReport, _inks: &Inks) -> Result<Markup, Error> {
     let brier = data.runs.iter().any(|run| run.calibration.brier_mean.is_some());
     let of_pixels = !data.pixels.is_empty();
+    let calibrated = data.runs.iter().any(|run| run.calibration.ece_mean.is_some());
     Ok(html! {
+        @if calibrated {
         h3 { "Calibration" }
         p.note { "Expected calibration error (15 bins): how far the predicted probability is from the share of right answers. Lower is better." }
         (table("Calibration", html! {
@@ -30,6 +32,7 @@ pub fn section(data: &DataReport, _inks: &Inks) -> Result<Markup, Error> {
                 (share(c.ece_mean)) (share(c.ece_worst)) (share(c.ece_full)) (plain(c.nll_mean)) @if brier { (plain(c.brier_mean)) }
             } } }
         }))
+        }
         (spoof(data))
         @if !data.confusion.is_empty() {
             h3 { "Confusion" }

@@ -7,9 +7,11 @@ use super::parts::table;
 use crate::Error;
 use crate::analysis::{Combination, CombinationValue, DataReport, RunReport};
 use crate::chart::{LineChart, Series, lines};
-use crate::words::{mark, mark_in_words, percent, points, range, spread, standing as in_words};
+use crate::words::{Words, mark, mark_in_words, standing as in_words};
 use maud::{Markup, html};
 
+/// Colours span at least so much.
+const LEAST: f64 = 1e-3;
 const ROW: usize = 24;
 const DOT: usize = 13;
 const HEAD: usize = 20;
@@ -37,17 +39,28 @@ const DIVERGING: [[u8; 3]; 7] =
     [[179, 88, 6], [224, 130, 20], [253, 184, 99], [242, 242, 242], [146, 197, 222], [67, 147, 195], [33, 102, 172]];
 
 /// What the colours show.
-#[derive(Clone, Copy, PartialEq)]
-enum Scale {
-    Accuracy { low: f64, high: f64 },
-    Difference { largest: f64 },
+#[derive(Clone, Copy)]
+enum Shown {
+    /// Between what has the colour of the worst and that of the best.
+    Score { worst: f64, best: f64 },
+    /// Up to this on either side; less is worse where more is better.
+    Difference { largest: f64, higher_is_better: bool },
+}
+
+/// What the colours show, and how it is written.
+#[derive(Clone, Copy)]
+struct Scale {
+    shown: Shown,
+    words: Words,
 }
 
 impl Scale {
     fn color(self, value: f64) -> ([u8; 3], bool) {
-        let (stops, share): (&[[u8; 3]], f64) = match self {
-            Self::Accuracy { low, high } => (&SEQUENTIAL, (value - low) / (high - low)),
-            Self::Difference { largest } => (&DIVERGING, (value / largest + 1.0) / 2.0),
+        let (stops, share): (&[[u8; 3]], f64) = match self.shown {
+            Shown::Score { worst, best } => (&SEQUENTIAL, (value - worst) / (best - worst)),
+            Shown::Difference { largest, higher_is_better } => {
+                (&DIVERGING, (if higher_is_better { value } else { -value } / largest + 1.0) / 2.0)
+            }
         };
         let position = share.clamp(0.0, 1.0) * (stops.len() - 1) as f64;
         let at = (position as usize).min(stops.len() - 2);
@@ -58,9 +71,9 @@ impl Scale {
     }
 
     fn text(self, value: f64) -> String {
-        match self {
-            Self::Accuracy { .. } => percent(value),
-            Self::Difference { .. } => points(value),
+        match self.shown {
+            Shown::Score { .. } => self.words.score(value),
+            Shown::Difference { .. } => self.words.difference_of(value),
         }
     }
 }
@@ -76,14 +89,19 @@ fn median(extremes: impl Iterator<Item = f64>) -> f64 {
 pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
     let shown: Vec<usize> = (0..data.combinations.len()).filter(|&i| data.combinations[i].shown).collect();
     let accuracies = |r: &RunReport| shown.iter().filter_map(|&i| r.combinations[i].map(|v| v.accuracy)).collect::<Vec<_>>();
-    let high = data.runs.iter().flat_map(&accuracies).fold(0.0, f64::max);
-    let low = median(data.runs.iter().map(|r| accuracies(r).into_iter().fold(high, f64::min)));
-    let scale = Scale::Accuracy { low, high: high.max(low + 1e-3) };
+    let (words, measure) = (Words::from(&data.measure), &data.measure);
+    let goodness = |score: f64| measure.goodness(score);
+    let best = data.runs.iter().flat_map(&accuracies).map(goodness).fold(f64::NEG_INFINITY, f64::max);
+    let worst = median(data.runs.iter().map(|r| accuracies(r).into_iter().map(goodness).fold(best, f64::min)));
+    let scale =
+        Scale { words, shown: Shown::Score { worst: goodness(worst), best: goodness(best.max(worst + LEAST * worst.abs().max(LEAST))) } };
     let reference = data.runs.iter().find(|r| r.run == data.reference);
     let to_reference = |run: &RunReport, i: usize| Some(run.combinations[i]?.accuracy - reference?.combinations[i]?.accuracy);
     let others: Vec<&RunReport> = data.runs.iter().filter(|r| r.run != data.reference).collect();
     let all: Vec<&RunReport> = data.runs.iter().collect();
     let largest = median(others.iter().map(|r| shown.iter().filter_map(|&i| to_reference(r, i)).fold(0.0, |m: f64, d| m.max(d.abs()))));
+    let shown_difference = Shown::Difference { largest: largest.max(LEAST * LEAST), higher_is_better: measure.higher_is_better };
+    let differences = Scale { words, shown: shown_difference };
     let hidden = data.combinations.len() - shown.len();
     Ok(html! {
         h3 { "Every combination" }
@@ -93,11 +111,11 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
         @if data.runs.iter().flat_map(|r| r.combinations.iter().flatten()).any(|c| c.standing.few) {
             p.note { "Dashed cells: " (mark_in_words()) }
         }
-        (heat_map(&format!("{}, %", data.measure.heading()), data, &shown, &all, scale, &|run, i| run.combinations[i].map(|v| v.accuracy)))
+        (heat_map(&format!("{}{}", data.measure.heading(), words.unit()), data, &shown, &all, scale, &|run, i| run.combinations[i].map(|v| v.accuracy)))
         @if !others.is_empty() {
             details open {
-                summary { "Difference to " (data.reference) ", points" }
-                (heat_map(&format!("Difference to {}, points", data.reference), data, &shown, &others, Scale::Difference { largest: largest.max(1e-3) }, &to_reference))
+                summary { "Difference to " (data.reference) (words.points()) }
+                (heat_map(&format!("Difference to {}{}", data.reference, words.points()), data, &shown, &others, differences, &to_reference))
             }
         }
         div.charts { (by_size(data, inks)?) (super::training::ece_by_size(data, inks)?) }
@@ -167,9 +185,9 @@ fn square(
     };
     let ([r, g, b], light) = scale.color(v);
     // Narrow cells have no room for tenths.
-    let label = match scale {
-        Scale::Accuracy { .. } if width < 26 => format!("{:.0}", 100.0 * v),
-        Scale::Difference { .. } if width < 26 => whole_points(v),
+    let label = match scale.shown {
+        Shown::Score { .. } if width < 26 => scale.words.short(v),
+        Shown::Difference { .. } if width < 26 => scale.words.short_difference(v),
         _ => scale.text(v),
     };
     let squeezed = width < 26 && label.chars().count() > 2;
@@ -199,25 +217,21 @@ fn names(runs: &[&RunReport], modalities: &[String], dots_top: usize, height: us
     }
 }
 
-/// A difference in whole points, with its sign.
-fn whole_points(difference: f64) -> String {
-    match (100.0 * difference).round() {
-        0.0 => "0".into(),
-        d if d < 0.0 => format!("−{:.0}", -d),
-        d => format!("+{d:.0}"),
-    }
-}
-
 /// The colour scale with its ends; what lies beyond has the colour of the end.
 fn gradient(scale: Scale) -> Markup {
-    let (low, high) = match scale {
-        Scale::Accuracy { low, high } => (low, high),
-        Scale::Difference { largest } => (-largest, largest),
+    let (low, high) = match scale.shown {
+        Shown::Score { worst, best } => (worst.min(best), worst.max(best)),
+        Shown::Difference { largest, .. } => (-largest, largest),
     };
     let stops = (0..=8).map(|i| scale.color(low + (high - low) * f64::from(i) / 8.0).0).map(|[r, g, b]| format!("rgb({r},{g},{b})"));
     let background = format!("background:linear-gradient(90deg,{})", stops.collect::<Vec<_>>().join(","));
-    let above = if matches!(scale, Scale::Difference { .. }) { "≥ " } else { "" };
-    html! { span.scale { "≤ " (scale.text(low)) span.ramp style=(background) {} (above) (scale.text(high)) } }
+    // Only the end of the best is reached and not passed.
+    let (below, above) = match scale.shown {
+        Shown::Score { worst, best } if worst > best => ("", "≥ "),
+        Shown::Score { .. } => ("≤ ", ""),
+        Shown::Difference { .. } => ("≤ ", "≥ "),
+    };
+    html! { span.scale { (below) (scale.text(low)) span.ramp style=(background) {} (above) (scale.text(high)) } }
 }
 
 fn by_size(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
@@ -231,13 +245,13 @@ fn by_size(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
     let title = format!("{} by number of modalities present", data.measure.heading());
     let description =
         format!("Mean of the {} over all combinations of each size, one line a run that evaluated all combinations", data.measure.title);
-    let y = format!("{}, %", data.measure.title);
+    let y = format!("{}{}", data.measure.title, Words::from(&data.measure).unit());
     lines(&LineChart {
         title: &title,
         description: &description,
         x: "modalities present",
         y: &y,
-        percent: true,
+        percent: data.measure.share,
         whole: true,
         series: series.collect(),
     })
@@ -245,8 +259,10 @@ fn by_size(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
 
 /// The same as a table, for reading and copying.
 fn numbers(data: &DataReport, shown: &[usize]) -> Markup {
+    let words = Words::from(&data.measure);
     let text = |v: &CombinationValue| {
-        format!("{}{} {}", percent(v.accuracy), mark(v.standing.few), v.interval.as_ref().map_or(spread(v.sd), range))
+        let range = v.interval.as_ref().map_or_else(|| words.spread(v.sd), |interval| words.range(interval));
+        format!("{}{} {range}", words.score(v.accuracy), mark(v.standing.few))
     };
     html! {
         details {

@@ -17,7 +17,7 @@ mod training;
 use super::Error;
 use super::analysis::{DataReport, Report};
 use super::chart::{Ink, SERIES};
-use super::words::{between, count, intervals};
+use super::words::{between, count, intervals, scale_in_words};
 pub(crate) use address::address;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use parts::list;
@@ -64,7 +64,7 @@ pub fn page(report: &Report) -> Result<String, Error> {
                     h1 { (report.plan) }
                     @if !report.description.is_empty() { p.lead { (report.description) } }
                     p.note {
-                        "Scores in percent, differences in percentage points. "
+                        (scale_in_words(report)) " "
                         b { "±" } " is the standard deviation over seeds, " b { "[low, high]" } " " (intervals(report.resamples))
                     }
                     @if !report.notes.is_empty() { div.warning { (list(&report.notes)) } }
@@ -86,7 +86,7 @@ fn data_section(index: usize, data: &DataReport, inks: &Inks) -> Result<Markup, 
             h2 id={ "title-" (index) } { (data.name) }
             p.facts {
                 (count(data.modalities.len(), "modality").replace("modalitys", "modalities")) " (" (data.modalities.join(", ")) ") · "
-                (data.classes.len()) " classes · "
+                @if !data.classes.is_empty() { (data.classes.len()) " classes · " }
                 (data.test_samples.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ")) " test samples · "
                 (count(data.combinations.len(), "combination")) " · "
                 (count(data.seeds.len(), "seed")) " (" (data.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")) ")"

@@ -1,7 +1,7 @@
 //! Pieces of several sections.
 
 use crate::analysis::Difference;
-use crate::words::{difference, p_value};
+use crate::words::{Words, p_value};
 use maud::{Markup, html};
 use mm_core::statistics::Verdict;
 
@@ -16,21 +16,21 @@ pub fn list(items: &[String]) -> Markup {
 }
 
 /// A verdict as a small label, with the difference behind it.
-pub fn chip(compared: &Difference) -> Markup {
+pub fn chip(compared: &Difference, words: Words) -> Markup {
     let (class, sign) = match compared.verdict {
         Verdict::Better => ("better", "▲"),
         Verdict::Worse => ("worse", "▼"),
         Verdict::NoDifferenceFound => ("none", "≈"),
     };
-    let title = format!("{} points, corrected p {}", difference(compared), p_value(compared.adjusted_p));
+    let title = format!("{}, corrected p {}", words.finding(compared), p_value(compared.adjusted_p));
     html! { span class={ "chip " (class) } title=(title) { span aria-hidden="true" { (sign) } " " (compared.verdict) } }
 }
 
 /// A cell with a difference and its verdict; a dash where nothing was compared.
-pub fn compared(value: Option<&Difference>) -> Markup {
+pub fn compared(value: Option<&Difference>, words: Words) -> Markup {
     html! {
         @match value {
-            Some(c) => td { span.number { (difference(c)) } " " (chip(c)) },
+            Some(c) => td { span.number { (words.difference(c)) } " " (chip(c, words)) },
             None => td.muted { "–" },
         }
     }

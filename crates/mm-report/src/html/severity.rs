@@ -6,7 +6,7 @@ use crate::Error;
 use crate::analysis::{DataReport, SeverityReport};
 use crate::chart::{LineChart, Series, lines};
 use crate::result::Measured;
-use crate::words::interval;
+use crate::words::Words;
 use maud::{Markup, html};
 
 /// More tables than this are folded up.
@@ -18,6 +18,7 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
         return Ok(html! {});
     }
     let charts = data.severity.iter().map(|r| chart(r, &data.measure, inks)).collect::<Result<Vec<_>, _>>()?;
+    let words = Words::from(&data.measure);
     let non_finite = data.severity.iter().flat_map(|s| &s.runs).any(|r| r.non_finite > 0);
     let columns = if non_finite { "4" } else { "3" };
     Ok(html! {
@@ -28,15 +29,15 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
             summary { "Area under the curve: mean " (data.measure.title) " over the severities" }
             (table("Area under the severity curves", html! {
                 thead { tr {
-                    th scope="col" { "Method" } th scope="col" { "Area, %" } th scope="col" { "Difference to " (data.reference) ", points" }
+                    th scope="col" { "Method" } th scope="col" { "Area" (words.unit()) } th scope="col" { "Difference to " (data.reference) (words.points()) }
                     @if non_finite { th scope="col" title="Sample-modality pairs treated as absent, over all severities and seeds" { "Non-finite readings" } }
                 } }
                 @for report in &data.severity { tbody {
                     tr.group { th scope="rowgroup" colspan=(columns) { (title(report)) } }
                     @for run in &report.runs { tr {
                         th scope="row" { (run.run) }
-                        td.number { (run.area.as_ref().map_or("–".into(), interval)) }
-                        (compared(run.comparison.as_ref()))
+                        td.number { (run.area.as_ref().map_or("–".into(), |area| words.interval(area))) }
+                        (compared(run.comparison.as_ref(), words))
                         @if non_finite { td.number { (run.non_finite) } }
                     } }
                 } }
@@ -60,8 +61,8 @@ fn chart(report: &SeverityReport, measure: &Measured, inks: &Inks) -> Result<Mar
         title: &title,
         description: &description,
         x: "severity",
-        y: &format!("{}, %", measure.title),
-        percent: true,
+        y: &format!("{}{}", measure.title, Words::from(measure).unit()),
+        percent: measure.share,
         whole: true,
         series: series.collect(),
     })

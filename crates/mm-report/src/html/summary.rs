@@ -4,21 +4,21 @@ use super::Inks;
 use super::parts::{chip, compared, number, table};
 use crate::analysis::{DataReport, Difference, Headline, RunReport, Value};
 use crate::chart::SERIES;
-use crate::words::{covered, effect, interval, mark, p_value, percent, range, rates, sentence, spread};
+use crate::words::{Words, covered, effect, mark, p_value, rates};
 use maud::{Markup, html};
 
 /// The finding of each measure.
 pub fn headlines(data: &DataReport) -> Markup {
-    html! { div.cards { @for headline in &data.headlines { (card(headline, &data.reference)) } } }
+    html! { div.cards { @for headline in &data.headlines { (card(headline, &data.reference, Words::from(&data.measure))) } } }
 }
 
-fn card(headline: &Headline, reference: &str) -> Markup {
+fn card(headline: &Headline, reference: &str, words: Words) -> Markup {
     html! {
         article.card {
             h3 { (headline.measure) }
-            p.figure { (percent(headline.value.interval.estimate)) (mark(headline.value.few)) " " small { (range(&headline.value.interval)) } }
-            p.who { (headline.best) @if let Some(c) = &headline.compared { " " (chip(c)) } }
-            p { (sentence(headline, reference)) }
+            p.figure { (words.score(headline.value.interval.estimate)) (mark(headline.value.few)) " " small { (words.range(&headline.value.interval)) } }
+            p.who { (headline.best) @if let Some(c) = &headline.compared { " " (chip(c, words)) } }
+            p { (words.sentence(headline, reference)) }
         }
     }
 }
@@ -42,6 +42,7 @@ pub fn legend(data: &DataReport, inks: &Inks) -> Markup {
 
 /// The table of all methods.
 pub fn section(data: &DataReport) -> Markup {
+    let words = Words::from(&data.measure);
     let gap = data.runs.iter().any(|r| r.gap.is_some());
     let failure = data.failure_rates.is_some();
     let accuracies = 2 + 2 * usize::from(gap) + usize::from(failure);
@@ -58,8 +59,8 @@ pub fn section(data: &DataReport) -> Markup {
             thead {
                 tr {
                     th scope="col" rowspan="2" { "Method" }
-                    th scope="colgroup" colspan=(accuracies) { (data.measure.heading()) ", %" }
-                    th scope="colgroup" colspan=(differences) { "Difference to " (data.reference) ", points" }
+                    th scope="colgroup" colspan=(accuracies) { (data.measure.heading()) (words.unit()) }
+                    th scope="colgroup" colspan=(differences) { "Difference to " (data.reference) (words.points()) }
                 }
                 tr {
                     th scope="col" { "Mean" } th scope="col" { "Worst" }
@@ -83,10 +84,10 @@ pub fn section(data: &DataReport) -> Markup {
                 } }
                 tbody { @for run in &data.runs { tr {
                     th scope="row" { (run.run) }
-                    td.number { (interval(&run.mean.interval)) }
-                    td.number { (interval(&run.worst.interval)) }
+                    td.number { (words.interval(&run.mean.interval)) }
+                    td.number { (words.interval(&run.worst.interval)) }
                     td { (run.worst_combination) }
-                    td.number { (run.full.as_ref().map_or("–".into(), |v| interval(&v.interval))) }
+                    td.number { (run.full.as_ref().map_or("–".into(), |v| words.interval(&v.interval))) }
                     @let c = run.comparison.as_ref();
                     @let p = |d: Option<Difference>| d.map_or("–".into(), |d| p_value(d.adjusted_p));
                     @for one in [c.and_then(|c| c.mean), c.and_then(|c| c.worst), c.and_then(|c| c.full)] { td.number { (p(one)) } }
@@ -98,19 +99,19 @@ pub fn section(data: &DataReport) -> Markup {
 }
 
 fn row(run: &RunReport, data: &DataReport, gap: bool, differences: usize) -> Markup {
-    let (reference, failure) = (run.run == data.reference, data.failure_rates.is_some());
+    let (reference, failure, words) = (run.run == data.reference, data.failure_rates.is_some(), Words::from(&data.measure));
     html! {
         tr.reference[reference] {
             th scope="row" { (run.run) @if !run.complete { span.muted title="Evaluated on fewer combinations: not ranked" { " *" } } }
-            (value(Some(&run.mean)))
-            (value(Some(&run.worst)))
-            @if gap { (value(run.full.as_ref())) (value(run.gap.as_ref())) }
-            @if failure { (under_failure(run)) }
+            (value(Some(&run.mean), words))
+            (value(Some(&run.worst), words))
+            @if gap { (value(run.full.as_ref(), words)) (value(run.gap.as_ref(), words)) }
+            @if failure { (under_failure(run, words)) }
             @match &run.comparison {
                 Some(c) => {
-                    (compared(c.mean.as_ref())) (compared(c.worst.as_ref()))
-                    @if gap { (compared(c.full.as_ref())) }
-                    @if failure { (compared(c.failure.as_ref())) }
+                    (compared(c.mean.as_ref(), words)) (compared(c.worst.as_ref(), words))
+                    @if gap { (compared(c.full.as_ref(), words)) }
+                    @if failure { (compared(c.failure.as_ref(), words)) }
                     (number(&effect(&c.effect), ""))
                 }
                 None => td.muted colspan=(differences) { (if reference { "reference" } else { "not compared" }) },
@@ -119,20 +120,20 @@ fn row(run: &RunReport, data: &DataReport, gap: bool, differences: usize) -> Mar
     }
 }
 
-fn under_failure(run: &RunReport) -> Markup {
-    let Some(failure) = &run.failure else { return value(None) };
+fn under_failure(run: &RunReport, words: Words) -> Markup {
+    let Some(failure) = &run.failure else { return value(None, words) };
     html! {
         td.number {
-            (percent(failure.value.interval.estimate)) (mark(failure.value.few)) " "
-            small { (spread(failure.value.sd)) " " span.range { (range(&failure.value.interval)) " " (covered(failure.covered)) } }
+            (words.score(failure.value.interval.estimate)) (mark(failure.value.few)) " "
+            small { (words.spread(failure.value.sd)) " " span.range { (words.range(&failure.value.interval)) " " (covered(failure.covered)) } }
         }
     }
 }
 
-fn value(value: Option<&Value>) -> Markup {
+fn value(value: Option<&Value>, words: Words) -> Markup {
     match value {
         Some(v) => {
-            html! { td.number { (percent(v.interval.estimate)) (mark(v.few)) " " small { (spread(v.sd)) " " span.range { (range(&v.interval)) } } } }
+            html! { td.number { (words.score(v.interval.estimate)) (mark(v.few)) " " small { (words.spread(v.sd)) " " span.range { (words.range(&v.interval)) } } } }
         }
         None => html! { td.muted { "–" } },
     }

@@ -4,6 +4,7 @@ use super::Inks;
 use crate::Error;
 use crate::analysis::{DataReport, EpochMean};
 use crate::chart::{LineChart, Series, lines};
+use crate::words::Words;
 use maud::{Markup, html};
 
 /// Loss and validation accuracy by epoch, where recorded.
@@ -27,7 +28,7 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
         p.note { "Means over the seeds. Losses of different methods have different terms: compare their course, not their height." }
         div.charts {
             (chart("Training loss (weighted sum of all terms)", "loss", false, loss)?)
-            (chart(&format!("Validation {title}, mean over combinations"), &format!("{title}, %"), true, scores)?)
+            (chart(&format!("Validation {title}, mean over combinations"), &format!("{title}{}", Words::from(&data.measure).unit()), data.measure.share, scores)?)
         }
     })
 }
@@ -42,7 +43,7 @@ fn curve(data: &DataReport, inks: &Inks, of: fn(&EpochMean) -> Option<f64>) -> V
 
 /// Calibration error by number of modalities.
 pub fn ece_by_size(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
-    if data.modalities.len() < 2 {
+    if data.modalities.len() < 2 || data.runs.iter().all(|r| r.calibration.ece_by_size.is_empty()) {
         return Ok(html! {});
     }
     let series = data.runs.iter().filter(|r| r.complete).map(|r| Series {

@@ -6,7 +6,6 @@ use super::error::Result;
 use crate::result::*;
 use crate::rows::Rows;
 use mm_core::data::TargetValue;
-use mm_core::statistics::Score;
 use mm_core::{Modalities, Subset};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,7 +77,7 @@ impl Test<'_> {
             truths: Some(self.rows.iter().map(|row| of_row(row).1).collect()),
             readings: self.readings(situations),
             data_remarks: Vec::new(),
-            summary: Summary::of(&combinations, &self.modalities.format(full)),
+            summary: Summary::of(&combinations, &self.modalities.format(full), &Measured::default()),
             combinations,
             not_evaluated: Vec::new(),
             clean,
@@ -95,7 +94,7 @@ impl Test<'_> {
     fn evaluate(&self, cell: &Cell, predicted: &Predicted) -> Result<Evaluated> {
         let classes = self.data.classes.len();
         let mut outcomes = Vec::with_capacity(self.rows.len());
-        let mut scores = self.data.target().task().scores();
+        let mut scores = self.data.target().task().scores("accuracy");
         let mut rows = predicted.rows.iter().peekable();
         for row in self.rows {
             let Some(prediction) = rows.next_if(|p| p.row == *row) else {
@@ -111,7 +110,7 @@ impl Test<'_> {
         Ok(Evaluated {
             metrics: Metrics::new(&scored, &Measured::default()),
             excluded: Excluded { absent: self.rows.len() - scored.samples, ..Excluded::default() },
-            correct: marks(&outcomes, Score::Mean).0,
+            correct: marks(&outcomes, &Measured::default()).0,
             confusion: scored.confusion,
         })
     }

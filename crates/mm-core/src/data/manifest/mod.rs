@@ -14,7 +14,7 @@ use super::kinds::Kind;
 use super::labels::{Labels, Unusable, hardly_classes};
 use super::listing::{Listed, Listing, Problem};
 use super::table_text::Writing;
-use super::{LabelMaps, Part, Target, TargetValue};
+use super::{LabelMaps, Part, TargetValue, TaskKind};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use columns::{Cells, Columns, Files};
@@ -29,10 +29,11 @@ pub(super) use table::{Row, Table};
 /// | the name of a modality | a file, from the folder of the table, or for a kind that reads texts the text itself; empty: the sensor gave nothing |
 /// | `<modality>.start`, `<modality>.length` | where the file holds several readings one after another: where this one is, in samples of a sound, steps of a series, images of an IDX file or entries of a `.npy` file |
 /// | `<modality>.<variable>` | for vectors in the table itself, a column a number |
-/// | `label` | the class |
+/// | `label` | the class; or labels and numbers in columns of their own: [`Manifest::labels`], [`Manifest::numbers`] |
 /// | `part` | `train`, `validation` or `test`; optional |
 /// | `group` | samples of one group stay in one part; optional |
 /// | `id` | the name of the sample; optional |
+/// | a column of your choice | the weight of the sample in the loss: [`Manifest::weight`] |
 ///
 /// ```no_run
 /// use mm_core::data::{Manifest, kinds::Image};
@@ -46,6 +47,13 @@ pub struct Manifest {
     modalities: Vec<Wanted>,
     names: Names,
     classes: Option<Vec<String>>,
+    task: TaskKind,
+    /// Columns of labels or numbers.
+    targets: Vec<String>,
+    /// Between the labels of a list.
+    separator: Option<char>,
+    weight: Option<String>,
+    score: Option<String>,
     pixels: Option<LabelMaps>,
     unlabelled: Unusable,
     on_corrupt: OnCorrupt,
@@ -75,8 +83,21 @@ impl Manifest {
     /// Of a file.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let names = Names { label: LABEL.into(), id: ID.into(), group: "group".into(), part: "part".into() };
-        let (unlabelled, on_corrupt) = (Unusable::default(), OnCorrupt::default());
-        Self { path: path.into(), modalities: Vec::new(), names, classes: None, pixels: None, unlabelled, on_corrupt, bundle: None }
+        Self {
+            path: path.into(),
+            modalities: Vec::new(),
+            names,
+            classes: None,
+            task: TaskKind::Classes,
+            targets: Vec::new(),
+            separator: None,
+            weight: None,
+            score: None,
+            pixels: None,
+            unlabelled: Unusable::default(),
+            on_corrupt: OnCorrupt::default(),
+            bundle: None,
+        }
     }
 
     /// A modality, in the column of its name, and what its readings are.
@@ -128,6 +149,39 @@ impl Manifest {
         self
     }
 
+    /// Numbers are to be predicted, one in each of these columns.
+    pub fn numbers(self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { task: TaskKind::Numbers, targets: columns.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Labels are to be predicted, any number of which hold: 1 or 0, true or false, yes or no in each of these columns.
+    pub fn labels(self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { task: TaskKind::Labels, targets: columns.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Labels are to be predicted, any number of which hold: the label column lists them, with this between two; an empty cell says that
+    /// none holds.
+    pub fn label_lists(self, separator: char) -> Self {
+        Self { task: TaskKind::Labels, separator: Some(separator), ..self }
+    }
+
+    /// The column of the weight of each sample in the loss.
+    pub fn weight(mut self, column: impl Into<String>) -> Self {
+        self.weight = Some(column.into());
+        self
+    }
+
+    /// The measure that selects models and heads reports, such as `auroc`; by default the first of the task.
+    pub fn scored_by(mut self, measure: impl Into<String>) -> Self {
+        self.score = Some(measure.into());
+        self
+    }
+
+    /// How what is to be predicted is read.
+    fn reading(&self) -> Labels<'_> {
+        Labels { classes: self.classes.as_deref(), missing: self.unlabelled, task: self.task, decimal_comma: false }
+    }
+
     /// The label is a map: the column names a file with a class for each pixel.
     pub fn pixels(self, labels: LabelMaps) -> Self {
         Self { pixels: Some(labels), ..self }
@@ -161,16 +215,15 @@ impl Manifest {
             let problem = format!("none of its {} rows is a sample: {}", listing.rows, listing.remarks.join("; "));
             return Err(Error::File { path: self.path, problem });
         }
-        let texts: Vec<&str> = listing.samples.iter().filter_map(|sample| sample.label.as_deref()).collect();
-        let (classes, numbers) = Labels { classes: self.classes.as_deref(), missing: self.unlabelled }.classes(&texts);
-        let mut numbers = numbers.into_iter();
+        let (names, values) = self.values(&listing);
+        let mut values = values.into_iter();
         let rows = listing.samples.iter().map(|sample| {
             let target = match &sample.map {
                 Some(map) => RowTarget::Map(map.clone()),
-                None => TargetValue::Class(numbers.next().unwrap_or_default()).into(),
+                None => values.next().unwrap_or(TargetValue::Class(0)).into(),
             };
             let mut row = FileRow::new(sample.id.clone(), sample.origins.clone(), target)?;
-            (row.part, row.group) = (sample.part, sample.group.clone());
+            (row.part, row.group, row.weight) = (sample.part, sample.group.clone(), sample.weight);
             Ok(row)
         });
         let rows = rows.collect::<Result<Vec<_>>>()?;
@@ -200,9 +253,26 @@ impl Manifest {
                 let target = labels.target();
                 FileSource::new(modalities, kinds, target, rows)?.labels(labels)
             }
-            None => FileSource::new(modalities, kinds, Target::of_classes(classes), rows)?,
+            None => FileSource::new(modalities, kinds, self.task.target(names)?, rows)?,
         };
+        let source = source.scored_by(self.score.as_deref())?;
         Ok(source.on_corrupt(self.on_corrupt).with_remarks(listing.remarks).with_columns(columns))
+    }
+
+    /// The names of classes, labels or numbers, and the target of each sample that has no map.
+    fn values(&self, listing: &Listing) -> (Vec<String>, Vec<TargetValue>) {
+        let reading = self.reading();
+        if let Some(separator) = self.separator {
+            let texts: Vec<&str> = listing.samples.iter().filter_map(|sample| sample.values.first().map(String::as_str)).collect();
+            return reading.lists(&texts, separator);
+        }
+        if self.task.has_columns() {
+            let value = |sample: &Listed| reading.value(sample.values.iter().map(String::as_str));
+            return (self.targets.clone(), listing.samples.iter().map(value).collect());
+        }
+        let texts: Vec<&str> = listing.samples.iter().filter_map(|sample| sample.label.as_deref()).collect();
+        let (classes, labels) = reading.classes(&texts);
+        (classes, labels.into_iter().map(TargetValue::Class).collect())
     }
 
     fn not_in_bundle(&self) -> Error {
@@ -220,11 +290,19 @@ impl Manifest {
         }
         let column = |name: &str| table.column(name);
         let label = column(&self.names.label);
-        if label.is_none() {
+        let in_columns = self.task.has_columns() && self.separator.is_none();
+        if label.is_none() && !in_columns {
             listing.problems.push(Problem::new(columns::no_column(table, &self.names.label, "the label of each sample")));
         }
+        let mut wanted = |name: &String, what: &str| {
+            let found = column(name);
+            found.is_none().then(|| listing.problems.push(Problem::new(columns::no_column(table, name, what))));
+            found
+        };
+        let targets: Vec<usize> = self.targets.iter().filter_map(|name| wanted(name, "what is to be predicted")).collect();
+        let weight = self.weight.as_ref().and_then(|name| wanted(name, "the weight of each sample"));
         let (id, group, part) = (column(&self.names.id), column(&self.names.group), column(&self.names.part));
-        let labels = Labels { classes: self.classes.as_deref(), missing: self.unlabelled };
+        let labels = self.reading();
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let cells =
             Cells::new(table, folder, self.bundle.as_ref(), if lenient { Files::OrNothing } else { Files::Exist }, &Writing::default());
@@ -232,8 +310,23 @@ impl Manifest {
         for row in &table.rows {
             let text = |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|text| !text.is_empty());
             let id = text(id).map_or_else(|| format!("line {}", row.line), String::from);
-            let (mut class, mut map) = (None, None);
-            if let (Some(label), true) = (label, self.pixels.is_some()) {
+            let (mut class, mut map, mut values) = (None, None, Vec::new());
+            if in_columns || self.separator.is_some() {
+                let read = |column: usize| {
+                    let text = &row.cells[column];
+                    let read = self.separator.map_or_else(|| labels.read_column(text), |separator| labels.read_list(text, separator));
+                    read.map_err(|problem| table.error(row.line, column, problem))
+                };
+                let columns = if in_columns { targets.clone() } else { label.into_iter().collect() };
+                match columns.into_iter().map(read).collect::<Result<Option<Vec<&str>>>>() {
+                    Ok(Some(texts)) => values = texts.into_iter().map(String::from).collect(),
+                    Ok(None) => {
+                        unlabelled += 1;
+                        continue;
+                    }
+                    Err(error) => listing.problems.push(Problem::new(error)),
+                }
+            } else if let (Some(label), true) = (label, self.pixels.is_some()) {
                 match cells.label_map(row, label) {
                     Ok(Some(origin)) => map = Some(origin),
                     Ok(None) if self.unlabelled == Unusable::Drop => {
@@ -277,7 +370,18 @@ impl Manifest {
                 _ => None,
             };
             let group = text(group).map(String::from);
-            listing.samples.push(Listed { id, line: Some(row.line), label: class, map, part, group, origins });
+            let weight = weight.map_or(Ok(1.0), |column| match row.cells[column].parse::<f32>() {
+                Ok(weight) if weight >= 0.0 && weight.is_finite() => Ok(weight),
+                _ => {
+                    let problem = format!("`{}` is no weight of a sample: a finite number that is not negative", row.cells[column]);
+                    Err(table.error(row.line, column, problem))
+                }
+            });
+            let weight = weight.unwrap_or_else(|error| {
+                listing.problems.push(Problem::new(error));
+                1.0
+            });
+            listing.samples.push(Listed { id, line: Some(row.line), label: class, values, map, part, group, weight, origins });
         }
         if let Some(column) = id {
             listing.refuse_equal_ids(|twice, first| {
@@ -299,7 +403,7 @@ impl Manifest {
     /// Whether the labels are classes.
     fn look_at_classes(&self, table: &Table, column: Option<usize>, listing: &mut Listing) {
         let texts: Vec<&str> = listing.samples.iter().filter_map(|sample| sample.label.as_deref()).collect();
-        let (classes, _) = Labels { classes: self.classes.as_deref(), missing: self.unlabelled }.classes(&texts);
+        let (classes, _) = self.reading().classes(&texts);
         if self.classes.is_none()
             && let (Some(column), Some(problem)) = (column, hardly_classes(&classes, texts.len()))
         {
