@@ -111,6 +111,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
                 sums,
                 excluded: samples.excluded(c.subset, true),
                 confusion: c.scored.confusion.clone(),
+                outputs: c.scored.outputs.iter().map(|of| of.iter().map(|(name, x)| (name.to_string(), *x)).collect()).collect(),
             }
         })
         .collect();
@@ -139,6 +140,8 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         seed: resolved.train.seed,
         modalities: modalities.names().to_vec(),
         classes: schema.target.class_names().to_vec(),
+        outputs: if schema.target.classes() == 0 { schema.target.output_names().to_vec() } else { Vec::new() },
+        predicts: Some(schema.target.in_words()),
         measure: measure.clone(),
         test_samples: split.test.len(),
         test_rows: Some(Rows::new(split.test.clone())),

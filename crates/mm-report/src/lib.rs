@@ -11,6 +11,8 @@ pub mod predictions;
 pub mod result;
 mod rows;
 #[cfg(test)]
+mod scores_tests;
+#[cfg(test)]
 mod synthetic;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The report as Markdown: the tables, without the pictures.
 
-use super::analysis::{DataReport, Difference, OverSeeds, PixelReport, PixelScores, Report, RunReport, Value};
+use super::analysis::{DataReport, Difference, OutputReport, OutputScores, OverSeeds, PixelReport, PixelScores, Report, RunReport, Value};
 use super::words::*;
 
 /// Sets of sensors listed in the table.
@@ -38,11 +38,11 @@ pub fn text(report: &Report) -> String {
 fn data_section(data: &DataReport) -> String {
     let seeds: Vec<String> = data.seeds.iter().map(u64::to_string).collect();
     let mut out = format!(
-        "\n## {}\n\n{} modalities ({}), {}{} test samples, seeds {}.\n\n",
+        "\n## {}\n\n{} modalities ({}), {}, {} test samples, seeds {}.\n\n",
         escape(&data.name),
         data.modalities.len(),
         escape(&data.modalities.join(", ")),
-        if data.classes.is_empty() { String::new() } else { format!("{} classes, ", data.classes.len()) },
+        data.predicts,
         data.test_samples.iter().map(usize::to_string).collect::<Vec<_>>().join(" or "),
         seeds.join(", ")
     );
@@ -60,6 +60,7 @@ fn data_section(data: &DataReport) -> String {
     let meanings = data.runs.iter().filter(|r| !r.meaning.is_empty()).map(|r| format!("{}: {}", r.run, r.meaning));
     out += &list("What the methods do", &meanings.collect::<Vec<_>>());
     out += &pairs(data);
+    out += &outputs(data);
     out += &pixels(data);
     out += &samples(data);
     out += &severity(data);
@@ -119,6 +120,23 @@ fn pairs(data: &DataReport) -> String {
         "\n### Pairs\n\nEach run against its peer on the same samples and seeds, run minus peer. All pairs of a measure are judged together.\n\n{}",
         table(&["Run", "Peer", "Mean of both", "Worst of both", "Δ mean", "Δ worst", "Δ full"], rows.collect())
     )
+}
+
+fn outputs(data: &DataReport) -> String {
+    let of_combination = |report: &OutputReport| {
+        let head: Vec<&str> = std::iter::once("").chain(report.measures.iter().map(String::as_str)).collect();
+        let score = |score: &Option<OverSeeds>| match score {
+            Some(OverSeeds { mean, sd }) => {
+                let sd = sd.map(|sd| format!(" ± {}", plain_number(sd))).unwrap_or_default();
+                plain_number(*mean) + &sd
+            }
+            None => "–".into(),
+        };
+        let row = |output: &OutputScores| std::iter::once(escape(&output.name)).chain(output.scores.iter().map(score)).collect();
+        let title = format!("{}, {}", report.run, report.combination);
+        format!("\n### Each by itself: {}\n\n{}", escape(&title), table(&head, report.outputs.iter().map(row).collect()))
+    };
+    data.outputs.iter().map(of_combination).collect()
 }
 
 fn pixels(data: &DataReport) -> String {

@@ -30,6 +30,12 @@ pub struct CellResult {
     pub modalities: Vec<String>,
     /// Names of the classes, in order.
     pub classes: Vec<String>,
+    /// Names of the labels or numbers, in order, where no one class is predicted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
+    /// What is predicted, in words, such as `3 labels`; results without are of classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicts: Option<String>,
     /// The score that heads the report.
     #[serde(default)]
     pub measure: Measured,
@@ -193,6 +199,11 @@ impl Summary {
 }
 
 impl CellResult {
+    /// What is predicted, in words.
+    pub fn predicts(&self) -> String {
+        self.predicts.clone().unwrap_or_else(|| format!("{} classes", self.classes.len()))
+    }
+
     /// The id of each test sample; nothing in results of an older version.
     pub fn sample_ids(&self) -> Option<Vec<String>> {
         let rows = || Some(self.test_rows.as_ref()?.numbers().iter().map(usize::to_string).collect());
@@ -217,6 +228,9 @@ pub struct CombinationResult {
     pub excluded: Excluded,
     /// `confusion[true][predicted]`.
     pub confusion: Vec<Vec<u64>>,
+    /// Scores of each label or number alone, in the order of [`CellResult::outputs`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<BTreeMap<String, f64>>,
 }
 
 /// Samples that were not evaluated, each counted once.

@@ -102,7 +102,15 @@ impl Synthetic {
         let combinations: Vec<CombinationResult> = subsets
             .map(|s| {
                 let (metrics, correct, confusion) = evaluate(accuracy(s));
-                CombinationResult { subset: names.format(s), metrics, correct, sums: Vec::new(), confusion, excluded: Excluded::default() }
+                CombinationResult {
+                    subset: names.format(s),
+                    metrics,
+                    correct,
+                    sums: Vec::new(),
+                    confusion,
+                    excluded: Excluded::default(),
+                    outputs: Vec::new(),
+                }
             })
             .collect();
         let clean = (!self.corruptions.is_empty()).then(|| {
@@ -140,6 +148,8 @@ impl Synthetic {
             seed,
             modalities: self.modalities.clone(),
             classes: self.classes.clone(),
+            outputs: Vec::new(),
+            predicts: None,
             measure: Measured::default(),
             test_samples: self.samples,
             // Random fifths of one data set, as ours are.

@@ -3,7 +3,7 @@
 use super::analysis::{Report, analyse};
 use super::synthetic::Synthetic;
 use super::*;
-use crate::result::{Excluded, NotEvaluated};
+use crate::result::{Excluded, Measured, NotEvaluated};
 use crate::rows::Rows;
 use mm_core::statistics::{Estimate, Verdict, simultaneous};
 use proptest::prelude::*;
@@ -346,7 +346,7 @@ proptest! {
         let variance = (value * relative / 2.0).powi(2);
         let one = Estimate { value, variance, freedom, within: variance / 2.0, samples: 400, few: vec![] };
         let difference = simultaneous(&vec![one; others + 1])[0];
-        let shown = words::difference(&difference);
+        let shown = words::Words::from(&Measured::default()).difference(&difference);
         let (_, ends) = shown.split_once('[').expect("an interval");
         let (low, high) = ends.trim_end_matches(']').split_once(", ").expect("two ends");
         let excludes = low.starts_with('+') || high.starts_with('−');

@@ -155,6 +155,11 @@ impl Words {
     }
 }
 
+/// A number with three digits.
+pub fn plain_number(x: f64) -> String {
+    Words { share: false, higher_is_better: true }.score(x)
+}
+
 /// `97.1`: a share in percent.
 pub fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.1}", 100.0 * share) } else { "–".into() }

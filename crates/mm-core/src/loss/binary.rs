@@ -17,7 +17,7 @@ fn log_one_plus_exp(logits: &Tensor) -> Result<Tensor> {
     (logits.abs()?.neg()?.exp()? + 1.0)?.log()
 }
 
-/// Entropy in nats of each element's `sigmoid(logit)`; exactly 0 where that is 0 or 1.
+/// Entropy in nats of each element's `sigmoid(logit)`, never negative.
 pub fn binary_entropy(logits: &Tensor) -> Result<Tensor> {
     binary_cross_entropy_per_element(logits, &candle_nn::ops::sigmoid(logits)?)?.relu()
 }

@@ -144,6 +144,11 @@ pub trait Task: Send + Sync {
     /// The prediction whose [`Task::expectation`] this is.
     fn of_expectation(&self, mean: &Tensor) -> Result<Tensor>;
 
+    /// Largest norm of the gradients where neither the settings nor the method say one.
+    fn clip_norm(&self) -> Option<f64> {
+        None
+    }
+
     /// How far the prediction of one sample is from a reference: at least 0, and 0 where they say the same.
     fn divergence(&self, reference: &[f32], prediction: &[f32]) -> f64;
 

@@ -46,6 +46,10 @@ impl Numbers {
     }
 }
 
+/// Largest gradient norm where neither the settings nor the method say one: squared errors have no bound, and at a learning rate that suits
+/// classes a step after large errors would be followed by a larger one.
+const CLIP_NORM: f64 = 2.0;
+
 const MEASURES: [Measure; 5] = [
     Measure::coefficient(
         "r2",
@@ -91,20 +95,20 @@ impl Task for Numbers {
         Ok(rows.iter().map(|row| TargetValue::Numbers(self.in_unit(row))).collect())
     }
 
-    /// Squared error in standard deviations, mean over the numbers; with a Huber threshold it grows linearly from there on.
+    /// Half the squared error in standard deviations, mean over the numbers; with a Huber threshold it grows linearly from there on.
     fn loss_per_sample(&self, prediction: &Tensor, targets: &Targets) -> Result<Tensor> {
         targets.per_sample(|values| {
             let error = (prediction - values)?;
             let loss = match targets.options().huber {
                 0.0 => error.sqr()?,
-                // e² up to the threshold, then its tangent: 2 d |e| - d².
+                // e² up to the threshold, then its tangent: 2 d |e| - d². Halved below, as in Huber's paper.
                 threshold => {
                     let size = error.abs()?;
                     let within = size.minimum(threshold)?;
                     ((size * 2.0)? - &within)?.mul(&within)?
                 }
             };
-            Ok(loss.mean(1)?)
+            Ok((loss.mean(1)? / 2.0)?)
         })
     }
 
@@ -113,14 +117,18 @@ impl Task for Numbers {
         Ok(Tensor::ones(prediction.dim(0)?, prediction.dtype(), prediction.device())?)
     }
 
-    /// Squared distance in standard deviations, mean over the numbers; there is nothing that a temperature softens.
+    /// Half the squared distance in standard deviations, mean over the numbers; there is nothing that a temperature softens.
     fn distillation(&self, student: &Tensor, teacher: &Tensor, _temperature: f64) -> Result<Tensor> {
-        Ok((student - teacher.detach())?.sqr()?.mean_all()?)
+        Ok(((student - teacher.detach())?.sqr()?.mean_all()? / 2.0)?)
     }
 
     fn divergence(&self, reference: &[f32], prediction: &[f32]) -> f64 {
         let squares = reference.iter().zip(prediction).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
-        squares.sum::<f64>() / self.names.len().max(1) as f64
+        squares.sum::<f64>() / (2 * self.names.len().max(1)) as f64
+    }
+
+    fn clip_norm(&self) -> Option<f64> {
+        Some(CLIP_NORM)
     }
 
     fn expectation(&self, prediction: &Tensor) -> Result<Tensor> {

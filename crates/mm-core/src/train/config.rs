@@ -29,7 +29,8 @@ pub struct TrainConfig {
     /// 2018): the share of its own is drawn from Beta(mixup, mixup), once a step. 0: none; 0.2 is usual. A sample with other sensors than its partner stays.
     #[serde(skip_serializing_if = "is_off")]
     pub mixup: f64,
-    /// Largest L2 norm of all gradients together, 0 for none; by default what the method asks for ([`Method::clip_norm`](super::Method::clip_norm)).
+    /// Largest L2 norm of all gradients together, 0 for none; by default what the method asks for ([`Method::clip_norm`](super::Method::clip_norm)), or the
+    /// task ([`Task::clip_norm`](crate::task::Task::clip_norm)).
     pub clip_norm: Option<f64>,
     /// Seed of the initialisation, the order of samples, the masks and all other draws.
     pub seed: u64,

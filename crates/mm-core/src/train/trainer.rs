@@ -101,7 +101,11 @@ impl Trainer {
         let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| source.meta(row).presence).collect());
         method.check_samples(&presence(train), &presence(validation))?;
         let schedule = Schedule::new(config.schedule.clone(), config.learning_rate, config.epochs, steps)?;
-        let clip_norm = config.clip_norm.or_else(|| method.clip_norm()).filter(|norm| *norm > 0.0);
+        let clip_norm = config
+            .clip_norm
+            .or_else(|| method.clip_norm())
+            .or_else(|| source.schema().target.task().clip_norm())
+            .filter(|norm| *norm > 0.0);
         let batch_size = evaluation_batch(source.schema());
         let held_out = HeldOut { source, rows: validation, batch_size, device: &device };
         let measure = config.selection_measure(source.schema())?;

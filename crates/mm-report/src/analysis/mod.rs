@@ -7,6 +7,7 @@ mod cost;
 mod failure;
 mod headline;
 mod outcomes;
+mod outputs;
 mod pairs;
 mod pictures;
 mod pixels;
@@ -24,6 +25,7 @@ pub use confusion::Confusion;
 pub use cost::CostReport;
 pub use failure::check_failure;
 pub use headline::Headline;
+pub use outputs::{OutputReport, OutputScores};
 pub use pairs::PairReport;
 pub use pictures::{RunPictures, SamplePictures};
 pub use pixels::{PixelReport, PixelScores};
@@ -78,6 +80,9 @@ pub struct DataReport {
     pub modalities: Vec<String>,
     /// Names of the classes.
     pub classes: Vec<String>,
+    /// What is predicted, in words, such as `10 classes`.
+    #[serde(default)]
+    pub predicts: String,
     /// The score that everything is about.
     #[serde(default)]
     pub measure: Measured,
@@ -112,6 +117,9 @@ pub struct DataReport {
     pub sensors: Option<SensorReport>,
     /// The best method's errors.
     pub confusion: Vec<Confusion>,
+    /// The best method's scores of each label or number, where such are predicted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputReport>,
     /// Scores by combination and class, where each pixel has a class.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pixels: Vec<PixelReport>,
@@ -207,6 +215,7 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         name: name.to_string(),
         modalities: first.modalities.clone(),
         classes: first.classes.clone(),
+        predicts: first.predicts(),
         measure: first.measure.clone(),
         test_samples: distinct(cells.iter().map(|c| c.test_samples)),
         seeds: distinct_sorted(cells.iter().map(|c| c.seed)),
@@ -219,6 +228,7 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         headlines: headline::of(&runs, reference, &first.measure),
         sensors: runs.get(best).and_then(|run| sensors::analyse(run, &subsets, full, first)),
         confusion: groups.get(best).map(|group| confusion::of_best(group, full)).unwrap_or_default(),
+        outputs: groups.get(best).map(|group| outputs::of_best(group, full)).unwrap_or_default(),
         pixels: pixels::of(&groups, best, full),
         pictures: pictures::of(&groups, best),
         combinations: subsets.iter().map(|s| Combination::new(*s, first, shown.contains(s))).collect(),

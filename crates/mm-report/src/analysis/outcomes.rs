@@ -117,7 +117,7 @@ impl<'a> Cell<'a> {
         if result.measure != first.measure {
             return Err(error("its score is another one than that of the other cells of this data".into()));
         }
-        if result.classes != first.classes {
+        if result.classes != first.classes || result.outputs != first.outputs {
             return Err(error("its classes differ from those of the other cells of this data".into()));
         }
         if result.test_rows.as_ref().is_some_and(|rows| rows.numbers().len() != result.test_samples) {

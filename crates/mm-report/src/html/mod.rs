@@ -4,6 +4,7 @@ mod address;
 mod confusion;
 mod cost;
 mod heat_map;
+mod outputs;
 mod pairs;
 mod parts;
 mod pictures;
@@ -86,7 +87,7 @@ fn data_section(index: usize, data: &DataReport, inks: &Inks) -> Result<Markup, 
             h2 id={ "title-" (index) } { (data.name) }
             p.facts {
                 (count(data.modalities.len(), "modality").replace("modalitys", "modalities")) " (" (data.modalities.join(", ")) ") · "
-                @if !data.classes.is_empty() { (data.classes.len()) " classes · " }
+                (data.predicts) " · "
                 (data.test_samples.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ")) " test samples · "
                 (count(data.combinations.len(), "combination")) " · "
                 (count(data.seeds.len(), "seed")) " (" (data.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")) ")"
@@ -102,6 +103,7 @@ fn data_section(index: usize, data: &DataReport, inks: &Inks) -> Result<Markup, 
                 (meanings(data))
                 (pairs::section(data))
                 (heat_map::section(data, inks)?)
+                (outputs::section(data))
                 (pixels::section(data))
                 (pictures::section(data))
                 (samples::section(data))

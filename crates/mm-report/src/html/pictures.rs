@@ -102,7 +102,8 @@ mod tests {
     fn results(folder: &Path) -> Vec<CellResult> {
         let mut results = Synthetic::small().results();
         for cell in &mut results {
-            cell.measure = Measured { name: "miou".into(), title: "mean IoU".into(), score: Score::MeanIou { classes: 3 } };
+            cell.measure =
+                Measured { name: "miou".into(), title: "mean IoU".into(), score: Score::MeanIou { classes: 3 }, ..Measured::default() };
             cell.combinations.iter_mut().for_each(|c| c.sums = sums(&c.correct));
             cell.clean.iter_mut().for_each(|c| c.sums = sums(&c.correct));
             cell.corruptions.iter_mut().for_each(|c| c.sums = sums(&c.correct));

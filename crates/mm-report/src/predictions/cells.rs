@@ -42,8 +42,10 @@ impl Test<'_> {
                         clean = Some(CleanResult { metrics: metrics.clone(), correct: correct.clone(), sums: Vec::new(), excluded });
                     }
                     let subset = self.modalities.format(*subset);
-                    combinations
-                        .insert(subset.clone(), CombinationResult { subset, metrics, correct, sums: Vec::new(), excluded, confusion });
+                    combinations.insert(
+                        subset.clone(),
+                        CombinationResult { subset, metrics, correct, sums: Vec::new(), excluded, confusion, outputs: Vec::new() },
+                    );
                 }
                 Situation::Corrupted(name, subset, severity) => corruptions.push(CorruptionResult {
                     corruption: name.clone(),
@@ -70,6 +72,8 @@ impl Test<'_> {
             seed: cell.seed,
             modalities: self.modalities.names().to_vec(),
             classes: self.data.classes.clone(),
+            outputs: Vec::new(),
+            predicts: None,
             measure: Measured::default(),
             test_samples: self.rows.len(),
             test_rows: Some(Rows::new(self.rows.to_vec())),
