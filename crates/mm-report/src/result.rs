@@ -306,11 +306,11 @@ pub struct CorruptionResult {
 
 /// Scores of one evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "ReadMetrics")]
 pub struct Metrics {
     /// Samples evaluated.
     pub samples: usize,
     /// The score that heads the report: [`CellResult::measure`].
-    #[serde(alias = "accuracy")]
     pub score: f64,
     /// All others, by name.
     #[serde(flatten)]
@@ -318,6 +318,27 @@ pub struct Metrics {
     /// Error rates of two-class (attack 0, live 1) tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spoof: Option<SpoofMetrics>,
+}
+
+/// [`Metrics`] as files have them.
+#[derive(Deserialize)]
+struct ReadMetrics {
+    samples: usize,
+    score: Option<f64>,
+    #[serde(flatten)]
+    values: BTreeMap<String, f64>,
+    #[serde(default)]
+    spoof: Option<SpoofMetrics>,
+}
+
+impl TryFrom<ReadMetrics> for Metrics {
+    type Error = &'static str;
+
+    /// Older results called the score that heads the report by its name, which was always the accuracy.
+    fn try_from(ReadMetrics { samples, score, mut values, spoof }: ReadMetrics) -> Result<Self, Self::Error> {
+        let score = score.or_else(|| values.remove("accuracy")).ok_or("has neither `score` nor `accuracy`")?;
+        Ok(Self { samples, score, values, spoof })
+    }
 }
 
 /// Presentation-attack error rates.
