@@ -72,6 +72,12 @@ fn refused(folder: &Path, plan: &str) -> String {
     said(&output)
 }
 
+/// What a check of the card says.
+fn checked(folder: &Path) -> String {
+    let page = folder.join("check.html");
+    said(&mm().args(["data", "check"]).arg(folder.join("card.toml")).arg("--html").arg(&page).output().unwrap())
+}
+
 /// Trains a model on the card and asks it about the table of all sensors; the answers as lines.
 fn answers(folder: &Path, file: &str) -> Vec<String> {
     let model = folder.join("model");
@@ -98,6 +104,8 @@ fn numbers_of_tables_become_a_report_in_their_unit_and_answers() {
     let folder = temporary.path();
     write(folder);
     card(folder, "task = 'numbers'\ntargets = ['litres', 'hours']\nweight = 'trust'\nignore = ['wet', 'loud', 'tags', 'alarm']", TABLES);
+    let check = checked(folder);
+    assert!(check.contains("2 numbers") && check.contains("deviation") && check.contains("litres"), "{check}");
     let (cells, page) = report(folder, "mae.toml", "out");
     for cell in &cells {
         assert_eq!((cell.measure.name.as_str(), cell.measure.higher_is_better, cell.outputs.len()), ("mae", false, 2));
@@ -138,6 +146,8 @@ fn labels_in_columns_and_in_lists_are_the_same_labels() {
     let folder = temporary.path();
     write(folder);
     card(folder, "task = 'labels'\ntargets = ['loud', 'wet']", MANIFEST);
+    let check = checked(folder);
+    assert!(check.contains("2 labels") && check.contains("samples with the label"), "{check}");
     let (columns, page) = report(folder, "plan.toml", "columns");
     assert!(page.contains("Macro F1, %") && page.contains("2 labels ·") && page.contains("Each by itself"));
     for cell in &columns {

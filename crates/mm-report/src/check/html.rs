@@ -4,9 +4,11 @@ use super::{share, short, word};
 use crate::Error;
 use crate::chart::{Bar, BarGroup, Ink, bars};
 use crate::html::{STYLE, address, table};
-use crate::words::count;
+use crate::words::{count, plain_number};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use mm_core::data::check::{Check, Counted, GENERATOR, Level, Member, PixelClass, Pixels, Sensor, Shown, Twins, Unreadable, Verdict};
+use mm_core::data::check::{
+    Check, Counted, GENERATOR, Level, Member, PixelClass, Pixels, Predicted, Sensor, Shown, Spread, Twins, Unreadable, Verdict,
+};
 use mm_core::statistics::Interval;
 
 /// Classes in the chart.
@@ -31,6 +33,7 @@ const OWN_STYLE: &str = "
 pub fn page(check: &Check) -> Result<String, Error> {
     let total: usize = check.samples.iter().sum();
     let balance = balance(check)?;
+    let title = if check.predicted.is_some() { "What is predicted" } else { "Classes" };
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -50,7 +53,7 @@ pub fn page(check: &Check) -> Result<String, Error> {
                         @if let Some(groups) = check.groups { " · " (count(groups, "group")) }
                     }
                     p.note { "Listed in " (check.place) ". Every reading was read once." }
-                    nav aria-label="Sections" { a href="#verdicts" { "What to do" } a href="#sensors" { "Sensors" } a href="#classes" { "Classes" } a href="#samples" { "Samples" } }
+                    nav aria-label="Sections" { a href="#verdicts" { "What to do" } a href="#sensors" { "Sensors" } a href="#classes" { (title) } a href="#samples" { "Samples" } }
                 }
                 main {
                     section id="verdicts" {
@@ -70,11 +73,15 @@ pub fn page(check: &Check) -> Result<String, Error> {
                         }
                     }
                     section id="classes" {
-                        h2 { "Classes" }
+                        h2 { (title) }
                         (balance)
                         @match &check.pixels {
                             Some(pixels) => (label_maps(check, pixels)),
-                            None => (counts("Samples by class", "Class", check, &check.classes)),
+                            None => @match &check.predicted {
+                                Some(Predicted::Labels(labels)) => (counts("Samples by label", "Label", check, labels)),
+                                Some(Predicted::Numbers(numbers)) => (spreads(numbers)),
+                                _ => (counts("Samples by class", "Class", check, &check.classes)),
+                            },
                         }
                     }
                     section id="samples" {
@@ -152,6 +159,20 @@ fn counts(label: &str, head: &str, check: &Check, rows: &[Counted]) -> Markup {
         html! {
             thead { tr { th scope="col" { (head) } @for part in &check.parts { th scope="col" { (part) } } } }
             tbody { @for row in rows { tr { th scope="row" { (row.name) } @for n in &row.samples { td.number { @if *n == 0 { span.muted { "0" } } @else { (n) } } } } } }
+        },
+    )
+}
+
+/// How numbers are spread.
+fn spreads(numbers: &[Spread]) -> Markup {
+    table(
+        "Numbers",
+        html! {
+            thead { tr { th scope="col" { "Number" } @for head in ["Mean", "Standard deviation", "Lowest", "Highest"] { th scope="col" { (head) } } } }
+            tbody { @for number in numbers { tr {
+                th scope="row" { (number.name) }
+                @for x in [number.mean, number.std, number.lowest, number.highest] { td.number { (plain_number(x)) } }
+            } } }
         },
     )
 }

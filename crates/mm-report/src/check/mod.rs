@@ -6,7 +6,8 @@ mod text;
 pub use html::page;
 pub use text::text;
 
-use mm_core::data::check::{Check, Level};
+use crate::words::count;
+use mm_core::data::check::{Check, Level, Predicted};
 
 /// The word for a level.
 fn word(level: Level) -> &'static str {
@@ -30,8 +31,13 @@ fn share(part: u64, of: u64) -> String {
     }
 }
 
-/// How many classes there are, of samples or of pixels.
+/// How many classes there are, of samples or of pixels, or labels or numbers.
 fn classes(check: &Check) -> String {
+    match &check.predicted {
+        Some(Predicted::Labels(labels)) => return count(labels.len(), "label"),
+        Some(Predicted::Numbers(numbers)) => return count(numbers.len(), "number"),
+        _ => {}
+    }
     match check.pixels.as_ref().map_or(check.classes.len(), |pixels| pixels.classes.len()) {
         1 => "1 class".into(),
         classes => format!("{classes} classes"),

@@ -1,8 +1,8 @@
 //! Findings as text for a terminal.
 
 use super::{share, short, word};
-use crate::words::count;
-use mm_core::data::check::{Check, Counted, Level, Pixels, Sensor, Verdict};
+use crate::words::{count, plain_number};
+use mm_core::data::check::{Check, Counted, Level, Pixels, Predicted, Sensor, Spread, Verdict};
 use std::fmt::Write;
 
 /// Classes, combinations and places that are listed.
@@ -26,6 +26,11 @@ pub fn text(check: &Check) -> String {
         of_sensor(&mut text, sensor);
     }
     check.pixels.iter().for_each(|pixels| of_pixels(&mut text, &check.parts, pixels));
+    match &check.predicted {
+        Some(Predicted::Labels(labels)) => counts(&mut text, "samples with the label", &check.parts, labels),
+        Some(Predicted::Numbers(numbers)) => spreads(&mut text, numbers),
+        _ => {}
+    }
     if !check.classes.is_empty() {
         counts(&mut text, "classes", &check.parts, &check.classes);
     }
@@ -101,6 +106,19 @@ fn counts(text: &mut String, title: &str, parts: &[String], rows: &[Counted]) {
     }
     if rows.len() > CLASSES {
         line(text, &format!("and {} more", rows.len() - CLASSES));
+    }
+}
+
+fn spreads(text: &mut String, numbers: &[Spread]) {
+    line(text, "");
+    let width = numbers.iter().map(|number| number.name.chars().count()).chain(["number".len()]).max().unwrap_or(0).min(40);
+    let row = |name: &str, cells: [String; 4]| {
+        let cells: String = cells.iter().map(|cell| format!("  {cell:>10}")).collect();
+        format!("{name:width$}{cells}")
+    };
+    line(text, &row("number", ["mean", "deviation", "lowest", "highest"].map(String::from)));
+    for Spread { name, mean, std, lowest, highest } in numbers {
+        line(text, &row(name, [mean, std, lowest, highest].map(|x| plain_number(*x))));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a check finds, as plain data.
 
 use super::look::Flaw;
+use super::predicted::{Predicted, predicted};
 use super::scan::Scanned;
 use super::subject::Subject;
 use super::twins::Found;
@@ -28,6 +29,8 @@ pub struct Check {
     pub samples: Vec<usize>,
     /// The classes.
     pub classes: Vec<Counted>,
+    /// Labels or numbers, where they are to be predicted.
+    pub predicted: Option<Predicted>,
     /// The label maps, where each pixel has a class.
     pub pixels: Option<Pixels>,
     /// Which sensors samples have readings of that can be read, most frequent first; such as `rgb+depth`.
@@ -263,6 +266,7 @@ pub(super) fn gather(subject: &Subject, scanned: Scanned, twins: Found) -> Check
         rows: subject.rows,
         samples: count(&mut (0..samples.len())),
         classes: subject.classes().iter().map(class).collect(),
+        predicted: predicted(subject),
         pixels: None,
         combinations: combinations(subject, &scanned, &count),
         groups: subject.groups(),

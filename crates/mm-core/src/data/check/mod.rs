@@ -10,6 +10,7 @@ mod guess;
 mod label_map;
 mod look;
 mod pairing;
+mod predicted;
 mod scan;
 mod subject;
 mod twins;
@@ -21,6 +22,7 @@ pub use findings::{
 };
 pub use guess::{Guess, guess};
 pub use look::{Flaw, Look};
+pub use predicted::{Predicted, Spread};
 
 use super::{FileCard, LoadedData};
 use crate::error::{Error, Result};

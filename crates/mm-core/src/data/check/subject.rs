@@ -2,6 +2,7 @@
 
 use super::label_map::MapLook;
 use super::look::Look;
+use super::predicted::{self, Targets};
 use crate::data::file_card::Lists;
 use crate::data::kinds::{Kind, Origin};
 use crate::data::listing::{Listed, Listing, Problem};
@@ -27,6 +28,8 @@ pub(super) struct Subject<'a> {
     pub lenient: bool,
     /// Whether readings are files.
     pub of_files: bool,
+    /// Labels or numbers, by row, where they are to be predicted.
+    pub targets: Option<Targets>,
     /// How label maps are read, where each pixel has a class.
     pub maps: Option<LabelMaps>,
     /// Their column of the table, from 1.
@@ -78,10 +81,12 @@ impl<'a> Subject<'a> {
                 }
             }
         };
-        let no_split = match listing.problems.is_empty() {
-            true => card.open().and_then(|source| card.split.unwrap_or_default().draw(&source, 0).map(drop)).err(),
-            false => None,
-        };
+        let (mut no_split, mut targets) = (None, None);
+        if listing.problems.is_empty() {
+            let opened = card.open();
+            targets = opened.as_ref().ok().and_then(|source| predicted::targets(source));
+            no_split = opened.and_then(|source| card.split.unwrap_or_default().draw(&source, 0).map(drop)).err();
+        }
         let look: LookAt = Box::new(move |sample, _, sensor, picture| {
             let origin = sample.origins.get(sensor)?.as_ref()?;
             Some(kinds[sensor].look(origin, picture))
@@ -96,6 +101,7 @@ impl<'a> Subject<'a> {
             problems,
             remarks,
             no_split,
+            targets,
             lenient: card.on_corrupt == OnCorrupt::Absent,
             of_files: true,
             maps,
@@ -142,6 +148,7 @@ impl<'a> Subject<'a> {
             problems: Vec::new(),
             remarks: loaded.remarks.clone(),
             no_split: spec.draw(data, 0).err(),
+            targets: predicted::targets(data),
             lenient: false,
             of_files: false,
             maps: None,
@@ -166,6 +173,7 @@ impl<'a> Subject<'a> {
             problems: vec![Problem::new(problem)],
             remarks: Vec::new(),
             no_split: None,
+            targets: None,
             lenient: false,
             of_files: false,
             maps: None,

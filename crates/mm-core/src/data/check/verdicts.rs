@@ -31,6 +31,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
     parts(subject, &mut verdicts);
     match (&subject.maps, &scanned.maps) {
         (Some(maps), Some(tally)) => verdicts.extend(tally.verdicts(subject, maps)),
+        _ if subject.targets.is_some() => verdicts.extend(super::predicted::verdicts(subject)),
         _ => classes(subject, &mut verdicts),
     }
     let remarks = subject.remarks.iter().map(|remark| {
