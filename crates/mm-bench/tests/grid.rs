@@ -89,8 +89,19 @@ impl Cell {
             let (data_hash, card) = (String::new(), String::new());
             let (train_per_class, combinations, corruptions, key, weights) = (None, None, Vec::new(), None, BTreeMap::new());
             let (method, options, train) = (method.to_string(), options.clone(), train.clone());
-            let resolved =
-                Resolved { data_hash, card, train_per_class, method, options, train, combinations, corruptions, teacher: key, weights };
+            let resolved = Resolved {
+                data_hash,
+                card,
+                train_per_class,
+                absent: None,
+                method,
+                options,
+                train,
+                combinations,
+                corruptions,
+                teacher: key,
+                weights,
+            };
             let mut method = registry.build(&resolved, data.schema(), Some(&teacher))?;
             Trainer::new(resolved.train).run(&mut *method, &data, &split.train, &split.validation)?;
             Ok(method)

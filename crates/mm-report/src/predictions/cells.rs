@@ -81,6 +81,7 @@ impl Test<'_> {
             summary: Summary::of(&combinations, &self.modalities.format(full)),
             combinations,
             not_evaluated: Vec::new(),
+            available: None,
             clean,
             corruptions,
             cost: None,
