@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod deep_ensemble;
 mod dense;
 mod ensemble;
 mod fusion;
@@ -10,6 +11,7 @@ mod nearest;
 mod regression;
 mod unimodal;
 
+pub use deep_ensemble::{DeepEnsemble, DeepEnsembleConfig, DeepEnsembleModel};
 pub use dense::{DenseBaseline, DenseFusion};
 pub use ensemble::{Combine, Ensemble, EnsembleConfig, EnsembleModel};
 pub use fusion::{DistillationConfig, Fusion, FusionConfig, Imputation};
@@ -23,7 +25,7 @@ pub use unimodal::{UnimodalConfig, UnimodalLosses};
 use mm_core::recipe::MethodSpec;
 
 /// The baselines by name.
-pub fn specs() -> [MethodSpec; 10] {
+pub fn specs() -> [MethodSpec; 11] {
     [
         MethodSpec::new("full-only", "trained on complete samples only", FusionConfig::full_only).without(&[
             "combinations",
@@ -55,6 +57,11 @@ pub fn specs() -> [MethodSpec; 10] {
             FusionConfig::logit_distillation,
         )
         .without(&["combinations", "imputation"]),
+        MethodSpec::new(
+            "deep-ensemble",
+            "several networks trained with modality dropout, their predictions averaged",
+            DeepEnsembleConfig::default,
+        ),
         MethodSpec::new(
             "gradient-modulation",
             "full-only training in which the encoder of the sensor that is ahead of the others learns more slowly (OGM)",

@@ -51,3 +51,54 @@ impl Absence {
         Ok(Dataset { source: with_presence(data.source, kept)?, ..data })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mm_core::Subset;
+    use mm_core::data::{ManifestColumns, SplitSpec};
+    use mm_testing::clear_to_weak;
+
+    fn data() -> Dataset {
+        let (split, columns, non_finite) = (SplitSpec::default(), ManifestColumns::default(), Vec::new());
+        Dataset { source: Box::new(clear_to_weak(900, 1)), split, non_finite, matched: Vec::new(), remarks: Vec::new(), columns }
+    }
+
+    fn share(data: &dyn Source, rows: &[usize], m: usize) -> f64 {
+        rows.iter().filter(|&&row| !data.meta(row).presence.contains(m)).count() as f64 / rows.len() as f64
+    }
+
+    #[test]
+    fn training_and_test_lose_sensors_each_at_its_rate() {
+        let absence: Absence =
+            toml::from_str("train = { rate = 0.3 }\ntest = { by_class = { weak = { a = 0.9 } } }").expect("a table of patterns");
+        let whole = data();
+        absence.check(whole.source.schema()).expect("checked");
+        let split = whole.draw(None, 0).expect("split");
+        let kept = absence.kept(&*whole.source, &split, 0).expect("drawn");
+        assert_eq!(kept, absence.kept(&*whole.source, &split, 0).expect("drawn again"));
+        assert_ne!(kept, absence.kept(&*whole.source, &split, 1).expect("another seed"));
+        let thinned = absence.applied(whole, &split, 0).expect("applied");
+        assert!((0..900).all(|row| thinned.source.meta(row).presence == kept.subsets()[row]));
+        // At least one stays: .3 becomes (.3 - .027) / (1 - .027) = .28.
+        for rows in [&split.train, &split.validation] {
+            assert!((share(&*thinned.source, rows, 0) - 0.28).abs() < 0.1);
+        }
+        let of_class =
+            |class: u32| split.test.iter().copied().filter(|&row| thinned.source.meta(row).class == Some(class)).collect::<Vec<_>>();
+        assert!((share(&*thinned.source, &of_class(0), 2) - 0.9).abs() < 0.12);
+        assert_eq!((share(&*thinned.source, &of_class(1), 2), share(&*thinned.source, &split.test, 0)), (0.0, 0.0));
+    }
+
+    #[test]
+    fn nothing_is_lost_where_nothing_is_said_and_names_are_checked() {
+        let whole = data();
+        let split = whole.draw(None, 0).expect("split");
+        let none: Absence = toml::from_str("").expect("empty");
+        assert_eq!(none.kept(&*whole.source, &split, 0).expect("kept"), Presence::uniform(Subset::full(3), 900));
+        let wrong: Absence = toml::from_str("test = { rates = { strnog = 0.5 } }").expect("a pattern");
+        let message = format!("{:#}", wrong.check(whole.source.schema()).expect_err("unknown"));
+        assert!(message.contains("`absent.test`") && message.contains("did you mean \"strong\"?"), "{message}");
+        assert!(toml::from_str::<Absence>("tset = 'uniform'").is_err());
+    }
+}
