@@ -62,7 +62,7 @@ impl Method for DenseDmrnet {
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
         let schema = self.model.schema();
         let (targets, task) = (batch.targets(), schema.target.task());
-        let drawn = self.config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
+        let drawn = self.config.missing.draw_batch(batch.presence(), batch, schema, &step.draws("missing"))?;
         let supervision = self.config.supervises_in(step.epoch).then_some(self.config.supervision);
         let redrawn = (supervision == Some(HardSupervision::Redraw) && !self.mined.hard().is_empty())
             .then(|| draw_among(batch.presence(), self.mined.hard(), batch.ids(), &step.draws("hard")));

@@ -81,7 +81,7 @@ impl Method for Dmrnet {
     /// `CE + alpha KL`, and after the warm-up `+ beta L_H`.
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
         let schema = self.model.schema();
-        let drawn = self.config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
+        let drawn = self.config.missing.draw_batch(batch.presence(), batch, schema, &step.draws("missing"))?;
         let Sampled { distribution, prediction } = self.sample(batch, &drawn, step, "noise")?;
         let by_sample = batch.targets().weighted(&schema.target.task().loss_per_sample(&prediction, batch.targets())?)?;
         let mut losses = Losses::new("task", by_sample.mean_all()?);

@@ -186,7 +186,7 @@ impl Method for Fusion {
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
         let Some(batch) = usable(batch, &self.model)? else { return Ok(Losses::default()) };
         let (schema, inputs) = (self.model.schema(), batch.inputs());
-        let drawn = self.config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
+        let drawn = self.config.missing.draw_batch(batch.presence(), &batch, schema, &step.draws("missing"))?;
         let output = self.network().forward(inputs, &drawn, Mode::Train)?;
         let task = schema.target.task();
         let losses = Losses::new("task", task.loss(&output.prediction, batch.targets())?);

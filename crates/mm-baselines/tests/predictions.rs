@@ -1,7 +1,7 @@
 //! What the baselines predict: for a combination as for samples that have just that, whatever absent sensors hold.
 
 use candle_core::Device;
-use mm_baselines::{EnsembleConfig, FusionConfig};
+use mm_baselines::{DeepEnsembleConfig, EnsembleConfig, FusionConfig, ModulationConfig, NearestConfig, RegressionConfig, UnimodalConfig};
 use mm_core::data::Source;
 use mm_core::recipe::{AnyRecipe, Setup};
 use mm_core::teacher::Teacher;
@@ -12,7 +12,7 @@ use mm_testing::{bits, clear_to_weak, spoilt, with_presence};
 const SAMPLES: usize = 42;
 
 /// Every baseline, with the runs of encoders that all combinations together take.
-fn baselines() -> [(&'static str, Box<dyn AnyRecipe>, usize); 6] {
+fn baselines() -> [(&'static str, Box<dyn AnyRecipe>, usize); 11] {
     [
         ("full-only", Box::new(FusionConfig::full_only()), 3),
         ("modality-dropout", Box::new(FusionConfig::modality_dropout()), 3),
@@ -22,6 +22,12 @@ fn baselines() -> [(&'static str, Box<dyn AnyRecipe>, usize); 6] {
         ("late-fusion", Box::new(EnsembleConfig::late_fusion()), 3),
         // Three sensors in four of seven networks each.
         ("per-combination", Box::new(EnsembleConfig::per_combination()), 12),
+        // Three sensors in each of two networks.
+        ("deep-ensemble", Box::new(DeepEnsembleConfig { members: 2, ..DeepEnsembleConfig::default() }), 6),
+        ("gradient-modulation", Box::new(ModulationConfig::default()), 3),
+        ("unimodal-losses", Box::new(UnimodalConfig::default()), 3),
+        ("knn-imputation", Box::new(NearestConfig { neighbours: 3, stored: 30, ..NearestConfig::default() }), 3),
+        ("regression-imputation", Box::new(RegressionConfig::default()), 3),
     ]
 }
 

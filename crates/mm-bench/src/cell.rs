@@ -1,5 +1,6 @@
 //! A cell: everything that determines one result, and its key.
 
+use super::absence::Absence;
 use super::corruption::PlannedCorruption;
 use crate::child;
 use crate::dataset::hex;
@@ -39,6 +40,9 @@ pub struct Resolved {
     pub score: Option<String>,
     /// Training samples of each class.
     pub train_per_class: Option<usize>,
+    /// Which sensors samples lose for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<Absence>,
     /// The method.
     pub method: String,
     /// Its settings, as written in the plan.

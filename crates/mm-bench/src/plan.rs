@@ -1,5 +1,6 @@
 //! A plan: which data, which runs, which seeds. TOML; unknown fields are refused.
 
+use super::absence::Absence;
 use super::cell::{CellSpec, Resolved};
 use super::corruption::CorruptionEntry;
 use super::cost::Scale;
@@ -7,6 +8,7 @@ use super::pretrained;
 use super::registry::{Registry, check_data, distinct_combinations};
 use crate::dataset::{CardReader, Dataset};
 use anyhow::{Context, Result, anyhow, bail};
+use mm_core::Presence;
 use mm_core::data::{nearest, parse_table, parse_toml, utf8};
 use mm_core::train::TrainConfig;
 use mm_report::{FailureRates, check_failure};
@@ -85,6 +87,9 @@ pub struct DataEntry {
     /// Use only so many training samples of each class.
     #[serde(default)]
     pub train_per_class: Option<usize>,
+    /// Which sensors samples lose for good, to simulate absence: patterns for `train` and `test`.
+    #[serde(default)]
+    absent: Option<Absence>,
     /// Training settings for this data.
     #[serde(default)]
     train: toml::Table,
@@ -166,7 +171,7 @@ impl Plan {
         let mut data = match self.data.iter().find(named) {
             Some(data) => data.clone(),
             // Settings of other data, which the caller wants for these.
-            None => DataEntry { score: None, train_per_class: None, train: toml::Table::new(), ..self.data[0].clone() },
+            None => DataEntry { score: None, train_per_class: None, absent: None, train: toml::Table::new(), ..self.data[0].clone() },
         };
         data.card = card.map_or(data.card, String::from);
         let run = self.runs.iter().find(|run| run.name() == method).or_else(|| self.runs.iter().find(|run| run.method == method));
@@ -177,6 +182,7 @@ impl Plan {
             card: data.card.clone(),
             score: data.score.clone().or_else(|| self.score.clone()),
             train_per_class: data.train_per_class,
+            absent: data.absent.clone(),
             method: run.method.clone(),
             options: self.options(&run).with_context(|| self.whereabouts())?,
             train: self.train_config(&data, &run, seed).with_context(|| self.whereabouts())?,
@@ -272,6 +278,7 @@ impl Plan {
             }
             distinct("corruption", corruptions.iter().map(ToString::to_string)).context("`[[corruptions]]`")?;
             self.tell(data, &loaded).with_context(context)?;
+            let kept = self.kept(data, &loaded).with_context(context)?;
             let split = loaded.draw(data.train_per_class, self.seeds[0]).with_context(context)?;
             let scale = Scale::new(&*loaded.source, split, self.seeds[0]);
             for run in &self.runs {
@@ -281,6 +288,7 @@ impl Plan {
                         card: data.card.clone(),
                         score: score.clone(),
                         train_per_class: data.train_per_class,
+                        absent: data.absent.clone(),
                         method: run.method.clone(),
                         options: self.options(run).with_context(|| format!("run `{}`", run.name()))?,
                         train: self.train_config(data, run, seed)?,
@@ -292,7 +300,7 @@ impl Plan {
                     let recipe = registry.recipe(&resolved).with_context(|| format!("run `{}`", run.name()))?;
                     resolved.weights = weights.of(&*recipe).with_context(|| format!("run `{}`", run.name()))?;
                     let context = || format!("run `{}` on data `{}`", run.name(), data.name);
-                    check_data(&*recipe, &resolved, &loaded).with_context(context)?;
+                    check_data(&*recipe, &resolved, &loaded, kept.get(&seed)).with_context(context)?;
                     let seconds = scale.seconds(&resolved, &*recipe).with_context(context)?;
                     let mut cell = CellSpec::new(&data.name, &run.name(), seconds, resolved);
                     if let Some(teacher) = registry.teacher_of(&cell.resolved, &*recipe, modalities)? {
@@ -321,6 +329,14 @@ impl Plan {
         }
         remarks.iter().for_each(|(remark, seeds)| tracing::warn!("data `{}`, seed {}: {remark}", data.name, seeds.join(", ")));
         Ok(())
+    }
+
+    /// What samples keep where absence is simulated, by seed.
+    fn kept(&self, data: &DataEntry, loaded: &Dataset) -> Result<BTreeMap<u64, Presence>> {
+        let Some(absent) = &data.absent else { return Ok(BTreeMap::new()) };
+        absent.check(loaded.source.schema())?;
+        let of = |&seed: &u64| Ok((seed, absent.kept(&*loaded.source, &loaded.draw(data.train_per_class, seed)?, seed)?));
+        self.seeds.iter().map(of).collect()
     }
 
     /// The run's options, with the plan's network where they name none, and the places and sizes of published weights.

@@ -137,11 +137,12 @@ impl Teacher for AnyTeacher {
 }
 
 /// Refuses data that a method cannot be trained on, before anything is trained: modalities that its options name and the data lacks, and
-/// samples that lack what it needs.
-pub(crate) fn check_data(recipe: &dyn AnyRecipe, resolved: &Resolved, data: &Dataset) -> Result<()> {
+/// samples that lack what it needs. `kept` is what samples keep where absence is simulated.
+pub(crate) fn check_data(recipe: &dyn AnyRecipe, resolved: &Resolved, data: &Dataset, kept: Option<&Presence>) -> Result<()> {
     let modalities = &data.source.schema().modalities;
     let split = data.draw(resolved.train_per_class, resolved.train.seed)?;
-    let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| data.source.meta(row).presence).collect());
+    let of_row = |row: usize| kept.map_or_else(|| data.source.meta(row).presence, |kept| kept.subsets()[row]);
+    let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| of_row(row)).collect());
     let (train, validation) = (presence(&split.train), presence(&split.validation));
     let check = || -> Result<()> {
         if let Some(absent) = (0..modalities.len()).find(|&m| train.rows_with(m).is_empty()) {

@@ -13,7 +13,7 @@ use candle_core::Device;
 use mm_core::Subset;
 use mm_core::data::{Split, Standardized, Standardizer};
 use mm_core::encoder::{DEFAULT_CACHE_BYTES, FeatureCache};
-use mm_core::eval::{default_combinations, evaluate, evaluation_batch};
+use mm_core::eval::{AvailableEvaluation, default_combinations, evaluate, evaluate_available, evaluation_batch};
 use mm_core::train::{CheckpointConfig, TrainOutcome, Trainer};
 use mm_core::weights::write_atomically;
 use mm_report::Rows;
@@ -23,6 +23,9 @@ use std::time::Instant;
 
 /// Where there are too many combinations for all, all cells evaluate the same ones: what seeds and runs do not share cannot be compared.
 const COMBINATION_DRAW: u64 = 0;
+
+/// Draws of which sensors go, where more go than samples lack.
+const REMOVAL_DRAWS: usize = 5;
 
 /// Arguments of the hidden `cell` command.
 #[derive(clap::Args)]
@@ -63,8 +66,11 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let resolved = &spec.resolved;
     let device = Device::Cpu;
 
-    let (loaded, registry) = (load_unchanged(resolved)?, with_features(arguments, resolved, registry)?);
+    let (mut loaded, registry) = (load_unchanged(resolved)?, with_features(arguments, resolved, registry)?);
     let split = loaded.draw(resolved.train_per_class, resolved.train.seed)?;
+    if let Some(absent) = &resolved.absent {
+        loaded = absent.applied(loaded, &split, resolved.train.seed)?;
+    }
     let standardizer = Standardizer::fit(&*loaded.source, &split.train)?;
     let standardized = Standardized::new(&*loaded.source, &standardizer)?;
     let data = standardized.source();
@@ -86,6 +92,8 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let evaluation_started = Instant::now();
     let evaluation = evaluate(&*model, data, &split.test, &subsets, evaluation_batch(&schema), &device)
         .with_context(|| format!("evaluating `{}`", resolved.method))?;
+    let available = evaluate_available(&*model, data, &split.test, REMOVAL_DRAWS, &device)
+        .with_context(|| format!("evaluating `{}` with what samples have", resolved.method))?;
     let evaluation_seconds = evaluation_started.elapsed().as_secs_f64();
 
     let (clean, corruptions) = corruption::evaluate(&*model, data, &split.test, &resolved.corruptions, resolved.train.seed, &device)
@@ -152,6 +160,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         summary: Summary::of(&combinations, &full, &measure),
         combinations,
         not_evaluated: subsets.iter().filter(|s| !evaluated(s)).map(left_out).collect(),
+        available: available.map(|available| available_result(available, &measure)),
         clean,
         corruptions,
         cost: Some(cost),
@@ -171,6 +180,24 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     serde_json::from_slice::<CellResult>(&bytes).context("the result holds a number that is not finite")?;
     write_atomically(&folder.join("result.json"), &bytes)?;
     output::remove_checkpoints(&checkpoints.folder)
+}
+
+/// What a result keeps of the evaluation with what samples have.
+fn available_result(available: AvailableEvaluation, measure: &Measured) -> AvailableResult {
+    let (correct, sums) = marks(&available.outcomes, measure);
+    let removed = available.removed.iter().map(|removed| RemovedResult {
+        count: removed.count,
+        metrics: Metrics::new(&removed.scored, measure),
+        left_out: removed.left_out,
+    });
+    AvailableResult {
+        metrics: Metrics::new(&available.scored, measure),
+        correct,
+        sums,
+        excluded: Excluded { unusable: available.left_out, ..Excluded::default() },
+        placements: available.placements.iter().map(|x| if x.is_nan() { -1.0 } else { *x }).collect(),
+        removed: removed.collect(),
+    }
 }
 
 /// The registry that keeps the features of frozen encoders, if the cell has some; refuses weights that are others than the bench found.

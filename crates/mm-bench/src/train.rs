@@ -78,6 +78,7 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
             card: card.unwrap_or_default().into(),
             score: None,
             train_per_class: None,
+            absent: None,
             method: arguments.method.clone(),
             options: toml::Table::new(),
             train: TrainConfig { seed: arguments.seed, ..TrainConfig::default() },
@@ -89,9 +90,13 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
     };
     resolved.train.epochs = arguments.epochs.map_or(resolved.train.epochs, |epochs| epochs as usize);
     let recipe = registry.recipe(&resolved)?;
-    let (data, _) = CardReader::open(&resolved.card)?.scored_by(resolved.score.as_deref()).load()?;
-    check_data(&*recipe, &resolved, &data)?;
+    let (mut data, _) = CardReader::open(&resolved.card)?.scored_by(resolved.score.as_deref()).load()?;
     let split = data.draw(resolved.train_per_class, resolved.train.seed)?;
+    if let Some(absent) = &resolved.absent {
+        absent.check(data.source.schema())?;
+        data = absent.applied(data, &split, resolved.train.seed)?;
+    }
+    check_data(&*recipe, &resolved, &data, None)?;
     let checkpoints = checkpoint_folder(&arguments.out);
     let trainer = |what: &str| {
         let checkpoints = CheckpointConfig { folder: checkpoints.clone(), every_seconds: CHECKPOINT_SECONDS, fingerprint: String::new() };

@@ -94,6 +94,7 @@ impl Cell {
                 card,
                 score: None,
                 train_per_class,
+                absent: None,
                 method,
                 options,
                 train,

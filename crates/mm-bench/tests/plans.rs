@@ -271,6 +271,11 @@ fn methods_that_need_complete_samples_are_refused_without() {
         ("logit-distillation", ""),
         ("late-fusion", ""),
         ("per-combination", ""),
+        ("gradient-modulation", "alpha = 0.5, until = 0.5"),
+        ("unimodal-losses", "weight = 0.5"),
+        ("deep-ensemble", "members = 2"),
+        ("knn-imputation", "neighbours = 3"),
+        ("regression-imputation", "ridge = 1.0"),
         ("dmrnet", ""),
         ("udml", ""),
         ("mmanet", "weak_combinations = ['scale']"),
@@ -289,11 +294,14 @@ fn sensors_go_missing_in_training_by_name() {
         let run = format!("[[runs]]\nmethod = '{method}'\noptions = {{ {robust}missing = {missing} }}\n");
         either(folder.path(), true, &run).map_err(|e| format!("{e:#}"))
     };
-    for method in ["full-only", "modality-dropout", "mean-imputation", "logit-distillation", "mmanet", "udml", "dmrnet", "mod-distill"] {
+    let methods = ["full-only", "modality-dropout", "mean-imputation", "logit-distillation", "mmanet", "udml", "dmrnet", "mod-distill"];
+    for method in methods.into_iter().chain(["gradient-modulation", "unimodal-losses", "knn-imputation", "regression-imputation"]) {
         for pattern in [
             "{ rate = 0.3 }",
             "{ rates = { camera = 0.1, scale = 0.6 } }",
             "{ rates = { scale = 0.6 } }",
+            "{ combinations = { camera = 1, 'camera+scale' = 3 } }",
+            "{ by_value = { scale = { rate = 0.3, slope = 2 } } }",
             "'natural'",
             "{ fixed = 'scale' }",
         ] {

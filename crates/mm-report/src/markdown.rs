@@ -1,5 +1,7 @@
 //! The report as Markdown: the tables, without the pictures.
 
+mod available;
+
 use super::analysis::{DataReport, Difference, OutputReport, OutputScores, OverSeeds, PixelReport, PixelScores, Report, RunReport, Value};
 use super::words::*;
 
@@ -57,6 +59,7 @@ fn data_section(data: &DataReport) -> String {
         return out + &samples(data);
     }
     out += &summary(data);
+    out += &available::section(data);
     let meanings = data.runs.iter().filter(|r| !r.meaning.is_empty()).map(|r| format!("{}: {}", r.run, r.meaning));
     out += &list("What the methods do", &meanings.collect::<Vec<_>>());
     out += &pairs(data);

@@ -61,6 +61,9 @@ pub struct CellResult {
     /// Combinations that were asked for and of which no sample could be evaluated.
     #[serde(default)]
     pub not_evaluated: Vec<NotEvaluated>,
+    /// All test samples with the sensors that each of them has, and with fewer; absent where every sample has every sensor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available: Option<AvailableResult>,
     /// All test samples with everything each of them has and nothing corrupted: what corruptions are compared with.
     #[serde(default)]
     pub clean: Option<CleanResult>,
@@ -264,6 +267,40 @@ pub struct Readings {
     pub absent: usize,
     /// Readings that count as absent because of a value that is not finite.
     pub non_finite: usize,
+}
+
+/// Test metrics on what each sample has, where some lack a sensor.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AvailableResult {
+    /// Its metrics.
+    pub metrics: Metrics,
+    /// As in [`CombinationResult`].
+    pub correct: String,
+    /// As in [`CombinationResult`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sums: Vec<f32>,
+    /// As in [`CombinationResult`].
+    #[serde(default)]
+    pub excluded: Excluded,
+    /// Where there are two classes: of each test sample, the share of the other class that it is on the right side of
+    /// ([`mm_core::statistics::placements`]); -1 where it was not evaluated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placements: Vec<f32>,
+    /// When 1, 2, .. more sensors go.
+    #[serde(default)]
+    pub removed: Vec<RemovedResult>,
+}
+
+/// Test metrics when so many sensors more than those that a sample lacks are gone; each sample keeps one at least.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RemovedResult {
+    /// How many.
+    pub count: usize,
+    /// Its metrics, each the mean over draws of which sensors go.
+    pub metrics: Metrics,
+    /// Predictions, of all draws together, that the model could not make.
+    #[serde(default)]
+    pub left_out: usize,
 }
 
 /// Test metrics without any corruption, on what each sample has.

@@ -161,6 +161,7 @@ impl Synthetic {
                 .collect(),
             data_remarks: Vec::new(),
             not_evaluated: Vec::new(),
+            available: None,
             clean,
             summary: Some(Summary {
                 mean,

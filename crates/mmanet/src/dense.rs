@@ -68,7 +68,7 @@ impl Method for DenseMmanet {
         let (inputs, targets, task) = (batch.inputs(), batch.targets(), schema.target.task());
         let MmanetConfig { lambda_mad, lambda_mar, begin_epoch, supervision, weighting, .. } = self.config;
         let begun = step.epoch >= begin_epoch;
-        let drawn = self.config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
+        let drawn = self.config.missing.draw_batch(batch.presence(), batch, schema, &step.draws("missing"))?;
         let redrawn = (begun && lambda_mar > 0.0 && supervision != WeakSupervision::Branch)
             .then(|| draw_among(batch.presence(), &self.mined.weak, batch.ids(), &step.draws("weak")));
         // What either draw needs is encoded once.

@@ -84,7 +84,7 @@ impl Method for Mmanet {
         let (inputs, targets, task_of) = (batch.inputs(), batch.targets(), schema.target.task());
         let MmanetConfig { lambda_mad, lambda_mar, begin_epoch, supervision, .. } = self.config;
         let begun = step.epoch >= begin_epoch;
-        let drawn = self.config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
+        let drawn = self.config.missing.draw_batch(batch.presence(), batch, schema, &step.draws("missing"))?;
         let redrawn = (begun && lambda_mar > 0.0 && supervision != WeakSupervision::Branch)
             .then(|| draw_among(batch.presence(), &self.mined.weak, batch.ids(), &step.draws("weak")));
         // What either draw needs is encoded once; both then pass the trunk as one batch.

@@ -152,7 +152,7 @@ impl Method for CrossFusion {
     }
 
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let drawn = self.config.missing.draw(batch.presence(), &self.schema.modalities, batch.ids(), &step.draws("missing"))?;
+        let drawn = self.config.missing.draw_batch(batch.presence(), batch, &self.schema, &step.draws("missing"))?;
         let output = self.forward(batch.inputs(), &drawn, Mode::Train)?;
         Ok(Losses::new("task", self.schema.target.task().loss(&output.prediction, batch.targets())?))
     }

@@ -122,8 +122,8 @@ impl DenseModDistill {
                 model.network().forward(&available.ok_or(mm_core::ModalityError::NothingInBatch)?, Mode::Train)
             }
             DenseStudent::Completion(model) => {
-                let (presence, modalities) = (model.usable(batch.presence())?, &model.schema().modalities);
-                let drawn = self.config.missing.draw(&presence, modalities, batch.ids(), &step.draws("missing"))?;
+                let drawn =
+                    self.config.missing.draw_batch(&model.usable(batch.presence())?, batch, model.schema(), &step.draws("missing"))?;
                 model.forward(inputs, &drawn, Mode::Train)
             }
         }

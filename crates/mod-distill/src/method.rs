@@ -98,8 +98,7 @@ impl Method for ModDistill {
         let (inputs, branches) = (batch.inputs(), self.model.branches());
         let mut presence = self.model.usable(batch.presence())?;
         if self.config.robust {
-            let modalities = &self.model.schema().modalities;
-            presence = self.config.missing.draw(&presence, modalities, batch.ids(), &step.draws("missing"))?;
+            presence = self.config.missing.draw_batch(&presence, batch, self.model.schema(), &step.draws("missing"))?;
         }
         let complete = Complete::new(batch.presence(), self.teaching.teacher_sees);
         let mut terms = Terms::new();

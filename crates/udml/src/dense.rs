@@ -221,7 +221,7 @@ impl Method for DenseUdml {
     /// `L_task + λ_l L_level`.
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
         let (model, config, schema) = (&self.model, &self.model.config, &self.model.schema);
-        let drawn = config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
+        let drawn = config.missing.draw_batch(batch.presence(), batch, schema, &step.draws("missing"))?;
         let noisy = config.noisy(batch.inputs(), step)?;
         let inputs = &noisy.inputs;
         let encoded = self.model.network.encode(inputs, &drawn, Mode::Train)?;

@@ -36,7 +36,7 @@ impl Method for Udml {
         let (schema, config) = (self.model.schema(), self.model.config());
         let modalities = schema.modalities.len();
         let (task, targets) = (schema.target.task(), batch.targets());
-        let drawn = config.missing.draw(batch.presence(), &schema.modalities, batch.ids(), &step.draws("missing"))?;
+        let drawn = config.missing.draw_batch(batch.presence(), batch, schema, &step.draws("missing"))?;
         let noisy = config.noisy(batch.inputs(), step)?;
         let encoded = self.model.run(&noisy.inputs, &drawn, Some(step))?;
 

@@ -17,7 +17,7 @@ pub use disk::write_whole;
 pub use error::{Error, Result};
 pub use idx::idx_of_images;
 
-use mm_core::data::{FileCard, Source, nearest};
+use mm_core::data::{DatasetCard, FileCard, Source, nearest};
 use output::Output;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,7 @@ readers!(
     cmu_mosi,
     crema_d,
     fsdd,
+    icu2012,
     kinetics_sounds,
     mri_slices,
     mvsa,
@@ -110,9 +111,22 @@ pub fn prepare(name: &str, request: &Request, out: &Path) -> Result<Prepared> {
     let (cards, mut remarks) = output.finished();
     let mut opened = Vec::new();
     for path in cards {
-        let source = FileCard::from_path(&path)?.open()?;
-        remarks.extend(source.remarks().iter().cloned());
+        let (source, said) = open(&path)?;
+        remarks.extend(said);
         opened.push(PreparedCard { path, samples: source.len(), classes: source.schema().target.classes() });
     }
     Ok(Prepared { cards: opened, remarks })
+}
+
+/// Opens a card, of files or of tables, with what its reader remarks.
+fn open(path: &Path) -> Result<(Box<dyn Source>, Vec<String>)> {
+    if FileCard::is_meant_by(&disk::text(path)?) {
+        let source = FileCard::from_path(path)?.open()?;
+        let remarks = source.remarks().to_vec();
+        return Ok((Box::new(source), remarks));
+    }
+    let card = DatasetCard::from_path(path)?;
+    let read = |file: &str| std::fs::read(card.folder().join(file)).map(Into::into).map_err(mm_core::Error::io(file));
+    let joined = card.load(read)?.joined;
+    Ok((Box::new(joined.data), joined.remarks))
 }

@@ -9,6 +9,7 @@ mod pixels;
 mod posts;
 mod real;
 mod refused;
+mod stays;
 
 use mm_core::data::{FileCard, FileSource, Part, Source, TargetValue};
 use mm_datasets::prepare::{Error, Prepared, Request, prepare};

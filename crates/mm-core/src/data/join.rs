@@ -36,7 +36,7 @@ pub struct ViewReport {
     pub absent: usize,
     /// Samples where it counts as missing because of a value that is not finite.
     pub non_finite: usize,
-    /// Samples where it counts as missing because some of its cells are empty.
+    /// Lines in which only some of its cells are empty: it counts as missing there, or such cells become the training mean.
     pub partial: usize,
     /// Whether all samples that have it have the same values.
     pub constant: bool,
@@ -151,6 +151,7 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
     let mut inputs = Vec::new();
     let mut columns = Vec::new();
     let mut all_offsets = Vec::new();
+    let mut gaps = Vec::new();
     for (m, (table, rows)) in tables.into_iter().zip(&maps).filter(|(t, _)| t.modality.is_some()).enumerate() {
         let (modality, width) = (table.modality.unwrap_or_default(), table.features.len());
         let having = presence.iter().filter(|s| s.contains(m)).count();
@@ -168,8 +169,12 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         if non_finite > 0 {
             remarks.push(format!("modality `{modality}` counts as missing in {non_finite} samples: values that are not finite"));
         }
-        if table.partial > 0 {
-            remarks.push(format!("modality `{modality}` counts as missing in {} lines: some of its cells are empty", table.partial));
+        match (table.partial, table.gaps) {
+            (0, _) => {}
+            (lines, true) => remarks.push(format!("modality `{modality}` has empty cells in {lines} lines: they become the training mean")),
+            (lines, false) => {
+                remarks.push(format!("modality `{modality}` counts as missing in {lines} lines: some of its cells are empty"))
+            }
         }
         inputs.push(table.input);
         report.push(ViewReport {
@@ -183,9 +188,10 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         });
         columns.push(values);
         all_offsets.push(table.offsets);
+        gaps.push(table.gaps);
     }
     let schema = Schema::new(modalities, inputs, target)?.scored_by(joining.score)?;
-    let data = TableDataset::with_offsets(schema, columns, all_offsets, Presence::new(presence), targets)?;
+    let data = TableDataset::with_offsets(schema, columns, all_offsets, gaps, Presence::new(presence), targets)?;
     let data = data.with_names(ids, groups, parts);
     let data = match weights {
         Some(weights) => data.with_weights(weights)?,

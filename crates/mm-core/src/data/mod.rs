@@ -50,6 +50,7 @@ mod text;
 mod toml_text;
 mod transform;
 mod view;
+mod without;
 
 pub use crate::task::Target;
 pub use augment::AugmentConfig;
@@ -85,3 +86,4 @@ pub use text::utf8;
 pub use toml_text::{parse_table, parse_toml};
 pub use transform::{SampleKey, Transform};
 pub use view::{LabelSpec, NonFinite, Partial, ViewSpec};
+pub use without::with_presence;

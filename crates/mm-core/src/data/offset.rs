@@ -23,7 +23,11 @@ pub(super) fn offsets(values: &[f64], width: usize, present: impl Fn(usize) -> b
         return Vec::new();
     }
     let offset = |column: usize| {
-        let mut sample: Vec<f64> = looked_at.iter().map(|row| values[row * width + column]).collect();
+        // A NaN is a number that was not measured.
+        let mut sample: Vec<f64> = looked_at.iter().map(|row| values[row * width + column]).filter(|x| !x.is_nan()).collect();
+        if sample.is_empty() {
+            return 0.0;
+        }
         let middle = median(&mut sample);
         let (low, high) = sample.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
         sample.iter_mut().for_each(|x| *x = (*x - middle).abs());
@@ -47,7 +51,7 @@ pub(super) fn collapsed(values: &[f64], width: usize, offsets: &[f64], present: 
     let (mut different, mut equal) = (vec![0u32; width], vec![0u32; width]);
     let mut last: Option<&[f64]> = None;
     for (_, row) in values.chunks_exact(width.max(1)).enumerate().filter(|(row, _)| present(*row)) {
-        for (column, (x, y)) in last.into_iter().flatten().zip(row).enumerate().filter(|(_, (x, y))| x != y) {
+        for (column, (x, y)) in last.into_iter().flatten().zip(row).enumerate().filter(|(_, (x, y))| x < y || x > y) {
             let offset = offsets.get(column).copied().unwrap_or(0.0);
             different[column] += 1;
             equal[column] += u32::from((x - offset) as f32 == (y - offset) as f32);

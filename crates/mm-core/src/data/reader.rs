@@ -12,6 +12,9 @@ use super::{Column, InputSpec, labels::Labels};
 use crate::error::Result;
 use std::path::{Path, PathBuf};
 
+/// What the name of a column ends in that says where another one has numbers.
+pub(super) const MEASURED: &str = ".measured";
+
 /// A key column of one file.
 pub(super) struct KeyColumn {
     /// Index in the header.
@@ -36,8 +39,10 @@ pub(super) struct Table {
     pub present: Vec<bool>,
     /// Rows that count as absent because of a value that is not finite.
     pub non_finite: Vec<bool>,
-    /// How many rows count as absent because some cells are empty.
+    /// How many rows have some empty cells, and count as absent because of it or keep gaps.
     pub partial: usize,
+    /// Whether rows that are present may hold NaN, where a cell was empty.
+    pub gaps: bool,
     /// Line of each row.
     pub lines: Vec<usize>,
     pub keys: Keys<KeyColumn>,
@@ -75,7 +80,7 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8]) -> Result<
         }
         rows = read_rows(path, &text, reading, &header, &roles);
     }
-    let rows = rows?;
+    let mut rows = rows?;
     if rows.lines.is_empty() {
         return Err(parse_error(path, header.line + 1, 1, "there are no samples after the header line"));
     }
@@ -86,7 +91,11 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8]) -> Result<
         remarks.push(format!("columns without use are left out: {}", ignored.join(", ")));
     }
     remarks.extend(rows.remarks);
-    let features: Vec<String> = header.names.iter().zip(&roles).filter(|(_, r)| **r == Role::Feature).map(|(h, _)| h.clone()).collect();
+    let mut features: Vec<String> = header.names.iter().zip(&roles).filter(|(_, r)| **r == Role::Feature).map(|(h, _)| h.clone()).collect();
+    let gaps = reading.partial == Partial::Indicate && rows.partial > 0;
+    if gaps {
+        rows.values = with_indicators(rows.values, &rows.present, &mut features);
+    }
     let input = reading.shape.map_or_else(|| InputSpec::vector(features.len()), InputSpec::image);
     if reading.modality.is_some() && input.elements() != features.len() {
         let problem = format!(
@@ -128,6 +137,7 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8]) -> Result<
         present: rows.present,
         non_finite: rows.non_finite,
         partial: rows.partial,
+        gaps,
         lines: rows.lines,
         keys,
         targets,
@@ -197,7 +207,7 @@ fn read_rows(path: &Path, text: &TableText, reading: &ReadAs, header: &Header, r
                     Cell::Empty => {
                         first_empty = if empty == 0 { column } else { first_empty };
                         empty += 1;
-                        rows.values.push(0.0);
+                        rows.values.push(f64::NAN);
                     }
                     Cell::Text => return error(column, advice(cell(field), modality, &header.names[column])),
                 },
@@ -209,15 +219,16 @@ fn read_rows(path: &Path, text: &TableText, reading: &ReadAs, header: &Header, r
                 first_empty,
                 format!(
                     "this cell is empty, but modality `{modality}` has other values in this line; fill it in, empty all {features} cells if the \
-                     sensor was missing, or write partial = \"absent\" in the card to take such lines as missing"
+                     sensor was missing, or write partial = \"absent\" in the card to take such lines as missing (\"indicate\" to keep them)"
                 ),
             );
         }
         rows.partial += usize::from(partial);
-        rows.present.push(empty == 0 && finite);
+        let present = finite && (empty == 0 || partial && reading.partial == Partial::Indicate);
+        rows.present.push(present);
         rows.non_finite.push(!finite);
         rows.lines.push(line);
-        if empty > 0 || !finite {
+        if !present {
             rows.values[start..].fill(0.0);
         }
     }
@@ -229,6 +240,19 @@ fn read_rows(path: &Path, text: &TableText, reading: &ReadAs, header: &Header, r
     }
     rows.remarks.extend(marks.remark());
     Ok(rows)
+}
+
+/// The values with a column behind them for each of those that have gaps in rows that are present: 1 where there is a number, 0 elsewhere.
+fn with_indicators(values: Vec<f64>, present: &[bool], features: &mut Vec<String>) -> Vec<f64> {
+    let width = features.len();
+    let rows = || values.chunks_exact(width).zip(present);
+    let with_gaps: Vec<usize> = (0..width).filter(|&f| rows().any(|(row, present)| *present && row[f].is_nan())).collect();
+    let measured = |row: &[f64], present: bool, f: usize| if present && !row[f].is_nan() { 1.0 } else { 0.0 };
+    let widened = rows().flat_map(|(row, &present)| row.iter().copied().chain(with_gaps.iter().map(move |&f| measured(row, present, f))));
+    let widened = widened.collect();
+    let names: Vec<String> = with_gaps.iter().map(|&f| format!("{}{MEASURED}", features[f])).collect();
+    features.extend(names);
+    widened
 }
 
 fn wrong_length(record: &csv::ByteRecord, expected: usize) -> String {

@@ -84,6 +84,11 @@ pub trait Source: Send + Sync {
         vec![None; self.schema().modalities.len()]
     }
 
+    /// Whether a NaN in a reading of a modality is a number that was not measured: a standardizer makes it the mean.
+    fn has_gaps(&self, _modality: usize) -> bool {
+        false
+    }
+
     /// The source as a table in memory, if it is one: what runs over all values can then be done once instead of in every epoch.
     fn as_table(&self) -> Option<&TableDataset> {
         None

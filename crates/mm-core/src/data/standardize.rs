@@ -34,6 +34,9 @@ pub struct ViewStatistics {
     /// Whether a training sample has a reading whose values are all the same. Where none has, such a reading is of a dead sensor.
     #[serde(default = "seen")]
     pub constant_seen: bool,
+    /// Whether NaN stands for a number that was not measured, and becomes the mean.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gaps: bool,
 }
 
 /// Of older files, which do not say it.
@@ -46,34 +49,39 @@ impl Standardizer {
     pub fn fit(data: &dyn Source, rows: &[usize]) -> Result<Self> {
         let schema = data.schema();
         let mut views: Vec<ViewStatistics> = Vec::new();
-        for (name, input) in schema.modalities.names().iter().zip(&schema.inputs) {
+        for (m, (name, input)) in schema.modalities.names().iter().zip(&schema.inputs).enumerate() {
             let zeros = vec![0.0; channels(input)];
-            views.push(ViewStatistics { modality: name.clone(), mean: zeros.clone(), std: zeros, constant_seen: false });
+            let gaps = data.has_gaps(m);
+            views.push(ViewStatistics { modality: name.clone(), mean: zeros.clone(), std: zeros, constant_seen: false, gaps });
         }
         // How many values went into each statistic of a view.
-        let mut counts = vec![0.0f64; views.len()];
+        let mut counts: Vec<Vec<f64>> = views.iter().map(|view| vec![0.0; view.mean.len()]).collect();
         data.visit_values(rows, &mut |view, x| {
-            views[view].constant_seen |= is_constant(x);
-            let mean = &mut views[view].mean;
-            let size = x.len() / mean.len();
-            counts[view] += size as f64;
-            mean.iter_mut().zip(x.chunks_exact(size)).for_each(|(mean, x)| x.iter().for_each(|&x| *mean += x));
+            let (counts, view) = (&mut counts[view], &mut views[view]);
+            view.constant_seen |= is_constant(x);
+            let size = x.len() / view.mean.len();
+            for ((mean, count), x) in view.mean.iter_mut().zip(counts).zip(x.chunks_exact(size)) {
+                let measured = x.iter().filter(|x| !(view.gaps && x.is_nan()));
+                *count += measured.map(|&x| *mean += x).count() as f64;
+            }
         })?;
-        for (view, &count) in views.iter_mut().zip(&counts) {
-            if count == 0.0 {
+        for (view, counts) in views.iter_mut().zip(&counts) {
+            if counts.iter().all(|count| *count == 0.0) {
                 return Err(DataError::AbsentInTraining { modality: view.modality.clone(), samples: rows.len() }.into());
             }
-            view.mean.iter_mut().for_each(|mean| *mean /= count);
+            // A column that no training sample has a number in keeps the mean 0.
+            view.mean.iter_mut().zip(counts).for_each(|(mean, count)| *mean /= count.max(1.0));
         }
         data.visit_values(rows, &mut |view, x| {
-            let ViewStatistics { mean, std, .. } = &mut views[view];
+            let ViewStatistics { mean, std, gaps, .. } = &mut views[view];
             let size = x.len() / mean.len();
             for ((sum, mean), x) in std.iter_mut().zip(mean).zip(x.chunks_exact(size)) {
-                x.iter().map(|&x| x - *mean).for_each(|distance| *sum += distance * distance);
+                let measured = x.iter().filter(|x| !(*gaps && x.is_nan()));
+                measured.map(|&x| x - *mean).for_each(|distance| *sum += distance * distance);
             }
         })?;
         let kinds = data.kinds();
-        for ((view, &count), kind) in views.iter_mut().zip(&counts).zip(&kinds) {
+        for ((view, counts), kind) in views.iter_mut().zip(&counts).zip(&kinds) {
             match kind.as_ref().map(|kind| kind.standardization()) {
                 Some(Standardization::Given { mean, std }) => {
                     if mean.len() != view.mean.len() || std.len() != view.std.len() {
@@ -91,8 +99,8 @@ impl Standardizer {
                 }
                 Some(Standardization::Fitted) | None => {}
             }
-            for (std, mean) in view.std.iter_mut().zip(&view.mean) {
-                *std = (*std / count).sqrt();
+            for ((std, mean), count) in view.std.iter_mut().zip(&view.mean).zip(counts) {
+                *std = (*std / count.max(1.0)).sqrt();
                 // A constant feature; its mean is exact only to the rounding of f64.
                 if *std <= 1e-12 * mean.abs() || *std < f64::from(f32::MIN_POSITIVE) {
                     *std = 1.0;
@@ -119,6 +127,11 @@ impl Standardizer {
     /// Whether a training sample has a reading of this modality whose values are all the same.
     pub fn constant_seen(&self, modality: &str) -> bool {
         self.view(modality).is_none_or(|view| view.constant_seen)
+    }
+
+    /// Whether NaN in a reading of this modality stands for a number that was not measured.
+    pub fn has_gaps(&self, modality: &str) -> bool {
+        self.view(modality).is_some_and(|view| view.gaps)
     }
 
     /// Standardizes a whole data set in place.
@@ -235,6 +248,7 @@ impl ViewStatistics {
         for (values, (mean, std)) in values.chunks_exact_mut(size).zip(self.mean.iter().zip(&self.std)) {
             values.iter_mut().for_each(|x| *x = ((f64::from(*x) - mean) / std) as f32);
         }
+        self.fill_gaps(values);
     }
 
     /// One sample, from f64 to f32.
@@ -243,6 +257,14 @@ impl ViewStatistics {
         let channels = values.chunks_exact(size).zip(standardized.chunks_exact_mut(size)).zip(self.mean.iter().zip(&self.std));
         for ((values, out), (mean, std)) in channels {
             out.iter_mut().zip(values).for_each(|(out, x)| *out = ((x - mean) / std) as f32);
+        }
+        self.fill_gaps(standardized);
+    }
+
+    /// Makes numbers that were not measured the mean, which is 0 after standardization.
+    fn fill_gaps(&self, standardized: &mut [f32]) {
+        if self.gaps {
+            standardized.iter_mut().filter(|x| x.is_nan()).for_each(|x| *x = 0.0);
         }
     }
 }

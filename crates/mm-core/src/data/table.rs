@@ -19,6 +19,8 @@ pub struct TableDataset {
     columns: Vec<Vec<f32>>,
     /// By modality: what is added to each of its columns; empty where nothing is.
     offsets: Vec<Vec<f64>>,
+    /// By modality: whether a NaN in a reading is a number that was not measured.
+    gaps: Vec<bool>,
     presence: Presence,
     targets: TableTargets,
     /// Of each sample in the loss; empty where all weigh the same.
@@ -58,15 +60,18 @@ impl TableDataset {
     ///
     /// Values of samples that lack the modality may be anything and are never read; all others must be finite.
     pub fn new(schema: Schema, columns: Vec<Vec<f32>>, presence: Presence, labels: Vec<u32>) -> Result<Self> {
-        Self::of(schema, columns, presence, TableTargets::Classes(labels))
+        let gaps = vec![false; columns.len()];
+        Self::checked(schema, columns, gaps, presence, TableTargets::Classes(labels))
     }
 
     /// As [`TableDataset::new`], with labels or numbers to predict: one [`TargetValue`] a sample, as the schema's target has them.
     pub fn with_targets(schema: Schema, columns: Vec<Vec<f32>>, presence: Presence, targets: Vec<TargetValue>) -> Result<Self> {
-        Self::of(schema, columns, presence, TableTargets::Values(targets))
+        let gaps = vec![false; columns.len()];
+        Self::checked(schema, columns, gaps, presence, TableTargets::Values(targets))
     }
 
-    fn of(schema: Schema, columns: Vec<Vec<f32>>, presence: Presence, targets: TableTargets) -> Result<Self> {
+    /// With NaN allowed in the modalities that have `gaps`.
+    fn checked(schema: Schema, columns: Vec<Vec<f32>>, gaps: Vec<bool>, presence: Presence, targets: TableTargets) -> Result<Self> {
         schema.check()?;
         let (samples, classes) = (targets.len(), schema.target.classes());
         if columns.len() != schema.inputs.len() {
@@ -95,13 +100,13 @@ impl TableDataset {
                 return Err(Error::shape(name, format!("[{samples}, {width}]"), [table.len()]));
             }
             let mut rows = table.chunks_exact(width).zip(presence.subsets()).enumerate();
-            if let Some((row, _)) = rows.find(|(_, (x, s))| s.contains(m) && !x.iter().all(|v| v.is_finite())) {
+            if let Some((row, _)) = rows.find(|(_, (x, s))| s.contains(m) && !x.iter().all(|v| v.is_finite() || gaps[m] && v.is_nan())) {
                 return Err(NonFiniteError::Reading { sample: row as u64, modality: name.clone() }.into());
             }
         }
         let offsets = vec![Vec::new(); columns.len()];
         let (weights, ids, groups, parts) = (Vec::new(), None, None, None);
-        Ok(Self { schema, columns, offsets, presence, targets, weights, ids, groups, parts })
+        Ok(Self { schema, columns, offsets, gaps, presence, targets, weights, ids, groups, parts })
     }
 
     /// As [`TableDataset::new`], from numbers in f64; the digits of a large offset are kept.
@@ -113,18 +118,20 @@ impl TableDataset {
             .map(|(m, (values, input))| offsets(values, input.elements(), |row| presence.subsets().get(row).is_some_and(|s| s.contains(m))))
             .collect();
         let distances = columns.into_iter().zip(&offsets).map(|(values, offsets)| distances(values, offsets)).collect();
-        Self::with_offsets(schema, distances, offsets, presence, TableTargets::Classes(labels))
+        let gaps = vec![false; offsets.len()];
+        Self::with_offsets(schema, distances, offsets, gaps, presence, TableTargets::Classes(labels))
     }
 
-    /// From distances and what is added to each column of them: nothing, or one number a column.
+    /// From distances and what is added to each column of them: nothing, or one number a column. Only modalities with `gaps` may hold NaN.
     pub(super) fn with_offsets(
         schema: Schema,
         columns: Vec<Vec<f32>>,
         offsets: Vec<Vec<f64>>,
+        gaps: Vec<bool>,
         presence: Presence,
         targets: TableTargets,
     ) -> Result<Self> {
-        Ok(Self { offsets, ..Self::of(schema, columns, presence, targets)? })
+        Ok(Self { offsets, ..Self::checked(schema, columns, gaps, presence, targets)? })
     }
 
     /// From one f32 tensor `[samples, ..shape]` a modality, such as images `[samples, channels, height, width]`; the values are
@@ -194,9 +201,22 @@ impl TableDataset {
         &self.columns[modality]
     }
 
-    /// Replaces the values of each sample that has the modality, as a standardizer does; nothing has an offset then.
+    /// The same samples with other sensors alive: what each of them has, which must be within what it had.
+    pub fn with_presence(&self, presence: Presence) -> Result<Self> {
+        if presence.len() != self.presence.len() {
+            return Err(ModalityError::PresenceLength { found: presence.len(), expected: self.presence.len() }.into());
+        }
+        let mut pairs = presence.subsets().iter().zip(self.presence.subsets());
+        if let Some(sample) = pairs.position(|(new, has)| !new.is_subset_of(*has)) {
+            return Err(ModalityError::NotWithin { sample }.into());
+        }
+        Ok(Self { presence, ..self.clone() })
+    }
+
+    /// Replaces the values of each sample that has the modality, as a standardizer does; nothing has an offset or a gap then.
     pub(super) fn map_values(&mut self, modality: usize, map: impl Fn(&[f64], &mut [f32])) {
         let offsets = std::mem::take(&mut self.offsets[modality]);
+        self.gaps[modality] = false;
         let width = self.schema.inputs[modality].elements();
         let mut values = vec![0.0; width];
         let rows = self.columns[modality].chunks_exact_mut(width).zip(self.presence.subsets());
@@ -313,6 +333,10 @@ impl Source for TableDataset {
         let ids = rows.iter().map(|&row| row as u64).collect();
         let inputs = Inputs::new(&self.schema.modalities, readings, Presence::new(subsets), ids)?;
         Batch::new(inputs, self.schema.target.task().collate(&targets, device)?)
+    }
+
+    fn has_gaps(&self, modality: usize) -> bool {
+        self.gaps[modality]
     }
 
     fn as_table(&self) -> Option<&TableDataset> {

@@ -108,4 +108,7 @@ pub enum Partial {
     Error,
     /// The modality counts as missing for that sample; the read report says how often.
     Absent,
+    /// The sample keeps the modality. An empty cell becomes the mean of its column over the training samples, and each column with such cells
+    /// gets another one behind all others, `<name>.measured`: 1 where there was a number, 0 elsewhere.
+    Indicate,
 }

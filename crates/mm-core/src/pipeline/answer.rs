@@ -182,7 +182,7 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
             },
         };
         let usable = array.and_then(|array| match () {
-            _ if !array.is_finite() => Err(Reason::NonFinite),
+            _ if !array.is_finite() && !(pipeline.standardizer().has_gaps(name) && only_gaps(&array)) => Err(Reason::NonFinite),
             _ if array.is_constant() && !pipeline.standardizer().constant_seen(name) => Err(Reason::Dead),
             _ => Ok(array),
         });
@@ -206,6 +206,12 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
         return Err(ModalityError::TooFewSensors { used: schema.modalities.format(used), ignored }.into());
     }
     Ok(Prepared { arrays, used, ignored })
+}
+
+/// Whether what is not finite is NaN, and not all is.
+fn only_gaps(array: &Array) -> bool {
+    let values = array.filled();
+    values.iter().any(|x| x.is_finite()) && values.iter().all(|x| !x.is_infinite())
 }
 
 /// The reading of a modality as its kind reads it, not standardized.

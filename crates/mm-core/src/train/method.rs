@@ -36,7 +36,7 @@ impl Step {
     }
 }
 
-/// Samples kept out of the gradient: for mining and model selection, never the test set.
+/// Samples for other things than the gradient: for mining and model selection those kept out of it, never the test set.
 pub struct HeldOut<'a> {
     /// The data set.
     pub source: &'a dyn Source,
@@ -86,6 +86,11 @@ pub trait Method: Send {
     /// Called after each epoch, for mining and the like; returns remarks for the log.
     fn end_of_epoch(&mut self, _epoch: usize, _held_out: &HeldOut) -> Result<Vec<String>> {
         Ok(Vec::new())
+    }
+
+    /// Called once after training, with the weights that are kept: for what is fitted to the training samples by a finished network.
+    fn after_training(&mut self, _training: &HeldOut) -> Result<()> {
+        Ok(())
     }
 
     /// Called once after the last epoch; returns remarks for the log.

@@ -140,7 +140,9 @@ impl Trainer {
             self.observer.epoch(log, config.epochs);
             run.save_if_due(method, self.checkpoints.as_ref())?;
         }
-        run.finish(method, config, &measure, started.elapsed().as_secs_f64())
+        let outcome = run.finish(method, config, &measure, started.elapsed().as_secs_f64())?;
+        method.after_training(&HeldOut { rows: train, ..held_out })?;
+        Ok(outcome)
     }
 }
 

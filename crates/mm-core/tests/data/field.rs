@@ -1,7 +1,8 @@
 //! Tables as people have them: what is read as it is meant, what is refused, and what is said about it.
 
 use crate::refused::fails;
-use mm_core::data::{DatasetCard, LoadedData, Source, Standardizer, TableDataset};
+use candle_core::Device;
+use mm_core::data::{DatasetCard, LoadedData, Source, Standardized, Standardizer, TableDataset};
 use mm_core::{Error, Result};
 use std::borrow::Cow;
 
@@ -240,6 +241,21 @@ fn cells_that_stand_for_no_reading() {
     let loaded = load("label = \"kind\"\npartial = \"absent\"", &half).unwrap();
     assert_eq!((loaded.data.meta(1).presence.bits(), loaded.report[0].partial, loaded.report[0].absent), (0b10, 1, 1));
     remarks(&loaded, &["modality `a` counts as missing in 1 lines: some of its cells are empty"]);
+    // A column that has gaps gets another one that says so; a line without any number is absent as ever.
+    let gaps = [("a.csv", "x,y,kind\n1,2,oak\n,4,elm\n3,4,elm\n,,oak\n"), ("b.csv", "z\n1\n2\n3\n4\n")];
+    let loaded = load("label = \"kind\"\npartial = \"indicate\"", &gaps).unwrap();
+    assert_eq!((0..4).map(|r| loaded.data.meta(r).presence.bits()).collect::<Vec<_>>(), [0b11, 0b11, 0b11, 0b10]);
+    assert_eq!(loaded.report[0].features, ["x", "y", "x.measured"]);
+    remarks(&loaded, &["modality `a` has empty cells in 1 lines: they become the training mean"]);
+    // The mean and deviation are those of the numbers that are there: x is 1 and 3 in training.
+    let standardizer = Standardizer::fit(&loaded.data, &[0, 1, 2]).unwrap();
+    let (x, measured) = (&standardizer.views()[0].mean, &standardizer.views()[0].std);
+    assert_eq!((x[0], x[2], measured[0]), (2.0, 2.0 / 3.0, 1.0));
+    let standardized = Standardized::new(&loaded.data, &standardizer).unwrap();
+    let batch = standardized.source().batch(&[0, 1, 2, 3], &Device::Cpu).unwrap();
+    let values = batch.inputs().at(0).unwrap().values.to_vec2::<f32>().unwrap();
+    assert_eq!(values.iter().map(|row| row[0]).collect::<Vec<_>>(), [-1.0, 0.0, 1.0, 0.0]);
+    assert!(values[1][2] < 0.0 && values[0][2] > 0.0 && values.iter().flatten().all(|x| x.is_finite()));
     // Samples without any reading: all are named, and may be left out.
     let nothing = [("a.csv", "id,x,kind\np,,oak\nq,,elm\nr,1,elm\ns,2,oak\n")];
     let by_id = "id = \"id\"\nlabel = \"kind\"";

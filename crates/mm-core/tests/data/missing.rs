@@ -1,5 +1,7 @@
 //! Missing patterns: right frequencies, repeatable, never empty, never more than what is there.
 
+use candle_core::Device;
+use mm_core::data::{Batch, InputSpec, Meta, Sample, Schema, Source, TableDataset, Target, with_presence};
 use mm_core::missing::MissingPattern::{self, *};
 use mm_core::rng::Draws;
 use mm_core::{Modalities, Presence, Result, Subset};
@@ -207,5 +209,121 @@ fn draws_of_two_samples_and_of_two_purposes_differ() {
     assert!(mask.subsets().iter().collect::<std::collections::HashSet<_>>().len() > 40);
     for other in [drawn("mask", &[1]), drawn("other", &[0])] {
         assert!(mask.subsets().iter().zip(other.subsets()).filter(|(a, b)| a == b).count() < 5);
+    }
+}
+
+/// Three samples of two sensors `m0` and `m1`, of the classes `cat`, `dog` and `cat`; what `m1` reads is given.
+fn complete(readings: [f32; 3]) -> TableDataset {
+    let schema = Schema::new(modalities(2), vec![InputSpec::vector(2); 2], Target::of_classes(["cat", "dog"])).unwrap();
+    let second = readings.iter().flat_map(|x| [x - 1.0, x + 1.0]).collect();
+    TableDataset::new(schema, vec![vec![0.0; 6], second], Presence::uniform(subset(0b11), 3), vec![0, 1, 0]).unwrap()
+}
+
+/// How often `m1` is missing of each of three samples, over many epochs; drawn from batches and from rows alike.
+fn share_missing(pattern: &MissingPattern, data: &TableDataset) -> Vec<f64> {
+    let batch = data.batch(&[0, 1, 2], &Device::Cpu).unwrap();
+    let mut missing = [0; 3];
+    for epoch in 0..20_000 {
+        let draws = Draws::new(1, "mask", &[epoch]);
+        let drawn = pattern.draw_batch(batch.presence(), &batch, data.schema(), &draws).unwrap();
+        if epoch < 100 {
+            assert_eq!(pattern.draw_rows(data, &[0, 1, 2], &draws).unwrap(), drawn);
+        }
+        missing.iter_mut().zip(drawn.subsets()).for_each(|(count, has)| *count += usize::from(!has.contains(1)));
+    }
+    missing.iter().map(|&count| f64::from(count as u32) / 20_000.0).collect()
+}
+
+#[test]
+fn a_rate_may_depend_on_the_class() {
+    let by_class = |text: &str| serde_json::from_str::<MissingPattern>(text).unwrap();
+    let pattern = by_class(r#"{"by_class":{"m1":{"cat":0.6,"dog":0.1}}}"#);
+    let found = share_missing(&pattern, &complete([0.0; 3]));
+    assert!(found.iter().zip([0.6, 0.1, 0.6]).all(|(found, expected)| (found - expected).abs() < 0.02), "{found:?}");
+    // A class that is not named keeps everything; with rate 1 the sensor never is there.
+    assert_eq!(share_missing(&by_class(r#"{"by_class":{"m1":{"dog":1.0}}}"#), &complete([0.0; 3])), [0.0, 1.0, 0.0]);
+    let data = complete([0.0; 3]);
+    let error = |text: &str| by_class(text).draw_rows(&data, &[0, 1], &Draws::new(0, "mask", &[])).unwrap_err().to_string();
+    for (text, expected) in [
+        (r#"{"by_class":{"m1":{"doog":0.5}}}"#, "no class is called \"doog\" (did you mean \"dog\"?)"),
+        (r#"{"by_class":{"m2":{"dog":0.5}}}"#, "no modality is called \"m2\""),
+        (r#"{"by_class":{"m1":{"dog":1.5}}}"#, "rate 1.5 of \"m1\" for class \"dog\" is not between 0 and 1"),
+        (r#"{"by_class":{"m1":{"dog":0.5},"all":{"dog":0.5}}}"#, "modality \"m1\" is named twice"),
+        (r#"{"by_class":{"all":{"dog":1.0}}}"#, "sample 1 has m0+m1; such samples have only modalities that are missing with rate 1"),
+    ] {
+        assert!(error(text).contains(expected), "{}", error(text));
+    }
+    let without = draw(&pattern, data.presences(), 2, &Draws::new(0, "mask", &[])).unwrap_err().to_string();
+    assert!(without.contains("draw with `draw_batch`"), "{without}");
+}
+
+/// `sigmoid(logit(0.3) + 2 level)` at the levels -1, 0 and 1 is .055, .3 and .760.
+#[test]
+fn a_rate_may_depend_on_what_the_sensor_reads() {
+    let by_value = |text: &str| serde_json::from_str::<MissingPattern>(text).unwrap();
+    let pattern = by_value(r#"{"by_value":{"m1":{"rate":0.3,"slope":2.0}}}"#);
+    let found = share_missing(&pattern, &complete([-1.0, 0.0, 1.0]));
+    assert!(found.iter().zip([0.0548, 0.3, 0.7600]).all(|(found, expected)| (found - expected).abs() < 0.02), "{found:?}");
+    // What is absent is not looked at, whatever stands there.
+    let data = complete([f32::MAX; 3]).with_presence(Presence::uniform(subset(0b01), 3)).unwrap();
+    assert_eq!(pattern.draw_rows(&data, &[0, 1, 2], &Draws::new(0, "mask", &[])).unwrap(), *data.presences());
+    let error = |text: &str| by_value(text).check(&modalities(2)).unwrap_err().to_string();
+    assert!(error(r#"{"by_value":{"m1":{"rate":1.0,"slope":2.0}}}"#).contains("a rate is above 0 and below 1"));
+    assert!(error(r#"{"by_value":{"m7":{"rate":0.5,"slope":2.0}}}"#).contains("no modality is called \"m7\""));
+}
+
+#[test]
+fn combinations_are_kept_as_often_as_their_weights_say() {
+    let pattern: MissingPattern = serde_json::from_str(r#"{"combinations":{"m0":1,"m1+m2":3,"m2":0}}"#).unwrap();
+    let counts = frequencies(&pattern, 0b111, 3, 40_000);
+    assert!(counts[0b001].abs_diff(10_000) < 400 && counts[0b110].abs_diff(30_000) < 400, "{counts:?}");
+    // Of a sample that lacks some of it, what it has; a combination of which it has nothing is not drawn.
+    assert_eq!(frequencies(&pattern, 0b100, 3, 100)[0b100], 100);
+    let error = |text: &str| {
+        let pattern: MissingPattern = serde_json::from_str(text).unwrap();
+        message(pattern, &[0b01], 3)
+    };
+    for (text, expected) in [
+        (r#"{"combinations":{"m1":1}}"#, "sample 0 has m0; such samples have nothing of any combination that has a weight"),
+        (r#"{"combinations":{"m0":0}}"#, "every weight is 0"),
+        (r#"{"combinations":{"m0":-1}}"#, "weight -1 of \"m0\""),
+        (r#"{"combinations":{"m0+m1":1,"m1+m0":1}}"#, "missing.combinations"),
+    ] {
+        assert!(error(text).contains(expected), "{}", error(text));
+    }
+}
+
+/// What a sample loses for good it has no more, in a table and in any other source; the rest is as it was.
+#[test]
+fn sensors_are_lost_for_good() {
+    struct NoTable(TableDataset);
+    impl Source for NoTable {
+        fn schema(&self) -> &Schema {
+            self.0.schema()
+        }
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+        fn meta(&self, row: usize) -> Meta<'_> {
+            self.0.meta(row)
+        }
+        fn read(&self, row: usize) -> Result<Sample> {
+            self.0.read(row)
+        }
+    }
+    let left = Presence::new(vec![subset(0b01), subset(0b11), subset(0b10)]);
+    let sources: [Box<dyn Source>; 2] = [Box::new(complete([1.0, 2.0, 3.0])), Box::new(NoTable(complete([1.0, 2.0, 3.0])))];
+    for source in sources {
+        let whole = source.batch(&[0, 1, 2], &Device::Cpu).unwrap();
+        let source = with_presence(source, left.clone()).unwrap();
+        let batch = source.batch(&[0, 1, 2], &Device::Cpu).unwrap();
+        assert_eq!((batch.presence(), source.meta(2).class), (&left, Some(0)));
+        let rows = |batch: &Batch| batch.inputs().at(1).unwrap().values.to_vec2::<f32>().unwrap();
+        assert_eq!((&rows(&batch)[1..], &rows(&batch)[0]), (&rows(&whole)[1..], &vec![0.0, 0.0]));
+        let mut seen = Vec::new();
+        source.visit_values(&[0, 1, 2], &mut |m, _| seen.push(m)).unwrap();
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 0, 1, 1]);
+        assert!(with_presence(source, Presence::uniform(subset(0b11), 3)).is_err());
     }
 }

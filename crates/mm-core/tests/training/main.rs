@@ -1,5 +1,6 @@
 //! Training, checkpoints, evaluation and statistics.
 
+mod available;
 mod checkpoint;
 mod class_weights;
 mod evaluation;

@@ -1,5 +1,6 @@
 //! What the results say, in numbers: the content of `report.json`, from which the pages are written.
 
+mod available;
 mod calibration;
 mod comparison;
 mod confusion;
@@ -19,6 +20,7 @@ mod severity;
 mod study;
 mod training;
 
+pub use available::{AvailableReport, AvailableRun, ShownMeasure};
 pub use calibration::{Calibration, OverSeeds, Spoof, SpoofRates};
 pub use comparison::Comparison;
 pub use confusion::Confusion;
@@ -113,6 +115,9 @@ pub struct DataReport {
     pub pairs: Vec<PairReport>,
     /// Degraded sensors, one part a corruption and corrupted subset.
     pub severity: Vec<SeverityReport>,
+    /// With the sensors that each sample has, where some lack one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available: Option<AvailableReport>,
     /// Which sensors are worth their cost.
     pub sensors: Option<SensorReport>,
     /// The best method's errors.
@@ -199,12 +204,15 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         let compare = |pair: &study::Pair| comparison::compare(&groups[i], &groups[reference], pair, full, rates.as_ref());
         let compared = pair.as_ref().map(compare).transpose()?.flatten();
         let under = |c| severity::of_run(&groups[i], view, pair.as_ref(), c);
-        by_run.insert(i, (run, compared, conditions.iter().map(under).collect::<Result<Vec<_>, _>>()?));
+        let available = available::of_run(&groups[i], view, pair.as_ref())?;
+        by_run.insert(i, (run, compared, conditions.iter().map(under).collect::<Result<Vec<_>, _>>()?, available));
         Ok(())
     })?;
     let (mut runs, mut compared, mut by_condition) = (Vec::new(), Vec::new(), vec![Vec::new(); conditions.len()]);
-    for (run, comparison, conditions) in by_run.into_values() {
+    let mut with_available = Vec::new();
+    for (run, comparison, conditions, available) in by_run.into_values() {
         runs.push(run);
+        with_available.extend(available);
         compared.push(comparison);
         by_condition.iter_mut().zip(conditions).for_each(|(runs, run)| runs.extend(run));
     }
@@ -226,6 +234,7 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         readings: samples::readings(&cells),
         incomplete: samples::incomplete(&groups, &subsets, first),
         headlines: headline::of(&runs, reference, &first.measure),
+        available: available::judge(with_available, judging),
         sensors: runs.get(best).and_then(|run| sensors::analyse(run, &subsets, full, first)),
         confusion: groups.get(best).map(|group| confusion::of_best(group, full)).unwrap_or_default(),
         outputs: groups.get(best).map(|group| outputs::of_best(group, full)).unwrap_or_default(),

@@ -13,6 +13,8 @@ pub enum Situation {
     Only(Subset),
     /// Everything a sample has, some of it corrupted, with a severity; 0 is as it is.
     Corrupted(Condition, u8),
+    /// Everything a sample has, where some lack a sensor.
+    Available,
 }
 
 /// All seeds of one run on one data entry.
@@ -140,6 +142,11 @@ impl<'a> Cell<'a> {
         }
         for condition in super::distinct(result.corruptions.iter().map(Condition::of)) {
             outcomes.extend(severities(result, &condition)?);
+        }
+        if let Some(available) = &result.available
+            && evaluated((&available.correct, &available.sums), result, "available")?
+        {
+            outcomes.insert(Situation::Available, Outcome { marks: Cow::Borrowed(&available.correct), sums: &available.sums });
         }
         Ok(Self { result, by_subset, without, outcomes })
     }

@@ -197,6 +197,11 @@ impl View<'_> {
         (0..=u8::MAX).filter(|s| self.places().contains_key(&Situation::Corrupted(condition.clone(), *s))).collect()
     }
 
+    /// Whether all its seeds were evaluated in a situation.
+    pub fn has(&self, situation: &Situation) -> bool {
+        self.places().contains_key(situation)
+    }
+
     /// Mean score over combinations.
     pub fn mean(&self, subsets: &[Subset]) -> Result<Resamples, Error> {
         self.statistic(&Statistic::Mean(self.all(subsets)))

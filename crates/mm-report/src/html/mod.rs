@@ -1,6 +1,7 @@
 //! The report as one HTML file: inline SVG and CSS, nothing loaded from elsewhere, no scripts.
 
 mod address;
+mod available;
 mod confusion;
 mod cost;
 mod heat_map;
@@ -100,6 +101,7 @@ fn data_section(index: usize, data: &DataReport, inks: &Inks) -> Result<Markup, 
                 (summary::headlines(data))
                 (summary::legend(data, inks))
                 (summary::section(data))
+                (available::section(data, inks)?)
                 (meanings(data))
                 (pairs::section(data))
                 (heat_map::section(data, inks)?)

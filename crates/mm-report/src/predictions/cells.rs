@@ -84,6 +84,7 @@ impl Test<'_> {
             summary: Summary::of(&combinations, &self.modalities.format(full), &Measured::default()),
             combinations,
             not_evaluated: Vec::new(),
+            available: None,
             clean,
             corruptions,
             cost: None,

@@ -20,6 +20,8 @@ pub(super) enum Columns {
     Text(usize),
     /// A number a column.
     Numbers(Vec<usize>),
+    /// A number a column, some of which may be empty; behind them, for the columns at the positions `measured`, whether there was a number.
+    Measured { columns: Vec<usize>, measured: Vec<usize> },
 }
 
 /// An error about a column that is not there.
@@ -74,7 +76,7 @@ impl Columns {
     pub fn indices(&self) -> Vec<usize> {
         match self {
             Self::Text(column) => vec![*column],
-            Self::Numbers(columns) => columns.clone(),
+            Self::Numbers(columns) | Self::Measured { columns, .. } => columns.clone(),
             Self::File { path, start, length } => [Some(*path), *start, *length].into_iter().flatten().collect(),
         }
     }
@@ -93,7 +95,15 @@ impl Columns {
                 };
                 Ok(Some(cells.origin(file, part)))
             }
-            Self::Numbers(columns) => cells.numbers(row, columns),
+            Self::Numbers(columns) => Ok(cells.numbers(row, columns, false)?.map(Origin::Numbers)),
+            Self::Measured { columns, measured } => {
+                let with_indicators = |mut values: Vec<f64>| {
+                    let indicators: Vec<f64> = measured.iter().map(|&at| f64::from(u8::from(!values[at].is_nan()))).collect();
+                    values.extend(indicators);
+                    Origin::Numbers(values)
+                };
+                Ok(cells.numbers(row, columns, true)?.map(with_indicators))
+            }
         }
     }
 }
@@ -206,21 +216,23 @@ impl<'t> Cells<'t> {
         }
     }
 
-    /// Numbers of a row: all of them or none; with one that is not finite the sensor gave nothing that can be used.
-    fn numbers(&self, row: &Row, columns: &[usize]) -> Result<Option<Origin>> {
+    /// Numbers of a row: all of them or none, or, where there may be gaps, NaN for those that are empty; with one that is not finite the sensor
+    /// gave nothing that can be used.
+    fn numbers(&self, row: &Row, columns: &[usize], gaps: bool) -> Result<Option<Vec<f64>>> {
         let is_empty = |column: usize| self.numbers.read(row.cells[column].as_bytes()) == Cell::Empty;
         let empty = columns.iter().filter(|&&column| is_empty(column)).count();
         if empty == columns.len() {
             return Ok(None);
         }
-        if let Some(&column) = columns.iter().find(|&&column| is_empty(column)) {
+        if let Some(&column) = columns.iter().find(|&&column| is_empty(column) && !gaps) {
             let problem = format!("{empty} of {} columns of the modality are empty here: fill all of them, or none", columns.len());
             return Err(self.table.error(row.line, column, problem));
         }
         let mut values = Vec::with_capacity(columns.len());
         for &column in columns {
             match self.numbers.read(row.cells[column].as_bytes()) {
-                Cell::Number(x) => values.push(x),
+                Cell::Number(x) => values.push(if x.is_nan() && gaps { f64::INFINITY } else { x }),
+                Cell::Empty if gaps => values.push(f64::NAN),
                 Cell::Empty | Cell::Text => {
                     let advice = match has_decimal_comma(&row.cells[column]) {
                         true => "write a point for the decimal comma",
@@ -231,11 +243,11 @@ impl<'t> Cells<'t> {
                 }
             }
         }
-        if !matches!(self.files, Files::Named { .. }) && !values.iter().all(|x| x.is_finite()) {
+        if !matches!(self.files, Files::Named { .. }) && !values.iter().all(|x| x.is_finite() || gaps && x.is_nan()) {
             self.not_finite.set(self.not_finite.get() + 1);
             return Ok(None);
         }
-        Ok(Some(Origin::Numbers(values)))
+        Ok(Some(values))
     }
 
     /// What was taken for absent.

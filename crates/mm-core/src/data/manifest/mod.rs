@@ -237,7 +237,7 @@ impl Manifest {
                 let prefix = wanted.column.as_ref().unwrap_or(&wanted.name).len() + 1;
                 Some((wanted.name.clone(), columns.iter().map(|&c| table.columns[c][prefix..].to_string()).collect()))
             }
-            Columns::File { .. } | Columns::Text(_) => None,
+            Columns::File { .. } | Columns::Text(_) | Columns::Measured { .. } => None,
         });
         let columns = ManifestColumns {
             label: (self.names.label != LABEL).then(|| self.names.label.clone()),

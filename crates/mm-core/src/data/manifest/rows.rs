@@ -4,7 +4,10 @@ use super::super::InputSpec;
 use super::super::files::OnCorrupt;
 use super::super::kinds::{Kind, Origin, Written};
 use super::super::names::{nearest, some, suggestion};
+use super::super::reader::MEASURED;
 use super::super::table_text::Writing;
+#[cfg(doc)]
+use super::super::view::Partial;
 use super::columns::{Cells, Columns, Files};
 use super::stream::TableStream;
 use super::table::{Row, Table};
@@ -180,9 +183,18 @@ impl Iterator for ManifestRows {
     }
 }
 
-/// The columns of named numbers; all of them, or none.
+/// The columns of named numbers; all of them, or none. What says whether another number was measured ([`Partial::Indicate`]) has no column.
 fn by_name(table: &Table, sensor: &str, column: &str, variables: &[String]) -> Result<Option<Columns>> {
     let find = |name: &String| table.column(&format!("{column}.{name}")).or_else(|| table.column(name));
+    let indicated = |name: &String| {
+        let stem = name.strip_suffix(MEASURED).filter(|_| find(name).is_none())?;
+        variables.iter().position(|variable| variable == stem)
+    };
+    let measured: Vec<usize> = variables.iter().filter_map(indicated).collect();
+    if !measured.is_empty() {
+        let numbers = by_name(table, sensor, column, &variables[..variables.len() - measured.len()])?;
+        return Ok(numbers.map(|numbers| Columns::Measured { columns: numbers.indices(), measured }));
+    }
     let found: Vec<Option<usize>> = variables.iter().map(find).collect();
     match found.iter().position(Option::is_none) {
         None => Ok(Some(Columns::Numbers(found.into_iter().flatten().collect()))),

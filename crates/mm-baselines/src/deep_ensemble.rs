@@ -1,0 +1,155 @@
+//! Deep ensemble: several networks that differ in their first weights and in what their samples lack in training; their predictions are averaged.
+//!
+//! B. Lakshminarayanan, A. Pritzel, C. Blundell: Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, NeurIPS 2017.
+
+use candle_core::Tensor;
+use mm_core::data::{Batch, Inputs, Schema};
+use mm_core::fusion::{FusionNetwork, NetworkConfig, keep_present};
+use mm_core::missing::MissingPattern;
+use mm_core::model::{Encoded, Output};
+use mm_core::nn::{Mode, Parameters};
+use mm_core::recipe::{Recipe, RecipeCost, Setup};
+use mm_core::teacher::Teacher;
+use mm_core::train::{Losses, Method, Step};
+use mm_core::{Error, Modalities, Model, Presence, Result};
+use serde::{Deserialize, Serialize};
+
+/// More networks than anyone needs.
+const MOST_MEMBERS: usize = 100;
+
+/// Settings of [`DeepEnsemble`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeepEnsembleConfig {
+    /// The network of each member.
+    pub network: NetworkConfig,
+    /// How sensors go missing in training, for each member by draws of its own.
+    pub missing: MissingPattern,
+    /// How many networks there are.
+    pub members: usize,
+}
+
+impl Default for DeepEnsembleConfig {
+    fn default() -> Self {
+        Self { network: NetworkConfig::default(), missing: MissingPattern::Uniform, members: 5 }
+    }
+}
+
+impl Recipe for DeepEnsembleConfig {
+    const FAMILY: &'static str = "deep-ensemble";
+    type Model = DeepEnsembleModel;
+    type Method = DeepEnsemble;
+
+    fn model(&self, setup: &Setup) -> Result<DeepEnsembleModel> {
+        Recipe::validate(self)?;
+        let (schema, parameters) = (setup.schema(), setup.parameters());
+        self.missing.check(&schema.modalities)?;
+        let member = |k: usize| FusionNetwork::new(&self.network, schema, parameters.builder().pp("members").pp(k));
+        let members = (0..self.members).map(member).collect::<Result<_>>()?;
+        Ok(DeepEnsembleModel { schema: schema.clone(), parameters, members, mode: Mode::Eval })
+    }
+
+    fn method(&self, setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<DeepEnsemble> {
+        Ok(DeepEnsemble { model: self.model(setup)?, missing: self.missing.clone() })
+    }
+
+    fn network(&self) -> &NetworkConfig {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut NetworkConfig {
+        &mut self.network
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.network.validate()?;
+        match (1..=MOST_MEMBERS).contains(&self.members) {
+            true => Ok(()),
+            false => Err(Error::config("options.members", format!("is {}; from 1 to {MOST_MEMBERS} are possible", self.members))),
+        }
+    }
+
+    fn check_samples(&self, modalities: &Modalities, train: &Presence, _validation: &Presence) -> Result<()> {
+        self.missing.check_samples(train, modalities)
+    }
+
+    fn cost(&self, modalities: &Modalities) -> Result<RecipeCost> {
+        Ok(RecipeCost { networks: vec![modalities.full(); self.members], ..RecipeCost::of_one_network(modalities) })
+    }
+}
+
+/// Networks whose predictions are averaged: of classes their logits.
+pub struct DeepEnsembleModel {
+    schema: Schema,
+    /// Those of member `k` begin with `members.k.`.
+    parameters: Parameters,
+    members: Vec<FusionNetwork>,
+    mode: Mode,
+}
+
+impl Model for DeepEnsembleModel {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The features of the first member come first.
+    fn encode(&self, inputs: &Inputs) -> Result<Encoded> {
+        let mut all = Encoded { tensors: Vec::new(), presence: inputs.presence().clone(), encoder_passes: 0 };
+        for member in &self.members {
+            let encoded = member.encoders().encode(inputs, &self.schema.modalities, self.mode)?;
+            all.encoder_passes += encoded.encoder_passes;
+            all.tensors.extend(encoded.tensors);
+        }
+        Ok(all)
+    }
+
+    fn fuse(&self, encoded: &Encoded, presence: &Presence) -> Result<Output> {
+        encoded.check(presence)?;
+        let features = encoded.tensors.chunks_exact(self.schema.modalities.len());
+        let predict = |(member, features): (&FusionNetwork, &[Option<Tensor>])| -> Result<Tensor> {
+            Ok(member.fuse(&keep_present(features, &[presence])?, self.mode)?.prediction)
+        };
+        let predictions = self.members.iter().zip(features).map(predict).collect::<Result<Vec<_>>>()?;
+        Ok(Output::new(Tensor::stack(&predictions, 0)?.mean(0)?.detach()))
+    }
+
+    fn freeze(&mut self) {
+        self.mode = Mode::Frozen;
+        self.parameters.freeze();
+    }
+}
+
+/// Trains the members side by side, each on the task's loss of its own.
+pub struct DeepEnsemble {
+    model: DeepEnsembleModel,
+    missing: MissingPattern,
+}
+
+impl Method for DeepEnsemble {
+    fn model(&self) -> &dyn Model {
+        &self.model
+    }
+
+    fn into_model(self: Box<Self>) -> Box<dyn Model> {
+        Box::new(self.model)
+    }
+
+    /// The sum of the members' losses, so that each has the gradient that it has alone.
+    fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
+        let (schema, task) = (&self.model.schema, self.model.schema.target.task());
+        let of_member = |(k, member): (usize, &FusionNetwork)| -> Result<Tensor> {
+            let drawn = self.missing.draw_batch(batch.presence(), batch, schema, &step.draws(&format!("missing-{k}")))?;
+            task.loss(&member.forward(batch.inputs(), &drawn, Mode::Train)?.prediction, batch.targets())
+        };
+        let losses = self.model.members.iter().enumerate().map(of_member).collect::<Result<Vec<_>>>()?;
+        Ok(Losses::new("task", Tensor::stack(&losses, 0)?.sum_all()?))
+    }
+
+    fn check_samples(&self, train: &Presence, _validation: &Presence) -> Result<()> {
+        self.missing.check_samples(train, &self.model.schema.modalities)
+    }
+}
