@@ -14,7 +14,8 @@ use super::kinds::Kind;
 use super::labels::{Labels, Unusable, hardly_classes};
 use super::listing::{Listed, Listing, Problem};
 use super::table_text::Writing;
-use super::{LabelMaps, Part, Target, TargetValue};
+use super::windows::NamedKind;
+use super::{LabelMaps, Part, Target, TargetValue, Windows};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use columns::{Cells, Columns, Files};
@@ -50,6 +51,7 @@ pub struct Manifest {
     unlabelled: Unusable,
     on_corrupt: OnCorrupt,
     bundle: Option<Bundle>,
+    windows: Option<Windows>,
 }
 
 /// A modality, and where it stands if not under its name.
@@ -76,7 +78,8 @@ impl Manifest {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let names = Names { label: LABEL.into(), id: ID.into(), group: "group".into(), part: "part".into() };
         let (unlabelled, on_corrupt) = (Unusable::default(), OnCorrupt::default());
-        Self { path: path.into(), modalities: Vec::new(), names, classes: None, pixels: None, unlabelled, on_corrupt, bundle: None }
+        let (classes, pixels, bundle, windows) = Default::default();
+        Self { path: path.into(), modalities: Vec::new(), names, classes, pixels, unlabelled, on_corrupt, bundle, windows }
     }
 
     /// A modality, in the column of its name, and what its readings are.
@@ -148,7 +151,12 @@ impl Manifest {
         Self { bundle: Some(bundle.clone()), ..self }
     }
 
-    /// Reads the table, and none of the files that it names; that they exist is checked.
+    /// A row is a recording, and samples are windows of it.
+    pub fn windows(self, windows: Windows) -> Self {
+        Self { windows: Some(windows), ..self }
+    }
+
+    /// Reads the table, and none of the files that it names; that they exist is checked. Where windows are cut, how long recordings are is read.
     pub fn open(self) -> Result<FileSource> {
         let table = match &self.bundle {
             Some(bundle) => Table::of(&self.path, bundle.get(&self.path).cloned().ok_or_else(|| self.not_in_bundle())?)?,
@@ -285,6 +293,10 @@ impl Manifest {
                 let problem = format!("`{}` is the id{place}: an id is one sample, give each row its own", twice.id);
                 table.error(twice.line.unwrap_or(1), column, problem)
             });
+        }
+        if let Some(windows) = &self.windows {
+            let sensors: Vec<NamedKind> = self.modalities.iter().map(|wanted| (wanted.name.as_str(), &*wanted.kind)).collect();
+            windows.cut(&mut listing, &sensors, lenient, &self.path);
         }
         let of = table.rows.len();
         let told = [(unlabelled, "have no label and are left out"), (nothing, "have no reading of any sensor and are left out")];
