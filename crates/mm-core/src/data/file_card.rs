@@ -152,9 +152,10 @@ impl FileCard {
             _ if self.pixels.is_some() && self.classes.is_some() => {
                 Err(Error::config(at("classes"), "the classes of pixels are named in [pixels]: keep those"))
             }
-            _ if self.pixels.is_some() && self.windows.is_some() => {
-                Err(Error::config(at("windows"), "are cut from series, and [pixels] has a label for each pixel of an image: keep one of the two"))
-            }
+            _ if self.pixels.is_some() && self.windows.is_some() => Err(Error::config(
+                at("windows"),
+                "are cut from series, and [pixels] has a label for each pixel of an image: keep one of the two",
+            )),
             _ => match self.split.map(|split| split.validate()) {
                 Some(Err(problem)) => Err(Error::config(at("split"), problem)),
                 _ => Ok(()),

@@ -36,6 +36,7 @@ pub mod pictures;
 mod pixel_labels;
 mod read_as;
 mod reader;
+mod recordings;
 mod roles;
 mod sample;
 mod schema;

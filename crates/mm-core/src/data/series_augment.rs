@@ -84,7 +84,8 @@ impl SeriesAugment {
 
     /// Whether it changes anything.
     pub fn changes(&self) -> bool {
-        *self != Self { time_mask: self.time_mask, ..Self::default() } && (self.time_masks == 0 || self.time_mask > 0.0 || self.changes_more())
+        *self != Self { time_mask: self.time_mask, ..Self::default() }
+            && (self.time_masks == 0 || self.time_mask > 0.0 || self.changes_more())
     }
 
     fn changes_more(&self) -> bool {

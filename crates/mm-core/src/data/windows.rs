@@ -74,7 +74,8 @@ impl Windows {
         for (name, kind) in sensors {
             let steps = kind.input().shape.last().copied().unwrap_or_default();
             if kind.input().kind == InputKind::Series && steps != self.length {
-                let problem = format!("the sensor `{name}` has steps = {steps}, and windows have {}: give both the same number", self.length);
+                let problem =
+                    format!("the sensor `{name}` has steps = {steps}, and windows have {}: give both the same number", self.length);
                 return Err(Error::config("windows.length", problem));
             }
         }
@@ -131,7 +132,8 @@ impl Windows {
             }
             total = total.saturating_add((first.max(self.length as u64) - self.length as u64) / self.step() as u64 + 1);
             if total > MOST_WINDOWS {
-                let problem = format!("recordings are more than {MOST_WINDOWS} windows: take a larger stride, or fewer recordings at a time");
+                let problem =
+                    format!("recordings are more than {MOST_WINDOWS} windows: take a larger stride, or fewer recordings at a time");
                 return listing.problems.push(Problem::new(Error::config("windows.stride", problem)));
             }
             listing.samples.extend(self.of(first).map(|window| sample(&recording, window)));
@@ -140,7 +142,9 @@ impl Windows {
         let told = format!("{} of {} recordings are shorter than a window of {}", short.len(), recordings, self.length);
         match (short.is_empty(), self.short) {
             (true, _) => {}
-            (false, ShortRecording::Drop) => listing.remarks.push(format!("{}: {told} and are left out: {}", place.display(), some(&shown, 5))),
+            (false, ShortRecording::Drop) => {
+                listing.remarks.push(format!("{}: {told} and are left out: {}", place.display(), some(&shown, 5)))
+            }
             (false, _) => {
                 let advice = "write short = \"drop\" in [windows] to leave them out, or short = \"pad\" to fill them up";
                 let problem = format!("{told}: {}; {advice}", some(&shown, 5));

@@ -229,7 +229,7 @@ impl Encoder for TemporalEncoder {
             return Err(Error::shape("series", "[batch, channels, steps]", reading.values.dims()));
         };
         let mut x = reading.values.unsqueeze(2)?;
-        let mut lengths = reading.lengths.as_ref().map(|lengths| Lengths::new(lengths, steps)).transpose()?;
+        let mut lengths = Lengths::of(reading.lengths.as_ref(), steps)?;
         if let Some(lengths) = &lengths {
             x = lengths.zero_behind(&x)?;
         }

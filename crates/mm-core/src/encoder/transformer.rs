@@ -211,7 +211,7 @@ impl Encoder for TransformerEncoder {
             let longest = self.positions.dim(0)? * self.patch;
             return Err(Error::shape("series", format!("at most {longest} steps"), reading.values.dims()));
         }
-        let lengths = reading.lengths.as_ref().map(|lengths| Lengths::new(lengths, steps)).transpose()?;
+        let lengths = Lengths::of(reading.lengths.as_ref(), steps)?;
         let mut x = self.patches(&match &lengths {
             Some(lengths) => lengths.zero_behind(&reading.values.unsqueeze(2)?)?.squeeze(2)?,
             None => reading.values.clone(),

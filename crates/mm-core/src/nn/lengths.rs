@@ -17,6 +17,12 @@ impl Lengths {
         }
     }
 
+    /// Those of a reading of so many steps; `None` where all sequences are whole, so that nothing need be looked at.
+    pub fn of(lengths: Option<&Tensor>, steps: usize) -> Result<Option<Self>> {
+        let lengths = lengths.map(|lengths| Self::new(lengths, steps)).transpose()?;
+        Ok(lengths.filter(|lengths| lengths.0.iter().any(|length| *length < steps)))
+    }
+
     /// Filled steps of each sequence.
     pub fn steps(&self) -> &[usize] {
         &self.0
@@ -76,7 +82,8 @@ mod tests {
 
     #[test]
     fn what_stands_behind_counts_for_nothing() {
-        let x = Tensor::new(&[[[[1f32, 3.0, f32::NAN]], [[-2.0, -4.0, 1e9]]], [[[5.0, 0.0, 0.0]], [[6.0, 0.0, 0.0]]]], &Device::Cpu).unwrap();
+        let x =
+            Tensor::new(&[[[[1f32, 3.0, f32::NAN]], [[-2.0, -4.0, 1e9]]], [[[5.0, 0.0, 0.0]], [[6.0, 0.0, 0.0]]]], &Device::Cpu).unwrap();
         let lengths = Lengths::new(&Tensor::new(&[2u32, 0], &Device::Cpu).unwrap(), 3).unwrap();
         let zeroed = lengths.zero_behind(&x).unwrap();
         let numbers = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();

@@ -10,8 +10,13 @@ use std::path::Path;
 
 /// A `.npy` file of whole numbers from `first` on.
 fn npy(shape: &[usize], first: i32) -> Vec<u8> {
+    npy_in_order(shape, first, false)
+}
+
+fn npy_in_order(shape: &[usize], first: i32, fortran: bool) -> Vec<u8> {
+    let order = if fortran { "True" } else { "False" };
     let sides: Vec<String> = shape.iter().map(|side| format!("{side},")).collect();
-    let header = format!("{{'descr': '<i4', 'fortran_order': False, 'shape': ({}), }}", sides.concat());
+    let header = format!("{{'descr': '<i4', 'fortran_order': {order}, 'shape': ({}), }}", sides.concat());
     let mut file = b"\x93NUMPY\x01\x00".to_vec();
     file.extend((header.len() as u16).to_le_bytes());
     file.extend(header.as_bytes());
@@ -64,7 +69,8 @@ fn a_recording_becomes_windows_cut_at_the_same_steps_of_all_sensors() {
         let expected: Vec<f32> = (0..2).flat_map(|c| (begin..begin + 100).map(move |t| (2 * t + c) as f32)).collect();
         assert_eq!(acc.values.into_f32(), expected, "{row}");
         let found = sample.readings[1].clone().map(|reading| reading.values.into_f32());
-        let expected = gyro.map(|g: usize| [0, 1000].into_iter().flat_map(|c| (g..g + 100).map(move |t| (c + t) as f32)).collect::<Vec<_>>());
+        let expected =
+            gyro.map(|g: usize| [0, 1000].into_iter().flat_map(|c| (g..g + 100).map(move |t| (c + t) as f32)).collect::<Vec<_>>());
         assert_eq!(found, expected, "{row}");
     }
 }
@@ -79,7 +85,9 @@ fn windows_of_a_recording_stay_in_one_part() {
     }
     write(folder.path(), "samples.csv", rows);
     let open = |group: Option<&str>| {
-        let manifest = Manifest::new(folder.path().join("samples.csv")).modality("acc", Series::new(2, 20).unwrap()).windows(Windows::new(20).stride(5));
+        let manifest = Manifest::new(folder.path().join("samples.csv"))
+            .modality("acc", Series::new(2, 20).unwrap())
+            .windows(Windows::new(20).stride(5));
         group.into_iter().fold(manifest, Manifest::group).open().unwrap()
     };
     for (group, count) in [(None, 30), (Some("subject"), 10)] {
@@ -87,7 +95,9 @@ fn windows_of_a_recording_stay_in_one_part() {
         let split = SplitSpec::default().draw(&data, 1).unwrap();
         let mut parts: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for (part, rows) in [&split.train, &split.validation, &split.test].into_iter().enumerate() {
-            rows.iter().for_each(|&row| drop(parts.entry(data.meta(row).group.unwrap()).or_default().insert(part)));
+            for &row in rows {
+                parts.entry(data.meta(row).group.unwrap()).or_default().insert(part);
+            }
         }
         assert_eq!(parts.len(), count);
         assert!(parts.values().all(|parts| parts.len() == 1), "{parts:?}");
@@ -103,11 +113,16 @@ fn recordings_that_cannot_be_cut_are_named() {
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     };
     refused(Windows::new(110), &["1 of 3 recordings", "shorter than a window of 110", "`c` (100 steps)", "short = \"drop\"", "\"pad\""]);
-    refused(Windows::new(0), &["windows"]);
+    let nothing = Manifest::new(folder.path().join("samples.csv")).modality("acc", Series::new(2, 100).unwrap()).windows(Windows::new(0));
+    assert!(nothing.open().map(drop).unwrap_err().to_string().contains("length and stride must be above 0"));
     refused(Windows::new(100).stride(0), &["stride must be above 0"]);
     let dropped = manifest(folder.path(), Windows::new(110).short(ShortRecording::Drop)).open().unwrap();
     assert_eq!(dropped.len(), 3);
-    assert!(dropped.remarks().iter().any(|remark| remark.contains("1 of 3 recordings") && remark.contains("left out")), "{:?}", dropped.remarks());
+    assert!(
+        dropped.remarks().iter().any(|remark| remark.contains("1 of 3 recordings") && remark.contains("left out")),
+        "{:?}",
+        dropped.remarks()
+    );
     let padded = manifest(folder.path(), Windows::new(110).short(ShortRecording::Pad)).open().unwrap();
     assert_eq!(padded.len(), 4);
     let last = padded.read(3).unwrap().readings[0].clone().unwrap();
@@ -116,7 +131,7 @@ fn recordings_that_cannot_be_cut_are_named() {
     write(folder.path(), "a.csv", csv(229, 0));
     refused(Windows::new(100), &["recording `a`", "`acc` 230", "`gyro` 229", "same steps"]);
     write(folder.path(), "a.csv", "x,y\n1,2\n3\n");
-    refused(Windows::new(100), &["a.csv", "line 3"]);
+    refused(Windows::new(100), &["a.csv:3", "1 columns"]);
     let other = Manifest::new(folder.path().join("samples.csv")).modality("acc", Series::new(2, 50).unwrap().time_first());
     let error = other.windows(Windows::new(100)).open().map(drop).unwrap_err().to_string();
     assert!(error.contains("`acc` has steps = 50") && error.contains("100"), "{error}");
@@ -130,8 +145,10 @@ fn a_card_says_how_recordings_are_cut() {
     let folder = tempfile::tempdir().unwrap();
     recordings(folder.path());
     let card = |windows: &str| {
-        let sensor = |name: &str, more: &str| format!("[[modality]]\nname = \"{name}\"\nkind = \"series\"\nchannels = 2\nsteps = 100\n{more}");
-        let text = format!("name = \"x\"\nmanifest = \"samples.csv\"\n{windows}{}{}", sensor("acc", "time_first = true\n"), sensor("gyro", ""));
+        let sensor =
+            |name: &str, more: &str| format!("[[modality]]\nname = \"{name}\"\nkind = \"series\"\nchannels = 2\nsteps = 100\n{more}");
+        let text =
+            format!("name = \"x\"\nmanifest = \"samples.csv\"\n{windows}{}{}", sensor("acc", "time_first = true\n"), sensor("gyro", ""));
         FileCard::from_str(&text, folder.path().join("card.toml"))
     };
     let half = card("[windows]\nlength = 100\nstride = 50\n").unwrap();
@@ -143,7 +160,8 @@ fn a_card_says_how_recordings_are_cut() {
         assert!(error.contains(word), "{error}");
     }
     // The same from memory.
-    let files = ["samples.csv", "acc.npy", "a.csv", "c.csv"].map(|name| (folder.path().join(name), std::fs::read(folder.path().join(name)).unwrap()));
+    let files = ["samples.csv", "acc.npy", "a.csv", "c.csv"]
+        .map(|name| (folder.path().join(name), std::fs::read(folder.path().join(name)).unwrap()));
     let bundled = half.open_bundle(&Bundle::new(files)).unwrap();
     let open = half.open().unwrap();
     for row in 0..5 {
@@ -157,7 +175,8 @@ fn files_in_folders_are_recordings_too() {
     for (name, steps) in [("walk/1", 100), ("walk/2", 160), ("run/1", 120)] {
         write(folder.path(), &format!("motion/{name}.csv"), csv(steps, 0));
     }
-    let data = Folders::new(folder.path()).modality("motion", Series::new(2, 60).unwrap()).windows(Windows::new(60).stride(20)).open().unwrap();
+    let data =
+        Folders::new(folder.path()).modality("motion", Series::new(2, 60).unwrap()).windows(Windows::new(60).stride(20)).open().unwrap();
     let of = |group: &str| (0..data.len()).filter(|&row| data.meta(row).group == Some(group)).count();
     let groups: BTreeSet<&str> = (0..data.len()).filter_map(|row| data.meta(row).group).collect();
     assert_eq!((data.len(), groups.len()), (3 + 6 + 4, 3));
@@ -171,14 +190,18 @@ fn a_part_is_the_same_read_in_place_or_cut_from_the_whole() {
     write(folder.path(), "tc.npy", npy(&[40, 3], 5));
     write(folder.path(), "ct.npy", npy(&[3, 40], 5));
     write(folder.path(), "t.npy", npy(&[40], 5));
+    write(folder.path(), "f.npy", npy_in_order(&[40, 3], 5, true));
+    write(folder.path(), "g.npy", npy_in_order(&[3, 40], 5, true));
     let kinds = [("tc", Series::new(3, 9).unwrap().time_first()), ("ct", Series::new(3, 9).unwrap()), ("t", Series::new(1, 9).unwrap())];
-    for (name, kind) in kinds {
+    let fortran = [("f", Series::new(3, 9).unwrap().time_first()), ("g", Series::new(3, 9).unwrap())];
+    for (name, kind) in kinds.into_iter().chain(fortran) {
         let path = folder.path().join(format!("{name}.npy"));
         let whole = kind.decode(&std::fs::read(&path).unwrap(), &path).unwrap();
         assert_eq!(kind.steps(&Origin::file(&path)).unwrap(), 40);
         for part in [0..9, 13..22, 31..40] {
             let read = kind.read_part(&path, part.clone());
-            let expected: Vec<f32> = whole.values.clone().into_f32().chunks(40).flat_map(|c| &c[part.start as usize..part.end as usize]).copied().collect();
+            let expected: Vec<f32> =
+                whole.values.clone().into_f32().chunks(40).flat_map(|c| &c[part.start as usize..part.end as usize]).copied().collect();
             assert_eq!(read, expected, "{name} {part:?}");
         }
         for wrong in [35..44, 9..9, 50..u64::MAX] {

@@ -223,5 +223,8 @@ fn series_have_a_temporal_encoder_where_nobody_chose() {
         config.build("motion", &InputSpec::new(InputKind::Series, [2, steps]), parameters.builder()).unwrap();
     }
     let widths = |steps| serde_json::to_value(chosen(steps)).unwrap()["widths"].clone();
-    assert_eq!((widths(16), widths(100), widths(16_000)), (serde_json::json!([32]), serde_json::json!([32, 64, 128]), serde_json::json!([32, 64, 128, 128, 128])));
+    assert_eq!(
+        (widths(16), widths(100), widths(16_000)),
+        (serde_json::json!([32]), serde_json::json!([32, 64, 128]), serde_json::json!([32, 64, 128, 128, 128]))
+    );
 }

@@ -5,7 +5,7 @@ use super::{Kind, MOST_NUMBERS, Open, Origin, Raw, open};
 use crate::corrupt::{Corruption, Family, SERIES_FAMILIES, corrupt_series};
 use crate::data::audio::Length;
 use crate::data::number::has_decimal_comma;
-use crate::data::numpy::NumpyError;
+use crate::data::recordings::Recordings;
 use crate::data::series_text::SeriesText;
 use crate::data::{Array, InputKind, InputSpec, SeriesAugment, Values, numpy, utf8};
 use crate::error::{Error, Result};
@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Cursor, Read, Seek};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub(super) const NAME: &str = "series";
 pub(super) const OPEN: Open = open::<Series>;
@@ -32,9 +33,15 @@ pub(super) const OPEN: Open = open::<Series>;
 /// assert_eq!((array.length, array.values.into_f32()), (Some(3), vec![1.0, 2.0, 3.0, 0.0, 10.0, 20.0, 30.0, 0.0]));
 /// # Ok::<(), mm_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Settings")]
-pub struct Series(Settings);
+pub struct Series(Settings, Arc<Recordings>);
+
+impl PartialEq for Series {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,7 +73,7 @@ impl Series {
 
     /// What becomes of shorter ones.
     pub fn length(self, length: Length) -> Self {
-        Self(Settings { length, ..self.0 })
+        Self(Settings { length, ..self.0 }, Arc::default())
     }
 
     /// The columns of CSV files that are channels, by name and in this order, as many as there are channels.
@@ -76,12 +83,12 @@ impl Series {
 
     /// The entry of `.npz` archives, where they have several.
     pub fn entry(self, entry: impl Into<String>) -> Self {
-        Self(Settings { entry: Some(entry.into()), ..self.0 })
+        Self(Settings { entry: Some(entry.into()), ..self.0 }, Arc::default())
     }
 
     /// Arrays of NumPy are `[time, channels]`, and not `[channels, time]`.
     pub fn time_first(self) -> Self {
-        Self(Settings { time_first: true, ..self.0 })
+        Self(Settings { time_first: true, ..self.0 }, Arc::default())
     }
 
     /// Random changes in training.
@@ -129,17 +136,14 @@ impl Series {
         if self.0.time_first { 0 } else { shape.len().saturating_sub(1) }
     }
 
-    /// Some steps of a `.npy` file, where they lie; `None` of other files, and where they are scattered over the file.
+    /// Some steps of a `.npy` file, where they lie; `None` of other files.
     fn steps_in_place(&self, file: &mut (impl Read + Seek), part: &Range<u64>, path: &Path) -> Result<Option<Array>> {
         let Some(shape) = shape_of(file, path)? else { return Ok(None) };
         let [_, time] = self.sizes(&shape, path)?;
         let part = within(part, time as u64, path)?;
         rewind(file, path)?;
-        match numpy::part(file, self.time_axis(&shape), part, path) {
-            Ok(array) => self.channels_in_front(array, path).map(Some),
-            Err(Error::Numpy { problem: NumpyError::Scattered { .. }, .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let array = numpy::part(file, self.time_axis(&shape), part, path)?;
+        self.channels_in_front(array, path).map(Some)
     }
 
     /// A line a step, a column a channel.
@@ -218,6 +222,14 @@ impl Series {
     }
 }
 
+/// Some steps of each channel of `time` values.
+fn cut_channels(values: &Values, time: usize, part: Range<usize>) -> Vec<f64> {
+    match values {
+        Values::F32(values) => values.chunks(time).flat_map(|channel| &channel[part.clone()]).map(|&x| x.into()).collect(),
+        Values::F64(values) => values.chunks(time).flat_map(|channel| &channel[part.clone()]).copied().collect(),
+    }
+}
+
 /// A part of so many steps; `u64::MAX` is their end.
 fn within(part: &Range<u64>, time: u64, path: &Path) -> Result<Range<u64>> {
     let end = if part.end == u64::MAX { time } else { part.end };
@@ -262,7 +274,7 @@ impl TryFrom<Settings> for Series {
             Some(columns) if columns.len() != *channels => {
                 Err(Error::config("series.columns", format!("{} are named for {channels} channels", columns.len())))
             }
-            _ => Ok(Self(settings)),
+            _ => Ok(Self(settings, Arc::default())),
         }
     }
 }
@@ -296,17 +308,18 @@ impl Kind for Series {
         if let Some(steps) = in_place {
             return Ok(Raw::Array(steps));
         }
+        let decode = |path: &PathBuf| self.decode(&std::fs::read(path).map_err(Error::io(path))?, path);
         let (whole, path, part) = match origin {
-            Origin::File { path, part } => (self.decode(&std::fs::read(path).map_err(Error::io(path))?, path)?, path, part),
-            Origin::Memory { name, bytes, part } => (self.decode(bytes, name)?, name, part),
+            Origin::File { path, part: None } => return decode(path).map(Raw::Array),
+            Origin::Memory { name, bytes, part: None } => return self.decode(bytes, name).map(Raw::Array),
+            Origin::File { path, part: Some(part) } => (self.1.of(path, || decode(path))?, path, part),
+            Origin::Memory { name, bytes, part: Some(part) } => (Arc::new(self.decode(bytes, name)?), name, part),
             other => return Err(Error::config("kind", format!("{other} stands where a file is expected: series are read from files"))),
         };
-        let Some(part) = part else { return Ok(Raw::Array(whole)) };
         let time = whole.shape[1];
         let part = within(part, time as u64, path)?;
         let (from, to) = (part.start as usize, part.end as usize);
-        let cut = whole.values.to_f64().chunks(time).flat_map(|channel| &channel[from..to]).copied().collect();
-        Ok(Raw::Array(Array::exact([self.0.channels, to - from], cut)))
+        Ok(Raw::Array(Array::exact([self.0.channels, to - from], cut_channels(&whole.values, time, from..to))))
     }
 
     /// The changes of the settings; and of a longer series a random part, where shorter ones are an error, because all are as long as they
@@ -340,6 +353,11 @@ impl Kind for Series {
             (Some(shape), Origin::File { path, .. } | Origin::Memory { name: path, .. }) => {
                 let [_, time] = self.sizes(&shape, path)?;
                 let part = within(part.as_ref().unwrap_or(&(0..u64::MAX)), time as u64, path)?;
+                Ok(part.end - part.start)
+            }
+            (None, Origin::File { path, part }) => {
+                let whole = self.1.of(path, || self.decode(&std::fs::read(path).map_err(Error::io(path))?, path))?;
+                let part = within(part.as_ref().unwrap_or(&(0..u64::MAX)), whole.shape[1] as u64, path)?;
                 Ok(part.end - part.start)
             }
             _ => Ok(self.raw(origin)?.array(NAME)?.shape[1] as u64),
