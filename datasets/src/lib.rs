@@ -39,7 +39,7 @@ macro_rules! included {
 }
 
 /// All of them.
-pub static ALL: [BuiltIn; 3] = [MULTIPLE_FEATURES, AUDIO_VISUAL_DIGITS, RENDERED_SCENES];
+pub static ALL: [BuiltIn; 4] = [MULTIPLE_FEATURES, AUDIO_VISUAL_DIGITS, RENDERED_SCENES, SMARTWATCH];
 
 const MULTIPLE_FEATURES: BuiltIn = BuiltIn {
     name: "multiple-features",
@@ -78,6 +78,12 @@ const RENDERED_SCENES: BuiltIn = BuiltIn {
     name: "rendered-scenes",
     card: include_str!("../rendered-scenes.toml"),
     files: Contents::Rendered(scenes::Settings { seed: 0, scenes: 500, size: [60, 80] }),
+};
+
+const SMARTWATCH: BuiltIn = BuiltIn {
+    name: "smartwatch",
+    card: include_str!("../smartwatch.toml"),
+    files: included!["smartwatch/recordings.csv", "smartwatch/accelerometer.npy", "smartwatch/gyroscope.npy"],
 };
 
 /// The one of that name.

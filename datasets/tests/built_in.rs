@@ -64,3 +64,29 @@ fn rendered_scenes_are_what_the_renderer_says_of_them() {
     let shapes: Vec<_> = sample.readings.iter().map(|reading| reading.as_ref().unwrap().shape.clone()).collect();
     assert_eq!(shapes, [vec![3, 60, 80], vec![2, 60, 80], vec![1, 60, 80]]);
 }
+
+#[test]
+fn the_watch_saw_seven_exercises_of_ten_people() {
+    let data = mm_datasets::by_name("smartwatch").unwrap();
+    let card = FileCard::from_str(data.card, "smartwatch.toml").unwrap();
+    let source = card.open_bundle(&Bundle::new(data.files().unwrap())).unwrap();
+    assert_eq!((source.len(), source.schema().target.classes(), source.remarks().len()), (2229, 7, 0));
+    let mut people = BTreeMap::<_, BTreeSet<_>>::new();
+    for row in 0..source.len() {
+        let meta = source.meta(row);
+        people.entry(meta.part.unwrap()).or_default().insert(meta.group.unwrap().to_string());
+    }
+    assert_eq!((people[&Part::Train].len(), people[&Part::Test].len()), (7, 3));
+    assert_eq!(people[&Part::Test], ["s08", "s09", "s10"].map(String::from).into());
+    for row in (0..source.len()).step_by(111) {
+        for reading in source.read(row).unwrap().readings {
+            let reading = reading.unwrap();
+            assert_eq!(reading.shape, [3, 100]);
+            assert!(reading.filled().iter().any(|x| x.abs() > 100.0));
+        }
+    }
+    // As the other cards, it opens from a checkout too.
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let from_files = FileCard::from_path(folder.join("smartwatch.toml")).unwrap().open().unwrap();
+    assert_eq!(from_files.read(1234).unwrap().readings, source.read(1234).unwrap().readings);
+}

@@ -60,6 +60,9 @@ enum Command {
     /// Time predictions from files (called by `perf`).
     #[command(hide = true)]
     PredictionWork(perf::PredictionWorkArguments),
+    /// Do and time a training step of an encoder of series (called by `perf`).
+    #[command(hide = true)]
+    SeriesWork(perf::SeriesWorkArguments),
 }
 
 /// Runs the command of this process's arguments.
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::LoaderWork(arguments) => child::computing(|| perf::run_loader_work(&arguments)),
         Command::PredictionWork(arguments) => child::computing(|| perf::run_prediction_work(&arguments)),
+        Command::SeriesWork(arguments) => child::computing(|| perf::run_series_work(&arguments)),
         Command::DenseWork(arguments) => child::computing(|| perf::run_dense_work(&arguments)),
         Command::ImageWork(arguments) => child::computing(|| perf::run_image_work(&arguments)),
     })

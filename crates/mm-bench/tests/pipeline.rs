@@ -2,7 +2,10 @@
 
 use mm_baselines::FusionConfig;
 use mm_bench::{Registry, from_pretrained};
-use mm_core::data::{Array, Source, Split, TableDataset};
+use mm_core::data::kinds::Series;
+use mm_core::data::{Array, FileSource, Manifest, ShortRecording, Source, Split, TableDataset, Windows};
+use mm_core::encoder::{EncoderConfig, TemporalConfig, TransformerConfig};
+use mm_core::fusion::NetworkConfig;
 use mm_core::pipeline::{Readings, Reason};
 use mm_core::train::{TrainConfig, Trainer};
 use mm_core::{Error, ModalityError, Pipeline, Presence, Subset};
@@ -27,7 +30,7 @@ fn data() -> (TableDataset, Split) {
 }
 
 /// The readings of a row by name.
-fn readings(data: &TableDataset, row: usize) -> Readings {
+fn readings(data: &dyn Source, row: usize) -> Readings {
     let sample = data.read(row).unwrap();
     let named = data.schema().modalities.names().iter().zip(sample.readings);
     named.fold(Readings::new(), |readings, (name, array)| match array {
@@ -251,4 +254,49 @@ fn runs_with_checkpoints_are_taken_up() {
     let first = bytes(&train(), &out.path().join("a"));
     assert_eq!(first, bytes(&train(), &out.path().join("b")));
     assert_eq!(first, bytes(&mmanet(&data, &split), &out.path().join("c")));
+}
+
+/// Recordings of two movements, slow and fast, each cut into windows; the last window of a recording is short.
+fn movements(folder: &Path) -> FileSource {
+    let mut table = String::from("id,motion,turn,label\n");
+    for i in 0..24usize {
+        let rate = if i % 2 == 0 { 0.25 } else { 0.9 };
+        for (name, phase) in [("motion", 0.0), ("turn", 1.0)] {
+            let line = |t: usize| format!("{},{}\n", (rate * t as f64 + phase + i as f64).sin(), (rate * t as f64 - phase).cos());
+            let lines: String = (0..30 + i % 5 * 8).map(line).collect();
+            std::fs::write(folder.join(format!("{name}{i}.csv")), format!("x,y\n{lines}")).unwrap();
+        }
+        table += &format!("r{i},motion{i}.csv,turn{i}.csv,{}\n", if i % 2 == 0 { "slow" } else { "fast" });
+    }
+    std::fs::write(folder.join("samples.csv"), table).unwrap();
+    let sensor = || Series::new(2, 40).unwrap();
+    let windows = Windows::new(40).stride(10).short(ShortRecording::Pad);
+    Manifest::new(folder.join("samples.csv")).modality("motion", sensor()).modality("turn", sensor()).windows(windows).open().unwrap()
+}
+
+#[test]
+fn encoders_of_series_are_saved_and_loaded_and_answer_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = movements(folder.path());
+    let of = |keep: &dyn Fn(usize) -> bool| -> Vec<usize> {
+        let number = |row: &usize| data.meta(*row).group.unwrap()[1..].parse::<usize>().unwrap();
+        (0..data.len()).filter(|row| keep(number(row))).collect()
+    };
+    let split = Split { train: of(&|i| i < 16), validation: Vec::new(), test: of(&|i| i >= 16) };
+    let encoders = [
+        EncoderConfig::temporal(TemporalConfig { widths: vec![8, 16], ..TemporalConfig::default() }),
+        EncoderConfig::transformer(TransformerConfig { width: 16, heads: 2, ..TransformerConfig::default() }),
+    ];
+    for encoder in encoders {
+        let network = NetworkConfig { encoder: Some(encoder), ..NetworkConfig::default() };
+        let recipe = FusionConfig { network, ..FusionConfig::modality_dropout() };
+        let mut model = trainer().fit(recipe, &data, &split).unwrap();
+        model.evaluate(&data, &split.test).unwrap();
+        let saved = folder.path().join("model");
+        model.save_pretrained(&saved).unwrap();
+        let loaded = from_pretrained(&saved).unwrap();
+        assert_eq!(loaded.config(), model.config());
+        let samples: Vec<Readings> = split.test.iter().map(|&row| readings(&data, row)).collect();
+        assert_eq!(model.predict_all(&samples).unwrap(), loaded.predict_all(&samples).unwrap());
+    }
 }

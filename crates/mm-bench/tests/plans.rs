@@ -423,7 +423,7 @@ fn the_estimate_counts_networks() {
 
 #[test]
 fn built_in_plans_go_by_name_and_run_on_built_in_data() {
-    for name in ["default", "audio-visual", "segmentation"] {
+    for name in ["default", "audio-visual", "segmentation", "smartwatch"] {
         let cells = cells(Path::new(name)).unwrap();
         assert!(cells.iter().map(|cell| &cell.run).collect::<BTreeSet<_>>().len() >= 11, "{name} has all methods");
     }

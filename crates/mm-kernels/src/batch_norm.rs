@@ -12,23 +12,32 @@ use crate::threads::{Shared, for_each};
 
 /// Sizes of a tensor `[batch, channels, spatial]`; `spatial` is height times width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct BatchNormShape {
+pub struct BatchNormShape<'a> {
     /// Images.
     pub batch: usize,
     /// Channels.
     pub channels: usize,
     /// Numbers of one channel of one image.
     pub spatial: usize,
+    /// How many of these, from the first, each image has, where sequences differ in length: `[batch]`, at most `spatial` each. What stands
+    /// behind them is never read; outputs and gradients are zero there.
+    pub filled: Option<&'a [usize]>,
 }
 
-impl BatchNormShape {
+impl BatchNormShape<'_> {
     /// Numbers in the tensor.
     pub fn length(&self) -> usize {
         self.batch * self.channels * self.spatial
     }
 
     fn check(&self, tensors: &[(&'static str, usize)], channels: &[(&'static str, usize)]) -> Result<()> {
-        let Self { batch, channels: c, spatial } = *self;
+        let Self { batch, channels: c, spatial, filled } = *self;
+        if let Some(filled) = filled {
+            check_length("filled", batch, filled.len())?;
+            if let Some(found) = filled.iter().find(|found| **found > spatial) {
+                return Err(Error::Shape(format!("{found} numbers of a channel are filled, of {spatial}")));
+            }
+        }
         if batch.checked_mul(c).and_then(|n| n.checked_mul(spatial)).is_none() {
             return Err(Error::Shape(format!("the tensor is too large: {self:?}")));
         }
@@ -36,10 +45,27 @@ impl BatchNormShape {
         channels.iter().try_for_each(|&(what, found)| check_length(what, c, found))
     }
 
-    /// Where the planes of a channel start.
-    fn planes(self, channel: usize) -> impl Iterator<Item = usize> {
-        (0..self.batch).map(move |n| (n * self.channels + channel) * self.spatial)
+    /// Numbers of a channel of image `n` that count.
+    fn filled_of(&self, n: usize) -> usize {
+        self.filled.map_or(self.spatial, |filled| filled[n])
     }
+
+    /// Numbers that the statistics of a channel are of.
+    fn count(&self) -> usize {
+        self.filled.map_or(self.batch * self.spatial, |filled| filled.iter().sum())
+    }
+
+    /// Where the planes of a channel start, and how many of their numbers count.
+    fn planes(&self, channel: usize) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.batch).map(move |n| ((n * self.channels + channel) * self.spatial, self.filled_of(n)))
+    }
+}
+
+/// Sets what stands behind the first `filled` numbers to zero, and hands out these.
+fn zero_behind(plane: &mut [f32], filled: usize) -> &mut [f32] {
+    let (plane, behind) = plane.split_at_mut(filled);
+    behind.fill(0.0);
+    plane
 }
 
 fn optional(what: &'static str, slice: Option<&[f32]>, otherwise: usize) -> (&'static str, usize) {
@@ -49,7 +75,7 @@ fn optional(what: &'static str, slice: Option<&[f32]>, otherwise: usize) -> (&'s
 /// `output = relu((input - mean) / sqrt(variance + eps) * weight + bias + residual)` with the statistics of the batch.
 ///
 /// `variance` of the result is the biased one; PyTorch's running variance takes it times `n / (n - 1)` with
-/// `n = batch * spatial`.
+/// `n = batch * spatial`, or the sum of what is filled.
 #[allow(clippy::too_many_arguments)]
 pub fn batch_norm_forward(
     shape: BatchNormShape,
@@ -63,18 +89,18 @@ pub fn batch_norm_forward(
 ) -> Result<BatchStatistics> {
     let residual_length = optional("residual", residual, shape.length());
     shape.check(&[("input", input.len()), residual_length, ("output", output.len())], &[("weight", weight.len()), ("bias", bias.len())])?;
-    if shape.batch * shape.spatial == 0 {
+    if shape.count() == 0 {
         return Err(Error::Shape(format!("statistics of an empty batch: {shape:?}")));
     }
     let level = Level::current();
-    let count = (shape.batch * shape.spatial) as f64;
+    let count = shape.count() as f64;
     let mut statistics =
         BatchStatistics { mean: vec![0.0; shape.channels], variance: vec![0.0; shape.channels], inverse_std: vec![0.0; shape.channels] };
     let shared = Shared::new(output);
     let [mean, variance, inverse_std] =
         [&mut statistics.mean, &mut statistics.variance, &mut statistics.inverse_std].map(|x| Shared::new(x));
     for_each(shape.channels, 4 * input.len(), |channel| {
-        let plane = |at: usize| &input[at..at + shape.spatial];
+        let plane = |(at, filled): (usize, usize)| &input[at..at + filled];
         let (m, v) = vectorize(
             level,
             #[inline(always)]
@@ -103,10 +129,10 @@ pub fn batch_norm_forward(
             variance.range(channel, 1)[0] = v as f32;
             inverse_std.range(channel, 1)[0] = s as f32;
         }
-        for at in shape.planes(channel) {
+        for (at, filled) in shape.planes(channel) {
             // SAFETY: tasks own the planes of different channels.
-            let out = unsafe { shared.range(at, shape.spatial) };
-            affine_plane(level, plane(at), affine, residual.map(|r| &r[at..at + shape.spatial]), relu, out);
+            let out = zero_behind(unsafe { shared.range(at, shape.spatial) }, filled);
+            affine_plane(level, plane((at, filled)), affine, residual.map(|r| &r[at..at + filled]), relu, out);
         }
     });
     Ok(statistics)
@@ -157,10 +183,10 @@ pub fn scale_shift(
     let level = Level::current();
     let shared = Shared::new(output);
     for_each(shape.batch * shape.channels, input.len(), |plane| {
-        let (channel, at) = (plane % shape.channels, plane * shape.spatial);
-        let part = at..at + shape.spatial;
+        let (channel, at, filled) = (plane % shape.channels, plane * shape.spatial, shape.filled_of(plane / shape.channels));
+        let part = at..at + filled;
         // SAFETY: tasks own different planes.
-        let out = unsafe { shared.range(at, shape.spatial) };
+        let out = zero_behind(unsafe { shared.range(at, shape.spatial) }, filled);
         let affine = (0.0, scale[channel], shift[channel]);
         affine_plane(level, &input[part.clone()], affine, residual.map(|r| &r[part]), relu, out);
     });
@@ -209,14 +235,14 @@ pub fn batch_norm_backward(
         ],
     )?;
     let level = Level::current();
-    let count = (shape.batch * shape.spatial) as f64;
+    let count = shape.count() as f64;
     let (input_gradient, residual_gradient) = (Shared::new(gradients.input), gradients.residual.map(Shared::new));
     let (weight_gradient, bias_gradient) = (Shared::new(gradients.weight), Shared::new(gradients.bias));
     for_each(shape.channels, 4 * input.len(), |channel| {
         let (m, s) = (mean[channel], inverse_std[channel]);
         // (x, g, y) of a plane; y stands in for g where there was no ReLU, and is not looked at then.
-        let plane = |at: usize| {
-            let part = at..at + shape.spatial;
+        let plane = |(at, filled): (usize, usize)| {
+            let part = at..at + filled;
             let g = &output_gradient[part.clone()];
             [&input[part.clone()], g, output.map_or(g, |y| &y[part])]
         };
@@ -243,12 +269,13 @@ pub fn batch_norm_backward(
                 let a = f64::from(weight[channel]) * f64::from(s);
                 let (b, c) = ((a * sum_gx * f64::from(s) / count) as f32, (a * sum_g / count) as f32);
                 let a = a as f32;
-                for at in shape.planes(channel) {
-                    let [x, g, y] = plane(at);
+                for (at, filled) in shape.planes(channel) {
+                    let [x, g, y] = plane((at, filled));
                     // SAFETY: tasks own the planes of different channels.
                     let dx = unsafe { input_gradient.range(at, shape.spatial) };
                     // SAFETY: as above.
                     let dr = residual_gradient.map(|r| unsafe { r.range(at, shape.spatial) });
+                    let (dx, dr) = (zero_behind(dx, filled), dr.map(|dr| zero_behind(dr, filled)));
                     match (gated, dr) {
                         (false, dr) => {
                             if let Some(dr) = dr {

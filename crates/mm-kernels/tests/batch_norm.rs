@@ -11,7 +11,7 @@ use reference::{bits, error, error_of_terms, on_threads, random};
 const EPS: f32 = 1e-5;
 
 struct Case {
-    shape: BatchNormShape,
+    shape: BatchNormShape<'static>,
     input: Vec<f32>,
     weight: Vec<f32>,
     bias: Vec<f32>,
@@ -21,7 +21,7 @@ struct Case {
 }
 
 impl Case {
-    fn new(shape: BatchNormShape, offset: f32, residual: bool, relu: bool) -> Self {
+    fn new(shape: BatchNormShape<'static>, offset: f32, residual: bool, relu: bool) -> Self {
         Self {
             shape,
             input: random(1, shape.length()).iter().map(|x| x + offset).collect(),
@@ -126,7 +126,7 @@ proptest! {
         batch in 2usize..34, channels in 1usize..20, spatial in 1usize..80,
         residual: bool, relu: bool, level in 0usize..3,
     ) {
-        let case = Case::new(BatchNormShape { batch, channels, spatial }, 0.3, residual, relu);
+        let case = Case::new(BatchNormShape { batch, channels, spatial, filled: None }, 0.3, residual, relu);
         let level = [Level::Portable, Level::Avx2, Level::Avx512][level];
         let [forward, backward] = with_level(level, || case.errors());
         prop_assert!(forward < 2e-6, "forward {forward}");
@@ -137,7 +137,7 @@ proptest! {
 /// The errors the documentation quotes.
 #[test]
 fn errors_at_the_size_of_a_network() {
-    let case = Case::new(BatchNormShape { batch: 16, channels: 8, spatial: 56 * 56 }, 0.5, true, true);
+    let case = Case::new(BatchNormShape { batch: 16, channels: 8, spatial: 56 * 56, filled: None }, 0.5, true, true);
     let [forward, backward] = case.errors();
     println!("forward {forward:.1e}, backward {backward:.1e}");
     assert!(forward < 1e-6 && backward < 1e-6);
@@ -145,13 +145,13 @@ fn errors_at_the_size_of_a_network() {
 
 #[test]
 fn a_large_mean_does_not_eat_the_variance() {
-    let case = Case::new(BatchNormShape { batch: 8, channels: 3, spatial: 100 }, 1000.0, false, false);
+    let case = Case::new(BatchNormShape { batch: 8, channels: 3, spatial: 100, filled: None }, 1000.0, false, false);
     assert!(case.errors()[0] < 1e-4, "{:?}", case.errors());
 }
 
 #[test]
 fn the_gradient_is_the_slope() {
-    let case = Case::new(BatchNormShape { batch: 3, channels: 2, spatial: 4 }, 0.0, false, false);
+    let case = Case::new(BatchNormShape { batch: 3, channels: 2, spatial: 4, filled: None }, 0.0, false, false);
     let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|&x| x.into()).collect() };
     let (input, weight) = (wide(&case.input), wide(&case.weight));
     let loss = |x: &[f64]| -> f64 { case.forward64(x, &weight).0.iter().zip(&case.gradient).map(|(y, g)| y * f64::from(*g)).sum() };
@@ -175,7 +175,7 @@ fn the_gradient_is_the_slope() {
 
 #[test]
 fn inference_is_scale_and_shift() {
-    let shape = BatchNormShape { batch: 2, channels: 3, spatial: 20 };
+    let shape = BatchNormShape { batch: 2, channels: 3, spatial: 20, filled: None };
     let (input, scale, shift, residual) = (random(1, 120), random(2, 3), random(3, 3), random(4, 120));
     let expected: Vec<f64> = (0..120)
         .map(|i| {
@@ -188,9 +188,57 @@ fn inference_is_scale_and_shift() {
     assert!(error(&output, &expected) < 1e-6);
 }
 
+/// Sequences of different lengths are one long sequence of what each has; what stands behind them is never read.
+#[test]
+fn statistics_are_those_of_what_is_filled() {
+    let (filled, channels, steps) = ([5, 0, 40, 1, 33], 3, 40);
+    let shape = BatchNormShape { batch: 5, channels, spatial: steps, filled: Some(&filled) };
+    let total: usize = filled.iter().sum();
+    let packed_shape = BatchNormShape { batch: 1, channels, spatial: total, filled: None };
+    let pack = |x: &[f32]| -> Vec<f32> {
+        let of = |c: usize| filled.iter().enumerate().flat_map(move |(n, &f)| &x[(n * channels + c) * steps..][..f]);
+        (0..channels).flat_map(of).copied().collect()
+    };
+    let hidden = |mut x: Vec<f32>| {
+        for (plane, x) in x.chunks_mut(steps).enumerate() {
+            x[filled[plane / channels]..].fill(f32::NAN);
+        }
+        x
+    };
+    let zero_behind = |x: &[f32]| {
+        assert!(x.chunks(steps).enumerate().all(|(plane, x)| x[filled[plane / channels]..].iter().all(|x| *x == 0.0)));
+    };
+    let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|&x| x.into()).collect() };
+    let [input, residual, gradient] = [1, 2, 3].map(|seed| hidden(random(seed, shape.length())));
+    let (weight, bias) = (random(4, channels), random(5, channels));
+    let run = |shape: BatchNormShape, input: &[f32], residual: &[f32], gradient: &[f32]| {
+        let mut y = vec![f32::NAN; shape.length()];
+        let statistics = batch_norm_forward(shape, input, &weight, &bias, EPS, Some(residual), true, &mut y).unwrap();
+        let mut found = [vec![f32::NAN; shape.length()], vec![0.0; channels], vec![0.0; channels], vec![f32::NAN; shape.length()]];
+        let [dx, dw, db, dr] = &mut found;
+        let into = BatchNormGradientsMut { input: dx, weight: dw, bias: db, residual: Some(dr) };
+        batch_norm_backward(shape, input, &weight, &statistics, Some(&y), gradient, into).unwrap();
+        let mut inference = vec![f32::NAN; shape.length()];
+        scale_shift(shape, input, &weight, &bias, Some(residual), false, &mut inference).unwrap();
+        let [dx, dw, db, dr] = found;
+        ([y, dx, dr, inference], [dw, db, statistics.mean, statistics.variance])
+    };
+    let (maps, vectors) = run(shape, &input, &residual, &gradient);
+    let (packed, packed_vectors) = run(packed_shape, &pack(&input), &pack(&residual), &pack(&gradient));
+    for (found, expected) in maps.iter().zip(&packed) {
+        zero_behind(found);
+        assert!(error(&pack(found), &wide(expected)) < 1e-5);
+    }
+    for (found, expected) in vectors.iter().zip(&packed_vectors) {
+        assert!(error(found, &wide(expected)) < 1e-5);
+    }
+    let too_long = BatchNormShape { filled: Some(&[5, 0, 41, 1, 33]), ..shape };
+    assert!(scale_shift(too_long, &input, &weight, &bias, None, false, &mut vec![0.0; shape.length()]).is_err());
+}
+
 #[test]
 fn threads_do_not_change_a_bit() {
-    let case = Case::new(BatchNormShape { batch: 9, channels: 40, spatial: 300 }, 0.1, true, true);
+    let case = Case::new(BatchNormShape { batch: 9, channels: 40, spatial: 300, filled: None }, 0.1, true, true);
     let run = |threads| {
         on_threads(threads, || {
             let mut output = vec![0.0; case.shape.length()];
@@ -206,7 +254,7 @@ fn threads_do_not_change_a_bit() {
 
 #[test]
 fn wrong_lengths_are_refused() {
-    let shape = BatchNormShape { batch: 2, channels: 3, spatial: 4 };
+    let shape = BatchNormShape { batch: 2, channels: 3, spatial: 4, filled: None };
     let found = batch_norm_forward(shape, &[0.0; 24], &[1.0; 2], &[0.0; 3], EPS, None, false, &mut [0.0; 24]);
     assert_eq!(found.unwrap_err(), Error::Length { what: "weight", expected: 3, found: 2 });
     let empty = BatchNormShape { batch: 0, ..shape };

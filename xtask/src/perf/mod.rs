@@ -12,6 +12,8 @@ mod prediction;
 mod pytorch;
 mod quality;
 mod scaling;
+mod series;
+mod series_work;
 mod table;
 mod work;
 
@@ -19,6 +21,7 @@ pub use dense_work::{DenseWorkArguments, run as run_dense_work};
 pub use image_work::{ImageWorkArguments, run as run_image_work};
 pub use loader::{LoaderWorkArguments, run as run_loader_work};
 pub use prediction::{PredictionWorkArguments, run as run_prediction_work};
+pub use series_work::{SeriesWorkArguments, run as run_series_work};
 
 use anyhow::Result;
 pub use pytorch::PyTorch;
@@ -74,6 +77,8 @@ enum RowSet {
     /// Images and sounds from files to batches, beside PyTorch's `DataLoader` with as many workers, and the share of a training step that is
     /// spent waiting for them; `--python` needs soundfile and Pillow for that.
     Loader,
+    /// Encoders of series: a training step and its memory.
+    Series,
     /// A training step of image networks against batch, image size, number of sensors and threads.
     Scaling,
 }
@@ -117,6 +122,7 @@ pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
             RowSet::Dense => dense::rows(&context)?,
             RowSet::Prediction => prediction::rows(&context)?,
             RowSet::Loader => loader::rows(&context)?,
+            RowSet::Series => series::rows(&context)?,
             RowSet::Scaling => scaling::rows(&context)?,
         });
     }

@@ -5,7 +5,7 @@ use super::files::{FileSource, OnCorrupt};
 use super::kinds::{Kind, SavedKind};
 use super::labels::Unusable;
 use super::toml_text::explained;
-use super::{Bundle, Folders, LabelMaps, Manifest, SplitSpec, TaskKind, parse_toml};
+use super::{Bundle, Folders, LabelMaps, Manifest, SplitSpec, TaskKind, Windows, parse_toml};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,9 @@ pub struct FileCard {
     /// A class for each pixel: the label names a file that holds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixels: Option<LabelMaps>,
+    /// What is listed are recordings, and samples are windows of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Windows>,
     /// What to do with a sample without label.
     #[serde(default)]
     pub missing_label: Unusable,
@@ -180,6 +183,10 @@ impl FileCard {
             _ if self.pixels.is_some() && self.classes.is_some() => {
                 Err(Error::config(at("classes"), "the classes of pixels are named in [pixels]: keep those"))
             }
+            _ if self.pixels.is_some() && self.windows.is_some() => Err(Error::config(
+                at("windows"),
+                "are cut from series, and [pixels] has a label for each pixel of an image: keep one of the two",
+            )),
             _ => match check_targets(self.task, &self.targets, self.classes.as_deref().filter(|_| self.separator.is_none())) {
                 Err((field, problem)) => Err(Error::config(at(field), problem)),
                 Ok(()) => self.check_split(&at),
@@ -247,6 +254,7 @@ impl FileCard {
                 folders = folders.kind(&modality.name, kind);
                 folders = modality.column.iter().fold(folders, |folders, folder| folders.folder(folder));
             }
+            folders = self.windows.into_iter().fold(folders, Folders::windows);
             let label = self.label.as_deref().unwrap_or("labels");
             return Ok(Lists::Folders(self.pixels.iter().cloned().fold(folders, |folders, maps| folders.pixels(maps, label))));
         }
@@ -268,6 +276,7 @@ impl FileCard {
         manifest = self.id.iter().fold(manifest, |manifest, column| manifest.id(column));
         manifest = self.group.iter().fold(manifest, |manifest, column| manifest.group(column));
         manifest = self.part.iter().fold(manifest, |manifest, column| manifest.part(column));
+        manifest = self.windows.into_iter().fold(manifest, Manifest::windows);
         manifest = self.pixels.iter().cloned().fold(manifest, Manifest::pixels);
         Ok(Lists::Manifest(Box::new(self.classes.iter().fold(manifest, |manifest, classes| manifest.classes(classes)))))
     }

@@ -5,7 +5,8 @@ use super::kinds::{Kind, Origin, Written};
 use super::labels::Unusable;
 use super::listing::{Listed, Listing, Problem};
 use super::names::{some, suggestion};
-use super::{LabelMaps, ManifestColumns, ManifestRow, ManifestRows, Part, Target, TargetValue};
+use super::windows::NamedKind;
+use super::{LabelMaps, ManifestColumns, ManifestRow, ManifestRows, Part, Target, TargetValue, Windows};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ pub struct Folders {
     unlabelled: Unusable,
     /// How label maps are read, and their folder.
     maps: Option<(LabelMaps, String)>,
+    windows: Option<Windows>,
     /// Readings may lie in the folders of the sensors themselves, and sensors may have none.
     loose: bool,
 }
@@ -42,7 +44,7 @@ impl Folders {
     /// Below this folder.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         let (on_corrupt, unlabelled) = (OnCorrupt::default(), Unusable::default());
-        Self { root: root.into(), modalities: Vec::new(), on_corrupt, unlabelled, maps: None, loose: false }
+        Self { root: root.into(), modalities: Vec::new(), on_corrupt, unlabelled, maps: None, windows: None, loose: false }
     }
 
     /// A modality: the name of its folder, and what its files hold.
@@ -74,12 +76,17 @@ impl Folders {
         Self { maps: Some((labels, folder.into())), ..self }
     }
 
+    /// A file is a recording, and samples are windows of it.
+    pub fn windows(self, windows: Windows) -> Self {
+        Self { windows: Some(windows), ..self }
+    }
+
     /// What to do with a sample without label map: by default an error.
     pub fn unlabelled(self, unlabelled: Unusable) -> Self {
         Self { unlabelled, ..self }
     }
 
-    /// Lists the files; reads none of them.
+    /// Lists the files; reads none of them. Where windows are cut, how long recordings are is read.
     pub fn open(self) -> Result<FileSource> {
         let modalities = Modalities::new(self.modalities.iter().map(|wanted| wanted.name.clone()))?;
         let mut listing = self.list();
@@ -94,7 +101,7 @@ impl Folders {
             let class = classes.binary_search_by(|class| class.as_str().cmp(label)).unwrap_or_default() as u32;
             let target = sample.map.clone().map_or(TargetValue::Class(class).into(), RowTarget::Map);
             let mut row = FileRow::new(sample.id.clone(), sample.origins.clone(), target)?;
-            row.part = sample.part;
+            (row.part, row.group) = (sample.part, sample.group.clone());
             Ok(row)
         });
         let rows = rows.collect::<Result<_>>()?;
@@ -256,6 +263,10 @@ impl Folders {
         let place = self.root.display().to_string();
         listing.remark_look_alikes(&Vec::from_iter(classes), &place);
         listing.remark_cases(&place);
+        if let Some(windows) = &self.windows {
+            let sensors: Vec<NamedKind> = self.modalities.iter().map(|wanted| (wanted.name.as_str(), &*wanted.kind)).collect();
+            windows.cut(&mut listing, &sensors, false, &self.root);
+        }
         listing
     }
 

@@ -2,7 +2,9 @@
 
 use super::frozen::FrozenEncoder;
 use super::pretrained::{needs_weights, recorded};
-use super::{BertConfig, CnnConfig, ConvConfig, Encoder, FeatureCache, MlpConfig, Pretrained, ResNetConfig, kinds};
+use super::{
+    BertConfig, CnnConfig, ConvConfig, Encoder, FeatureCache, MlpConfig, Pretrained, ResNetConfig, TemporalConfig, TransformerConfig, kinds,
+};
 use crate::data::{InputKind, InputSpec, nearest};
 use crate::error::{Error, Result};
 use crate::nn::set_learning_rate_factor;
@@ -166,6 +168,16 @@ impl EncoderConfig {
         Self::new(super::bert::NAME, config)
     }
 
+    /// A residual network of convolutions over time, for series; its feature is a vector (see [`super::TemporalEncoder`]).
+    pub fn temporal(config: TemporalConfig) -> Self {
+        Self::new(super::temporal::NAME, config)
+    }
+
+    /// A transformer over time, for series; its feature is a vector (see [`super::TransformerEncoder`]).
+    pub fn transformer(config: TransformerConfig) -> Self {
+        Self::new(super::transformer::NAME, config)
+    }
+
     /// Begins with published weights.
     pub fn pretrained(mut self, pretrained: impl Into<Pretrained>) -> Self {
         self.training.pretrained = Some(pretrained.into());
@@ -224,11 +236,13 @@ impl EncoderConfig {
         Ok(self)
     }
 
-    /// What an input is encoded by where nobody chose: images and spectrograms by a small convolutional network, vectors by an MLP of
-    /// widths 128 and 64. Of token ids it is an error, since none of these knows words.
+    /// What an input is encoded by where nobody chose: images and spectrograms by a small convolutional network, series by one over time,
+    /// vectors and the smallest of the others by an MLP of widths 128 and 64. Of token ids it is an error, since none of these knows words.
     pub fn for_input(name: &str, input: &InputSpec) -> Result<Self> {
         /// Rows or columns left behind the last layer.
         const LEFT: usize = 4;
+        /// Steps from which on a series is more than a vector.
+        const STEPS: usize = 16;
         let field = || format!("network.encoders.{name}");
         match (input.kind, &*input.shape) {
             (InputKind::Tokens, _) => {
@@ -240,6 +254,7 @@ impl EncoderConfig {
                 let widths = (0..layers.min(6)).map(|i| 16 << i.min(3)).collect();
                 Ok(Self::cnn(CnnConfig { widths, grid: if input.kind == InputKind::Image { [2, 2] } else { [1, 4] } }))
             }
+            (InputKind::Series, &[_, steps]) if steps >= STEPS => Ok(Self::temporal(TemporalConfig::for_steps(steps))),
             _ => Ok(Self::mlp([128, 64])),
         }
     }

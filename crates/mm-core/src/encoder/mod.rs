@@ -15,6 +15,8 @@ pub use mlp::{MlpConfig, MlpEncoder};
 pub use precision::EncoderDType;
 pub use pretrained::Pretrained;
 pub use resnet::{ResNet, ResNetBackbone, ResNetConfig, ResNetEncoder, Stem};
+pub use temporal::{TemporalConfig, TemporalEncoder, TimePooling};
+pub use transformer::{TransformerConfig, TransformerEncoder};
 
 use crate::data::Reading;
 use crate::error::Result;
@@ -33,7 +35,7 @@ macro_rules! encoders {
     };
 }
 
-encoders!(bert, cnn, conv, mlp, resnet);
+encoders!(bert, cnn, conv, mlp, resnet, temporal, transformer);
 
 /// Turns the readings of one modality, `[batch, ..shape]`, into a feature, `[batch, ..feature_shape]`.
 pub trait Encoder: Send + Sync {

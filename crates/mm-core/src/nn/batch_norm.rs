@@ -3,8 +3,8 @@
 //! On the CPU in f32 one op with its backward pass; everywhere else composed of candle ops, in the dtype of the
 //! parameters: an input of half precision is normalised in f32 and comes back in its own dtype.
 
-use super::Mode;
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
+use super::{Lengths, Mode};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, Var, bail};
 use candle_nn::{Init, VarBuilder};
 use mm_kernels::batch_norm::{BatchNormGradientsMut, BatchNormShape, batch_norm_backward, batch_norm_forward, scale_shift};
@@ -50,25 +50,34 @@ impl BatchNorm {
     /// A training batch of one row (one pixel, for images) has no variance: it is normalised with the running
     /// statistics and leaves them alone.
     pub fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.apply(input, None, false, mode)
+        self.apply(input, None, false, None, mode)
     }
 
     /// [`BatchNorm::forward`] followed by ReLU, in one pass.
     pub fn forward_relu(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.apply(input, None, true, mode)
+        self.apply(input, None, true, None, mode)
     }
 
     /// `relu(forward(input) + residual)`, in one pass; the residual has the shape of the input.
     pub fn forward_add_relu(&self, input: &Tensor, residual: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.apply(input, Some(residual), true, mode)
+        self.apply(input, Some(residual), true, None, mode)
     }
 
-    fn apply(&self, input: &Tensor, residual: Option<&Tensor>, relu: bool, mode: Mode) -> Result<Tensor> {
-        let shape = self.shape(input)?;
+    /// `relu(forward(input) + residual)` of sequences `[batch, features, 1, steps]`, of which statistics know what is filled alone; behind
+    /// that the result is zero. Residual and ReLU are optional.
+    pub fn forward_filled(&self, input: &Tensor, residual: Option<&Tensor>, relu: bool, lengths: &Lengths, mode: Mode) -> Result<Tensor> {
+        self.apply(input, residual, relu, Some(lengths), mode)
+    }
+
+    fn apply(&self, input: &Tensor, residual: Option<&Tensor>, relu: bool, lengths: Option<&Lengths>, mode: Mode) -> Result<Tensor> {
+        let shape = Sizes { filled: lengths.cloned(), ..self.sizes(input)? };
+        if let Some(lengths) = lengths {
+            lengths.check(shape.batch, shape.spatial)?;
+        }
         if let Some(residual) = residual.filter(|r| r.dims() != input.dims()) {
             bail!("batch norm: input {:?} and residual {:?} must have the same shape", input.dims(), residual.dims());
         }
-        let statistics_exist = mode.is_train() && shape.batch * shape.spatial > 1;
+        let statistics_exist = mode.is_train() && shape.count() > 1;
         match (statistics_exist, runs_on_cpu_kernels(input)) {
             (true, true) => self.train_fused(shape, input, residual, relu),
             (true, false) => self.train_composed(shape, input, residual, relu),
@@ -76,20 +85,21 @@ impl BatchNorm {
         }
     }
 
-    fn shape(&self, input: &Tensor) -> Result<BatchNormShape> {
+    fn sizes(&self, input: &Tensor) -> Result<Sizes> {
         let (batch, channels, spatial) = match *input.dims() {
             [batch, channels] => (batch, channels, 1),
             [batch, channels, height, width] => (batch, channels, height * width),
             _ => bail!("batch norm takes [batch, features] or [batch, channels, height, width], found {:?}", input.dims()),
         };
         match self.weight.elem_count() {
-            features if features == channels => Ok(BatchNormShape { batch, channels, spatial }),
+            features if features == channels => Ok(Sizes { batch, channels, spatial, filled: None }),
             features => bail!("batch norm of {features} features on an input {:?}", input.dims()),
         }
     }
 
-    fn train_fused(&self, shape: BatchNormShape, input: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+    fn train_fused(&self, shape: Sizes, input: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
         let statistics = Arc::new(Mutex::new(BatchStatistics::default()));
+        let count = shape.count();
         let op = BatchNormOp { shape, eps: self.eps as f32, relu, statistics: statistics.clone() };
         let output = match residual {
             None => input.contiguous()?.apply_op3(&self.weight, &self.bias, op)?,
@@ -101,30 +111,42 @@ impl BatchNorm {
         };
         let statistics = lock(&statistics);
         let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), input.device());
-        self.update_running(shape, &tensor(&statistics.mean)?, &tensor(&statistics.variance)?)?;
+        self.update_running(count, &tensor(&statistics.mean)?, &tensor(&statistics.variance)?)?;
         Ok(output)
     }
 
-    fn train_composed(&self, shape: BatchNormShape, input: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+    fn train_composed(&self, shape: Sizes, input: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
         let x = input.to_dtype(self.weight.dtype())?;
         // Every dimension but that of the features.
         let others: Vec<usize> = (0..x.rank()).filter(|&dimension| dimension != 1).collect();
-        let mean = x.mean_keepdim(others.as_slice())?;
-        let centred = x.broadcast_sub(&mean)?;
-        let variance = centred.sqr()?.mean_keepdim(others)?;
-        self.update_running(shape, &mean.flatten_all()?.detach(), &variance.flatten_all()?.detach())?;
+        let (centred, mean, variance) = match &shape.filled {
+            None => {
+                let mean = x.mean_keepdim(others.as_slice())?;
+                let centred = x.broadcast_sub(&mean)?;
+                let variance = centred.sqr()?.mean_keepdim(others)?;
+                (centred, mean, variance)
+            }
+            Some(lengths) => {
+                let share = 1.0 / shape.count() as f64;
+                let mean = (lengths.zero_behind(&x)?.sum_keepdim(others.as_slice())? * share)?;
+                let centred = lengths.zero_behind(&x.broadcast_sub(&mean)?)?;
+                let variance = (centred.sqr()?.sum_keepdim(others)? * share)?;
+                (centred, mean, variance)
+            }
+        };
+        self.update_running(shape.count(), &mean.flatten_all()?.detach(), &variance.flatten_all()?.detach())?;
         let normal = centred.broadcast_div(&(variance + self.eps)?.sqrt()?)?;
         let output = normal.broadcast_mul(&by_feature(&self.weight, &x)?)?.broadcast_add(&by_feature(&self.bias, &x)?)?;
-        finish(output, residual, relu)?.to_dtype(input.dtype())
+        shape.zero_behind(finish(output, residual, relu)?)?.to_dtype(input.dtype())
     }
 
-    fn update_running(&self, shape: BatchNormShape, mean: &Tensor, variance: &Tensor) -> Result<()> {
+    fn update_running(&self, count: usize, mean: &Tensor, variance: &Tensor) -> Result<()> {
         let mix = |running: &Var, batch: &Tensor, factor: f64| {
             running.set(&((running.as_tensor().detach() * (1.0 - self.momentum))? + (batch * (self.momentum * factor))?)?)
         };
         mix(&self.running_mean, mean, 1.0)?;
         // The running variance is the unbiased one.
-        let count = (shape.batch * shape.spatial) as f64;
+        let count = count as f64;
         mix(&self.running_var, variance, count / (count - 1.0))
     }
 
@@ -135,19 +157,19 @@ impl BatchNorm {
         Ok((scale, shift))
     }
 
-    fn eval(&self, shape: BatchNormShape, input: &Tensor, residual: Option<&Tensor>, relu: bool, cpu: bool) -> Result<Tensor> {
+    fn eval(&self, shape: Sizes, input: &Tensor, residual: Option<&Tensor>, relu: bool, cpu: bool) -> Result<Tensor> {
         let (scale, shift) = self.scale_shift()?;
         let (input, residual) = (&input.detach(), residual.map(Tensor::detach));
         if !cpu {
             let x = input.to_dtype(scale.dtype())?;
             let output = x.broadcast_mul(&by_feature(&scale, &x)?)?.broadcast_add(&by_feature(&shift, &x)?)?;
-            return finish(output, residual.as_ref(), relu)?.to_dtype(input.dtype());
+            return shape.zero_behind(finish(output, residual.as_ref(), relu)?)?.to_dtype(input.dtype());
         }
         let run = |x: &[f32], a: &[f32], b: &[f32], residual: Option<&[f32]>| {
             let mut output = vec![0.0; x.len()];
             match (shape.spatial, residual) {
-                (1, None) => scale_shift_rows(x, a, b, relu, &mut output),
-                _ => scale_shift(shape, x, a, b, residual, relu, &mut output),
+                (1, None) if shape.filled.is_none() => scale_shift_rows(x, a, b, relu, &mut output),
+                _ => scale_shift(shape.of_kernels(), x, a, b, residual, relu, &mut output),
             }
             .map_err(kernel_error)?;
             Tensor::from_vec(output, input.shape(), input.device())
@@ -155,6 +177,33 @@ impl BatchNorm {
         match &residual {
             None => with_slices([input, &scale, &shift], |[x, a, b]| run(x, a, b, None)),
             Some(residual) => with_slices([input, &scale, &shift, residual], |[x, a, b, r]| run(x, a, b, Some(r))),
+        }
+    }
+}
+
+/// Sizes of an input, and how much of it is filled.
+struct Sizes {
+    batch: usize,
+    channels: usize,
+    spatial: usize,
+    filled: Option<Lengths>,
+}
+
+impl Sizes {
+    fn of_kernels(&self) -> BatchNormShape<'_> {
+        let filled = self.filled.as_ref().map(Lengths::steps);
+        BatchNormShape { batch: self.batch, channels: self.channels, spatial: self.spatial, filled }
+    }
+
+    /// Numbers that the statistics of a feature are of.
+    fn count(&self) -> usize {
+        self.filled.as_ref().map_or(self.batch * self.spatial, |lengths| lengths.steps().iter().sum())
+    }
+
+    fn zero_behind(&self, output: Tensor) -> Result<Tensor> {
+        match &self.filled {
+            Some(lengths) => lengths.zero_behind(&output),
+            None => Ok(output),
         }
     }
 }
@@ -180,7 +229,7 @@ fn lock(statistics: &Mutex<BatchStatistics>) -> MutexGuard<'_, BatchStatistics> 
 
 /// Of input, weight and bias.
 struct BatchNormOp {
-    shape: BatchNormShape,
+    shape: Sizes,
     eps: f32,
     relu: bool,
     statistics: Arc<Mutex<BatchStatistics>>,
@@ -195,14 +244,14 @@ type Gradients = [Vec<f32>; 4];
 impl BatchNormOp {
     /// A matrix, for which there are kernels that go by rows.
     fn is_rows(&self) -> bool {
-        self.shape.spatial == 1
+        self.shape.spatial == 1 && self.shape.filled.is_none()
     }
 
     fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32], residual: Option<&[f32]>) -> Result<CpuStorage> {
         let mut output = vec![0.0; x.len()];
         let statistics = match residual {
             None if self.is_rows() => batch_norm_rows_forward(x, weight, bias, self.eps, self.relu, &mut output),
-            _ => batch_norm_forward(self.shape, x, weight, bias, self.eps, residual, self.relu, &mut output),
+            _ => batch_norm_forward(self.shape.of_kernels(), x, weight, bias, self.eps, residual, self.relu, &mut output),
         };
         *lock(&self.statistics) = statistics.map_err(kernel_error)?;
         Ok(CpuStorage::F32(output))
@@ -219,7 +268,7 @@ impl BatchNormOp {
         let [input, weight_gradient, bias, of_residual] = &mut gradients;
         let into = BatchNormGradientsMut { input, weight: weight_gradient, bias, residual: residual.then_some(of_residual) };
         let output = self.relu.then_some(output);
-        batch_norm_backward(self.shape, x, weight, &statistics, output, gradient, into).map_err(kernel_error)?;
+        batch_norm_backward(self.shape.of_kernels(), x, weight, &statistics, output, gradient, into).map_err(kernel_error)?;
         Ok(gradients)
     }
 }

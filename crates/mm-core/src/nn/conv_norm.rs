@@ -2,7 +2,7 @@
 
 use super::conv::{conv_shape, output_shape};
 use super::cpu::{kernel_error, runs_on_cpu_kernels, with_slices};
-use super::{BatchNorm, Conv2d, Conv2dConfig, Mode, batch_norm, conv2d_no_bias};
+use super::{BatchNorm, Conv2d, Conv2dConfig, Lengths, Mode, batch_norm, conv2d_no_bias};
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use mm_kernels::conv::{Conv2dShape, Epilogue, PreparedWeights, conv2d_forward_prepared, conv2d_forward_with};
@@ -105,6 +105,20 @@ impl ConvNorm {
         match &self.norm {
             Some(norm) => norm.forward_add_relu(&self.conv.forward(input)?, residual, mode),
             None => (self.conv.forward(input)? + residual)?.relu(),
+        }
+    }
+
+    /// `relu(norm(conv(input)) + residual)` of sequences `[batch, inputs, 1, steps]`, zero behind what is filled; `lengths` are those of the
+    /// output. Residual and ReLU are optional.
+    pub fn forward_filled(&self, input: &Tensor, residual: Option<&Tensor>, relu: bool, lengths: &Lengths, mode: Mode) -> Result<Tensor> {
+        match &self.norm {
+            _ if self.folds(input, mode) => lengths.zero_behind(&self.forward_folded(input, residual, relu, mode)?),
+            Some(norm) => norm.forward_filled(&self.conv.forward(input)?, residual, relu, lengths, mode),
+            None => {
+                let output = self.conv.forward(input)?;
+                let output = residual.map_or(Ok(output.clone()), |residual| output + residual)?;
+                lengths.zero_behind(&if relu { output.relu()? } else { output })
+            }
         }
     }
 

@@ -18,6 +18,7 @@ mod reader;
 mod sources;
 mod table;
 mod text_kind;
+mod windows;
 
 #[path = "../damage/mod.rs"]
 mod damage;

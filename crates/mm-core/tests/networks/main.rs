@@ -6,3 +6,4 @@ mod cnn;
 mod image_fusion;
 mod image_layers;
 mod resnet;
+mod series;

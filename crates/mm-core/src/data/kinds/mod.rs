@@ -54,6 +54,12 @@ pub trait Kind: Send + Sync {
         }
     }
 
+    /// How many steps a recording has, for a kind that windows can be cut from ([`super::Windows`]).
+    fn steps(&self, origin: &Origin) -> Result<u64> {
+        let problem = format!("windows are cut from series, and {origin} is of kind `{}`: leave out [windows], or the sensor", self.name());
+        Err(Error::config("windows", problem))
+    }
+
     /// Whether [`Kind::augment`] changes anything.
     fn augments(&self) -> bool {
         false

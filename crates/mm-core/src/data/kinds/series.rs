@@ -5,13 +5,18 @@ use super::{Kind, MOST_NUMBERS, Open, Origin, Raw, open};
 use crate::corrupt::{Corruption, Family, SERIES_FAMILIES, corrupt_series};
 use crate::data::audio::Length;
 use crate::data::number::has_decimal_comma;
+use crate::data::recordings::Recordings;
 use crate::data::series_text::SeriesText;
-use crate::data::{Array, InputKind, InputSpec, Values, numpy, utf8};
+use crate::data::{Array, InputKind, InputSpec, SeriesAugment, Values, numpy, utf8};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::fs::File;
+use std::io::{Cursor, Read, Seek};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub(super) const NAME: &str = "series";
 pub(super) const OPEN: Open = open::<Series>;
@@ -28,9 +33,15 @@ pub(super) const OPEN: Open = open::<Series>;
 /// assert_eq!((array.length, array.values.into_f32()), (Some(3), vec![1.0, 2.0, 3.0, 0.0, 10.0, 20.0, 30.0, 0.0]));
 /// # Ok::<(), mm_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Settings")]
-pub struct Series(Settings);
+pub struct Series(Settings, Arc<Recordings>);
+
+impl PartialEq for Series {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,17 +60,20 @@ struct Settings {
     /// Arrays of NumPy are `[time, channels]`; otherwise `[channels, time]`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     time_first: bool,
+    /// Random changes in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    augment: Option<SeriesAugment>,
 }
 
 impl Series {
     /// Of so many channels, brought to so many steps: shorter ones are padded, of longer ones a part is cut out.
     pub fn new(channels: usize, steps: usize) -> Result<Self> {
-        Settings { channels, steps, length: Length::default(), columns: None, entry: None, time_first: false }.try_into()
+        Settings { channels, steps, length: Length::default(), columns: None, entry: None, time_first: false, augment: None }.try_into()
     }
 
     /// What becomes of shorter ones.
     pub fn length(self, length: Length) -> Self {
-        Self(Settings { length, ..self.0 })
+        Self(Settings { length, ..self.0 }, Arc::default())
     }
 
     /// The columns of CSV files that are channels, by name and in this order, as many as there are channels.
@@ -69,17 +83,26 @@ impl Series {
 
     /// The entry of `.npz` archives, where they have several.
     pub fn entry(self, entry: impl Into<String>) -> Self {
-        Self(Settings { entry: Some(entry.into()), ..self.0 })
+        Self(Settings { entry: Some(entry.into()), ..self.0 }, Arc::default())
     }
 
     /// Arrays of NumPy are `[time, channels]`, and not `[channels, time]`.
     pub fn time_first(self) -> Self {
-        Self(Settings { time_first: true, ..self.0 })
+        Self(Settings { time_first: true, ..self.0 }, Arc::default())
+    }
+
+    /// Random changes in training.
+    pub fn augmented(self, augment: SeriesAugment) -> Result<Self> {
+        Settings { augment: Some(augment), ..self.0 }.try_into()
     }
 
     /// `[channels, time]`, as long as the file is.
     fn numpy(&self, bytes: &[u8], path: &Path) -> Result<Array> {
-        let Array { shape, values, .. } = numpy::read(bytes, self.0.entry.as_deref()).map_err(Error::numpy(path))?;
+        self.channels_in_front(numpy::read(bytes, self.0.entry.as_deref()).map_err(Error::numpy(path))?, path)
+    }
+
+    /// Channels and steps of an array of NumPy.
+    fn sizes(&self, shape: &[usize], path: &Path) -> Result<[usize; 2]> {
         let channels = self.0.channels;
         let found = match shape[..] {
             // One channel needs no axis.
@@ -97,9 +120,30 @@ impl Series {
             };
             return Err(Error::shape(path.display().to_string(), format!("{form}{advice}"), shape));
         }
+        Ok(found)
+    }
+
+    /// An array of NumPy as `[channels, time]`.
+    fn channels_in_front(&self, Array { shape, values, .. }: Array, path: &Path) -> Result<Array> {
+        let sizes = self.sizes(&shape, path)?;
         let values = values.to_f64();
         let turned = self.0.time_first && shape.len() == 2;
-        Ok(Array::exact(found, if turned { channels_first(&values, channels) } else { values }))
+        Ok(Array::exact(sizes, if turned { channels_first(&values, sizes[0]) } else { values }))
+    }
+
+    /// The axis of time of an array of NumPy of this shape.
+    fn time_axis(&self, shape: &[usize]) -> usize {
+        if self.0.time_first { 0 } else { shape.len().saturating_sub(1) }
+    }
+
+    /// Some steps of a `.npy` file, where they lie; `None` of other files.
+    fn steps_in_place(&self, file: &mut (impl Read + Seek), part: &Range<u64>, path: &Path) -> Result<Option<Array>> {
+        let Some(shape) = shape_of(file, path)? else { return Ok(None) };
+        let [_, time] = self.sizes(&shape, path)?;
+        let part = within(part, time as u64, path)?;
+        rewind(file, path)?;
+        let array = numpy::part(file, self.time_axis(&shape), part, path)?;
+        self.channels_in_front(array, path).map(Some)
     }
 
     /// A line a step, a column a channel.
@@ -178,6 +222,36 @@ impl Series {
     }
 }
 
+/// Some steps of each channel of `time` values.
+fn cut_channels(values: &Values, time: usize, part: Range<usize>) -> Vec<f64> {
+    match values {
+        Values::F32(values) => values.chunks(time).flat_map(|channel| &channel[part.clone()]).map(|&x| x.into()).collect(),
+        Values::F64(values) => values.chunks(time).flat_map(|channel| &channel[part.clone()]).copied().collect(),
+    }
+}
+
+/// A part of so many steps; `u64::MAX` is their end.
+fn within(part: &Range<u64>, time: u64, path: &Path) -> Result<Range<u64>> {
+    let end = if part.end == u64::MAX { time } else { part.end };
+    if part.start >= end || end > time {
+        let problem = format!("has {time} steps, and those from {} to {end} were asked for", part.start);
+        return Err(Error::File { path: path.into(), problem });
+    }
+    Ok(part.start..end)
+}
+
+/// The shape of a `.npy` file; `None` of any other.
+fn shape_of(file: &mut (impl Read + Seek), path: &Path) -> Result<Option<Vec<usize>>> {
+    let mut magic = Vec::new();
+    file.by_ref().take(6).read_to_end(&mut magic).map_err(Error::io(path))?;
+    rewind(file, path)?;
+    if !magic.starts_with(b"\x93NUMPY") { Ok(None) } else { numpy::shape(file, path).map(Some) }
+}
+
+fn rewind(file: &mut impl Seek, path: &Path) -> Result<()> {
+    file.rewind().map_err(Error::io(path))
+}
+
 impl TryFrom<Settings> for Series {
     type Error = Error;
 
@@ -188,11 +262,19 @@ impl TryFrom<Settings> for Series {
             let problem = format!("channels and steps must be above 0, and {limit}, found {channels} and {steps}");
             return Err(Error::config("series", problem));
         }
+        if let Some(augment) = &settings.augment {
+            augment.validate(*channels)?;
+            if settings.length == Length::Crop && (augment.crop < 1.0 || augment.speed[1] > 1.0) {
+                let advice = "write length = \"pad\" or \"repeat\"";
+                let problem = format!("crop and speed shorten series, and with length = \"crop\" a shorter one is an error: {advice}");
+                return Err(Error::config("series.augment", problem));
+            }
+        }
         match columns {
             Some(columns) if columns.len() != *channels => {
                 Err(Error::config("series.columns", format!("{} are named for {channels} channels", columns.len())))
             }
-            _ => Ok(Self(settings)),
+            _ => Ok(Self(settings, Arc::default())),
         }
     }
 }
@@ -216,30 +298,70 @@ impl Kind for Series {
     }
 
     fn raw(&self, origin: &Origin) -> Result<Raw> {
+        let in_place = match origin {
+            Origin::File { path, part: Some(part) } => {
+                self.steps_in_place(&mut File::open(path).map_err(Error::io(path))?, part, path)?
+            }
+            Origin::Memory { name, bytes, part: Some(part) } => self.steps_in_place(&mut Cursor::new(bytes), part, name)?,
+            _ => None,
+        };
+        if let Some(steps) = in_place {
+            return Ok(Raw::Array(steps));
+        }
+        let decode = |path: &PathBuf| self.decode(&std::fs::read(path).map_err(Error::io(path))?, path);
         let (whole, path, part) = match origin {
-            Origin::File { path, part } => (self.decode(&std::fs::read(path).map_err(Error::io(path))?, path)?, path, part),
-            Origin::Memory { name, bytes, part } => (self.decode(bytes, name)?, name, part),
+            Origin::File { path, part: None } => return decode(path).map(Raw::Array),
+            Origin::Memory { name, bytes, part: None } => return self.decode(bytes, name).map(Raw::Array),
+            Origin::File { path, part: Some(part) } => (self.1.of(path, || decode(path))?, path, part),
+            Origin::Memory { name, bytes, part: Some(part) } => (Arc::new(self.decode(bytes, name)?), name, part),
             other => return Err(Error::config("kind", format!("{other} stands where a file is expected: series are read from files"))),
         };
-        let Some(part) = part else { return Ok(Raw::Array(whole)) };
         let time = whole.shape[1];
-        let end = if part.end == u64::MAX { time as u64 } else { part.end };
-        if part.start >= end || end > time as u64 {
-            let problem = format!("has {time} steps, and those from {} to {end} were asked for", part.start);
-            return Err(Error::File { path: path.clone(), problem });
-        }
-        let (from, to) = (part.start as usize, end as usize);
-        let cut = whole.values.to_f64().chunks(time).flat_map(|channel| &channel[from..to]).copied().collect();
-        Ok(Raw::Array(Array::exact([self.0.channels, to - from], cut)))
+        let part = within(part, time as u64, path)?;
+        let (from, to) = (part.start as usize, part.end as usize);
+        Ok(Raw::Array(Array::exact([self.0.channels, to - from], cut_channels(&whole.values, time, from..to))))
     }
 
-    /// Of a longer series a random part, where shorter ones are an error: all are as long as they must be then.
+    /// The changes of the settings; and of a longer series a random part, where shorter ones are an error, because all are as long as they
+    /// must be then.
     fn augment(&self, raw: Raw, random: &mut Rng) -> Result<Raw> {
-        Ok(Raw::Array(self.fitted(raw, random.random())?))
+        let place = if self.0.length == Length::Crop { random.random() } else { 0.5 };
+        let Some(augment) = self.0.augment.filter(SeriesAugment::changes) else { return Ok(Raw::Array(self.fitted(raw, place)?)) };
+        let Array { shape, values, length } = raw.array(NAME)?;
+        let (channels, time) = match shape[..] {
+            [channels, time] if time > 0 && channels > 0 && values.len() == channels * time => (channels, time),
+            _ => return Err(Error::shape(NAME, "[channels, time]", shape)),
+        };
+        let mut series: Vec<Vec<f64>> = values.to_f64().chunks(time).map(|channel| channel[..length.unwrap_or(time)].to_vec()).collect();
+        augment.apply(&mut series, random);
+        let time = series.first().map_or(0, Vec::len);
+        Ok(Raw::Array(self.fitted(Raw::Array(Array::exact([channels, time], series.concat())), place)?))
     }
 
     fn augments(&self) -> bool {
-        self.0.length == Length::Crop
+        self.0.length == Length::Crop || self.0.augment.is_some_and(|augment| augment.changes())
+    }
+
+    fn steps(&self, origin: &Origin) -> Result<u64> {
+        let (shape, part) = match origin {
+            Origin::File { path, part } => (shape_of(&mut File::open(path).map_err(Error::io(path))?, path)?, part),
+            Origin::Memory { name, bytes, part } => (shape_of(&mut Cursor::new(bytes), name)?, part),
+            _ => (None, &None),
+        };
+        match (shape, origin) {
+            // The header says it; of other files only the content does.
+            (Some(shape), Origin::File { path, .. } | Origin::Memory { name: path, .. }) => {
+                let [_, time] = self.sizes(&shape, path)?;
+                let part = within(part.as_ref().unwrap_or(&(0..u64::MAX)), time as u64, path)?;
+                Ok(part.end - part.start)
+            }
+            (None, Origin::File { path, part }) => {
+                let whole = self.1.of(path, || self.decode(&std::fs::read(path).map_err(Error::io(path))?, path))?;
+                let part = within(part.as_ref().unwrap_or(&(0..u64::MAX)), whole.shape[1] as u64, path)?;
+                Ok(part.end - part.start)
+            }
+            _ => Ok(self.raw(origin)?.array(NAME)?.shape[1] as u64),
+        }
     }
 
     fn families(&self) -> &'static [Family] {

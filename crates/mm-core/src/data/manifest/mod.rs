@@ -14,7 +14,8 @@ use super::kinds::Kind;
 use super::labels::{Labels, Unusable, hardly_classes};
 use super::listing::{Listed, Listing, Problem};
 use super::table_text::Writing;
-use super::{LabelMaps, Part, TargetValue, TaskKind};
+use super::windows::NamedKind;
+use super::{LabelMaps, Part, TargetValue, TaskKind, Windows};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use columns::{Cells, Columns, Files};
@@ -58,6 +59,7 @@ pub struct Manifest {
     unlabelled: Unusable,
     on_corrupt: OnCorrupt,
     bundle: Option<Bundle>,
+    windows: Option<Windows>,
 }
 
 /// A modality, and where it stands if not under its name.
@@ -97,6 +99,7 @@ impl Manifest {
             unlabelled: Unusable::default(),
             on_corrupt: OnCorrupt::default(),
             bundle: None,
+            windows: None,
         }
     }
 
@@ -202,7 +205,12 @@ impl Manifest {
         Self { bundle: Some(bundle.clone()), ..self }
     }
 
-    /// Reads the table, and none of the files that it names; that they exist is checked.
+    /// A row is a recording, and samples are windows of it.
+    pub fn windows(self, windows: Windows) -> Self {
+        Self { windows: Some(windows), ..self }
+    }
+
+    /// Reads the table, and none of the files that it names; that they exist is checked. Where windows are cut, how long recordings are is read.
     pub fn open(self) -> Result<FileSource> {
         let table = match &self.bundle {
             Some(bundle) => Table::of(&self.path, bundle.get(&self.path).cloned().ok_or_else(|| self.not_in_bundle())?)?,
@@ -389,6 +397,10 @@ impl Manifest {
                 let problem = format!("`{}` is the id{place}: an id is one sample, give each row its own", twice.id);
                 table.error(twice.line.unwrap_or(1), column, problem)
             });
+        }
+        if let Some(windows) = &self.windows {
+            let sensors: Vec<NamedKind> = self.modalities.iter().map(|wanted| (wanted.name.as_str(), &*wanted.kind)).collect();
+            windows.cut(&mut listing, &sensors, lenient, &self.path);
         }
         let of = table.rows.len();
         let told = [(unlabelled, "have no label and are left out"), (nothing, "have no reading of any sensor and are left out")];

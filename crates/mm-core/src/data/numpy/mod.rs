@@ -16,7 +16,7 @@ mod rows;
 
 pub use error::NumpyError;
 pub use npz::SMALL;
-pub use rows::{row, shape};
+pub use rows::{part, row, shape};
 
 use super::{Array, Values};
 use header::{Header, Number};

@@ -1,0 +1,266 @@
+//! Random changes of training series.
+
+use crate::error::{Error, Result};
+use crate::rng::Rng;
+use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+
+/// Which random changes training series get, in the order of the fields; by default none. The channels of a series change alike, but for
+/// noise.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SeriesAugment {
+    /// Least and largest speed: 1.1 is a tenth faster and shorter. `[1, 1]`: as it is.
+    pub speed: [f64; 2],
+    /// Least share of the steps that is kept, a part at a random place; 1: all.
+    pub crop: f64,
+    /// Largest shift in steps, either way; the value at the end that it moves away from fills what is left open.
+    pub shift: usize,
+    /// Least and largest factor of all values.
+    pub scale: [f64; 2],
+    /// Largest angle in degrees by which the axes of a sensor are turned, about an axis drawn for the series: channels are taken in threes, as
+    /// x, y and z.
+    pub rotation: f64,
+    /// Deviation of normal noise, as a share of the deviation that the channel has in this series.
+    pub jitter: f64,
+    /// Deviation of normal noise, in the unit of the values.
+    pub noise: f64,
+    /// How many masks over neighbouring steps; what is masked becomes the mean of its channel.
+    pub time_masks: usize,
+    /// Largest share of the steps that one covers.
+    pub time_mask: f64,
+}
+
+impl Default for SeriesAugment {
+    fn default() -> Self {
+        Self {
+            speed: [1.0; 2],
+            crop: 1.0,
+            shift: 0,
+            scale: [1.0; 2],
+            rotation: 0.0,
+            jitter: 0.0,
+            noise: 0.0,
+            time_masks: 0,
+            time_mask: 0.15,
+        }
+    }
+}
+
+impl SeriesAugment {
+    /// Refuses settings that cannot work; `channels` is how many a series has.
+    pub fn validate(&self, channels: usize) -> Result<()> {
+        let refuse = |field: &str, problem: String| Err(Error::config(format!("augment.{field}"), problem));
+        for (field, [least, most], from, to) in [("speed", self.speed, 0.25, 4.0), ("scale", self.scale, 0.0, 100.0)] {
+            if !(from <= least && least <= most && most <= to) {
+                let problem = format!("must be [least, largest] with {from} <= least <= largest <= {to}, found [{least}, {most}]");
+                return refuse(field, problem);
+            }
+        }
+        if !(self.crop > 0.0 && self.crop <= 1.0) {
+            return refuse("crop", format!("is the least share of the steps that is kept: above 0 and at most 1, found {}", self.crop));
+        }
+        if !(0.0..=180.0).contains(&self.rotation) {
+            return refuse("rotation", format!("must be 0 to 180 degrees, found {}", self.rotation));
+        }
+        if self.rotation > 0.0 && !channels.is_multiple_of(3) {
+            let problem = format!("turns axes x, y and z, so the channels must be 3, 6 or another multiple of 3; there are {channels}");
+            return refuse("rotation", problem);
+        }
+        for (field, deviation) in [("jitter", self.jitter), ("noise", self.noise)] {
+            if !(deviation >= 0.0 && deviation.is_finite()) {
+                return refuse(field, format!("must be 0 or a number above, found {deviation}"));
+            }
+        }
+        if self.time_masks > 100 {
+            return refuse("time_masks", format!("must be at most 100, found {}", self.time_masks));
+        }
+        match (0.0..=1.0).contains(&self.time_mask) {
+            true => Ok(()),
+            false => refuse("time_mask", format!("must lie between 0 and 1, found {}", self.time_mask)),
+        }
+    }
+
+    /// Whether it changes anything.
+    pub fn changes(&self) -> bool {
+        *self != Self { time_mask: self.time_mask, ..Self::default() }
+            && (self.time_masks == 0 || self.time_mask > 0.0 || self.changes_more())
+    }
+
+    fn changes_more(&self) -> bool {
+        Self { time_masks: 0, time_mask: 0.15, ..*self } != Self::default()
+    }
+
+    /// Changes a series, a list of values a channel, all of one length. All draws but those of the noise are made whether they are used or not,
+    /// so that none shifts another.
+    pub fn apply(&self, channels: &mut [Vec<f64>], rng: &mut Rng) {
+        let mut within = |[least, most]: [f64; 2]| least + (most - least) * rng.random::<f64>();
+        let speed = within(self.speed);
+        let (kept, place) = (within([self.crop, 1.0]), within([0.0, 1.0]));
+        let shift = within([-(self.shift as f64), self.shift as f64]).round() as i64;
+        let scale = within(self.scale);
+        let (height, around) = (within([-1.0, 1.0]), within([0.0, std::f64::consts::TAU]));
+        let angle = within([-self.rotation, self.rotation]).to_radians();
+        let masks: Vec<[f64; 2]> = (0..self.time_masks).map(|_| [within([0.0, self.time_mask]), within([0.0, 1.0])]).collect();
+
+        let steps = channels.first().map_or(0, Vec::len);
+        if steps == 0 {
+            return;
+        }
+        let length = ((steps as f64 / speed).round() as usize).max(1);
+        let left = ((length as f64 * kept).round() as usize).clamp(1, length);
+        let first = ((length - left) as f64 * place).round() as usize;
+        for channel in channels.iter_mut() {
+            if length != steps {
+                *channel = at_speed(channel, length);
+            }
+            channel.truncate(first + left);
+            channel.drain(..first);
+            shifted(channel, shift);
+            if scale != 1.0 {
+                channel.iter_mut().for_each(|x| *x *= scale);
+            }
+        }
+        if self.rotation > 0.0 {
+            // An axis uniform on the sphere.
+            let radius = (1.0 - height * height).max(0.0).sqrt();
+            let turn = rotation([radius * around.cos(), radius * around.sin(), height], angle);
+            for triple in channels.chunks_exact_mut(3) {
+                for step in 0..left {
+                    let v = [triple[0][step], triple[1][step], triple[2][step]];
+                    (0..3).for_each(|axis| triple[axis][step] = (0..3).map(|i| turn[axis][i] * v[i]).sum());
+                }
+            }
+        }
+        for channel in channels.iter_mut() {
+            let mean = channel.iter().sum::<f64>() / left as f64;
+            if self.jitter > 0.0 || self.noise > 0.0 {
+                let deviation = (channel.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / left as f64).sqrt();
+                let deviation = (self.jitter * deviation).hypot(self.noise);
+                channel.iter_mut().for_each(|x| *x += deviation * Distribution::<f64>::sample(&StandardNormal, rng));
+            }
+            for &[share, place] in &masks {
+                let width = (left as f64 * share).round() as usize;
+                let first = ((left - width) as f64 * place).round() as usize;
+                channel[first..first + width].fill(mean);
+            }
+        }
+    }
+}
+
+/// A series brought to `length` values, by straight lines between neighbours.
+fn at_speed(series: &[f64], length: usize) -> Vec<f64> {
+    let last = series.len() - 1;
+    let step = last as f64 / (length - 1).max(1) as f64;
+    let value = |i: usize| {
+        let place = i as f64 * step;
+        let left = (place as usize).min(last);
+        let right = (left + 1).min(last);
+        series[left] + (series[right] - series[left]) * (place - left as f64)
+    };
+    (0..length).map(value).collect()
+}
+
+/// Moves a series to later (above 0) or earlier steps.
+fn shifted(series: &mut [f64], by: i64) {
+    let steps = series.len();
+    let places = (by.unsigned_abs() as usize).min(steps - 1);
+    if by > 0 {
+        series.copy_within(..steps - places, places);
+        let first = series[0];
+        series[..places].fill(first);
+    } else {
+        series.copy_within(places.., 0);
+        let last = series[steps - 1 - places];
+        series[steps - places..].fill(last);
+    }
+}
+
+/// The matrix that turns by `angle` about a unit vector (Rodrigues).
+fn rotation([x, y, z]: [f64; 3], angle: f64) -> [[f64; 3]; 3] {
+    let (s, c) = angle.sin_cos();
+    let d = 1.0 - c;
+    [
+        [c + x * x * d, x * y * d - z * s, x * z * d + y * s],
+        [y * x * d + z * s, c + y * y * d, y * z * d - x * s],
+        [z * x * d - y * s, z * y * d + x * s, c + z * z * d],
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng;
+
+    fn series(channels: usize) -> Vec<Vec<f64>> {
+        (0..channels).map(|c| (0..50).map(|i| ((i * (c + 2)) as f64 * 0.3).sin() + c as f64).collect()).collect()
+    }
+
+    fn applied(augment: SeriesAugment, channels: usize, seed: u64) -> Vec<Vec<f64>> {
+        augment.validate(channels).unwrap();
+        let mut changed = series(channels);
+        augment.apply(&mut changed, &mut rng::stream(seed, "test", &[1]));
+        changed
+    }
+
+    #[test]
+    fn nothing_is_changed_by_default() {
+        assert!(!SeriesAugment::default().changes());
+        assert!(!SeriesAugment { time_mask: 0.5, ..Default::default() }.changes());
+        assert!(!SeriesAugment { time_masks: 2, time_mask: 0.0, ..Default::default() }.changes());
+        assert_eq!(applied(SeriesAugment::default(), 3, 0), series(3));
+    }
+
+    #[test]
+    fn each_change_does_what_it_says() {
+        let none = SeriesAugment::default();
+        for seed in 0..20 {
+            let before = series(3);
+            let faster = applied(SeriesAugment { speed: [2.0, 2.0], ..none }, 3, seed);
+            assert!(faster.iter().zip(&before).all(|(a, b)| a.len() == 25 && a[0] == b[0] && (a[24] - b[49]).abs() < 1e-12));
+            let cropped = applied(SeriesAugment { crop: 0.5, ..none }, 3, seed);
+            let length = cropped[0].len();
+            assert!((25..=50).contains(&length));
+            let at = (0..=50 - length).find(|&at| before[0][at..at + length] == cropped[0]).unwrap();
+            assert!(before.iter().zip(&cropped).all(|(b, c)| b[at..at + length] == *c));
+            let moved = applied(SeriesAugment { shift: 7, ..none }, 3, seed);
+            let by = (-7i64..=7).find(|&by| (7..43).all(|i| moved[1][i] == before[1][(i as i64 - by) as usize])).unwrap();
+            assert_eq!(if by > 0 { moved[0][0] } else { moved[0][49] }, if by > 0 { before[0][0] } else { before[0][49] });
+            let scaled = applied(SeriesAugment { scale: [0.5, 2.0], ..none }, 3, seed);
+            let factor = scaled[1][3] / before[1][3];
+            assert!((0.5..=2.0).contains(&factor) && (scaled[2][9] / before[2][9] - factor).abs() < 1e-12);
+            let turned = applied(SeriesAugment { rotation: 40.0, ..none }, 3, seed);
+            for step in 0..50 {
+                let dot = |a: &[Vec<f64>], b: &[Vec<f64>]| (0..3).map(|axis| a[axis][step] * b[axis][step]).sum::<f64>();
+                let (long, short) = (dot(&turned, &turned), dot(&before, &before));
+                assert!((long - short).abs() < 1e-9 * short, "a turn keeps lengths");
+                assert!(dot(&turned, &before) / short > 40f64.to_radians().cos() - 1e-9);
+            }
+            let masked = applied(SeriesAugment { time_masks: 1, time_mask: 0.4, ..none }, 3, seed);
+            let hidden = (0..50).filter(|&i| masked[0][i] != before[0][i]).count();
+            assert!(hidden <= 20);
+        }
+        let noisy = applied(SeriesAugment { jitter: 0.1, ..none }, 3, 0);
+        let deviation = (noisy[0].iter().zip(&series(1)[0]).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / 50.0).sqrt();
+        assert!((0.03..0.14).contains(&deviation), "{deviation}");
+        assert_eq!(noisy, applied(SeriesAugment { jitter: 0.1, ..none }, 3, 0));
+        assert_ne!(noisy, applied(SeriesAugment { jitter: 0.1, ..none }, 3, 1));
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_refused() {
+        let none = SeriesAugment::default();
+        let refused = |augment: SeriesAugment, word: &str| {
+            let error = augment.validate(4).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        refused(SeriesAugment { speed: [1.2, 0.8], ..none }, "augment.speed");
+        refused(SeriesAugment { scale: [f64::NAN, 1.0], ..none }, "augment.scale");
+        refused(SeriesAugment { crop: 0.0, ..none }, "augment.crop");
+        refused(SeriesAugment { rotation: 10.0, ..none }, "multiple of 3; there are 4");
+        refused(SeriesAugment { jitter: -1.0, ..none }, "augment.jitter");
+        refused(SeriesAugment { noise: f64::INFINITY, ..none }, "augment.noise");
+        refused(SeriesAugment { time_mask: 1.5, ..none }, "augment.time_mask");
+    }
+}
