@@ -39,7 +39,7 @@ macro_rules! included {
 }
 
 /// All of them.
-pub static ALL: [BuiltIn; 4] = [MULTIPLE_FEATURES, AUDIO_VISUAL_DIGITS, RENDERED_SCENES, SMARTWATCH];
+pub static ALL: [BuiltIn; 6] = [MULTIPLE_FEATURES, AUDIO_VISUAL_DIGITS, RENDERED_SCENES, SMARTWATCH, YEAST, AUTO_MPG];
 
 const MULTIPLE_FEATURES: BuiltIn = BuiltIn {
     name: "multiple-features",
@@ -85,6 +85,14 @@ const SMARTWATCH: BuiltIn = BuiltIn {
     card: include_str!("../smartwatch.toml"),
     files: included!["smartwatch/recordings.csv", "smartwatch/accelerometer.npy", "smartwatch/gyroscope.npy"],
 };
+
+const YEAST: BuiltIn = BuiltIn {
+    name: "yeast",
+    card: include_str!("../yeast.toml"),
+    files: included!["yeast/expression.csv.gz", "yeast/phylogeny.csv.gz", "yeast/functions.csv.gz"],
+};
+
+const AUTO_MPG: BuiltIn = BuiltIn { name: "auto-mpg", card: include_str!("../auto-mpg.toml"), files: included!["auto-mpg/cars.csv"] };
 
 /// The one of that name.
 pub fn by_name(name: &str) -> Option<&'static BuiltIn> {

@@ -1,6 +1,6 @@
 //! The built-in data sets hold what they say.
 
-use mm_core::data::{Bundle, FileCard, Part, Source};
+use mm_core::data::{Bundle, DatasetCard, FileCard, LoadedData, Part, Source, TargetValue};
 use mm_datasets::scenes::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,4 +89,47 @@ fn the_watch_saw_seven_exercises_of_ten_people() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let from_files = FileCard::from_path(folder.join("smartwatch.toml")).unwrap().open().unwrap();
     assert_eq!(from_files.read(1234).unwrap().readings, source.read(1234).unwrap().readings);
+}
+
+/// A card of tables with its files, read.
+fn tables(name: &str) -> LoadedData {
+    let data = mm_datasets::by_name(name).unwrap();
+    let files = data.files().unwrap();
+    let bytes = |file: &str| files.iter().find(|(name, _)| name == file).map(|(_, bytes)| bytes.to_vec().into());
+    let missing = |file: &str| mm_core::Error::File { path: file.into(), problem: "is not built in".into() };
+    DatasetCard::from_str(data.card, format!("{name}.toml")).unwrap().load(|file| bytes(file).ok_or_else(|| missing(file))).unwrap()
+}
+
+#[test]
+fn genes_have_four_functions_on_average() {
+    let loaded = tables("yeast");
+    let data = &loaded.data;
+    assert_eq!((data.len(), data.schema().target.output_names().len()), (2417, 14));
+    let shapes: Vec<usize> = data.schema().inputs.iter().map(|input| input.shape[0]).collect();
+    assert_eq!(shapes, [79, 24]);
+    let mut counts = [0; 14];
+    for row in 0..data.len() {
+        let TargetValue::Labels(held) = data.target(row).unwrap() else { panic!("labels") };
+        counts.iter_mut().zip(held).for_each(|(count, holds)| *count += usize::from(holds));
+        let sample = data.read(row).unwrap();
+        let length: f64 = sample.readings.iter().flatten().flat_map(|array| array.filled()).map(|x| x * x).sum();
+        assert!((length - 1.0).abs() < 0.01, "sample {row} has length {length}");
+    }
+    // As in the table of the published set.
+    assert_eq!((counts[0], counts[11], counts[13], counts.iter().sum::<usize>()), (762, 1816, 34, 10241));
+}
+
+#[test]
+fn cars_have_a_consumption_and_six_have_no_engine() {
+    let loaded = tables("auto-mpg");
+    let data = &loaded.data;
+    assert_eq!((data.len(), data.schema().target.in_words()), (398, "1 number".into()));
+    let without = (0..data.len()).filter(|&row| !data.meta(row).presence.contains(0)).count();
+    assert_eq!(without, 6);
+    let numbers = (0..data.len()).map(|row| match data.target(row).unwrap() {
+        TargetValue::Numbers(numbers) => numbers[0],
+        _ => panic!("numbers"),
+    });
+    let (low, high, sum) = numbers.fold((f64::INFINITY, 0.0f64, 0.0), |(low, high, sum), x| (low.min(x), high.max(x), sum + x));
+    assert!((low, high) == (9.0, 46.6) && (sum / 398.0 - 23.514573).abs() < 1e-5, "{low} {high} {}", sum / 398.0);
 }

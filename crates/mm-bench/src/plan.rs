@@ -20,11 +20,12 @@ use std::path::{Path, PathBuf};
 pub const DEFAULT_PLAN: &str = include_str!("../plans/default.toml");
 
 /// The plans that are part of the program; the first is the default.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("default", DEFAULT_PLAN),
     ("audio-visual", include_str!("../plans/audio-visual.toml")),
     ("segmentation", include_str!("../plans/segmentation.toml")),
     ("smartwatch", include_str!("../plans/smartwatch.toml")),
+    ("targets", include_str!("../plans/targets.toml")),
 ];
 
 /// Where a checkout of the project has further plans, which are known by name there.
