@@ -127,9 +127,10 @@ impl SeriesAugment {
             let radius = (1.0 - height * height).max(0.0).sqrt();
             let turn = rotation([radius * around.cos(), radius * around.sin(), height], angle);
             for triple in channels.chunks_exact_mut(3) {
-                for step in 0..left {
-                    let v = [triple[0][step], triple[1][step], triple[2][step]];
-                    (0..3).for_each(|axis| triple[axis][step] = (0..3).map(|i| turn[axis][i] * v[i]).sum());
+                let [xs, ys, zs] = triple else { continue };
+                for ((x, y), z) in xs.iter_mut().zip(ys).zip(zs) {
+                    let along = |axis: [f64; 3]| axis[0] * *x + axis[1] * *y + axis[2] * *z;
+                    (*x, *y, *z) = (along(turn[0]), along(turn[1]), along(turn[2]));
                 }
             }
         }
