@@ -213,7 +213,7 @@ impl FileCard {
 
     fn listed(&self, bundle: Option<&Bundle>) -> Result<FileSource> {
         match self.lists(bundle)? {
-            Lists::Folders(folders) => folders.open(),
+            Lists::Folders(folders) => (*folders).open(),
             Lists::Manifest(manifest) => (*manifest).open(),
         }
     }
@@ -256,7 +256,8 @@ impl FileCard {
             }
             folders = self.windows.into_iter().fold(folders, Folders::windows);
             let label = self.label.as_deref().unwrap_or("labels");
-            return Ok(Lists::Folders(self.pixels.iter().cloned().fold(folders, |folders, maps| folders.pixels(maps, label))));
+            let folders = self.pixels.iter().cloned().fold(folders, |folders, maps| folders.pixels(maps, label));
+            return Ok(Lists::Folders(Box::new(folders)));
         }
         let mut manifest = Manifest::new(self.listed_in()).unlabelled(self.missing_label).on_corrupt(self.on_corrupt);
         manifest = bundle.into_iter().fold(manifest, Manifest::bundle);
@@ -287,5 +288,5 @@ pub(super) enum Lists {
     /// A table.
     Manifest(Box<Manifest>),
     /// Folders.
-    Folders(Folders),
+    Folders(Box<Folders>),
 }

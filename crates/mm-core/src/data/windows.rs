@@ -180,20 +180,3 @@ fn sample(recording: &Listed, window: Range<u64>) -> Listed {
         origins: recording.origins.iter().map(cut).collect(),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_lie_within_a_recording() {
-        let of = |windows: Windows, steps| windows.of(steps).map(|window| (window.start, window.end)).collect::<Vec<_>>();
-        let half = Windows::new(100).stride(50);
-        assert_eq!(of(half, 220), [(0, 100), (50, 150), (100, 200)]);
-        assert_eq!(of(half, 100), [(0, 100)]);
-        assert_eq!(of(half, 99), []);
-        assert_eq!(of(half.short(ShortRecording::Pad), 99), [(0, 99)]);
-        assert_eq!(of(Windows::new(30), 95), [(0, 30), (30, 60), (60, 90)]);
-        assert_eq!(of(Windows::new(10).stride(40), 95), [(0, 10), (40, 50), (80, 90)]);
-    }
-}

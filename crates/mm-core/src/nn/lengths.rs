@@ -75,23 +75,3 @@ impl Lengths {
         some.where_cond(&most, &most.zeros_like()?)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_stands_behind_counts_for_nothing() {
-        let x =
-            Tensor::new(&[[[[1f32, 3.0, f32::NAN]], [[-2.0, -4.0, 1e9]]], [[[5.0, 0.0, 0.0]], [[6.0, 0.0, 0.0]]]], &Device::Cpu).unwrap();
-        let lengths = Lengths::new(&Tensor::new(&[2u32, 0], &Device::Cpu).unwrap(), 3).unwrap();
-        let zeroed = lengths.zero_behind(&x).unwrap();
-        let numbers = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(numbers(&zeroed), [1.0, 3.0, 0.0, -2.0, -4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
-        assert_eq!(numbers(&lengths.mean(&zeroed).unwrap()), [2.0, -3.0, 0.0, 0.0]);
-        assert_eq!(numbers(&lengths.max(&x).unwrap()), [3.0, -2.0, 0.0, 0.0]);
-        assert_eq!(lengths.strided(2).steps(), [1, 0]);
-        assert!(Lengths::new(&Tensor::new(&[4u32], &Device::Cpu).unwrap(), 3).is_err());
-        assert!(lengths.zero_behind(&x.narrow(0, 0, 1).unwrap()).is_err());
-    }
-}

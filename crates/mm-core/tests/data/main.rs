@@ -15,6 +15,7 @@ mod manifest_rows;
 mod missing;
 mod modality;
 mod reader;
+mod series_changes;
 mod sources;
 mod table;
 mod text_kind;

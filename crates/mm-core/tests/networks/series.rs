@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
 use mm_core::data::{InputKind, InputSpec, Reading};
 use mm_core::encoder::{Encoder, EncoderConfig, TemporalConfig, TimePooling, TransformerConfig};
-use mm_core::nn::{Mode, Parameters, is_running_statistic};
+use mm_core::nn::{Lengths, Mode, Parameters, is_running_statistic};
 use std::collections::HashMap;
 
 const CHANNELS: usize = 3;
@@ -227,4 +227,18 @@ fn series_have_a_temporal_encoder_where_nobody_chose() {
         (widths(16), widths(100), widths(16_000)),
         (serde_json::json!([32]), serde_json::json!([32, 64, 128]), serde_json::json!([32, 64, 128, 128, 128]))
     );
+}
+
+#[test]
+fn means_and_largest_numbers_are_of_what_is_filled() {
+    let x = Tensor::new(&[[[[1f32, 3.0, f32::NAN]], [[-2.0, -4.0, 1e9]]], [[[5.0, 0.0, 0.0]], [[6.0, 0.0, 0.0]]]], &Device::Cpu).unwrap();
+    let lengths = Lengths::new(&Tensor::new(&[2u32, 0], &Device::Cpu).unwrap(), 3).unwrap();
+    let zeroed = lengths.zero_behind(&x).unwrap();
+    let numbers = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert_eq!(numbers(&zeroed), [1.0, 3.0, 0.0, -2.0, -4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(numbers(&lengths.mean(&zeroed).unwrap()), [2.0, -3.0, 0.0, 0.0]);
+    assert_eq!(numbers(&lengths.max(&x).unwrap()), [3.0, -2.0, 0.0, 0.0]);
+    assert_eq!(lengths.strided(2).steps(), [1, 0]);
+    assert!(Lengths::new(&Tensor::new(&[4u32], &Device::Cpu).unwrap(), 3).is_err());
+    assert!(lengths.zero_behind(&x.narrow(0, 0, 1).unwrap()).is_err());
 }
