@@ -159,7 +159,7 @@ fn no_method_gives_nan_at_its_defaults() {
     let cell = |method: &'static str| {
         SMALL.map(|(sensors, missing, batch_size, tails)| Cell { method, sensors, missing, batch_size, tails, seed: 0 })
     };
-    assert_eq!(methods().len(), 11);
+    assert_eq!(methods().len(), 16);
     let results = run(methods().into_iter().flat_map(cell).collect(), 120, 4);
     assert!(results.len() > 90);
     let failed: Vec<_> = results.iter().filter_map(|(cell, result)| result.as_ref().err().map(|why| (cell, why))).collect();

@@ -75,7 +75,9 @@ fn refused(folder: &Path, plan: &str) -> String {
 /// What a check of the card says.
 fn checked(folder: &Path) -> String {
     let page = folder.join("check.html");
-    said(&mm().args(["data", "check"]).arg(folder.join("card.toml")).arg("--html").arg(&page).output().unwrap())
+    let output = mm().args(["data", "check"]).arg(folder.join("card.toml")).arg("--html").arg(&page).output().unwrap();
+    assert!(std::fs::read_to_string(page).unwrap().contains("What is predicted"), "{}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Trains a model on the card and asks it about the table of all sensors; the answers as lines.
