@@ -11,6 +11,12 @@ fn stay(record: usize) -> String {
     if record % 2 == 0 {
         text += "01:00,pH,7.4\n02:00,pH,735\n09:00,Lactate,1.5\n";
     }
+    // One that has everything.
+    if record == 132_502 {
+        for name in ["RespRate", "SysABP", "FiO2", "BUN", "HCT", "ALT", "TroponinT", "Urine"] {
+            text += &format!("04:00,{name},{}\n", if name == "FiO2" { 0.5 } else { 40.0 });
+        }
+    }
     text
 }
 
