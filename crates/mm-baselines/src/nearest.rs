@@ -151,7 +151,7 @@ impl Imputer for Neighbours {
         let mut chosen: Vec<(u64, usize)> = features.ids.iter().enumerate().map(|(row, &id)| (draws.of(id).random(), row)).collect();
         chosen.sort_unstable();
         chosen.truncate(stored);
-        let (mut values, mut present) = (vec![0.0; stored * width], vec![0.0; stored * sensors]);
+        let (mut values, mut present) = (vec![0.0f32; stored * width], vec![0.0f32; stored * sensors]);
         for (place, (_, row)) in chosen.into_iter().enumerate() {
             values[place * width..][..width].copy_from_slice(&features.values[row * width..][..width]);
             features.presence[row].indices().for_each(|m| present[place * sensors + m] = 1.0);

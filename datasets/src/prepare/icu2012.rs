@@ -220,7 +220,7 @@ fn written(value: f64) -> String {
 
 fn minutes(time: &str) -> Option<u32> {
     let (hours, minutes) = time.split_once(':')?;
-    Some(hours.parse::<u32>().ok()?.checked_mul(60)?.checked_add(minutes.parse().ok().filter(|minutes| *minutes < 60)?)?)
+    hours.parse::<u32>().ok()?.checked_mul(60)?.checked_add(minutes.parse().ok().filter(|minutes| *minutes < 60)?)
 }
 
 /// The rows of a table that has the same columns, `record`, `set` (a or b) and `death` (0 or 1).

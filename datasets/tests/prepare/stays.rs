@@ -8,8 +8,14 @@ fn stay(record: usize) -> String {
         50 + record % 7
     );
     text += "00:07,HR,80\n10:07,HR,90\n48:00,HR,70\n03:00,Temp,-17.8\n05:00,GCS,15\n00:30,Unknown,3\n";
-    if record % 2 == 0 {
+    if record.is_multiple_of(2) {
         text += "01:00,pH,7.4\n02:00,pH,735\n09:00,Lactate,1.5\n";
+    }
+    // One that has everything.
+    if record == 132_502 {
+        for name in ["RespRate", "SysABP", "FiO2", "BUN", "HCT", "ALT", "TroponinT", "Urine"] {
+            text += &format!("04:00,{name},{}\n", if name == "FiO2" { 0.5 } else { 40.0 });
+        }
     }
     text
 }

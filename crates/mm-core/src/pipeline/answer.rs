@@ -182,7 +182,7 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
             },
         };
         let usable = array.and_then(|array| match () {
-            _ if !array.is_finite() && !(pipeline.standardizer().has_gaps(name) && only_gaps(&array)) => Err(Reason::NonFinite),
+            _ if !(array.is_finite() || pipeline.standardizer().has_gaps(name) && only_gaps(&array)) => Err(Reason::NonFinite),
             _ if array.is_constant() && !pipeline.standardizer().constant_seen(name) => Err(Reason::Dead),
             _ => Ok(array),
         });
