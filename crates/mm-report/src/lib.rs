@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod analysis;
+#[cfg(test)]
+mod available_tests;
 mod chart;
 pub mod check;
 pub mod finished;
