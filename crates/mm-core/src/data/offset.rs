@@ -51,7 +51,9 @@ pub(super) fn collapsed(values: &[f64], width: usize, offsets: &[f64], present: 
     let (mut different, mut equal) = (vec![0u32; width], vec![0u32; width]);
     let mut last: Option<&[f64]> = None;
     for (_, row) in values.chunks_exact(width.max(1)).enumerate().filter(|(row, _)| present(*row)) {
-        for (column, (x, y)) in last.into_iter().flatten().zip(row).enumerate().filter(|(_, (x, y))| x.partial_cmp(y).is_some_and(|order| order.is_ne())) {
+        for (column, (x, y)) in
+            last.into_iter().flatten().zip(row).enumerate().filter(|(_, (x, y))| x.partial_cmp(y).is_some_and(|order| order.is_ne()))
+        {
             let offset = offsets.get(column).copied().unwrap_or(0.0);
             different[column] += 1;
             equal[column] += u32::from((x - offset) as f32 == (y - offset) as f32);
