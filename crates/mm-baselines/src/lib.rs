@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod conditional;
 mod deep_ensemble;
 mod dense;
 mod ensemble;

@@ -1,8 +1,10 @@
 //! Regression imputation: an absent sensor's feature is its mean given the features that are there, as if all were normal together.
 //!
 //! With mean `μ` and covariance `Σ` of all features over the training samples, that of the absent ones `b` given the present ones `a` is
-//! `μ_b + Σ_ba (Σ_aa + λ I)⁻¹ (x_a - μ_a)`: ridge regression from the present ones, for every combination from one covariance.
+//! `μ_b + Σ_ba (Σ_aa + λ I)⁻¹ (x_a - μ_a)`: ridge regression from the present ones, for every combination from one covariance. Where fewer are absent
+//! than present, the same comes cheaper from the inverse of the covariance.
 
+use crate::conditional::{Given, Normal};
 use crate::imputed::{Features, Imputer, Imputing, Widths};
 use candle_core::{Tensor, Var};
 use candle_nn::Init;
@@ -10,8 +12,9 @@ use mm_core::fusion::NetworkConfig;
 use mm_core::missing::MissingPattern;
 use mm_core::nn::Parameters;
 use mm_core::{Error, Result, Subset};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Settings of regression imputation.
@@ -56,7 +59,7 @@ impl Imputing for RegressionConfig {
     }
 }
 
-/// Memory for the weights of combinations.
+/// Memory for what is kept of combinations.
 const KNOWN_BYTES: usize = 128 << 20;
 
 /// The mean of absent features given the present ones.
@@ -68,71 +71,41 @@ struct ConditionalMean {
     known: Mutex<Known>,
 }
 
-/// Weights by combination, of the statistics that they were made from.
+/// What was computed from statistics, and what these were.
 #[derive(Default)]
 struct Known {
     of: u64,
-    weights: BTreeMap<Subset, Arc<Weights>>,
-}
-
-/// `x_b = offset + x_a weights`.
-struct Weights {
-    present: Vec<usize>,
-    absent: Vec<usize>,
-    /// `[present, absent]`.
-    weights: Vec<f32>,
-    offset: Vec<f32>,
+    /// `None` before anything was fitted.
+    normal: Option<Arc<Normal>>,
+    given: BTreeMap<Subset, Arc<Given>>,
+    bytes: usize,
 }
 
 impl ConditionalMean {
-    /// Those of a combination, computed once as long as the statistics are the same.
-    fn weights(&self, subset: Subset, mean: &[f32], covariance: &[f32], of: u64) -> Arc<Weights> {
+    /// The distribution, and what each of some combinations takes; computed once as long as the statistics are the same. Nothing before they
+    /// were fitted.
+    fn known(&self, wanted: BTreeSet<Subset>) -> Result<Option<(Arc<Normal>, BTreeMap<Subset, Arc<Given>>)>> {
+        let mean = self.mean.as_tensor().to_vec1::<f32>()?;
+        let covariance = self.covariance.as_tensor().flatten_all()?.to_vec1::<f32>()?;
+        let of = content(&mean).wrapping_add(content(&covariance).rotate_left(1));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.of != of {
-            *known = Known { of, weights: BTreeMap::new() };
+            *known = Known { of, normal: Normal::new(&mean, &covariance, self.ridge).map(Arc::new), ..Known::default() };
         }
-        if let Some(weights) = known.weights.get(&subset) {
-            return weights.clone();
+        let Some(normal) = known.normal.clone() else { return Ok(None) };
+        // One after another: a thread that waits for others must not hold a lock that these may ask for.
+        let missing: Vec<Subset> = wanted.iter().copied().filter(|subset| !known.given.contains_key(subset)).collect();
+        let solved = missing.into_iter().map(|subset| (subset, Arc::new(normal.given(self.widths.of_all(subset)))));
+        let solved: Vec<(Subset, Arc<Given>)> = solved.collect();
+        let old = wanted.iter().filter_map(|subset| Some((*subset, known.given.get(subset)?.clone())));
+        let given: BTreeMap<Subset, Arc<Given>> = old.chain(solved.iter().cloned()).collect();
+        let bytes: usize = solved.iter().map(|(_, given)| given.bytes()).sum();
+        if known.bytes + bytes > KNOWN_BYTES {
+            (known.given, known.bytes) = (BTreeMap::new(), 0);
         }
-        let weights = Arc::new(self.solve(subset, mean, covariance));
-        let each = 4 * self.widths.total().pow(2) / 4;
-        if known.weights.len() * each > KNOWN_BYTES {
-            known.weights.clear();
-        }
-        known.weights.insert(subset, weights.clone());
-        weights
-    }
-
-    fn solve(&self, subset: Subset, mean: &[f32], covariance: &[f32]) -> Weights {
-        let width = self.widths.total();
-        let present = self.widths.of_all(subset);
-        let absent: Vec<usize> = (0..width).filter(|i| present.binary_search(i).is_err()).collect();
-        let at = |i: usize, j: usize| f64::from(covariance[i * width + j]);
-        let scale = (0..width).map(|i| at(i, i)).sum::<f64>() / width as f64;
-        let (n, count) = (present.len(), absent.len());
-        let mut weights = vec![0.0; n * count];
-        let mut ridge = self.ridge * scale;
-        // Covariances of samples that lack sensors, each of the samples that have both, need not be those of any samples: more ridge makes them so.
-        while scale > 0.0 && ridge.is_finite() {
-            let mut factor: Vec<f64> = present.iter().flat_map(|&i| present.iter().map(move |&j| at(i, j))).collect();
-            (0..n).for_each(|i| factor[i * n + i] += ridge);
-            if cholesky(&mut factor, n) {
-                for (column, &b) in absent.iter().enumerate() {
-                    let mut x: Vec<f64> = present.iter().map(|&a| at(a, b)).collect();
-                    substitute(&factor, n, &mut x);
-                    x.iter().enumerate().for_each(|(row, x)| weights[row * count + column] = *x as f32);
-                }
-                break;
-            }
-            ridge *= 10.0;
-        }
-        let offset = absent.iter().enumerate().map(|(column, &b)| {
-            let of_mean: f64 =
-                present.iter().enumerate().map(|(row, &a)| f64::from(mean[a]) * f64::from(weights[row * count + column])).sum();
-            (f64::from(mean[b]) - of_mean) as f32
-        });
-        let offset = offset.collect();
-        Weights { present, absent, weights, offset }
+        known.bytes += bytes;
+        known.given.extend(solved);
+        Ok(Some((normal, given)))
     }
 }
 
@@ -175,18 +148,15 @@ impl Imputer for ConditionalMean {
     }
 
     fn fill(&self, values: &mut [f32], presence: &[Subset]) -> Result<()> {
-        let mean = self.mean.as_tensor().to_vec1::<f32>()?;
-        let covariance = self.covariance.as_tensor().flatten_all()?.to_vec1::<f32>()?;
-        let of = content(&mean).wrapping_add(content(&covariance).rotate_left(1));
-        for (row, &subset) in values.chunks_exact_mut(self.widths.total()).zip(presence) {
-            let Weights { present, absent, weights, offset } = &*self.weights(subset, &mean, &covariance, of);
-            let mut filled = offset.clone();
-            for (&a, weights) in present.iter().zip(weights.chunks_exact(absent.len().max(1))) {
-                let x = row[a];
-                filled.iter_mut().zip(weights).for_each(|(filled, weight)| *filled += x * weight);
+        let Some((normal, given)) = self.known(presence.iter().copied().collect())? else {
+            for (row, subset) in values.chunks_exact_mut(self.widths.total()).zip(presence) {
+                let absent = (0..self.widths.sensors()).filter(|m| !subset.contains(*m));
+                absent.for_each(|m| row[self.widths.of(m)].fill(0.0));
             }
-            absent.iter().zip(filled).for_each(|(&b, filled)| row[b] = filled);
-        }
+            return Ok(());
+        };
+        let rows = values.par_chunks_exact_mut(self.widths.total()).zip(presence);
+        rows.for_each(|(row, subset)| normal.fill(row, &given[subset]));
         Ok(())
     }
 }
@@ -194,34 +164,6 @@ impl Imputer for ConditionalMean {
 /// A number that other values most likely do not have.
 fn content(values: &[f32]) -> u64 {
     values.iter().fold(0xcbf2_9ce4_8422_2325, |hash, x| (hash ^ u64::from(x.to_bits())).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
-/// Replaces a symmetric matrix `[n, n]` by its lower Cholesky factor; whether it is positive definite.
-fn cholesky(matrix: &mut [f64], n: usize) -> bool {
-    for i in 0..n {
-        for j in 0..=i {
-            let dot: f64 = (0..j).map(|k| matrix[i * n + k] * matrix[j * n + k]).sum();
-            let rest = matrix[i * n + j] - dot;
-            match i == j {
-                true if !(rest > 0.0 && rest.is_finite()) => return false,
-                true => matrix[i * n + i] = rest.sqrt(),
-                false => matrix[i * n + j] = rest / matrix[j * n + j],
-            }
-        }
-    }
-    true
-}
-
-/// Solves `L Lᵀ x = b` in place.
-fn substitute(factor: &[f64], n: usize, x: &mut [f64]) {
-    for i in 0..n {
-        let dot: f64 = (0..i).map(|k| factor[i * n + k] * x[k]).sum();
-        x[i] = (x[i] - dot) / factor[i * n + i];
-    }
-    for i in (0..n).rev() {
-        let dot: f64 = (i + 1..n).map(|k| factor[k * n + i] * x[k]).sum();
-        x[i] = (x[i] - dot) / factor[i * n + i];
-    }
 }
 
 #[cfg(test)]
@@ -253,8 +195,8 @@ mod tests {
         let mut row = [3.0, 2.0, f32::NAN];
         imputer.fill(&mut row, &[subset(0b011)]).expect("filled");
         assert!((row[2] - 5.0).abs() < 1e-3 && row[..2] == [3.0, 2.0], "{row:?}");
-        // From the third alone: the mean of the first is 2, that of the third 1 more than twice that less the mean of the second.
-        let mut row = [f32::NAN, f32::NAN, 5.0 - 18.0 / 7.0 + 0.0];
+        // From the third alone.
+        let mut row = [f32::NAN, f32::NAN, 2.0];
         imputer.fill(&mut row, &[subset(0b100)]).expect("filled");
         assert!(row.iter().all(|x| x.is_finite()), "{row:?}");
     }
@@ -275,15 +217,5 @@ mod tests {
         let mut row = [5.0, f32::NAN];
         bold.fill(&mut row, &[subset(0b01)]).expect("filled");
         assert!(row[1].is_finite());
-    }
-
-    #[test]
-    fn a_system_by_hand() {
-        let mut matrix = [4.0, 2.0, 2.0, 3.0];
-        assert!(cholesky(&mut matrix, 2));
-        let mut x = [10.0, 8.0];
-        substitute(&matrix, 2, &mut x);
-        assert!((x[0] - 1.75).abs() < 1e-12 && (x[1] - 1.5).abs() < 1e-12, "{x:?}");
-        assert!(!cholesky(&mut [1.0, 2.0, 2.0, 1.0], 2));
     }
 }
