@@ -81,10 +81,13 @@ struct Known {
     bytes: usize,
 }
 
+/// The distribution of all features, and what each combination says of the rest.
+type Solved = (Arc<Normal>, BTreeMap<Subset, Arc<Given>>);
+
 impl ConditionalMean {
     /// The distribution, and what each of some combinations takes; computed once as long as the statistics are the same. Nothing before they
     /// were fitted.
-    fn known(&self, wanted: BTreeSet<Subset>) -> Result<Option<(Arc<Normal>, BTreeMap<Subset, Arc<Given>>)>> {
+    fn known(&self, wanted: BTreeSet<Subset>) -> Result<Option<Solved>> {
         let mean = self.mean.as_tensor().to_vec1::<f32>()?;
         let covariance = self.covariance.as_tensor().flatten_all()?.to_vec1::<f32>()?;
         let of = content(&mean).wrapping_add(content(&covariance).rotate_left(1));

@@ -32,9 +32,9 @@ fn write(folder: &Path) {
     // The same in one table.
     let rows: Vec<Vec<&str>> = files.iter().map(|text| text.lines().collect()).collect();
     let mut table = String::from("id,heat.warm,heat.cold,sound.tone,litres,hours,wet,loud,tags,alarm,part,trust\n");
-    for i in 1..=SAMPLES {
-        let rest = |file: usize| rows[file][i].split_once(',').unwrap().1;
-        table += &format!("{},{},{}\n", rows[0][i], rest(1), rest(2));
+    for ((heat, sound), truth) in rows[0].iter().zip(&rows[1]).zip(&rows[2]).skip(1) {
+        let rest = |line: &&str| line.split_once(',').unwrap().1.to_string();
+        table += &format!("{heat},{},{}\n", rest(sound), rest(truth));
     }
     std::fs::write(folder.join("all.csv"), table).unwrap();
     let plan = |score: &str| {

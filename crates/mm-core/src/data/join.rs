@@ -127,11 +127,8 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
     if let (Some(groups), Some(parts)) = (&groups, &parts) {
         no_group_in_two_parts(&tables, &maps, groups, parts)?;
     }
-    let weights = match given(WEIGHT)? {
-        // That they are numbers was checked where they were read.
-        Some(texts) => Some(texts.iter().map(|text| text.parse().unwrap_or(1.0)).collect::<Vec<f32>>()),
-        None => None,
-    };
+    // That they are numbers was checked where they were read.
+    let weights = given(WEIGHT)?.map(|texts| texts.iter().map(|text| text.parse().unwrap_or(1.0)).collect::<Vec<f32>>());
     let (target, targets) = match joining.targets.is_empty() {
         true => {
             let texts: Vec<&str> = texts.iter().map(|texts| texts[0].as_str()).collect();
