@@ -2,6 +2,7 @@
 
 use super::made::*;
 use mm_core::data::check::{Level, guess};
+use mm_core::data::{DatasetCard, Source};
 use std::path::Path;
 
 fn card(root: &Path, name: &str) -> String {
@@ -223,4 +224,20 @@ fn what_cannot_be_guessed_is_said() {
     picture(root, "unclassed/train/1.png", 1, [9, 9]);
     assert!(error("unclassed").contains("its folders are parts and not classes"));
     assert!(guess(&root.join("none.csv"), root).is_err());
+}
+
+#[test]
+fn a_label_of_many_fractions_is_a_number_to_predict() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let rows: String = (0..40).map(|i| format!("{i}.5,{},{:.2},{}\n", i % 7, 3.0 + 0.37 * f64::from(i), i % 3)).collect();
+    write(root, "house.csv", format!("garden.area,garden.trees,price,label\n{rows}"));
+    // Numbers of few classes stay classes.
+    has(&card(root, "house.csv"), &["label = \"label\""]);
+    write(root, "house.csv", format!("garden.area,garden.trees,label,rooms.count\n{rows}"));
+    let guessed = card(root, "house.csv");
+    has(&guessed, &["task = \"numbers\"", "targets = [\"label\"]", "columns = [\"garden.area\", \"garden.trees\"]"]);
+    assert!(!guessed.contains("\nlabel ="), "{guessed}");
+    let loaded = DatasetCard::from_str(&guessed, root.join("card.toml")).unwrap().load_files().unwrap();
+    assert_eq!(loaded.data.schema().target.in_words(), "1 number");
 }

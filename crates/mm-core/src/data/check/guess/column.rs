@@ -1,5 +1,6 @@
 //! What the cells of a column look like.
 
+use crate::data::labels::hardly_classes;
 use crate::data::manifest::Table;
 use std::collections::HashSet;
 use std::path::Path;
@@ -57,6 +58,12 @@ impl<'t> Column<'t> {
     /// Whether each row has another value.
     pub fn is_unique(&self) -> bool {
         self.distinct == self.cells.len()
+    }
+
+    /// Whether it is a quantity rather than the numbers of classes.
+    pub fn is_quantity(&self) -> bool {
+        let names: Vec<String> = self.cells.iter().collect::<HashSet<_>>().into_iter().map(ToString::to_string).collect();
+        matches!(self.holds, Holds::Numbers { whole: false, .. }) && hardly_classes(&names, self.cells.len()).is_some()
     }
 
     pub fn is_numbers(&self) -> bool {

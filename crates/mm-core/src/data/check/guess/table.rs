@@ -54,14 +54,20 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
         let named = column.filter(|&column| columns[column].name != what);
         named.map(|column| format!("{what} = {}{why}\n", quoted(columns[column].name))).unwrap_or_default()
     };
+    let is_quantity = pixels.is_none() && columns[label].is_quantity();
     let classes = match &pixels {
         Some(_) => "  # label maps: a class for each pixel".into(),
+        None if is_quantity => format!("  # {} different numbers: a quantity", columns[label].distinct),
         None => format!("  # {} classes", columns[label].distinct),
     };
+    if is_quantity {
+        card += &format!("task = \"numbers\"\ntargets = [{}]{classes}\n", quoted(columns[label].name));
+    }
+    let of_classes = roles.label.filter(|_| !is_quantity);
     let of_files = sensors.iter().any(|sensor| sensor.kind != "vector") || !csv;
     if of_files {
         card += &format!("manifest = {}\n", quoted(&file));
-        card += &key("label", roles.label, &classes);
+        card += &key("label", of_classes, &classes);
         card += &key("part", roles.part, "");
         card += &key("group", roles.group, "  # samples of one group stay in one part");
         card += &key("id", roles.id, "");
@@ -80,7 +86,7 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     if numbers.is_empty() {
         return Err(no_sensor(path, &columns, &roles, csv));
     }
-    card += &numbers_toml(&table, &columns, &roles, &numbers, &classes);
+    card += &numbers_toml(&table, &columns, &roles, &numbers, (of_classes, &classes));
     for (sensor, of) in by_sensor(&columns, &numbers, &name) {
         let names: Vec<String> = of.iter().map(|&column| quoted(columns[column].name)).collect();
         card += &format!("\n[[view]]\nmodality = {}\nfile = {}\ncolumns = [{}]\n", quoted(&sensor), quoted(&file), names.join(", "));
@@ -217,12 +223,18 @@ fn names_folders(folder: &Path, column: &Column) -> bool {
 }
 
 /// Label and the like of a table of numbers, and how it is written.
-fn numbers_toml(table: &Table, columns: &[Column], roles: &Roles, numbers: &[usize], classes: &str) -> String {
+fn numbers_toml(
+    table: &Table,
+    columns: &[Column],
+    roles: &Roles,
+    numbers: &[usize],
+    (of_classes, classes): (Option<usize>, &str),
+) -> String {
     let mut card = String::new();
     let mut key = |what: &str, column: Option<usize>, why: &str| {
         column.iter().for_each(|&column| card += &format!("{what} = {}{why}\n", quoted(columns[column].name)));
     };
-    key("label", roles.label, classes);
+    key("label", of_classes, classes);
     key("part", roles.part, "");
     key("group", roles.group, "  # samples of one group stay in one part");
     key("id", roles.id, "");
