@@ -13,7 +13,7 @@ use crate::error::Result;
 use std::path::{Path, PathBuf};
 
 /// What the name of a column ends in that says where another one has numbers.
-pub(super) const MEASURED: &str = ".measured";
+pub(in crate::data) const MEASURED: &str = ".measured";
 
 /// A key column of one file.
 pub(super) struct KeyColumn {

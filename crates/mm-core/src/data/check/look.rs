@@ -84,6 +84,16 @@ impl Look {
         look
     }
 
+    /// The same where a NaN is a number that was not measured, and no flaw.
+    pub(super) fn of_gapped(array: &Array) -> Self {
+        let look = Self::of_array(array);
+        let measured: Vec<f64> = array.filled().into_iter().filter(|x| !x.is_nan()).collect();
+        match measured.len() == array.values.len() {
+            true => look,
+            false => Self { flaws: flaws(&measured), values: None, ..look },
+        }
+    }
+
     /// Of an image as its file holds it, which a model gets in this size.
     pub fn of_bitmap(bitmap: &Bitmap, format: Option<Format>, size: [usize; 2], picture: bool) -> std::result::Result<Self, ImageError> {
         let (bits, bytes, flaws) = match &bitmap.samples {

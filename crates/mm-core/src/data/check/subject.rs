@@ -155,7 +155,10 @@ impl<'a> Subject<'a> {
             map_column: None,
             table: None,
             look: Box::new(move |_, row, sensor, _| match data.read(row) {
-                Ok(sample) => sample.readings.get(sensor)?.as_ref().map(|array| Ok(Look::of_array(array))),
+                Ok(sample) => {
+                    let of = if data.has_gaps(sensor) { Look::of_gapped } else { Look::of_array };
+                    sample.readings.get(sensor)?.as_ref().map(|array| Ok(of(array)))
+                }
                 Err(error) => Some(Err(error)),
             }),
         }

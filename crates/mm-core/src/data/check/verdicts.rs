@@ -6,6 +6,7 @@ use super::scan::{Scanned, Tally};
 use super::subject::Subject;
 use super::twins::{Found, Set, What};
 use crate::data::names::some;
+use crate::data::reader::MEASURED;
 use crate::error::Error;
 use std::collections::BTreeMap;
 
@@ -149,6 +150,8 @@ fn flaws(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>
     } else {
         let unchanging: Vec<String> = (tally.ranges.iter().enumerate())
             .filter(|(_, (low, high))| low == high && tally.present > 1)
+            // Where a number is missing, its reading is not among those that are followed.
+            .filter(|(v, _)| !sensor.variables.get(*v).is_some_and(|name| name.ends_with(MEASURED)))
             .map(|(v, (low, _))| format!("{} ({low})", sensor.variables.get(v).cloned().unwrap_or_else(|| format!("number {}", v + 1))))
             .collect();
         if !unchanging.is_empty() && unchanging.len() < tally.ranges.len() {
