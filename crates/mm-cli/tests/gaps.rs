@@ -38,7 +38,8 @@ fn a_panel_with_gaps_is_no_error_and_is_used() {
         mm().arg("train").arg(&card).args(["--method", "modality-dropout", "--epochs", "10", "--out"]).arg(&model).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
     // A gap where the training had none, a panel that is not there, and nothing missing.
-    std::fs::write(folder.join("new.csv"), "id,lab.a,lab.b,lab.c,vital.x,vital.y\na,1.2,,0.3,1,0.5\nb,,,,1,0.5\nc,1,2,0.7,1,0.5\n").unwrap();
+    std::fs::write(folder.join("new.csv"), "id,lab.a,lab.b,lab.c,vital.x,vital.y\na,1.2,,0.3,1,0.5\nb,,,,1,0.5\nc,1,2,0.7,1,0.5\n")
+        .unwrap();
     let answers = folder.join("answers.csv");
     let mut predict = mm();
     predict.arg("predict").arg("--model").arg(&model).arg("--manifest").arg(folder.join("new.csv")).arg("--out").arg(&answers);
