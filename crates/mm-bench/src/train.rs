@@ -32,6 +32,9 @@ pub struct TrainArguments {
     /// A plan: its settings of the training, of the network and of the method are taken.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    /// An option of the method in TOML, such as `available=["rgb"]` or `translation.norm=false`; repeated for more. It replaces what the plan says.
+    #[arg(long = "option", value_name = "NAME=VALUE")]
+    options: Vec<String>,
     /// Seed of the split, of the first weights and of all other draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -67,6 +70,16 @@ pub struct EvaluateArguments {
     save: bool,
 }
 
+/// Puts options over others, table by table.
+fn lay_over(options: &mut toml::Table, over: toml::Table) {
+    for (name, value) in over {
+        match (options.get_mut(&name), value) {
+            (Some(toml::Value::Table(under)), toml::Value::Table(over)) => lay_over(under, over),
+            (_, value) => drop(options.insert(name, value)),
+        }
+    }
+}
+
 /// Trains a model, evaluates and times it on the test part, and saves it. The same command goes on where an interrupted one stopped.
 pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline> {
     refuse_existing(&arguments.out, arguments.overwrite)?;
@@ -88,6 +101,11 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
             weights: BTreeMap::new(),
         },
     };
+    for option in &arguments.options {
+        let table = toml::from_str(option)
+            .with_context(|| format!("`--option {option}` is no TOML such as `available=[\"rgb\"]` or `name=\"text\"`"))?;
+        lay_over(&mut resolved.options, table);
+    }
     resolved.train.epochs = arguments.epochs.map_or(resolved.train.epochs, |epochs| epochs as usize);
     let recipe = registry.recipe(&resolved)?;
     let (mut data, _) = CardReader::open(&resolved.card)?.scored_by(resolved.score.as_deref()).load()?;

@@ -124,7 +124,13 @@ impl ModDistillConfig {
                 true => Ok(modalities.full()),
                 false => Err(Error::config(
                     "available",
-                    format!("name the modalities that are there at prediction; there are: {}", modalities.names().join(", ")),
+                    format!(
+                        "name the modalities that are there at prediction; there are: {}. In a plan: `options = {{ available = [{:?}] }}`, \
+                         for `mm train`: `--option 'available=[{:?}]'`; `robust=true` in its place expects any combination",
+                        modalities.names().join(", "),
+                        modalities.names()[0],
+                        modalities.names()[0]
+                    ),
                 )),
             };
         }
