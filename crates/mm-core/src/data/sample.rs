@@ -74,11 +74,13 @@ impl Array {
         }
     }
 
-    /// Whether there are several numbers and all of them are the same, those behind its length left out.
-    pub fn is_constant(&self) -> bool {
-        fn same<T: PartialEq>(values: &[T], (width, filled): (usize, usize)) -> bool {
-            let several = values.chunks(width).map(|row| row.len().min(filled)).sum::<usize>() > 1;
-            several && values.chunks(width).all(|row| row.iter().take(filled).all(|x| *x == values[0]))
+    /// Whether it looks like a dead sensor's: all its numbers are the same, those behind its length left out. Two or three numbers are equal by
+    /// chance, so of so few only zeros count; a single number never does.
+    pub fn looks_dead(&self) -> bool {
+        fn same<T: PartialEq + Default>(values: &[T], (width, filled): (usize, usize)) -> bool {
+            let number = values.chunks(width).map(|row| row.len().min(filled)).sum::<usize>();
+            let enough = number > 3 || number > 1 && values[0] == T::default();
+            enough && values.chunks(width).all(|row| row.iter().take(filled).all(|x| *x == values[0]))
         }
         match &self.values {
             Values::F32(values) => same(values, self.rows()),

@@ -91,7 +91,7 @@ pub enum Reason {
     Absent,
     /// Its reading holds a NaN or an infinity.
     NonFinite,
-    /// All values of its reading are the same, which no reading of the training was.
+    /// All values of its reading are the same (see [`Array::looks_dead`]), which no reading of the training was.
     Dead,
     /// Its file is not there or cannot be decoded, and [`Pipeline::on_corrupt`] says that this is no error.
     Unreadable,
@@ -183,7 +183,7 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
         };
         let usable = array.and_then(|array| match () {
             _ if !(array.is_finite() || pipeline.standardizer().has_gaps(name) && only_gaps(&array)) => Err(Reason::NonFinite),
-            _ if array.is_constant() && !pipeline.standardizer().constant_seen(name) => Err(Reason::Dead),
+            _ if array.looks_dead() && !pipeline.standardizer().constant_seen(name) => Err(Reason::Dead),
             _ => Ok(array),
         });
         match usable {
