@@ -38,7 +38,7 @@ fn a_panel_with_gaps_is_no_error_and_is_used() {
         mm().arg("train").arg(&card).args(["--method", "modality-dropout", "--epochs", "10", "--out"]).arg(&model).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
     // A gap where the training had none, a panel that is not there, nothing missing, and a panel of zeros.
-    let table = "id,lab.a,lab.b,lab.c,vital.x,vital.y\na,1.2,,0.3,1,0.5\nb,,,,1,1\nc,1,1,1,1,0.5\nd,1,2,0.7,0,0\n";
+    let table = "id,lab.a,lab.b,lab.c,vital.x,vital.y\na,1.2,,0.3,1,0.5\nb,,,,1,1\nc,2,2,2,1,0.5\nd,1,2,0.7,0,0\n";
     std::fs::write(folder.join("new.csv"), table).unwrap();
     let answers = folder.join("answers.csv");
     let mut predict = mm();
