@@ -2,19 +2,18 @@
 
 use super::absence::Absence;
 use super::corruption::PlannedCorruption;
-use crate::child;
 use crate::dataset::hex;
 use crate::pretrained;
 use mm_core::train::TrainConfig;
+use mm_kernels::simd::Level;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 /// One (data, run, seed) of a plan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CellSpec {
-    /// Hash of `resolved` and the program: the folder of the result.
+    /// Hash of `resolved`: the folder of the result.
     pub key: String,
     /// Name of the plan's data entry.
     pub data: String,
@@ -31,6 +30,11 @@ pub struct CellSpec {
 /// Everything that can change a result.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Resolved {
+    /// What computes it, as [`Registry::computes`](crate::Registry::computes) says.
+    pub program: String,
+    /// The level of vector instructions, where the plan pins it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<LevelName>,
     /// Hash of the card and its files.
     pub data_hash: String,
     /// Where the card is.
@@ -84,16 +88,34 @@ impl CellSpec {
         // Where card and weights lie does not matter, what they hold does.
         let options = pretrained::by_content(&self.resolved.options, &self.resolved.weights);
         let identity = Resolved { card: String::new(), options, weights: BTreeMap::new(), ..self.resolved.clone() };
-        let text = serde_json::to_string(&identity).unwrap_or_default();
-        hex(&Sha256::digest(format!("{}\n{text}", program_hash())))[..16].to_string()
+        hex(&Sha256::digest(serde_json::to_vec(&identity).unwrap_or_default()))[..16].to_string()
     }
 }
 
-/// Hash of the running program: a changed program may give other results.
-fn program_hash() -> &'static str {
-    static HASH: OnceLock<String> = OnceLock::new();
-    HASH.get_or_init(|| {
-        let bytes = child::program().and_then(|path| Ok(std::fs::read(path)?));
-        bytes.map_or_else(|_| env!("CARGO_PKG_VERSION").to_string(), |bytes| hex(&Sha256::digest(bytes)))
-    })
+/// The name of a level of vector instructions that there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LevelName(Level);
+
+impl LevelName {
+    /// The level.
+    pub fn level(&self) -> Level {
+        self.0
+    }
+}
+
+impl TryFrom<String> for LevelName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let names = || Level::ALL.map(Level::name).join(", ");
+        let level = Level::ALL.into_iter().find(|level| level.name() == name);
+        level.map(Self).ok_or_else(|| format!("there is no level `{name}` of vector instructions; there are: {}", names()))
+    }
+}
+
+impl From<LevelName> for String {
+    fn from(level: LevelName) -> Self {
+        level.0.name().into()
+    }
 }

@@ -1,11 +1,13 @@
 //! This program in a process of its own.
 
+use crate::interrupt::Interrupt;
+use crate::job;
 use anyhow::{Context, Result, bail};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What is read from the environment when a process starts, and suits those that compute.
 const SETTINGS: [(&str, &str); 2] = [
@@ -61,11 +63,20 @@ fn unchanged(path: &Path, first: &OnceLock<(SystemTime, u64)>) -> Result<()> {
     Ok(())
 }
 
-/// Ends this process when its parent is gone, however that ended: the parent holds the other end of standard input and writes nothing.
-pub fn end_with_parent() -> Result<()> {
-    let wait = || {
+/// How long a cell that is asked to end may take to save where it is.
+pub const GRACE: Duration = Duration::from_secs(20);
+/// Exit code of a cell that ended because it was asked to.
+pub const STOPPED: u8 = 75;
+
+/// Ends this process when its parent lets go of the other end of standard input, to which it writes nothing, or is gone, however it
+/// ended: first by asking, so that a training saves where it is, and some time later by force.
+pub fn end_with_parent(interrupt: &Interrupt) -> Result<()> {
+    let interrupt = interrupt.clone();
+    let wait = move || {
         // Any end of the pipe is the parent's.
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        interrupt.set();
+        std::thread::sleep(GRACE);
         eprintln!("error: the process that started this one is gone");
         std::process::exit(1);
     };
@@ -95,7 +106,8 @@ pub fn computing(command: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
 ///
 /// What it allocates in a parallel part then comes from memory it has used before, and one thread less has to be woken.
 fn compute_on_this_thread() -> Result<()> {
-    rayon::ThreadPoolBuilder::new().use_current_thread().build_global().context("starting the threads")
+    let threads = if std::env::var_os("RAYON_NUM_THREADS").is_some() { 0 } else { job::cores() };
+    rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_global().context("starting the threads")
 }
 
 #[cfg(test)]

@@ -2,16 +2,20 @@
 
 use super::cell::CellSpec;
 use super::interrupt::Interrupt;
-use super::output::Output;
+use super::merge::{self, MergeArguments};
+use super::output::{Output, RESULT};
 use super::plan::Plan;
 use super::registry::Registry;
 use super::run_cell::{CellArguments, default_cache_gib, run_cell};
 use super::schedule::{self, Jobs};
-use crate::child;
+use super::shard::ShardArgument;
+use crate::provenance::version;
+use crate::{child, job};
 
 use anyhow::{Context, Result};
 use mm_report::result::CellResult;
-use std::collections::BTreeMap;
+use mm_report::roster::{Listed, Roster};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -21,7 +25,10 @@ const MOST_THREADS: usize = 1024;
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArguments {
+    #[command(subcommand)]
+    command: Option<BenchCommand>,
     /// The plan; without it, the default plan on the built-in data.
     #[arg(value_name = "PLAN", conflicts_with = "plan_flag")]
     plan: Option<PathBuf>,
@@ -43,6 +50,10 @@ pub struct BenchArguments {
     /// Cells side by side; by default the cores over `--threads`.
     #[arg(long, value_parser = count)]
     jobs: Option<usize>,
+    /// Only one part of the cells, `I/N` (from 1/N), so that N machines share a plan; `auto` (`auto/N`) takes the part from the variables of
+    /// Slurm, Kubernetes or HyperQueue. No report is written: `mm bench merge` does.
+    #[arg(long, value_name = "I/N")]
+    shard: Option<ShardArgument>,
     /// Folder for the features of frozen encoders, which several benches may share; `features` in the folder of results by default.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -55,6 +66,13 @@ pub struct BenchArguments {
     /// List the cells with an estimate of their cost and stop.
     #[arg(long)]
     dry_run: bool,
+}
+
+/// What else `bench` does.
+#[derive(clap::Subcommand)]
+enum BenchCommand {
+    /// Put the folders of a plan's parts together, and write the report.
+    Merge(MergeArguments),
 }
 
 /// What every program that benches has to understand: the command itself, and what it starts.
@@ -70,8 +88,15 @@ pub enum Command {
 /// Runs either, with the methods of `registry`.
 pub fn run(command: Command, registry: &Registry) -> Result<ExitCode> {
     match command {
+        Command::Bench(BenchArguments { command: Some(BenchCommand::Merge(arguments)), .. }) => merge::run(&arguments),
         Command::Bench(arguments) => run_plan(arguments, registry),
-        Command::Cell(arguments) => child::computing(|| run_cell(&arguments, registry)),
+        Command::Cell(arguments) => match child::computing(|| run_cell(&arguments, registry)) {
+            Err(error) if matches!(error.downcast_ref(), Some(mm_core::Error::Stopped { .. })) => {
+                eprintln!("error: {error:#}");
+                Ok(ExitCode::from(child::STOPPED))
+            }
+            ended => ended,
+        },
     }
 }
 
@@ -92,8 +117,10 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let cells = plan.cells(registry)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let shard = arguments.shard.map(|shard| shard.resolve(|name| std::env::var(name).ok())).transpose()?;
+    let all = plan.cells(registry)?;
+    let cells = shard.map_or_else(|| all.clone(), |shard| shard.of(&all));
+    let cores = job::cores();
     let threads = arguments.threads;
     let jobs = arguments.jobs.unwrap_or_else(|| (cores / threads).max(1));
     if arguments.dry_run {
@@ -102,13 +129,21 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
     }
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("target/bench").join(&plan.name));
     let interrupt = Interrupt::listen()?;
-    let interrupted = |code: u8| {
-        eprintln!("interrupted; the same command goes on where this one stopped");
-        Ok(ExitCode::from(code))
+    let interrupted = || {
+        // Schedulers take machines away and give them back: that a part was asked to end is no failure of it. A Kubernetes job counts a part
+        // that ends well as done, so there it must not.
+        let is_ordinary = shard.is_some() && interrupt.is_termination() && std::env::var_os("JOB_COMPLETION_INDEX").is_none();
+        let advice = if shard.is_some() { "resubmit me: " } else { "" };
+        eprintln!("interrupted; {advice}the same command goes on where this one stopped");
+        Ok(if is_ordinary { ExitCode::SUCCESS } else { ExitCode::from(interrupt.exit_code().unwrap_or(1)) })
     };
-    let Some(mut output) = Output::open(&out, &plan.name, &interrupt)? else {
-        return interrupted(interrupt.exit_code().unwrap_or(1));
+    let output = match shard {
+        Some(_) => Some(Output::share(&out, &plan.name)?),
+        None => Output::open(&out, &plan.name, &interrupt)?,
     };
+    let Some(mut output) = output else { return interrupted() };
+    let roster = plan.roster(&all);
+    output.write_roster(&roster)?;
     if !arguments.resume {
         output.remove(&cells)?;
     }
@@ -116,15 +151,9 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
     let started = Instant::now();
     let features = arguments.cache.clone().unwrap_or_else(|| out.join("features"));
     let cache = (arguments.cache_gib > 0.0).then_some((features, arguments.cache_gib));
-    let outcome = schedule::run_all(&cells, &Jobs { folder: folder.clone(), jobs, threads, cache }, &interrupt)?;
-    if let Some(code) = interrupt.exit_code() {
-        return interrupted(code);
-    }
-    let mut results = Vec::new();
-    for cell in cells.iter().filter(|c| !c.hidden && !outcome.failures.contains_key(&c.key)) {
-        let mut result: CellResult = read_result(&folder, cell)?;
-        (result.data, result.run) = (cell.data.clone(), cell.run.clone());
-        results.push(result);
+    let outcome = schedule::run_all(&cells, &Jobs { folder: folder.clone(), jobs, threads, cache, memory: job::memory() }, &interrupt)?;
+    if interrupt.is_set() {
+        return interrupted();
     }
     let failures: Vec<String> = cells
         .iter()
@@ -135,17 +164,50 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
     for failure in &failures {
         eprintln!("error: {failure}");
     }
-    if !results.is_empty() {
-        let settings = mm_report::Settings { failure: plan.failure_rates(), ..mm_report::Settings::default() };
-        let paths = mm_report::write(output.for_report()?, &plan.name, &plan.description, &results, &failures, &settings)?;
-        eprintln!("{} of {} cells new in {:.1} s", outcome.finished, cells.len(), started.elapsed().as_secs_f64());
-        println!("{}", paths.html.display());
+    let took = format!("{} of {} cells new in {:.1} s", outcome.finished, cells.len(), started.elapsed().as_secs_f64());
+    match shard {
+        Some(shard) => {
+            eprintln!("part {shard} of `{}`: {took}; the report: mm bench merge {}", plan.name, out.display());
+        }
+        None => {
+            let results = read_results(&folder, &roster, |key| !outcome.failures.contains_key(key))?;
+            if !results.is_empty() {
+                tell_versions(&results);
+                let paths = write_report(&mut output, &roster, &results, &failures)?;
+                eprintln!("{took}");
+                println!("{}", paths.display());
+            }
+        }
     }
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn read_result(folder: &Path, cell: &CellSpec) -> Result<CellResult> {
-    let path = folder.join(&cell.key).join("result.json");
+/// Results of another build are as good, but who works on the program wants to know.
+fn tell_versions(results: &[CellResult]) {
+    let version = version();
+    let others: BTreeSet<&str> =
+        results.iter().filter_map(|r| Some(r.provenance.as_ref()?.version.as_str())).filter(|v| *v != version).collect();
+    if !others.is_empty() {
+        let others = others.into_iter().collect::<Vec<_>>().join(", ");
+        eprintln!("some of the cells were computed by mm {others}, this is {version}; `--resume=false` computes them anew");
+    }
+}
+
+/// The results of the rows of a report, in their order, of those cells that are wanted.
+pub fn read_results(cells: &Path, roster: &Roster, wanted: impl Fn(&str) -> bool) -> Result<Vec<CellResult>> {
+    let shown = roster.cells.iter().filter(|cell| !cell.hidden && wanted(&cell.key));
+    shown.map(|cell| Ok(CellResult { data: cell.data.clone(), run: cell.run.clone(), ..read_result(cells, cell)? })).collect()
+}
+
+/// Writes the report of a plan; where the page is.
+pub fn write_report(output: &mut Output, roster: &Roster, results: &[CellResult], notes: &[String]) -> Result<PathBuf> {
+    let settings = mm_report::Settings { failure: roster.failure.clone(), ..mm_report::Settings::default() };
+    Ok(mm_report::write(output.for_report()?, &roster.plan, &roster.description, results, notes, &settings)?.html)
+}
+
+/// The result of a cell in its folder below `folder`.
+pub fn read_result(folder: &Path, cell: &Listed) -> Result<CellResult> {
+    let path = folder.join(&cell.key).join(RESULT);
     let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let corrupt = || format!("{} is corrupt: remove it and run the bench again", path.display());
     let result: CellResult = serde_json::from_slice(&text).with_context(corrupt)?;

@@ -11,6 +11,8 @@ pub mod dataset;
 mod dense_cost;
 mod failure;
 mod interrupt;
+mod job;
+mod merge;
 mod output;
 mod pictures;
 mod plan;
@@ -19,6 +21,7 @@ mod provenance;
 mod registry;
 mod run_cell;
 mod schedule;
+mod shard;
 mod train;
 
 pub use cell::{CellSpec, Resolved};

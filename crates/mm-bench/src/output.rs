@@ -5,6 +5,7 @@ use super::interrupt::Interrupt;
 use anyhow::{Context, Result, bail};
 use mm_core::weights::write_atomically;
 use mm_report::pictured;
+use mm_report::roster::{self, Roster};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
@@ -16,10 +17,13 @@ use std::time::Duration;
 const LOCK: &str = "bench.lock";
 /// Who wrote here last: [`About`].
 const ABOUT: &str = "bench.json";
+/// What a finished cell leaves.
+pub const RESULT: &str = "result.json";
 const CELLS: &str = "cells";
+const ROSTER: &str = roster::FILE;
 const REPORT: [&str; 3] = ["report.html", "report.md", "report.json"];
 /// What a cell's folder holds besides checkpoints and pictures. Without its result a cell counts as not run, so that goes first.
-const CELL_FILES: [&str; 5] = ["result.json", "model.safetensors", "standardizer.json", "log.txt", "spec.json"];
+const CELL_FILES: [&str; 5] = [RESULT, "model.safetensors", "standardizer.json", "log.txt", "spec.json"];
 /// How often a folder in use is looked at.
 const POLL: Duration = Duration::from_millis(100);
 /// Names of other people's files in a message.
@@ -42,7 +46,8 @@ struct About {
 pub struct Output {
     folder: PathBuf,
     about: About,
-    _lock: File,
+    /// None where several machines write to the folder.
+    _lock: Option<File>,
 }
 
 impl Output {
@@ -54,15 +59,30 @@ impl Output {
         let before = About::read(folder);
         // Older versions left no word about themselves, but cells beside their report.
         let report = before.as_ref().map_or_else(|| has_cells(folder), |before| before.report);
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let about = About { plan: plan.into(), process: std::process::id(), since: now, report };
-        let output = Self { folder: folder.into(), about, _lock: lock };
+        let about = About::now(plan, report);
+        let output = Self { folder: folder.into(), about, _lock: Some(lock) };
         output.refuse_foreign_report()?;
         if let Some(before) = before.filter(|before| before.report && before.plan != plan) {
             eprintln!("the report of plan `{}` in {} will be replaced; its cells stay", before.plan, folder.display());
         }
         output.write_about()?;
         Ok(Some(output))
+    }
+
+    /// Takes a folder that other machines may write to at the same time, each its own cells: nothing is locked, on a shared disk locks are
+    /// not to be relied on.
+    pub fn share(folder: &Path, plan: &str) -> Result<Self> {
+        refuse_foreign(folder)?;
+        std::fs::create_dir_all(folder.join(CELLS)).with_context(|| format!("creating {}", folder.display()))?;
+        let mark = folder.join(LOCK);
+        let made = File::options().write(true).create(true).truncate(false).open(&mark);
+        made.with_context(|| format!("creating {}", mark.display()))?;
+        Ok(Self { folder: folder.into(), about: About::now(plan, false), _lock: None })
+    }
+
+    /// Writes which cells the bench is to run.
+    pub fn write_roster(&self, roster: &Roster) -> Result<()> {
+        Ok(roster.write(&self.folder)?)
     }
 
     /// One folder a cell, named by its key.
@@ -114,9 +134,32 @@ impl Output {
 }
 
 impl About {
+    fn now(plan: &str, report: bool) -> Self {
+        let since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        Self { plan: plan.into(), process: std::process::id(), since, report }
+    }
+
     fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(folder.join(ABOUT)).ok()?).ok()
     }
+}
+
+/// Copies what a finished cell left, its result last: without that it counts as not run.
+pub fn copy_cell(from: &Path, to: &Path) -> Result<()> {
+    let pictures = from.join(pictured::FOLDER);
+    for name in names(&pictures)?.iter().filter(|name| pictured::is_name_of_picture(name)) {
+        copy(&pictures.join(name), &to.join(pictured::FOLDER).join(name))?;
+    }
+    CELL_FILES.iter().rev().try_for_each(|name| match from.join(name).exists() {
+        true => copy(&from.join(name), &to.join(name)),
+        false => Ok(()),
+    })
+}
+
+/// One file, whole or not at all.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let bytes = std::fs::read(from).with_context(|| format!("reading {}", from.display()))?;
+    Ok(write_atomically(to, &bytes)?)
 }
 
 /// Removes the checkpoints of a finished cell.
@@ -189,7 +232,7 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
                 let cells = names(&folder.join(CELLS))?;
                 foreign.extend(cells.iter().map(|key| Path::new(CELLS).join(key)).filter(|cell| !is_cell(&folder.join(cell))));
             }
-            name if ours && (name == ABOUT || REPORT.contains(&name)) => {}
+            name if ours && (name == ABOUT || name == ROSTER || REPORT.contains(&name)) => {}
             name => foreign.push(name.into()),
         }
     }

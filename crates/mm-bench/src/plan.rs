@@ -1,7 +1,7 @@
 //! A plan: which data, which runs, which seeds. TOML; unknown fields are refused.
 
 use super::absence::Absence;
-use super::cell::{CellSpec, Resolved};
+use super::cell::{CellSpec, LevelName, Resolved};
 use super::corruption::CorruptionEntry;
 use super::cost::Scale;
 use super::pretrained;
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use mm_core::Presence;
 use mm_core::data::{nearest, parse_table, parse_toml, utf8};
 use mm_core::train::TrainConfig;
+use mm_report::roster::{Listed, Roster};
 use mm_report::{FailureRates, check_failure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -66,6 +67,9 @@ pub struct Plan {
     /// How often each sensor fails, for a further mean in the report. No part of a cell.
     #[serde(default)]
     failure: Option<FailureRates>,
+    /// The level of vector instructions that all cells are computed with, whatever more a machine has.
+    #[serde(default)]
+    level: Option<LevelName>,
     /// The data sets, or variants of one.
     pub data: Vec<DataEntry>,
     /// The runs.
@@ -180,6 +184,8 @@ impl Plan {
         let other = || RunEntry { name: None, method: method.into(), options: toml::Table::new(), train: toml::Table::new() };
         let run = run.cloned().unwrap_or_else(other);
         Ok(Resolved {
+            program: String::new(),
+            level: self.level.clone(),
             data_hash: String::new(),
             card: data.card.clone(),
             score: data.score.clone().or_else(|| self.score.clone()),
@@ -220,6 +226,19 @@ impl Plan {
     pub fn failure_rates(&self) -> BTreeMap<String, FailureRates> {
         let of = |data: &DataEntry| Some((data.name.clone(), data.failure.clone().or_else(|| self.failure.clone())?));
         self.data.iter().filter_map(of).collect()
+    }
+
+    /// What a report of these cells has to know of the plan.
+    pub(crate) fn roster(&self, cells: &[CellSpec]) -> Roster {
+        let listed = |cell: &CellSpec| Listed {
+            key: cell.key.clone(),
+            data: cell.data.clone(),
+            run: cell.run.clone(),
+            seed: cell.resolved.train.seed,
+            hidden: cell.hidden,
+        };
+        let cells = cells.iter().map(listed).collect();
+        Roster { plan: self.name.clone(), description: self.description.clone(), failure: self.failure_rates(), cells }
     }
 
     /// One seed and few epochs: does everything work?
@@ -286,6 +305,8 @@ impl Plan {
             for run in &self.runs {
                 for &seed in &self.seeds {
                     let mut resolved = Resolved {
+                        program: registry.computes(),
+                        level: self.level.clone(),
                         data_hash: data_hash.clone(),
                         card: data.card.clone(),
                         score: score.clone(),

@@ -1,5 +1,6 @@
 //! What a result was made by: program, machine, memory; and what the programs log.
 
+use crate::job;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -22,9 +23,7 @@ pub fn machine() -> String {
 
 /// Largest resident set of this process so far, where the system tells.
 pub fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+    job::peak_memory_of("self")
 }
 
 /// Form of the log on standard error.

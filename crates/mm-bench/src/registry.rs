@@ -1,7 +1,8 @@
 //! What a program knows by name: methods, and encoders of its own.
 
 use crate::cell::Resolved;
-use crate::dataset::Dataset;
+use crate::child;
+use crate::dataset::{Dataset, hex};
 use anyhow::{Context, Result, anyhow, bail};
 use mm_core::data::{Schema, nearest};
 use mm_core::encoder::{EncoderKind, FeatureCache};
@@ -9,8 +10,9 @@ use mm_core::recipe::{AnyRecipe, MethodSpec, Setup};
 use mm_core::teacher::Teacher;
 use mm_core::train::Method;
 use mm_core::{Modalities, Pipeline, Presence, Subset, missing::MissingPattern};
+use sha2::{Digest, Sha256};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The method that trains teachers.
 const TEACHER: &str = "full-only";
@@ -21,6 +23,8 @@ pub struct Registry {
     methods: Vec<MethodSpec>,
     /// Besides those that every program knows.
     encoders: Vec<EncoderKind>,
+    /// Whether methods or encoders are a program's own.
+    extended: bool,
     /// Of frozen encoders.
     features: Option<Arc<FeatureCache>>,
 }
@@ -31,7 +35,7 @@ impl Default for Registry {
         let mut methods = Vec::from(mm_baselines::specs());
         methods.extend(udml::specs());
         methods.extend([mmanet::spec(), dmrnet::spec(), mod_distill::spec()]);
-        Self { methods, encoders: Vec::new(), features: None }
+        Self { methods, encoders: Vec::new(), extended: false, features: None }
     }
 }
 
@@ -40,12 +44,14 @@ impl Registry {
     pub fn with(mut self, method: MethodSpec) -> Self {
         self.methods.retain(|known| known.name() != method.name());
         self.methods.push(method);
+        self.extended = true;
         self
     }
 
     /// Adds an encoder, by name: plans can then say `encoder = { kind = "name", .. }`.
     pub fn with_encoder(mut self, encoder: EncoderKind) -> Self {
         self.encoders.push(encoder);
+        self.extended = true;
         self
     }
 
@@ -59,6 +65,17 @@ impl Registry {
     pub(crate) fn added(&self) -> impl Iterator<Item = &MethodSpec> {
         let ours = Self::default().methods;
         self.methods.iter().filter(move |method| ours.iter().all(|known| known.name() != method.name()))
+    }
+
+    /// What can change a result besides settings and data: the version of the numbers of this library, which every machine and every build
+    /// of it shares; for a program with methods or encoders of its own the hash of its file, since nobody else knows when those change.
+    pub fn computes(&self) -> String {
+        static HASH: OnceLock<Option<String>> = OnceLock::new();
+        let file = || child::program().and_then(|path| Ok(hex(&Sha256::digest(std::fs::read(path)?)))).ok();
+        match self.extended.then(|| HASH.get_or_init(file).clone()).flatten() {
+            Some(hash) => format!("program {hash}"),
+            None => format!("numbers {}", mm_core::NUMBERS),
+        }
     }
 
     /// The methods.

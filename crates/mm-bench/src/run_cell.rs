@@ -1,12 +1,13 @@
 //! The child process: trains and evaluates one cell.
 
-use super::cell::{CellSpec, Resolved};
+use super::cell::{CellSpec, LevelName, Resolved};
 use super::counts::TestSamples;
 use super::pictures::{self, Tested};
 use super::pretrained::Hashes;
 use super::{Registry, corruption, output};
 use crate::child;
 use crate::dataset::{CardReader, Dataset};
+use crate::interrupt::Interrupt;
 use crate::provenance::{machine, peak_memory_bytes, version};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
@@ -16,6 +17,7 @@ use mm_core::encoder::{DEFAULT_CACHE_BYTES, FeatureCache};
 use mm_core::eval::{AvailableEvaluation, default_combinations, evaluate, evaluate_available, evaluation_batch};
 use mm_core::train::{CheckpointConfig, TrainOutcome, Trainer};
 use mm_core::weights::write_atomically;
+use mm_kernels::simd::Level;
 use mm_report::Rows;
 use mm_report::result::*;
 use std::path::{Path, PathBuf};
@@ -55,8 +57,9 @@ const GIB: f64 = (1u64 << 30) as f64;
 
 /// Trains and evaluates the cell in a folder.
 pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
+    let interrupt = Interrupt::listen()?;
     if arguments.end_with_stdin {
-        child::end_with_parent()?;
+        child::end_with_parent(&interrupt)?;
     }
     let started = Instant::now();
     let folder = &arguments.folder;
@@ -65,6 +68,9 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let spec: CellSpec = serde_json::from_slice(&text).with_context(|| format!("reading {}", spec_path.display()))?;
     let resolved = &spec.resolved;
     let device = Device::Cpu;
+    if let Some(level) = resolved.level.as_ref().map(LevelName::level).filter(|level| *level != Level::best()) {
+        bail!("the plan asks for the level {} of vector instructions, and this process has {}", level.name(), Level::best().name());
+    }
 
     let (mut loaded, registry) = (load_unchanged(resolved)?, with_features(arguments, resolved, registry)?);
     let split = loaded.draw(resolved.train_per_class, resolved.train.seed)?;
@@ -80,7 +86,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let mut method = registry.build(resolved, &schema, teacher.as_deref())?;
     let checkpoints =
         CheckpointConfig { folder: folder.join("checkpoints"), every_seconds: arguments.checkpoint_seconds, fingerprint: spec.key.clone() };
-    let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints.clone());
+    let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints.clone()).stop_when(move || interrupt.is_set());
     let outcome = trainer.run(&mut *method, data, &split.train, &split.validation)?;
     let trained_parameters = method.parameters().count_trained();
     let model = method.into_model();
@@ -170,6 +176,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
             version: version(),
             data_hash: resolved.data_hash.clone(),
             machine: machine(),
+            level: Level::best().name().into(),
             finished_at: jiff::Timestamp::now().to_string(),
         }),
         pictures,

@@ -3,10 +3,11 @@
 use super::cell::CellSpec;
 use super::interrupt::Interrupt;
 use super::{failure, output};
-use crate::child;
-use anyhow::{Context, Result, bail};
+use crate::{child, job};
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use mm_core::weights::write_atomically;
+use mm_kernels::simd;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,6 +26,8 @@ pub struct Jobs {
     pub threads: usize,
     /// Folder of the features of frozen encoders, and its GiB; `None` keeps none.
     pub cache: Option<(PathBuf, f64)>,
+    /// Bytes of memory for all cells together, where they are known.
+    pub memory: Option<u64>,
 }
 
 /// What came of it.
@@ -41,19 +44,62 @@ struct State {
     waiting: Vec<CellSpec>,
     done: BTreeSet<String>,
     outcome: Outcome,
+    running: usize,
+    /// The most memory that any cell has taken so far.
+    peak: u64,
+    /// Cells that were killed beside others, perhaps for their memory: each gets the machine for itself, once.
+    alone: BTreeSet<String>,
+    /// Whether one of them runs.
+    is_alone: bool,
 }
 
 impl State {
-    /// The next cell whose teacher is there. Without its teacher a cell fails as that did.
-    fn take(&mut self) -> Option<CellSpec> {
+    /// The next cell whose teacher is there, if memory is for one more. Without its teacher a cell fails as that did.
+    fn take(&mut self, memory: Option<u64>) -> Option<CellSpec> {
         let failures = &mut self.outcome.failures;
         self.waiting.retain(|cell| {
             let why = cell.resolved.teacher.as_ref().and_then(|teacher| failures.get(teacher)).cloned();
             why.map(|why| failures.insert(cell.key.clone(), format!("its teacher failed: {why}"))).is_none()
         });
-        let at = self.waiting.iter().position(|cell| cell.resolved.teacher.as_ref().is_none_or(|teacher| self.done.contains(teacher)))?;
-        Some(self.waiting.remove(at))
+        let fits = memory.is_none_or(|memory| self.peak.saturating_mul(self.running as u64 + 1) <= memory);
+        if self.is_alone || (self.running > 0 && !fits) {
+            return None;
+        }
+        let is_ready = |cell: &CellSpec| cell.resolved.teacher.as_ref().is_none_or(|teacher| self.done.contains(teacher));
+        let may_start = |cell: &CellSpec| self.running == 0 || !self.alone.contains(&cell.key);
+        let at = self.waiting.iter().position(|cell| is_ready(cell) && may_start(cell))?;
+        let cell = self.waiting.remove(at);
+        (self.running, self.is_alone) = (self.running + 1, self.alone.contains(&cell.key));
+        Some(cell)
     }
+
+    /// Notes what became of a cell that was taken.
+    fn put(&mut self, cell: CellSpec, ended: Ended) {
+        let beside_others = self.running > 1;
+        (self.running, self.is_alone) = (self.running - 1, false);
+        match ended {
+            Ended::Well => {
+                self.done.insert(cell.key);
+                self.outcome.finished += 1;
+            }
+            Ended::Interrupted => {}
+            Ended::Killed(_) if beside_others && self.alone.insert(cell.key.clone()) => {
+                eprintln!("cell {} / {} / seed {} was killed: it is tried again alone", cell.data, cell.run, cell.resolved.train.seed);
+                self.waiting.push(cell);
+            }
+            Ended::Killed(why) | Ended::Badly(why) => _ = self.outcome.failures.insert(cell.key, why),
+        }
+    }
+}
+
+/// How a cell ended.
+enum Ended {
+    Well,
+    /// Because this process was asked to end: it did not fail.
+    Interrupted,
+    /// By SIGKILL, as where memory runs out.
+    Killed(String),
+    Badly(String),
 }
 
 /// Runs every cell that has no result yet, or until it is interrupted.
@@ -64,7 +110,7 @@ pub fn run_all(cells: &[CellSpec], jobs: &Jobs, interrupt: &Interrupt) -> Result
         if !seen.insert(cell.key.clone()) {
             continue;
         }
-        match jobs.folder.join(&cell.key).join("result.json").exists() {
+        match jobs.folder.join(&cell.key).join(output::RESULT).exists() {
             true => _ = state.done.insert(cell.key.clone()),
             false => state.waiting.push(cell.clone()),
         }
@@ -95,7 +141,7 @@ fn work(shared: &(Mutex<State>, Condvar), jobs: &Jobs, bar: &ProgressBar, interr
     loop {
         let mut guard = state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let cell = loop {
-            let next = guard.take();
+            let next = guard.take(jobs.memory);
             if interrupt.is_set() || (next.is_none() && guard.waiting.is_empty()) {
                 changed.notify_all();
                 return;
@@ -107,18 +153,20 @@ fn work(shared: &(Mutex<State>, Condvar), jobs: &Jobs, bar: &ProgressBar, interr
         };
         drop(guard);
         bar.set_message(format!("{} {} seed {}", cell.data, cell.run, cell.resolved.train.seed));
-        let result = run_child(&cell, jobs, interrupt);
+        let note_peak = |bytes: u64| {
+            let mut guard = state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            guard.peak = guard.peak.max(bytes);
+        };
+        let ended = match run_child(&cell, jobs, interrupt, &note_peak) {
+            // Another machine with the same part of the plan may have finished it.
+            _ if jobs.folder.join(&cell.key).join(output::RESULT).exists() => Ended::Well,
+            Ok(ended) => ended,
+            Err(error) => Ended::Badly(format!("{error:#}")),
+        };
+        let ended = if interrupt.is_set() && !matches!(ended, Ended::Well) { Ended::Interrupted } else { ended };
         let mut guard = state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        match result {
-            Ok(()) => {
-                guard.done.insert(cell.key.clone());
-                guard.outcome.finished += 1;
-            }
-            // A cell that was interrupted did not fail.
-            Err(_) if interrupt.is_set() => {}
-            Err(error) => _ = guard.outcome.failures.insert(cell.key.clone(), format!("{error:#}")),
-        }
-        bar.inc(1);
+        guard.put(cell, ended);
+        bar.set_position((guard.done.len() + guard.outcome.failures.len()) as u64);
         changed.notify_all();
     }
 }
@@ -130,8 +178,11 @@ const POLL: Duration = Duration::from_millis(10);
 /// A signal to all processes of a terminal or a service may end a cell before this process has heard of it: wait so long.
 const HEARD: Duration = Duration::from_secs(1);
 
+/// How often the memory of a running cell is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// A child that dies takes its cell with it and nothing else.
-fn run_child(cell: &CellSpec, jobs: &Jobs, interrupt: &Interrupt) -> Result<()> {
+fn run_child(cell: &CellSpec, jobs: &Jobs, interrupt: &Interrupt, note_peak: &dyn Fn(u64)) -> Result<Ended> {
     let folder = jobs.folder.join(&cell.key);
     output::remove_leftovers(&folder)?;
     write_atomically(&folder.join("spec.json"), &serde_json::to_vec_pretty(cell)?)?;
@@ -141,7 +192,9 @@ fn run_child(cell: &CellSpec, jobs: &Jobs, interrupt: &Interrupt) -> Result<()> 
         [OsString::from("--cache"), folder.clone().into_os_string(), "--cache-gib".into(), gib.to_string().into()]
     });
     let command = if cell.estimated_seconds < SHORT { child::short_command } else { child::command };
+    let level = cell.resolved.level.as_ref().map(|level| (simd::VARIABLE, level.level().name()));
     let mut child = command(jobs.threads)?
+        .envs(level)
         .arg("cell")
         .arg(&folder)
         .arg("--end-with-stdin")
@@ -151,34 +204,58 @@ fn run_child(cell: &CellSpec, jobs: &Jobs, interrupt: &Interrupt) -> Result<()> 
         .stderr(File::create(&log).with_context(|| format!("writing {}", log.display()))?)
         .spawn()
         .context("starting a cell")?;
+    let (mut asked, mut looked) = (None, Instant::now());
     let status = loop {
         if let Some(status) = child.try_wait().context("waiting for a cell")? {
             break status;
         }
-        // It goes on from its checkpoint the next time.
+        if looked.elapsed() >= LOOK {
+            job::peak_memory_of(&child.id().to_string()).into_iter().for_each(note_peak);
+            looked = Instant::now();
+        }
+        // It saves where it is, and goes on from there the next time; one that is busy elsewhere goes on from its last checkpoint.
         if interrupt.is_set() {
-            child.kill().context("ending a cell")?;
+            drop(child.stdin.take());
+            if asked.get_or_insert_with(Instant::now).elapsed() > child::GRACE {
+                child.kill().context("ending a cell")?;
+            }
         }
         std::thread::sleep(POLL);
     };
     if status.success() {
-        return Ok(());
+        return Ok(Ended::Well);
     }
     let ended = Instant::now();
     while was_asked_to_end(status) && !interrupt.is_set() && ended.elapsed() < HEARD {
         std::thread::sleep(POLL);
     }
-    bail!(failure::reason(status, &log))
+    let why = failure::reason(status, &log);
+    Ok(if was_killed(status) { Ended::Killed(why) } else { Ended::Badly(why) })
+}
+
+/// Whether a cell has said that it ends because it was asked to, or died of that.
+fn was_asked_to_end(status: ExitStatus) -> bool {
+    status.code() == Some(child::STOPPED.into()) || died_of_a_request(status)
 }
 
 #[cfg(unix)]
-fn was_asked_to_end(status: ExitStatus) -> bool {
+fn was_killed(status: ExitStatus) -> bool {
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(signal_hook::consts::SIGKILL)
+}
+
+#[cfg(not(unix))]
+fn was_killed(_: ExitStatus) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn died_of_a_request(status: ExitStatus) -> bool {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     std::os::unix::process::ExitStatusExt::signal(&status).is_some_and(|signal| [SIGHUP, SIGINT, SIGTERM].contains(&signal))
 }
 
 #[cfg(not(unix))]
-fn was_asked_to_end(_: ExitStatus) -> bool {
+fn died_of_a_request(_: ExitStatus) -> bool {
     false
 }
 
@@ -195,13 +272,38 @@ mod tests {
             cells.iter().filter(|cell| cell.resolved.teacher.as_ref() == Some(&teacher)).map(|cell| cell.key.as_str()).collect();
         let mut state = State { waiting: cells.iter().filter(|cell| cell.key != teacher).cloned().collect(), ..State::default() };
         state.outcome.failures.insert(teacher.clone(), "it broke".into());
-        while let Some(cell) = state.take() {
+        while let Some(cell) = state.take(None) {
             assert!(!of_teacher.contains(cell.key.as_str()));
-            state.done.insert(cell.key);
+            state.put(cell, Ended::Well);
         }
         assert!(state.waiting.is_empty() && of_teacher.len() > 1);
         let failed: Vec<_> = state.outcome.failures.iter().filter(|(key, _)| **key != teacher).collect();
         assert_eq!(failed.len(), of_teacher.len());
         assert!(failed.iter().all(|(key, why)| of_teacher.contains(key.as_str()) && *why == "its teacher failed: it broke"));
+    }
+
+    #[test]
+    fn cells_wait_for_memory_and_a_killed_one_is_tried_alone() {
+        let cells = Plan::read(None).unwrap().cells(&crate::Registry::default()).unwrap();
+        let cells = cells.into_iter().filter(|cell| cell.resolved.teacher.is_none()).take(3).collect();
+        let mut state = State { waiting: cells, peak: 40, ..State::default() };
+        let (first, second) = (state.take(Some(100)).unwrap(), state.take(Some(100)).unwrap());
+        assert!(state.take(Some(100)).is_none(), "a third would be too many");
+        // Beside another it may have been memory, and it gets another chance, by itself.
+        state.put(first.clone(), Ended::Killed("killed".into()));
+        assert!(state.outcome.failures.is_empty());
+        let third = state.take(Some(100)).unwrap();
+        assert_ne!(third.key, first.key);
+        state.put(second, Ended::Well);
+        assert!(state.take(Some(100)).is_none(), "the killed one waits until nothing runs");
+        state.put(third, Ended::Well);
+        let again = state.take(Some(100)).unwrap();
+        assert_eq!(again.key, first.key);
+        state.waiting.push(again.clone());
+        assert!(state.take(None).is_none(), "it is alone");
+        state.waiting.clear();
+        state.put(again, Ended::Killed("killed".into()));
+        assert_eq!(state.outcome.failures[&first.key], "killed");
+        assert_eq!((state.done.len(), state.running), (2, 0));
     }
 }

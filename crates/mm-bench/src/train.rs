@@ -2,6 +2,7 @@
 
 use crate::cell::Resolved;
 use crate::dataset::{CardReader, Dataset};
+use crate::interrupt::Interrupt;
 use crate::output;
 use crate::plan::Plan;
 use crate::provenance::machine;
@@ -87,6 +88,8 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
     let mut resolved = match &arguments.plan {
         Some(plan) => Plan::read(Some(plan))?.one(card, &arguments.method, arguments.seed)?,
         None => Resolved {
+            program: String::new(),
+            level: None,
             data_hash: String::new(),
             card: card.unwrap_or_default().into(),
             score: None,
@@ -116,9 +119,13 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
     }
     check_data(&*recipe, &resolved, &data, None)?;
     let checkpoints = checkpoint_folder(&arguments.out);
+    // Ctrl-C saves where the training is.
+    let interrupt = Interrupt::listen()?;
     let trainer = |what: &str| {
         let checkpoints = CheckpointConfig { folder: checkpoints.clone(), every_seconds: CHECKPOINT_SECONDS, fingerprint: String::new() };
-        Trainer::new(resolved.train.clone()).checkpoints(checkpoints).observer(Progress::new(what))
+        let interrupt = interrupt.clone();
+        let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints).observer(Progress::new(what));
+        trainer.stop_when(move || interrupt.is_set())
     };
     let source = &*data.source;
     let mut runs = Vec::new();

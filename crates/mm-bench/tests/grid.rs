@@ -90,6 +90,8 @@ impl Cell {
             let (train_per_class, combinations, corruptions, key, weights) = (None, None, Vec::new(), None, BTreeMap::new());
             let (method, options, train) = (method.to_string(), options.clone(), train.clone());
             let resolved = Resolved {
+                program: String::new(),
+                level: None,
                 data_hash,
                 card,
                 score: None,

@@ -34,6 +34,13 @@ pub enum Error {
     #[error(transparent)]
     Kernel(#[from] mm_kernels::Error),
 
+    /// A training that was asked to end before its end.
+    #[error("the training was asked to stop{}", if *saved { ": it goes on from the checkpoint that it left" } else { "" })]
+    Stopped {
+        /// Whether it left a checkpoint.
+        saved: bool,
+    },
+
     /// A file could not be read or written.
     #[error("{path}: {source}")]
     Io {

@@ -31,3 +31,7 @@ pub use modality::{Modalities, Presence, Subset};
 pub use model::Model;
 pub use pipeline::Pipeline;
 pub use statistics::StatisticsError;
+
+/// Raised by every change after which a training or an evaluation gives other numbers, beyond rounding. Benches keep results under it, so
+/// that machines and rebuilt programs share them.
+pub const NUMBERS: u32 = 1;

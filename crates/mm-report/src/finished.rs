@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::result::CellResult;
+use crate::roster::Roster;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -24,9 +25,10 @@ struct Spec {
 }
 
 /// Reads the finished cells of benches. Of several results of one data set, run and seed in one folder the newest counts, as a bench
-/// whose program or plan changed leaves them; in two folders they are refused.
+/// whose program or plan changed leaves them; in two folders they are refused, unless their numbers are equal. Cells that a
+/// folder's plan has and no folder holds are noted.
 pub fn read(folders: &[PathBuf]) -> Result<Finished, Error> {
-    let mut finished = Finished::default();
+    let (mut finished, mut rosters) = (Finished::default(), Vec::new());
     for folder in folders {
         let mut cells = read_folder(folder)?;
         cells.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| finished_at(b).cmp(finished_at(a))));
@@ -39,16 +41,38 @@ pub fn read(folders: &[PathBuf]) -> Result<Finished, Error> {
                 folder.display()
             ));
         }
-        if let Some(twice) = cells.iter().find(|cell| finished.results.iter().any(|other| place(other) == place(cell))) {
-            let problem = format!(
-                "its cell {} / {} / seed {} is in another of these folders, too; give one of them",
-                twice.data, twice.run, twice.seed
-            );
-            return Err(Error::Results { path: folder.clone(), problem });
+        let mut equal = 0;
+        for cell in cells {
+            match finished.results.iter().find(|other| place(other) == place(&cell)) {
+                // Two machines computed the same.
+                Some(other) if other.key == cell.key && same_numbers(other, &cell) => equal += 1,
+                Some(_) => {
+                    let twice = format!("{} / {} / seed {}", cell.data, cell.run, cell.seed);
+                    let problem = format!("its cell {twice} is in another of these folders, too, with other numbers; give one of them");
+                    return Err(Error::Results { path: folder.clone(), problem });
+                }
+                None => finished.results.push(cell),
+            }
         }
-        finished.results.extend(cells);
+        if equal > 0 {
+            finished.notes.push(format!("{}: {equal} cells were computed elsewhere, too, with equal numbers.", folder.display()));
+        }
+        if let Some(roster) = Roster::read(folder)? {
+            rosters.push(roster);
+        }
+    }
+    rosters.dedup();
+    for roster in &rosters {
+        let has = |key: &str| finished.results.iter().any(|cell| cell.key == key);
+        finished.notes.extend(roster.missing(has));
     }
     Ok(finished)
+}
+
+/// Whether two results of a cell say the same, but for what a clock or a machine says.
+pub fn same_numbers(a: &CellResult, b: &CellResult) -> bool {
+    let lasting = |result: &CellResult| serde_json::to_value(CellResult { cost: None, provenance: None, ..result.clone() }).ok();
+    lasting(a) == lasting(b)
 }
 
 fn place(cell: &CellResult) -> (&str, &str, u64) {

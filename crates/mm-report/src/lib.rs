@@ -11,6 +11,7 @@ mod markdown;
 pub mod pictured;
 pub mod predictions;
 pub mod result;
+pub mod roster;
 mod rows;
 #[cfg(test)]
 mod scores_tests;

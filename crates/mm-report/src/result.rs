@@ -452,6 +452,9 @@ pub struct Provenance {
     pub data_hash: String,
     /// Processor, level of vector instructions, cores, operating system.
     pub machine: String,
+    /// The level alone, such as `avx2`: between levels the last bits differ. Older results do not say it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub level: String,
     /// RFC 3339.
     pub finished_at: String,
 }

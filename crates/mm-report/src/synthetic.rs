@@ -192,6 +192,7 @@ impl Synthetic {
                 version: "0.1.0 (abcdef012345)".into(),
                 data_hash: format!("{:064x}", d + 1),
                 machine: "Some Processor, 2 cores, linux".into(),
+                level: "avx2".into(),
                 finished_at: format!("2026-01-02T03:04:{:02}Z", (r * 3 + seed as usize) % 60),
             }),
             pictures: Vec::new(),

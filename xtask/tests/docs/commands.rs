@@ -34,13 +34,19 @@ pub fn check(words: &[String]) -> Result<(), String> {
     let words: Vec<&str> = words[assigned..].iter().map(String::as_str).collect();
     match words.as_slice() {
         // A name, and not a call.
-        ["cargo", "xtask"] | ["mm", "report" | "train" | "evaluate" | "predict"] | ["mm", "data", "check"] => Ok(()),
+        ["cargo", "xtask"] | ["mm", "bench", "merge"] | ["mm", "report" | "train" | "evaluate" | "predict"] | ["mm", "data", "check"] => {
+            Ok(())
+        }
         ["cargo", "xtask", arguments @ ..] => check_xtask(arguments),
-        ["mm", arguments @ ..] => mm_cli::check_arguments(arguments),
+        ["exec", "mm", arguments @ ..] | ["mm", arguments @ ..] => mm_cli::check_arguments(arguments),
         ["cargo", "run", arguments @ ..] => check_example(arguments),
         ["cargo", "+nightly", "fuzz", "run", target, ..] => exists(&format!("fuzz/fuzz_targets/{target}.rs")),
         ["cargo", "install", "--path", path, ..] => exists(&format!("{path}/Cargo.toml")),
         ["cargo", "test" | "build", arguments @ ..] => check_packages(arguments),
+        ["hq", "submit", rest @ ..] => {
+            let program = rest.iter().position(|word| *word == "--").ok_or("no program behind `--`")?;
+            check(&rest[program + 1..].iter().map(ToString::to_string).collect::<Vec<_>>())
+        }
         [program, ..] if OTHERS.contains(program) => Ok(()),
         _ => Err("no program that is known here".into()),
     }

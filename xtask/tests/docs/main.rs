@@ -15,7 +15,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// What a fenced block may be. Rust of the crates' READMEs is run as their documentation; `ignore` marks what needs more than it shows.
-const KINDS: [&str; 9] = ["toml plan", "toml card", "toml plan part", "toml card part", "sh", "text", "rust", "rust,ignore", "rust,no_run"];
+const KINDS: [&str; 10] =
+    ["toml plan", "toml card", "toml plan part", "toml card part", "sh", "yaml", "text", "rust", "rust,ignore", "rust,no_run"];
 
 #[test]
 fn every_block_says_what_it_is() {
@@ -25,13 +26,33 @@ fn every_block_says_what_it_is() {
             if !KINDS.contains(&block.info.as_str()) {
                 wrong.push(format!("{}: `{}` is none of {KINDS:?}", block.place, block.info));
             }
-            let command = |line: &str| line.contains("cargo ") && !line.contains('|');
+            let command = |line: &str| ["cargo ", "mm bench "].iter().any(|start| line.contains(start)) && !line.contains('|');
             if block.info == "text" && block.text.lines().any(command) {
                 wrong.push(format!("{}: a command in a block of text; mark it as `sh`", block.place));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A job for Kubernetes runs what `mm` takes, with as many parts as it has pods.
+#[test]
+fn kubernetes_is_given_commands_that_exist() {
+    let pages = pages();
+    let manifests: Vec<&Block> = blocks(&pages, "yaml").map(|(_, block)| block).collect();
+    assert!(!manifests.is_empty());
+    for block in manifests {
+        let of = |field: &str| {
+            let mut lines = block.text.lines().filter_map(|line| line.trim().strip_prefix(field)?.strip_prefix(':'));
+            lines.next().unwrap_or_else(|| panic!("{}: no `{field}`", block.place)).trim()
+        };
+        assert_eq!(of("command"), "[\"mm\"]", "{}", block.place);
+        let arguments: Vec<String> = serde_json::from_str(of("args")).unwrap_or_else(|error| panic!("{}: {error}", block.place));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        mm_cli::check_arguments(&arguments).unwrap_or_else(|error| panic!("{}: {error}", block.place));
+        let parts = arguments.iter().find_map(|argument| argument.strip_prefix("auto/")).expect("a number of parts");
+        assert!(parts == of("completions") && of("completionMode") == "Indexed", "{}", block.place);
+    }
 }
 
 fn xtask() -> Command {

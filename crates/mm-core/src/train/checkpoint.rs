@@ -10,7 +10,10 @@ use crate::weights;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::DirEntry;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Everything that a run needs to go on as if it had never stopped.
 #[derive(Debug, Clone)]
@@ -121,13 +124,29 @@ pub fn latest(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(existing(folder)?.pop())
 }
 
+/// Removes a folder, if it is there.
+fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// How long nobody takes to write a checkpoint.
+const OLD: Duration = Duration::from_secs(600);
+
+fn is_old(entry: &DirEntry) -> bool {
+    let modified = entry.metadata().and_then(|found| found.modified());
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > OLD))
+}
+
 impl Checkpoint {
     /// Writes the checkpoint into `folder` and removes all but the two newest.
     pub fn save(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        // Unfinished ones of a killed process would only collect.
+        // Unfinished ones of a killed process would only collect; one that is in work may be of another process with the same run.
         for entry in std::fs::read_dir(folder).map_err(Error::io(folder))?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(".unfinished-") {
+            if entry.file_name().to_string_lossy().starts_with(".unfinished-") && is_old(&entry) {
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
@@ -145,15 +164,15 @@ impl Checkpoint {
         let sealed = Sealed { sha256: content.hash(&path)?, content };
         weights::write_atomically(&path, &serde_json::to_vec_pretty(&sealed).map_err(|e| Error::weights(&path, e.to_string()))?)?;
         let target = folder.join(folder_name(self.state.epochs_done, self.state.steps_done));
-        if target.exists() {
-            std::fs::remove_dir_all(&target).map_err(Error::io(&target))?;
+        remove(&target)?;
+        let unfinished = unfinished.keep();
+        match std::fs::rename(&unfinished, &target) {
+            // Another process with the same run was faster, with the same bytes.
+            Err(_) if target.exists() => remove(&unfinished)?,
+            renamed => renamed.map_err(Error::io(&target))?,
         }
-        std::fs::rename(unfinished.keep(), &target).map_err(Error::io(&target))?;
         let all = existing(folder)?;
-        for old in &all[..all.len().saturating_sub(KEPT)] {
-            std::fs::remove_dir_all(old).map_err(Error::io(old))?;
-        }
-        Ok(())
+        all[..all.len().saturating_sub(KEPT)].iter().try_for_each(|old| remove(old))
     }
 
     /// Reads one checkpoint (a folder `epoch-...`) with every check; the error says which folder to remove to fall back on

@@ -27,12 +27,13 @@ pub struct Trainer {
     pub(super) checkpoints: Option<CheckpointConfig>,
     observer: Arc<dyn Observer>,
     loading: Option<Loading>,
+    stop: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
 }
 
 impl Trainer {
     /// With these settings, without checkpoints.
     pub fn new(config: TrainConfig) -> Self {
-        Self { config, checkpoints: None, observer: Arc::new(Unobserved), loading: None }
+        Self { config, checkpoints: None, observer: Arc::new(Unobserved), loading: None, stop: None }
     }
 
     /// Saves runs and takes them up: a folder, or more.
@@ -48,6 +49,12 @@ impl Trainer {
     /// How far ahead batches are made; by default what suits the source. Changes no bit of a run.
     pub fn loading(self, loading: Loading) -> Self {
         Self { loading: Some(loading), ..self }
+    }
+
+    /// Asked before each step: where it says yes, the run saves a checkpoint, if it has a folder for them, and ends with
+    /// [`Error::Stopped`]. The same run goes on from there.
+    pub fn stop_when(self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { stop: Some(Arc::new(stop)), ..self }
     }
 
     /// The settings.
@@ -115,6 +122,7 @@ impl Trainer {
             let epoch = run.epochs_done;
             loader.epoch(epoch as u64, run.steps_done, |batches| -> Result<()> {
                 for batch in batches {
+                    self.stop_if_asked(&mut run, method)?;
                     let step = Step { seed: config.seed, epoch, epochs: config.epochs, step: run.steps_done, steps };
                     self.observer.step(&step);
                     run.learning_rate = schedule.rate(epoch * steps + step.step);
@@ -143,6 +151,16 @@ impl Trainer {
         let outcome = run.finish(method, config, &measure, started.elapsed().as_secs_f64())?;
         method.after_training(&HeldOut { rows: train, ..held_out })?;
         Ok(outcome)
+    }
+
+    fn stop_if_asked(&self, run: &mut Run, method: &dyn Method) -> Result<()> {
+        if !self.stop.as_ref().is_some_and(|asked| asked()) {
+            return Ok(());
+        }
+        if let Some(checkpoints) = &self.checkpoints {
+            run.save(method, checkpoints)?;
+        }
+        Err(Error::Stopped { saved: self.checkpoints.is_some() })
     }
 }
 
@@ -276,7 +294,13 @@ impl Run {
     }
 
     fn save_if_due(&mut self, method: &dyn Method, checkpoints: Option<&CheckpointConfig>) -> Result<()> {
-        let Some(checkpoints) = checkpoints.filter(|c| self.last_save.elapsed().as_secs_f64() >= c.every_seconds) else { return Ok(()) };
+        match checkpoints.filter(|c| self.last_save.elapsed().as_secs_f64() >= c.every_seconds) {
+            Some(checkpoints) => self.save(method, checkpoints),
+            None => Ok(()),
+        }
+    }
+
+    fn save(&mut self, method: &dyn Method, checkpoints: &CheckpointConfig) -> Result<()> {
         // What is not known to be finite must not be kept.
         self.means.read()?;
         let (loss_sums, loss_steps) = self.means.state();

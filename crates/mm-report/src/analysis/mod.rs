@@ -176,7 +176,7 @@ pub fn analyse(plan: &str, description: &str, results: &[CellResult], notes: &[S
         plan: plan.to_string(),
         description: description.to_string(),
         resamples: settings.bootstrap.resamples,
-        notes: notes.to_vec(),
+        notes: notes.iter().cloned().chain(levels(results)).collect(),
         data,
         provenance: provenance(results),
     })
@@ -284,6 +284,23 @@ fn shown(subsets: &[Subset], full: Subset, groups: &[Group]) -> Vec<Subset> {
     by_accuracy.sort_by(|a, b| accuracy(*a).total_cmp(&accuracy(*b)));
     by_accuracy.truncate(WORST_SHOWN);
     subsets.iter().copied().filter(|s| s.len() == 1 || *s == full || by_accuracy.contains(s)).collect()
+}
+
+/// A note where cells were computed with several levels of vector instructions.
+fn levels(results: &[CellResult]) -> Option<String> {
+    let mut cells: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    for level in results.iter().filter_map(|r| r.provenance.as_ref()).map(|p| p.level.as_str()).filter(|level| !level.is_empty()) {
+        *cells.entry(level).or_default() += 1;
+    }
+    let lowest = ["portable", "avx2", "avx512"].into_iter().find(|level| cells.contains_key(level))?;
+    let list = || cells.iter().map(|(level, cells)| format!("{cells} with {level}")).collect::<Vec<_>>().join(", ");
+    (cells.len() > 1).then(|| {
+        format!(
+            "The cells were computed with different levels of vector instructions ({}): their trainings differ by rounding. \
+             `level = \"{lowest}\"` in the plan makes all machines compute alike.",
+            list()
+        )
+    })
 }
 
 fn provenance(results: &[CellResult]) -> ProvenanceReport {

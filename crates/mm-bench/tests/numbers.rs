@@ -1,0 +1,64 @@
+//! Results are shared under the version of the numbers: it must be raised when a method gives other ones.
+
+use candle_core::Device;
+use mm_bench::dataset::CardReader;
+use mm_bench::{Plan, Registry};
+use mm_core::data::{Standardized, Standardizer};
+use mm_core::eval::{default_combinations, evaluate};
+use mm_core::train::Trainer;
+use std::path::Path;
+
+/// Which version these are of.
+const OF: u32 = 1;
+
+/// The mean negative log likelihood of each method over all combinations, after two epochs on a few samples.
+const EXPECTED: &[(&str, f64)] = &[("full-only", 0.0)];
+
+/// Levels of instructions and processors differ by far less, and every change that matters by more.
+const TOLERANCE: f64 = 2e-3;
+
+#[test]
+fn methods_give_the_numbers_of_the_version() {
+    let registry = Registry::default();
+    let runs = registry.methods().iter().map(|method| {
+        let options = if method.name() == "mod-distill" { "options = { robust = true }" } else { "" };
+        format!("[[runs]]\nmethod = \"{}\"\n{options}\n", method.name())
+    });
+    let plan = format!(
+        "name = \"numbers\"\nseeds = [0]\ntrain = {{ epochs = 2, batch_size = 32 }}\n\
+         data = [{{ name = \"numerals\", card = \"multiple-features\", train_per_class = 12 }}]\n{}",
+        runs.collect::<String>()
+    );
+    let cells = Plan::from_bytes(plan.as_bytes(), Path::new("numbers.toml")).unwrap().cells(&registry).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut found = Vec::new();
+    for cell in &cells {
+        let settings = &cell.resolved;
+        let (mut data, _) = CardReader::open(&settings.card).unwrap().load().unwrap();
+        let split = data.draw(settings.train_per_class, settings.train.seed).unwrap();
+        let standardizer = Standardizer::fit(&*data.source, &split.train).unwrap();
+        let standardized = Standardized::new(&*data.source, &standardizer).unwrap();
+        let source = standardized.source();
+        let weights = |key: &str| folder.path().join(key).with_extension("safetensors");
+        let teacher = settings.teacher.as_deref().map(weights);
+        let mut method = registry.build(settings, source.schema(), teacher.as_deref()).unwrap();
+        Trainer::new(settings.train.clone()).run(&mut *method, source, &split.train, &split.validation).unwrap();
+        method.parameters().save(&weights(&cell.key), |_| true).unwrap();
+        let (model, combinations) = (method.into_model(), default_combinations(source.schema().modalities.len(), 0));
+        let evaluation = evaluate(&*model, source, &split.test[..200], &combinations, 200, &Device::Cpu).unwrap();
+        if !cell.hidden {
+            found.push((cell.run.clone(), evaluation.mean("nll")));
+        }
+    }
+    let expected = |name: &str| EXPECTED.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, expected)| *expected);
+    let near = |(name, nll): &(String, f64)| (nll - expected(name)).abs() <= TOLERANCE * expected(name).abs();
+    let list: String = found.iter().map(|(name, nll)| format!("    (\"{name}\", {nll:.5}),\n")).collect();
+    let changed: Vec<&str> = found.iter().filter(|cell| !near(cell)).map(|(name, _)| name.as_str()).collect();
+    assert!(
+        changed.is_empty() && mm_core::NUMBERS == OF,
+        "the numbers of {} changed: raise `mm_core::NUMBERS` to {}, as `OF` here, so that no bench mixes them with older ones. They are now\n{list}",
+        changed.join(", "),
+        OF + 1
+    );
+    assert_eq!(found.len(), EXPECTED.len());
+}
