@@ -113,7 +113,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
 
     let (modalities, measure) = (&schema.modalities, Measured::from(&schema));
     let samples = TestSamples::new(data, &split.test, &loaded.non_finite);
-    let combinations: Vec<CombinationResult> = evaluation
+    let (combinations, undefined): (Vec<CombinationResult>, Vec<CombinationResult>) = evaluation
         .combinations
         .iter()
         .map(|c| {
@@ -128,7 +128,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
                 outputs: c.scored.outputs.iter().map(|of| of.iter().map(|(name, x)| (name.to_string(), *x)).collect()).collect(),
             }
         })
-        .collect();
+        .partition(|combination| !combination.metrics.score.is_nan());
     let evaluated = |subset: &Subset| evaluation.combinations.iter().any(|c| c.subset == *subset);
     let left_out =
         |&subset: &Subset| NotEvaluated { subset: modalities.format(subset), excluded: samples.excluded(subset, model.supports(subset)) };
@@ -162,10 +162,10 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         test_ids: split.test.iter().map(|&row| data.meta(row).id.map(String::from)).collect(),
         truths: split.test.iter().map(|&row| data.meta(row).class).collect(),
         readings: samples.readings(modalities),
-        data_remarks: data_remarks(&loaded, &split),
+        data_remarks: data_remarks(&loaded, &split).into_iter().chain(undefined.iter().map(|c| no_score(c, &measure))).collect(),
         summary: Summary::of(&combinations, &full, &measure),
         combinations,
-        not_evaluated: subsets.iter().filter(|s| !evaluated(s)).map(left_out).collect(),
+        not_evaluated: subsets.iter().filter(|s| !evaluated(s)).map(left_out).chain(undefined.iter().map(without_score)).collect(),
         available: available.map(|available| available_result(available, &measure)),
         clean,
         corruptions,
@@ -184,9 +184,27 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     };
     let bytes = serde_json::to_vec(&result)?;
     // A number that is not finite would be written as null, and the result could never be read.
-    serde_json::from_slice::<CellResult>(&bytes).context("the result holds a number that is not finite")?;
+    serde_json::from_slice::<CellResult>(&bytes).with_context(|| {
+        let nulls = bytes.windows(5).position(|window| window == b":null").unwrap_or_default();
+        let place = String::from_utf8_lossy(&bytes[nulls.saturating_sub(80)..nulls]).into_owned();
+        format!("the result holds a number that is not finite, behind `{place}`")
+    })?;
     write_atomically(&folder.join("result.json"), &bytes)?;
     output::remove_checkpoints(&checkpoints.folder)
+}
+
+/// A combination whose samples do not define the score that heads the report: none of them can be used for it.
+fn without_score(combination: &CombinationResult) -> NotEvaluated {
+    let excluded = Excluded { unusable: combination.metrics.samples, ..combination.excluded };
+    NotEvaluated { subset: combination.subset.clone(), excluded }
+}
+
+fn no_score(combination: &CombinationResult, measure: &Measured) -> String {
+    let CombinationResult { subset, metrics, .. } = combination;
+    format!(
+        "the {} of {subset} is not defined on its {} test samples (they may be of one class): it is left out",
+        measure.title, metrics.samples
+    )
 }
 
 /// What a result keeps of the evaluation with what samples have.

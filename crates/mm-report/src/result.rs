@@ -97,6 +97,8 @@ impl Metrics {
     pub fn new(scored: &Scored, measure: &Measured) -> Self {
         let spoof = || Some(SpoofMetrics { apcer: *scored.values.get("apcer")?, bpcer: scored.get("bpcer"), acer: scored.get("acer") });
         let others = scored.values.iter().filter(|(name, _)| **name != measure.name && !SPOOF.contains(name));
+        // What is not defined, as the area under the curve of samples of one class, is not known.
+        let others = others.filter(|(_, value)| !value.is_nan());
         Self {
             samples: scored.samples,
             score: scored.get(&measure.name),
