@@ -1,6 +1,7 @@
 //! Samples in folders of files: `root/modality/class/sample.png`.
 
 use super::files::{FileRow, FileSource, OnCorrupt, RowTarget};
+use super::folder_entries::{entries, file_name, stem_and_extension};
 use super::kinds::{Kind, Origin, Written};
 use super::labels::Unusable;
 use super::listing::{Listed, Listing, Problem};
@@ -432,26 +433,4 @@ impl Key {
             origins: files.into_iter().map(|file| file.map(Origin::file)).collect(),
         }
     }
-}
-
-/// Files that systems leave in folders.
-const LEFT_BY_SYSTEMS: [&str; 3] = ["thumbs.db", "desktop.ini", "ehthumbs.db"];
-
-/// What a folder holds, in order, without what starts with a point and what systems leave there.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let list = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-    let mut paths = list.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io(folder))).collect::<Result<Vec<_>>>()?;
-    paths.retain(|path| !file_name(path).starts_with('.') && !LEFT_BY_SYSTEMS.contains(&file_name(path).to_lowercase().as_str()));
-    paths.sort();
-    Ok(paths)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// The ending is empty where there is none.
-fn stem_and_extension(path: &Path) -> (String, String) {
-    let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    (text(path.file_stem()), text(path.extension()).to_lowercase())
 }
