@@ -76,7 +76,8 @@ impl Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let refusal = match &error {
-            Error::NonFinite(NonFiniteError::Answer { .. }) | Error::Tensor(_) | Error::Kernel(_) => Self::failed(error.to_string()),
+            Error::Tensor(_) | Error::Kernel(_) => Self::failed(error.to_string()),
+            // The numbers were finite, but too large for the model.
             _ => Self::unusable(error.to_string()),
         };
         match error {

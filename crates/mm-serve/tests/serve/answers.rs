@@ -61,6 +61,9 @@ fn what_is_not_finite_or_dead_is_ignored_and_said() {
     assert_eq!((&found["used"], &found["ignored"]["gauge"]), (&json!(["note"]), &json!("not finite")));
     let found = server.client.json(r#"{"gauge": [0, 0], "note": "calm"}"#).good();
     assert_eq!(found["ignored"]["gauge"], "dead");
+    // Finite, but not for a model of f32 numbers.
+    let error = server.client.json(r#"{"gauge": [1e308, -1e308]}"#).error(422);
+    assert!(error.contains("non-finite"), "{error}");
     // Nothing is left to answer from.
     for nothing in [r#"{"gauge": [null, null]}"#, "{}", r#"{"note": null}"#] {
         let answer = server.client.json(nothing);

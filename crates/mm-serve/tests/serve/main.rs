@@ -6,4 +6,5 @@ mod client;
 mod forms;
 mod hostile;
 mod models;
+mod page;
 mod routes;
