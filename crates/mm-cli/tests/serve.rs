@@ -34,6 +34,14 @@ fn ask(address: &str, content_type: &str, body: &[u8]) -> Value {
     serde_json::from_str(body).unwrap()
 }
 
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 #[test]
 fn the_answers_are_those_of_predict_until_it_is_asked_to_end() {
     let temporary = tempfile::tempdir().unwrap();
@@ -109,6 +117,11 @@ fn an_address_that_others_reach_is_warned_of() {
     let mut line = String::new();
     BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.contains("is reachable from other machines") && line.contains("put a proxy in front"), "{line}");
+    let mut address = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    // An answer says that it listens to signals, too.
+    let answer = get(&format!("127.0.0.1:{}", address.trim().rsplit(':').next().unwrap()), "/health");
+    assert!(answer.contains("\"ok\""), "{answer}");
     signal("INT", &child.id().to_string());
     assert!(child.wait().unwrap().success());
 }

@@ -156,7 +156,13 @@ impl Form {
 
 async fn answer(app: &Arc<App>, request: Request, began: Instant) -> Result<Answer, Refusal> {
     let (head, body) = request.into_parts();
-    let form = Form::of(&head.headers)?;
+    let form = match Form::of(&head.headers) {
+        Ok(form) => form,
+        Err(refusal) => {
+            body::discard(body).await;
+            return Err(refusal);
+        }
+    };
     let (bytes, held) = in_time(app, began, StatusCode::REQUEST_TIMEOUT, "the body did not come", async {
         body::read(&head.headers, body, &app.settings, &app.bodies).await
     })

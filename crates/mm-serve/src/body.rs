@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 /// What a body is counted in, where all together are bounded.
 const BLOCK: usize = 1024;
-/// How long the rest of a body that is too large is read and dropped: a client that still sends would not see the answer.
+/// How long the rest of a body that is refused is read and dropped: a client that still sends would not see the answer.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// The memory that all bodies share.
@@ -31,7 +31,8 @@ pub(crate) async fn read(
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {
     let claimed = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if claimed.is_some_and(|claimed| claimed > settings.max_body as u64) {
-        return Err(too_large(body, settings).await);
+        discard(body).await;
+        return Err(too_large(settings));
     }
     let (mut bytes, mut held, mut blocks) = (BytesMut::new(), None::<OwnedSemaphorePermit>, 0);
     while let Some(frame) = body.frame().await {
@@ -39,13 +40,16 @@ pub(crate) async fn read(
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > settings.max_body {
             drop((bytes, held));
-            return Err(too_large(body, settings).await);
+            discard(body).await;
+            return Err(too_large(settings));
         }
         let needed = (bytes.len() + data.len()).div_ceil(BLOCK);
-        let more = budget.clone().try_acquire_many_owned((needed - blocks) as u32).map_err(|_| {
+        let Ok(more) = budget.clone().try_acquire_many_owned((needed - blocks) as u32) else {
+            drop((bytes, held));
+            discard(body).await;
             let problem = format!("the bodies of all requests hold {} MiB already: try again", settings.max_bodies / MIB);
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, problem)
-        })?;
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, problem));
+        };
         blocks = needed;
         match &mut held {
             Some(held) => held.merge(more),
@@ -56,8 +60,12 @@ pub(crate) async fn read(
     Ok((bytes.freeze(), held))
 }
 
-async fn too_large(mut body: Body, settings: &Settings) -> Refusal {
+/// Reads the rest of a body and drops it, for a while.
+pub(crate) async fn discard(mut body: Body) {
     _ = timeout(LINGER, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+}
+
+fn too_large(settings: &Settings) -> Refusal {
     let problem = format!("the body has more than {} MiB (`--max-body-mib`)", settings.max_body / MIB);
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, problem)
 }

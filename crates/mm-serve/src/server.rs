@@ -90,8 +90,10 @@ async fn accept(listener: TcpListener, app: Arc<App>, end: impl Future<Output = 
             (listener.accept().await, place)
         };
         let (accepted, place) = tokio::select! {
-            next = next => next,
+            // First: what listens for the end does so before anybody is answered.
+            biased;
             () = &mut end => break,
+            next = next => next,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
