@@ -62,7 +62,7 @@ class Vectors(nn.Module):
 
 
 def vector_app(folder, config, answer):
-    names = config["schema"]["modalities"]["names"] if isinstance(config["schema"]["modalities"], dict) else config["schema"]["modalities"]
+    names = config["schema"]["modalities"]
     network = Vectors(names, load_file(os.path.join(folder, "model.safetensors"))).eval()
     views = config["standardizer"]["views"]
     statistics = [(torch.tensor(view["mean"], dtype=torch.float32), torch.tensor(view["std"], dtype=torch.float32)) for view in views]
@@ -102,12 +102,11 @@ def main():
     torch.set_num_threads(a.threads)
     with open(os.path.join(a.folder, "config.json")) as file:
         config = json.load(file)
-    classes = config["schema"]["target"]["classes"]["names"] if "classes" in config["schema"]["target"] else None
+    classes = config["schema"]["target"]["classes"]
 
     def answer(probabilities, used):
-        names = classes or [str(i) for i in range(len(probabilities))]
-        best = max(range(len(names)), key=probabilities.__getitem__)
-        return {"class": names[best], "probabilities": dict(zip(names, probabilities)), "used": used, "ignored": {}}
+        best = max(range(len(classes)), key=probabilities.__getitem__)
+        return {"class": classes[best], "probabilities": dict(zip(classes, probabilities)), "used": used, "ignored": {}}
 
     app = vector_app(a.folder, config, answer) if a.kind == "vector" else audio_visual_app(a.folder, config, answer, a.threads)
 

@@ -70,7 +70,7 @@ pub fn run(requests: u64, threads: usize) -> Result<String> {
     let well = serving.end()?;
     waited.sort_by(f64::total_cmp);
     let at = |share: f64| 1e3 * waited.get((waited.len() as f64 * share) as usize).copied().unwrap_or_default();
-    let bound = calm as f64 / 1e6 + ((2 * BOUNDS[1] + TIMES * threads * BOUNDS[2]) * MIB) as f64 / 1e6;
+    let bound = calm as f64 / 1e6 + ((3 * BOUNDS[1] + TIMES * threads * BOUNDS[2]) * MIB) as f64 / 1e6;
     let mut text = table(&counts)?;
     writeln!(
         text,

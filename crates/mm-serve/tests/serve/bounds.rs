@@ -89,6 +89,10 @@ fn slow_writers_are_cut_off() {
         let answer = rest(slow);
         assert!([0, 408].contains(&answer.status), "{}", answer.head);
     }
+    // A connection that is kept open after an answer.
+    let mut idle = server.client.connect();
+    idle.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    assert_eq!(rest(idle).status, 200);
     assert_eq!(server.client.json(GAUGE).status, 200);
     server.client.wait_for("mm_connections", 1.0);
     server.ended().unwrap();
