@@ -94,7 +94,10 @@ async fn health(State(app): State<Arc<App>>) -> Response<Body> {
 
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     let queue = app.settings.queue - app.queue.available_permits();
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], app.metrics.text(queue))
+    (
+        [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
+        app.metrics.text(queue, body::held(&app.settings, &app.bodies)),
+    )
 }
 
 async fn predict(State(app): State<Arc<App>>, request: Request) -> Response<Body> {

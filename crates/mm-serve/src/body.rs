@@ -22,6 +22,11 @@ pub(crate) fn budget(settings: &Settings) -> Arc<Semaphore> {
     Arc::new(Semaphore::new((settings.max_bodies / BLOCK).min(Semaphore::MAX_PERMITS)))
 }
 
+/// Bytes of it that are taken, in whole blocks.
+pub(crate) fn held(settings: &Settings, budget: &Semaphore) -> usize {
+    BLOCK * (settings.max_bodies / BLOCK).saturating_sub(budget.available_permits())
+}
+
 /// The whole body, and its share of the budget.
 pub(crate) async fn read(
     headers: &HeaderMap,

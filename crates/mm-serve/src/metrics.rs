@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     batch: Histogram,
     model_seconds: Histogram,
     queue: Gauge,
+    bodies: Gauge,
     pub connections: Gauge,
     used: Family<Sensor, Counter>,
     ignored: Family<Ignored, Counter>,
@@ -50,6 +51,7 @@ impl Metrics {
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
             model_seconds: seconds(),
             queue: Gauge::default(),
+            bodies: Gauge::default(),
             connections: Gauge::default(),
             used: Family::default(),
             ignored: Family::default(),
@@ -60,6 +62,7 @@ impl Metrics {
         registry.register("batch_size", "Requests that were computed together", metrics.batch.clone());
         registry.register("model_seconds", "What the model took for a batch", metrics.model_seconds.clone());
         registry.register("queue", "Requests that are decoded, wait or are computed", metrics.queue.clone());
+        registry.register("body_bytes", "Bytes of the bodies that are held", metrics.bodies.clone());
         registry.register("connections", "Open connections", metrics.connections.clone());
         registry.register("sensors_used", "Answers that used a sensor", metrics.used.clone());
         registry.register("sensors_ignored", "Answers that ignored a sensor, by reason", metrics.ignored.clone());
@@ -94,8 +97,9 @@ impl Metrics {
     }
 
     /// In the text format of OpenMetrics.
-    pub fn text(&self, queue: usize) -> String {
+    pub fn text(&self, queue: usize, body_bytes: usize) -> String {
         self.queue.set(queue as i64);
+        self.bodies.set(body_bytes as i64);
         let mut text = String::new();
         // Writing to a string does not fail.
         _ = encode(&mut text, &self.registry);
