@@ -9,6 +9,7 @@ mod levels;
 mod memory;
 mod perf;
 mod sanitize;
+mod serve_load;
 mod tidy;
 mod train_curve;
 
@@ -42,6 +43,8 @@ enum Command {
     AudioVisual(audio_visual::AudioVisualArguments),
     /// Type-check the workspace with its CUDA code, without a GPU.
     CudaCheck(cuda_check::CudaCheckArguments),
+    /// Put our server and one of FastAPI and PyTorch under load, or ours under attack.
+    ServeLoad(serve_load::ServeLoadArguments),
     /// Run the kernels' tests under AddressSanitizer.
     Sanitize,
     /// Run the tests at every level of vector instructions below the processor's best.
@@ -60,6 +63,9 @@ enum Command {
     /// Time predictions from files (called by `perf`).
     #[command(hide = true)]
     PredictionWork(perf::PredictionWorkArguments),
+    /// Serve a model (called by `serve-load`).
+    #[command(hide = true)]
+    ServeWork(serve_load::ServeWorkArguments),
     /// Do and time a training step of an encoder of series (called by `perf`).
     #[command(hide = true)]
     SeriesWork(perf::SeriesWorkArguments),
@@ -76,6 +82,8 @@ pub fn main() -> ExitCode {
         Command::Fetch(arguments) => fetch::run(&arguments),
         Command::AudioVisual(arguments) => audio_visual::run(&arguments),
         Command::CudaCheck(arguments) => cuda_check::run(&arguments),
+        Command::ServeLoad(arguments) => serve_load::run(&arguments),
+        Command::ServeWork(arguments) => child::serving(|| serve_load::run_work(&arguments)),
         Command::Sanitize => sanitize::run(),
         Command::Levels => levels::run(),
         Command::Tidy => tidy::run(),

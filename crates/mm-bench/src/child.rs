@@ -87,19 +87,33 @@ pub fn end_with_parent(interrupt: &Interrupt) -> Result<()> {
 /// A command that computes in this process. On Unix the process begins anew, once, with the settings that suit it; those that the user has
 /// made stay. Training is up to a third faster with them.
 pub fn computing(command: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
-    #[cfg(unix)]
-    {
-        let unset: Vec<_> = SETTINGS.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()).collect();
-        if !unset.is_empty() {
-            let mut anew = this_program()?;
-            // Comes back only where it fails, and then the work is done as slowly as without.
-            let error = std::os::unix::process::CommandExt::exec(anew.args(std::env::args_os().skip(1)).envs(unset));
-            tracing::debug!("this program did not begin anew: {error}");
-        }
-    }
+    begin_anew(&SETTINGS);
     compute_on_this_thread()?;
     command()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// As [`computing`], for a command that lives long and computes on threads beside this one, which waits: what it frees goes back to the system.
+pub fn serving(command: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
+    begin_anew(&SETTINGS[..1]);
+    command()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Begins this process anew with those of the settings that it lacks.
+fn begin_anew(settings: &[(&str, &str)]) {
+    #[cfg(unix)]
+    {
+        let unset: Vec<_> = settings.iter().copied().filter(|(name, _)| std::env::var_os(name).is_none()).collect();
+        if !unset.is_empty() {
+            // Comes back only where it fails, and then the work is done as slowly as without.
+            let error = match this_program() {
+                Ok(mut anew) => std::os::unix::process::CommandExt::exec(anew.args(std::env::args_os().skip(1)).envs(unset)).into(),
+                Err(error) => error,
+            };
+            tracing::debug!("this program did not begin anew: {error}");
+        }
+    }
 }
 
 /// For a process of ours that computes: its main thread is one of rayon's, instead of waiting for them.

@@ -3,6 +3,7 @@
 mod data;
 mod predict;
 mod report;
+mod serve;
 mod train;
 mod weights;
 
@@ -32,6 +33,8 @@ enum Command {
     Evaluate(EvaluateArguments),
     /// Ask a saved model about every row of a table of samples.
     Predict(predict::PredictArguments),
+    /// Serve a saved model over HTTP: readings in, answers out.
+    Serve(serve::ServeArguments),
     /// Write the report of finished cells and of other programs' predictions, side by side.
     Report(report::ReportArguments),
     /// Look at data sets before anything is trained on them.
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::train(&arguments),
         Command::Evaluate(arguments) => train::evaluate(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Data(command) => data::run(&command),
         Command::Weights(command) => weights::run(&command),

@@ -6,6 +6,7 @@ mod data;
 mod dropout;
 mod golden;
 mod gradient;
+mod hostile;
 mod minilm;
 mod network;
 mod numbers;
@@ -18,6 +19,7 @@ pub use data::{batch, clear_to_weak, clear_to_weak_schema, fit, patterns, spoilt
 pub use dropout::Dropout;
 pub use golden::{assert_close, fill, fill_hash, fill_values};
 pub use gradient::{gradient_error, gradient_error_of};
+pub use hostile::Hostile;
 pub use minilm::minilm;
 pub use network::{fill_variables, sampled_gradient_error};
 pub use numbers::{bits, difference, parameter_bits, values};

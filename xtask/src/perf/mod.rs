@@ -20,13 +20,14 @@ mod work;
 pub use dense_work::{DenseWorkArguments, run as run_dense_work};
 pub use image_work::{ImageWorkArguments, run as run_image_work};
 pub use loader::{LoaderWorkArguments, run as run_loader_work};
-pub use prediction::{PredictionWorkArguments, run as run_prediction_work};
+pub use prediction::{PredictionWorkArguments, prepare as prepare_audio_visual, run as run_prediction_work, wav};
 pub use series_work::{SeriesWorkArguments, run as run_series_work};
 
 use anyhow::Result;
 pub use pytorch::PyTorch;
 use std::path::PathBuf;
 use std::process::ExitCode;
+pub use table::median;
 use table::{Provenance, Row, Table};
 
 /// Arguments of `perf`.

@@ -148,7 +148,7 @@ fn theirs(pytorch: &PyTorch, command: &str, folder: &Path, threads: usize, sound
 }
 
 /// A model of small convolutional encoders (an epoch of random sounds and images: its weights do not matter), and a sample.
-fn prepare(folder: &Path) -> Result<()> {
+pub fn prepare(folder: &Path) -> Result<()> {
     let settings: AudioSettings = serde_json::from_value(serde_json::json!({ "rate": RATE, "seconds": 1.0 }))?;
     let kinds: Vec<Arc<dyn Kind>> = vec![Arc::new(Audio::new(settings)?), Arc::new(Image::gray(28))];
     let sound = folder.join("sample.wav");
@@ -179,7 +179,7 @@ fn prepare(folder: &Path) -> Result<()> {
 }
 
 /// A WAV file of 16 bits and one channel.
-fn wav(samples: &[f32]) -> Vec<u8> {
+pub fn wav(samples: &[f32]) -> Vec<u8> {
     let mut file = Vec::with_capacity(44 + 2 * samples.len());
     let words = |file: &mut Vec<u8>, words: &[u32]| file.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     file.extend(b"RIFF");

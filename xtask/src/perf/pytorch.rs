@@ -6,7 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the scripts import.
-const PACKAGES: [&str; 7] = ["torch", "torchvision", "numpy", "safetensors", "soundfile", "onnx", "onnxruntime"];
+const PACKAGES: [&str; 10] = [
+    "torch",
+    "torchvision",
+    "numpy",
+    "safetensors",
+    "soundfile",
+    "onnx",
+    "onnxruntime",
+    "fastapi",
+    "uvicorn[standard]",
+    "python-multipart",
+];
 
 /// A Python that can run the scripts.
 pub struct PyTorch {
@@ -39,19 +50,21 @@ impl PyTorch {
 
     /// Runs a script of `benchmarks/torch` in a process of its own; it prints one JSON value a line.
     pub fn run<T: DeserializeOwned>(&self, script: &str, arguments: &[String]) -> Result<Vec<T>> {
-        let path = root()?.join("benchmarks/torch").join(script);
-        let output = Command::new(&self.python)
-            .arg("-B") // leaves no __pycache__ in the checkout
-            .arg(&path)
-            .args(arguments)
-            .output()
-            .with_context(|| format!("running {}", self.python.display()))?;
+        let output = self.command(script, arguments)?.output().with_context(|| format!("running {}", self.python.display()))?;
         if !output.status.success() {
             bail!("{script} {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
         }
         let text = String::from_utf8(output.stdout).with_context(|| format!("reading what {script} printed"))?;
         let value = |line: &str| serde_json::from_str(line).with_context(|| format!("reading what {script} printed: {line}"));
         text.lines().map(value).collect()
+    }
+
+    /// A script of `benchmarks/torch`, to be run in a process of its own.
+    pub fn command(&self, script: &str, arguments: &[String]) -> Result<Command> {
+        let mut command = Command::new(&self.python);
+        // Leaves no __pycache__ in the checkout.
+        command.arg("-B").arg(root()?.join("benchmarks/torch").join(script)).args(arguments);
+        Ok(command)
     }
 
     /// As [`PyTorch::run`], for a script that prints one line, or whose last line counts.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Programs that are not ours; what they do is theirs to say.
-const OTHERS: [&str; 6] = ["python3", "cuda-env/bin/pip", "hf", "git", "rustup", "gunzip"];
+const OTHERS: [&str; 7] = ["curl", "python3", "cuda-env/bin/pip", "hf", "git", "rustup", "gunzip"];
 
 /// The commands of a page with their places: of its blocks, and between backticks.
 pub fn of(page: &Page) -> Vec<(String, Vec<String>)> {
@@ -34,9 +34,10 @@ pub fn check(words: &[String]) -> Result<(), String> {
     let words: Vec<&str> = words[assigned..].iter().map(String::as_str).collect();
     match words.as_slice() {
         // A name, and not a call.
-        ["cargo", "xtask"] | ["mm", "bench", "merge"] | ["mm", "report" | "train" | "evaluate" | "predict"] | ["mm", "data", "check"] => {
-            Ok(())
-        }
+        ["cargo", "xtask"]
+        | ["mm", "bench", "merge"]
+        | ["mm", "report" | "train" | "evaluate" | "predict" | "serve"]
+        | ["mm", "data", "check"] => Ok(()),
         ["cargo", "xtask", arguments @ ..] => check_xtask(arguments),
         ["exec", "mm", arguments @ ..] | ["mm", arguments @ ..] => mm_cli::check_arguments(arguments),
         ["cargo", "run", arguments @ ..] => check_example(arguments),

@@ -3,8 +3,8 @@
 use anyhow::{Result, bail};
 use mm_core::Pipeline;
 use mm_core::data::Target;
-use mm_core::pipeline::{Answer, Ignored};
-use serde_json::{Map, Value, json};
+use mm_core::pipeline::{Answer, Ignored, ignored_json};
+use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -110,36 +110,19 @@ fn csv(model: &Pipeline, id: &str, answer: &Answered, map: Option<&str>, text: &
 }
 
 fn object(model: &Pipeline, id: &str, answer: &Answered, map: Option<&str>) -> Value {
-    let reasons = ignored(answer).iter().map(|ignored| (ignored.modality.clone(), json!(ignored.reason.word()))).collect::<Map<_, _>>();
-    if model.schema().target.is_dense() {
-        let used = answer.as_ref().map_or(&[] as &[String], |answer| &answer.used);
-        return json!({ "id": id, "map": map, "used": used, "ignored": reasons });
-    }
-    let Ok(answer) = answer else {
-        return match &model.schema().target {
-            Target::Numbers(_) => json!({ "id": id, "numbers": null, "used": [], "ignored": reasons }),
-            Target::Labels(_) => json!({ "id": id, "labels": null, "probabilities": {}, "used": [], "ignored": reasons }),
-            _ => json!({ "id": id, "class": null, "probabilities": {}, "used": [], "ignored": reasons }),
-        };
+    let target = &model.schema().target;
+    let mut object = match (answer, target) {
+        (Ok(answer), _) => answer.to_json(target).into(),
+        (Err(_), Target::Pixels(_)) => json!({ "used": [] }),
+        (Err(_), Target::Numbers(_)) => json!({ "numbers": null, "used": [] }),
+        (Err(_), Target::Labels(_)) => json!({ "labels": null, "probabilities": {}, "used": [] }),
+        (Err(_), _) => json!({ "class": null, "probabilities": {}, "used": [] }),
     };
-    let probabilities = answer.probabilities.iter().map(|(class, p)| (class.clone(), json!(rounded(*p, 1e6)))).collect::<Map<_, _>>();
-    let mut object = json!({ "id": id, "used": answer.used, "ignored": reasons });
-    match &model.schema().target {
-        Target::Numbers(_) => {
-            object["numbers"] = answer.numbers.iter().map(|(name, x)| (name.clone(), json!(x))).collect::<Map<_, _>>().into()
-        }
-        Target::Labels(_) => (object["labels"], object["probabilities"]) = (json!(answer.labels), probabilities.into()),
-        _ => (object["class"], object["probabilities"]) = (json!(answer.class), probabilities.into()),
-    }
-    if let Some(trust) = &answer.trust {
-        let sensor = |weight: f32, level: f32| json!({ "weight": rounded(weight.into(), 1e4), "level": rounded(level.into(), 1e4) });
-        object["trust"] = trust.iter().map(|s| (s.modality.clone(), sensor(s.weight, s.level))).collect::<Map<_, _>>().into();
+    (object["id"], object["ignored"]) = (id.into(), ignored_json(ignored(answer)));
+    if target.is_dense() {
+        object["map"] = map.into();
     }
     object
-}
-
-fn rounded(value: f64, steps: f64) -> f64 {
-    (value * steps).round() / steps
 }
 
 /// A field of CSV.

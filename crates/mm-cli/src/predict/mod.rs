@@ -59,11 +59,20 @@ pub struct PredictArguments {
 
 /// What to do with a file that is not there or cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Corrupt {
+pub enum Corrupt {
     /// An error that names it.
     Error,
-    /// The sensor is ignored in this row, and the answer says so.
+    /// The sensor is ignored in this sample, and the answer says so.
     Absent,
+}
+
+impl From<Corrupt> for OnCorrupt {
+    fn from(corrupt: Corrupt) -> Self {
+        match corrupt {
+            Corrupt::Error => Self::Error,
+            Corrupt::Absent => Self::Absent,
+        }
+    }
 }
 
 /// Answers every row of the table. An interrupted run is taken up where it stopped, and ends with the same bytes.
@@ -73,9 +82,8 @@ pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
 
 fn predict(arguments: &PredictArguments) -> Result<()> {
     let format = Format::of(&arguments.out)?;
-    let on_corrupt = if arguments.on_corrupt == Corrupt::Absent { OnCorrupt::Absent } else { OnCorrupt::Error };
     arguments.refuse_own_input()?;
-    let model = Registry::default().from_pretrained(&arguments.model)?.on_corrupt(on_corrupt);
+    let model = Registry::default().from_pretrained(&arguments.model)?.on_corrupt(arguments.on_corrupt.into());
     if arguments.overlays && !model.schema().target.is_dense() {
         bail!("`--overlays`: the model gives one class a sample and no map of classes to show");
     }

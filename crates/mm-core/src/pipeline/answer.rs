@@ -23,6 +23,7 @@ enum Given {
     Array(Array),
     Origin(Origin),
     Absent,
+    Unreadable,
 }
 
 impl Readings {
@@ -70,6 +71,12 @@ impl Readings {
         self.by_name.insert(modality.into(), Given::Absent);
         self
     }
+
+    /// Says that what a sensor gave could not be read: it is ignored as [`Reason::Unreadable`].
+    pub fn unreadable(mut self, modality: &str) -> Self {
+        self.by_name.insert(modality.into(), Given::Unreadable);
+        self
+    }
 }
 
 impl Given {
@@ -78,7 +85,7 @@ impl Given {
         match self {
             Self::Array(array) => Ok(Some(array.clone())),
             Self::Origin(origin) => decode(name, input, origin, kind).map(Some),
-            Self::Absent => Ok(None),
+            Self::Absent | Self::Unreadable => Ok(None),
         }
     }
 }
@@ -93,7 +100,7 @@ pub enum Reason {
     NonFinite,
     /// All values of its reading are the same (see [`Array::looks_dead`]), which no reading of the training was.
     Dead,
-    /// Its file is not there or cannot be decoded, and [`Pipeline::on_corrupt`] says that this is no error.
+    /// Its file is not there or cannot be decoded, and [`Pipeline::on_corrupt`] says that this is no error; or [`Readings::unreadable`].
     Unreadable,
     /// The model does not read it: it served training only.
     NotRead,
@@ -155,8 +162,9 @@ pub struct Answer {
     pub trust: Option<Vec<SensorTrust>>,
 }
 
-/// One sample, standardized.
-pub(super) struct Prepared {
+/// One sample, read, checked and standardized: [`Pipeline::prepare`] makes it, [`Pipeline::answer`] answers it.
+#[derive(Debug)]
+pub struct Prepared {
     arrays: Vec<Option<Array>>,
     used: Subset,
     ignored: Vec<Ignored>,
@@ -172,6 +180,7 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
         let array = match readings.by_name.get(name) {
             _ if !pipeline.model().reads().contains(m) => Err(Reason::NotRead),
             None => Err(Reason::Absent),
+            Some(Given::Unreadable) => Err(Reason::Unreadable),
             Some(given) => match given.read(name, input, pipeline.kind(m)) {
                 Ok(array) => array.ok_or(Reason::Absent),
                 Err(error) if pipeline.corrupt() == OnCorrupt::Absent && !matches!(error, Error::Config { .. }) => {

@@ -4,11 +4,13 @@ mod answer;
 mod card;
 mod config;
 mod evaluated;
+mod json;
 mod latency;
 
-pub use answer::{Answer, Ignored, Readings, Reason};
+pub use answer::{Answer, Ignored, Prepared, Readings, Reason};
 pub use config::{FORMAT, PipelineConfig, TrainingSummary};
 pub use evaluated::{CombinationScore, Evaluated};
+pub use json::ignored_json;
 pub use latency::{CombinationLatency, Latency};
 
 use crate::data::kinds::{Kind, SavedKind};
@@ -22,7 +24,6 @@ use crate::model::{Model, Output};
 use crate::recipe::{AnyRecipe, Recipe, Setup};
 use crate::teacher::Teacher;
 use crate::weights::write_atomically;
-use answer::Prepared;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -157,13 +158,13 @@ impl Pipeline {
     /// others their answers. Files are read on all threads.
     pub fn predict_each(&self, samples: &[Readings]) -> Result<Vec<Result<Answer>>> {
         let prepared: Vec<Result<Prepared>> = match samples {
-            [one] => vec![answer::prepare(one, self)],
-            several => several.par_iter().map(|readings| answer::prepare(readings, self)).collect(),
+            [one] => vec![self.prepare(one)],
+            several => several.par_iter().map(|readings| self.prepare(readings)).collect(),
         };
         let mut usable = Vec::with_capacity(prepared.len());
         let errors: Vec<Option<Error>> =
             prepared.into_iter().map(|prepared| prepared.map(|prepared| usable.push(prepared)).err()).collect();
-        let answers = if usable.is_empty() { Vec::new() } else { self.answer(usable)? };
+        let answers = self.answer(usable)?;
         let mut answers = answers.into_iter();
         let each = errors.into_iter().map(|error| match error {
             Some(error) => Err(error),
@@ -172,7 +173,17 @@ impl Pipeline {
         Ok(each.collect())
     }
 
-    fn answer(&self, mut prepared: Vec<Prepared>) -> Result<Vec<Result<Answer>>> {
+    /// The first half of a prediction: reads files, checks shapes, finds the sensors that cannot be used, standardizes the rest. Many threads
+    /// may do this beside the one that computes.
+    pub fn prepare(&self, readings: &Readings) -> Result<Prepared> {
+        answer::prepare(readings, self)
+    }
+
+    /// The second half: answers one batch of prepared samples, in their order.
+    pub fn answer(&self, mut prepared: Vec<Prepared>) -> Result<Vec<Result<Answer>>> {
+        if prepared.is_empty() {
+            return Ok(Vec::new());
+        }
         let inputs = answer::inputs(&mut prepared, self.schema(), self.model.parameters().device())?;
         let (output, trust) = self.model.predict_with_trust(&inputs)?;
         answer::answers(prepared, &output, trust, self)
@@ -227,7 +238,8 @@ impl Pipeline {
         &self.config.standardizer
     }
 
-    pub(crate) fn kind(&self, position: usize) -> Option<&dyn Kind> {
+    /// What the readings of the modality at a position are, where that is known.
+    pub fn kind(&self, position: usize) -> Option<&dyn Kind> {
         self.kinds.get(position).and_then(Option::as_deref)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::AudioError;
 use crate::data::begins::begins_as;
+use crate::data::unpacking::most_bytes;
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
@@ -22,6 +23,11 @@ pub const MOST_SAMPLES: usize = 1 << 26;
 const MOST_CHANNELS: usize = 64;
 /// So many samples before a part are decoded and dropped where frames depend on those before them.
 const WARM_UP: u64 = 1 << 15;
+
+/// [`MOST_SAMPLES`], or what this thread may unpack.
+pub(super) fn most_samples() -> usize {
+    (most_bytes(4 * MOST_SAMPLES as u64) / 4) as usize
+}
 
 /// Samples of a sound. Integers are divided by their largest magnitude (16 bits: by 32,768), so they lie in [-1, 1); files of floating-point
 /// numbers keep their values.
@@ -89,13 +95,13 @@ fn sound<'s>(source: Box<dyn MediaSource + 's>, path: &'s Path, part: Option<Ran
     let mut file = Opened::new(source, path, part.is_none())?;
     let Range { start, end } = part.clone().unwrap_or(0..u64::MAX);
     let outside = |length| AudioError::Part { path: path.into(), part: start..end, length };
-    let too_long = |channels| AudioError::TooLong { path: path.into(), channels, most: MOST_SAMPLES };
+    let too_long = |channels| AudioError::TooLong { path: path.into(), channels, most: most_samples() };
     if start >= end || file.exact && file.length.is_some_and(|length| part.is_some() && end > length) {
         return Err(outside(file.length.unwrap_or(0)).into());
     }
     // How many there must be, where that is known.
     let wanted = if part.is_some() { Some(end - start) } else { file.length.filter(|_| file.exact) };
-    if wanted.is_some_and(|wanted| wanted.saturating_mul(file.channels as u64) > MOST_SAMPLES as u64) {
+    if wanted.is_some_and(|wanted| wanted.saturating_mul(file.channels as u64) > most_samples() as u64) {
         return Err(too_long(file.channels).into());
     }
 
@@ -112,7 +118,7 @@ fn sound<'s>(source: Box<dyn MediaSource + 's>, path: &'s Path, part: Option<Ran
         samples.resize(block.samples_interleaved(), 0.0);
         block.copy_to_slice_interleaved(&mut samples);
         channels.resize(count, Vec::new());
-        if (channels[0].len() + taken.len()).saturating_mul(count) > MOST_SAMPLES {
+        if (channels[0].len() + taken.len()).saturating_mul(count) > most_samples() {
             return Err(too_long(count).into());
         }
         for (channel, values) in channels.iter_mut().enumerate() {

@@ -1,6 +1,7 @@
 //! From a file to what a model gets, by one set of settings.
 
-use super::{AudioError, AudioSettings, Features, Length, LogMel, MOST_SAMPLES, Sound, Stft};
+use super::decode::most_samples;
+use super::{AudioError, AudioSettings, Features, Length, LogMel, Sound, Stft};
 use super::{corrupt_sound, decode, read, resample, resampled_length};
 use crate::corrupt::Corruption;
 use crate::error::Result;
@@ -90,8 +91,8 @@ impl FrontEnd {
         if from == to {
             return Ok(wave);
         }
-        if resampled_length(wave[0].len(), from, to).saturating_mul(wave.len()) > MOST_SAMPLES {
-            return Err(AudioError::TooLong { path: path.into(), channels: wave.len(), most: MOST_SAMPLES }.into());
+        if resampled_length(wave[0].len(), from, to).saturating_mul(wave.len()) > most_samples() {
+            return Err(AudioError::TooLong { path: path.into(), channels: wave.len(), most: most_samples() }.into());
         }
         Ok(wave.iter().map(|channel| resample(channel, from, to)).collect())
     }

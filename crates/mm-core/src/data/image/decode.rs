@@ -2,6 +2,7 @@
 
 use super::{Bitmap, Format, ImageError, Samples, tiff};
 use crate::data::begins::begins_as;
+use crate::data::unpacking::most_bytes;
 use ::image::codecs::jpeg::JpegDecoder;
 use ::image::codecs::png::PngDecoder;
 use ::image::error::LimitErrorKind;
@@ -26,7 +27,7 @@ pub fn decode(bytes: &[u8]) -> Result<Bitmap, ImageError> {
     match format {
         Format::Png => {
             let mut limits = Limits::no_limits();
-            limits.max_alloc = Some(PNG_EXTRAS);
+            limits.max_alloc = Some(most_bytes(PNG_EXTRAS));
             let decoder = PngDecoder::with_limits(cursor, limits).map_err(|e| problem(format, e, (0, 0)))?;
             read(decoder, format)
         }
@@ -38,10 +39,14 @@ pub fn decode(bytes: &[u8]) -> Result<Bitmap, ImageError> {
 /// Refuses an image that is too large to be decoded.
 pub(super) fn check_size(width: u32, height: u32, bytes_per_pixel: u64) -> Result<(), ImageError> {
     let pixels = u64::from(width) * u64::from(height);
-    match width.max(height) > LARGEST_SIDE || pixels > LARGEST_PIXELS || pixels * bytes_per_pixel > LARGEST_BYTES {
-        true => Err(ImageError::TooLarge { width, height }),
+    match width.max(height) > LARGEST_SIDE || pixels > LARGEST_PIXELS || pixels * bytes_per_pixel > most_bytes(LARGEST_BYTES) {
+        true => Err(too_large(width, height)),
         false => Ok(()),
     }
+}
+
+fn too_large(width: u32, height: u32) -> ImageError {
+    ImageError::TooLarge { width, height, most_bytes: most_bytes(LARGEST_BYTES) }
 }
 
 fn read(mut decoder: impl ImageDecoder, format: Format) -> Result<Bitmap, ImageError> {
@@ -79,7 +84,7 @@ fn read(mut decoder: impl ImageDecoder, format: Format) -> Result<Bitmap, ImageE
 
 fn problem(format: Format, error: ::image::ImageError, (width, height): (u32, u32)) -> ImageError {
     match error {
-        ::image::ImageError::Limits(limit) if limit.kind() == LimitErrorKind::DimensionError => ImageError::TooLarge { width, height },
+        ::image::ImageError::Limits(limit) if limit.kind() == LimitErrorKind::DimensionError => too_large(width, height),
         ::image::ImageError::Unsupported(what) => ImageError::Unsupported { format, what: what.to_string() },
         error => ImageError::Damaged { format, problem: error.to_string() },
     }

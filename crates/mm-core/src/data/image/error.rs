@@ -1,6 +1,6 @@
 //! What can be wrong with a file of an image, and with what is asked of it.
 
-use super::decode::{LARGEST_BYTES, LARGEST_PIXELS, LARGEST_SIDE};
+use super::decode::{LARGEST_PIXELS, LARGEST_SIDE};
 
 /// Why a file is no image that can be used. [`crate::Error::Image`] says which file.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -16,13 +16,15 @@ pub enum ImageError {
         "claims {width} x {height} pixels, but one image may have at most {} million, {} a side and {} MB: make it smaller",
         LARGEST_PIXELS / 1_000_000,
         LARGEST_SIDE,
-        LARGEST_BYTES >> 20
+        most_bytes >> 20
     )]
     TooLarge {
         /// Width that the file claims.
         width: u32,
         /// Height that the file claims.
         height: u32,
+        /// What its pixels may take.
+        most_bytes: u64,
     },
     /// A form of the format that is not read.
     #[error("is a {format} file of a form that is not read ({what}); save it as PNG or as TIFF with 1, 3 or 4 channels")]

@@ -2,6 +2,7 @@
 
 use super::decode::{LARGEST_BYTES, check_size};
 use super::{Bitmap, Format, ImageError, Samples};
+use crate::data::unpacking::most_bytes;
 use ::image::metadata::Orientation;
 use ::tiff::decoder::{Decoder, DecodingResult, Limits};
 use ::tiff::tags::Tag;
@@ -11,7 +12,7 @@ use std::io::Cursor;
 /// Decodes the first image of a file: grey, RGB, either with alpha, or CMYK; without compression, or with LZW, Deflate or PackBits.
 pub(super) fn decode(bytes: &[u8]) -> Result<Bitmap, ImageError> {
     let mut limits = Limits::default();
-    limits.decoding_buffer_size = LARGEST_BYTES as usize;
+    limits.decoding_buffer_size = most_bytes(LARGEST_BYTES) as usize;
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(problem)?.with_limits(limits);
     let (width, height) = decoder.dimensions().map_err(problem)?;
     let color = decoder.colortype().map_err(problem)?;

@@ -73,7 +73,9 @@ pub enum NumpyError {
         found: Vec<String>,
     },
     /// An entry that is far larger than its archive.
-    #[error("has an entry of {size} bytes, more than {most}, which is 100 times the archive: save it with `np.savez`, without compression")]
+    #[error(
+        "has an entry of {size} bytes, more than the {most} that are unpacked of this archive: save it with `np.savez`, without compression"
+    )]
     TooLarge {
         /// Bytes that the entry claims.
         size: u64,

@@ -1,6 +1,7 @@
 //! Archives of arrays: a zip file with an entry `name.npy` an array.
 
 use super::NumpyError;
+use crate::data::unpacking::most_bytes;
 use std::io::{Cursor, Read};
 use zip::ZipArchive;
 
@@ -44,7 +45,7 @@ pub(super) fn entry(bytes: &[u8], name: Option<&str>) -> Result<Vec<u8>, NumpyEr
         return Err(NumpyError::NoEntry { entry: name.into(), found });
     }
     let mut entry = archive.by_name(&format!("{name}.npy"))?;
-    let (size, most) = (entry.size(), SMALL.max(MOST_TIMES.saturating_mul(bytes.len() as u64)));
+    let (size, most) = (entry.size(), most_bytes(SMALL.max(MOST_TIMES.saturating_mul(bytes.len() as u64))));
     if size > most {
         return Err(NumpyError::TooLarge { size, most });
     }

@@ -1,0 +1,75 @@
+//! Files in forms.
+
+use crate::models::{folder, machine, model, serve};
+use mm_core::data::OnCorrupt;
+use mm_core::data::kinds::Origin;
+use mm_core::pipeline::Readings;
+use mm_serve::Settings;
+use serde_json::{Value, json};
+
+#[test]
+fn a_file_of_each_kind_is_read_as_from_the_disk() {
+    let (server, model) = (serve("film", Settings::default()), model("film"));
+    let frames: Vec<Vec<u8>> = (0..3).map(|id| std::fs::read(machine(folder(), id).0).unwrap()).collect();
+    let readings = Readings::new().file("film", folder().join("film0")).file("shake", folder().join("0.csv"));
+    let expected: Value = model.predict(&readings).unwrap().to_json(&model.schema().target).into();
+    let csv = std::fs::read(folder().join("0.csv")).unwrap();
+    let film = |file: usize| ("film", Some(["x.png", "a.png", "m.png"][file]), frames[file].as_slice());
+    // Frames are in the order in which they come, whatever they are called.
+    let found = server.client.form(&[film(0), film(1), film(2), ("shake", Some("s.csv"), &csv)]).good();
+    assert_eq!(found, expected);
+    // A series as numbers, [channels][time], may be shorter than the model's; numbers in a part are JSON, too.
+    let series = "[[0, 1, 2, 3, 4, 5], [0, 0, 0, 0, 0, 0]]";
+    let of_json = server.client.json(&format!("{{\"shake\": {series}}}")).good();
+    assert_eq!(server.client.form(&[("shake", None, series.as_bytes())]).good(), of_json);
+    let alone = model.predict(&Readings::new().origin("shake", Origin::file(folder().join("0.csv")))).unwrap();
+    assert_eq!(of_json, Value::from(alone.to_json(&model.schema().target)));
+    let described = server.client.get("/model").good();
+    assert_eq!((&described["sensors"][0]["send"], &described["sensors"][1]["send"]), (&json!("files"), &json!("file")));
+    // What is wrong with a frame is said without where the server keeps it.
+    let error = server.client.form(&[("film", Some("a.png"), b"no image")]).error(422);
+    assert!(error.contains("sensor `film`: frames") && !error.contains("/tmp"), "{error}");
+    server.ended().unwrap();
+}
+
+#[test]
+fn a_file_that_cannot_be_decoded_is_refused_by_sensor_or_ignored() {
+    let (photo, ..) = machine(folder(), 0);
+    let photo = std::fs::read(photo).unwrap();
+    let broken: &[(&str, Option<&str>, &[u8])] = &[("photo", Some("../up.png"), &photo[..60]), ("gauge", None, b"1.5, 61")];
+    let server = serve("class", Settings::default());
+    let answer = server.client.form(broken);
+    assert!(answer.error(422).starts_with("sensor `photo`: up.png: is a damaged PNG file"), "{}", answer.text());
+    assert_eq!(answer.json()["sensor"], "photo");
+    let sound = server.client.form(&[("sound", Some("a.wav"), &photo)]).error(422);
+    assert!(sound.contains("sensor `sound`") && sound.contains("a.wav") && sound.contains("PNG"), "{sound}");
+    server.ended().unwrap();
+    let server = serve("class", Settings { on_corrupt: OnCorrupt::Absent, ..Settings::default() });
+    let found = server.client.form(broken).good();
+    assert_eq!((&found["used"], &found["ignored"]["photo"]), (&json!(["gauge"]), &json!("unreadable")));
+    server.ended().unwrap();
+}
+
+#[test]
+fn mistakes_in_forms_are_named() {
+    let server = serve("class", Settings::default());
+    let (photo, ..) = machine(folder(), 0);
+    let photo = std::fs::read(photo).unwrap();
+    let photo = ("photo", Some("a.png"), photo.as_slice());
+    let gauge = |text: &'static str| ("gauge", None, text.as_bytes());
+    // A field of a page in which nothing was chosen or written is an absent sensor.
+    let found = server.client.form(&[photo, ("sound", Some(""), b""), gauge(" ")]).good();
+    assert_eq!(found["ignored"], json!({ "sound": "absent", "note": "absent", "gauge": "absent" }));
+    let error = |parts: &[(&str, Option<&str>, &[u8])]| server.client.form(parts).error(422);
+    assert!(error(&[photo, photo]).contains("sensor `photo`: has several files; it takes one"));
+    assert!(error(&[gauge("1, 2"), gauge("1, 2")]).contains("sensor `gauge`: is given twice"));
+    assert!(error(&[gauge("warm")]).contains("sensor `gauge`: is neither a file nor numbers"));
+    assert!(error(&[("foto", Some("a.png"), b"")]).contains("did you mean \"photo\"?"));
+    assert!(error(&[("gauge", None, b"\xff\xfe")]).contains("is no text in UTF-8"));
+    // A file of numbers.
+    assert_eq!(server.client.form(&[("gauge", Some("g.csv"), b"1.5, 61")]).good(), server.client.json(r#"{"gauge": [1.5, 61]}"#).good());
+    let cut = server.client.post("multipart/form-data; boundary=xxx", b"--xxx\r\ncontent-disposition: form-data; name=\"gauge\"\r\n\r\n1");
+    assert!(cut.error(400).contains("the form cannot be read"), "{}", cut.text());
+    assert!(server.client.post("multipart/form-data", b"").error(400).contains("boundary"));
+    server.ended().unwrap();
+}

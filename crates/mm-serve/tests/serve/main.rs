@@ -1,0 +1,10 @@
+//! A server as a client sees it.
+
+mod answers;
+mod bounds;
+mod client;
+mod forms;
+mod hostile;
+mod models;
+mod page;
+mod routes;
