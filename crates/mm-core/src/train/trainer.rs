@@ -4,13 +4,14 @@ use super::checkpoint::{Checkpoint, State, latest};
 use super::config::check_losses;
 use super::losses::Means;
 use super::mixup;
-use super::{CheckpointConfig, EpochLog, HeldOut, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Unobserved};
+use super::{BatchNorms, CheckpointConfig, EpochLog, HeldOut, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Unobserved};
 use crate::data::{Batch, DataError, Loader, Loading, LossOptions, Source, Transform};
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::modality::Presence;
 use crate::nn::Parameters;
 use crate::optim::{Optimizer, Schedule, clip_gradient_norm};
+use crate::parallel::{self, Alone, Communicator, average, check_same, hash_of, hash_of_parameters};
 use crate::task::Measure;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
@@ -27,12 +28,13 @@ pub struct Trainer {
     pub(super) checkpoints: Option<CheckpointConfig>,
     observer: Arc<dyn Observer>,
     loading: Option<Loading>,
+    communicator: Arc<dyn Communicator>,
 }
 
 impl Trainer {
     /// With these settings, without checkpoints.
     pub fn new(config: TrainConfig) -> Self {
-        Self { config, checkpoints: None, observer: Arc::new(Unobserved), loading: None }
+        Self { config, checkpoints: None, observer: Arc::new(Unobserved), loading: None, communicator: Arc::new(Alone) }
     }
 
     /// Saves runs and takes them up: a folder, or more.
@@ -50,6 +52,12 @@ impl Trainer {
         Self { loading: Some(loading), ..self }
     }
 
+    /// Trains together with other processes, each of which calls the same: all end with the same weights, and rank 0 writes the
+    /// checkpoints. By default a process trains alone.
+    pub fn communicator(self, communicator: Arc<dyn Communicator>) -> Self {
+        Self { communicator, ..self }
+    }
+
     /// The settings.
     pub fn config(&self) -> &TrainConfig {
         &self.config
@@ -61,7 +69,9 @@ impl Trainer {
         if !self.config.augment.is_off() {
             transforms.push(Box::new(self.config.augment));
         }
-        let outcome = self.run_transformed(method, source, train, validation, &transforms);
+        let synchronised = self.config.batch_norm == BatchNorms::Synchronised;
+        let outcome =
+            parallel::enter(&self.communicator, synchronised, || self.run_transformed(method, source, train, validation, &transforms));
         self.observer.finished();
         outcome
     }
@@ -110,7 +120,8 @@ impl Trainer {
         let held_out = HeldOut { source, rows: validation, batch_size, device: &device };
         let measure = config.selection_measure(source.schema())?;
 
-        let mut run = Run::start(method, parameters, config, self.checkpoints.as_ref())?;
+        let mut run = Run::start(method, parameters, self)?;
+        run.check_start(train, validation)?;
         while run.epochs_done < config.epochs && !run.out_of_patience(config) {
             let epoch = run.epochs_done;
             loader.epoch(epoch as u64, run.steps_done, |batches| -> Result<()> {
@@ -138,6 +149,7 @@ impl Trainer {
             let log = run.end_epoch(validation_score)?;
             tracing::info!(epoch, learning_rate = log.learning_rate, losses = ?log.losses, validation_score, "epoch done");
             self.observer.epoch(log, config.epochs);
+            run.check_weights()?;
             run.save_if_due(method, self.checkpoints.as_ref())?;
         }
         let outcome = run.finish(method, config, &measure, started.elapsed().as_secs_f64())?;
@@ -162,16 +174,15 @@ struct Run {
     history: Vec<EpochLog>,
     notes: Vec<String>,
     last_save: Instant,
+    communicator: Arc<dyn Communicator>,
+    /// Whether each rank measures running statistics of its own.
+    own_statistics: bool,
 }
 
 impl Run {
     /// A fresh run, or the one of the newest checkpoint.
-    fn start(
-        method: &mut dyn Method,
-        parameters: Parameters,
-        config: &TrainConfig,
-        checkpoints: Option<&CheckpointConfig>,
-    ) -> Result<Self> {
+    fn start(method: &mut dyn Method, parameters: Parameters, trainer: &Trainer) -> Result<Self> {
+        let Trainer { config, checkpoints, communicator, .. } = trainer;
         let mut run = Self {
             parameters,
             optimizer: Optimizer::new(config.optimizer.clone())?,
@@ -186,6 +197,8 @@ impl Run {
             history: Vec::new(),
             notes: Vec::new(),
             last_save: Instant::now(),
+            communicator: communicator.clone(),
+            own_statistics: config.batch_norm == BatchNorms::PerRank,
         };
         let Some(checkpoints) = checkpoints else { return Ok(run) };
         let Some(path) = latest(&checkpoints.folder)? else { return Ok(run) };
@@ -209,6 +222,27 @@ impl Run {
         })
     }
 
+    /// Refuses ranks that are about to train something else, or from elsewhere.
+    fn check_start(&self, train: &[usize], validation: &[usize]) -> Result<()> {
+        let state = serde_json::to_vec(&(self.epochs_done, self.steps_done, self.optimizer.steps())).unwrap_or_default();
+        let rows = |rows: &[usize]| hash_of(rows.iter().map(|row| row.to_le_bytes()));
+        let same = [
+            ("training samples", rows(train)),
+            ("validation samples", rows(validation)),
+            ("steps behind it", hash_of([state])),
+            ("weights", hash_of_parameters(&self.parameters)?),
+        ];
+        check_same(&*self.communicator, &same)
+    }
+
+    /// Refuses to go on with ranks whose weights have come apart.
+    fn check_weights(&self) -> Result<()> {
+        match self.communicator.world() {
+            1 => Ok(()),
+            _ => check_same(&*self.communicator, &[("weights", hash_of_parameters(&self.parameters)?)]),
+        }
+    }
+
     fn step(&mut self, method: &mut dyn Method, batch: &Batch, step: &Step, clip_norm: Option<f64>) -> Result<()> {
         let losses = method.loss(batch, step)?;
         if losses.is_empty() {
@@ -218,6 +252,9 @@ impl Run {
         let total = losses.total()?;
         self.means.add(&losses, &total, step, batch.ids())?;
         let mut gradients = total.backward()?;
+        if self.communicator.world() > 1 {
+            average(&*self.communicator, &self.parameters, &mut gradients, self.own_statistics)?;
+        }
         if let Some(norm) = clip_norm {
             clip_gradient_norm(&self.parameters, &mut gradients, norm)?;
         }
@@ -276,6 +313,7 @@ impl Run {
     }
 
     fn save_if_due(&mut self, method: &dyn Method, checkpoints: Option<&CheckpointConfig>) -> Result<()> {
+        let checkpoints = checkpoints.filter(|_| self.communicator.rank() == 0);
         let Some(checkpoints) = checkpoints.filter(|c| self.last_save.elapsed().as_secs_f64() >= c.every_seconds) else { return Ok(()) };
         // What is not known to be finite must not be kept.
         self.means.read()?;
