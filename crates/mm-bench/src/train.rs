@@ -5,14 +5,17 @@ use crate::dataset::{CardReader, Dataset};
 use crate::output;
 use crate::plan::Plan;
 use crate::provenance::machine;
+use crate::ranks;
 use crate::registry::{Registry, check_data};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use mm_core::Pipeline;
 use mm_core::data::{Part, Source, Split};
+use mm_core::parallel::Communicator;
 use mm_core::train::{CheckpointConfig, EpochLog, Observer, Step, TrainConfig, Trainer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Seconds between checkpoints.
 const CHECKPOINT_SECONDS: f64 = 20.0;
@@ -81,7 +84,20 @@ fn lay_over(options: &mut toml::Table, over: toml::Table) {
 }
 
 /// Trains a model, evaluates and times it on the test part, and saves it. The same command goes on where an interrupted one stopped.
-pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline> {
+///
+/// Where `mpirun` started several of this process, they train together; the first writes and returns the model, the others return none.
+pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Option<Pipeline>> {
+    let ranks = ranks::communicator()?;
+    let trained = train_on(&ranks, arguments, registry);
+    if let (Err(error), true) = (&trained, ranks.world() > 1) {
+        // The others wait for this process, and would for ever: they are ended, and no caller comes to print the error.
+        eprintln!("error on rank {} of {}: {error:#}; the same command goes on from the last checkpoint", ranks.rank(), ranks.world());
+        ranks.abort();
+    }
+    trained
+}
+
+fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry: &Registry) -> Result<Option<Pipeline>> {
     refuse_existing(&arguments.out, arguments.overwrite)?;
     let card = arguments.card.as_deref();
     let mut resolved = match &arguments.plan {
@@ -118,7 +134,8 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
     let checkpoints = checkpoint_folder(&arguments.out);
     let trainer = |what: &str| {
         let checkpoints = CheckpointConfig { folder: checkpoints.clone(), every_seconds: CHECKPOINT_SECONDS, fingerprint: String::new() };
-        Trainer::new(resolved.train.clone()).checkpoints(checkpoints).observer(Progress::new(what))
+        let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints).communicator(ranks.clone());
+        if ranks.rank() == 0 { trainer.observer(Progress::new(what)) } else { trainer }
     };
     let source = &*data.source;
     let mut runs = Vec::new();
@@ -133,6 +150,10 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
     };
     let trained = trainer(&resolved.method).fit_any(&*recipe, teacher, source, &split)?;
     runs.push(trained.config().training.fingerprint.clone());
+    ranks.finish();
+    if ranks.rank() != 0 {
+        return Ok(None);
+    }
     let mut model = trained.with_columns(data.columns);
     if !split.test.is_empty() {
         model.evaluate(source, &split.test)?;
@@ -143,7 +164,7 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
         output::remove_checkpoints(&checkpoints.join(&run[..run.len().min(16)]))?;
     }
     output::remove_if_empty(&checkpoints)?;
-    Ok(model)
+    Ok(Some(model))
 }
 
 /// Evaluates and times a saved model.

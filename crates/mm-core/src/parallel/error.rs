@@ -1,5 +1,8 @@
 //! What goes wrong between the processes of a training.
 
+use crate::error::Error;
+use std::cell::RefCell;
+
 /// Ranks that do not go together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -50,9 +53,12 @@ pub enum ParallelError {
         /// Its bytes.
         bytes: usize,
     },
-    /// The training was started on a thread of a pool, where exchanges of several trainings could mix.
-    #[error("a training on several ranks must not be started on a thread of a rayon pool: use a thread of your own")]
-    InPool,
+    /// Samples that cannot be sent to other ranks.
+    #[error("samples cannot be packed for other ranks: {problem}")]
+    Packing {
+        /// What is wrong.
+        problem: String,
+    },
     /// MPI cannot be used.
     #[error("MPI: {problem}")]
     Mpi {
@@ -61,9 +67,23 @@ pub enum ParallelError {
     },
 }
 
+thread_local! {
+    /// What an op failed with: candle's error has its words alone.
+    static IN_OP: RefCell<Option<ParallelError>> = const { RefCell::new(None) };
+}
+
 impl From<ParallelError> for candle_core::Error {
     /// For use inside ops.
     fn from(error: ParallelError) -> Self {
+        IN_OP.set(Some(error.clone()));
         candle_core::Error::wrap(error)
+    }
+}
+
+/// The error by its cause, where it comes from an op.
+pub(super) fn by_cause(error: Error) -> Error {
+    match (error, IN_OP.take()) {
+        (Error::Tensor(_), Some(error)) => error.into(),
+        (error, _) => error,
     }
 }

@@ -8,6 +8,7 @@
 //! A sample that is gathered passes its gradient to the rank that computed it, times the number of ranks; then the mean over the ranks is
 //! right for every parameter, whether all computed with it or each with a share.
 
+mod batch;
 mod error;
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -18,9 +19,10 @@ mod threads;
 
 #[cfg(feature = "mpi")]
 pub use self::mpi::Mpi;
+pub(crate) use batch::gather_batch;
 pub use error::ParallelError;
 pub(crate) use norms::{whole_moments, whole_sums};
-pub(crate) use rows::{Share, enter, norms_over, share};
+pub(crate) use rows::{enter, norms_over, share};
 pub use sum::sum_in_rank_order;
 pub(crate) use sum::{average, check_same, hash_of, hash_of_parameters};
 pub use threads::Threads;
@@ -46,6 +48,9 @@ pub trait Communicator: Send + Sync {
 
     /// Ends all ranks, where this one cannot go on and the others would wait for it; not where they learn it by themselves.
     fn abort(&self) {}
+
+    /// Says that this rank has done its work, and waits for the others where that is needed to end in good order.
+    fn finish(&self) {}
 }
 
 /// One process that trains alone.

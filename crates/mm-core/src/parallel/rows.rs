@@ -1,5 +1,6 @@
 //! The rows of a batch divided among the ranks, and gathered again.
 
+use super::error::by_cause;
 use super::sum::part;
 use super::{Communicator, ParallelError, gather_numbers};
 use crate::error::Result;
@@ -43,10 +44,7 @@ pub(crate) fn enter<T>(communicator: &Arc<dyn Communicator>, synchronised: bool,
     if communicator.world() == 1 {
         return f();
     }
-    if rayon::current_thread_index().is_some() {
-        return Err(ParallelError::InPool.into());
-    }
-    with_scope(Scope { communicator: communicator.clone(), synchronised, divided: false }, f)
+    with_scope(Scope { communicator: communicator.clone(), synchronised, divided: false }, f).map_err(by_cause)
 }
 
 /// The ranks whose samples a batch norm has its statistics from; `None`: the batch at hand is all there is.
@@ -86,6 +84,11 @@ impl Share {
         let dtype = own.dtype();
         let op = Gather { communicator: self.scope.communicator.clone(), own: self.own(), rows: self.rows };
         Ok(own.to_dtype(DType::F32)?.contiguous()?.apply_op1(op)?.to_dtype(dtype)?)
+    }
+
+    /// [`Share::gather`] of several.
+    pub fn gather_all(&self, own: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        own.iter().map(|own| self.gather(own)).collect()
     }
 
     /// Its own rows of what all ranks have, `[rows, ..]`.

@@ -5,13 +5,13 @@ use super::config::check_losses;
 use super::losses::Means;
 use super::mixup;
 use super::{BatchNorms, CheckpointConfig, EpochLog, HeldOut, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Unobserved};
-use crate::data::{Batch, DataError, Loader, Loading, LossOptions, Source, Transform};
+use crate::data::{Batch, DataError, Loader, Loading, LossOptions, Shard, Source, Transform};
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::modality::Presence;
 use crate::nn::Parameters;
 use crate::optim::{Optimizer, Schedule, clip_gradient_norm};
-use crate::parallel::{self, Alone, Communicator, average, check_same, hash_of, hash_of_parameters};
+use crate::parallel::{self, Alone, Communicator, average, check_same, gather_batch, hash_of, hash_of_parameters};
 use crate::task::Measure;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ impl Trainer {
     }
 
     /// Trains together with other processes, each of which calls the same: all end with the same weights, and rank 0 writes the
-    /// checkpoints. By default a process trains alone.
+    /// checkpoints. By default a process trains alone. Not for several trainings that run side by side on the threads of one pool.
     pub fn communicator(self, communicator: Arc<dyn Communicator>) -> Self {
         Self { communicator, ..self }
     }
@@ -95,6 +95,12 @@ impl Trainer {
             .options(LossOptions { dice: config.dice, huber: config.huber, ..LossOptions::default() })
             .loading(self.loading.unwrap_or_else(|| Loading::suited_to(source, transforms)))
             .device(&device);
+        let communicator = &*self.communicator;
+        let shard = Shard { rank: communicator.rank(), world: communicator.world() };
+        // What is read from files or altered is divided as well, and then exchanged; a table in memory is at hand.
+        let divided =
+            shard.world > 1 && config.batch_size.min(train.len()) >= shard.world && !(source.as_table().is_some() && transforms.is_empty());
+        let loader = if divided { loader.shard(shard) } else { loader };
         let steps = loader.steps();
         if steps == 0 || train.len() < 2 {
             return Err(DataError::TooFewToTrain { found: train.len() }.into());
@@ -121,7 +127,7 @@ impl Trainer {
         let measure = config.selection_measure(source.schema())?;
 
         let mut run = Run::start(method, parameters, self)?;
-        run.check_start(train, validation)?;
+        run.check_start(self, train, validation)?;
         while run.epochs_done < config.epochs && !run.out_of_patience(config) {
             let epoch = run.epochs_done;
             loader.epoch(epoch as u64, run.steps_done, |batches| -> Result<()> {
@@ -129,7 +135,8 @@ impl Trainer {
                     let step = Step { seed: config.seed, epoch, epochs: config.epochs, step: run.steps_done, steps };
                     self.observer.step(&step);
                     run.learning_rate = schedule.rate(epoch * steps + step.step);
-                    let batch = mixup::mix(batch?, config.mixup, &step)?;
+                    let batch = if divided { gather_batch(communicator, batch?)? } else { batch? };
+                    let batch = mixup::mix(batch, config.mixup, &step)?;
                     run.step(method, &batch, &step, clip_norm)?;
                     run.steps_done += 1;
                     if run.steps_done < steps {
@@ -223,10 +230,13 @@ impl Run {
     }
 
     /// Refuses ranks that are about to train something else, or from elsewhere.
-    fn check_start(&self, train: &[usize], validation: &[usize]) -> Result<()> {
+    fn check_start(&self, trainer: &Trainer, train: &[usize], validation: &[usize]) -> Result<()> {
         let state = serde_json::to_vec(&(self.epochs_done, self.steps_done, self.optimizer.steps())).unwrap_or_default();
         let rows = |rows: &[usize]| hash_of(rows.iter().map(|row| row.to_le_bytes()));
+        let settings = serde_json::to_vec(&trainer.config).unwrap_or_default();
+        let fingerprint = trainer.checkpoints.as_ref().map(|checkpoints| checkpoints.fingerprint.clone()).unwrap_or_default();
         let same = [
+            ("settings", hash_of([settings, fingerprint.into_bytes()])),
             ("training samples", rows(train)),
             ("validation samples", rows(validation)),
             ("steps behind it", hash_of([state])),
