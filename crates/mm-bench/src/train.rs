@@ -17,9 +17,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Seconds between checkpoints.
-const CHECKPOINT_SECONDS: f64 = 20.0;
-
 /// Arguments of `train`.
 #[derive(clap::Args)]
 pub struct TrainArguments {
@@ -47,6 +44,9 @@ pub struct TrainArguments {
     /// Replace a model that is in the folder.
     #[arg(long)]
     overwrite: bool,
+    /// Seconds between checkpoints, from which the same command goes on where it was interrupted.
+    #[arg(long, default_value_t = 20.0, value_name = "SECONDS")]
+    checkpoint_seconds: f64,
 }
 
 impl TrainArguments {
@@ -133,7 +133,8 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
     check_data(&*recipe, &resolved, &data, None)?;
     let checkpoints = checkpoint_folder(&arguments.out);
     let trainer = |what: &str| {
-        let checkpoints = CheckpointConfig { folder: checkpoints.clone(), every_seconds: CHECKPOINT_SECONDS, fingerprint: String::new() };
+        let checkpoints =
+            CheckpointConfig { folder: checkpoints.clone(), every_seconds: arguments.checkpoint_seconds, fingerprint: String::new() };
         let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints).communicator(ranks.clone());
         if ranks.rank() == 0 { trainer.observer(Progress::new(what)) } else { trainer }
     };

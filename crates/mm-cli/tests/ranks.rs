@@ -11,7 +11,7 @@ use program::{mm, said};
 fn several_processes_without_mpi_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"] {
-        let train = ["train", "av-digits", "--method", "full-only", "--out", "model"];
+        let train = ["train", "multiple-features", "--method", "full-only", "--out", "model"];
         let output = mm().current_dir(folder.path()).args(train).env(name, "2").output().unwrap();
         assert!(!output.status.success());
         assert!(said(&output).contains("2 processes were started by `mpirun`"), "{}", said(&output));
