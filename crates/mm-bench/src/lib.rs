@@ -18,6 +18,7 @@ mod pictures;
 mod plan;
 mod pretrained;
 mod provenance;
+mod ranks;
 mod registry;
 mod run_cell;
 mod schedule;

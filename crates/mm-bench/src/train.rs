@@ -6,17 +6,17 @@ use crate::interrupt::Interrupt;
 use crate::output;
 use crate::plan::Plan;
 use crate::provenance::machine;
+use crate::ranks;
 use crate::registry::{Registry, check_data};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use mm_core::Pipeline;
 use mm_core::data::{Part, Source, Split};
+use mm_core::parallel::Communicator;
 use mm_core::train::{CheckpointConfig, EpochLog, Observer, Step, TrainConfig, Trainer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Seconds between checkpoints.
-const CHECKPOINT_SECONDS: f64 = 20.0;
+use std::sync::Arc;
 
 /// Arguments of `train`.
 #[derive(clap::Args)]
@@ -45,6 +45,9 @@ pub struct TrainArguments {
     /// Replace a model that is in the folder.
     #[arg(long)]
     overwrite: bool,
+    /// Seconds between checkpoints, from which the same command goes on where it was interrupted.
+    #[arg(long, default_value_t = 20.0, value_name = "SECONDS")]
+    checkpoint_seconds: f64,
 }
 
 impl TrainArguments {
@@ -82,7 +85,20 @@ fn lay_over(options: &mut toml::Table, over: toml::Table) {
 }
 
 /// Trains a model, evaluates and times it on the test part, and saves it. The same command goes on where an interrupted one stopped.
-pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline> {
+///
+/// Where `mpirun` started several of this process, they train together; the first writes and returns the model, the others return none.
+pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Option<Pipeline>> {
+    let ranks = ranks::communicator()?;
+    let trained = train_on(&ranks, arguments, registry);
+    if let (Err(error), true) = (&trained, ranks.world() > 1) {
+        // The others wait for this process, and would for ever: they are ended, and no caller comes to print the error.
+        eprintln!("error on rank {} of {}: {error:#}; the same command goes on from the last checkpoint", ranks.rank(), ranks.world());
+        ranks.abort();
+    }
+    trained
+}
+
+fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry: &Registry) -> Result<Option<Pipeline>> {
     refuse_existing(&arguments.out, arguments.overwrite)?;
     let card = arguments.card.as_deref();
     let mut resolved = match &arguments.plan {
@@ -119,13 +135,17 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
     }
     check_data(&*recipe, &resolved, &data, None)?;
     let checkpoints = checkpoint_folder(&arguments.out);
-    // Ctrl-C saves where the training is.
-    let interrupt = Interrupt::listen()?;
+    // Ctrl-C saves where the training is. Several processes would not all hear it at one step: they end, and go on from the last checkpoint.
+    let interrupt = if ranks.world() == 1 { Some(Interrupt::listen()?) } else { None };
     let trainer = |what: &str| {
-        let checkpoints = CheckpointConfig { folder: checkpoints.clone(), every_seconds: CHECKPOINT_SECONDS, fingerprint: String::new() };
-        let interrupt = interrupt.clone();
-        let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints).observer(Progress::new(what));
-        trainer.stop_when(move || interrupt.is_set())
+        let checkpoints =
+            CheckpointConfig { folder: checkpoints.clone(), every_seconds: arguments.checkpoint_seconds, fingerprint: String::new() };
+        let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints).communicator(ranks.clone());
+        let trainer = if ranks.rank() == 0 { trainer.observer(Progress::new(what)) } else { trainer };
+        match interrupt.clone() {
+            Some(interrupt) => trainer.stop_when(move || interrupt.is_set()),
+            None => trainer,
+        }
     };
     let source = &*data.source;
     let mut runs = Vec::new();
@@ -140,6 +160,10 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
     };
     let trained = trainer(&resolved.method).fit_any(&*recipe, teacher, source, &split)?;
     runs.push(trained.config().training.fingerprint.clone());
+    ranks.finish();
+    if ranks.rank() != 0 {
+        return Ok(None);
+    }
     let mut model = trained.with_columns(data.columns);
     if !split.test.is_empty() {
         model.evaluate(source, &split.test)?;
@@ -150,7 +174,7 @@ pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Pipeline
         output::remove_checkpoints(&checkpoints.join(&run[..run.len().min(16)]))?;
     }
     output::remove_if_empty(&checkpoints)?;
-    Ok(model)
+    Ok(Some(model))
 }
 
 /// Evaluates and times a saved model.

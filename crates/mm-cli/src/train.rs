@@ -8,7 +8,8 @@ use std::process::ExitCode;
 /// Trains, evaluates and saves a model.
 pub fn train(arguments: &TrainArguments) -> Result<ExitCode> {
     child::computing(|| {
-        let model = mm_bench::train(arguments, &Registry::default())?;
+        // Of several processes one has the model.
+        let Some(model) = mm_bench::train(arguments, &Registry::default())? else { return Ok(()) };
         model.notes().iter().for_each(|note| eprintln!("{note}"));
         print(&model);
         println!("{}", arguments.out().display());

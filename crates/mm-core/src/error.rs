@@ -12,6 +12,7 @@ use crate::data::DataError;
 use crate::data::audio::AudioError;
 use crate::data::image::ImageError;
 use crate::data::numpy::NumpyError;
+use crate::parallel::ParallelError;
 use crate::statistics::StatisticsError;
 use crate::text::TextError;
 use crate::weights::PthError;
@@ -169,6 +170,10 @@ pub enum Error {
     /// A loss, reading, gradient or prediction became NaN or infinite.
     #[error("non-finite value: {0}")]
     NonFinite(NonFiniteError),
+
+    /// The processes of one training do not go together.
+    #[error("several ranks: {0}")]
+    Parallel(ParallelError),
 }
 
 // Not thiserror's `from`: it makes the part a source too, and whoever prints a chain of sources would print the part twice.
@@ -188,6 +193,7 @@ from_part!(AudioError, Audio);
 from_part!(StatisticsError, Statistics);
 from_part!(TextError, Text);
 from_part!(NonFiniteError, NonFinite);
+from_part!(ParallelError, Parallel);
 
 impl Error {
     /// Attaches a path to an I/O error: `std::fs::read(p).map_err(Error::io(p))?`.

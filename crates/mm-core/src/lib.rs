@@ -15,6 +15,7 @@ pub mod model;
 pub mod nn;
 mod non_finite_error;
 pub mod optim;
+pub mod parallel;
 pub mod pipeline;
 pub mod recipe;
 pub mod rng;
@@ -29,6 +30,7 @@ pub use data::DataError;
 pub use error::{Error, ModalityError, NonFiniteError, Result};
 pub use modality::{Modalities, Presence, Subset};
 pub use model::Model;
+pub use parallel::ParallelError;
 pub use pipeline::Pipeline;
 pub use statistics::StatisticsError;
 

@@ -30,7 +30,7 @@ impl BatchNormShape<'_> {
         self.batch * self.channels * self.spatial
     }
 
-    fn check(&self, tensors: &[(&'static str, usize)], channels: &[(&'static str, usize)]) -> Result<()> {
+    pub(crate) fn check(&self, tensors: &[(&'static str, usize)], channels: &[(&'static str, usize)]) -> Result<()> {
         let Self { batch, channels: c, spatial, filled } = *self;
         if let Some(filled) = filled {
             check_length("filled", batch, filled.len())?;
@@ -46,29 +46,29 @@ impl BatchNormShape<'_> {
     }
 
     /// Numbers of a channel of image `n` that count.
-    fn filled_of(&self, n: usize) -> usize {
+    pub(crate) fn filled_of(&self, n: usize) -> usize {
         self.filled.map_or(self.spatial, |filled| filled[n])
     }
 
     /// Numbers that the statistics of a channel are of.
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.filled.map_or(self.batch * self.spatial, |filled| filled.iter().sum())
     }
 
     /// Where the planes of a channel start, and how many of their numbers count.
-    fn planes(&self, channel: usize) -> impl Iterator<Item = (usize, usize)> {
+    pub(crate) fn planes(&self, channel: usize) -> impl Iterator<Item = (usize, usize)> {
         (0..self.batch).map(move |n| ((n * self.channels + channel) * self.spatial, self.filled_of(n)))
     }
 }
 
 /// Sets what stands behind the first `filled` numbers to zero, and hands out these.
-fn zero_behind(plane: &mut [f32], filled: usize) -> &mut [f32] {
+pub(crate) fn zero_behind(plane: &mut [f32], filled: usize) -> &mut [f32] {
     let (plane, behind) = plane.split_at_mut(filled);
     behind.fill(0.0);
     plane
 }
 
-fn optional(what: &'static str, slice: Option<&[f32]>, otherwise: usize) -> (&'static str, usize) {
+pub(crate) fn optional(what: &'static str, slice: Option<&[f32]>, otherwise: usize) -> (&'static str, usize) {
     (what, slice.map_or(otherwise, <[f32]>::len))
 }
 
@@ -139,7 +139,7 @@ pub fn batch_norm_forward(
 }
 
 /// `relu((input - mean) * scale + shift + residual)` on one plane; `affine` is (mean, scale, shift).
-fn affine_plane(
+pub(crate) fn affine_plane(
     level: Level,
     input: &[f32],
     (mean, scale, shift): (f32, f32, f32),
@@ -307,6 +307,6 @@ pub fn batch_norm_backward(
 }
 
 #[inline(always)]
-fn terms(deviation: f32, g: f32) -> [f32; 2] {
+pub(crate) fn terms(deviation: f32, g: f32) -> [f32; 2] {
     [g, g * deviation]
 }

@@ -5,6 +5,7 @@
 pub mod attention;
 pub mod avg_pool;
 pub mod batch_norm;
+pub mod batch_norm_parts;
 pub mod conv;
 pub mod dense;
 pub mod error;

@@ -67,11 +67,11 @@ impl Shard {
     /// One process that has all samples.
     pub const WHOLE: Self = Self { rank: 0, world: 1 };
 
-    /// Its part of the rows of a step: each process has as many, but for the rest of the last.
+    /// Its part of the rows of a step: each process has as many, up to one, and none has nothing where there are as many rows as processes.
     pub fn of<'r>(&self, rows: &'r [usize]) -> &'r [usize] {
-        let share = rows.len().div_ceil(self.world.max(1));
-        let from = (self.rank * share).min(rows.len());
-        &rows[from..(from + share).min(rows.len())]
+        let world = self.world.max(1);
+        let at = |rank: usize| rank.min(world) * rows.len() / world;
+        &rows[at(self.rank)..at(self.rank + 1)]
     }
 }
 

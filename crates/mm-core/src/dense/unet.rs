@@ -10,6 +10,7 @@ use crate::nn::{
     Conv2d, Conv2dConfig, ConvNorm, Mode, SqueezeExcite, check_widths, conv_norm, conv2d, max_pool2d, scatter_rows, squeeze_excite,
     upsample_nearest2d,
 };
+use crate::parallel;
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -135,19 +136,30 @@ impl DenseNetwork for UNet {
         let (mut tensors, mut passes) = (vec![None; self.sensors.len() * self.levels()], 0);
         for (m, encoder) in self.encoders.iter().enumerate() {
             let rows = presence.rows_with(m);
-            let Some(values) = values_of(inputs, m, &rows, self.dtype)? else { continue };
-            passes += 1;
-            let mut map = pad_to_multiple(&values, self.stride())?;
-            for (level, layers) in encoder.iter().enumerate() {
-                if level > 0 {
-                    map = max_pool2d(&map, 2, 2, 0)?;
+            // The maps of each depth, of some of the rows.
+            let run = |rows: &[u32]| -> Result<Vec<Tensor>> {
+                let Some(values) = values_of(inputs, m, rows, self.dtype)? else { return Ok(Vec::new()) };
+                let mut map = pad_to_multiple(&values, self.stride())?;
+                let mut maps = Vec::with_capacity(self.levels());
+                for (level, layers) in encoder.iter().enumerate() {
+                    if level > 0 {
+                        map = max_pool2d(&map, 2, 2, 0)?;
+                    }
+                    map = layers.forward(&map, mode)?;
+                    maps.push(match self.gates.get(level) {
+                        Some(gates) => mode.result(gates[m].forward(&map)?),
+                        None => map.clone(),
+                    });
                 }
-                map = layers.forward(&map, mode)?;
-                let fusable = match self.gates.get(level) {
-                    Some(gates) => mode.result(gates[m].forward(&map)?),
-                    None => map.clone(),
-                };
-                tensors[m * self.levels() + level] = Some(scatter_rows(&fusable, &rows, inputs.len())?);
+                Ok(maps)
+            };
+            let maps = match parallel::share(rows.len()) {
+                Some(share) => share.gather_all(share.run(|| run(&rows[share.own()]))?)?,
+                None => run(&rows)?,
+            };
+            passes += usize::from(!maps.is_empty());
+            for (level, map) in maps.iter().enumerate() {
+                tensors[m * self.levels() + level] = Some(scatter_rows(map, &rows, inputs.len())?);
             }
         }
         encoded(tensors, size, presence, passes)
@@ -230,6 +242,22 @@ impl DenseDecoder for UNetDecoder {
         if maps.skips.len() != self.layers.len() {
             return Err(Error::shape("skips", format!("{} maps", self.layers.len()), maps.skips.len()));
         }
+        let (prediction, side) = match parallel::share(maps.context.dim(0)?).filter(|_| mode.is_train()) {
+            Some(share) => {
+                let skips = maps.skips.iter().map(|skip| share.take(skip)).collect::<Result<_>>()?;
+                let own = FusedMaps { skips, context: share.take(&maps.context)?, size: maps.size };
+                let (prediction, side) = share.run(|| self.predictions(&own, mode))?;
+                (share.gather(&prediction)?, share.gather_all(side)?)
+            }
+            None => self.predictions(maps, mode)?,
+        };
+        Ok(Output { prediction, features: maps.distilled(), side })
+    }
+}
+
+impl UNetDecoder {
+    /// The prediction, and coarser ones in training.
+    fn predictions(&self, maps: &FusedMaps, mode: Mode) -> Result<(Tensor, Vec<Tensor>)> {
         let (mut x, mut side) = (maps.context.clone(), Vec::new());
         for (level, (layers, skip)) in self.layers.iter().zip(&maps.skips).enumerate().rev() {
             if let Some(head) = self.side.get(level).filter(|_| mode.is_train()) {
@@ -240,6 +268,6 @@ impl DenseDecoder for UNetDecoder {
             x = layers.forward(&Tensor::cat(&[&upsample_nearest2d(&x, (height, width))?, skip], 1)?, mode)?;
         }
         let prediction = crop(&self.head.forward(&x)?, maps.size)?;
-        Ok(Output { prediction: mode.result(prediction), features: maps.distilled(), side })
+        Ok((mode.result(prediction), side))
     }
 }

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::modality::{Modalities, Presence};
 use crate::model::Encoded;
 use crate::nn::{Mode, scatter_rows};
+use crate::parallel;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use std::borrow::Cow;
@@ -106,9 +107,15 @@ pub fn encode_present(encoder: &dyn Encoder, position: usize, inputs: &Inputs, p
     let rows = presence.rows_with(position);
     match inputs.at(position).filter(|_| !rows.is_empty()) {
         Some(reading) => {
-            let reading = reading.gather(&rows)?;
-            let feature = if inputs.is_altered() { encoder.forward_once(&reading, mode)? } else { encoder.forward(&reading, mode)? };
-            let feature = mode.result(feature);
+            let run = |rows: &[u32]| -> Result<Tensor> {
+                let reading = reading.gather(rows)?;
+                let feature = if inputs.is_altered() { encoder.forward_once(&reading, mode)? } else { encoder.forward(&reading, mode)? };
+                Ok(mode.result(feature))
+            };
+            let feature = match parallel::share(rows.len()) {
+                Some(share) => share.gather(&share.run(|| run(&rows[share.own()]))?)?,
+                None => run(&rows)?,
+            };
             Ok(Some(scatter_rows(&feature, &rows, inputs.len())?))
         }
         None => Ok(None),

@@ -6,6 +6,7 @@ use crate::nn::{
     BatchNorm, BlockKind, ConcatConv2d, Conv2dConfig, ConvNorm, Mode, ResidualBlock, adaptive_avg_pool2d, batch_norm, check_widths,
     concat_conv2d, conv_norm, residual_block, residual_stage,
 };
+use crate::parallel;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -139,7 +140,15 @@ impl Trunk for ResNetTrunk {
             None => Ok(Tensor::zeros((batch, channels, self.size.0, self.size.1), present.dtype(), present.device())?),
         };
         let maps: Vec<Tensor> = features.iter().zip(&self.input_shapes).map(map).collect::<Result<_>>()?;
-        self.behind_first(self.first.forward(&Tensor::cat(&maps, 1)?, mode)?, mode)
+        let run = |maps: &Tensor| self.behind_first(self.first.forward(maps, mode)?, mode);
+        let maps = Tensor::cat(&maps, 1)?;
+        match parallel::share(batch) {
+            Some(share) => {
+                let own = share.take(&maps)?;
+                share.gather(&share.run(|| run(&own))?)
+            }
+            None => run(&maps),
+        }
     }
 
     fn feature_shape(&self) -> &[usize] {

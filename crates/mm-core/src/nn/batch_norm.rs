@@ -5,9 +5,11 @@
 
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
 use super::{Lengths, Mode};
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, Var, bail};
+use crate::parallel::{Communicator, norms_over, whole_moments, whole_sums};
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, Var, bail};
 use candle_nn::{Init, VarBuilder};
 use mm_kernels::batch_norm::{BatchNormGradientsMut, BatchNormShape, batch_norm_backward, batch_norm_forward, scale_shift};
+use mm_kernels::batch_norm_parts::{gradient_sums, input_gradient, moments, normalise};
 use mm_kernels::dense::{BatchStatistics, batch_norm_rows_backward, batch_norm_rows_forward, scale_shift_rows};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -77,9 +79,17 @@ impl BatchNorm {
         if let Some(residual) = residual.filter(|r| r.dims() != input.dims()) {
             bail!("batch norm: input {:?} and residual {:?} must have the same shape", input.dims(), residual.dims());
         }
+        if mode.is_train()
+            && let Some(communicator) = norms_over()
+        {
+            // The statistics travel in f64, whatever the input is of.
+            let residual = residual.map(|residual| residual.to_dtype(DType::F32)).transpose()?;
+            let output = self.train_fused(shape, &input.to_dtype(DType::F32)?, residual.as_ref(), relu, Some(communicator))?;
+            return output.to_dtype(input.dtype());
+        }
         let statistics_exist = mode.is_train() && shape.count() > 1;
         match (statistics_exist, runs_on_cpu_kernels(input)) {
-            (true, true) => self.train_fused(shape, input, residual, relu),
+            (true, true) => self.train_fused(shape, input, residual, relu, None),
             (true, false) => self.train_composed(shape, input, residual, relu),
             (false, cpu) => self.eval(shape, input, residual, relu, cpu),
         }
@@ -97,10 +107,16 @@ impl BatchNorm {
         }
     }
 
-    fn train_fused(&self, shape: Sizes, input: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
-        let statistics = Arc::new(Mutex::new(BatchStatistics::default()));
-        let count = shape.count();
-        let op = BatchNormOp { shape, eps: self.eps as f32, relu, statistics: statistics.clone() };
+    fn train_fused(
+        &self,
+        shape: Sizes,
+        input: &Tensor,
+        residual: Option<&Tensor>,
+        relu: bool,
+        communicator: Option<Arc<dyn Communicator>>,
+    ) -> Result<Tensor> {
+        let statistics = Arc::new(Mutex::new(Measured { count: shape.count(), ..Measured::default() }));
+        let op = BatchNormOp { shape, eps: self.eps as f32, relu, statistics: statistics.clone(), communicator };
         let output = match residual {
             None => input.contiguous()?.apply_op3(&self.weight, &self.bias, op)?,
             // An op has three inputs at most.
@@ -109,9 +125,9 @@ impl BatchNorm {
                 input.contiguous()?.apply_op3(&affine, &residual.contiguous()?, ResidualOp(op))?
             }
         };
-        let statistics = lock(&statistics);
+        let Measured { count, statistics } = &*lock(&statistics);
         let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), input.device());
-        self.update_running(count, &tensor(&statistics.mean)?, &tensor(&statistics.variance)?)?;
+        self.update_running(*count, &tensor(&statistics.mean)?, &tensor(&statistics.variance)?)?;
         Ok(output)
     }
 
@@ -223,7 +239,15 @@ fn finish(output: Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tenso
     if relu { output.relu() } else { Ok(output) }
 }
 
-fn lock(statistics: &Mutex<BatchStatistics>) -> MutexGuard<'_, BatchStatistics> {
+/// What the forward pass found.
+#[derive(Default)]
+struct Measured {
+    /// Numbers that the statistics of a feature are of, on all ranks.
+    count: usize,
+    statistics: BatchStatistics,
+}
+
+fn lock(statistics: &Mutex<Measured>) -> MutexGuard<'_, Measured> {
     statistics.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -232,7 +256,9 @@ struct BatchNormOp {
     shape: Sizes,
     eps: f32,
     relu: bool,
-    statistics: Arc<Mutex<BatchStatistics>>,
+    statistics: Arc<Mutex<Measured>>,
+    /// Where the samples are divided among ranks and the statistics are those of all.
+    communicator: Option<Arc<dyn Communicator>>,
 }
 
 /// Of input, weight and bias stacked to `[2, features]`, and residual.
@@ -249,26 +275,44 @@ impl BatchNormOp {
 
     fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32], residual: Option<&[f32]>) -> Result<CpuStorage> {
         let mut output = vec![0.0; x.len()];
+        if let Some(communicator) = &self.communicator {
+            let whole = whole_moments(&**communicator, &moments(self.shape.of_kernels(), x).map_err(kernel_error)?)?;
+            normalise(self.shape.of_kernels(), x, &whole, [weight, bias], self.eps, residual, self.relu, &mut output)
+                .map_err(kernel_error)?;
+            *lock(&self.statistics) = Measured { count: whole.count as usize, statistics: whole.statistics(self.eps) };
+            return Ok(CpuStorage::F32(output));
+        }
         let statistics = match residual {
             None if self.is_rows() => batch_norm_rows_forward(x, weight, bias, self.eps, self.relu, &mut output),
             _ => batch_norm_forward(self.shape.of_kernels(), x, weight, bias, self.eps, residual, self.relu, &mut output),
         };
-        *lock(&self.statistics) = statistics.map_err(kernel_error)?;
+        lock(&self.statistics).statistics = statistics.map_err(kernel_error)?;
         Ok(CpuStorage::F32(output))
     }
 
     fn backward(&self, x: &[f32], weight: &[f32], output: &[f32], gradient: &[f32], residual: bool) -> Result<Gradients> {
-        let statistics = lock(&self.statistics);
-        if self.is_rows() && !residual {
-            let g = batch_norm_rows_backward(x, weight, &statistics, self.relu, output, gradient).map_err(kernel_error)?;
+        let Measured { count, statistics } = &*lock(&self.statistics);
+        if self.communicator.is_none() && self.is_rows() && !residual {
+            let g = batch_norm_rows_backward(x, weight, statistics, self.relu, output, gradient).map_err(kernel_error)?;
             return Ok([g.input, g.weight, g.bias, Vec::new()]);
         }
         let zeros = |length: usize| vec![0.0; length];
         let mut gradients = [zeros(x.len()), zeros(weight.len()), zeros(weight.len()), zeros(if residual { x.len() } else { 0 })];
         let [input, weight_gradient, bias, of_residual] = &mut gradients;
+        if let Some(communicator) = &self.communicator {
+            let (shape, output) = (self.shape.of_kernels(), self.relu.then_some(output));
+            let own = gradient_sums(shape, x, statistics, output, gradient).map_err(kernel_error)?;
+            // Those of the parameters are this rank's part: all gradients of parameters are summed behind the step.
+            bias.iter_mut().zip(&own[0]).for_each(|(to, sum)| *to = *sum as f32);
+            weight_gradient.iter_mut().zip(&own[1]).for_each(|(to, sum)| *to = *sum as f32);
+            let whole = (&whole_sums(&**communicator, &own)?, *count as f64);
+            let of_residual = residual.then_some(&mut of_residual[..]);
+            input_gradient(shape, x, weight, statistics, whole, output, gradient, input, of_residual).map_err(kernel_error)?;
+            return Ok(gradients);
+        }
         let into = BatchNormGradientsMut { input, weight: weight_gradient, bias, residual: residual.then_some(of_residual) };
         let output = self.relu.then_some(output);
-        batch_norm_backward(self.shape.of_kernels(), x, weight, &statistics, output, gradient, into).map_err(kernel_error)?;
+        batch_norm_backward(self.shape.of_kernels(), x, weight, statistics, output, gradient, into).map_err(kernel_error)?;
         Ok(gradients)
     }
 }

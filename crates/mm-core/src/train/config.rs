@@ -45,6 +45,9 @@ pub struct TrainConfig {
     /// wild values do not lead the training; 0: all are squared; 1 is usual.
     #[serde(skip_serializing_if = "is_off")]
     pub huber: f64,
+    /// Whose samples batch norms have their statistics from, where several processes train together.
+    #[serde(skip_serializing_if = "BatchNorms::are_synchronised")]
+    pub batch_norm: BatchNorms,
     /// Which epoch's weights are kept.
     pub select: Selection,
     /// Name of the validation score that selects, such as `balanced_accuracy` or `auroc`; by default the one that heads the report.
@@ -54,6 +57,24 @@ pub struct TrainConfig {
     pub validate_every: usize,
     /// Stop after so many validations without a new best mean score over combinations.
     pub patience: Option<usize>,
+}
+
+/// Whose samples batch norms have their statistics from, where several processes train together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchNorms {
+    /// The samples of all processes: the training is that of one process, up to rounding.
+    #[default]
+    Synchronised,
+    /// Each process has those of its own samples, which saves two exchanges a norm and step; the running statistics are the mean over the
+    /// processes. The training depends on the number of processes.
+    PerRank,
+}
+
+impl BatchNorms {
+    fn are_synchronised(&self) -> bool {
+        *self == Self::Synchronised
+    }
 }
 
 /// How much each class weighs in the loss.
@@ -225,6 +246,7 @@ impl Default for TrainConfig {
             class_weights: ClassWeights::None,
             dice: 0.0,
             huber: 0.0,
+            batch_norm: BatchNorms::default(),
             select: Selection::Last,
             select_by: None,
             validate_every: 0,

@@ -11,7 +11,7 @@ mod observer;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, State as CheckpointState, latest as latest_checkpoint};
-pub use config::{CheckpointConfig, ClassWeights, Selection, TrainConfig};
+pub use config::{BatchNorms, CheckpointConfig, ClassWeights, Selection, TrainConfig};
 pub use history::{EpochLog, TrainOutcome};
 pub use losses::Losses;
 pub use method::{HeldOut, Method, Step};

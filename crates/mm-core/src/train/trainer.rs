@@ -4,13 +4,14 @@ use super::checkpoint::{Checkpoint, State, latest};
 use super::config::check_losses;
 use super::losses::Means;
 use super::mixup;
-use super::{CheckpointConfig, EpochLog, HeldOut, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Unobserved};
-use crate::data::{Batch, DataError, Loader, Loading, LossOptions, Source, Transform};
+use super::{BatchNorms, CheckpointConfig, EpochLog, HeldOut, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Unobserved};
+use crate::data::{Batch, DataError, Loader, Loading, LossOptions, Shard, Source, Transform};
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::modality::Presence;
 use crate::nn::Parameters;
 use crate::optim::{Optimizer, Schedule, clip_gradient_norm};
+use crate::parallel::{self, Alone, Communicator, average, check_same, gather_batch, hash_of, hash_of_parameters};
 use crate::task::Measure;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
@@ -28,12 +29,20 @@ pub struct Trainer {
     observer: Arc<dyn Observer>,
     loading: Option<Loading>,
     stop: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    communicator: Arc<dyn Communicator>,
 }
 
 impl Trainer {
     /// With these settings, without checkpoints.
     pub fn new(config: TrainConfig) -> Self {
-        Self { config, checkpoints: None, observer: Arc::new(Unobserved), loading: None, stop: None }
+        Self {
+            config,
+            checkpoints: None,
+            observer: Arc::new(Unobserved),
+            loading: None,
+            stop: None,
+            communicator: Arc::new(Alone),
+        }
     }
 
     /// Saves runs and takes them up: a folder, or more.
@@ -52,9 +61,15 @@ impl Trainer {
     }
 
     /// Asked before each step: where it says yes, the run saves a checkpoint, if it has a folder for them, and ends with
-    /// [`Error::Stopped`]. The same run goes on from there.
+    /// [`Error::Stopped`]. The same run goes on from there. Several ranks are not asked: they would not stop at one step.
     pub fn stop_when(self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self { stop: Some(Arc::new(stop)), ..self }
+    }
+
+    /// Trains together with other processes, each of which calls the same: all end with the same weights, and rank 0 writes the
+    /// checkpoints. By default a process trains alone. Not for several trainings that run side by side on the threads of one pool.
+    pub fn communicator(self, communicator: Arc<dyn Communicator>) -> Self {
+        Self { communicator, ..self }
     }
 
     /// The settings.
@@ -68,7 +83,9 @@ impl Trainer {
         if !self.config.augment.is_off() {
             transforms.push(Box::new(self.config.augment));
         }
-        let outcome = self.run_transformed(method, source, train, validation, &transforms);
+        let synchronised = self.config.batch_norm == BatchNorms::Synchronised;
+        let outcome =
+            parallel::enter(&self.communicator, synchronised, || self.run_transformed(method, source, train, validation, &transforms));
         self.observer.finished();
         outcome
     }
@@ -92,6 +109,12 @@ impl Trainer {
             .options(LossOptions { dice: config.dice, huber: config.huber, ..LossOptions::default() })
             .loading(self.loading.unwrap_or_else(|| Loading::suited_to(source, transforms)))
             .device(&device);
+        let communicator = &*self.communicator;
+        let shard = Shard { rank: communicator.rank(), world: communicator.world() };
+        // What is read from files or altered is divided as well, and then exchanged; a table in memory is at hand.
+        let divided =
+            shard.world > 1 && config.batch_size.min(train.len()) >= shard.world && !(source.as_table().is_some() && transforms.is_empty());
+        let loader = if divided { loader.shard(shard) } else { loader };
         let steps = loader.steps();
         if steps == 0 || train.len() < 2 {
             return Err(DataError::TooFewToTrain { found: train.len() }.into());
@@ -117,7 +140,8 @@ impl Trainer {
         let held_out = HeldOut { source, rows: validation, batch_size, device: &device };
         let measure = config.selection_measure(source.schema())?;
 
-        let mut run = Run::start(method, parameters, config, self.checkpoints.as_ref())?;
+        let mut run = Run::start(method, parameters, self)?;
+        run.check_start(self, train, validation)?;
         while run.epochs_done < config.epochs && !run.out_of_patience(config) {
             let epoch = run.epochs_done;
             loader.epoch(epoch as u64, run.steps_done, |batches| -> Result<()> {
@@ -126,7 +150,8 @@ impl Trainer {
                     let step = Step { seed: config.seed, epoch, epochs: config.epochs, step: run.steps_done, steps };
                     self.observer.step(&step);
                     run.learning_rate = schedule.rate(epoch * steps + step.step);
-                    let batch = mixup::mix(batch?, config.mixup, &step)?;
+                    let batch = if divided { gather_batch(communicator, batch?)? } else { batch? };
+                    let batch = mixup::mix(batch, config.mixup, &step)?;
                     run.step(method, &batch, &step, clip_norm)?;
                     run.steps_done += 1;
                     if run.steps_done < steps {
@@ -146,6 +171,7 @@ impl Trainer {
             let log = run.end_epoch(validation_score)?;
             tracing::info!(epoch, learning_rate = log.learning_rate, losses = ?log.losses, validation_score, "epoch done");
             self.observer.epoch(log, config.epochs);
+            run.check_weights()?;
             run.save_if_due(method, self.checkpoints.as_ref())?;
         }
         let outcome = run.finish(method, config, &measure, started.elapsed().as_secs_f64())?;
@@ -154,7 +180,7 @@ impl Trainer {
     }
 
     fn stop_if_asked(&self, run: &mut Run, method: &dyn Method) -> Result<()> {
-        if !self.stop.as_ref().is_some_and(|asked| asked()) {
+        if self.communicator.world() > 1 || !self.stop.as_ref().is_some_and(|asked| asked()) {
             return Ok(());
         }
         if let Some(checkpoints) = &self.checkpoints {
@@ -180,16 +206,15 @@ struct Run {
     history: Vec<EpochLog>,
     notes: Vec<String>,
     last_save: Instant,
+    communicator: Arc<dyn Communicator>,
+    /// Whether each rank measures running statistics of its own.
+    own_statistics: bool,
 }
 
 impl Run {
     /// A fresh run, or the one of the newest checkpoint.
-    fn start(
-        method: &mut dyn Method,
-        parameters: Parameters,
-        config: &TrainConfig,
-        checkpoints: Option<&CheckpointConfig>,
-    ) -> Result<Self> {
+    fn start(method: &mut dyn Method, parameters: Parameters, trainer: &Trainer) -> Result<Self> {
+        let Trainer { config, checkpoints, communicator, .. } = trainer;
         let mut run = Self {
             parameters,
             optimizer: Optimizer::new(config.optimizer.clone())?,
@@ -204,6 +229,8 @@ impl Run {
             history: Vec::new(),
             notes: Vec::new(),
             last_save: Instant::now(),
+            communicator: communicator.clone(),
+            own_statistics: config.batch_norm == BatchNorms::PerRank,
         };
         let Some(checkpoints) = checkpoints else { return Ok(run) };
         let Some(path) = latest(&checkpoints.folder)? else { return Ok(run) };
@@ -227,6 +254,30 @@ impl Run {
         })
     }
 
+    /// Refuses ranks that are about to train something else, or from elsewhere.
+    fn check_start(&self, trainer: &Trainer, train: &[usize], validation: &[usize]) -> Result<()> {
+        let state = serde_json::to_vec(&(self.epochs_done, self.steps_done, self.optimizer.steps())).unwrap_or_default();
+        let rows = |rows: &[usize]| hash_of(rows.iter().map(|row| row.to_le_bytes()));
+        let settings = serde_json::to_vec(&trainer.config).unwrap_or_default();
+        let fingerprint = trainer.checkpoints.as_ref().map(|checkpoints| checkpoints.fingerprint.clone()).unwrap_or_default();
+        let same = [
+            ("settings", hash_of([settings, fingerprint.into_bytes()])),
+            ("training samples", rows(train)),
+            ("validation samples", rows(validation)),
+            ("steps behind it", hash_of([state])),
+            ("weights", hash_of_parameters(&self.parameters)?),
+        ];
+        check_same(&*self.communicator, &same)
+    }
+
+    /// Refuses to go on with ranks whose weights have come apart.
+    fn check_weights(&self) -> Result<()> {
+        match self.communicator.world() {
+            1 => Ok(()),
+            _ => check_same(&*self.communicator, &[("weights", hash_of_parameters(&self.parameters)?)]),
+        }
+    }
+
     fn step(&mut self, method: &mut dyn Method, batch: &Batch, step: &Step, clip_norm: Option<f64>) -> Result<()> {
         let losses = method.loss(batch, step)?;
         if losses.is_empty() {
@@ -236,6 +287,9 @@ impl Run {
         let total = losses.total()?;
         self.means.add(&losses, &total, step, batch.ids())?;
         let mut gradients = total.backward()?;
+        if self.communicator.world() > 1 {
+            average(&*self.communicator, &self.parameters, &mut gradients, self.own_statistics)?;
+        }
         if let Some(norm) = clip_norm {
             clip_gradient_norm(&self.parameters, &mut gradients, norm)?;
         }
@@ -294,6 +348,7 @@ impl Run {
     }
 
     fn save_if_due(&mut self, method: &dyn Method, checkpoints: Option<&CheckpointConfig>) -> Result<()> {
+        let checkpoints = checkpoints.filter(|_| self.communicator.rank() == 0);
         match checkpoints.filter(|c| self.last_save.elapsed().as_secs_f64() >= c.every_seconds) {
             Some(checkpoints) => self.save(method, checkpoints),
             None => Ok(()),
