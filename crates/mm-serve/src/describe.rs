@@ -19,7 +19,7 @@ pub(crate) fn describe(model: &Pipeline, settings: &Settings) -> Value {
             "input": input.kind,
             "shape": input.shape,
             "send": send(kind),
-            "endings": kind.map_or(Vec::new(), |kind| endings(kind)),
+            "endings": kind.map_or(Vec::new(), endings),
             "takes": wanted(input, kind),
             "read": model.model().reads().contains(position),
         })
