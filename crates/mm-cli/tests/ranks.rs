@@ -1,3 +1,4 @@
+#![cfg(not(feature = "mpi"))]
 //! `mm train` under `mpirun`, as far as it can be told without one; `.ci/ranks` has the rest.
 
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -7,7 +8,6 @@ use program::{mm, said};
 
 /// Each of several processes would train by itself, and write over what the others wrote.
 #[test]
-#[cfg(not(feature = "mpi"))]
 fn several_processes_without_mpi_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"] {
