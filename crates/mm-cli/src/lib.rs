@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod data;
+mod export;
 mod predict;
 mod report;
 mod train;
@@ -32,6 +33,8 @@ enum Command {
     Evaluate(EvaluateArguments),
     /// Ask a saved model about every row of a table of samples.
     Predict(predict::PredictArguments),
+    /// Write a saved model as an ONNX file, for programs without this library.
+    Export(export::ExportArguments),
     /// Write the report of finished cells and of other programs' predictions, side by side.
     Report(report::ReportArguments),
     /// Look at data sets before anything is trained on them.
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::train(&arguments),
         Command::Evaluate(arguments) => train::evaluate(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Data(command) => data::run(&command),
         Command::Weights(command) => weights::run(&command),

@@ -34,7 +34,7 @@ pub fn check(words: &[String]) -> Result<(), String> {
     let words: Vec<&str> = words[assigned..].iter().map(String::as_str).collect();
     match words.as_slice() {
         // A name, and not a call.
-        ["cargo", "xtask"] | ["mm", "report" | "train" | "evaluate" | "predict"] | ["mm", "data", "check"] => Ok(()),
+        ["cargo", "xtask"] | ["mm", "report" | "train" | "evaluate" | "predict" | "export"] | ["mm", "data", "check"] => Ok(()),
         ["cargo", "xtask", arguments @ ..] => check_xtask(arguments),
         ["mm", arguments @ ..] => mm_cli::check_arguments(arguments),
         ["cargo", "run", arguments @ ..] => check_example(arguments),
