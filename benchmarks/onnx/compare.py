@@ -36,13 +36,13 @@ def openvino_engine(path, threads):
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     compiled = core.compile_model(core.read_model(path), "CPU", settings)
     request = compiled.create_infer_request()
-    names = [output.get_any_name() for output in compiled.outputs]
+    names = [(name, i) for i, output in enumerate(compiled.outputs) for name in output.get_names()]
     known = {"f32": "float", "f64": "double", "i64": "int64", "boolean": "bool"}
     types = {value.get_any_name(): known[value.get_element_type().get_type_name()] for value in compiled.inputs}
 
     def run(inputs):
         request.infer(inputs)
-        return {name: request.get_output_tensor(i).data.copy() for i, name in enumerate(names)}
+        return {name: request.get_output_tensor(i).data.copy() for name, i in names}
 
     return types, run
 
