@@ -2,7 +2,7 @@
 
 Each folder in FOLDER has model.onnx, inputs.safetensors and outputs.safetensors: samples of every combination of sensors, with NaN where
 a sensor is absent, and what our own model says of them. Prints a line of JSON a folder and engine: the largest distance from that,
-each over 1 or the number itself, whether NaN is where it should be, and the median time of one sample that has all sensors.
+each over 1 or the largest number of the sample's answer, whether NaN is where it should be, and the median time of one sample that has all sensors.
 """
 
 import json
@@ -56,7 +56,8 @@ def difference(found, wanted):
     if not np.array_equal(np.isnan(found), np.isnan(wanted)):
         return float("inf")
     there = ~np.isnan(wanted)
-    return float(np.max(np.abs(found - wanted)[there] / np.maximum(1.0, np.abs(wanted[there])), initial=0.0))
+    largest = np.max(np.abs(wanted), axis=tuple(range(1, wanted.ndim)), keepdims=True, where=there, initial=1.0)
+    return float(np.max(np.abs(found - wanted) / largest, where=there, initial=0.0))
 
 
 def seconds(run, inputs):
@@ -78,9 +79,13 @@ def main():
     for case in sorted(folder.iterdir()):
         given, wanted = load_file(case / "inputs.safetensors"), load_file(case / "outputs.safetensors")
         for name, engine in [("onnxruntime", onnxruntime_engine), ("openvino", openvino_engine)]:
-            line = {"case": case.name, "engine": name, "problem": None, "difference": None, "seconds": None}
+            line = {"case": case.name, "engine": name, "skipped": None, "problem": None, "difference": None, "seconds": None}
             try:
                 types, run = engine(case / "model.onnx", threads)
+                if name == "openvino" and "double" in types.values():
+                    line["skipped"] = "rounds inputs of float64 to float32"
+                    print(json.dumps(line), flush=True)
+                    continue
                 inputs = prepared(given, types)
                 found = run(inputs)
                 line["difference"] = max(difference(found[output].astype(np.float64), values) for output, values in wanted.items())
