@@ -18,6 +18,8 @@ pub(crate) struct Graph {
     pub nodes: Vec<Node>,
     pub constants: Vec<Tensor>,
     pub inputs: Vec<ValueInfo>,
+    /// Boolean `[batch, 1]`: what must hold of a sample besides, or it is answered with NaN.
+    pub conditions: Vec<Value>,
     /// How many nodes of a kind there are: for their names.
     counts: BTreeMap<String, usize>,
     /// Small constants by what they hold, so that none is there twice.

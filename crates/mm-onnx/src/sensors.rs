@@ -145,7 +145,18 @@ fn reading(graph: &mut Graph, config: &PipelineConfig, m: usize, present: &Value
     if let Some(view) = statistics {
         value = standardized(graph, &value, view, spec, data_type);
     }
-    Ok((graph.select(&mask, &value, 0.0), lengths))
+    let value = graph.select(&mask, &value, 0.0);
+    let finite = finite(graph, &value);
+    graph.conditions.push(finite);
+    Ok((value, lengths))
+}
+
+/// Whether all numbers of a sample are finite: what a runtime makes of NaN in a ReLU is its own affair, and may be zero.
+fn finite(graph: &mut Graph, x: &Value) -> Value {
+    let numbers = graph.flatten(x);
+    let size = graph.reduce("ReduceL1", &numbers, 1);
+    let most = graph.float(f32::MAX);
+    graph.node("Less", &[&size.name, &most], [1], vec![])
 }
 
 /// `(x - mean) / std`; the mean where a number was not measured.

@@ -36,6 +36,8 @@ pub(crate) fn outputs(graph: &mut Graph, target: &Target, prediction: Prediction
         outputs.push(ValueInfo::batched(name, data_type, &x.shape, doc.into()));
         graph.named(name.into(), op, &[&x.name], x.shape.clone(), attributes);
     };
+    let conditions = std::mem::take(&mut graph.conditions);
+    let supported = conditions.iter().fold(supported, |all, condition| graph.binary("And", &all, condition));
     let mask = graph.stretched(&supported, logits.shape.len());
     let logits = graph.select(&mask, &logits, f32::NAN);
     let softmax = || vec![Attribute::int("axis", 1)];

@@ -109,3 +109,30 @@ fn encoders_trunks_and_targets() {
 fn networks_for_every_pixel() {
     all_equal(exported_dense());
 }
+
+/// A runtime may make zero of a NaN in a ReLU: nobody must take what follows for an answer.
+#[test]
+fn a_reading_that_is_not_finite_is_answered_with_nan() {
+    let networks = exported_methods();
+    let pipeline = load(networks.iter().find(|network| network.name == "modality-dropout, default").unwrap());
+    let Expected { inputs, .. } = expected(&pipeline);
+    let model = mm_onnx::export(&pipeline).unwrap().encode_to_vec();
+    let of = |inputs: &[(String, Tensor)]| {
+        let found = run(&model, inputs).unwrap();
+        found.into_iter().find(|(name, _)| name == "probabilities").unwrap().1
+    };
+    let before = of(&inputs);
+    assert!(before.iter().all(|x| x.is_finite()));
+    let classes = before.len() / inputs[0].1.dims()[0];
+    // The last sample has all sensors.
+    let last = inputs[0].1.dims()[0] - 1;
+    for spoilt in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut inputs = inputs.clone();
+        let (width, mut values) = (inputs[1].1.dims()[1], inputs[1].1.flatten_all().unwrap().to_vec1::<f64>().unwrap());
+        values[last * width + 2] = spoilt;
+        inputs[1].1 = Tensor::from_vec(values, inputs[1].1.shape(), inputs[1].1.device()).unwrap();
+        let after = of(&inputs);
+        assert!(after[last * classes..].iter().all(|x| x.is_nan()), "{spoilt}: {:?}", &after[last * classes..]);
+        assert_eq!(after[..last * classes], before[..last * classes]);
+    }
+}
