@@ -7,6 +7,7 @@ mod fetch;
 mod golden;
 mod levels;
 mod memory;
+mod onnx;
 mod perf;
 mod sanitize;
 mod serve_load;
@@ -35,6 +36,8 @@ enum Command {
     Golden(golden::GoldenArguments),
     /// Time our work, beside PyTorch where asked.
     Perf(perf::PerfArguments),
+    /// Run exported models in ONNX Runtime and OpenVINO, and compare answers and times with ours.
+    Onnx(onnx::OnnxArguments),
     /// Train MMANet's image network beside PyTorch from the same weights, and compare the losses.
     TrainCurve(train_curve::TrainCurveArguments),
     /// Fetch what some tests need and the repository does not hold.
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Bench(command) => mm_bench::run(command, &mm_bench::Registry::default()),
         Command::Golden(arguments) => golden::run(&arguments),
         Command::Perf(arguments) => perf::run(&arguments),
+        Command::Onnx(arguments) => onnx::run(&arguments),
         Command::TrainCurve(arguments) => train_curve::run(&arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
         Command::AudioVisual(arguments) => audio_visual::run(&arguments),

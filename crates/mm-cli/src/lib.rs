@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod data;
+mod export;
 mod predict;
 mod report;
 mod serve;
@@ -35,6 +36,8 @@ enum Command {
     Predict(predict::PredictArguments),
     /// Serve a saved model over HTTP: readings in, answers out.
     Serve(serve::ServeArguments),
+    /// Write a saved model as an ONNX file, for programs without this library.
+    Export(export::ExportArguments),
     /// Write the report of finished cells and of other programs' predictions, side by side.
     Report(report::ReportArguments),
     /// Look at data sets before anything is trained on them.
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(arguments) => train::evaluate(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Data(command) => data::run(&command),
         Command::Weights(command) => weights::run(&command),

@@ -4,6 +4,7 @@
 
 mod data;
 mod dropout;
+mod exported;
 mod golden;
 mod gradient;
 mod hostile;
@@ -17,6 +18,7 @@ mod squares;
 
 pub use data::{batch, clear_to_weak, clear_to_weak_schema, fit, patterns, spoilt, tensors, with_presence, with_values};
 pub use dropout::Dropout;
+pub use exported::{Expected, Network, expected, exported_dense, exported_encoders, exported_methods, exported_sizes};
 pub use golden::{assert_close, fill, fill_hash, fill_values};
 pub use gradient::{gradient_error, gradient_error_of};
 pub use hostile::Hostile;

@@ -36,7 +36,7 @@ pub fn check(words: &[String]) -> Result<(), String> {
         // A name, and not a call.
         ["cargo", "xtask"]
         | ["mm", "bench", "merge"]
-        | ["mm", "report" | "train" | "evaluate" | "predict" | "serve"]
+        | ["mm", "report" | "train" | "evaluate" | "predict" | "serve" | "export"]
         | ["mm", "data", "check"] => Ok(()),
         ["cargo", "xtask", arguments @ ..] => check_xtask(arguments),
         ["exec", "mm", arguments @ ..] | ["mm", arguments @ ..] => mm_cli::check_arguments(arguments),

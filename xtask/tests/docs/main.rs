@@ -14,9 +14,10 @@ use pages::{Block, Page, pages};
 use std::path::Path;
 use std::process::Command;
 
-/// What a fenced block may be. Rust of the crates' READMEs is run as their documentation; `ignore` marks what needs more than it shows.
-const KINDS: [&str; 10] =
-    ["toml plan", "toml card", "toml plan part", "toml card part", "sh", "yaml", "text", "rust", "rust,ignore", "rust,no_run"];
+/// What a fenced block may be. Python is run by the tests of `mm export`; Rust of the crates' READMEs is run as their documentation; `ignore`
+/// marks what needs more than it shows.
+const KINDS: [&str; 11] =
+    ["toml plan", "toml card", "toml plan part", "toml card part", "sh", "yaml", "text", "python", "rust", "rust,ignore", "rust,no_run"];
 
 #[test]
 fn every_block_says_what_it_is() {

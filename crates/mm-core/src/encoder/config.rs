@@ -264,6 +264,11 @@ impl EncoderConfig {
         &self.kind
     }
 
+    /// Its settings, for what reads them as the type of its kind.
+    pub fn settings(&self) -> &Map<String, Value> {
+        &self.settings
+    }
+
     /// Looks for its kind among `kinds`, if it is not known yet.
     pub fn resolve(&mut self, kinds: &[EncoderKind]) -> Result<()> {
         if self.recipe.is_none()
