@@ -61,7 +61,7 @@ fn train(name: &str, path: &Path) {
         _ => Target::of_classes(["broken", "running"]),
     };
     let value = |id: u64| match name {
-        "labels" => TargetValue::Labels(vec![id % 2 == 0, id % 3 == 0]),
+        "labels" => TargetValue::Labels(vec![id.is_multiple_of(2), id.is_multiple_of(3)]),
         "numbers" => TargetValue::Numbers(vec![5000.0 + 100.0 * id as f64, 0.1 * id as f64]),
         _ => TargetValue::Class((id % 2) as u32),
     };
