@@ -70,6 +70,7 @@ pub(crate) fn outputs(graph: &mut Graph, target: &Target, prediction: Prediction
         }
     }
     for (name, doc, value) in further {
+        let value = graph.select(&supported, &value, f32::NAN);
         output(graph, name, doc, DataType::Float, "Identity", &value, vec![]);
     }
     outputs

@@ -4,6 +4,7 @@ use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::{sigmoid, softmax};
 use mm_core::data::kinds::{Audio, Kind, SavedKind, Series};
 use mm_core::data::{Array, InputKind, InputSpec, Inputs, Reading, Schema, Target, Values, audio, audio::Length};
+use mm_core::model::SensorTrust;
 use mm_core::nn::Parameters;
 use mm_core::pipeline::FORMAT;
 use mm_core::recipe::{AnyRecipe, Setup};
@@ -318,8 +319,27 @@ pub fn expected(pipeline: &Pipeline) -> Expected {
     let supported: Vec<usize> = (0..combinations.len()).filter(|&i| model.supports(combinations[i])).collect();
     let all =
         Inputs::new(&schema.modalities, readings, Presence::new(combinations.clone()), (0..combinations.len() as u64).collect()).unwrap();
-    let logits = model.predict(&all.select(&supported).unwrap()).unwrap().prediction.to_dtype(DType::F64).unwrap();
-    Expected { inputs, outputs: outputs(schema, &logits, &supported, combinations.len()) }
+    let all = all.select(&supported).unwrap();
+    let logits = model.predict(&all).unwrap().prediction.to_dtype(DType::F64).unwrap();
+    let mut outputs = outputs(schema, &logits, &supported, combinations.len());
+    if let Some(trust) = model.trust(&all).unwrap() {
+        outputs.extend(trusted(schema, &trust));
+    }
+    Expected { inputs, outputs }
+}
+
+/// Noise levels and weights by sensor, 0 where it is absent; a model that knows them supports every combination.
+fn trusted(schema: &Schema, trust: &[Vec<SensorTrust>]) -> [(String, Tensor); 2] {
+    let names = schema.modalities.names();
+    let of = |number: fn(&SensorTrust) -> f32| {
+        let of_sample = |sample: &Vec<SensorTrust>| {
+            let sensor = |name: &String| sample.iter().find(|sensor| sensor.modality == *name).map_or(0.0, number);
+            names.iter().map(sensor).map(f64::from).collect::<Vec<f64>>()
+        };
+        let values = trust.iter().flat_map(of_sample).collect::<Vec<f64>>();
+        Tensor::from_vec(values, (trust.len(), names.len()), &Device::Cpu).unwrap()
+    };
+    [("noise_levels".into(), of(|sensor| sensor.level)), ("sensor_weights".into(), of(|sensor| sensor.weight))]
 }
 
 /// A reading of one sample.
