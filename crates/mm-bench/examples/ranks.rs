@@ -7,13 +7,13 @@
 //! ```
 //!
 //! Work is the time on a processor outside of exchanges, which other programs on the machine do not change much; the link is the fastest of many
-//! exchanges. Linux alone tells the time on a processor.
+//! exchanges. Linux alone tells the time on a processor, and in ticks too coarse for steps of a few milliseconds.
 
 use anyhow::{Context, Result, bail};
 use mm_baselines::{Fusion, FusionConfig};
 use mm_core::data::{InputKind, InputSpec, Schema, Target};
 use mm_core::fusion::NetworkConfig;
-use mm_core::parallel::{Alone, Communicator, ParallelError};
+use mm_core::parallel::{Communicator, ParallelError};
 use mm_core::recipe::Setup;
 use mm_core::train::{EpochLog, Observer, Step, TrainConfig, Trainer};
 use mm_core::{Modalities, Subset};
@@ -120,7 +120,7 @@ fn ranks() -> Result<Arc<dyn Communicator>> {
 
 #[cfg(not(feature = "mpi"))]
 fn ranks() -> Result<Arc<dyn Communicator>> {
-    Ok(Arc::new(Alone))
+    Ok(Arc::new(mm_core::parallel::Alone))
 }
 
 /// The fastest of many exchanges: of a few bytes, and of megabytes.

@@ -1,5 +1,5 @@
-#![cfg(not(feature = "mpi"))]
 //! `mm train` under `mpirun`, as far as it can be told without one; `.ci/ranks` has the rest.
+#![cfg(not(feature = "mpi"))]
 
 #[allow(dead_code, reason = "other tests use the rest")]
 mod program;
