@@ -85,7 +85,7 @@ fn prepare(network: &Network, folder: &Path) -> Result<Pipeline> {
     Ok(pipeline)
 }
 
-/// Median time of our own model, for one sample that has all sensors.
+/// Time of our own model for one sample that has all sensors: the lowest decile, since what else the machine does lengthens the others.
 fn seconds(pipeline: &Pipeline, threads: usize) -> Result<f64> {
     let schema = pipeline.schema();
     let device = pipeline.model().parameters().device();
@@ -108,7 +108,7 @@ fn seconds(pipeline: &Pipeline, threads: usize) -> Result<f64> {
         }
     }
     times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    Ok(times[times.len() / 10])
 }
 
 /// By case and engine.
