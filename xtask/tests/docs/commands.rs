@@ -48,6 +48,8 @@ pub fn check(words: &[String]) -> Result<(), String> {
             let program = rest.iter().position(|word| *word == "--").ok_or("no program behind `--`")?;
             check(&rest[program + 1..].iter().map(ToString::to_string).collect::<Vec<_>>())
         }
+        ["mpirun", "-n", _, program, ..] if program.starts_with("target/") => Ok(()),
+        ["mpirun", "-n", _, rest @ ..] => check(&rest.iter().map(ToString::to_string).collect::<Vec<_>>()),
         [program, ..] if OTHERS.contains(program) => Ok(()),
         _ => Err("no program that is known here".into()),
     }
