@@ -131,7 +131,7 @@ fn images() -> Task {
     let schema = Schema::new(Modalities::new(["strong", "weak"]).unwrap(), inputs, Target::of_classes(["a", "b", "c"])).unwrap();
     let network = "encoder = { kind = 'resnet', stem = '3x3', stages = 1, width = 8 }
                    trunk = { kind = 'resnet', widths = [16], blocks = [1] }";
-    let has = |i: usize| if i % 3 == 0 { Subset::from_bits(1).unwrap() } else { Subset::full(2) };
+    let has = |i: usize| if i.is_multiple_of(3) { Subset::from_bits(1).unwrap() } else { Subset::full(2) };
     Task { source: Box::new(patterns(schema, TRAIN + VALIDATION, &[0.5, 1.0], has)), available: "strong", network }
 }
 
