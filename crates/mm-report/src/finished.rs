@@ -55,7 +55,7 @@ pub fn read(folders: &[PathBuf]) -> Result<Finished, Error> {
             }
         }
         if equal > 0 {
-            finished.notes.push(format!("{}: {equal} cells were computed elsewhere, too, with equal numbers.", folder.display()));
+            finished.notes.push(format!("{}: equal numbers elsewhere, too: {equal} cells.", folder.display()));
         }
         if let Some(roster) = Roster::read(folder)? {
             rosters.push(roster);
@@ -153,9 +153,13 @@ mod tests {
     #[test]
     fn what_cannot_be_reported_is_refused() {
         let cells = Synthetic::small().results();
-        let (one, two) = (bench(&cells), bench(&cells[..1]));
+        let mut other = cells[0].clone();
+        other.combinations[0].metrics.score += 0.01;
+        let (one, two, same) = (bench(&cells), bench(&[other]), bench(&cells[..1]));
         let refused = |folders: &[&tempfile::TempDir]| read_all(folders).map(|_| ()).expect_err("refused").to_string();
         assert!(refused(&[&one, &two]).contains("tiny / modality-dropout / seed 0 is in another of these folders"));
+        let twice = read_all(&[&one, &same]).expect("equal numbers");
+        assert!(twice.results.len() == cells.len() && twice.notes[0].contains("equal numbers elsewhere, too: 1 cells"));
         let empty = tempfile::tempdir().expect("folder");
         assert!(refused(&[&empty]).contains("names the folder of a bench"));
         std::fs::create_dir(empty.path().join("cells")).expect("made");

@@ -35,14 +35,7 @@ pub struct Trainer {
 impl Trainer {
     /// With these settings, without checkpoints.
     pub fn new(config: TrainConfig) -> Self {
-        Self {
-            config,
-            checkpoints: None,
-            observer: Arc::new(Unobserved),
-            loading: None,
-            stop: None,
-            communicator: Arc::new(Alone),
-        }
+        Self { config, checkpoints: None, observer: Arc::new(Unobserved), loading: None, stop: None, communicator: Arc::new(Alone) }
     }
 
     /// Saves runs and takes them up: a folder, or more.

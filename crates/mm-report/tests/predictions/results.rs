@@ -97,7 +97,7 @@ fn finished() -> Vec<CellResult> {
     for cell in &mut cells {
         cell.run = "ours".into();
         let [version, data_hash, machine, finished_at] = ["0.1.0", "abc", "m", "2026-01-02T03:04:05Z"].map(String::from);
-        cell.provenance = Some(Provenance { version, data_hash, machine, finished_at });
+        cell.provenance = Some(Provenance { version, data_hash, machine, level: String::new(), finished_at });
         cell.test_rows = Some(Rows::new((10..18).collect()));
     }
     cells
