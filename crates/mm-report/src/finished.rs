@@ -55,7 +55,7 @@ pub fn read(folders: &[PathBuf]) -> Result<Finished, Error> {
             }
         }
         if equal > 0 {
-            finished.notes.push(format!("{}: equal numbers elsewhere, too: {equal} cells.", folder.display()));
+            finished.notes.push(format!("{}: {equal} of its cells were computed elsewhere, too, with equal numbers.", folder.display()));
         }
         if let Some(roster) = Roster::read(folder)? {
             rosters.push(roster);
@@ -159,7 +159,7 @@ mod tests {
         let refused = |folders: &[&tempfile::TempDir]| read_all(folders).map(|_| ()).expect_err("refused").to_string();
         assert!(refused(&[&one, &two]).contains("tiny / modality-dropout / seed 0 is in another of these folders"));
         let twice = read_all(&[&one, &same]).expect("equal numbers");
-        assert!(twice.results.len() == cells.len() && twice.notes[0].contains("equal numbers elsewhere, too: 1 cells"));
+        assert!(twice.results.len() == cells.len() && twice.notes[0].contains("1 of its cells were computed elsewhere, too"));
         let empty = tempfile::tempdir().expect("folder");
         assert!(refused(&[&empty]).contains("names the folder of a bench"));
         std::fs::create_dir(empty.path().join("cells")).expect("made");
