@@ -85,7 +85,7 @@ pub fn marks(outcomes: &[f32], measure: &Measured) -> (String, Vec<f32>) {
 pub struct Metrics {
     /// Samples evaluated.
     pub samples: usize,
-    /// The score that heads the report: [`CellResult::measure`].
+    /// The score that heads the report: [`CellResult::measure`](super::CellResult::measure).
     pub score: f64,
     /// All others, by name.
     #[serde(flatten)]
