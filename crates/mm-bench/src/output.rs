@@ -221,7 +221,8 @@ fn has_cells(folder: &Path) -> bool {
 
 /// Refuses a folder of other files, unless a bench has marked it as its own.
 fn refuse_foreign(folder: &Path) -> Result<()> {
-    if std::fs::metadata(folder.join(LOCK)).is_ok_and(|lock| lock.is_file() && lock.len() == 0) {
+    let is_marked = || std::fs::metadata(folder.join(LOCK)).is_ok_and(|lock| lock.is_file() && lock.len() == 0);
+    if is_marked() {
         return Ok(());
     }
     let ours = has_cells(folder);
@@ -236,7 +237,8 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
             name => foreign.push(name.into()),
         }
     }
-    if foreign.is_empty() {
+    // Another part of the plan may have marked it meanwhile.
+    if foreign.is_empty() || is_marked() {
         return Ok(());
     }
     let mut list: Vec<String> = foreign.iter().take(NAMED).map(|path| format!("`{}`", path.display())).collect();
