@@ -64,6 +64,12 @@ pub struct Resolved {
     pub weights: BTreeMap<String, String>,
 }
 
+impl std::fmt::Display for CellSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{} / {} / seed {}", self.data, self.run, self.resolved.train.seed)
+    }
+}
+
 impl CellSpec {
     /// A cell with its key.
     pub fn new(data: &str, run: &str, estimated_seconds: f64, resolved: Resolved) -> Self {

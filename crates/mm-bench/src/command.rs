@@ -155,12 +155,8 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
     if interrupt.is_set() {
         return interrupted();
     }
-    let failures: Vec<String> = cells
-        .iter()
-        .filter_map(|c| {
-            outcome.failures.get(&c.key).map(|why| format!("cell {} / {} / seed {} failed: {why}", c.data, c.run, c.resolved.train.seed))
-        })
-        .collect();
+    let failures: Vec<String> =
+        cells.iter().filter_map(|c| outcome.failures.get(&c.key).map(|why| format!("cell {c} failed: {why}"))).collect();
     for failure in &failures {
         eprintln!("error: {failure}");
     }

@@ -84,7 +84,7 @@ impl State {
             }
             Ended::Interrupted => {}
             Ended::Killed(_) if beside_others && self.alone.insert(cell.key.clone()) => {
-                eprintln!("cell {} / {} / seed {} was killed: it is tried again alone", cell.data, cell.run, cell.resolved.train.seed);
+                eprintln!("cell {cell} was killed: it is tried again alone");
                 self.waiting.push(cell);
             }
             Ended::Killed(why) | Ended::Badly(why) => _ = self.outcome.failures.insert(cell.key, why),

@@ -257,6 +257,14 @@ fn endless(folder: &Path) -> PathBuf {
     birds::write(folder, 60, plan)
 }
 
+/// Whether a process has begun to listen to SIGTERM, where the system tells; before, it dies of it.
+fn hears_sigterm(id: u32) -> bool {
+    const SIGTERM: u64 = 15;
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{id}/status")) else { return !cfg!(target_os = "linux") };
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> (SIGTERM - 1) & 1 == 1)
+}
+
 #[test]
 fn a_cell_that_is_killed_says_by_what() {
     let folder = tempfile::tempdir().unwrap();
@@ -266,7 +274,7 @@ fn a_cell_that_is_killed_says_by_what() {
         ("TERM", "ended with exit status: 75: the training was asked to stop: it goes on from the checkpoint that it left"),
     ] {
         let parent = bench(&plan, &out).spawn().unwrap();
-        let cell = wait_for("the cell", || cells(parent.id()).first().copied());
+        let cell = wait_for("a cell that listens", || cells(parent.id()).first().copied().filter(|cell| hears_sigterm(*cell)));
         signal(name, &cell.to_string());
         let output = parent.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));

@@ -14,6 +14,8 @@ pub const PRESENCE: &str = "presence";
 pub(crate) struct Sensor {
     /// Its name.
     pub name: String,
+    /// What its readings are.
+    pub spec: InputSpec,
     /// Standardized; zero where the sensor is absent, whatever was given.
     pub value: Value,
     /// How much of the last dimension is filled, int64 `[batch, 1]`, where readings differ in length.
@@ -48,10 +50,15 @@ impl Sensors {
                 Some(present) => reading(graph, config, m, present)?,
                 None => (graph.zeros(&spec.shape), None),
             };
-            all.push(Sensor { name: name.clone(), value, lengths, present });
+            all.push(Sensor { name: name.clone(), spec: spec.clone(), value, lengths, present });
         }
         graph.input(PRESENCE, DataType::Bool, &[read.len()], doc);
         Ok(Self { all, reads, presence })
+    }
+
+    /// All sensors of the schema.
+    pub fn full(&self) -> Subset {
+        Subset::full(self.all.len())
     }
 
     /// `x` of the samples that have sensor `m`, zero elsewhere.

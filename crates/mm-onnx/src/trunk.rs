@@ -7,7 +7,6 @@ use crate::residual::residual_stage;
 use crate::sensors::Sensors;
 use crate::weights::Scope;
 use mm_core::Subset;
-use mm_core::data::Schema;
 use mm_core::fusion::{NetworkConfig, ResNetTrunkConfig, TrunkConfig};
 use mm_core::nn::BlockKind;
 
@@ -50,27 +49,13 @@ pub(crate) fn head(graph: &mut Graph, feature: &Value, scope: &Scope) -> Result<
 }
 
 /// The fused feature of a [`mm_core::fusion::FusionNetwork`] of the sensors of `subset`, which it was built for.
-pub(crate) fn fused(
-    graph: &mut Graph,
-    sensors: &Sensors,
-    config: &NetworkConfig,
-    schema: &Schema,
-    subset: Subset,
-    scope: &Scope,
-) -> Result<Value> {
-    let features = crate::encoder::encode_present(graph, sensors, config, schema, subset, &scope.pp("encoders"))?;
+pub(crate) fn fused(graph: &mut Graph, sensors: &Sensors, config: &NetworkConfig, subset: Subset, scope: &Scope) -> Result<Value> {
+    let features = crate::encoder::encode_present(graph, sensors, config, subset, &scope.pp("encoders"))?;
     trunk(graph, &config.trunk, &features, &scope.pp("trunk"))
 }
 
 /// The logits of a [`mm_core::fusion::FusionNetwork`].
-pub(crate) fn logits(
-    graph: &mut Graph,
-    sensors: &Sensors,
-    config: &NetworkConfig,
-    schema: &Schema,
-    subset: Subset,
-    scope: &Scope,
-) -> Result<Value> {
-    let feature = fused(graph, sensors, config, schema, subset, scope)?;
+pub(crate) fn logits(graph: &mut Graph, sensors: &Sensors, config: &NetworkConfig, subset: Subset, scope: &Scope) -> Result<Value> {
+    let feature = fused(graph, sensors, config, subset, scope)?;
     head(graph, &feature, &scope.pp("head"))
 }

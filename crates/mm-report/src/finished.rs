@@ -62,10 +62,8 @@ pub fn read(folders: &[PathBuf]) -> Result<Finished, Error> {
         }
     }
     rosters.dedup();
-    for roster in &rosters {
-        let has = |key: &str| finished.results.iter().any(|cell| cell.key == key);
-        finished.notes.extend(roster.missing(has));
-    }
+    let keys: BTreeSet<&str> = finished.results.iter().map(|cell| cell.key.as_str()).collect();
+    finished.notes.extend(rosters.iter().flat_map(|roster| roster.missing(|key| keys.contains(key))));
     Ok(finished)
 }
 

@@ -1,7 +1,7 @@
 //! Small data sets.
 
 use candle_core::{Device, Tensor};
-use mm_core::data::{Batch, InputSpec, Inputs, Schema, Source, TableDataset, Target, Targets};
+use mm_core::data::{Batch, InputSpec, Inputs, Meta, Sample, Schema, Source, TableDataset, Target, Targets};
 use mm_core::train::{CheckpointConfig, Method, TrainConfig, TrainOutcome, Trainer};
 use mm_core::{Modalities, Presence, Subset, rng};
 use rand::RngExt;
@@ -20,6 +20,27 @@ pub fn patterns(schema: Schema, samples: usize, noise: &[f32], has: impl Fn(usiz
     };
     let tables = schema.inputs.iter().enumerate().map(table).collect();
     TableDataset::new(schema, tables, Presence::new((0..samples).map(has).collect()), labels).unwrap()
+}
+
+/// A table that does not say that it is one: a source as any other.
+pub struct Hidden(pub TableDataset);
+
+impl Source for Hidden {
+    fn schema(&self) -> &Schema {
+        self.0.schema()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn meta(&self, row: usize) -> Meta<'_> {
+        self.0.meta(row)
+    }
+
+    fn read(&self, row: usize) -> mm_core::Result<Sample> {
+        self.0.read(row)
+    }
 }
 
 /// A batch of classes from its parts: a tensor `[batch, ..]` by modality, labels u32 `[batch]`.

@@ -176,7 +176,8 @@ fn post(content_type: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-fn form(parts: &[(&str, &str, Vec<u8>)]) -> Vec<u8> {
+/// The body of a form with files (name of the part, name of the file, content), whose boundary is `xxx`.
+pub fn form(parts: &[(&str, &str, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, file, content) in parts {
         bytes.extend(format!("--xxx\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\n\r\n").as_bytes());

@@ -1,7 +1,7 @@
 //! Hostile requests, while another client means well.
 
 use super::client::{Connection, post};
-use super::models::{files, form};
+use super::models::files;
 use super::{MIB, Serving};
 use anyhow::{Context, Result, bail};
 use mm_baselines::FusionConfig;
@@ -10,7 +10,7 @@ use mm_core::data::audio::AudioSettings;
 use mm_core::data::kinds::{Audio, Image, Kind, Origin, Vector};
 use mm_core::data::{FileRow, FileSource, Split, Target, TargetValue};
 use mm_core::train::{TrainConfig, Trainer};
-use mm_testing::Hostile;
+use mm_testing::{Hostile, form};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;

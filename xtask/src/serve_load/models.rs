@@ -7,6 +7,7 @@ use mm_baselines::FusionConfig;
 use mm_core::data::{InputSpec, Schema, Split, TableDataset, Target};
 use mm_core::train::{TrainConfig, Trainer};
 use mm_core::{Modalities, Presence, rng};
+use mm_testing::form;
 use std::path::Path;
 
 /// Different requests.
@@ -60,16 +61,4 @@ pub fn files(number: u64) -> Result<[(&'static str, &'static str, Vec<u8>); 2]> 
     let mut png = std::io::Cursor::new(Vec::new());
     image::write_buffer_with_format(&mut png, &pixels, 28, 28, image::ExtendedColorType::L8, image::ImageFormat::Png)?;
     Ok([("sound", "a.wav", wav(&rng::standard_normal(&mut random, SOUND))), ("image", "a.png", png.into_inner())])
-}
-
-/// The body of a form with files.
-pub fn form(files: &[(&str, &str, Vec<u8>)]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (name, file, bytes) in files {
-        body.extend(format!("--xxx\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\n\r\n").as_bytes());
-        body.extend(bytes);
-        body.extend(b"\r\n");
-    }
-    body.extend(b"--xxx--\r\n");
-    body
 }

@@ -1,10 +1,11 @@
 //! Missing patterns: right frequencies, repeatable, never empty, never more than what is there.
 
 use candle_core::Device;
-use mm_core::data::{Batch, InputSpec, Meta, Sample, Schema, Source, TableDataset, Target, with_presence};
+use mm_core::data::{Batch, InputSpec, Schema, Source, TableDataset, Target, with_presence};
 use mm_core::missing::MissingPattern::{self, *};
 use mm_core::rng::Draws;
 use mm_core::{Modalities, Presence, Result, Subset};
+use mm_testing::Hidden;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -296,23 +297,8 @@ fn combinations_are_kept_as_often_as_their_weights_say() {
 /// What a sample loses for good it has no more, in a table and in any other source; the rest is as it was.
 #[test]
 fn sensors_are_lost_for_good() {
-    struct NoTable(TableDataset);
-    impl Source for NoTable {
-        fn schema(&self) -> &Schema {
-            self.0.schema()
-        }
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-        fn meta(&self, row: usize) -> Meta<'_> {
-            self.0.meta(row)
-        }
-        fn read(&self, row: usize) -> Result<Sample> {
-            self.0.read(row)
-        }
-    }
     let left = Presence::new(vec![subset(0b01), subset(0b11), subset(0b10)]);
-    let sources: [Box<dyn Source>; 2] = [Box::new(complete([1.0, 2.0, 3.0])), Box::new(NoTable(complete([1.0, 2.0, 3.0])))];
+    let sources: [Box<dyn Source>; 2] = [Box::new(complete([1.0, 2.0, 3.0])), Box::new(Hidden(complete([1.0, 2.0, 3.0])))];
     for source in sources {
         let whole = source.batch(&[0, 1, 2], &Device::Cpu).unwrap();
         let source = with_presence(source, left.clone()).unwrap();

@@ -1,33 +1,12 @@
 //! The same samples give the same model, whatever they come from, however far ahead they are read and on however many threads.
 
-use mm_core::data::{AugmentConfig, InputSpec, Loading, Meta, Sample, Schema, Source, TableDataset, Target};
+use mm_core::data::{AugmentConfig, InputSpec, Loading, Schema, Source, TableDataset, Target};
 use mm_core::fusion::{FusionModel, NetworkConfig};
 use mm_core::missing::MissingPattern;
 use mm_core::nn::{Mode, Parameters};
 use mm_core::train::{Losses, Method, Step, TrainConfig, Trainer};
 use mm_core::{Modalities, Model, Result, Subset};
-use mm_testing::{parameter_bits, patterns};
-
-/// A table that does not say that it is one.
-struct Hidden(TableDataset);
-
-impl Source for Hidden {
-    fn schema(&self) -> &Schema {
-        self.0.schema()
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn meta(&self, row: usize) -> Meta<'_> {
-        self.0.meta(row)
-    }
-
-    fn read(&self, row: usize) -> Result<Sample> {
-        self.0.read(row)
-    }
-}
+use mm_testing::{Hidden, parameter_bits, patterns};
 
 struct Dropout(FusionModel);
 

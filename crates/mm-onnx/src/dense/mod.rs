@@ -17,7 +17,6 @@ use crate::target::Prediction;
 use crate::weights::Scope;
 use mm_baselines::Imputation;
 use mm_core::Subset;
-use mm_core::data::Schema;
 use mm_core::dense::DenseConfig;
 use mm_core::fusion::NetworkConfig;
 use resize::{crop, padded};
@@ -89,13 +88,11 @@ struct Network<'a, 'p> {
 }
 
 impl<'a, 'p> Network<'a, 'p> {
-    fn new(config: &NetworkConfig, schema: &Schema, subset: Subset, scope: &'a Scope<'p>) -> Result<Self> {
+    fn new(config: &NetworkConfig, sensors: &Sensors, subset: Subset, scope: &'a Scope<'p>) -> Result<Self> {
         let config = config.dense.clone().unwrap_or_default();
-        let sizes = subset.indices().map(|m| match *schema.inputs[m].shape {
+        let sizes = subset.indices().map(|m| match *sensors.all[m].spec.shape {
             [_, height, width] => Ok([height, width]),
-            _ => {
-                Err(Error::unsupported(format!("the sensor `{}`", schema.modalities.names()[m]), "gives no maps [channels, height, width]"))
-            }
+            _ => Err(Error::unsupported(format!("the sensor `{}`", sensors.all[m].name), "gives no maps [channels, height, width]")),
         });
         let sizes = sizes.collect::<Result<Vec<_>>>()?;
         match sizes.iter().find(|size| **size != sizes[0]) {
@@ -144,8 +141,8 @@ impl<'a, 'p> Network<'a, 'p> {
 }
 
 /// A network of all sensors that reads those that are there.
-pub(crate) fn plain(graph: &mut Graph, sensors: &Sensors, config: &NetworkConfig, schema: &Schema, scope: &Scope) -> Result<Prediction> {
-    baseline(graph, sensors, config, schema, Imputation::ZeroFeature, scope)
+pub(crate) fn plain(graph: &mut Graph, sensors: &Sensors, config: &NetworkConfig, scope: &Scope) -> Result<Prediction> {
+    baseline(graph, sensors, config, Imputation::ZeroFeature, scope)
 }
 
 /// A network with zeros or the maps of the training mean in place of what is absent.
@@ -153,40 +150,25 @@ pub(crate) fn baseline(
     graph: &mut Graph,
     sensors: &Sensors,
     config: &NetworkConfig,
-    schema: &Schema,
     imputation: Imputation,
     scope: &Scope,
 ) -> Result<Prediction> {
     let absent = if imputation == Imputation::Mean { Absent::Counts } else { Absent::Zero };
-    let meeting = Meeting { sensors, subset: schema.modalities.full(), absent, weights: None };
-    let logits = Network::new(config, schema, meeting.subset, scope)?.logits(graph, &meeting)?;
+    let meeting = Meeting { sensors, subset: sensors.full(), absent, weights: None };
+    let logits = Network::new(config, sensors, meeting.subset, scope)?.logits(graph, &meeting)?;
     Ok(Prediction::of_any(graph, sensors, logits))
 }
 
 /// The logits of a network of some sensors, which are all there where they are asked for.
-pub(crate) fn member(
-    graph: &mut Graph,
-    sensors: &Sensors,
-    config: &NetworkConfig,
-    schema: &Schema,
-    subset: Subset,
-    scope: &Scope,
-) -> Result<Value> {
+pub(crate) fn member(graph: &mut Graph, sensors: &Sensors, config: &NetworkConfig, subset: Subset, scope: &Scope) -> Result<Value> {
     let meeting = Meeting { sensors, subset, absent: Absent::Counts, weights: None };
-    Network::new(config, schema, subset, scope)?.logits(graph, &meeting)
+    Network::new(config, sensors, subset, scope)?.logits(graph, &meeting)
 }
 
 /// A network whose deepest map is the mean of a distribution.
-pub(crate) fn dmrnet(
-    graph: &mut Graph,
-    sensors: &Sensors,
-    config: &NetworkConfig,
-    schema: &Schema,
-    norm: bool,
-    scope: &Scope,
-) -> Result<Prediction> {
-    let meeting = Meeting { sensors, subset: schema.modalities.full(), absent: Absent::Zero, weights: None };
-    let network = Network::new(config, schema, meeting.subset, scope)?;
+pub(crate) fn dmrnet(graph: &mut Graph, sensors: &Sensors, config: &NetworkConfig, norm: bool, scope: &Scope) -> Result<Prediction> {
+    let meeting = Meeting { sensors, subset: sensors.full(), absent: Absent::Zero, weights: None };
+    let network = Network::new(config, sensors, meeting.subset, scope)?;
     let maps = network.encode(graph, sensors, meeting.subset)?;
     let fused = network.fuse(graph, &maps, &meeting)?;
     let context = predicted_mean(graph, &fused.context, norm, &scope.pp("mean"))?;
@@ -195,16 +177,16 @@ pub(crate) fn dmrnet(
 }
 
 /// A network that scales the maps of each sensor by how clean it is.
-pub(crate) fn udml(graph: &mut Graph, sensors: &Sensors, config: &UdmlConfig, schema: &Schema, scope: &Scope) -> Result<Prediction> {
-    let subset = schema.modalities.full();
-    let network = Network::new(&config.network, schema, subset, scope)?;
+pub(crate) fn udml(graph: &mut Graph, sensors: &Sensors, config: &UdmlConfig, scope: &Scope) -> Result<Prediction> {
+    let subset = sensors.full();
+    let network = Network::new(&config.network, sensors, subset, scope)?;
     let maps = network.encode(graph, sensors, subset)?;
     let mut meeting = Meeting { sensors, subset, absent: Absent::Zero, weights: None };
     let mut further = Vec::new();
     if config.weights == WeightForm::Dynamic {
         let read = match config.estimator_input {
             EstimatorInput::OwnEncoder => {
-                let features = crate::encoder::encode_all(graph, sensors, &config.network, schema, subset, &scope.pp("noise_encoders"))?;
+                let features = crate::encoder::encode_all(graph, sensors, &config.network, subset, &scope.pp("noise_encoders"))?;
                 features.into_iter().map(|(_, feature)| feature).collect()
             }
             _ => network.own_maps(&maps),

@@ -6,10 +6,9 @@ use super::{Absent, Meeting, Network, esanet, padded, unet};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
 use crate::layers::{Convolution, Layer, conv_norm_relu};
-use crate::sensors::Sensors;
+use crate::sensors::{Sensor, Sensors};
 use crate::weights::Scope;
 use mm_core::Subset;
-use mm_core::data::Schema;
 use mm_core::dense::{DenseConfig, EsaNetConfig, LEVELS, UNetConfig};
 use mod_distill::ModDistillConfig;
 
@@ -18,17 +17,16 @@ pub(crate) fn mod_distill(
     graph: &mut Graph,
     sensors: &Sensors,
     config: &ModDistillConfig,
-    schema: &Schema,
     available: Subset,
     scope: &Scope,
 ) -> Result<Value> {
-    let network = Network::new(&config.network, schema, available, scope)?;
+    let network = Network::new(&config.network, sensors, available, scope)?;
     if config.robust {
-        return completed(graph, sensors, &network, schema, available, scope);
+        return completed(graph, sensors, &network, available, scope);
     }
-    let names = schema.modalities.names();
-    let privileged: Vec<&String> = (0..names.len()).filter(|m| !available.contains(*m)).map(|m| &names[m]).collect();
-    let own = available.indices().map(|m| names[m].as_str()).collect::<Vec<_>>().join("_");
+    let name = |m: usize| &sensors.all[m].name;
+    let privileged: Vec<&String> = (0..sensors.all.len()).filter(|m| !available.contains(*m)).map(name).collect();
+    let own = available.indices().map(|m| name(m).as_str()).collect::<Vec<_>>().join("_");
     let maps: Vec<Value> = available.indices().map(|m| sensors.all[m].value.clone()).collect();
     let all = graph.concat(&maps);
     let pyramid = match &network.config {
@@ -85,7 +83,7 @@ fn esanet_maps(
 }
 
 /// The robust mode: at every depth what is missing is restored from the mean of what is there.
-fn completed(graph: &mut Graph, sensors: &Sensors, network: &Network, schema: &Schema, available: Subset, scope: &Scope) -> Result<Value> {
+fn completed(graph: &mut Graph, sensors: &Sensors, network: &Network, available: Subset, scope: &Scope) -> Result<Value> {
     let DenseConfig::UNet(config) = &network.config else {
         return Err(Error::unsupported("the robust mode", "exists for the dense network `unet` alone"));
     };
@@ -97,7 +95,7 @@ fn completed(graph: &mut Graph, sensors: &Sensors, network: &Network, schema: &S
         let sum = graph.sum(&parts);
         let own = meeting.mean(graph, &sum);
         let mut complete = sum;
-        for (m, name) in schema.modalities.names().iter().enumerate() {
+        for (m, Sensor { name, .. }) in sensors.all.iter().enumerate() {
             let scope = scope.pp("restorers").pp(depth).pp(name);
             let mut restored = conv_norm_relu(graph, &own, &scope.pp("conv"), &scope.pp("bn"), Convolution::square(1, 0))?;
             if let Some(present) = sensors.present(m) {
@@ -107,7 +105,7 @@ fn completed(graph: &mut Graph, sensors: &Sensors, network: &Network, schema: &S
             }
             complete = graph.binary("Add", &complete, &restored);
         }
-        let complete = graph.with_number("Mul", &complete, 1.0 / schema.modalities.len() as f32);
+        let complete = graph.with_number("Mul", &complete, 1.0 / sensors.all.len() as f32);
         fused.push(translated(graph, &[own, complete], depth, scope)?);
     }
     network.decode(graph, &pyramid(fused))

@@ -14,7 +14,6 @@ use crate::graph::{Graph, Value};
 use crate::sensors::{Sensor, Sensors};
 use crate::weights::Scope;
 use mm_core::Subset;
-use mm_core::data::Schema;
 use mm_core::encoder::{EncoderConfig, EncoderDType};
 use mm_core::fusion::NetworkConfig;
 use serde::de::DeserializeOwned;
@@ -38,7 +37,6 @@ pub(crate) fn encode_all(
     graph: &mut Graph,
     sensors: &Sensors,
     config: &NetworkConfig,
-    schema: &Schema,
     subset: Subset,
     scope: &Scope,
 ) -> Result<Vec<(usize, Value)>> {
@@ -48,7 +46,7 @@ pub(crate) fn encode_all(
     }
     let encode_one = |m: usize| {
         let sensor = &sensors.all[m];
-        let encoder = config.encoder_of(&sensor.name, &schema.inputs[m])?;
+        let encoder = config.encoder_of(&sensor.name, &sensor.spec)?;
         let encode = ENCODERS.iter().find(|(kind, _)| *kind == encoder.kind()).map(|(_, encode)| encode).ok_or_else(|| {
             let known = ENCODERS.map(|(kind, _)| kind).join(", ");
             let problem = format!("is of the kind `{}`, which has no form in ONNX; those that have: {known}", encoder.kind());
@@ -64,11 +62,10 @@ pub(crate) fn encode_present(
     graph: &mut Graph,
     sensors: &Sensors,
     config: &NetworkConfig,
-    schema: &Schema,
     subset: Subset,
     scope: &Scope,
 ) -> Result<Vec<Value>> {
-    let features = encode_all(graph, sensors, config, schema, subset, scope)?;
+    let features = encode_all(graph, sensors, config, subset, scope)?;
     Ok(features.into_iter().map(|(m, feature)| sensors.masked(graph, m, &feature)).collect())
 }
 

@@ -16,9 +16,9 @@ pub(super) fn deploy(graph: &mut Graph, config: &PipelineConfig, scope: &Scope) 
     let schema = &config.schema;
     let sensors = Sensors::new(graph, config, schema.modalities.full())?;
     if schema.target.is_dense() {
-        return crate::dense::dmrnet(graph, &sensors, &network, schema, head_norm, scope);
+        return crate::dense::dmrnet(graph, &sensors, &network, head_norm, scope);
     }
-    let feature = fused(graph, &sensors, &network, schema, schema.modalities.full(), scope)?;
+    let feature = fused(graph, &sensors, &network, sensors.full(), scope)?;
     let mean = predicted_mean(graph, &feature, head_norm, &scope.pp("mean"))?;
     let logits = head(graph, &mean, &scope.pp("head"))?;
     Ok(Prediction::of_any(graph, &sensors, logits))

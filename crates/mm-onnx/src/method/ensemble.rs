@@ -25,8 +25,8 @@ pub(super) fn by_combination(graph: &mut Graph, config: &PipelineConfig, scope: 
             continue;
         }
         let logits = match &schema.target {
-            Target::Pixels(_) => crate::dense::member(graph, &sensors, &network, schema, subset, &scope)?,
-            _ => logits(graph, &sensors, &network, schema, subset, &scope)?,
+            Target::Pixels(_) => crate::dense::member(graph, &sensors, &network, subset, &scope)?,
+            _ => logits(graph, &sensors, &network, subset, &scope)?,
         };
         let expectation = expectation(graph, &schema.target, &logits);
         let speaks = match combine {
@@ -60,7 +60,7 @@ pub(super) fn deep(graph: &mut Graph, config: &PipelineConfig, scope: &Scope) ->
     let DeepEnsembleConfig { network, members, .. } = settings(config)?;
     let schema = &config.schema;
     let sensors = Sensors::new(graph, config, schema.modalities.full())?;
-    let member = |k: usize| logits(graph, &sensors, &network, schema, schema.modalities.full(), &scope.pp("members").pp(k));
+    let member = |k: usize| logits(graph, &sensors, &network, sensors.full(), &scope.pp("members").pp(k));
     let all = (0..members).map(member).collect::<Result<Vec<_>>>()?;
     let sum = graph.sum(&all);
     let mean = graph.with_number("Mul", &sum, 1.0 / members as f32);

@@ -19,9 +19,9 @@ fn plain(graph: &mut Graph, config: &PipelineConfig, network: &NetworkConfig, sc
     let schema = &config.schema;
     let sensors = Sensors::new(graph, config, schema.modalities.full())?;
     if schema.target.is_dense() {
-        return crate::dense::plain(graph, &sensors, network, schema, scope);
+        return crate::dense::plain(graph, &sensors, network, scope);
     }
-    let logits = logits(graph, &sensors, network, schema, schema.modalities.full(), scope)?;
+    let logits = logits(graph, &sensors, network, sensors.full(), scope)?;
     Ok(Prediction::of_any(graph, &sensors, logits))
 }
 
@@ -44,9 +44,9 @@ pub(super) fn baseline(graph: &mut Graph, config: &PipelineConfig, scope: &Scope
     let reads = missing.fixed(&schema.modalities)?.unwrap_or(schema.modalities.full());
     let sensors = Sensors::new(graph, config, reads)?;
     if schema.target.is_dense() {
-        return crate::dense::baseline(graph, &sensors, &network, schema, imputation, scope);
+        return crate::dense::baseline(graph, &sensors, &network, imputation, scope);
     }
-    let features = encode_all(graph, &sensors, &network, schema, schema.modalities.full(), &scope.pp("encoders"))?;
+    let features = encode_all(graph, &sensors, &network, sensors.full(), &scope.pp("encoders"))?;
     // An absent sensor's input is zero, which is the training mean: what its encoder makes of that is the mean's feature.
     let present = features.into_iter().map(|(m, feature)| match imputation {
         Imputation::ZeroFeature => sensors.masked(graph, m, &feature),

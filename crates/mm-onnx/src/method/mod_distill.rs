@@ -5,12 +5,11 @@ use crate::encoder::encode_present;
 use crate::error::Result;
 use crate::graph::{Graph, Value};
 use crate::layers::{Convolution, EPS, Layer, conv_norm_relu, linear_norm_relu, pool};
-use crate::sensors::Sensors;
+use crate::sensors::{Sensor, Sensors};
 use crate::target::Prediction;
 use crate::trunk::{head, trunk};
 use crate::weights::Scope;
 use mm_core::Subset;
-use mm_core::data::Schema;
 use mm_core::pipeline::PipelineConfig;
 use mod_distill::ModDistillConfig;
 
@@ -21,17 +20,17 @@ pub(super) fn deploy(graph: &mut Graph, config: &PipelineConfig, scope: &Scope) 
     let sensors = Sensors::new(graph, config, available)?;
     let supported = if student.robust { sensors.any(graph) } else { sensors.has_all(graph, available) };
     if schema.target.is_dense() {
-        let logits = crate::dense::mod_distill(graph, &sensors, &student, schema, available, scope)?;
+        let logits = crate::dense::mod_distill(graph, &sensors, &student, available, scope)?;
         return Ok(Prediction { logits, supported, further: Vec::new() });
     }
     let own_scope = scope.pp("own");
-    let features = encode_present(graph, &sensors, &student.network, schema, available, &own_scope.pp("encoders"))?;
+    let features = encode_present(graph, &sensors, &student.network, available, &own_scope.pp("encoders"))?;
     let own = trunk(graph, &student.network.trunk, &features, &own_scope.pp("trunk"))?;
     let restored_scope = scope.pp("restored");
     let restored = match student.robust {
-        true => completed(graph, &sensors, &student, schema, available, &features, &restored_scope)?,
+        true => completed(graph, &sensors, &student, available, &features, &restored_scope)?,
         false => {
-            let features = encode_present(graph, &sensors, &student.network, schema, available, &restored_scope.pp("encoders"))?;
+            let features = encode_present(graph, &sensors, &student.network, available, &restored_scope.pp("encoders"))?;
             trunk(graph, &student.network.trunk, &features, &restored_scope.pp("trunk"))?
         }
     };
@@ -46,7 +45,6 @@ fn completed(
     graph: &mut Graph,
     sensors: &Sensors,
     config: &ModDistillConfig,
-    schema: &Schema,
     available: Subset,
     features: &[Value],
     scope: &Scope,
@@ -58,8 +56,8 @@ fn completed(
     let mean = graph.binary("Div", &sum, &count);
     let mut encoded = available.indices().zip(pooled);
     let mut next = encoded.next();
-    let mut complete = Vec::with_capacity(schema.modalities.len());
-    for (m, name) in schema.modalities.names().iter().enumerate() {
+    let mut complete = Vec::with_capacity(sensors.all.len());
+    for (m, Sensor { name, .. }) in sensors.all.iter().enumerate() {
         let restored = linear_norm_relu(graph, &mean, &scope.pp(name).pp("linear"), &scope.pp(name).pp("norm"))?;
         complete.push(match (&next, sensors.present(m)) {
             (Some((own, feature)), Some(present)) if *own == m => {

@@ -22,10 +22,10 @@ pub(super) fn deploy(graph: &mut Graph, config: &PipelineConfig, scope: &Scope) 
     let schema = &config.schema;
     let sensors = Sensors::new(graph, config, schema.modalities.full())?;
     if schema.target.is_dense() {
-        return crate::dense::udml(graph, &sensors, &udml, schema, scope);
+        return crate::dense::udml(graph, &sensors, &udml, scope);
     }
-    let full = schema.modalities.full();
-    let features = encode_all(graph, &sensors, &udml.network, schema, full, &scope.pp("encoders"))?;
+    let full = sensors.full();
+    let features = encode_all(graph, &sensors, &udml.network, full, &scope.pp("encoders"))?;
     let head = Layer::of(&scope.pp("head"))?;
     let (mut parts, mut read, mut start) = (Vec::new(), Vec::new(), 0);
     for (m, feature) in &features {
@@ -51,7 +51,7 @@ pub(super) fn deploy(graph: &mut Graph, config: &PipelineConfig, scope: &Scope) 
         }
     }
     if udml.weights == WeightForm::Dynamic && udml.estimator_input == EstimatorInput::OwnEncoder {
-        let features = encode_present(graph, &sensors, &udml.network, schema, full, &scope.pp("noise_encoders"))?;
+        let features = encode_present(graph, &sensors, &udml.network, full, &scope.pp("noise_encoders"))?;
         read = features.iter().map(|feature| pool(graph, feature)).collect();
     }
     let dependence = dependence(&scope.pp("dependence"), features.len())?;
