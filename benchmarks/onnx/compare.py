@@ -1,9 +1,9 @@
-"""Run exported models in ONNX Runtime and OpenVINO: `compare.py FOLDER THREADS`.
+"""Run exported models in ONNX Runtime and OpenVINO: `compare.py FOLDER THREADS [BATCH]`.
 
 Each folder in FOLDER has model.onnx, inputs.safetensors and outputs.safetensors: samples of every combination of sensors, with NaN where
 a sensor is absent, and what our own model says of them. Prints a line of JSON a folder and engine: the largest distance from that,
-each over 1 or the largest number of the sample's answer, whether NaN is where it should be, and the time of one sample that has all
-sensors, the lowest decile of many: what else the machine does lengthens the others.
+each over 1 or the largest number of the sample's answer, whether NaN is where it should be, and, where BATCH is given, the time of so
+many samples that have all sensors, the lowest decile of many: what else the machine does lengthens the others.
 """
 
 import json
@@ -60,13 +60,13 @@ def difference(found, wanted):
     return float(np.max(np.abs(found - wanted) / largest, where=there, initial=0.0))
 
 
-def seconds(run, inputs):
+def seconds(run, inputs, batch):
     full = int(np.argmax(inputs["presence"].sum(axis=1)))
-    one = {name: np.ascontiguousarray(values[full : full + 1]) for name, values in inputs.items()}
+    some = {name: np.repeat(values[full : full + 1], batch, axis=0) for name, values in inputs.items()}
     times, begun = [], time.perf_counter()
     for turn in range(WARM_UP + REPEATS):
         started = time.perf_counter()
-        run(one)
+        run(some)
         if turn >= WARM_UP:
             times.append(time.perf_counter() - started)
         if times and time.perf_counter() - begun > LONGEST:
@@ -76,6 +76,7 @@ def seconds(run, inputs):
 
 def main():
     folder, threads = Path(sys.argv[1]), int(sys.argv[2])
+    batch = int(sys.argv[3]) if len(sys.argv) > 3 else None
     for case in sorted(folder.iterdir()):
         given, wanted = load_file(case / "inputs.safetensors"), load_file(case / "outputs.safetensors")
         for name, engine in [("onnxruntime", onnxruntime_engine), ("openvino", openvino_engine)]:
@@ -89,7 +90,8 @@ def main():
                 inputs = prepared(given, types)
                 found = run(inputs)
                 line["difference"] = max(difference(found[output].astype(np.float64), values) for output, values in wanted.items())
-                line["seconds"] = seconds(run, inputs)
+                if batch is not None:
+                    line["seconds"] = seconds(run, inputs, batch)
             except Exception as error:  # one engine that cannot run one model leaves the others their numbers
                 line["problem"] = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
             if line["difference"] == float("inf"):

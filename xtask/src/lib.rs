@@ -57,6 +57,9 @@ enum Command {
     /// Do and time one piece of work of a network for every pixel (called by `perf`).
     #[command(hide = true)]
     DenseWork(perf::DenseWorkArguments),
+    /// Time a saved model (called by `perf`).
+    #[command(hide = true)]
+    DeployedWork(perf::DeployedWorkArguments),
     /// Do and time one piece of work on images (called by `perf`).
     #[command(hide = true)]
     ImageWork(perf::ImageWorkArguments),
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::LoaderWork(arguments) => child::computing(|| perf::run_loader_work(&arguments)),
         Command::PredictionWork(arguments) => child::computing(|| perf::run_prediction_work(&arguments)),
         Command::SeriesWork(arguments) => child::computing(|| perf::run_series_work(&arguments)),
+        Command::DeployedWork(arguments) => child::computing(|| perf::run_deployed_work(&arguments)),
         Command::DenseWork(arguments) => child::computing(|| perf::run_dense_work(&arguments)),
         Command::ImageWork(arguments) => child::computing(|| perf::run_image_work(&arguments)),
     })

@@ -4,6 +4,7 @@ use super::absence::Absence;
 use super::corruption::PlannedCorruption;
 use crate::dataset::hex;
 use crate::pretrained;
+use mm_core::DeviceName;
 use mm_core::train::TrainConfig;
 use mm_kernels::simd::Level;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub struct Resolved {
     /// The level of vector instructions, where the plan pins it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<LevelName>,
+    /// The device that it is computed on.
+    #[serde(default, skip_serializing_if = "is_cpu")]
+    pub device: DeviceName,
     /// Hash of the card and its files.
     pub data_hash: String,
     /// Where the card is.
@@ -96,6 +100,11 @@ impl CellSpec {
         let identity = Resolved { card: String::new(), options, weights: BTreeMap::new(), ..self.resolved.clone() };
         hex(&Sha256::digest(serde_json::to_vec(&identity).unwrap_or_default()))[..16].to_string()
     }
+}
+
+/// So that the keys of cells on the CPU are what they were before there was a choice.
+fn is_cpu(device: &DeviceName) -> bool {
+    *device == DeviceName::Cpu
 }
 
 /// The name of a level of vector instructions that there is.

@@ -13,6 +13,7 @@ use crate::provenance::version;
 use crate::{child, job};
 
 use anyhow::{Context, Result};
+use mm_core::DeviceName;
 use mm_report::result::CellResult;
 use mm_report::roster::{Listed, Roster};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,9 @@ pub struct BenchArguments {
     /// Slurm, Kubernetes or HyperQueue. No report is written: `mm bench merge` does.
     #[arg(long, value_name = "I/N")]
     shard: Option<ShardArgument>,
+    /// The device of all cells, such as `cuda:0`, instead of what the plan says. Cells side by side share its memory: see `--jobs`.
+    #[arg(long, value_name = "NAME")]
+    device: Option<DeviceName>,
     /// Folder for the features of frozen encoders, which several benches may share; `features` in the folder of results by default.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -111,6 +115,9 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
     if arguments.quick {
         plan.quick();
     }
+    if let Some(device) = arguments.device {
+        plan.set_device(device);
+    }
     if arguments.list {
         for run in &plan.runs {
             println!("{:24} {}", run.name(), run.method);
@@ -127,6 +134,8 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
         print_cells(&cells, jobs);
         return Ok(ExitCode::SUCCESS);
     }
+    // Once, and not an error of every cell.
+    plan.device().open()?;
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("target/bench").join(&plan.name));
     let interrupt = Interrupt::listen()?;
     let interrupted = || {

@@ -31,7 +31,7 @@ pub use plan::{DEFAULT_PLAN, DataEntry, Plan};
 pub use provenance::{LogFormat, exit_code, machine, peak_memory_bytes, version};
 pub use registry::Registry;
 pub use run_cell::{CellArguments, run_cell};
-pub use train::{EvaluateArguments, TrainArguments, evaluate, train};
+pub use train::{DeviceArgument, EvaluateArguments, TrainArguments, evaluate, train};
 
 /// The whole of a program that benches with methods of its own: `fn main() -> ExitCode { mm_bench::main(Registry::default().with(mine)) }`.
 /// It understands what `mm` does of benches.

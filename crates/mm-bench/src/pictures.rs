@@ -2,7 +2,6 @@
 //! predictions: the chosen samples are predicted once more, one by one.
 
 use anyhow::Result;
-use candle_core::Device;
 use mm_core::data::image::smaller;
 use mm_core::data::pictures::{error_picture, sensor_picture};
 use mm_core::data::{InputKind, PixelLabels, Source, TargetValue};
@@ -78,7 +77,7 @@ pub fn write(folder: &Path, model: &dyn Model, tested: Tested, evaluation: &Eval
 
 /// The class of each pixel of a row, from each combination.
 fn predict(model: &dyn Model, data: &dyn Source, row: usize, subsets: &[Subset]) -> Result<Vec<PixelLabels>> {
-    let batch = data.batch(&[row], &Device::Cpu)?;
+    let batch = data.batch(&[row], model.parameters().device())?;
     let found = Mutex::new(vec![None; subsets.len()]);
     model.visit_combinations(batch.inputs(), subsets, &|c, output| {
         let (_, _, height, width) = output.prediction.dims4()?;

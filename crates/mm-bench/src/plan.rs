@@ -8,9 +8,9 @@ use super::pretrained;
 use super::registry::{Registry, check_data, distinct_combinations};
 use crate::dataset::{CardReader, Dataset};
 use anyhow::{Context, Result, anyhow, bail};
-use mm_core::Presence;
 use mm_core::data::{nearest, parse_table, parse_toml, utf8};
 use mm_core::train::TrainConfig;
+use mm_core::{DeviceName, Presence};
 use mm_report::roster::{Listed, Roster};
 use mm_report::{FailureRates, check_failure};
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,9 @@ pub struct Plan {
     /// The level of vector instructions that all cells are computed with, whatever more a machine has.
     #[serde(default)]
     level: Option<LevelName>,
+    /// The device that all cells are computed on, such as `cuda:0`; the CPU by default.
+    #[serde(default)]
+    device: DeviceName,
     /// The data sets, or variants of one.
     pub data: Vec<DataEntry>,
     /// The runs.
@@ -186,6 +189,7 @@ impl Plan {
         Ok(Resolved {
             program: String::new(),
             level: self.level.clone(),
+            device: self.device,
             data_hash: String::new(),
             card: data.card.clone(),
             score: data.score.clone().or_else(|| self.score.clone()),
@@ -239,6 +243,16 @@ impl Plan {
         };
         let cells = cells.iter().map(listed).collect();
         Roster { plan: self.name.clone(), description: self.description.clone(), failure: self.failure_rates(), cells }
+    }
+
+    /// Computes all cells on this device, whatever the plan says.
+    pub fn set_device(&mut self, device: DeviceName) {
+        self.device = device;
+    }
+
+    /// The device of all cells.
+    pub fn device(&self) -> DeviceName {
+        self.device
     }
 
     /// One seed and few epochs: does everything work?
@@ -307,6 +321,7 @@ impl Plan {
                     let mut resolved = Resolved {
                         program: registry.computes(),
                         level: self.level.clone(),
+                        device: self.device,
                         data_hash: data_hash.clone(),
                         card: data.card.clone(),
                         score: score.clone(),

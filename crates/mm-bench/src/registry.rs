@@ -4,6 +4,7 @@ use crate::cell::Resolved;
 use crate::child;
 use crate::dataset::{Dataset, hex};
 use anyhow::{Context, Result, anyhow, bail};
+use candle_core::Device;
 use mm_core::data::{Schema, nearest};
 use mm_core::encoder::{EncoderKind, FeatureCache};
 use mm_core::recipe::{AnyRecipe, MethodSpec, Setup};
@@ -27,6 +28,8 @@ pub struct Registry {
     extended: bool,
     /// Of frozen encoders.
     features: Option<Arc<FeatureCache>>,
+    /// Where models are built and loaded.
+    device: Device,
 }
 
 impl Default for Registry {
@@ -35,7 +38,7 @@ impl Default for Registry {
         let mut methods = Vec::from(mm_baselines::specs());
         methods.extend(udml::specs());
         methods.extend([mmanet::spec(), dmrnet::spec(), mod_distill::spec()]);
-        Self { methods, encoders: Vec::new(), extended: false, features: None }
+        Self { methods, encoders: Vec::new(), extended: false, features: None, device: Device::Cpu }
     }
 }
 
@@ -59,6 +62,17 @@ impl Registry {
     pub fn with_feature_cache(mut self, cache: FeatureCache) -> Self {
         self.features = Some(Arc::new(cache));
         self
+    }
+
+    /// Builds and loads models on `device`; without it on the CPU.
+    pub fn on(mut self, device: &Device) -> Self {
+        self.device = device.clone();
+        self
+    }
+
+    /// Where models are built and loaded.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The methods that were added to those of [`Registry::default`].
@@ -101,7 +115,7 @@ impl Registry {
             let resolved = recipe.map(|mut recipe| recipe.network_mut().resolve_encoders(&self.encoders).map(|()| recipe)).transpose();
             resolved.map_err(serde::de::Error::custom)
         };
-        Ok(Pipeline::load(folder.as_ref(), &families, &saved)?)
+        Ok(Pipeline::load(folder.as_ref(), &families, &saved, &self.device)?)
     }
 
     /// The recipe of a cell; refuses options that the method does not know, and values that cannot work.
@@ -130,12 +144,12 @@ impl Registry {
     /// Builds the untrained method; `teacher` holds the parameters of the teacher's cell.
     pub fn build(&self, resolved: &Resolved, schema: &Schema, teacher: Option<&Path>) -> Result<Box<dyn Method>> {
         let recipe = self.recipe(resolved)?;
-        let setup = Setup::new(schema).seed(resolved.train.seed);
+        let setup = Setup::new(schema).seed(resolved.train.seed).device(&self.device);
         let teacher: Option<Box<dyn Teacher>> = match recipe.teacher_sees(&schema.modalities)? {
             None => None,
             Some(_) => {
                 let of_teacher = self.teacher_of(resolved, &*recipe, &schema.modalities)?.context("the teacher's settings are missing")?;
-                let model = self.recipe(&of_teacher)?.model(&Setup::new(schema).for_loading())?;
+                let model = self.recipe(&of_teacher)?.model(&Setup::new(schema).for_loading().device(&self.device))?;
                 model.parameters().load(teacher.context("the teacher's cell is missing")?)?;
                 Some(Box::new(AnyTeacher(model)))
             }

@@ -10,13 +10,12 @@ use crate::dataset::{CardReader, Dataset};
 use crate::interrupt::Interrupt;
 use crate::provenance::{machine, peak_memory_bytes, version};
 use anyhow::{Context, Result, bail};
-use candle_core::Device;
-use mm_core::Subset;
 use mm_core::data::{Split, Standardized, Standardizer};
 use mm_core::encoder::{DEFAULT_CACHE_BYTES, FeatureCache};
 use mm_core::eval::{AvailableEvaluation, default_combinations, evaluate, evaluate_available, evaluation_batch};
 use mm_core::train::{CheckpointConfig, TrainOutcome, Trainer};
 use mm_core::weights::write_atomically;
+use mm_core::{DeviceName, Subset};
 use mm_kernels::simd::Level;
 use mm_report::Rows;
 use mm_report::result::*;
@@ -67,12 +66,12 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let text = std::fs::read(&spec_path).with_context(|| format!("reading {}", spec_path.display()))?;
     let spec: CellSpec = serde_json::from_slice(&text).with_context(|| format!("reading {}", spec_path.display()))?;
     let resolved = &spec.resolved;
-    let device = Device::Cpu;
+    let device = resolved.device.open()?;
     if let Some(level) = resolved.level.as_ref().map(LevelName::level).filter(|level| *level != Level::best()) {
         bail!("the plan asks for the level {} of vector instructions, and this process has {}", level.name(), Level::best().name());
     }
 
-    let (mut loaded, registry) = (load_unchanged(resolved)?, with_features(arguments, resolved, registry)?);
+    let (mut loaded, registry) = (load_unchanged(resolved)?, with_features(arguments, resolved, registry)?.on(&device));
     let split = loaded.draw(resolved.train_per_class, resolved.train.seed)?;
     if let Some(absent) = &resolved.absent {
         loaded = absent.applied(loaded, &split, resolved.train.seed)?;
@@ -176,7 +175,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
             version: version(),
             data_hash: resolved.data_hash.clone(),
             machine: machine(),
-            level: Level::best().name().into(),
+            level: computed_with(resolved.device),
             finished_at: jiff::Timestamp::now().to_string(),
         }),
         pictures,
@@ -222,6 +221,15 @@ fn available_result(available: AvailableEvaluation, measure: &Measured) -> Avail
         excluded: Excluded { unusable: available.left_out, ..Excluded::default() },
         placements: available.placements.iter().map(|x| if x.is_nan() { -1.0 } else { *x }).collect(),
         removed: removed.collect(),
+    }
+}
+
+/// What the numbers of a result differ by in their last bits.
+fn computed_with(device: DeviceName) -> String {
+    match device {
+        DeviceName::Cpu => Level::best().name().into(),
+        DeviceName::Cuda(_) => "cuda".into(),
+        DeviceName::Metal(_) => "metal".into(),
     }
 }
 

@@ -9,11 +9,12 @@ use crate::provenance::machine;
 use crate::ranks;
 use crate::registry::{Registry, check_data};
 use anyhow::{Context, Result, bail};
+use candle_core::Device;
 use indicatif::{ProgressBar, ProgressStyle};
-use mm_core::Pipeline;
 use mm_core::data::{Part, Source, Split};
 use mm_core::parallel::Communicator;
 use mm_core::train::{CheckpointConfig, EpochLog, Observer, Step, TrainConfig, Trainer};
+use mm_core::{DeviceName, Pipeline};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +43,9 @@ pub struct TrainArguments {
     /// Passes over the training samples, instead of what the plan says.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     epochs: Option<u64>,
+    /// The device to train on, such as `cuda:0`, instead of what the plan says; without either the CPU.
+    #[arg(long, value_name = "NAME")]
+    device: Option<DeviceName>,
     /// Replace a model that is in the folder.
     #[arg(long)]
     overwrite: bool,
@@ -57,6 +61,21 @@ impl TrainArguments {
     }
 }
 
+/// Where a saved model computes.
+#[derive(Debug, Clone, Copy, clap::Args, serde::Serialize)]
+pub struct DeviceArgument {
+    /// The device to compute on, such as `cuda:0`.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    device: DeviceName,
+}
+
+impl DeviceArgument {
+    /// Opens the device.
+    pub fn open(&self) -> Result<Device> {
+        Ok(self.device.open()?)
+    }
+}
+
 /// Arguments of `evaluate`.
 #[derive(clap::Args)]
 pub struct EvaluateArguments {
@@ -69,6 +88,8 @@ pub struct EvaluateArguments {
     /// Which samples: `test`, `validation` or `train` of the model's seed, or `all`.
     #[arg(long, default_value = "test")]
     part: String,
+    #[command(flatten)]
+    device: DeviceArgument,
     /// Write the result into the model's card and configuration, in place of what is there.
     #[arg(long)]
     save: bool,
@@ -106,6 +127,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
         None => Resolved {
             program: String::new(),
             level: None,
+            device: DeviceName::Cpu,
             data_hash: String::new(),
             card: card.unwrap_or_default().into(),
             score: None,
@@ -125,6 +147,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
             .with_context(|| format!("`--option {option}` is no TOML such as `available=[\"rgb\"]` or `name=\"text\"`"))?;
         lay_over(&mut resolved.options, table);
     }
+    let device = arguments.device.unwrap_or(resolved.device).open()?;
     resolved.train.epochs = arguments.epochs.map_or(resolved.train.epochs, |epochs| epochs as usize);
     let recipe = registry.recipe(&resolved)?;
     let (mut data, _) = CardReader::open(&resolved.card)?.scored_by(resolved.score.as_deref()).load()?;
@@ -140,7 +163,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
     let trainer = |what: &str| {
         let checkpoints =
             CheckpointConfig { folder: checkpoints.clone(), every_seconds: arguments.checkpoint_seconds, fingerprint: String::new() };
-        let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints).communicator(ranks.clone());
+        let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints).communicator(ranks.clone()).device(&device);
         let trainer = if ranks.rank() == 0 { trainer.observer(Progress::new(what)) } else { trainer };
         match interrupt.clone() {
             Some(interrupt) => trainer.stop_when(move || interrupt.is_set()),
@@ -179,6 +202,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
 
 /// Evaluates and times a saved model.
 pub fn evaluate(arguments: &EvaluateArguments, registry: &Registry) -> Result<Pipeline> {
+    let registry = registry.clone().on(&arguments.device.open()?);
     let mut model = registry.from_pretrained(&arguments.model)?;
     let (data, _) = CardReader::open(&arguments.card)?.load()?;
     check_schema(&model, &*data.source)?;

@@ -6,7 +6,7 @@ use mm_core::data::{InputSpec, Schema, Source, Split, Standardizer, TableDataset
 use mm_core::eval::{default_combinations, evaluate};
 use mm_core::recipe::MethodSpec;
 use mm_core::train::{Method, TrainConfig, Trainer};
-use mm_core::{Modalities, Presence, Subset, rng};
+use mm_core::{DeviceName, Modalities, Presence, Subset, rng};
 use rand::RngExt;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -92,6 +92,7 @@ impl Cell {
             let resolved = Resolved {
                 program: String::new(),
                 level: None,
+                device: DeviceName::Cpu,
                 data_hash,
                 card,
                 score: None,

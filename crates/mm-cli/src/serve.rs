@@ -2,7 +2,7 @@
 
 use crate::predict::Corrupt;
 use anyhow::{Context, Result};
-use mm_bench::{Registry, child};
+use mm_bench::{DeviceArgument, Registry, child};
 use mm_serve::{Server, Settings, end_signal};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -50,6 +50,8 @@ pub struct ServeArguments {
     /// What to do with a file that cannot be decoded.
     #[arg(long, value_enum, default_value_t = Corrupt::Error)]
     on_corrupt: Corrupt,
+    #[command(flatten)]
+    device: DeviceArgument,
 }
 
 /// Serves until it is asked to end.
@@ -60,7 +62,7 @@ pub fn run(arguments: &ServeArguments) -> Result<ExitCode> {
 fn serve(arguments: &ServeArguments) -> Result<()> {
     let settings = arguments.settings()?;
     settings.check()?;
-    let model = Registry::default().from_pretrained(&arguments.model)?;
+    let model = Registry::default().on(&arguments.device.open()?).from_pretrained(&arguments.model)?;
     if !settings.address.ip().is_loopback() {
         eprintln!(
             "warning: {} is reachable from other machines, and nobody is asked for a password: put a proxy in front",

@@ -61,3 +61,40 @@ fn wrong_options_are_refused() {
         assert!(said.contains(expected) && !folder.join("wrong").exists(), "{said}");
     }
 }
+
+#[test]
+fn devices_that_cannot_be_used_are_refused_before_anything_is_trained() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    let said = train(folder, "wrong", &["--device", "gpu"]).unwrap_err();
+    assert!(said.contains("there is no `gpu`: write cpu, cuda, cuda:1"), "{said}");
+    let plan = std::fs::read_to_string(folder.join("plan.toml")).unwrap();
+    std::fs::write(folder.join("plan.toml"), format!("device = 'cuda:0'\n{plan}")).unwrap();
+    if cfg!(feature = "cuda") {
+        return eprintln!("skipped: this program has CUDA");
+    }
+    let needs = "`cuda:0` needs a program that was built with `--features cuda`";
+    let said = train(folder, "wrong", &["--plan", "plan.toml"]).unwrap_err();
+    assert!(said.contains(needs), "{said}");
+    let bench =
+        |more: &[&str]| mm().current_dir(folder).args(["bench", "plan.toml", "--quick", "--out", "results"]).args(more).output().unwrap();
+    let output = bench(&[]);
+    assert!(!output.status.success() && program::said(&output).contains(needs), "{}", program::said(&output));
+    assert!(!folder.join("results").exists(), "refused before the folder is made");
+    // What is given with the command goes before what the plan says.
+    train(folder, "model", &["--plan", "plan.toml", "--device", "cpu"]).unwrap();
+    let output = bench(&["--device", "cpu"]);
+    assert!(output.status.success(), "{}", program::said(&output));
+    for (command, more) in
+        [("evaluate", ["--card", "card.toml"]), ("predict", ["--manifest", "t.csv"]), ("serve", ["--addr", "127.0.0.1:0"])]
+    {
+        let mut asked = mm();
+        asked.current_dir(folder).args([command, "--model", "model", "--device", "cuda"]).args(more);
+        if command == "predict" {
+            asked.args(["--out", "answers.csv"]);
+        }
+        let output = asked.output().unwrap();
+        assert!(!output.status.success() && program::said(&output).contains(needs), "{command}: {}", program::said(&output));
+    }
+}

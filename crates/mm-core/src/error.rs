@@ -12,6 +12,7 @@ use crate::data::DataError;
 use crate::data::audio::AudioError;
 use crate::data::image::ImageError;
 use crate::data::numpy::NumpyError;
+use crate::device::DeviceError;
 use crate::parallel::ParallelError;
 use crate::statistics::StatisticsError;
 use crate::text::TextError;
@@ -50,6 +51,10 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+
+    /// A device that there is not, or that this program was not built for.
+    #[error("device: {0}")]
+    Device(#[from] DeviceError),
 
     /// A file or folder that is not what it should be.
     #[error("{path}: {problem}")]

@@ -3,6 +3,7 @@
 pub mod corrupt;
 pub mod data;
 pub mod dense;
+pub mod device;
 pub mod encoder;
 pub mod error;
 pub mod eval;
@@ -27,6 +28,7 @@ pub mod train;
 pub mod weights;
 
 pub use data::DataError;
+pub use device::{DeviceError, DeviceName};
 pub use error::{Error, ModalityError, NonFiniteError, Result};
 pub use modality::{Modalities, Presence, Subset};
 pub use model::Model;

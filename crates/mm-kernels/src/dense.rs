@@ -5,6 +5,7 @@
 //! Everything follows the [`Level`]; all but the matrix products has the same bits at every one.
 
 use crate::error::{Error, Result, check_length as check};
+use crate::in_place;
 use crate::product::{Operand, matmul};
 use crate::simd::{Level, vectorize};
 
@@ -31,6 +32,15 @@ pub fn linear_forward(
     let LinearShape { rows, inputs, outputs } = shape;
     if let Some(bias) = bias {
         check("bias", outputs, bias.len())?;
+    }
+    if in_place::suits(shape) {
+        check("input", rows * inputs, input.len())?;
+        check("weight", outputs * inputs, weight.len())?;
+        check("output", rows * outputs, output.len())?;
+        in_place::forward(Level::current(), shape, input, weight, bias, relu, output);
+        return Ok(());
+    }
+    if let Some(bias) = bias {
         check("output", rows * outputs, output.len())?;
         for row in output.chunks_exact_mut(outputs.max(1)) {
             row.copy_from_slice(bias);

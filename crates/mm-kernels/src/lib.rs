@@ -10,6 +10,7 @@ pub mod conv;
 pub mod dense;
 pub mod error;
 pub mod gelu;
+mod in_place;
 pub mod layer_norm;
 mod layout;
 mod math;

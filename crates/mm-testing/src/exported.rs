@@ -201,8 +201,8 @@ pub fn exported_dense() -> Vec<Network> {
     ]
 }
 
-/// Networks of common sizes, to be timed.
-pub fn exported_sizes() -> Vec<Network> {
+/// Networks of common sizes, to be timed with so many samples at a time.
+pub fn deployed_sizes() -> Vec<(Network, &'static [usize])> {
     let of = |name: &str, method, options: &str, sensors: &[(&str, InputSpec)], target: Target| {
         network(name, method, options, schema(sensors, target))
     };
@@ -219,20 +219,26 @@ pub fn exported_sizes() -> Vec<Network> {
     let resnet = "[network.encoder]\nkind = 'resnet'\nstem = '3x3'\nstages = 2\nsqueeze_excite = true\n[network.trunk]\nkind = 'resnet'\n";
     let transformer = "[network.encoder]\nkind = 'transformer'\npatch = 8\n";
     let pixels = || Target::Pixels(PixelClasses::new(["floor", "wall", "thing"]));
+    let one = |name: &str, method, options: &str, sensors: &[(&str, InputSpec)], target| {
+        (of(name, method, options, sensors, target), [1].as_slice())
+    };
+    let single = [("rgb", image(3, 224))];
+    let published = "[network.encoder]\nkind = 'resnet'\n";
     vec![
-        of("MLP, six vectors", "modality-dropout", "", &views, classes()),
-        of("MLP, six vectors", "udml", "", &views, classes()),
-        of("MLP, six vectors", "dmrnet", "", &views, classes()),
-        of("MLP, six vectors", "mod-distill", "robust = true", &views, classes()),
-        of("MLP, six vectors", "late-fusion", "", &views, classes()),
-        of("CNN, two images 64 x 64", "mmanet", "", &small, classes()),
-        of("ResNet-18, two images 112 x 112", "mmanet", resnet, &photos, classes()),
-        of("sound (log-mel) and image", "udml", "", &heard, classes()),
-        of("temporal, two series of 512 steps", "mmanet", "", &series, classes()),
-        of("transformer, two series of 512 steps", "mmanet", transformer, &series, classes()),
-        of("MiniLM sizes, 32 tokens", "mmanet", "[network.encoders.text]\nkind = 'bert'\n", &texts, classes()),
-        of("U-Net, two images 96 x 96", "mmanet", "", &scenes, pixels()),
-        of("ESANet, two images 96 x 96", "mmanet", "[network.dense]\nkind = 'esanet'\n", &scenes, pixels()),
+        (of("ResNet-18, one image 224 x 224", "full-only", published, &single, classes()), &[1, 8]),
+        one("MLP, six vectors", "modality-dropout", "", &views, classes()),
+        one("MLP, six vectors", "udml", "", &views, classes()),
+        one("MLP, six vectors", "dmrnet", "", &views, classes()),
+        one("MLP, six vectors", "mod-distill", "robust = true", &views, classes()),
+        one("MLP, six vectors", "late-fusion", "", &views, classes()),
+        one("CNN, two images 64 x 64", "mmanet", "", &small, classes()),
+        one("ResNet-18, two images 112 x 112", "mmanet", resnet, &photos, classes()),
+        one("sound (log-mel) and image", "udml", "", &heard, classes()),
+        one("temporal, two series of 512 steps", "mmanet", "", &series, classes()),
+        one("transformer, two series of 512 steps", "mmanet", transformer, &series, classes()),
+        one("MiniLM sizes, 32 tokens", "mmanet", "[network.encoders.text]\nkind = 'bert'\n", &texts, classes()),
+        one("U-Net, two images 96 x 96", "mmanet", "", &scenes, pixels()),
+        one("ESANet, two images 96 x 96", "mmanet", "[network.dense]\nkind = 'esanet'\n", &scenes, pixels()),
     ]
 }
 

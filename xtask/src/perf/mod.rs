@@ -3,6 +3,7 @@
 mod bench;
 mod dense;
 mod dense_work;
+mod deployed;
 mod image_work;
 mod images;
 mod loader;
@@ -18,6 +19,7 @@ mod table;
 mod work;
 
 pub use dense_work::{DenseWorkArguments, run as run_dense_work};
+pub use deployed::{DeployedWorkArguments, run as run_deployed_work};
 pub use image_work::{ImageWorkArguments, run as run_image_work};
 pub use loader::{LoaderWorkArguments, run as run_loader_work};
 pub use prediction::{PredictionWorkArguments, prepare as prepare_audio_visual, run as run_prediction_work, wav};
@@ -72,6 +74,8 @@ enum RowSet {
     Images,
     /// Networks for every pixel: training steps, prediction, evaluation of all combinations and memory.
     Dense,
+    /// Prediction beside ONNX Runtime and OpenVINO, which run what we export; `--python` needs both for that, numpy and safetensors.
+    Deployed,
     /// Prediction of one audio-visual sample from its files, beside PyTorch and ONNX Runtime; `--python` needs onnxruntime, onnx and
     /// soundfile for that.
     Prediction,
@@ -121,6 +125,7 @@ pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
             RowSet::Convolutions => images::convolutions(&context)?,
             RowSet::Images => images::rows(&context)?,
             RowSet::Dense => dense::rows(&context)?,
+            RowSet::Deployed => deployed::rows(&context)?,
             RowSet::Prediction => prediction::rows(&context)?,
             RowSet::Loader => loader::rows(&context)?,
             RowSet::Series => series::rows(&context)?,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the scripts import.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
     "torch",
     "torchvision",
     "numpy",
@@ -14,6 +14,7 @@ const PACKAGES: [&str; 10] = [
     "soundfile",
     "onnx",
     "onnxruntime",
+    "openvino",
     "fastapi",
     "uvicorn[standard]",
     "python-multipart",
@@ -41,6 +42,11 @@ impl PyTorch {
             bail!("{} cannot run the scripts ({last}); they need {}", python.display(), PACKAGES.join(", "));
         }
         Ok(Some(Self { python, version: String::from_utf8_lossy(&output.stdout).trim().to_string() }))
+    }
+
+    /// The program itself.
+    pub fn python(&self) -> &Path {
+        &self.python
     }
 
     /// Version of PyTorch.

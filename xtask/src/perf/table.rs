@@ -41,8 +41,16 @@ pub struct Row {
     what: String,
     unit: &'static str,
     ours: f64,
-    pytorch: Option<f64>,
-    ratio: Option<f64>,
+    theirs: Vec<Theirs>,
+}
+
+/// What another program reached in a row.
+#[derive(Debug, Serialize, PartialEq)]
+struct Theirs {
+    name: &'static str,
+    value: f64,
+    /// Ours over theirs.
+    ratio: f64,
 }
 
 impl Row {
@@ -53,10 +61,21 @@ impl Row {
         (ours, theirs): &(Vec<T>, Vec<T>),
         value: impl Fn(&T) -> f64,
     ) -> Self {
-        let (ours, pytorch) = (median(ours, &value).unwrap_or(f64::NAN), median(theirs, &value));
-        Self { what: what.into(), unit, ours, pytorch, ratio: pytorch.map(|p| ours / p) }
+        Self::beside(what, unit, median(ours, &value).unwrap_or(f64::NAN), &[(PYTORCH, median(theirs, &value))])
+    }
+
+    /// A value of ours beside those of other programs, by name, as far as there are some.
+    pub fn beside(what: impl Into<String>, unit: &'static str, ours: f64, others: &[(&'static str, Option<f64>)]) -> Self {
+        let theirs = others.iter().filter_map(|&(name, value)| value.map(|value| Theirs { name, value, ratio: ours / value })).collect();
+        Self { what: what.into(), unit, ours, theirs }
+    }
+
+    fn of(&self, name: &str) -> Option<&Theirs> {
+        self.theirs.iter().find(|theirs| theirs.name == name)
     }
 }
+
+const PYTORCH: &str = "PyTorch";
 
 /// The middle value; of an even number the mean of the two in the middle.
 pub fn median<T>(timings: &[T], value: impl Fn(&T) -> f64) -> Option<f64> {
@@ -72,14 +91,27 @@ impl Table {
         let Provenance { machine, threads, repeats, version, pytorch } = &self.provenance;
         let pytorch = pytorch.as_ref().map_or_else(String::new, |v| format!("; PyTorch {v}"));
         let mut text = format!("Machine: {machine}; {threads} threads each; median of {repeats}; {version}{pytorch}.\n");
-        if !self.rows.is_empty() {
-            text += "\n| what | ours | PyTorch | ours / PyTorch |\n|---|---:|---:|---:|\n";
+        // The columns, in the order in which rows name them; PyTorch's is there where nobody was asked, too.
+        let mut names: Vec<&str> = Vec::new();
+        for theirs in self.rows.iter().flat_map(|row| &row.theirs) {
+            if !names.contains(&theirs.name) {
+                names.push(theirs.name);
+            }
         }
-        for Row { what, unit, ours, pytorch, ratio } in &self.rows {
-            let pytorch = pytorch.map_or("-".into(), |p| format!("{} {unit}", number(p)));
-            let ratio = ratio.map_or("-".into(), |r| format!("{r:.2}"));
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "| {what} | {} {unit} | {pytorch} | {ratio} |", number(*ours));
+        if names.is_empty() {
+            names.push(PYTORCH);
+        }
+        // Writing to a string cannot fail.
+        if !self.rows.is_empty() {
+            let columns: String = names.iter().map(|name| format!(" {name} | ours / {name} |")).collect();
+            let _ = writeln!(text, "\n| what | ours |{columns}\n|---|---:|{}", "---:|".repeat(2 * names.len()));
+        }
+        for row in &self.rows {
+            let cells = names.iter().map(|name| match row.of(name) {
+                Some(Theirs { value, ratio, .. }) => format!(" {} {} | {ratio:.2} |", number(*value), row.unit),
+                None => " - | - |".into(),
+            });
+            let _ = writeln!(text, "| {} | {} {} |{}", row.what, number(row.ours), row.unit, cells.collect::<String>());
         }
         text
     }
@@ -103,7 +135,7 @@ mod tests {
     #[test]
     fn rows_hold_medians_and_their_ratio() {
         let row = Row::of_medians("step", "s", &(vec![3.0, 1.0, 2.0], vec![9.0, 3.0, 4.0, 5.0]), |&s| s);
-        assert_eq!((row.ours, row.pytorch, row.ratio), (2.0, Some(4.5), Some(2.0 / 4.5)));
+        assert_eq!((row.ours, row.of("PyTorch")), (2.0, Some(&Theirs { name: "PyTorch", value: 4.5, ratio: 2.0 / 4.5 })));
         let text = table(vec![row], Some("2.15.0")).markdown();
         assert!(text.starts_with("Machine: m; 2 threads each; median of 3; v; PyTorch 2.15.0.\n"), "{text}");
         assert!(text.ends_with("| step | 2.000 s | 4.500 s | 0.44 |\n"), "{text}");
@@ -113,6 +145,20 @@ mod tests {
     fn without_pytorch_its_columns_are_empty() {
         let text = table(vec![Row::of_medians("memory", "MB", &(vec![59.4372], vec![]), |&s| s)], None).markdown();
         assert!(text.ends_with("| memory | 59.44 MB | - | - |\n"), "{text}");
+    }
+
+    #[test]
+    fn each_program_has_its_columns() {
+        let rows = vec![
+            Row::beside("first", "ms", 1.0, &[("ONNX Runtime", Some(2.0)), ("OpenVINO", None)]),
+            Row::beside("second", "ms", 3.0, &[("ONNX Runtime", None), ("OpenVINO", Some(4.0))]),
+        ];
+        let text = table(rows, None).markdown();
+        assert!(text.contains("| what | ours | ONNX Runtime | ours / ONNX Runtime | OpenVINO | ours / OpenVINO |\n"), "{text}");
+        assert!(
+            text.contains("| first | 1.000 ms | 2.000 ms | 0.50 | - | - |\n| second | 3.000 ms | - | - | 4.000 ms | 0.75 |\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use format::Format;
 use indicatif::{ProgressBar, ProgressStyle};
 use maps::Maps;
-use mm_bench::{Registry, child};
+use mm_bench::{DeviceArgument, Registry, child};
 use mm_core::data::{Array, InputKind, ManifestColumns, ManifestRow, OnCorrupt};
 use mm_core::eval::evaluation_batch;
 use mm_core::pipeline::Readings;
@@ -52,6 +52,8 @@ pub struct PredictArguments {
     /// Beside each map of classes, a picture of its colours over the first sensor that gives an image; for models of pixels.
     #[arg(long)]
     overlays: bool,
+    #[command(flatten)]
+    device: DeviceArgument,
     /// Replace the file of answers, or an interrupted one of other samples.
     #[arg(long)]
     overwrite: bool,
@@ -83,7 +85,8 @@ pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
 fn predict(arguments: &PredictArguments) -> Result<()> {
     let format = Format::of(&arguments.out)?;
     arguments.refuse_own_input()?;
-    let model = Registry::default().from_pretrained(&arguments.model)?.on_corrupt(arguments.on_corrupt.into());
+    let registry = Registry::default().on(&arguments.device.open()?);
+    let model = registry.from_pretrained(&arguments.model)?.on_corrupt(arguments.on_corrupt.into());
     if arguments.overlays && !model.schema().target.is_dense() {
         bail!("`--overlays`: the model gives one class a sample and no map of classes to show");
     }
@@ -292,7 +295,7 @@ impl PredictArguments {
             }
             hash.update(of_file.finalize());
         }
-        let settings = (columns, format!("{:?}", self.on_corrupt), format!("{format:?}"), self.overlays, mm_bench::version());
+        let settings = (columns, format!("{:?}", self.on_corrupt), format!("{format:?}"), self.overlays, self.device, mm_bench::version());
         hash.update(serde_json::to_vec(&settings)?);
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }

@@ -24,6 +24,7 @@ use crate::model::{Model, Output};
 use crate::recipe::{AnyRecipe, Recipe, Setup};
 use crate::teacher::Teacher;
 use crate::weights::write_atomically;
+use candle_core::Device;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -100,17 +101,18 @@ impl Pipeline {
         write_atomically(&folder.join(CONFIG), self.config.to_json()?.as_bytes())
     }
 
-    /// Loads a folder that [`Pipeline::save_pretrained`] wrote, of settings of type `R`.
+    /// Loads a folder that [`Pipeline::save_pretrained`] wrote, of settings of type `R`; it computes on the CPU.
     pub fn from_pretrained_as<R: Recipe>(folder: impl AsRef<Path>) -> Result<Self> {
         let settings = |family: &str, settings: serde_json::Value| match family == R::FAMILY {
             true => serde_json::from_value::<R>(settings).map(|recipe| Some(Box::new(recipe) as Box<dyn AnyRecipe>)),
             false => Ok(None),
         };
-        Self::load(folder.as_ref(), &[R::FAMILY], &settings)
+        Self::load(folder.as_ref(), &[R::FAMILY], &settings, &Device::Cpu)
     }
 
-    /// Loads a folder that [`Pipeline::save_pretrained`] wrote, of a family of methods that `recipe` knows; the weights are frozen.
-    pub fn load(folder: &Path, families: &[&str], recipe: SavedRecipe) -> Result<Self> {
+    /// Loads a folder that [`Pipeline::save_pretrained`] wrote, of a family of methods that `recipe` knows; the weights are frozen, and on
+    /// `device`, where it then computes.
+    pub fn load(folder: &Path, families: &[&str], recipe: SavedRecipe, device: &Device) -> Result<Self> {
         if !folder.join(CONFIG).is_file() {
             let problem = format!("is no folder of a saved model: it has no {CONFIG}; `mm train` makes such a folder");
             return Err(Error::File { path: folder.into(), problem });
@@ -119,7 +121,7 @@ impl Pipeline {
         let wrong = |problem: String| Error::File { path: folder.join(CONFIG), problem };
         let recipe = recipe(&config.family, config.settings.clone()).map_err(|e| wrong(format!("its settings cannot be used: {e}")))?;
         let known = || wrong(format!("is a model of `{}`, and this program loads {}", config.family, families.join(", ")));
-        let mut model = recipe.ok_or_else(known)?.model(&Setup::new(&config.schema).for_loading())?;
+        let mut model = recipe.ok_or_else(known)?.model(&Setup::new(&config.schema).for_loading().device(device))?;
         model.parameters().load(&folder.join(WEIGHTS))?;
         model.freeze();
         let kinds = config.kinds.iter().map(|kind| kind.as_ref().map_or(Ok(None), SavedKind::open)).collect::<Result<_>>()?;

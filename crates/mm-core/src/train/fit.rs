@@ -8,7 +8,6 @@ use crate::pipeline::{FORMAT, Pipeline, PipelineConfig, TrainingSummary};
 use crate::recipe::{AnyRecipe, Recipe, Setup};
 use crate::teacher::Teacher;
 use crate::weights::pretrained_hash;
-use candle_core::Device;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -39,15 +38,20 @@ impl Trainer {
         let settings = recipe.settings()?;
         let weights = recipe.network().pretrained_weights().map(|weights| pretrained_hash(Path::new(&weights.from)));
         let weights = weights.collect::<Result<Vec<String>>>()?;
-        let fingerprint = fingerprint(&[
+        let mut parts = vec![
             serde_json::to_string(&settings),
             serde_json::to_string(self.config()),
             serde_json::to_string(schema),
             serde_json::to_string(&(&split.train, &split.validation)),
             serde_json::to_string(&standardizer),
             serde_json::to_string(&weights),
-        ])?;
-        let setup = Setup::new(schema).seed(self.config().seed).device(&Device::Cpu);
+        ];
+        // Other devices round otherwise: a run does not move between them.
+        if !self.device.is_cpu() {
+            parts.push(Ok(format!("{:?}", self.device.location())));
+        }
+        let fingerprint = fingerprint(&parts)?;
+        let setup = Setup::new(schema).seed(self.config().seed).device(&self.device);
         let teacher = teacher.map(|teacher| Box::new(teacher) as Box<dyn Teacher>);
         let mut method: Box<dyn Method> = recipe.method(&setup, teacher)?;
         let trainer = match &self.checkpoints {

@@ -13,7 +13,7 @@ use crate::nn::Parameters;
 use crate::optim::{Optimizer, Schedule, clip_gradient_norm};
 use crate::parallel::{self, Alone, Communicator, average, check_same, gather_batch, hash_of, hash_of_parameters};
 use crate::task::Measure;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,12 +30,21 @@ pub struct Trainer {
     loading: Option<Loading>,
     stop: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
     communicator: Arc<dyn Communicator>,
+    pub(super) device: Device,
 }
 
 impl Trainer {
     /// With these settings, without checkpoints.
     pub fn new(config: TrainConfig) -> Self {
-        Self { config, checkpoints: None, observer: Arc::new(Unobserved), loading: None, stop: None, communicator: Arc::new(Alone) }
+        Self {
+            config,
+            checkpoints: None,
+            observer: Arc::new(Unobserved),
+            loading: None,
+            stop: None,
+            communicator: Arc::new(Alone),
+            device: Device::Cpu,
+        }
     }
 
     /// Saves runs and takes them up: a folder, or more.
@@ -63,6 +72,11 @@ impl Trainer {
     /// checkpoints. By default a process trains alone. Not for several trainings that run side by side on the threads of one pool.
     pub fn communicator(self, communicator: Arc<dyn Communicator>) -> Self {
         Self { communicator, ..self }
+    }
+
+    /// Where [`Trainer::fit`] builds a model and trains it; by default the CPU. [`Trainer::run`] trains a method where its weights are.
+    pub fn device(self, device: &Device) -> Self {
+        Self { device: device.clone(), ..self }
     }
 
     /// The settings.

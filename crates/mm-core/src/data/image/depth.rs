@@ -2,7 +2,7 @@
 
 use super::resize::resized;
 use super::{Bitmap, Fit, ImageError, Samples};
-use fast_image_resize::PixelType;
+use fast_image_resize::pixels::F32x2;
 
 /// How the numbers of a file become metres.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,7 +48,7 @@ pub fn resize_depth(depth: &[f32], from: [usize; 2], to: [usize; 2], fit: Fit, v
     // the weighted mean of the readings.
     let pairs: Vec<f32> = depth.iter().flat_map(|&x| [x, if x > 0.0 { 1.0 } else { 0.0 }]).collect();
     let bitmap = Bitmap { width: from_width, height: from_height, channels: 2, samples: Samples::F32(Vec::new()) };
-    let pairs = resized(&bitmap, &pairs, PixelType::F32x2, &placement)?;
+    let pairs = resized::<F32x2, _>(&bitmap, &pairs, &placement)?;
     let mut planes = vec![0.0; if valid { 2 } else { 1 } * height * width];
     let (readings, marks) = planes.split_at_mut(height * width);
     let [left, top, part_width, _] = placement.target;

@@ -2,8 +2,9 @@
 
 use super::{Bitmap, ImageError, Samples};
 use bytemuck::Pod;
-use fast_image_resize::images::{Image as Pixels, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{F32, F32x3, InnerPixel, U8, U8x3, U16, U16x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -62,18 +63,18 @@ pub fn resize(bitmap: &Bitmap, channels: usize, size: [usize; 2], fit: Fit, padd
     let colour = bitmap.channels == 3;
     match &bitmap.samples {
         Samples::U8(samples) => {
-            let kind = if colour { PixelType::U8x3 } else { PixelType::U8 };
-            let resized = resized(bitmap, samples, kind, &placement)?;
+            let resize = if colour { resized::<U8x3, _> } else { resized::<U8, _> };
+            let resized = resize(bitmap, samples, &placement)?;
             to_planes(&resized, bitmap.channels, &mut planes, channels, size, &placement, |x| f32::from(x) / 255.0);
         }
         Samples::U16(samples) => {
-            let kind = if colour { PixelType::U16x3 } else { PixelType::U16 };
-            let resized = resized(bitmap, samples, kind, &placement)?;
+            let resize = if colour { resized::<U16x3, _> } else { resized::<U16, _> };
+            let resized = resize(bitmap, samples, &placement)?;
             to_planes(&resized, bitmap.channels, &mut planes, channels, size, &placement, |x| f32::from(x) / 65_535.0);
         }
         Samples::F32(samples) => {
-            let kind = if colour { PixelType::F32x3 } else { PixelType::F32 };
-            let resized = resized(bitmap, samples, kind, &placement)?;
+            let resize = if colour { resized::<F32x3, _> } else { resized::<F32, _> };
+            let resized = resize(bitmap, samples, &placement)?;
             to_planes(&resized, bitmap.channels, &mut planes, channels, size, &placement, |x| x);
         }
     }
@@ -89,12 +90,13 @@ pub fn resize_plane(plane: &[f64], from: [usize; 2], to: [usize; 2]) -> Result<V
     Ok(resize(&bitmap, 1, to, Fit::Stretch, 0.0)?.into_iter().map(|x| zero + f64::from(x)).collect())
 }
 
-/// The part that a placement takes, at the size that it has there; pixels of channels. Width first, then height, as Pillow: the
+/// The part that a placement takes, at the size that it has there; pixels `P` of channels. Width first, then height, as Pillow: the
 /// rounding in between decides one grey level in ten pixels.
-pub(super) fn resized<'s, T: Pod>(
+///
+/// By the type of a pixel: to ask for it by name would compile the resizing of all twelve types that there are.
+pub(super) fn resized<'s, P: PixelTrait + InnerPixel<Component = T>, T: Pod>(
     bitmap: &Bitmap,
     samples: &'s [T],
-    kind: PixelType,
     placement: &Placement,
 ) -> Result<Cow<'s, [T]>, ImageError> {
     let ([left, top, part_width, part_height], [_, _, width, height]) = (placement.source, placement.target);
@@ -102,24 +104,28 @@ pub(super) fn resized<'s, T: Pod>(
     let mut narrow = Cow::Borrowed(samples);
     if (part_width, width) != (wide, bitmap.width) {
         let sizes = [bitmap.width, bitmap.height, width, bitmap.height];
-        narrow = Cow::Owned(part_resized(samples, kind, sizes, [left, 0.0, part_width, high])?);
+        narrow = Cow::Owned(part_resized::<P, T>(samples, sizes, [left, 0.0, part_width, high])?);
     }
     if (part_height, height) == (high, bitmap.height) {
         return Ok(narrow);
     }
     let sizes = [width, bitmap.height, width, height];
-    Ok(Cow::Owned(part_resized(&narrow, kind, sizes, [0.0, top, width as f64, part_height])?))
+    Ok(Cow::Owned(part_resized::<P, T>(&narrow, sizes, [0.0, top, width as f64, part_height])?))
 }
 
 /// Widths and heights before and after, and the part: left, top, width, height.
-fn part_resized<T: Pod>(samples: &[T], kind: PixelType, sizes: [usize; 4], part: [f64; 4]) -> Result<Vec<T>, ImageError> {
+fn part_resized<P, T>(samples: &[T], sizes: [usize; 4], part: [f64; 4]) -> Result<Vec<T>, ImageError>
+where
+    P: PixelTrait + InnerPixel<Component = T>,
+    T: Pod,
+{
     let ([width, height, new_width, new_height], [left, top, part_width, part_height]) = (sizes.map(|side| side as u32), part);
-    let source = ImageRef::new(width, height, bytemuck::cast_slice(samples), kind);
+    let source = TypedImageRef::<P>::from_buffer(width, height, bytemuck::cast_slice(samples));
     let source = source.map_err(|_| ImageError::Resize(fast_image_resize::ImageError::UnsupportedPixelType.into()))?;
-    let mut target = Pixels::new(new_width, new_height, kind);
+    let mut target = TypedImage::<P>::new(new_width, new_height);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
-    Resizer::new().resize(&source, &mut target, &options.crop(left, top, part_width, part_height))?;
-    Ok(bytemuck::pod_collect_to_vec(target.buffer()))
+    Resizer::new().resize_typed(&source, &mut target, &options.crop(left, top, part_width, part_height))?;
+    Ok(P::components(target.pixels()).to_vec())
 }
 
 /// From pixels of channels to channels of pixels, to where the placement says.
