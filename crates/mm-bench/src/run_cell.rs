@@ -87,6 +87,9 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         CheckpointConfig { folder: folder.join("checkpoints"), every_seconds: arguments.checkpoint_seconds, fingerprint: spec.key.clone() };
     let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints.clone()).stop_when(move || interrupt.is_set());
     let outcome = trainer.run(&mut *method, data, &split.train, &split.validation)?;
+    let (threshold, note) = trainer.threshold(method.model(), data, &split.validation)?;
+    let deciding = Standardized::new(&*loaded.source, &standardizer)?.deciding_at(threshold)?;
+    let data = if threshold.is_some() { deciding.source() } else { data };
     let trained_parameters = method.parameters().count_trained();
     let model = method.into_model();
 
@@ -170,7 +173,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         corruptions,
         cost: Some(cost),
         epochs: epochs(&outcome),
-        notes: outcome.notes.clone().into_iter().chain(not_finite(&outcome)).collect(),
+        notes: outcome.notes.clone().into_iter().chain(not_finite(&outcome)).chain(note).collect(),
         provenance: Some(Provenance {
             version: version(),
             data_hash: resolved.data_hash.clone(),

@@ -98,3 +98,81 @@ fn devices_that_cannot_be_used_are_refused_before_anything_is_trained() {
         assert!(!output.status.success() && program::said(&output).contains(needs), "{command}: {}", program::said(&output));
     }
 }
+
+/// Two hundred samples of two noisy sensors, one in ten of the second class.
+fn unequal(folder: &Path) {
+    let mut table = String::from("a1,b1,state,part\n");
+    for i in 0..400usize {
+        let ill = i % 10 == 3;
+        // Overlapping: the second class is the likelier one nowhere, or nearly so.
+        let (a, b) =
+            ((i * 37 % 101) as f32 / 50.0 + if ill { 0.6 } else { 0.0 }, (i * 53 % 97) as f32 / 48.0 + if ill { 0.6 } else { 0.0 });
+        let part = ["train", "train", "validation", "test"][i / 10 % 4];
+        table += &format!("{a},{b},{},{part}\n", if ill { "ill" } else { "healthy" });
+    }
+    std::fs::write(folder.join("t.csv"), table).unwrap();
+    let views = ["a", "b"].map(|m| format!("[[view]]\nmodality = '{m}'\nfile = 't.csv'\ncolumns = ['{m}1']\n")).join("\n");
+    std::fs::write(
+        folder.join("card.toml"),
+        format!("name = 'unequal'\nlabel = 'state'\nclasses = ['healthy', 'ill']\npart = 'part'\n{views}"),
+    )
+    .unwrap();
+    for (name, more) in [("plain", ""), ("chosen", "threshold_by = 'balanced_accuracy'\n"), ("wrong", "threshold_by = 'auroc'\n")] {
+        let plan = format!(
+            "name = '{name}'\nseeds = [0]\n[train]\nepochs = 30\nbatch_size = 32\n{more}[[data]]\nname = 'unequal'\ncard = 'card.toml'\n
+            [[runs]]\nmethod = 'modality-dropout'\n"
+        );
+        std::fs::write(folder.join(format!("{name}.toml")), plan).unwrap();
+    }
+}
+
+#[test]
+fn a_threshold_is_chosen_on_validation_samples_and_used_wherever_something_is_decided() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    unequal(folder);
+    let trained = |plan: &str| {
+        let plan_file = format!("{plan}.toml");
+        let arguments = ["train", "card.toml", "--method", "modality-dropout", "--plan", &plan_file, "--out", plan];
+        let output = mm().current_dir(folder).args(arguments).output().unwrap();
+        if !output.status.success() {
+            return Err(said(&output));
+        }
+        Ok(serde_json::from_slice::<serde_json::Value>(&std::fs::read(folder.join(plan).join("config.json")).unwrap()).unwrap())
+    };
+    let (plain, chosen) = (trained("plain").unwrap(), trained("chosen").unwrap());
+    let threshold = chosen["schema"]["threshold"].as_f64().unwrap();
+    assert!(plain["schema"].get("threshold").is_none() && threshold > 0.0 && threshold < 0.5, "{threshold}");
+    let note = chosen["training"]["notes"].to_string();
+    assert!(note.contains("`ill` is predicted from a probability of") && note.contains("of 100 validation samples"), "{note}");
+    let of = |model: &serde_json::Value, score: &str| {
+        let combinations = model["evaluation"]["combinations"].as_array().unwrap();
+        let full = combinations.iter().find(|c| c["combination"] == "a+b").unwrap();
+        full["scores"][score].as_f64().unwrap()
+    };
+    assert!(of(&chosen, "balanced_accuracy") > of(&plain, "balanced_accuracy") + 0.02, "{chosen} {plain}");
+    // What is no decision stays.
+    for score in ["auroc", "auprc", "nll", "ece"] {
+        assert_eq!(of(&chosen, score), of(&plain, score), "{score}");
+    }
+    let mut predict = mm();
+    predict.current_dir(folder).args(["predict", "--model", "chosen", "--manifest", "t.csv", "--out", "answers.jsonl"]);
+    let output = predict.args(["--column", "a=a1", "--column", "b=b1"]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let answers = std::fs::read_to_string(folder.join("answers.jsonl")).unwrap();
+    let mut ill = 0;
+    for line in answers.lines() {
+        let answer: serde_json::Value = serde_json::from_str(line).unwrap();
+        let probability = answer["probabilities"]["ill"].as_f64().unwrap();
+        let is_ill = answer["class"] == "ill";
+        assert!(is_ill == (probability >= threshold) || (probability - threshold).abs() < 1e-4, "{line}");
+        ill += usize::from(is_ill && probability < 0.5);
+    }
+    assert!(ill > 0, "some are decided against the likelier class");
+    let wrong = trained("wrong").unwrap_err();
+    assert!(wrong.contains("train.threshold_by") && wrong.contains("accuracy, macro_f1, balanced_accuracy"), "{wrong}");
+    let output = mm().current_dir(folder).args(["bench", "chosen.toml", "--out", "results"]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let report = std::fs::read_to_string(folder.join("results").join("report.json")).unwrap();
+    assert!(report.contains("is predicted from a probability of"), "{report}");
+}

@@ -2,6 +2,7 @@
 
 use super::{DataError, nearest};
 use crate::error::{Error, Result};
+use crate::eval::{argmax, decide};
 use crate::modality::Modalities;
 use crate::statistics::Score;
 use crate::task::{Measure, Scores, Target};
@@ -19,12 +20,15 @@ pub struct Schema {
     /// Name of the measure that selects models and heads reports; otherwise the first of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     score: Option<String>,
+    /// From which probability on the second of two classes is predicted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
 }
 
 impl Schema {
     /// Puts a schema together; one input for each modality, no empty shape, distinct class names.
     pub fn new(modalities: Modalities, inputs: Vec<InputSpec>, target: Target) -> Result<Self> {
-        let schema = Self { modalities, inputs, target, score: None };
+        let schema = Self { modalities, inputs, target, score: None, threshold: None };
         schema.check()?;
         Ok(schema)
     }
@@ -34,6 +38,39 @@ impl Schema {
         let schema = Self { score: measure.map(String::from), ..self };
         schema.check_score()?;
         Ok(schema)
+    }
+
+    /// Predicts the second of two classes from this probability on, greater than 0 and less than 1; `None`: the likelier class, of equals the first.
+    pub fn deciding_at(self, threshold: Option<f64>) -> Result<Self> {
+        let schema = Self { threshold, ..self };
+        schema.check_threshold()?;
+        Ok(schema)
+    }
+
+    /// From which probability on the second of two classes is predicted, where that was chosen.
+    pub fn threshold(&self) -> Option<f64> {
+        self.threshold
+    }
+
+    /// The class that logits `[classes]` decide for.
+    pub fn decide(&self, logits: &[f32]) -> usize {
+        match (self.threshold, logits) {
+            (Some(threshold), &[first, second]) => decide(&[first, second], threshold),
+            _ => argmax(logits),
+        }
+    }
+
+    fn check_threshold(&self) -> Result<()> {
+        match self.threshold {
+            Some(_) if !matches!(self.target, Target::Classes(_)) || self.target.classes() != 2 => Err(Error::config(
+                "threshold",
+                format!("a threshold decides between two classes, and there are {}", self.target.in_words()),
+            )),
+            Some(threshold) if !(threshold > 0.0 && threshold < 1.0) => {
+                Err(Error::config("threshold", format!("{threshold} is no probability between 0 and 1")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The measure that selects models and heads reports.
@@ -49,7 +86,11 @@ impl Schema {
 
     /// Scores that add up over samples, with the numbers of each.
     pub fn scores(&self) -> Box<dyn Scores> {
-        self.target.task().scores(self.measure().name)
+        let mut scores = self.target.task().scores(self.measure().name);
+        if let Some(threshold) = self.threshold {
+            scores.decide_at(threshold);
+        }
+        scores
     }
 
     fn check_score(&self) -> Result<()> {
@@ -79,6 +120,7 @@ impl Schema {
             }
         }
         self.target.task().check()?;
+        self.check_threshold()?;
         self.check_score()
     }
 }

@@ -29,6 +29,17 @@ impl<'a> Standardized<'a> {
         }
     }
 
+    /// Whose scores predict the second of two classes from a probability on, as [`Schema::deciding_at`] says.
+    pub fn deciding_at(self, threshold: Option<f64>) -> Result<Self> {
+        Ok(Self(match self.0 {
+            Form::Table(table) => {
+                let schema = table.schema().clone().deciding_at(threshold)?;
+                Form::Table(Box::new(table.with_schema(schema)))
+            }
+            Form::Read(read) => Form::Read(AsRead { schema: read.schema.deciding_at(threshold)?, ..read }),
+        }))
+    }
+
     /// The source.
     pub fn source(&self) -> &dyn Source {
         match &self.0 {

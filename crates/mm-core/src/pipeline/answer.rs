@@ -4,7 +4,7 @@ use super::Pipeline;
 use crate::data::kinds::{Kind, Origin};
 use crate::data::{Array, InputSpec, Inputs, ManifestRow, NonFinite, OnCorrupt, PixelLabels, Schema, Target, reading};
 use crate::error::{Error, ModalityError, NonFiniteError, Result};
-use crate::eval::{argmax, probabilities};
+use crate::eval::probabilities;
 use crate::modality::{Presence, Subset};
 use crate::model::{Output, SensorTrust};
 use crate::task::sigmoid;
@@ -144,7 +144,7 @@ pub struct Ignored {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// The class, where the model predicts one; else empty.
+    /// The class, where the model predicts one; else empty. The likeliest one, but for a model of two classes with a [threshold](Schema::threshold).
     pub class: String,
     /// Probability of each class or label, in their order; none where every pixel has a class, or numbers are predicted.
     pub probabilities: Vec<(String, f64)>,
@@ -283,7 +283,7 @@ pub(super) fn answers(
         let labels = names.iter().zip(&logits).filter(|(_, logit)| **logit > 0.0 && matches!(schema.target, Target::Labels(_)));
         let numbers = if let Target::Numbers(task) = &schema.target { task.in_unit(&logits) } else { Vec::new() };
         Ok(Answer {
-            class: schema.target.class_names().get(argmax(&logits)).filter(|_| pixels.is_none()).cloned().unwrap_or_default(),
+            class: schema.target.class_names().get(schema.decide(&logits)).filter(|_| pixels.is_none()).cloned().unwrap_or_default(),
             labels: labels.map(|(name, _)| name.clone()).collect(),
             numbers: names.iter().cloned().zip(numbers).collect(),
             probabilities: names.iter().cloned().zip(probabilities).collect(),

@@ -77,7 +77,7 @@ impl Pipeline {
 
     /// Evaluates every combination on some rows of a source of raw data, and remembers the result for the model card.
     pub fn evaluate(&mut self, source: &dyn Source, rows: &[usize]) -> Result<&Evaluated> {
-        let standardized = Standardized::new(source, &self.config.standardizer)?;
+        let standardized = Standardized::new(source, &self.config.standardizer)?.deciding_at(self.schema().threshold())?;
         let combinations = default_combinations(self.schema().modalities.len(), 0);
         let batch = evaluation_batch(self.schema());
         let device = self.model.parameters().device().clone();

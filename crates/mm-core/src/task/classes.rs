@@ -4,7 +4,7 @@ use super::ranking::Ranking;
 use super::{Measure, Scored, Scores, Task, check_names};
 use crate::data::{DataError, TargetValue, Targets};
 use crate::error::{Error, Result};
-use crate::eval::{argmax, divergence, probabilities};
+use crate::eval::{argmax, decide, divergence, probabilities};
 use crate::loss::{cross_entropy_per_sample, entropy_per_sample, softened_kl};
 use crate::statistics::Score;
 use candle_core::{Device, Tensor};
@@ -151,6 +151,8 @@ pub struct ClassScores {
     /// `exp(logit - largest)` of the sample at hand.
     shares: Vec<f64>,
     numbers: Numbers,
+    /// From which probability on the second of two classes is predicted.
+    threshold: Option<f64>,
 }
 
 impl ClassScores {
@@ -165,6 +167,7 @@ impl ClassScores {
             ranking: Ranking::new(classes),
             shares: vec![0.0; classes],
             numbers: Numbers::Right,
+            threshold: None,
         }
     }
 
@@ -214,8 +217,12 @@ impl Scores for ClassScores {
             return Err(DataError::Label { label, classes }.into());
         }
         let label = label as usize;
-        let predicted = argmax(prediction);
-        let above = |k: usize| f64::from(prediction[k]) - f64::from(prediction[predicted]);
+        let likeliest = argmax(prediction);
+        let predicted = match (self.threshold, prediction) {
+            (Some(threshold), &[first, second]) => decide(&[first, second], threshold),
+            _ => likeliest,
+        };
+        let above = |k: usize| f64::from(prediction[k]) - f64::from(prediction[likeliest]);
         self.shares.iter_mut().enumerate().for_each(|(k, share)| *share = above(k).exp());
         let sum: f64 = self.shares.iter().sum();
         self.samples += 1;
@@ -225,13 +232,17 @@ impl Scores for ClassScores {
         let brier = self.shares.iter().enumerate().map(|(k, share)| (share / sum - of_label(k)).powi(2)).sum::<f64>();
         self.nll += nll;
         self.brier += brier;
-        let (bins, confidence) = (self.calibration.len(), self.shares[predicted] / sum);
+        let (bins, confidence) = (self.calibration.len(), self.shares[likeliest] / sum);
         let bin = ((confidence * bins as f64).ceil() as usize).clamp(1, bins) - 1;
-        self.calibration[bin].0 += f64::from(u8::from(predicted == label));
+        self.calibration[bin].0 += f64::from(u8::from(likeliest == label));
         self.calibration[bin].1 += confidence;
         self.ranking.add(prediction, &self.shares, sum, label);
         self.append(prediction, sum, (label, predicted), (nll, brier), numbers);
         Ok(())
+    }
+
+    fn decide_at(&mut self, threshold: f64) {
+        self.threshold = Some(threshold);
     }
 
     fn finish(&self) -> Scored {

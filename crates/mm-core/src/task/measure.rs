@@ -41,6 +41,9 @@ pub trait Scores: Send {
     /// Adds a sample; appends its numbers for the score that was asked for (for accuracy 1 for right, 0 for wrong).
     fn add(&mut self, prediction: &[f32], target: &TargetValue, numbers: &mut Vec<f32>) -> Result<()>;
 
+    /// From which probability on the second of two classes counts as predicted; without it the likelier one does.
+    fn decide_at(&mut self, _threshold: f64) {}
+
     /// What was reached.
     fn finish(&self) -> Scored;
 }

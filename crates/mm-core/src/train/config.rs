@@ -2,6 +2,7 @@
 
 use crate::data::{AugmentConfig, Schema, Source, TargetValue, nearest};
 use crate::error::{Error, Result};
+use crate::eval::check_threshold_by;
 use crate::optim::{OptimizerConfig, Schedule, ScheduleConfig};
 use crate::task::{Measure, Target};
 use rayon::prelude::*;
@@ -53,6 +54,10 @@ pub struct TrainConfig {
     /// Name of the validation score that selects, such as `balanced_accuracy` or `auroc`; by default the one that heads the report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub select_by: Option<String>,
+    /// Where there are two classes: the score (`accuracy`, `macro_f1` or `balanced_accuracy`) that decides from which probability on the
+    /// second class is predicted, chosen on the validation samples once the training has ended; by default the likelier class is predicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold_by: Option<String>,
     /// Validate every so many epochs; 0: only where `select` or `patience` need it (then every epoch).
     pub validate_every: usize,
     /// Stop after so many validations without a new best mean score over combinations.
@@ -249,6 +254,7 @@ impl Default for TrainConfig {
             batch_norm: BatchNorms::default(),
             select: Selection::Last,
             select_by: None,
+            threshold_by: None,
             validate_every: 0,
             patience: None,
         }
@@ -267,7 +273,7 @@ pub(crate) fn check_losses(config: &TrainConfig, schema: &Schema) -> Result<()> 
     if config.huber > 0.0 && !matches!(schema.target, Target::Numbers(_)) {
         return Err(Error::config("train.huber", "is about errors of numbers, and the target of this data is none"));
     }
-    Ok(())
+    check_threshold_by(config.threshold_by.as_deref(), &schema.target)
 }
 
 /// More epochs than any run takes: a slip of the keyboard.

@@ -4,6 +4,8 @@ use super::{CheckpointConfig, Method, Trainer};
 use crate::data::kinds::SavedKind;
 use crate::data::{ManifestColumns, NonFinite, Source, Split, Standardized, Standardizer};
 use crate::error::{Error, Result};
+use crate::eval::{ChosenThreshold, choose_threshold};
+use crate::model::Model;
 use crate::pipeline::{FORMAT, Pipeline, PipelineConfig, TrainingSummary};
 use crate::recipe::{AnyRecipe, Recipe, Setup};
 use crate::teacher::Teacher;
@@ -64,13 +66,15 @@ impl Trainer {
             None => self.clone(),
         };
         let outcome = trainer.run(&mut *method, standardized.source(), &split.train, &split.validation)?;
+        let (threshold, note) = self.threshold(method.model(), standardized.source(), &split.validation)?;
+        let schema = schema.clone().deciding_at(threshold)?;
         let training = TrainingSummary {
             config: self.config().clone(),
             samples: split.train.len(),
             steps: outcome.steps,
             fingerprint,
             data: source.as_table().map(|table| table.content_hash()).transpose()?,
-            notes: outcome.notes,
+            notes: outcome.notes.into_iter().chain(note).collect(),
         };
         let kinds = source.kinds();
         let saved = kinds.iter().map(|kind| kind.as_deref().map(SavedKind::of)).collect();
@@ -79,7 +83,7 @@ impl Trainer {
             library: env!("CARGO_PKG_VERSION").into(),
             family: recipe.family().into(),
             settings,
-            schema: schema.clone(),
+            schema,
             kinds: saved,
             standardizer,
             non_finite: NonFinite::Absent,
@@ -89,6 +93,23 @@ impl Trainer {
             latency: None,
         };
         Ok(Pipeline::new(config, method.into_model(), kinds))
+    }
+}
+
+impl Trainer {
+    /// The threshold that [`TrainConfig::threshold_by`](super::TrainConfig::threshold_by) asks for, chosen on validation rows of a standardized source, and what to say of it.
+    pub fn threshold(&self, model: &dyn Model, source: &dyn Source, validation: &[usize]) -> Result<(Option<f64>, Option<String>)> {
+        let Some(by) = self.config().threshold_by.as_deref() else { return Ok((None, None)) };
+        let Some(chosen) = choose_threshold(model, source, validation, by)? else {
+            let note = format!("no threshold was chosen by {by}: the validation samples that can be predicted are of one class");
+            return Ok((None, Some(note)));
+        };
+        let ChosenThreshold { probability, score, samples } = chosen;
+        let class = source.schema().target.class_names().get(1).cloned().unwrap_or_default();
+        let note = format!(
+            "`{class}` is predicted from a probability of {probability:.4} on: the largest {by} ({score:.3}) of {samples} validation samples"
+        );
+        Ok((Some(probability), Some(note)))
     }
 }
 

@@ -132,6 +132,10 @@ impl Trainer {
                 "model selection and early stopping need validation samples, and there are none: name the part `validation` of some samples, or give it a share under [split] of the card",
             ));
         }
+        if validation.is_empty() && config.threshold_by.is_some() {
+            let problem = "a threshold is chosen on validation samples, and there are none: name the part `validation` of some samples, or give it a share under [split] of the card";
+            return Err(Error::config("train.threshold_by", problem));
+        }
         config.augment.check(source.schema())?;
         check_losses(config, source.schema())?;
         mixup::check(config.mixup, source.schema())?;
