@@ -88,8 +88,9 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints.clone()).stop_when(move || interrupt.is_set());
     let outcome = trainer.run(&mut *method, data, &split.train, &split.validation)?;
     let (threshold, note) = trainer.threshold(method.model(), data, &split.validation)?;
-    let deciding = Standardized::new(&*loaded.source, &standardizer)?.deciding_at(threshold)?;
-    let data = if threshold.is_some() { deciding.source() } else { data };
+    let deciding = |threshold| Standardized::new(&*loaded.source, &standardizer)?.deciding_at(Some(threshold));
+    let deciding = threshold.map(deciding).transpose()?;
+    let data = deciding.as_ref().map_or(data, Standardized::source);
     let trained_parameters = method.parameters().count_trained();
     let model = method.into_model();
 
