@@ -2,7 +2,7 @@
 
 use super::{DataError, nearest};
 use crate::error::{Error, Result};
-use crate::eval::{argmax, decide};
+use crate::eval::decide;
 use crate::modality::Modalities;
 use crate::statistics::Score;
 use crate::task::{Measure, Scores, Target};
@@ -54,15 +54,12 @@ impl Schema {
 
     /// The class that logits `[classes]` decide for.
     pub fn decide(&self, logits: &[f32]) -> usize {
-        match (self.threshold, logits) {
-            (Some(threshold), &[first, second]) => decide(&[first, second], threshold),
-            _ => argmax(logits),
-        }
+        decide(logits, self.threshold)
     }
 
     fn check_threshold(&self) -> Result<()> {
         match self.threshold {
-            Some(_) if !matches!(self.target, Target::Classes(_)) || self.target.classes() != 2 => Err(Error::config(
+            Some(_) if !self.target.is_two_classes() => Err(Error::config(
                 "threshold",
                 format!("a threshold decides between two classes, and there are {}", self.target.in_words()),
             )),

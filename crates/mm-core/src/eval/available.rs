@@ -149,7 +149,7 @@ impl Running {
 }
 
 /// The odds of the second of two classes, and whether the sample is of it.
-fn odds(prediction: &[f32], truth: &TargetValue) -> Option<(f32, bool)> {
+pub(super) fn odds(prediction: &[f32], truth: &TargetValue) -> Option<(f32, bool)> {
     match (prediction, truth) {
         (&[first, second], TargetValue::Class(class)) => Some((second - first, *class == 1)),
         _ => None,

@@ -1,7 +1,8 @@
 //! From which probability on the second of two classes is predicted.
 
-use super::evaluation_batch;
-use crate::data::{Source, TargetValue};
+use super::available::odds;
+use super::{argmax, evaluation_batch};
+use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::model::{Model, check_prediction};
 use crate::task::Target;
@@ -25,7 +26,7 @@ pub(crate) fn check_threshold_by(by: Option<&str>, target: &Target) -> Result<()
     let Some(by) = by else { return Ok(()) };
     let problem = if !DECIDED.contains(&by) {
         format!("no threshold is chosen by `{by}`; there are: {}", DECIDED.join(", "))
-    } else if !matches!(target, Target::Classes(_)) || target.classes() != 2 {
+    } else if !target.is_two_classes() {
         format!("a threshold decides between two classes, and this data has {}", target.in_words())
     } else {
         return Ok(());
@@ -50,7 +51,7 @@ pub fn choose_threshold(model: &dyn Model, source: &dyn Source, rows: &[usize], 
         let values = model.predict(&batch.inputs().select(&usable)?)?.prediction.flatten_all()?.to_vec1::<f32>()?;
         for (&i, logits) in usable.iter().zip(values.chunks_exact(2)) {
             check_prediction(logits, chunk[i], || schema.modalities.format(has[i]))?;
-            ranked.push((logits[1] - logits[0], truths[i] == TargetValue::Class(1)));
+            ranked.extend(odds(logits, &truths[i]));
         }
     }
     Ok(best(ranked, by))
@@ -104,10 +105,12 @@ fn score(by: &str, first: [usize; 2], second: [usize; 2]) -> f64 {
     }
 }
 
-/// Which of two classes is predicted: the second from a probability on.
-pub fn decide(logits: &[f32; 2], threshold: f64) -> usize {
-    let odds = f64::from(logits[1]) - f64::from(logits[0]);
-    usize::from(odds >= (threshold / (1.0 - threshold)).ln())
+/// The class that logits decide for: the likeliest, of equals the first; of two classes with a threshold the second from that probability on.
+pub fn decide(logits: &[f32], threshold: Option<f64>) -> usize {
+    match (threshold, logits) {
+        (Some(threshold), &[first, second]) => usize::from(f64::from(second) - f64::from(first) >= (threshold / (1.0 - threshold)).ln()),
+        _ => argmax(logits),
+    }
 }
 
 #[cfg(test)]
@@ -136,11 +139,11 @@ mod tests {
         assert_eq!((found.score, found.samples), (1.0, 4));
         assert!((found.probability - 1.0 / (1.0 + (-0.5f64).exp())).abs() < 1e-12);
         let tied = best(vec![(1.0, false), (1.0, true), (1.0, true)], "accuracy").unwrap();
-        assert!((tied.score - 2.0 / 3.0).abs() < 1e-12 && decide(&[0.0, 1.0], tied.probability) == 1, "{tied:?}");
+        assert!((tied.score - 2.0 / 3.0).abs() < 1e-12 && decide(&[0.0, 1.0], Some(tied.probability)) == 1, "{tied:?}");
     }
 
     #[test]
     fn decisions_are_those_of_the_probability() {
-        assert_eq!([decide(&[0.0, -1.0], 0.2), decide(&[0.0, -1.5], 0.2), decide(&[3.0, 3.0], 0.5)], [1, 0, 1]);
+        assert_eq!([decide(&[0.0, -1.0], Some(0.2)), decide(&[0.0, -1.5], Some(0.2)), decide(&[3.0, 3.0], Some(0.5))], [1, 0, 1]);
     }
 }

@@ -218,10 +218,7 @@ impl Scores for ClassScores {
         }
         let label = label as usize;
         let likeliest = argmax(prediction);
-        let predicted = match (self.threshold, prediction) {
-            (Some(threshold), &[first, second]) => decide(&[first, second], threshold),
-            _ => likeliest,
-        };
+        let predicted = decide(prediction, self.threshold);
         let above = |k: usize| f64::from(prediction[k]) - f64::from(prediction[likeliest]);
         self.shares.iter_mut().enumerate().for_each(|(k, share)| *share = above(k).exp());
         let sum: f64 = self.shares.iter().sum();

@@ -98,6 +98,11 @@ impl Target {
         matches!(self, Self::Pixels(_))
     }
 
+    /// Whether one of two classes is predicted, and nothing is special about either: what a threshold can decide between.
+    pub fn is_two_classes(&self) -> bool {
+        matches!(self, Self::Classes(task) if task.names().len() == 2)
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.class_names().len()
