@@ -7,7 +7,7 @@
 use crate::dense::BatchStatistics;
 use crate::error::{Error, Result, check_length};
 use crate::simd::{Level, vectorize};
-use crate::sums::sums;
+use crate::sums::Sums;
 use crate::threads::{Shared, for_each};
 
 /// Sizes of a tensor `[batch, channels, spatial]`; `spatial` is height times width.
@@ -105,18 +105,18 @@ pub fn batch_norm_forward(
             level,
             #[inline(always)]
             || {
-                let mut total = 0.0;
+                let mut total = Sums::default();
                 for at in shape.planes(channel) {
-                    total += sums([plane(at)], |x| x)[0];
+                    total.add([plane(at)], |x| x);
                 }
-                let m = total / count;
+                let m = total.finish()[0] / count;
                 // Deviations from the rounded mean, corrected for the rounding.
                 let rounded = m as f32;
-                let mut squares = 0.0;
+                let mut squares = Sums::default();
                 for at in shape.planes(channel) {
-                    squares += sums([plane(at)], |[x]| [(x - rounded) * (x - rounded)])[0];
+                    squares.add([plane(at)], |[x]| [(x - rounded) * (x - rounded)]);
                 }
-                (m, (squares / count - (m - f64::from(rounded)).powi(2)).max(0.0))
+                (m, (squares.finish()[0] / count - (m - f64::from(rounded)).powi(2)).max(0.0))
             },
         );
         let s = 1.0 / (v + f64::from(eps)).sqrt();
@@ -251,15 +251,15 @@ pub fn batch_norm_backward(
             level,
             #[inline(always)]
             || {
-                let mut totals = [0.0f64; 2];
+                let mut totals = Sums::default();
                 for at in shape.planes(channel) {
-                    let part = match gated {
-                        true => sums(plane(at), |[x, g, y]| terms(x - m, if y > 0.0 { g } else { 0.0 })),
-                        false => sums(plane(at), |[x, g, _]| terms(x - m, g)),
-                    };
-                    totals = [totals[0] + part[0], totals[1] + part[1]];
+                    match gated {
+                        true => totals.add(plane(at), |[x, g, y]| terms(x - m, if y > 0.0 { g } else { 0.0 })),
+                        false => totals.add(plane(at), |[x, g, _]| terms(x - m, g)),
+                    }
                 }
-                let [sum_g, sum_gx] = [totals[0], totals[1] * f64::from(s)];
+                let [sum_g, sum_gx] = totals.finish();
+                let sum_gx = sum_gx * f64::from(s);
                 // SAFETY: tasks own different channels.
                 unsafe {
                     bias_gradient.range(channel, 1)[0] = sum_g as f32;

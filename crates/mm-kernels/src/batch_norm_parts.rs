@@ -7,7 +7,7 @@ use crate::batch_norm::{BatchNormShape, affine_plane, optional, terms, zero_behi
 use crate::dense::BatchStatistics;
 use crate::error::{Error, Result};
 use crate::simd::{Level, vectorize};
-use crate::sums::sums;
+use crate::sums::Sums;
 use crate::threads::{Shared, for_each};
 
 /// Of each channel: how many numbers there are, their mean, and the sum of their squared deviations from it.
@@ -72,9 +72,13 @@ pub fn moments(shape: BatchNormShape, input: &[f32]) -> Result<Moments> {
             #[inline(always)]
             || {
                 let plane = |(at, filled): (usize, usize)| &input[at..at + filled];
-                let mean = shape.planes(channel).map(|at| sums([plane(at)], |x| x)[0]).sum::<f64>() / divisor;
+                let mut total = Sums::default();
+                shape.planes(channel).for_each(|at| total.add([plane(at)], |x| x));
+                let mean = total.finish()[0] / divisor;
                 let rounded = mean as f32;
-                let squares = shape.planes(channel).map(|at| sums([plane(at)], |[x]| [(x - rounded) * (x - rounded)])[0]).sum::<f64>();
+                let mut squares = Sums::default();
+                shape.planes(channel).for_each(|at| squares.add([plane(at)], |[x]| [(x - rounded) * (x - rounded)]));
+                let squares = squares.finish()[0];
                 // Deviations from the rounded mean, corrected for the rounding.
                 [mean, (squares - count * (mean - f64::from(rounded)).powi(2)).max(0.0)]
             },
@@ -152,19 +156,20 @@ pub fn gradient_sums(
     }
     let of_channels = by_channel(shape.channels, 4 * input.len(), |channel, level| {
         let m = mean[channel];
-        let of_plane = |(at, filled): (usize, usize)| {
-            let part = at..at + filled;
-            let (x, g) = (&input[part.clone()], &output_gradient[part.clone()]);
-            match output {
-                Some(y) => sums([x, g, &y[part]], |[x, g, y]| terms(x - m, if y > 0.0 { g } else { 0.0 })),
-                None => sums([x, g], |[x, g]| terms(x - m, g)),
-            }
-        };
         vectorize(
             level,
             #[inline(always)]
             || {
-                let [g, gx] = shape.planes(channel).map(of_plane).fold([0.0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
+                let mut totals = Sums::default();
+                for (at, filled) in shape.planes(channel) {
+                    let part = at..at + filled;
+                    let (x, g) = (&input[part.clone()], &output_gradient[part.clone()]);
+                    match output {
+                        Some(y) => totals.add([x, g, &y[part]], |[x, g, y]| terms(x - m, if y > 0.0 { g } else { 0.0 })),
+                        None => totals.add([x, g], |[x, g]| terms(x - m, g)),
+                    }
+                }
+                let [g, gx] = totals.finish();
                 [g, gx * f64::from(inverse_std[channel])]
             },
         )

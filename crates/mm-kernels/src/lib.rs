@@ -7,6 +7,7 @@ pub mod avg_pool;
 pub mod batch_norm;
 pub mod batch_norm_parts;
 pub mod conv;
+mod crew;
 pub mod dense;
 pub mod error;
 pub mod gelu;

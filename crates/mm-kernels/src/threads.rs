@@ -1,18 +1,27 @@
-//! Splitting work over rayon's threads. Each task writes its own part and no sum crosses tasks, so the bits of a
+//! Splitting work over threads. Each task writes its own part and no sum crosses tasks, so the bits of a
 //! result do not depend on the number of threads.
 
+use crate::crew;
 use std::marker::PhantomData;
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-/// Work (multiply-adds, or numbers moved) below which a second thread costs more than it saves.
+/// Work in multiply-adds below which a second thread costs more than it saves.
 const WORTH_A_THREAD: usize = 100_000;
 
-/// Calls `task(0..tasks)`, over rayon's threads if `work` is large enough.
+/// Moving a number takes as long as so many multiply-adds.
+pub(crate) const MOVED: usize = 8;
+
+/// Work from which on it pays to wake a thread that sleeps.
+const WORTH_WAKING: usize = 400_000;
+
+/// Calls `task(0..tasks)`, over as many threads as rayon has if `work` is large enough.
 pub(crate) fn for_each(tasks: usize, work: usize, task: impl Fn(usize) + Sync + Send) {
-    if tasks <= 1 || work < WORTH_A_THREAD || rayon::current_num_threads() == 1 {
+    let threads = if tasks <= 1 || work < WORTH_A_THREAD { 1 } else { rayon::current_num_threads() };
+    if threads == 1 {
         (0..tasks).for_each(task);
-    } else {
+    } else if !crew::for_each(tasks, threads - 1, work >= WORTH_WAKING, &task) {
         (0..tasks).into_par_iter().with_max_len(1).for_each(task);
     }
 }
@@ -58,11 +67,11 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// Calls `task` with each part, over rayon's threads if `work` is large enough.
+/// Calls `task` with each part, as [`for_each`] does.
 pub(crate) fn for_each_of<T: Send>(parts: Vec<T>, work: usize, task: impl Fn(T) + Sync + Send) {
-    if parts.len() <= 1 || work < WORTH_A_THREAD || rayon::current_num_threads() == 1 {
-        parts.into_iter().for_each(task);
-    } else {
-        parts.into_par_iter().for_each(task);
-    }
+    let parts: Vec<Mutex<Option<T>>> = parts.into_iter().map(|part| Mutex::new(Some(part))).collect();
+    for_each(parts.len(), work, |number| {
+        let part = parts[number].lock().unwrap_or_else(PoisonError::into_inner).take();
+        part.into_iter().for_each(&task);
+    });
 }

@@ -16,8 +16,9 @@ pub fn pixel_cross_entropy(logits: &Tensor, labels: &Tensor, class_weights: Opti
     let pixels = logits.permute((0, 2, 3, 1))?.reshape((batch * height * width, classes))?;
     let labels = labels.flatten_all()?;
     let valid = labels.ne(0u32)?;
-    // Void pixels take class 0 and weight 0.
-    let class = valid.where_cond(&labels.broadcast_sub(&labels.ones_like()?)?, &labels.zeros_like()?)?;
+    // Void pixels take class 0 and weight 0. Not 0 - 1, which a debug build refuses.
+    let one = labels.ones_like()?;
+    let class = (labels.maximum(&one)? - one)?;
     let weight = match class_weights {
         Some(weights) => {
             let weight = weights.index_select(&class, 0)?;

@@ -22,7 +22,7 @@ use crate::error::{Error, Result, check_length};
 use crate::layout::Finish;
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorize};
-use crate::sums::sums;
+use crate::sums::Sums;
 use crate::threads::{Shared, for_each};
 
 /// What is done to the output of a convolution before it is stored: `relu(output + bias + residual)`.
@@ -190,8 +190,11 @@ pub fn conv2d_bias_gradient(shape: Conv2dShape, output_gradient: &[f32], bias_gr
             level,
             #[inline(always)]
             || {
-                let planes = (0..shape.batch).map(|n| &output_gradient[n * image + channel * plane..][..plane]);
-                planes.map(|g| sums([g], |x| x)[0]).sum()
+                let mut total = Sums::default();
+                for n in 0..shape.batch {
+                    total.add([&output_gradient[n * image + channel * plane..][..plane]], |x| x);
+                }
+                total.finish()[0]
             },
         );
         // SAFETY: tasks own different channels.

@@ -8,7 +8,8 @@ use crate::conv::shape::Conv2dShape;
 use crate::layout::planes_to_pixels;
 use crate::microkernel::{PANEL, Run};
 use crate::simd::Level;
-use crate::threads::{Shared, for_each};
+use crate::threads::{MOVED, Shared, for_each};
+use std::ops::Range;
 
 /// Distance of pixels with so many channels. Multiples of 512 bytes would put the rows that the inner loop reads side by
 /// side into a few sets of the L1 cache, where they evict each other.
@@ -48,10 +49,10 @@ impl Source {
         let images = to.len() / self.image_length().max(1);
         assert_eq!(planes.len(), images * self.channels * plane, "planes of the source");
         // Strips of about 512 pixels, so that one image can use several threads.
-        let strip = (512 / width).clamp(1, height);
+        let strip = (512 / width).clamp(1, height.div_ceil(rayon::current_num_threads()));
         let strips = height.div_ceil(strip);
         let shared = Shared::new(to);
-        for_each(images * strips, planes.len(), |task| {
+        for_each(images * strips, MOVED * planes.len(), |task| {
             let (image, strip_index) = (task / strips, task % strips);
             let first = strip_index * strip;
             let end = (first + strip).min(height);
@@ -61,23 +62,37 @@ impl Source {
             let rows = unsafe {
                 shared.range(image * self.image_length() + self.pixel(top, 0), (bottom - top) * self.padded.1 * self.channel_step)
             };
-            self.clear_border(rows, self.before.0 + first - top, end - first);
-            let from = &planes[image * self.channels * plane + first * width..];
-            let pixels = (end - first) * width;
-            assert!(from.len() >= (self.channels - 1) * plane + pixels, "rows of the strip");
-            let origin = self.pixel(self.before.0 + first - top, self.before.1);
-            let (row_step, step) = (self.padded.1 * self.channel_step, self.channel_step);
-            // SAFETY: `from` holds `channels` planes' worth of the strip (asserted), `rows` holds the padded strip.
-            unsafe {
-                let to = rows.as_mut_ptr();
-                if self.padded.1 == width {
-                    planes_to_pixels(level, from.as_ptr(), plane, (self.channels, pixels), to, |p| origin + p * step);
-                } else {
-                    let place = |p: usize| origin + p / width * row_step + p % width * step;
-                    planes_to_pixels(level, from.as_ptr(), plane, (self.channels, pixels), to, place);
-                }
-            }
+            self.load_rows(level, &planes[image * self.channels * plane..], top..bottom, rows);
         });
+    }
+
+    /// Fills `to` with rows of a padded image, from its planes `[channel, height, width]`.
+    pub(crate) fn load_rows(&self, level: Level, planes: &[f32], rows: Range<usize>, to: &mut [f32]) {
+        let (height, width) = self.size;
+        let plane = height * width;
+        assert_eq!(to.len(), rows.len() * self.padded.1 * self.channel_step, "rows of the source");
+        let end = rows.end.saturating_sub(self.before.0).min(height);
+        let first = rows.start.saturating_sub(self.before.0).min(end);
+        let above = self.before.0 + first - rows.start.min(self.before.0 + first);
+        self.clear_border(to, above, end - first);
+        if first == end {
+            return;
+        }
+        let from = &planes[first * width..];
+        let pixels = (end - first) * width;
+        assert!(from.len() >= (self.channels - 1) * plane + pixels, "rows of the planes");
+        let origin = self.pixel(above, self.before.1);
+        let (row_step, step) = (self.padded.1 * self.channel_step, self.channel_step);
+        // SAFETY: `from` holds these rows of all planes (asserted), `to` their padded rows.
+        unsafe {
+            let to = to.as_mut_ptr();
+            if self.padded.1 == width {
+                planes_to_pixels(level, from.as_ptr(), plane, (self.channels, pixels), to, |p| origin + p * step);
+            } else {
+                let place = |p: usize| origin + p / width * row_step + p % width * step;
+                planes_to_pixels(level, from.as_ptr(), plane, (self.channels, pixels), to, place);
+            }
+        }
     }
 
     /// Zeros what [`load`](Self::load) does not write: `image_rows` rows from `first` on hold the image.

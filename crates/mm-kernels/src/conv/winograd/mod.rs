@@ -18,9 +18,6 @@ use crate::scratch;
 use crate::simd::{Level, Vector};
 use crate::threads::{Shared, for_each};
 
-/// Numbers of the source that are held as pixels at a time.
-const SOURCE_CHUNK: usize = 1 << 20;
-
 /// Whether a convolution has the form that these kernels compute.
 pub(crate) fn applies(shape: &Conv2dShape) -> bool {
     shape.kernel == (3, 3) && shape.stride == (1, 1) && shape.dilation == (1, 1) && shape.padding.0 <= 2 && shape.padding.1 <= 2
@@ -43,12 +40,11 @@ pub(crate) fn input_gradient_shape(shape: &Conv2dShape) -> Conv2dShape {
     }
 }
 
-/// A chunk of images on its way through the transforms.
-struct Chunk<'a> {
+/// Images on their way through the transforms.
+struct Images<'a> {
     level: Level,
     tiles: &'a Tiles,
-    pixels: &'a [f32],
-    /// Rows of tiles in the chunk, and in a block.
+    /// Rows of tiles of all images, and of a block.
     rows: usize,
     block_rows: usize,
     weights: &'a [f32],
@@ -57,76 +53,41 @@ struct Chunk<'a> {
     output: Shared<'a>,
 }
 
-// SAFETY: `finish` points into slices that are only read and outlive the chunk.
-unsafe impl Sync for Chunk<'_> {}
+// SAFETY: `finish` points into slices that are only read and outlive the images.
+unsafe impl Sync for Images<'_> {}
+
+/// Tiles in a block: many enough to reuse the weights, few enough that their transforms stay near the processor.
+const BLOCK_TILES: usize = 56;
 
 /// `output = finish(convolution(input))`, with weights from [`weights`].
 pub(crate) fn run(level: Level, shape: &Conv2dShape, input: &[f32], weights: &[f32], finish: Finish, output: &mut [f32]) {
     let tiles = Tiles::new(shape);
     let panels = shape.out_channels.div_ceil(PANEL);
     assert_eq!(weights.len(), panels * POSITIONS * shape.in_channels * PANEL, "transformed weights");
-    let image = tiles.source.image_length();
-    let at_a_time = (SOURCE_CHUNK / image).clamp(1, shape.batch.max(1));
-    let mut pixels = scratch::take(at_a_time * image);
-    let planes = shape.in_channels * shape.height * shape.width;
-    let out_image = shape.out_channels * tiles.out.0 * tiles.out.1;
-    for first in (0..shape.batch).step_by(at_a_time) {
-        let count = at_a_time.min(shape.batch - first);
-        let pixels = &mut pixels[..count * image];
-        tiles.source.load(level, &input[first * planes..][..count * planes], pixels);
-        let output = &mut output[first * out_image..][..count * out_image];
-        // SAFETY: `finish` covers the whole output, of which this is the part from image `first` on.
-        let finish = unsafe { finish.part(0, first * out_image) };
-        Chunk {
-            level,
-            tiles: &tiles,
-            pixels,
-            rows: count * tiles.grid.0,
-            block_rows: (BLOCK_TILES / tiles.grid.1).max(1),
-            weights,
-            out_channels: shape.out_channels,
-            finish,
-            output: Shared::new(output),
-        }
-        .run();
+    assert_eq!(input.len(), shape.input_length(), "input");
+    let rows = shape.batch * tiles.grid.0;
+    let block_rows = (BLOCK_TILES / tiles.grid.1).max(1);
+    let (blocks, threads) = (rows.div_ceil(block_rows), rayon::current_num_threads());
+    let images =
+        Images { level, tiles: &tiles, rows, block_rows, weights, out_channels: shape.out_channels, finish, output: Shared::new(output) };
+    if blocks >= 2 * threads {
+        images.by_block(input);
+    } else if rows >= threads && 2 * rows * tiles.grid.1 >= shape.out_channels {
+        // As many rows for each thread. Each reads all weights, but no one reads what another has just written.
+        Images { block_rows: rows.div_ceil(blocks.next_multiple_of(threads)), ..images }.by_block(input);
+    } else {
+        images.by_panel(input);
     }
 }
 
-/// Tiles in a block: many enough to reuse the weights, few enough that their transforms stay near the processor.
-const BLOCK_TILES: usize = 56;
+impl Images<'_> {
+    fn work(&self) -> usize {
+        self.rows * self.tiles.grid.1 * POSITIONS * self.tiles.source.channels * self.out_channels
+    }
 
-impl Chunk<'_> {
-    fn run(&self) {
-        let blocks = self.rows.div_ceil(self.block_rows);
-        let panels = self.out_channels.div_ceil(PANEL);
-        let block_length = POSITIONS * self.block_rows * self.tiles.grid.1 * self.tiles.source.channel_step;
-        let work = self.rows * self.tiles.grid.1 * POSITIONS * self.tiles.source.channels * self.out_channels;
-        if blocks >= 2 * rayon::current_num_threads() {
-            for_each(blocks, work, |block| {
-                let mut transformed = scratch::take(block_length);
-                let shared = Shared::new(&mut transformed);
-                for row in self.block(block) {
-                    // SAFETY: this task's own buffer.
-                    unsafe { self.transform_input(row, block, shared) };
-                }
-                for panel in 0..panels {
-                    self.multiply(block, panel, &transformed);
-                }
-            });
-            return;
-        }
-        // Few blocks: all are transformed first, then tasks are (block, panel).
-        let mut transformed = scratch::take(blocks * block_length);
-        let shared = Shared::new(&mut transformed);
-        for_each(self.rows, work, |row| {
-            let block = row / self.block_rows;
-            // SAFETY: blocks own disjoint parts of the buffer, and rows disjoint tiles of a block.
-            unsafe { self.transform_input(row, block, shared.part(block * block_length, block_length)) };
-        });
-        for_each(blocks * panels, work, |task| {
-            let (block, panel) = (task / panels, task % panels);
-            self.multiply(block, panel, &transformed[block * block_length..][..block_length]);
-        });
+    /// Numbers of a block's transformed tiles.
+    fn block_length(&self) -> usize {
+        POSITIONS * self.block_rows * self.tiles.grid.1 * self.tiles.source.channel_step
     }
 
     /// Rows of tiles of a block.
@@ -134,16 +95,66 @@ impl Chunk<'_> {
         block * self.block_rows..((block + 1) * self.block_rows).min(self.rows)
     }
 
+    /// A task is a block, from the planes of the input to those of the output.
+    fn by_block(&self, input: &[f32]) {
+        for_each(self.rows.div_ceil(self.block_rows), self.work(), |block| {
+            let mut transformed = scratch::take(self.block_length());
+            self.load_and_transform(self.block(block), input, &mut transformed);
+            for panel in 0..self.out_channels.div_ceil(PANEL) {
+                self.multiply(block, panel, &transformed);
+            }
+        });
+    }
+
+    /// Where there are few blocks: all are transformed first, then a task is a block and a panel.
+    fn by_panel(&self, input: &[f32]) {
+        let (blocks, panels) = (self.rows.div_ceil(self.block_rows), self.out_channels.div_ceil(PANEL));
+        let source = &self.tiles.source;
+        let mut pixels = scratch::take(self.rows / self.tiles.grid.0 * source.image_length());
+        source.load(self.level, input, &mut pixels);
+        let pixels = &*pixels;
+        let length = self.block_length();
+        let mut transformed = scratch::take(blocks * length);
+        let shared = Shared::new(&mut transformed);
+        for_each(self.rows, self.work(), |row| {
+            let (block, from) = (row / self.block_rows, self.tiles.row(source, pixels, row));
+            // SAFETY: blocks own disjoint parts of the buffer, and rows disjoint tiles of a block.
+            unsafe { self.transform_input(row, block, from, shared.part(block * length, length)) };
+        });
+        for_each(blocks * panels, self.work(), |task| {
+            let (block, panel) = (task / panels, task % panels);
+            self.multiply(block, panel, &transformed[block * length..][..length]);
+        });
+    }
+
+    /// Transforms rows of tiles, which may be of several images.
+    fn load_and_transform(&self, rows: std::ops::Range<usize>, input: &[f32], transformed: &mut [f32]) {
+        let source = &self.tiles.source;
+        let planes = source.channels * source.size.0 * source.size.1;
+        let row_length = source.padded.1 * source.channel_step;
+        let mut pixels = scratch::take((self.block_rows * SIDE + 2) * row_length);
+        let shared = Shared::new(transformed);
+        let mut row = rows.start;
+        while row < rows.end {
+            let (image, top) = (row / self.tiles.grid.0, row % self.tiles.grid.0);
+            let count = (self.tiles.grid.0 - top).min(rows.end - row);
+            let pixels = &mut pixels[..(count * SIDE + 2) * row_length];
+            source.load_rows(self.level, &input[image * planes..][..planes], top * SIDE..(top + count) * SIDE + 2, pixels);
+            for i in 0..count {
+                // SAFETY: the buffer is this call's own.
+                unsafe { self.transform_input(row + i, rows.start / self.block_rows, &pixels[i * SIDE * row_length..], shared) };
+            }
+            row += count;
+        }
+    }
+
     /// # Safety
     /// Nothing else may touch the row's part of the block's buffer.
-    unsafe fn transform_input(&self, row: usize, block: usize, buffer: Shared) {
+    unsafe fn transform_input(&self, row: usize, block: usize, from: &[f32], buffer: Shared) {
         let rows = self.block(block);
         let width = self.tiles.grid.1;
         // SAFETY: passed on.
-        unsafe {
-            let first = (row - rows.start) * width;
-            self.tiles.transform_input(self.level, self.pixels, row, buffer, rows.len() * width, first);
-        }
+        unsafe { self.tiles.transform_input(self.level, from, buffer, rows.len() * width, (row - rows.start) * width) };
     }
 
     /// One panel of output channels of one block: the products, and the way back to the output.

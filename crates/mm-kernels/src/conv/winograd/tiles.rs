@@ -45,49 +45,36 @@ impl Tiles {
         }
     }
 
-    /// Transforms row `row` of tiles of the input: tile t goes to `to[(position * tiles + first + t) * channel_step]`.
+    /// The pixels of a row of tiles in those of whole images.
+    pub(super) fn row<'a>(&self, source: &Source, pixels: &'a [f32], row: usize) -> &'a [f32] {
+        let (image, row) = (row / self.grid.0, row % self.grid.0);
+        &pixels[image * source.image_length()..][..source.image_length()][source.pixel(row * SIDE, 0)..]
+    }
+
+    /// Transforms a row of tiles of the input, whose pixels `from` begins with: tile t goes to
+    /// `to[(position * tiles + first + t) * channel_step]`.
     ///
     /// # Safety
     /// No one else may touch that part of `to` meanwhile.
-    pub(super) unsafe fn transform_input(&self, level: Level, pixels: &[f32], row: usize, to: Shared, tiles: usize, first: usize) {
+    pub(super) unsafe fn transform_input(&self, level: Level, from: &[f32], to: Shared, tiles: usize, first: usize) {
         // SAFETY: passed on.
-        unsafe { self.transform(level, &self.source, pixels, row, to, tiles, first, false) }
+        unsafe { self.transform(level, &self.source, from, to, tiles, first, false) }
     }
 
     /// As [`transform_input`](Self::transform_input), for the output's gradient held by `source`.
     ///
     /// # Safety
     /// As there.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) unsafe fn transform_gradient(
-        &self,
-        level: Level,
-        source: &Source,
-        pixels: &[f32],
-        row: usize,
-        to: Shared,
-        tiles: usize,
-        first: usize,
-    ) {
+    pub(super) unsafe fn transform_gradient(&self, level: Level, source: &Source, from: &[f32], to: Shared, tiles: usize, first: usize) {
         // SAFETY: passed on.
-        unsafe { self.transform(level, source, pixels, row, to, tiles, first, true) }
+        unsafe { self.transform(level, source, from, to, tiles, first, true) }
     }
 
     #[allow(clippy::too_many_arguments)]
-    unsafe fn transform(
-        &self,
-        level: Level,
-        source: &Source,
-        pixels: &[f32],
-        row: usize,
-        to: Shared,
-        tiles: usize,
-        first: usize,
-        gradient: bool,
-    ) {
+    unsafe fn transform(&self, level: Level, source: &Source, from: &[f32], to: Shared, tiles: usize, first: usize, gradient: bool) {
         let step = source.channel_step;
-        let (image, row) = (row / self.grid.0, row % self.grid.0);
-        let from = &pixels[image * source.image_length()..][..source.image_length()][source.pixel(row * SIDE, 0)..];
+        let rows = if gradient { SIDE } else { SIDE + 2 };
+        assert!(from.len() >= rows * source.padded.1 * step, "pixels of the row");
         assert!(first + self.grid.1 <= tiles, "tiles of the block");
         // All positions of these tiles, and between them other tiles of other tasks: a pointer, not a slice.
         let to = to.part(first * step, ((POSITIONS - 1) * tiles + self.grid.1) * step).pointer();

@@ -54,8 +54,9 @@ pub(crate) fn run(level: Level, shape: &Conv2dShape, input: &[f32], output_gradi
             let at = row * tiles.grid.1;
             // SAFETY: rows own disjoint tiles of both buffers.
             unsafe {
-                tiles.transform_input(level, pixels, row, shared_inputs, chunk_tiles, at);
-                tiles.transform_gradient(level, &gradient, gradient_pixels, row, shared_gradients, chunk_tiles, at);
+                tiles.transform_input(level, tiles.row(source, pixels, row), shared_inputs, chunk_tiles, at);
+                let from = tiles.row(&gradient, gradient_pixels, row);
+                tiles.transform_gradient(level, &gradient, from, shared_gradients, chunk_tiles, at);
             }
         });
 
