@@ -59,25 +59,3 @@ fn is_text(bytes: &[u8]) -> bool {
     };
     !valid.is_empty() && valid.chars().all(|c| !c.is_control() || c.is_whitespace())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::begins_as;
-
-    #[test]
-    fn files_are_told_by_their_beginnings() {
-        let cases: [(&[u8], Option<&str>); 8] = [
-            (b"", Some("empty (0 bytes)")),
-            (b"GIF89a", Some("a GIF image")),
-            (b"RIFF\0\0\0\0WEBPVP8 ", Some("a WebP image")),
-            ("Grüße".as_bytes(), Some("a text")),
-            (&"Grüße".as_bytes()[..3], Some("a text")),
-            (b"\x00\x00\x00\x18ftypheic", Some("a HEIC image")),
-            (&[0; 9], Some("nothing but zeros at its beginning: perhaps a download that was cut off")),
-            (b"\x01\x02\xfe", None),
-        ];
-        for (bytes, what) in cases {
-            assert_eq!(begins_as(bytes), what, "{bytes:?}");
-        }
-    }
-}

@@ -46,27 +46,3 @@ pub fn class_colour(class: usize) -> [u8; 3] {
         (brightness * (1.0 - 0.75 * k.min(4.0 - k).clamp(0.0, 1.0))) as u8
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn distance(a: [u8; 3], b: [u8; 3]) -> f64 {
-        a.iter().zip(b).map(|(&a, b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt()
-    }
-
-    #[test]
-    fn every_class_has_a_colour_of_its_own() {
-        let colours: Vec<[u8; 3]> = (0..255).map(class_colour).chain([VOID_COLOUR]).collect();
-        for (i, &colour) in colours.iter().enumerate() {
-            assert!(!colours[..i].contains(&colour), "{i}: {colour:?}");
-        }
-        // Those of most data sets are far apart, and from void and from the white of a page.
-        let first: Vec<[u8; 3]> = colours[..24].iter().copied().chain([VOID_COLOUR, [255; 3]]).collect();
-        for (i, &colour) in first.iter().enumerate() {
-            let nearest = first[..i].iter().map(|&other| distance(colour, other)).fold(f64::INFINITY, f64::min);
-            assert!(nearest > 50.0, "{i}: {colour:?} is {nearest} from another");
-        }
-        assert_eq!(class_colour(255), class_colour(0));
-    }
-}

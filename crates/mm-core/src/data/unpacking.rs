@@ -26,16 +26,3 @@ pub fn unpacking_at_most<T>(bytes: u64, work: impl FnOnce() -> T) -> T {
 pub(crate) fn most_bytes(own: u64) -> u64 {
     MOST.get().min(own)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lower_bound_holds_and_only_for_the_work() {
-        assert_eq!(most_bytes(7), 7);
-        assert_eq!(unpacking_at_most(5, || (most_bytes(7), most_bytes(3))), (5, 3));
-        assert!(std::panic::catch_unwind(|| unpacking_at_most(5, || panic!("on purpose"))).is_err());
-        assert_eq!(most_bytes(7), 7);
-    }
-}

@@ -112,38 +112,3 @@ pub fn decide(logits: &[f32], threshold: Option<f64>) -> usize {
         _ => argmax(logits),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// By hand: one of four is of the second class, and its odds are below one half.
-    #[test]
-    fn the_best_threshold_lies_between_samples() {
-        let ranked = vec![(-3.0, false), (-1.0, true), (-2.0, false), (-0.5, false)];
-        let found = best(ranked.clone(), "balanced_accuracy").unwrap();
-        // From -1.5 on: two of three and one of one are right.
-        assert!((found.score - (2.0 / 3.0 + 1.0) / 2.0).abs() < 1e-12, "{found:?}");
-        assert!((found.probability - 1.0 / (1.0 + 1.5f64.exp())).abs() < 1e-12, "{found:?}");
-        // Accuracy is best where the first class is always predicted.
-        let found = best(ranked.clone(), "accuracy").unwrap();
-        assert!(found.score == 0.75 && found.probability > 0.5, "{found:?}");
-        let found = best(ranked, "macro_f1").unwrap();
-        assert!((found.score - (0.8 + 2.0 / 3.0) / 2.0).abs() < 1e-12, "{found:?}");
-        assert_eq!(best(vec![(0.0, true), (1.0, true)], "accuracy"), None);
-    }
-
-    #[test]
-    fn of_equals_the_nearest_to_one_half_counts_and_ties_stay_together() {
-        let found = best(vec![(-4.0, false), (-1.0, false), (2.0, true), (5.0, true)], "accuracy").unwrap();
-        assert_eq!((found.score, found.samples), (1.0, 4));
-        assert!((found.probability - 1.0 / (1.0 + (-0.5f64).exp())).abs() < 1e-12);
-        let tied = best(vec![(1.0, false), (1.0, true), (1.0, true)], "accuracy").unwrap();
-        assert!((tied.score - 2.0 / 3.0).abs() < 1e-12 && decide(&[0.0, 1.0], Some(tied.probability)) == 1, "{tied:?}");
-    }
-
-    #[test]
-    fn decisions_are_those_of_the_probability() {
-        assert_eq!([decide(&[0.0, -1.0], Some(0.2)), decide(&[0.0, -1.5], Some(0.2)), decide(&[3.0, 3.0], Some(0.5))], [1, 0, 1]);
-    }
-}

@@ -86,17 +86,3 @@ impl fmt::Display for Evaluated {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Known answer: 8 of 10 has Wilson's interval [0.490, 0.943].
-    #[test]
-    fn shares_have_wilsons_interval() {
-        let [low, high] = interval(&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0]);
-        assert!((low - 0.4902).abs() < 1e-3 && (high - 0.9433).abs() < 1e-3, "{low} {high}");
-        let [low, high] = interval(&[1.0; 20]);
-        assert!(low > 0.83 && high <= 1.0 + 1e-12, "{low} {high}");
-    }
-}

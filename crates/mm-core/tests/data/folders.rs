@@ -1,6 +1,6 @@
 //! Folders of files as a source: what is found, what is refused, and that memory stays bounded.
 
-use mm_core::data::kinds::{Image, Kind, Vector};
+use mm_core::data::kinds::{Image, Kind, Vector, Video};
 use mm_core::data::{Folders, Source, SplitSpec, Values};
 use mm_core::{Error, Subset};
 use mm_testing::photos;
@@ -51,6 +51,18 @@ fn parts_are_folders_too() {
     std::fs::create_dir_all(folder.path().join("thermo/hot")).unwrap();
     std::fs::write(folder.path().join("thermo/hot/1.txt"), "1 2 3").unwrap();
     assert!(open().err().unwrap().to_string().contains("others do not"));
+}
+
+#[test]
+fn frames_are_in_the_order_in_which_people_count() {
+    let folder = tempfile::tempdir().unwrap();
+    // Each frame is as bright as its place says.
+    let names = ["G2.png", "f.png", "f1.png", "f002.png", "f2.png", "f2b.png", "f9.png", "f10.png", "f99999999999999999999.png"];
+    for (place, name) in names.iter().enumerate() {
+        image::GrayImage::from_pixel(1, 1, image::Luma([place as u8])).save(folder.path().join(name)).unwrap();
+    }
+    let film = Video::new(names.len(), Image::gray(1)).unwrap().read(folder.path()).unwrap().values.into_f32();
+    assert_eq!(film.iter().map(|level| (level * 255.0).round() as usize).collect::<Vec<_>>(), (0..names.len()).collect::<Vec<_>>());
 }
 
 #[test]

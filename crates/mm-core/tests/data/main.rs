@@ -4,6 +4,7 @@ mod augment;
 mod builtin;
 mod corrupt;
 mod degraded_sensors;
+mod errors;
 mod field;
 mod folders;
 mod fuzz;

@@ -1,5 +1,6 @@
 //! Checks of data sets with the mistakes that people make: all are told, none stops the check, and what is in order stays untold.
 
+mod alike;
 mod folders;
 mod guesses;
 mod made;

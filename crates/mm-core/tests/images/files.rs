@@ -3,9 +3,9 @@
 use super::made::{close, deflated, jpeg, oriented_png, png, png_of, png16, tiff, values};
 use image::ExtendedColorType::{L8, L16, La8, Rgb8, Rgb16, Rgba8};
 use mm_core::Error;
-use mm_core::data::FileCard;
-use mm_core::data::image::{ImageError, LARGEST_PIXELS};
+use mm_core::data::image::{ImageError, LARGEST_BYTES, LARGEST_PIXELS, decode};
 use mm_core::data::kinds::{Alpha, AppearanceConfig, Fit, Image, ImageChannels, Kind, Normalize, SavedKind, Standardization};
+use mm_core::data::{FileCard, unpacking_at_most};
 use std::path::Path;
 use tiff::encoder::colortype::{CMYK8, Gray8, Gray16, Gray32, Gray32Float, GrayI16, RGB8, RGB16, RGB32Float, RGBA8};
 
@@ -156,11 +156,26 @@ fn problem(bytes: &[u8]) -> ImageError {
 
 #[test]
 fn what_cannot_be_read_says_why() {
-    assert_eq!(problem(b"GIF89a"), ImageError::Format { found: Some("a GIF image") });
-    assert_eq!(problem(b""), ImageError::Format { found: Some("empty (0 bytes)") });
     assert!(matches!(problem(b"\x89PNG\r\n\x1a\n"), ImageError::Damaged { .. }));
     assert!(matches!(problem(&tiff::<Gray32>(&[1, 2], 2, 1, 1)), ImageError::Unsupported { .. }));
     assert!(matches!(problem(&jpeg(&[7; 64], 8, 8, L8, None)[..100]), ImageError::Damaged { .. }));
+}
+
+#[test]
+fn files_are_told_by_their_beginnings() {
+    let cases: [(&[u8], Option<&str>); 8] = [
+        (b"", Some("empty (0 bytes)")),
+        (b"GIF89a", Some("a GIF image")),
+        (b"RIFF\0\0\0\0WEBPVP8 ", Some("a WebP image")),
+        ("Grüße".as_bytes(), Some("a text")),
+        (&"Grüße".as_bytes()[..3], Some("a text")),
+        (b"\x00\x00\x00\x18ftypheic", Some("a HEIC image")),
+        (&[0; 9], Some("nothing but zeros at its beginning: perhaps a download that was cut off")),
+        (b"\x01\x02\xfe", None),
+    ];
+    for (bytes, what) in cases {
+        assert_eq!(problem(bytes), ImageError::Format { found: what }, "{bytes:?}");
+    }
 }
 
 /// Headers of 60,000 x 60,000 pixels: nothing is decoded.
@@ -180,6 +195,29 @@ fn enormous_claims_are_refused() {
         let said = problem.to_string();
         assert!(said.contains("60000 x 60000") && said.contains(&format!("{} million", LARGEST_PIXELS / 1_000_000)), "{said}");
     }
+}
+
+/// Eight by eight pixels of three bytes. A program that reads files of strangers lowers the bound of its own work only.
+#[test]
+fn the_lower_bound_on_memory_holds_and_only_for_the_work() {
+    let refused = |bytes: &[u8]| match decode(bytes) {
+        Ok(_) => None,
+        Err(ImageError::TooLarge { most_bytes, .. }) => Some(most_bytes),
+        Err(other) => panic!("{other:?}"),
+    };
+    let pixels = [7; 192];
+    for bytes in [png(&pixels, 8, 8, Rgb8), jpeg(&pixels, 8, 8, Rgb8, None), tiff::<RGB8>(&pixels, 8, 8, 1)] {
+        assert_eq!(refused(&bytes), None);
+        assert_eq!(unpacking_at_most(191, || refused(&bytes)), Some(191));
+    }
+    let fits = tiff::<RGB8>(&pixels, 8, 8, 1);
+    assert!(std::panic::catch_unwind(|| unpacking_at_most(191, || panic!("on purpose"))).is_err());
+    assert_eq!(refused(&fits), None);
+    assert_eq!(unpacking_at_most(192, || refused(&fits)), None);
+    // A bound above the reader's own raises nothing.
+    let mut claims = fits;
+    [256, 257, 278].into_iter().for_each(|tag| set_number(&mut claims, tag, 60_000));
+    assert_eq!(unpacking_at_most(u64::MAX, || refused(&claims)), Some(LARGEST_BYTES));
 }
 
 /// Changes the number of a tag; entries of the directory are tag, type, count and value.

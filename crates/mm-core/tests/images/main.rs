@@ -8,4 +8,5 @@ mod files;
 mod idx;
 mod likeness;
 mod made;
+mod pictures;
 mod resize;

@@ -3,6 +3,7 @@
 mod bert;
 mod candle_defects;
 mod cnn;
+mod gaussian;
 mod image_fusion;
 mod image_layers;
 mod resnet;

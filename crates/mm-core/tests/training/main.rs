@@ -3,15 +3,22 @@
 mod available;
 mod checkpoint;
 mod class_weights;
+mod clip;
+mod device;
+mod evaluated;
 mod evaluation;
 mod frozen;
 mod half_precision;
 mod mixup;
 mod pixels;
+mod placements;
+mod ranking;
+mod schedule;
 mod scores;
 mod statistics;
 mod targets;
 mod teacher;
+mod threshold;
 
 #[path = "../damage/mod.rs"]
 mod damage;

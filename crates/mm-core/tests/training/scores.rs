@@ -12,9 +12,15 @@ use mm_core::{Modalities, Model, Presence, Result, Subset};
 use mm_testing::{Dropout, clear_to_weak};
 
 /// A model that predicts what a sensor reads, of a combination what its first one does: readings are logits.
-struct Reading {
+pub struct Reading {
     schema: Schema,
     parameters: Parameters,
+}
+
+impl Reading {
+    pub fn new(schema: Schema) -> Self {
+        Self { schema, parameters: Parameters::new(0, &Device::Cpu) }
+    }
 }
 
 impl Model for Reading {
@@ -48,7 +54,7 @@ fn scores(target: Target, logits: &[f32], second: &[Option<f32>], labels: &[u32]
     let presence = Presence::new(second.iter().map(has).collect());
     let second = second.iter().flat_map(|x| (0..classes).map(|k| if k == 1 { x.unwrap_or(f32::NAN) } else { 0.0 })).collect();
     let data = TableDataset::new(schema.clone(), vec![logits.to_vec(), second], presence, labels.to_vec()).unwrap();
-    let model = Reading { schema, parameters: Parameters::new(0, &Device::Cpu) };
+    let model = Reading::new(schema);
     let rows: Vec<usize> = (0..samples).collect();
     // In several batches: scores add up.
     evaluate(&model, &data, &rows, &[Subset::single(0), Subset::single(1)], 2, &Device::Cpu).unwrap()

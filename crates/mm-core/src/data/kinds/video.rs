@@ -191,15 +191,3 @@ fn put(values: &mut [f32], image: &[f32], frame: usize, frames: usize, plane: us
         values[(channel * frames + frame) * plane..][..plane].copy_from_slice(image);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_in_the_order_in_which_people_count() {
-        let mut names = ["f10.png", "f9.png", "f1.png", "F2.png", "f002.png", "f2.png", "f2b.png", "f99999999999999999999.png", "f.png"];
-        names.sort_by(|a, b| natural(a, b));
-        assert_eq!(names, ["F2.png", "f.png", "f1.png", "f002.png", "f2.png", "f2b.png", "f9.png", "f10.png", "f99999999999999999999.png"]);
-    }
-}
