@@ -20,6 +20,7 @@ pub fn run() -> Result<ExitCode> {
     for path in &sources {
         check_source(root, path, &mut problems)?;
     }
+    check_tested(&sources, &mut problems)?;
     check_cards(root, &mut problems)?;
     check_layout(root, &mut problems)?;
     check_methods(root, &mut problems)?;
@@ -67,6 +68,19 @@ fn check_source(root: &Path, path: &Path, problems: &mut Vec<String>) -> Result<
         let panics = code.contains(concat!(".unw", "rap()")) && !code.starts_with("//");
         if panics && !tests && !in_tests {
             problems.push(format!("{name}:{}: unwrap outside tests", number + 1));
+        }
+    }
+    Ok(())
+}
+
+/// No file has tests whose crate says that it has none: they would not run.
+fn check_tested(sources: &[PathBuf], problems: &mut Vec<String>) -> Result<()> {
+    for path in sources {
+        let Some(source) = path.ancestors().find(|folder| folder.ends_with("src")) else { continue };
+        let manifest = source.with_file_name("Cargo.toml");
+        let untested = |text: String| text.contains("[lib]\ntest = false");
+        if std::fs::read_to_string(manifest).is_ok_and(untested) && std::fs::read_to_string(path)?.contains(concat!("#[te", "st]")) {
+            problems.push(format!("{}: the manifest has `test = false`: move the tests to tests/", path.display()));
         }
     }
     Ok(())
