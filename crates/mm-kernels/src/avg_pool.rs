@@ -84,7 +84,7 @@ impl Averages {
             vectorize(
                 level,
                 #[inline(always)]
-                || {
+                move || {
                     if out_plane == 1 && self.rows.windows[0].0.len() * self.columns.windows[0].0.len() == plane {
                         let count = self.rows.windows[0].1 * self.columns.windows[0].1;
                         output[0] = (sums([input], |x| x)[0] / count as f64) as f32;
@@ -123,7 +123,7 @@ impl Averages {
             vectorize(
                 level,
                 #[inline(always)]
-                || {
+                move || {
                     to.fill(0.0);
                     let mut spread = vec![0.0f32; self.size.1];
                     for ((rows, row_count), gradient) in self.rows.windows.iter().zip(gradient.chunks_exact(width)) {

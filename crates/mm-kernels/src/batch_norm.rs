@@ -6,8 +6,9 @@
 
 use crate::dense::BatchStatistics;
 use crate::error::{Error, Result, check_length};
+use crate::scratch::{self, Scratch};
 use crate::simd::{Level, vectorize};
-use crate::sums::Sums;
+use crate::sums::{Sums, gradient_sums};
 use crate::threads::{Shared, for_each};
 
 /// Sizes of a tensor `[batch, channels, spatial]`; `spatial` is height times width.
@@ -61,6 +62,41 @@ impl BatchNormShape<'_> {
     }
 }
 
+/// Planes of up to so many numbers are joined for the passes over them: copying them takes less than beginning each one anew.
+const SHORT: usize = 64;
+
+impl BatchNormShape<'_> {
+    fn is_short(&self) -> bool {
+        self.spatial <= SHORT && self.batch > 1
+    }
+
+    /// What counts of the planes of a channel, one behind the other.
+    fn join(&self, channel: usize, from: &[f32]) -> Scratch {
+        let mut to = scratch::take(self.count());
+        let mut rest = &mut to[..];
+        for (at, filled) in self.planes(channel) {
+            let (plane, behind) = std::mem::take(&mut rest).split_at_mut(filled);
+            plane.copy_from_slice(&from[at..at + filled]);
+            rest = behind;
+        }
+        to
+    }
+
+    /// Writes joined planes to their places; zeros behind what is filled.
+    ///
+    /// # Safety
+    /// Nothing else may touch the planes of the channel.
+    unsafe fn split(&self, channel: usize, from: &[f32], to: Shared) {
+        let mut rest = from;
+        for (at, filled) in self.planes(channel) {
+            let (plane, behind) = rest.split_at(filled);
+            // SAFETY: the caller's promise.
+            zero_behind(unsafe { to.range(at, self.spatial) }, filled).copy_from_slice(plane);
+            rest = behind;
+        }
+    }
+}
+
 /// Sets what stands behind the first `filled` numbers to zero, and hands out these.
 pub(crate) fn zero_behind(plane: &mut [f32], filled: usize) -> &mut [f32] {
     let (plane, behind) = plane.split_at_mut(filled);
@@ -101,20 +137,22 @@ pub fn batch_norm_forward(
         [&mut statistics.mean, &mut statistics.variance, &mut statistics.inverse_std].map(|x| Shared::new(x));
     for_each(shape.channels, 4 * input.len(), |channel| {
         let plane = |(at, filled): (usize, usize)| &input[at..at + filled];
+        let joined = shape.is_short().then(|| shape.join(channel, input));
+        let planes: Vec<&[f32]> = joined.as_deref().map_or_else(|| shape.planes(channel).map(plane).collect(), |x| vec![x]);
         let (m, v) = vectorize(
             level,
             #[inline(always)]
             || {
                 let mut total = Sums::default();
-                for at in shape.planes(channel) {
-                    total.add([plane(at)], |x| x);
+                for x in &planes {
+                    total.add([x], |x| x);
                 }
                 let m = total.finish()[0] / count;
                 // Deviations from the rounded mean, corrected for the rounding.
                 let rounded = m as f32;
                 let mut squares = Sums::default();
-                for at in shape.planes(channel) {
-                    squares.add([plane(at)], |[x]| [(x - rounded) * (x - rounded)]);
+                for x in &planes {
+                    squares.add([x], |[x]| [(x - rounded) * (x - rounded)]);
                 }
                 (m, (squares.finish()[0] / count - (m - f64::from(rounded)).powi(2)).max(0.0))
             },
@@ -128,6 +166,14 @@ pub fn batch_norm_forward(
             mean.range(channel, 1)[0] = m as f32;
             variance.range(channel, 1)[0] = v as f32;
             inverse_std.range(channel, 1)[0] = s as f32;
+        }
+        if let Some(x) = &joined {
+            let residual = residual.map(|r| shape.join(channel, r));
+            let mut out = scratch::take(x.len());
+            affine_plane(level, x, affine, residual.as_deref(), relu, &mut out);
+            // SAFETY: tasks own the planes of different channels.
+            unsafe { shape.split(channel, &out, shared) };
+            return;
         }
         for (at, filled) in shape.planes(channel) {
             // SAFETY: tasks own the planes of different channels.
@@ -148,11 +194,11 @@ pub(crate) fn affine_plane(
     output: &mut [f32],
 ) {
     // Written so that NaN stays NaN.
-    let close = |y: f32| if relu && y < 0.0 { 0.0 } else { y };
+    let close = move |y: f32| if relu && y < 0.0 { 0.0 } else { y };
     vectorize(
         level,
         #[inline(always)]
-        || match residual {
+        move || match residual {
             None => {
                 for (o, x) in output.iter_mut().zip(input) {
                     *o = close((x - mean) * scale + shift);
@@ -247,66 +293,72 @@ pub fn batch_norm_backward(
             [&input[part.clone()], g, output.map_or(g, |y| &y[part])]
         };
         let gated = output.is_some();
-        vectorize(
-            level,
-            #[inline(always)]
-            || {
-                let mut totals = Sums::default();
-                for at in shape.planes(channel) {
-                    match gated {
-                        true => totals.add(plane(at), |[x, g, y]| terms(x - m, if y > 0.0 { g } else { 0.0 })),
-                        false => totals.add(plane(at), |[x, g, _]| terms(x - m, g)),
-                    }
-                }
-                let [sum_g, sum_gx] = totals.finish();
-                let sum_gx = sum_gx * f64::from(s);
-                // SAFETY: tasks own different channels.
-                unsafe {
-                    bias_gradient.range(channel, 1)[0] = sum_g as f32;
-                    weight_gradient.range(channel, 1)[0] = sum_gx as f32;
-                }
-                // dx = w s (g - mean(g) - x̂ mean(g x̂)) = a g - b (x - m) - c
-                let a = f64::from(weight[channel]) * f64::from(s);
-                let (b, c) = ((a * sum_gx * f64::from(s) / count) as f32, (a * sum_g / count) as f32);
-                let a = a as f32;
-                for (at, filled) in shape.planes(channel) {
-                    let [x, g, y] = plane((at, filled));
-                    // SAFETY: tasks own the planes of different channels.
-                    let dx = unsafe { input_gradient.range(at, shape.spatial) };
-                    // SAFETY: as above.
-                    let dr = residual_gradient.map(|r| unsafe { r.range(at, shape.spatial) });
-                    let (dx, dr) = (zero_behind(dx, filled), dr.map(|dr| zero_behind(dr, filled)));
-                    match (gated, dr) {
-                        (false, dr) => {
-                            if let Some(dr) = dr {
-                                dr.copy_from_slice(g);
-                            }
-                            for ((dx, x), g) in dx.iter_mut().zip(x).zip(g) {
-                                *dx = a * g - b * (x - m) - c;
-                            }
-                        }
-                        (true, None) => {
-                            for (((dx, x), g), y) in dx.iter_mut().zip(x).zip(g).zip(y) {
-                                let g = if *y > 0.0 { *g } else { 0.0 };
-                                *dx = a * g - b * (x - m) - c;
-                            }
-                        }
-                        (true, Some(dr)) => {
-                            for ((((dx, dr), x), g), y) in dx.iter_mut().zip(dr).zip(x).zip(g).zip(y) {
-                                let g = if *y > 0.0 { *g } else { 0.0 };
-                                *dr = g;
-                                *dx = a * g - b * (x - m) - c;
-                            }
-                        }
-                    }
-                }
-            },
-        );
+        let join = |from| shape.join(channel, from);
+        let joined = shape.is_short().then(|| (join(input), join(output_gradient), output.map(join)));
+        let planes: Vec<[&[f32]; 3]> = match &joined {
+            Some((x, g, y)) => vec![[x, g, y.as_deref().unwrap_or(g)]],
+            None => shape.planes(channel).map(plane).collect(),
+        };
+        let [sum_g, sum_gx] = gradient_sums(level, &planes, gated, m);
+        let sum_gx = sum_gx * f64::from(s);
+        // SAFETY: tasks own different channels.
+        unsafe {
+            bias_gradient.range(channel, 1)[0] = sum_g as f32;
+            weight_gradient.range(channel, 1)[0] = sum_gx as f32;
+        }
+        // dx = w s (g - mean(g) - x̂ mean(g x̂)) = a g - b (x - m) - c
+        let a = f64::from(weight[channel]) * f64::from(s);
+        let (b, c) = ((a * sum_gx * f64::from(s) / count) as f32, (a * sum_g / count) as f32);
+        let slope = [a as f32, b, c, m];
+        if joined.is_some() {
+            let length = planes[0][0].len();
+            let (mut dx, mut dr) = (scratch::take(length), residual_gradient.map(|_| scratch::take(length)));
+            gradient_plane(level, planes[0], gated, slope, &mut dx, dr.as_deref_mut());
+            // SAFETY: tasks own the planes of different channels.
+            unsafe {
+                shape.split(channel, &dx, input_gradient);
+                dr.zip(residual_gradient).into_iter().for_each(|(dr, to)| shape.split(channel, &dr, to));
+            }
+            return;
+        }
+        for (plane, (at, filled)) in planes.into_iter().zip(shape.planes(channel)) {
+            // SAFETY: tasks own the planes of different channels.
+            let dx = unsafe { input_gradient.range(at, shape.spatial) };
+            // SAFETY: as above.
+            let dr = residual_gradient.map(|r| unsafe { r.range(at, shape.spatial) });
+            gradient_plane(level, plane, gated, slope, zero_behind(dx, filled), dr.map(|dr| zero_behind(dr, filled)));
+        }
     });
     Ok(())
 }
 
-#[inline(always)]
-pub(crate) fn terms(deviation: f32, g: f32) -> [f32; 2] {
-    [g, g * deviation]
+/// The gradients of input and residual on one plane, from (x, g, y); that of the input is `a g - b (x - m) - c`.
+fn gradient_plane(level: Level, [x, g, y]: [&[f32]; 3], gated: bool, [a, b, c, m]: [f32; 4], dx: &mut [f32], dr: Option<&mut [f32]>) {
+    let dx_of = move |x: f32, g: f32| a * g - b * (x - m) - c;
+    vectorize(
+        level,
+        #[inline(always)]
+        move || match (gated, dr) {
+            (false, dr) => {
+                if let Some(dr) = dr {
+                    dr.copy_from_slice(g);
+                }
+                for ((dx, x), g) in dx.iter_mut().zip(x).zip(g) {
+                    *dx = dx_of(*x, *g);
+                }
+            }
+            (true, None) => {
+                for (((dx, x), g), y) in dx.iter_mut().zip(x).zip(g).zip(y) {
+                    *dx = dx_of(*x, if *y > 0.0 { *g } else { 0.0 });
+                }
+            }
+            (true, Some(dr)) => {
+                for ((((dx, dr), x), g), y) in dx.iter_mut().zip(dr).zip(x).zip(g).zip(y) {
+                    let g = if *y > 0.0 { *g } else { 0.0 };
+                    *dr = g;
+                    *dx = dx_of(*x, g);
+                }
+            }
+        },
+    );
 }

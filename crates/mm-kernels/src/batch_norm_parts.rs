@@ -3,11 +3,11 @@
 //! [`moments`] of the own samples, [`combined`] with those of the others, [`normalise`]; then, for the gradient, [`gradient_sums`], their sum
 //! over the processes, [`input_gradient`]. Numbers that are exchanged are f64.
 
-use crate::batch_norm::{BatchNormShape, affine_plane, optional, terms, zero_behind};
+use crate::batch_norm::{BatchNormShape, affine_plane, optional, zero_behind};
 use crate::dense::BatchStatistics;
 use crate::error::{Error, Result};
 use crate::simd::{Level, vectorize};
-use crate::sums::Sums;
+use crate::sums::{self, Sums};
 use crate::threads::{Shared, for_each};
 
 /// Of each channel: how many numbers there are, their mean, and the sum of their squared deviations from it.
@@ -70,7 +70,7 @@ pub fn moments(shape: BatchNormShape, input: &[f32]) -> Result<Moments> {
         vectorize(
             level,
             #[inline(always)]
-            || {
+            move || {
                 let plane = |(at, filled): (usize, usize)| &input[at..at + filled];
                 let mut total = Sums::default();
                 shape.planes(channel).for_each(|at| total.add([plane(at)], |x| x));
@@ -155,24 +155,14 @@ pub fn gradient_sums(
         return Ok(totals);
     }
     let of_channels = by_channel(shape.channels, 4 * input.len(), |channel, level| {
-        let m = mean[channel];
-        vectorize(
-            level,
-            #[inline(always)]
-            || {
-                let mut totals = Sums::default();
-                for (at, filled) in shape.planes(channel) {
-                    let part = at..at + filled;
-                    let (x, g) = (&input[part.clone()], &output_gradient[part.clone()]);
-                    match output {
-                        Some(y) => totals.add([x, g, &y[part]], |[x, g, y]| terms(x - m, if y > 0.0 { g } else { 0.0 })),
-                        None => totals.add([x, g], |[x, g]| terms(x - m, g)),
-                    }
-                }
-                let [g, gx] = totals.finish();
-                [g, gx * f64::from(inverse_std[channel])]
-            },
-        )
+        let plane = |(at, filled): (usize, usize)| {
+            let part = at..at + filled;
+            let g = &output_gradient[part.clone()];
+            [&input[part.clone()], g, output.map_or(g, |y| &y[part])]
+        };
+        let planes: Vec<[&[f32]; 3]> = shape.planes(channel).map(plane).collect();
+        let [g, gx] = sums::gradient_sums(level, &planes, output.is_some(), mean[channel]);
+        [g, gx * f64::from(inverse_std[channel])]
     });
     Ok([of_channels.iter().map(|x| x[0]).collect(), of_channels.iter().map(|x| x[1]).collect()])
 }

@@ -19,7 +19,7 @@ pub fn gelu_forward(input: &[f32], output: &mut [f32]) -> Result<()> {
         vectorize(
             level,
             #[inline(always)]
-            || {
+            move || {
                 // Not `for_each`: its loop is a function of its own, compiled without the level's instructions.
                 for (y, x) in y.iter_mut().zip(x) {
                     *y = x * normal_cdf(*x).0;
@@ -42,7 +42,7 @@ pub fn gelu_backward(input: &[f32], output_gradient: &[f32], input_gradient: &mu
         vectorize(
             level,
             #[inline(always)]
-            || {
+            move || {
                 for ((to, x), g) in to.iter_mut().zip(x).zip(g) {
                     let (cdf, bell) = normal_cdf(*x);
                     *to = g * (cdf + x * (bell * DENSITY_AT_0));

@@ -40,7 +40,7 @@ pub fn layer_norm_forward(input: &[f32], weight: &[f32], bias: &[f32], eps: f32,
         vectorize(
             level,
             #[inline(always)]
-            || {
+            move || {
                 for (x, y) in x.chunks_exact(features).zip(y.chunks_exact_mut(features)) {
                     let (mean, inverse) = statistics(x, eps);
                     for (((y, x), w), b) in y.iter_mut().zip(x).zip(weight).zip(bias) {
@@ -78,7 +78,7 @@ pub fn layer_norm_backward(input: &[f32], weight: &[f32], eps: f32, output_gradi
         vectorize(
             level,
             #[inline(always)]
-            || {
+            move || {
                 let all = x.chunks_exact(features).zip(g.chunks_exact(features)).zip(to.chunks_exact_mut(features));
                 for (((x, g), to), row) in all.zip(rows) {
                     *row = statistics(x, eps);

@@ -123,7 +123,7 @@ pub(crate) unsafe fn planes_to_pixels(
     vectorize(
         level,
         #[inline(always)]
-        || {
+        move || {
             // SAFETY: the caller's promise; `vectorize` turns on the instructions of `level`.
             unsafe {
                 match level {
@@ -238,7 +238,7 @@ pub(crate) unsafe fn pixels_to_planes(
     vectorize(
         level,
         #[inline(always)]
-        || {
+        move || {
             // SAFETY: the caller's promise; `vectorize` turns on the instructions of `level`.
             unsafe {
                 match level {

@@ -22,7 +22,7 @@ pub fn max_pool2d_forward(shape: Pool2dShape, input: &[f32], output: &mut [f32],
         vectorize(
             level,
             #[inline(always)]
-            || {
+            move || {
                 let mut columns = Columns::new(shape.width);
                 let rows = output.chunks_exact_mut(out_width).zip(indices.chunks_exact_mut(out_width));
                 for (y, (out, index)) in rows.enumerate() {

@@ -119,6 +119,31 @@ pub(crate) fn vectorize<R>(level: Level, f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Calls `$function::<V>` with the vector type of a level, with its instructions on.
+macro_rules! at_level {
+    ($level:expr, $function:ident($($argument:expr),* $(,)?)) => {{
+        let level = $level;
+        $crate::simd::vectorize(
+            level,
+            #[inline(always)]
+            || {
+                // SAFETY: the function's own conditions are met by the code around this macro; `vectorize` turns the
+                // instructions on.
+                unsafe {
+                    match level {
+                        #[cfg(target_arch = "x86_64")]
+                        $crate::simd::Level::Avx512 => $function::<$crate::simd::x86::__m512>($($argument),*),
+                        #[cfg(target_arch = "x86_64")]
+                        $crate::simd::Level::Avx2 => $function::<$crate::simd::x86::__m256>($($argument),*),
+                        _ => $function::<$crate::simd::Lanes8>($($argument),*),
+                    }
+                }
+            },
+        )
+    }};
+}
+pub(crate) use at_level;
+
 /// A vector of `f32` lanes.
 ///
 /// # Safety
@@ -136,6 +161,8 @@ pub(crate) trait Vector: Copy {
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
     /// Zero where a lane is negative; NaN stays NaN.
     unsafe fn relu(self) -> Self;
+    /// Zero where the gate's lane is not positive.
+    unsafe fn where_positive(self, gate: Self) -> Self;
 }
 
 /// Eight lanes in plain Rust.
@@ -185,11 +212,15 @@ impl Vector for Lanes8 {
     unsafe fn relu(self) -> Self {
         self.zip(self, |x, _| if x < 0.0 { 0.0 } else { x })
     }
+    #[inline(always)]
+    unsafe fn where_positive(self, gate: Self) -> Self {
+        self.zip(gate, |x, gate| if gate > 0.0 { x } else { 0.0 })
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
-    ($type:ty, $lanes:literal, $load:ident, $store:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident) => {
+    ($type:ty, $lanes:literal, $load:ident, $store:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $gate:ident) => {
         // SAFETY (all methods): the trait's contract gives readable or writable memory and the instructions.
         impl Vector for $type {
             const LANES: usize = $lanes;
@@ -226,6 +257,10 @@ macro_rules! x86_vector {
                 // The instruction returns its second operand where one is NaN.
                 unsafe { x86::$max(x86::$splat(0.0), self) }
             }
+            #[inline(always)]
+            unsafe fn where_positive(self, gate: Self) -> Self {
+                unsafe { $gate(self, gate) }
+            }
         }
     };
 }
@@ -244,7 +279,8 @@ x86_vector!(
     _mm256_sub_ps,
     _mm256_mul_ps,
     _mm256_fmadd_ps,
-    _mm256_max_ps
+    _mm256_max_ps,
+    gate_256
 );
 #[cfg(target_arch = "x86_64")]
 x86_vector!(
@@ -257,5 +293,24 @@ x86_vector!(
     _mm512_sub_ps,
     _mm512_mul_ps,
     _mm512_fmadd_ps,
-    _mm512_max_ps
+    _mm512_max_ps,
+    gate_512
 );
+
+/// # Safety
+/// As the methods of [`Vector`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn gate_256(x: x86::__m256, gate: x86::__m256) -> x86::__m256 {
+    // SAFETY: the caller's promise.
+    unsafe { x86::_mm256_and_ps(x, x86::_mm256_cmp_ps::<{ x86::_CMP_GT_OQ }>(gate, x86::_mm256_setzero_ps())) }
+}
+
+/// # Safety
+/// As the methods of [`Vector`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn gate_512(x: x86::__m512, gate: x86::__m512) -> x86::__m512 {
+    // SAFETY: the caller's promise.
+    unsafe { x86::_mm512_maskz_mov_ps(x86::_mm512_cmp_ps_mask::<{ x86::_CMP_GT_OQ }>(gate, x86::_mm512_setzero_ps()), x) }
+}

@@ -1,5 +1,7 @@
 //! Sums that stay close to f64: 16 lanes of f32 over a block, blocks in f64.
 
+use crate::simd::{Level, Vector, at_level};
+
 /// Numbers summed in f32 before the lanes go to f64: 64 a lane.
 const BLOCK: usize = 1024;
 
@@ -82,5 +84,73 @@ impl<const N: usize> Sums<N> {
     pub(crate) fn finish(mut self) -> [f64; N] {
         self.empty();
         self.total
+    }
+}
+
+/// The sums of `g` and of `g (x - mean)` over planes (x, g, y), whose parts are of one length; `gated`: of those numbers where y is positive.
+/// As [`Sums`] would compute them, which for two terms of a gate the compiler makes no good vectors of.
+pub(crate) fn gradient_sums(level: Level, planes: &[[&[f32]; 3]], gated: bool, mean: f32) -> [f64; 2] {
+    assert!(planes.iter().all(|[x, g, y]| x.len() == g.len() && x.len() == y.len()), "parts of one length");
+    at_level!(level, gradient_sums_of(planes, gated, mean))
+}
+
+/// # Safety
+/// The parts of a plane must be of one length.
+#[inline(always)]
+unsafe fn gradient_sums_of<V: Vector>(planes: &[[&[f32]; 3]], gated: bool, mean: f32) -> [f64; 2] {
+    // SAFETY: rows of 16 numbers are inside their slices.
+    unsafe {
+        let (zero, mean) = (V::splat(0.0), V::splat(mean));
+        let (mut lanes, mut held, mut totals) = ([[zero; 2]; 2], 0, [0.0f64; 2]);
+        let add = |lanes: &mut [[V; 2]; 2], [x, g, y]: [*const f32; 3]| {
+            for v in 0..16 / V::LANES {
+                let at = v * V::LANES;
+                let g = V::load(g.add(at));
+                let g = if gated { g.where_positive(V::load(y.add(at))) } else { g };
+                lanes[0][v] = lanes[0][v].add(g);
+                lanes[1][v] = lanes[1][v].add(g.mul(V::load(x.add(at)).sub(mean)));
+            }
+        };
+        for plane in planes {
+            let mut start = 0;
+            while start < plane[0].len() {
+                let end = (start + BLOCK - held).min(plane[0].len());
+                let whole = start + (end - start) / 16 * 16;
+                for at in (start..whole).step_by(16) {
+                    add(&mut lanes, plane.map(|x| x.as_ptr().add(at)));
+                }
+                if whole < end {
+                    // Behind the last numbers stand gradients of zero.
+                    let mut last = [[0.0f32; 16]; 3];
+                    last.iter_mut().zip(plane).for_each(|(last, x)| last[..end - whole].copy_from_slice(&x[whole..end]));
+                    add(&mut lanes, [last[0].as_ptr(), last[1].as_ptr(), last[2].as_ptr()]);
+                }
+                held += (end - start).next_multiple_of(16);
+                start = end;
+                if held >= BLOCK {
+                    empty(&mut lanes, &mut totals);
+                    held = 0;
+                }
+            }
+        }
+        empty(&mut lanes, &mut totals);
+        totals
+    }
+}
+
+/// # Safety
+/// As the methods of [`Vector`].
+#[inline(always)]
+unsafe fn empty<V: Vector>(lanes: &mut [[V; 2]; 2], totals: &mut [f64; 2]) {
+    for (lanes, total) in lanes.iter_mut().zip(totals) {
+        let mut numbers = [0.0f32; 16];
+        for v in 0..16 / V::LANES {
+            // SAFETY: the caller's promise.
+            unsafe {
+                lanes[v].store(numbers[v * V::LANES..].as_mut_ptr());
+                lanes[v] = V::splat(0.0);
+            }
+        }
+        *total += numbers.iter().map(|&x| f64::from(x)).sum::<f64>();
     }
 }

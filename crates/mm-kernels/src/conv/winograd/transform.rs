@@ -147,27 +147,4 @@ tile_transform!(
     weight_gradient_tile, weight_gradient_axis, 6, 3
 );
 
-/// Calls `$function::<V>` with the vector type of a level, with its instructions on.
-macro_rules! at_level {
-    ($level:expr, $function:ident($($argument:expr),* $(,)?)) => {{
-        let level = $level;
-        $crate::simd::vectorize(
-            level,
-            #[inline(always)]
-            || {
-                // SAFETY: the function's own conditions are met by the code around this macro; `vectorize` turns the
-                // instructions on.
-                unsafe {
-                    match level {
-                        #[cfg(target_arch = "x86_64")]
-                        $crate::simd::Level::Avx512 => $function::<$crate::simd::x86::__m512>($($argument),*),
-                        #[cfg(target_arch = "x86_64")]
-                        $crate::simd::Level::Avx2 => $function::<$crate::simd::x86::__m256>($($argument),*),
-                        _ => $function::<$crate::simd::Lanes8>($($argument),*),
-                    }
-                }
-            },
-        )
-    }};
-}
-pub(super) use at_level;
+pub(super) use crate::simd::at_level;
