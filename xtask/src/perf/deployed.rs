@@ -37,8 +37,9 @@ struct Measured {
 pub fn rows(context: &Context) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (network, batches) in deployed_sizes() {
+        let folder = tempfile::tempdir()?;
+        prepare(&network, &folder.path().join("case")).with_context(|| network.name.clone())?;
         for &batch in batches {
-            let folder = tempfile::tempdir()?;
             rows.push(row(context, &network, batch, folder.path()).with_context(|| network.name.clone())?);
         }
     }
@@ -46,7 +47,6 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
 }
 
 fn row(context: &Context, network: &Network, batch: usize, folder: &Path) -> Result<Row> {
-    prepare(network, &folder.join("case"))?;
     let saved = folder.join("case").join(crate::onnx::SAVED);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..context.repeats {
