@@ -39,8 +39,11 @@ pub struct Resolved {
     /// The device that it is computed on.
     #[serde(default, skip_serializing_if = "is_cpu")]
     pub device: DeviceName,
-    /// Hash of the card and its files.
+    /// Hash of the card and of what its files hold.
     pub data_hash: String,
+    /// Of files that are read when they are needed, what would change with them and takes no reading; the key does not depend on it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub data_stamp: String,
     /// Where the card is.
     pub card: String,
     /// The measure that selects models and heads the report, if it is another one than the card says.
@@ -97,7 +100,8 @@ impl CellSpec {
     fn hash(&self) -> String {
         // Where card and weights lie does not matter, what they hold does.
         let options = pretrained::by_content(&self.resolved.options, &self.resolved.weights);
-        let identity = Resolved { card: String::new(), options, weights: BTreeMap::new(), ..self.resolved.clone() };
+        let (card, data_stamp) = Default::default();
+        let identity = Resolved { card, data_stamp, options, weights: BTreeMap::new(), ..self.resolved.clone() };
         hex(&Sha256::digest(serde_json::to_vec(&identity).unwrap_or_default()))[..16].to_string()
     }
 }

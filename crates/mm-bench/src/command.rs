@@ -3,12 +3,13 @@
 use super::cell::CellSpec;
 use super::interrupt::Interrupt;
 use super::merge::{self, MergeArguments};
-use super::output::{Output, RESULT};
+use super::output::{FILE_HASHES, Output, RESULT};
 use super::plan::Plan;
 use super::registry::Registry;
 use super::run_cell::{CellArguments, default_cache_gib, run_cell};
 use super::schedule::{self, Jobs};
 use super::shard::ShardArgument;
+use crate::file_hashes::FileHashes;
 use crate::provenance::version;
 use crate::{child, job};
 
@@ -125,7 +126,9 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
         return Ok(ExitCode::SUCCESS);
     }
     let shard = arguments.shard.map(|shard| shard.resolve(|name| std::env::var(name).ok())).transpose()?;
-    let all = plan.cells(registry)?;
+    let out = arguments.out.clone().unwrap_or_else(|| Path::new("target/bench").join(&plan.name));
+    let mut files = FileHashes::read(&out.join(FILE_HASHES));
+    let all = plan.cells_of(registry, &mut files)?;
     let cells = shard.map_or_else(|| all.clone(), |shard| shard.of(&all));
     let cores = job::cores();
     let threads = arguments.threads;
@@ -136,7 +139,6 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
     }
     // Once, and not an error of every cell.
     plan.device().open()?;
-    let out = arguments.out.clone().unwrap_or_else(|| Path::new("target/bench").join(&plan.name));
     let interrupt = Interrupt::listen()?;
     let interrupted = || {
         // Schedulers take machines away and give them back: that a part was asked to end is no failure of it. A Kubernetes job counts a part
@@ -153,6 +155,7 @@ fn run_plan(arguments: BenchArguments, registry: &Registry) -> Result<ExitCode> 
     let Some(mut output) = output else { return interrupted() };
     let roster = plan.roster(&all);
     output.write_roster(&roster)?;
+    files.write(&out.join(FILE_HASHES))?;
     if !arguments.resume {
         output.remove(&cells)?;
     }

@@ -1,5 +1,6 @@
 //! Data sets by name (built in) or by the path of a card.
 
+use crate::file_hashes::{FileHashes, Stamp};
 use anyhow::{Context, Result, bail};
 use mm_core::Error;
 use mm_core::data::kinds::Origin;
@@ -8,10 +9,9 @@ use mm_datasets::BuiltIn;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 /// Name of the built-in data set of the default plan.
 pub const BUILT_IN: &str = "multiple-features";
@@ -40,6 +40,36 @@ impl Dataset {
             Some(count) => split.with_train_per_class(count, &*self.source, seed),
             None => Ok(split),
         }
+    }
+}
+
+/// What tells a data set from others.
+pub struct Identity {
+    /// Hash of the card, the list of samples, and of tables and built-in files what they hold.
+    listed: String,
+    /// The files of the samples, in the order in which they are named first.
+    files: Vec<Stamp>,
+}
+
+impl Identity {
+    /// Changes where the card, a table, or the size or time of change of a file does.
+    pub fn stamp(&self) -> String {
+        self.with(self.files.iter().map(|file| format!("{}\0{}\0{:?}", file.path.display(), file.bytes, file.changed)))
+    }
+
+    /// Changes where the card or what a file holds does: the same on every machine that has a copy. Reads the files that are not known.
+    pub(crate) fn hash(&self, known: &mut FileHashes) -> Result<String> {
+        Ok(self.with(known.of(&self.files)?.into_iter()))
+    }
+
+    /// That of a data set without files beside it needs none of them.
+    fn with(&self, files: impl Iterator<Item = String>) -> String {
+        if self.files.is_empty() {
+            return self.listed.clone();
+        }
+        let mut hash = Sha256::new_with_prefix(&self.listed);
+        files.for_each(|file| hash.update(file + "\0"));
+        hex(&hash.finalize())
     }
 }
 
@@ -93,8 +123,8 @@ impl CardReader {
         self
     }
 
-    /// Reads the samples, or lists those that are files; with them the hash of the card and of what it names.
-    pub fn load(&self) -> Result<(Dataset, String)> {
+    /// Reads the samples, or lists those that are files; with them what tells the data from others.
+    pub fn load(&self) -> Result<(Dataset, Identity)> {
         match &self.0 {
             Card::Tables(card, built_in) => tables(card, *built_in).with_context(|| format!("reading the data set `{}`", card.name)),
             Card::Files(card, built_in) => files(card, *built_in).with_context(|| format!("reading the data set `{}`", card.name)),
@@ -103,7 +133,7 @@ impl CardReader {
 }
 
 /// Tables, with the hash of the very bytes they were read from.
-fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String)> {
+fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, Identity)> {
     let hash = RefCell::new(Sha256::new_with_prefix(serde_json::to_vec(card)?));
     let contents = built_in.map(BuiltIn::files).transpose()?;
     let read = |file: &str| {
@@ -133,7 +163,8 @@ fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, St
     columns.missing = of_views.cloned().collect::<BTreeSet<_>>().into_iter().collect();
     let several = data.ids().is_some() && files.len() > 1;
     let matched = files.iter().filter(|_| several).map(ToString::to_string).collect();
-    Ok((Dataset { source: Box::new(data), split, non_finite, matched, remarks, columns }, hex(&hash.into_inner().finalize())))
+    let identity = Identity { listed: hex(&hash.into_inner().finalize()), files: Vec::new() };
+    Ok((Dataset { source: Box::new(data), split, non_finite, matched, remarks, columns }, identity))
 }
 
 /// A column that has a name; a position says nothing of another table.
@@ -144,9 +175,9 @@ fn column_name(column: &Column) -> Option<String> {
     }
 }
 
-/// Files: the hash is of the card, the list of samples, and each file's size and time of change. Reading gigabytes before every cell to
-/// hash them would take longer than the cell. Files that are built in are hashed whole.
-fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String)> {
+/// Files: they are not read here. Reading gigabytes before every cell to hash them would take longer than the cell. Those that are built in
+/// are hashed whole.
+fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, Identity)> {
     let mut hash = Sha256::new_with_prefix(serde_json::to_vec(card)?);
     let source = match built_in {
         Some(data) => {
@@ -156,6 +187,7 @@ fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String
         }
         None => card.open()?,
     };
+    let (mut stamps, mut named) = (Vec::new(), HashSet::new());
     for row in source.rows() {
         hash.update(serde_json::to_vec(&(&row.id, &row.part, &row.group, &format!("{:?}", row.target)))?);
         if row.weight != 1.0 {
@@ -167,12 +199,13 @@ fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String
                     hash.update(format!("{part:?}\0"));
                     // A reading that is a folder is what is in it.
                     let within = if path.is_dir() { entries(path)? } else { vec![path.clone()] };
-                    for path in &within {
-                        let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
-                        let since = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).ok().map(|time| time.as_nanos());
-                        let changed = metadata.modified().ok().and_then(since);
-                        let inside = path.strip_prefix(card.folder()).unwrap_or(path);
-                        hash.update(format!("{}\0{}\0{changed:?}\0", inside.display(), metadata.len()));
+                    for path in within {
+                        // Of what lies elsewhere, the name: where that is differs from machine to machine.
+                        let inside = path.strip_prefix(card.folder()).ok().or_else(|| path.file_name().map(Path::new));
+                        hash.update(format!("{}\0", inside.unwrap_or(&path).display()));
+                        if named.insert(path.clone()) {
+                            stamps.push(Stamp::of(&path)?);
+                        }
                     }
                 }
                 Some(Origin::Memory { name, part, .. }) => hash.update(format!("{}\0{part:?}\0", name.display())),
@@ -184,7 +217,8 @@ fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, String
     remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
     let (split, columns) = (card.split.unwrap_or_default(), source.columns().clone());
     let (non_finite, matched) = Default::default();
-    Ok((Dataset { source: Box::new(source), split, non_finite, matched, remarks, columns }, hex(&hash.finalize())))
+    let identity = Identity { listed: hex(&hash.finalize()), files: stamps };
+    Ok((Dataset { source: Box::new(source), split, non_finite, matched, remarks, columns }, identity))
 }
 
 /// What is in a folder, in order.

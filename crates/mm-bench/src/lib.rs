@@ -10,6 +10,7 @@ mod counts;
 pub mod dataset;
 mod dense_cost;
 mod failure;
+mod file_hashes;
 mod interrupt;
 mod job;
 mod merge;

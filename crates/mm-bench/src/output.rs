@@ -20,6 +20,8 @@ const ABOUT: &str = "bench.json";
 /// What a finished cell leaves.
 pub const RESULT: &str = "result.json";
 const CELLS: &str = "cells";
+/// Hashes of the data's files.
+pub const FILE_HASHES: &str = "files.json";
 const ROSTER: &str = roster::FILE;
 const REPORT: [&str; 3] = ["report.html", "report.md", "report.json"];
 /// What a cell's folder holds besides checkpoints and pictures. Without its result a cell counts as not run, so that goes first.
@@ -233,7 +235,7 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
                 let cells = names(&folder.join(CELLS))?;
                 foreign.extend(cells.iter().map(|key| Path::new(CELLS).join(key)).filter(|cell| !is_cell(&folder.join(cell))));
             }
-            name if ours && (name == ABOUT || name == ROSTER || REPORT.contains(&name)) => {}
+            name if ours && (name == ABOUT || name == ROSTER || name == FILE_HASHES || REPORT.contains(&name)) => {}
             name => foreign.push(name.into()),
         }
     }

@@ -7,6 +7,7 @@ use super::cost::Scale;
 use super::pretrained;
 use super::registry::{Registry, check_data, distinct_combinations};
 use crate::dataset::{CardReader, Dataset};
+use crate::file_hashes::FileHashes;
 use anyhow::{Context, Result, anyhow, bail};
 use mm_core::data::{nearest, parse_table, parse_toml, utf8};
 use mm_core::train::TrainConfig;
@@ -191,6 +192,7 @@ impl Plan {
             level: self.level.clone(),
             device: self.device,
             data_hash: String::new(),
+            data_stamp: String::new(),
             card: data.card.clone(),
             score: data.score.clone().or_else(|| self.score.clone()),
             train_per_class: data.train_per_class,
@@ -282,10 +284,15 @@ impl Plan {
 
     /// All cells, teachers before those who need them. A teacher that is also a run of the plan is trained once.
     pub fn cells(&self, registry: &Registry) -> Result<Vec<CellSpec>> {
-        self.resolve(registry).with_context(|| self.whereabouts())
+        self.cells_of(registry, &mut FileHashes::default())
     }
 
-    fn resolve(&self, registry: &Registry) -> Result<Vec<CellSpec>> {
+    /// As [`cells`](Self::cells); of the data's files, only those are read whose hash is not known.
+    pub(crate) fn cells_of(&self, registry: &Registry, files: &mut FileHashes) -> Result<Vec<CellSpec>> {
+        self.resolve(registry, files).with_context(|| self.whereabouts())
+    }
+
+    fn resolve(&self, registry: &Registry, files: &mut FileHashes) -> Result<Vec<CellSpec>> {
         let mut cells: Vec<CellSpec> = Vec::new();
         let mut positions = BTreeMap::new();
         let mut weights = pretrained::Hashes::default();
@@ -295,7 +302,8 @@ impl Plan {
             let context = || format!("data `{}`", data.name);
             let score = data.score.clone().or_else(|| self.score.clone());
             let reader = CardReader::open(&data.card).with_context(context)?.scored_by(score.as_deref());
-            let (loaded, data_hash) = reader.load().with_context(context)?;
+            let (loaded, identity) = reader.load().with_context(context)?;
+            let (data_hash, data_stamp) = (identity.hash(files).with_context(context)?, identity.stamp());
             let modalities = &loaded.source.schema().modalities;
             let combinations = match &self.combinations {
                 Some(names) => {
@@ -323,6 +331,7 @@ impl Plan {
                         level: self.level.clone(),
                         device: self.device,
                         data_hash: data_hash.clone(),
+                        data_stamp: if data_stamp == data_hash { String::new() } else { data_stamp.clone() },
                         card: data.card.clone(),
                         score: score.clone(),
                         train_per_class: data.train_per_class,

@@ -261,8 +261,9 @@ fn data_remarks(loaded: &Dataset, split: &Split) -> Vec<String> {
 fn load_unchanged(resolved: &Resolved) -> Result<Dataset> {
     let changed = || format!("the data of `{}` changed since the bench began: run the bench again", resolved.card);
     let read = CardReader::open(&resolved.card).and_then(|source| source.scored_by(resolved.score.as_deref()).load());
-    let (loaded, hash) = read.context("it was read without error then").with_context(changed)?;
-    if hash != resolved.data_hash {
+    let (loaded, identity) = read.context("it was read without error then").with_context(changed)?;
+    let found_then = if resolved.data_stamp.is_empty() { &resolved.data_hash } else { &resolved.data_stamp };
+    if identity.stamp() != *found_then {
         bail!(changed());
     }
     Ok(loaded)

@@ -129,6 +129,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
             level: None,
             device: DeviceName::Cpu,
             data_hash: String::new(),
+            data_stamp: String::new(),
             card: card.unwrap_or_default().into(),
             score: None,
             train_per_class: None,

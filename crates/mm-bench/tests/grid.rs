@@ -94,6 +94,7 @@ impl Cell {
                 level: None,
                 device: DeviceName::Cpu,
                 data_hash,
+                data_stamp: String::new(),
                 card,
                 score: None,
                 train_per_class,

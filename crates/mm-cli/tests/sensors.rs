@@ -114,3 +114,28 @@ fn what_a_sensor_cannot_have_is_refused_before_anything_runs() {
         assert!(results(&out).is_empty());
     }
 }
+
+#[test]
+fn a_copy_of_the_data_is_the_same_data_and_a_changed_file_is_not() {
+    let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let out = folder.path().join("out");
+    let run = |from: &Path| {
+        let output = bench(&plan(from, ""), &out).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    seen_and_heard(folder.path(), 24);
+    seen_and_heard(copy.path(), 24);
+    assert!(run(folder.path()).contains("1 of 1 cells new"));
+    // Elsewhere, and written at another time.
+    assert!(run(copy.path()).contains("0 of 1 cells new"));
+    let images = |class: usize| {
+        let classes = std::fs::read_dir(copy.path().join("image")).unwrap().map(|class| class.unwrap().path());
+        let class = classes.collect::<std::collections::BTreeSet<_>>().into_iter().nth(class).unwrap();
+        std::fs::read_dir(class).unwrap().next().unwrap().unwrap().path()
+    };
+    std::fs::copy(images(0), images(1)).unwrap();
+    assert!(run(copy.path()).contains("1 of 1 cells new"));
+    assert!(run(folder.path()).contains("0 of 1 cells new"));
+    assert_eq!(results(&out).len(), 2);
+}

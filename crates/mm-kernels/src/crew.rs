@@ -163,7 +163,7 @@ fn help_forever() {
             continue;
         }
         looks = looks.wrapping_add(1);
-        if looks % LOOKS == 0 && idle_since.elapsed() > AWAKE {
+        if looks.is_multiple_of(LOOKS) && idle_since.elapsed() > AWAKE {
             sleep();
             idle_since = Instant::now();
         }
@@ -174,7 +174,7 @@ fn help_forever() {
 /// Works on what there is, if a seat is free.
 fn help_once() -> bool {
     let come_in = |door| (door % INSIDE > 0).then(|| door - 1 + INSIDE);
-    if CREW.door.load(SeqCst) % INSIDE == 0 || CREW.door.fetch_update(SeqCst, SeqCst, come_in).is_err() {
+    if CREW.door.load(SeqCst).is_multiple_of(INSIDE) || CREW.door.fetch_update(SeqCst, SeqCst, come_in).is_err() {
         return false;
     }
     // SAFETY: the job was stored before the seats, and its owner waits for everyone inside.
@@ -187,7 +187,7 @@ fn help_once() -> bool {
 fn sleep() {
     let bed = lock(&CREW.bed);
     CREW.asleep.fetch_add(1, SeqCst);
-    if CREW.door.load(SeqCst) % INSIDE == 0 {
+    if CREW.door.load(SeqCst).is_multiple_of(INSIDE) {
         drop(CREW.woken.wait(bed).unwrap_or_else(PoisonError::into_inner));
     }
     CREW.asleep.fetch_sub(1, SeqCst);

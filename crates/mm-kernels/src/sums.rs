@@ -102,13 +102,13 @@ unsafe fn gradient_sums_of<V: Vector>(planes: &[[&[f32]; 3]], gated: bool, mean:
     unsafe {
         let (zero, mean) = (V::splat(0.0), V::splat(mean));
         let (mut lanes, mut held, mut totals) = ([[zero; 2]; 2], 0, [0.0f64; 2]);
-        let add = |lanes: &mut [[V; 2]; 2], [x, g, y]: [*const f32; 3]| {
-            for v in 0..16 / V::LANES {
+        let add = |[of_g, of_gx]: &mut [[V; 2]; 2], [x, g, y]: [*const f32; 3]| {
+            for (v, (of_g, of_gx)) in of_g.iter_mut().zip(of_gx).take(16 / V::LANES).enumerate() {
                 let at = v * V::LANES;
                 let g = V::load(g.add(at));
                 let g = if gated { g.where_positive(V::load(y.add(at))) } else { g };
-                lanes[0][v] = lanes[0][v].add(g);
-                lanes[1][v] = lanes[1][v].add(g.mul(V::load(x.add(at)).sub(mean)));
+                *of_g = of_g.add(g);
+                *of_gx = of_gx.add(g.mul(V::load(x.add(at)).sub(mean)));
             }
         };
         for plane in planes {
@@ -144,11 +144,11 @@ unsafe fn gradient_sums_of<V: Vector>(planes: &[[&[f32]; 3]], gated: bool, mean:
 unsafe fn empty<V: Vector>(lanes: &mut [[V; 2]; 2], totals: &mut [f64; 2]) {
     for (lanes, total) in lanes.iter_mut().zip(totals) {
         let mut numbers = [0.0f32; 16];
-        for v in 0..16 / V::LANES {
+        for (lanes, numbers) in lanes.iter_mut().zip(numbers.chunks_exact_mut(V::LANES)) {
             // SAFETY: the caller's promise.
             unsafe {
-                lanes[v].store(numbers[v * V::LANES..].as_mut_ptr());
-                lanes[v] = V::splat(0.0);
+                lanes.store(numbers.as_mut_ptr());
+                *lanes = V::splat(0.0);
             }
         }
         *total += numbers.iter().map(|&x| f64::from(x)).sum::<f64>();
