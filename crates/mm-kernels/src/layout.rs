@@ -2,8 +2,8 @@
 //! convolutions' inner loops), in blocks of 8x8 that are transposed in registers.
 
 #[cfg(target_arch = "x86_64")]
-use crate::simd::x86;
-use crate::simd::{Lanes8, Level, Vector, vectorize};
+use crate::simd::{avx2, x86};
+use crate::simd::{Lanes8, Level, Vector};
 
 trait Transpose: Vector {
     /// Rows become columns.
@@ -120,20 +120,17 @@ pub(crate) unsafe fn planes_to_pixels(
             }
         }
     }
-    vectorize(
-        level,
-        #[inline(always)]
-        move || {
-            // SAFETY: the caller's promise; `vectorize` turns on the instructions of `level`.
-            unsafe {
-                match level {
-                    #[cfg(target_arch = "x86_64")]
-                    Level::Avx2 | Level::Avx512 => go::<x86::__m256>(from, plane, (channels, pixels), to, &place),
-                    _ => go::<Lanes8>(from, plane, (channels, pixels), to, &place),
-                }
-            }
-        },
-    );
+    // SAFETY: the caller's promise; a `Level` above `Portable` is made only where the processor has its features.
+    unsafe {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 | Level::Avx512 => avx2(
+                #[inline(always)]
+                move || go::<x86::__m256>(from, plane, (channels, pixels), to, &place),
+            ),
+            _ => go::<Lanes8>(from, plane, (channels, pixels), to, &place),
+        }
+    }
 }
 
 /// What is done to a number of the output before it is stored: `relu(x + bias[channel] + residual)`.
@@ -235,18 +232,15 @@ pub(crate) unsafe fn pixels_to_planes(
             }
         }
     }
-    vectorize(
-        level,
-        #[inline(always)]
-        move || {
-            // SAFETY: the caller's promise; `vectorize` turns on the instructions of `level`.
-            unsafe {
-                match level {
-                    #[cfg(target_arch = "x86_64")]
-                    Level::Avx2 | Level::Avx512 => go::<x86::__m256>(from, from_step, (pixels, channels), to, plane, finish),
-                    _ => go::<Lanes8>(from, from_step, (pixels, channels), to, plane, finish),
-                }
-            }
-        },
-    );
+    // SAFETY: the caller's promise; a `Level` above `Portable` is made only where the processor has its features.
+    unsafe {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 | Level::Avx512 => avx2(
+                #[inline(always)]
+                move || go::<x86::__m256>(from, from_step, (pixels, channels), to, plane, finish),
+            ),
+            _ => go::<Lanes8>(from, from_step, (pixels, channels), to, plane, finish),
+        }
+    }
 }

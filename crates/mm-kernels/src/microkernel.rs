@@ -1,8 +1,8 @@
 //! The inner loop of every convolution: a small matrix product whose accumulators stay in registers.
 
 #[cfg(target_arch = "x86_64")]
-use crate::simd::x86;
-use crate::simd::{Lanes8, Level, Vector, vectorize};
+use crate::simd::{self, x86};
+use crate::simd::{Lanes8, Level, Vector};
 
 /// Width of a panel of columns: two AVX-512 vectors.
 pub(crate) const PANEL: usize = 32;
@@ -64,22 +64,22 @@ impl Product<'_> {
     /// Every element that the rows, runs and steps name must be inside the memory of `a`, `b` and `c`; nothing else
     /// may touch the written part of `c` meanwhile.
     pub(crate) unsafe fn run(&self, level: Level) {
-        vectorize(
-            level,
-            #[inline(always)]
-            || {
-                // SAFETY: the caller's promise; `vectorize` turns on the instructions of `level`.
-                unsafe {
-                    match level {
-                        #[cfg(target_arch = "x86_64")]
-                        Level::Avx512 => avx512_rows(self),
-                        #[cfg(target_arch = "x86_64")]
-                        Level::Avx2 => avx2_rows(self),
-                        _ => portable_rows(self),
-                    }
-                }
-            },
-        );
+        // SAFETY: the caller's promise; a `Level` above `Portable` is made only where the processor has its features.
+        unsafe {
+            match level {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => simd::avx512(
+                    #[inline(always)]
+                    || avx512_rows(self),
+                ),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => simd::avx2(
+                    #[inline(always)]
+                    || avx2_rows(self),
+                ),
+                _ => portable_rows(self),
+            }
+        }
     }
 }
 

@@ -94,53 +94,58 @@ pub fn with_level<R>(level: Level, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f`, compiled for `level`. `f` must be `#[inline(always)]`, or it keeps the baseline instructions.
-#[inline]
-pub(crate) fn vectorize<R>(level: Level, f: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2<R>(f: impl FnOnce() -> R) -> R {
-            f()
-        }
-        #[target_feature(enable = "avx2,fma,avx512f")]
-        fn avx512<R>(f: impl FnOnce() -> R) -> R {
-            f()
-        }
-        match level {
-            // SAFETY: a `Level` above `Portable` is made only where the processor has its features.
-            Level::Avx2 => return unsafe { avx2(f) },
-            // SAFETY: as above.
-            Level::Avx512 => return unsafe { avx512(f) },
-            Level::Portable => {}
-        }
-    }
-    let _ = level;
+/// Runs `f` with the instructions of [`Level::Avx2`]. `f` must be `#[inline(always)]`, and so must all that it calls.
+///
+/// # Safety
+/// The processor has them.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn avx2<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Calls `$function::<V>` with the vector type of a level, with its instructions on.
+/// Runs `f` with the instructions of [`Level::Avx512`], as [`avx2`] does.
+///
+/// # Safety
+/// The processor has them.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f")]
+pub(crate) fn avx512<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+/// Runs `f`, compiled for `level`. `f` must be `#[inline(always)]`, or it keeps the baseline instructions.
+#[inline]
+pub(crate) fn vectorize<R>(level: Level, f: impl FnOnce() -> R) -> R {
+    match level {
+        // SAFETY: a `Level` above `Portable` is made only where the processor has its features.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { avx2(f) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { avx512(f) },
+        _ => f(),
+    }
+}
+
+/// Calls `$function::<V>` with the vector type of a level, with its instructions on. The function and all that it calls must be
+/// `#[inline(always)]`, closures too: what is not inlined calls a function for each instruction (`tests/inlined.rs` looks for them).
 macro_rules! at_level {
-    ($level:expr, $function:ident($($argument:expr),* $(,)?)) => {{
-        let level = $level;
-        $crate::simd::vectorize(
-            level,
-            #[inline(always)]
-            || {
-                // SAFETY: the function's own conditions are met by the code around this macro; `vectorize` turns the
-                // instructions on.
-                unsafe {
-                    match level {
-                        #[cfg(target_arch = "x86_64")]
-                        $crate::simd::Level::Avx512 => $function::<$crate::simd::x86::__m512>($($argument),*),
-                        #[cfg(target_arch = "x86_64")]
-                        $crate::simd::Level::Avx2 => $function::<$crate::simd::x86::__m256>($($argument),*),
-                        _ => $function::<$crate::simd::Lanes8>($($argument),*),
-                    }
-                }
+    ($level:expr, $function:ident($($argument:expr),* $(,)?)) => {
+        // SAFETY: the function's own conditions are met by the code around this macro; a `Level` above `Portable` is made only
+        // where the processor has its features.
+        match $level {
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::Level::Avx512 => unsafe {
+                $crate::simd::avx512(#[inline(always)] || $function::<$crate::simd::x86::__m512>($($argument),*))
             },
-        )
-    }};
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::Level::Avx2 => unsafe {
+                $crate::simd::avx2(#[inline(always)] || $function::<$crate::simd::x86::__m256>($($argument),*))
+            },
+            _ => unsafe { $function::<$crate::simd::Lanes8>($($argument),*) },
+        }
+    };
 }
 pub(crate) use at_level;
 

@@ -100,30 +100,21 @@ pub(crate) fn gradient_sums(level: Level, planes: &[[&[f32]; 3]], gated: bool, m
 unsafe fn gradient_sums_of<V: Vector>(planes: &[[&[f32]; 3]], gated: bool, mean: f32) -> [f64; 2] {
     // SAFETY: rows of 16 numbers are inside their slices.
     unsafe {
-        let (zero, mean) = (V::splat(0.0), V::splat(mean));
-        let (mut lanes, mut held, mut totals) = ([[zero; 2]; 2], 0, [0.0f64; 2]);
-        let add = |[of_g, of_gx]: &mut [[V; 2]; 2], [x, g, y]: [*const f32; 3]| {
-            for (v, (of_g, of_gx)) in of_g.iter_mut().zip(of_gx).take(16 / V::LANES).enumerate() {
-                let at = v * V::LANES;
-                let g = V::load(g.add(at));
-                let g = if gated { g.where_positive(V::load(y.add(at))) } else { g };
-                *of_g = of_g.add(g);
-                *of_gx = of_gx.add(g.mul(V::load(x.add(at)).sub(mean)));
-            }
-        };
+        let mean = V::splat(mean);
+        let (mut lanes, mut held, mut totals) = ([[V::splat(0.0); 2]; 2], 0, [0.0f64; 2]);
         for plane in planes {
             let mut start = 0;
             while start < plane[0].len() {
                 let end = (start + BLOCK - held).min(plane[0].len());
                 let whole = start + (end - start) / 16 * 16;
                 for at in (start..whole).step_by(16) {
-                    add(&mut lanes, plane.map(|x| x.as_ptr().add(at)));
+                    add(&mut lanes, [plane[0].as_ptr().add(at), plane[1].as_ptr().add(at), plane[2].as_ptr().add(at)], gated, mean);
                 }
                 if whole < end {
                     // Behind the last numbers stand gradients of zero.
                     let mut last = [[0.0f32; 16]; 3];
                     last.iter_mut().zip(plane).for_each(|(last, x)| last[..end - whole].copy_from_slice(&x[whole..end]));
-                    add(&mut lanes, [last[0].as_ptr(), last[1].as_ptr(), last[2].as_ptr()]);
+                    add(&mut lanes, [last[0].as_ptr(), last[1].as_ptr(), last[2].as_ptr()], gated, mean);
                 }
                 held += (end - start).next_multiple_of(16);
                 start = end;
@@ -135,6 +126,25 @@ unsafe fn gradient_sums_of<V: Vector>(planes: &[[&[f32]; 3]], gated: bool, mean:
         }
         empty(&mut lanes, &mut totals);
         totals
+    }
+}
+
+/// Adds 16 numbers of a plane (x, g, y) to the lanes. A function: a closure would not be inlined for sure, and then its vectors
+/// go through memory.
+///
+/// # Safety
+/// As the methods of [`Vector`], with 16 numbers behind each pointer.
+#[inline(always)]
+unsafe fn add<V: Vector>([of_g, of_gx]: &mut [[V; 2]; 2], [x, g, y]: [*const f32; 3], gated: bool, mean: V) {
+    for (v, (of_g, of_gx)) in of_g.iter_mut().zip(of_gx).take(16 / V::LANES).enumerate() {
+        let at = v * V::LANES;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let g = V::load(g.add(at));
+            let g = if gated { g.where_positive(V::load(y.add(at))) } else { g };
+            *of_g = of_g.add(g);
+            *of_gx = of_gx.add(g.mul(V::load(x.add(at)).sub(mean)));
+        }
     }
 }
 
