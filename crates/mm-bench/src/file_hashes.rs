@@ -1,20 +1,13 @@
 //! What the files of a data set hold, as hashes: a result depends on it, and not on where the files lie or when they were copied there.
 
-use crate::dataset::hex;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use mm_core::weights::write_atomically;
+use mm_core::weights::{hash_file, write_atomically};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-
-/// Bytes that are read at a time.
-const PIECE: usize = 1 << 20;
 
 /// A file, and by what it is seen to have changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,26 +61,12 @@ impl FileHashes {
         {
             bar.set_style(style);
         }
-        let hashed: Result<Vec<String>> = unknown.par_iter().map(|stamp| hash(&stamp.path, &bar)).collect();
+        let hashed: Result<Vec<String>> = unknown.par_iter().map(|stamp| Ok(hash_file(&stamp.path, |read| bar.inc(read))?)).collect();
         bar.finish_and_clear();
         for (stamp, hash) in unknown.iter().zip(hashed?) {
             self.is_new = true;
             self.known.insert(stamp.path.clone(), ((*stamp).clone(), hash));
         }
         Ok(files.iter().filter_map(|stamp| self.known.get(&stamp.path)).map(|(_, hash)| hash.clone()).collect())
-    }
-}
-
-fn hash(path: &Path, bar: &ProgressBar) -> Result<String> {
-    let context = || format!("reading {}", path.display());
-    let mut file = File::open(path).with_context(context)?;
-    let (mut hash, mut piece) = (Sha256::new(), vec![0; PIECE]);
-    loop {
-        let read = file.read(&mut piece).with_context(context)?;
-        if read == 0 {
-            return Ok(hex(&hash.finalize()));
-        }
-        hash.update(&piece[..read]);
-        bar.inc(read as u64);
     }
 }

@@ -261,3 +261,50 @@ fn tables_of_numbers_are_trained_on_and_asked_about() {
     });
     assert!(right.count() >= 55, "{answers}");
 }
+
+/// A recording of two seconds whose second half vibrates.
+fn recording(folder: &Path, name: &str, steps: usize, fast_from: usize) {
+    let value = |i: usize| if i >= fast_from { (i as f64 * 2.0).sin() } else { (i as f64 * 0.2).sin() };
+    let lines: String = (0..steps).map(|i| format!("{:.4}\n", value(i + name.len()))).collect();
+    std::fs::write(folder.join(name), format!("x\n{lines}")).unwrap();
+}
+
+#[test]
+fn a_model_of_windows_answers_for_each_window_of_a_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let mut rows = String::from("id,motion,label,part\n");
+    for i in 0..24 {
+        let (name, fast) = (format!("{}.csv", "r".repeat(i + 1)), i % 2 == 1);
+        recording(folder.path(), &name, 96, if fast { 0 } else { 96 });
+        rows += &format!("r{i},{name},{},{}\n", if fast { "fast" } else { "slow" }, if i < 16 { "train" } else { "test" });
+    }
+    std::fs::write(at("samples.csv"), rows).unwrap();
+    let card = "name = \"motion\"\nmanifest = \"samples.csv\"\npart = \"part\"\n[windows]\nlength = 32\nshort = \"drop\"\n\
+                [[modality]]\nname = \"motion\"\nkind = \"series\"\nchannels = 1\nsteps = 32\n";
+    std::fs::write(at("card.toml"), card).unwrap();
+    let train = ["train", "card.toml", "--method", "full-only", "--epochs", "10", "--out", "model"];
+    succeeds(mm().current_dir(folder.path()).args(train));
+
+    // Slow for 64 steps, then fast; 20 steps behind the last window, and a recording that is too short.
+    recording(folder.path(), "long.csv", 148, 64);
+    recording(folder.path(), "short.csv", 20, 0);
+    recording(folder.path(), "one.csv", 32, 0);
+    std::fs::write(
+        at("asked.csv"),
+        "id,motion,motion.start,motion.length\nlong,long.csv,,\nshort,short.csv,,\none,one.csv,,\npart,long.csv,64,32\n",
+    )
+    .unwrap();
+    let (_, said) = succeeds(&mut predict(folder.path(), "model", "asked.csv", "answers.csv"));
+    assert!(said.contains("1 recordings are shorter than a window of the model"), "{said}");
+    let answers = std::fs::read_to_string(at("answers.csv")).unwrap();
+    let answers: Vec<Vec<&str>> = answers.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let told: Vec<_> = answers.iter().map(|fields| (fields[0], fields[1])).collect();
+    let expected = [("long@0", "slow"), ("long@32", "slow"), ("long@64", "fast"), ("long@96", "fast"), ("one", "fast"), ("part", "fast")];
+    assert_eq!(told, expected);
+    // The same window, asked for by itself.
+    assert_eq!(answers[2][1..], answers[5][1..]);
+
+    std::fs::write(at("asked.csv"), "id,motion\nshort,short.csv\n").unwrap();
+    assert!(fails(&mut predict(folder.path(), "model", "asked.csv", "none.csv")).contains("no recording is as long as a window"));
+}

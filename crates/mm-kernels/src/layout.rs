@@ -1,9 +1,9 @@
 //! Between planes (`[channel, pixel]`, the layout of tensors) and pixels (`[pixel, channel]`, the layout of the
 //! convolutions' inner loops), in blocks of 8x8 that are transposed in registers.
 
+use crate::simd::{Lanes8, Level, Vector};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{avx2, x86};
-use crate::simd::{Lanes8, Level, Vector};
 
 trait Transpose: Vector {
     /// Rows become columns.

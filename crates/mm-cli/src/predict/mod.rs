@@ -10,14 +10,13 @@ use format::Format;
 use indicatif::{ProgressBar, ProgressStyle};
 use maps::Maps;
 use mm_bench::{DeviceArgument, Registry, child};
-use mm_core::data::{Array, InputKind, ManifestColumns, ManifestRow, OnCorrupt};
+use mm_core::data::{Array, InputKind, ManifestColumns, ManifestRow, ManifestRows, OnCorrupt};
 use mm_core::eval::evaluation_batch;
 use mm_core::pipeline::Readings;
+use mm_core::weights::hash_file;
 use mm_core::{Error, ModalityError, Pipeline};
 use output::{Output, State};
 use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -149,10 +148,10 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
 }
 
 /// Reads all cells once; how many rows there are.
-fn check(rows: impl Iterator<Item = mm_core::Result<ManifestRow>>, model: &Pipeline, manifest: &Path) -> Result<u64> {
+fn check(mut rows: ManifestRows, model: &Pipeline, manifest: &Path) -> Result<u64> {
     let bar = bar("checking {human_pos} rows", 0)?;
     let (mut total, mut unknown) = (0, None);
-    for row in rows {
+    for row in rows.by_ref() {
         let row = row?;
         total += 1;
         let target = &model.schema().target;
@@ -169,7 +168,11 @@ fn check(rows: impl Iterator<Item = mm_core::Result<ManifestRow>>, model: &Pipel
         let place = if manifest.is_dir() { format!("{}: {id}", manifest.display()) } else { format!("{}:{line}", manifest.display()) };
         eprintln!("{place}: the label `{label}` is no class of the model; rows of such labels are left out of the accuracy");
     }
+    if rows.short() > 0 {
+        eprintln!("{}: {} recordings are shorter than a window of the model and are left out", manifest.display(), rows.short());
+    }
     match total {
+        0 if rows.short() > 0 => bail!("{}: no recording is as long as a window of the model", manifest.display()),
         0 if manifest.is_dir() => bail!("{} holds no reading of the model's sensors", manifest.display()),
         0 => bail!("{} has no rows: a row is a sample", manifest.display()),
         total => Ok(total),
@@ -284,16 +287,7 @@ impl PredictArguments {
             false => files.push(self.manifest.clone()),
         }
         for file in files {
-            let context = || format!("reading {}", file.display());
-            let mut input = BufReader::new(File::open(&file).with_context(context)?);
-            let (mut block, mut of_file) = (vec![0; 1 << 16], Sha256::new());
-            loop {
-                match input.read(&mut block).with_context(context)? {
-                    0 => break,
-                    read => of_file.update(&block[..read]),
-                }
-            }
-            hash.update(of_file.finalize());
+            hash.update(hash_file(&file, |_| {})?);
         }
         let settings = (columns, format!("{:?}", self.on_corrupt), format!("{format:?}"), self.overlays, self.device, mm_bench::version());
         hash.update(serde_json::to_vec(&settings)?);

@@ -107,7 +107,7 @@ impl Folders {
         });
         let rows = rows.collect::<Result<_>>()?;
         let folders = self.modalities.iter().filter_map(|w| Some((w.name.clone(), w.folder.clone()?))).collect();
-        let columns = ManifestColumns { modalities: folders, ..ManifestColumns::default() };
+        let columns = ManifestColumns { modalities: folders, windows: self.windows, ..ManifestColumns::default() };
         let kinds: Vec<Arc<dyn Kind>> = self.modalities.into_iter().map(|wanted| wanted.kind).collect();
         let source = match self.maps {
             Some((labels, _)) => {

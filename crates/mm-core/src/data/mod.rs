@@ -95,5 +95,6 @@ pub use toml_text::{parse_table, parse_toml};
 pub use transform::{SampleKey, Transform};
 pub use unpacking::unpacking_at_most;
 pub use view::{LabelSpec, NonFinite, Partial, ViewSpec};
+pub(crate) use windows::Cutter;
 pub use windows::{ShortRecording, Windows};
 pub use without::with_presence;

@@ -1,13 +1,14 @@
 //! Samples that are cut from recordings.
 
-use super::InputKind;
 use super::kinds::{Kind, Origin};
 use super::listing::{Listed, Listing, Problem};
 use super::names::some;
+use super::{InputKind, ManifestRow, OnCorrupt};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Windows that are cut from all recordings of a data set, at most.
 const MOST_WINDOWS: u64 = 1 << 24;
@@ -114,18 +115,14 @@ impl Windows {
                     }
                 }
             }
-            let Some(&(_, first)) = steps.first() else { continue };
-            if steps.iter().any(|(_, found)| *found != first) {
-                let lengths: Vec<String> = steps.iter().map(|(name, found)| format!("`{name}` {found}")).collect();
-                let problem = format!(
-                    "the sensors of the recording `{}` have different numbers of steps: {}; windows are cut at the same steps of all, so bring \
-                     them to one rate and length",
-                    recording.id,
-                    lengths.join(", ")
-                );
-                listing.problems.push(Problem::new(Error::File { path: place.into(), problem }));
-                continue;
-            }
+            let first = match same_steps(&recording.id, &steps, place) {
+                Ok(Some(first)) => first,
+                Ok(None) => continue,
+                Err(error) => {
+                    listing.problems.push(Problem::new(error));
+                    continue;
+                }
+            };
             if first < self.length as u64 && self.short != ShortRecording::Pad {
                 short.push(format!("`{}` ({first} steps)", recording.id));
                 continue;
@@ -158,18 +155,40 @@ impl Windows {
     }
 }
 
+/// The steps of a recording, which all its sensors must have; none where it has no sensor.
+fn same_steps(id: &str, steps: &[(&str, u64)], place: &Path) -> Result<Option<u64>> {
+    let Some(&(_, first)) = steps.first() else { return Ok(None) };
+    if steps.iter().all(|(_, found)| *found == first) {
+        return Ok(Some(first));
+    }
+    let lengths: Vec<String> = steps.iter().map(|(name, found)| format!("`{name}` {found}")).collect();
+    let problem = format!(
+        "the sensors of the recording `{id}` have different numbers of steps: {}; windows are cut at the same steps of all, so bring them to \
+         one rate and length",
+        lengths.join(", ")
+    );
+    Err(Error::File { path: place.into(), problem })
+}
+
+/// The name of a window.
+fn name(recording: &str, window: &Range<u64>) -> String {
+    format!("{recording}@{}", window.start)
+}
+
+/// What a sensor gave in a window.
+fn part_of(origin: &Option<Origin>, window: &Range<u64>) -> Option<Origin> {
+    let mut origin = origin.clone();
+    if let Some(Origin::File { part, .. } | Origin::Memory { part, .. }) = &mut origin {
+        let from = part.as_ref().map_or(0, |part| part.start);
+        *part = Some(from + window.start..from + window.end);
+    }
+    origin
+}
+
 /// A window of a recording.
 fn sample(recording: &Listed, window: Range<u64>) -> Listed {
-    let cut = |origin: &Option<Origin>| {
-        let mut origin = origin.clone();
-        if let Some(Origin::File { part, .. } | Origin::Memory { part, .. }) = &mut origin {
-            let from = part.as_ref().map_or(0, |part| part.start);
-            *part = Some(from + window.start..from + window.end);
-        }
-        origin
-    };
     Listed {
-        id: format!("{}@{}", recording.id, window.start),
+        id: name(&recording.id, &window),
         line: recording.line,
         label: recording.label.clone(),
         values: recording.values.clone(),
@@ -177,6 +196,85 @@ fn sample(recording: &Listed, window: Range<u64>) -> Listed {
         map: None,
         part: recording.part,
         group: Some(recording.group.clone().unwrap_or_else(|| recording.id.clone())),
-        origins: recording.origins.iter().map(cut).collect(),
+        origins: recording.origins.iter().map(|origin| part_of(origin, &window)).collect(),
+    }
+}
+
+/// Cuts the recordings that a trained model is asked about, as those that it learnt from were cut.
+pub(crate) struct Cutter {
+    windows: Windows,
+    names: Vec<String>,
+    kinds: Vec<Option<Arc<dyn Kind>>>,
+    /// The table or folder, for messages.
+    place: PathBuf,
+    on_corrupt: OnCorrupt,
+    /// Windows of the last recording that were not asked for yet.
+    next: std::vec::IntoIter<ManifestRow>,
+    /// Recordings that were left out.
+    pub short: usize,
+}
+
+impl Cutter {
+    /// For the sensors `names` of these kinds.
+    pub fn new(windows: Windows, names: &[String], kinds: &[Option<Arc<dyn Kind>>], place: &Path, on_corrupt: OnCorrupt) -> Self {
+        let next = Vec::new().into_iter();
+        Self { windows, names: names.to_vec(), kinds: kinds.to_vec(), place: place.into(), on_corrupt, next, short: 0 }
+    }
+
+    /// The next window of the recordings.
+    pub fn next(&mut self, recordings: &mut dyn Iterator<Item = Result<ManifestRow>>) -> Option<Result<ManifestRow>> {
+        loop {
+            if let Some(window) = self.next.next() {
+                return Some(Ok(window));
+            }
+            match recordings.next()?.and_then(|recording| self.cut(recording)) {
+                Ok(windows) => self.next = windows.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    fn cut(&mut self, recording: ManifestRow) -> Result<Vec<ManifestRow>> {
+        let mut steps = Vec::new();
+        for ((name, kind), origin) in self.names.iter().zip(&self.kinds).zip(&recording.origins) {
+            let (Some(kind), Some(origin)) = (kind, origin) else { continue };
+            match kind.steps(origin) {
+                Ok(found) => steps.push((name.as_str(), found)),
+                // Reading a window of it will say so.
+                Err(_) if self.on_corrupt == OnCorrupt::Absent => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let all = match same_steps(&recording.id, &steps, &self.place)? {
+            // A window already, which keeps its name, or nothing that can be cut.
+            Some(all) if all == self.windows.length as u64 => return Ok(vec![recording]),
+            None => return Ok(vec![recording]),
+            Some(all) => all,
+        };
+        if all < self.windows.length as u64 {
+            match self.windows.short {
+                ShortRecording::Pad => return Ok(vec![recording]),
+                ShortRecording::Drop => {
+                    self.short += 1;
+                    return Ok(Vec::new());
+                }
+                ShortRecording::Error => {
+                    let ManifestRow { line, id, .. } = recording;
+                    let length = self.windows.length;
+                    let problem = format!(
+                        "line {line}: the recording `{id}` has {all} steps, and the model was trained on windows of {length}: bring a longer one, \
+                         or take the row out"
+                    );
+                    return Err(Error::File { path: self.place.clone(), problem });
+                }
+            }
+        }
+        let window = |window: Range<u64>| ManifestRow {
+            line: recording.line,
+            id: name(&recording.id, &window),
+            label: recording.label.clone(),
+            origins: recording.origins.iter().map(|origin| part_of(origin, &window)).collect(),
+        };
+        Ok(self.windows.of(all).map(window).collect())
     }
 }

@@ -15,8 +15,8 @@ pub use latency::{CombinationLatency, Latency};
 
 use crate::data::kinds::{Kind, SavedKind};
 use crate::data::{
-    Array, DataError, Folders, Inputs, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema, Source, Standardized,
-    Standardizer,
+    Array, Cutter, DataError, Folders, Inputs, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema, Source,
+    Standardized, Standardizer,
 };
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
@@ -196,11 +196,13 @@ impl Pipeline {
         answer::reading_of(readings, modality, self)
     }
 
-    /// The rows of a manifest, or the samples of a folder that is laid out as [`Folders`] or without folders of classes, to be asked one after another ([`Readings::of_row`]); the table is not kept in memory. `columns` are those of
-    /// the training ([`PipelineConfig::columns`]), or others.
+    /// The rows of a manifest, or the samples of a folder that is laid out as [`Folders`] or without folders of classes, to be asked one
+    /// after another ([`Readings::of_row`]); the table is not kept in memory. `columns` are those of the training
+    /// ([`PipelineConfig::columns`]), or others. A model of windows is asked about the windows of each recording.
     pub fn rows(&self, manifest: impl Into<PathBuf>, columns: &ManifestColumns) -> Result<ManifestRows> {
         let manifest = manifest.into();
         let names = self.schema().modalities.names();
+        let cutter = columns.windows.map(|windows| Cutter::new(windows, names, &self.kinds, &manifest, self.on_corrupt));
         if manifest.is_dir() {
             let mut folders = Folders::new(&manifest).on_corrupt(self.on_corrupt);
             for (name, kind) in names.iter().zip(&self.kinds) {
@@ -208,11 +210,11 @@ impl Pipeline {
                 folders = folders.kind(name, kind.clone());
                 folders = columns.modalities.get(name).into_iter().fold(folders, |folders, folder| folders.folder(folder));
             }
-            return folders.rows(names);
+            return Ok(folders.rows(names)?.cut(cutter));
         }
         let wanted = names.iter().zip(&self.schema().inputs).zip(&self.kinds);
         let sensors = wanted.map(|((name, input), kind)| RowSensor::new(name, input, kind.as_deref()));
-        ManifestRows::open(manifest, sensors.collect(), columns, self.on_corrupt)
+        Ok(ManifestRows::open(manifest, sensors.collect(), columns, self.on_corrupt)?.cut(cutter))
     }
 
     /// What to do with a file that is not there or cannot be decoded: by default an error, else its sensor is ignored as

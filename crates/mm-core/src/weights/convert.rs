@@ -73,7 +73,8 @@ const EXISTS: &str = "it exists and would be overwritten; give another name, or 
 
 /// Where the tensors are from, as JSON.
 fn origin(path: &Path, file: &WeightsFile) -> Result<String> {
-    let (bytes, sha256) = hash_file(path)?;
+    let mut bytes = 0;
+    let sha256 = hash_file(path, |read| bytes += read)?;
     let ignored: Vec<Value> = file.ignored().iter().map(|ignored| json!([ignored.name, ignored.what])).collect();
     let from = json!({
         "file": path.file_name().map(|name| name.to_string_lossy()),

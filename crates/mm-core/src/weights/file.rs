@@ -93,16 +93,16 @@ pub(crate) fn hash(bytes: &[u8]) -> String {
     hex(Sha256::new_with_prefix(bytes))
 }
 
-/// How many bytes a file has, and their SHA-256 in hexadecimal.
-pub(super) fn hash_file(path: &Path) -> Result<(u64, String)> {
+/// The SHA-256 of a file in hexadecimal, read in pieces; `read` is told how many bytes each has.
+pub fn hash_file(path: &Path, mut read: impl FnMut(u64)) -> Result<String> {
     let mut file = File::open(path).map_err(Error::io(path))?;
-    let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
+    let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
     loop {
-        match file.read(&mut buffer).map_err(Error::io(path))? {
-            0 => return Ok((bytes, hex(hash))),
-            read => {
-                hash.update(&buffer[..read]);
-                bytes += read as u64;
+        match file.read(&mut piece).map_err(Error::io(path))? {
+            0 => return Ok(hex(hash)),
+            bytes => {
+                hash.update(&piece[..bytes]);
+                read(bytes as u64);
             }
         }
     }

@@ -2,10 +2,12 @@
 
 use super::{npy, npz};
 use cap::Cap;
-use mm_core::data::numpy::{SMALL, read};
+use mm_core::data::numpy::{SMALL, part, read};
 use mm_core::rng::stream;
 use rand::RngExt;
 use std::alloc::System;
+use std::io::Cursor;
+use std::path::Path;
 
 /// An allocation above the limit ends the test with `memory allocation of N bytes failed`.
 #[global_allocator]
@@ -49,6 +51,10 @@ fn ten_thousand_damaged_files_of_each_form_are_read_or_refused() {
                     assert!(!error.to_string().is_empty());
                     refused += 1;
                 }
+            }
+            match part(&mut Cursor::new(&bytes), number as usize % 2, 1..4, Path::new("one.npy")) {
+                Ok(array) => assert_eq!((array.values.len(), array.shape[number as usize % 2]), (array.shape.iter().product(), 3)),
+                Err(error) => assert!(error.to_string().contains("one.npy")),
             }
             ALLOCATOR.set_limit(usize::MAX).unwrap();
         }

@@ -252,6 +252,7 @@ impl Manifest {
             id: (self.names.id != ID).then(|| self.names.id.clone()),
             modalities: self.modalities.iter().filter_map(|w| Some((w.name.clone(), w.column.clone()?))).collect(),
             variables: variables.collect(),
+            windows: self.windows,
             ..ManifestColumns::default()
         };
         let kinds: Vec<Arc<dyn Kind>> = self.modalities.into_iter().map(|wanted| wanted.kind).collect();

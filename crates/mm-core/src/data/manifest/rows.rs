@@ -8,6 +8,7 @@ use super::super::reader::MEASURED;
 use super::super::table_text::Writing;
 #[cfg(doc)]
 use super::super::view::Partial;
+use super::super::windows::{Cutter, Windows};
 use super::columns::{Cells, Columns, Files};
 use super::stream::TableStream;
 use super::table::{Row, Table};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Which columns of a manifest hold what, where they are not called as the sensors, `label` and `id`.
+/// How a manifest is read: which columns hold what, where they are not called as the sensors, `label` and `id`, and whether a row is a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -40,6 +41,9 @@ pub struct ManifestColumns {
     /// Cells that stand for no number, besides empty ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// Where a row is a recording, and samples are windows of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Windows>,
 }
 
 impl ManifestColumns {
@@ -82,10 +86,11 @@ pub struct ManifestRow {
 }
 
 /// The rows of a manifest, one after another; memory does not grow with the table. Cells are checked as they come. Folders are listed as a
-/// whole, one row a sample.
+/// whole, one row a sample. Where rows are recordings ([`ManifestColumns::windows`]), their windows come, one after another.
 pub struct ManifestRows {
     of: Of,
     remarks: Vec<String>,
+    cutter: Option<Cutter>,
 }
 
 enum Of {
@@ -132,12 +137,22 @@ impl ManifestRows {
         let files = Files::Named { exist: on_corrupt == OnCorrupt::Error };
         let (decimal_comma, missing) = (columns.decimal_comma, columns.missing.clone());
         let of = Of::Table(Box::new(TableRows { stream, sensors: found, label, id, folder, files, decimal_comma, missing }));
-        Ok(Self { of, remarks })
+        Ok(Self { of, remarks, cutter: None })
     }
 
     /// Of folders of sensors, with or without folders of classes in them, or of parts.
     pub(in crate::data) fn of_folders(names: Vec<String>, rows: Vec<ManifestRow>, remarks: Vec<String>) -> Self {
-        Self { of: Of::Folders(names, rows.into_iter()), remarks }
+        Self { of: Of::Folders(names, rows.into_iter()), remarks, cutter: None }
+    }
+
+    /// Cuts each row.
+    pub(crate) fn cut(self, cutter: Option<Cutter>) -> Self {
+        Self { cutter, ..self }
+    }
+
+    /// How many of the recordings so far were left out, since they are shorter than a window ([`Windows::short`]).
+    pub fn short(&self) -> usize {
+        self.cutter.as_ref().map_or(0, |cutter| cutter.short)
     }
 
     /// What to know about the table: sensors without a column, columns without use.
@@ -173,12 +188,23 @@ impl Iterator for ManifestRows {
     type Item = Result<ManifestRow>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.of {
-            Of::Table(rows) => {
+        match &mut self.cutter {
+            Some(cutter) => cutter.next(&mut self.of),
+            None => self.of.next(),
+        }
+    }
+}
+
+impl Iterator for Of {
+    type Item = Result<ManifestRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Table(rows) => {
                 let row = rows.stream.next().transpose()?;
                 Some(row.and_then(|row| rows.row(&row)))
             }
-            Of::Folders(_, rows) => rows.next().map(Ok),
+            Self::Folders(_, rows) => rows.next().map(Ok),
         }
     }
 }
