@@ -46,27 +46,38 @@ fn write(folder: &Path) {
         for record in records.map(|record| 132_500 + record) {
             let died = record % 5 < 2;
             std::fs::write(stays.join(format!("{record}.txt")), stay(record, died)).unwrap();
-            outcomes += &format!("{record},6,1,5,-1,{}\n", usize::from(died));
+            outcomes += &format!("{record},6,1,{},-1,{}\n", 3 + record % 6 + if died { 5 } else { 0 }, usize::from(died));
         }
         std::fs::write(folder.join(format!("Outcomes-{set}.txt")), outcomes).unwrap();
     }
 }
 
+/// Prepares the data in a folder, runs a plan of ours on it, and reads the report.
+fn report(folder: &Path, plan: &str) -> serde_json::Value {
+    write(&folder.join("challenge-2012"));
+    let output = mm().args(["data", "prepare", "icu2012", "--root", "challenge-2012", "--out", "icu2012"]).current_dir(folder).output();
+    assert!(output.as_ref().unwrap().status.success(), "{}", said(&output.unwrap()));
+    std::fs::create_dir(folder.join("plans")).unwrap();
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benchmarks").join(plan), folder.join("plans").join(plan)).unwrap();
+    let mut bench = mm();
+    bench.args(["bench", &format!("plans/{plan}"), "--quick", "--out", "out"]).current_dir(folder);
+    let output = bench.output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    serde_json::from_slice(&std::fs::read(folder.join("out/report.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn the_plan_of_lengths_of_stay_runs_on_what_is_prepared() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = report(folder.path(), "icu2012-days.toml");
+    let data = &report["data"][0];
+    assert_eq!((&data["measure"]["name"], data["available"]["runs"].as_array().unwrap().len()), (&"mae".into(), 7));
+}
+
 #[test]
 fn the_plan_of_intensive_care_runs_on_what_is_prepared() {
     let folder = tempfile::tempdir().unwrap();
-    write(&folder.path().join("challenge-2012"));
-    let output =
-        mm().args(["data", "prepare", "icu2012", "--root", "challenge-2012", "--out", "icu2012"]).current_dir(folder.path()).output();
-    assert!(output.as_ref().unwrap().status.success(), "{}", said(&output.unwrap()));
-    let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benchmarks/icu2012.toml");
-    std::fs::create_dir(folder.path().join("plans")).unwrap();
-    std::fs::copy(plan, folder.path().join("plans/icu2012.toml")).unwrap();
-    let mut bench = mm();
-    bench.args(["bench", "plans/icu2012.toml", "--quick", "--out", "out"]).current_dir(folder.path());
-    let output = bench.output().unwrap();
-    assert!(output.status.success(), "{}", said(&output));
-    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.path().join("out/report.json")).unwrap()).unwrap();
+    let report = report(folder.path(), "icu2012.toml");
     let data = &report["data"][0];
     assert_eq!((&data["measure"]["name"], data["runs"].as_array().unwrap().len()), (&"auroc".into(), 14));
     // Those with blood gases all ended well: an area under a curve there is none.

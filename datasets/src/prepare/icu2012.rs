@@ -92,7 +92,11 @@ fn prepare(request: &Request, output: &mut Output) -> Result<()> {
     }
     let packed = writer.into_inner().map_err(|error| wrong(error.to_string()))?;
     let bytes = packed.finish().map_err(Error::io(TABLE))?;
-    output.card("icu2012.toml", &card())?;
+    output.card("icu2012.toml", &card(DEATH))?;
+    // The excerpt says nothing of how long stays were.
+    if rows.iter().any(|row| !row[3].is_empty()) {
+        output.card("icu2012-days.toml", &card(DAYS))?;
+    }
     output.file(TABLE, &bytes)
 }
 
@@ -106,8 +110,12 @@ fn columns_of((panel, variables): &Panel) -> Vec<String> {
     variables.iter().flat_map(|(name, ..)| statistics.iter().map(move |statistic| format!("{panel}.{name}.{statistic}"))).collect()
 }
 
-fn card() -> String {
-    let mut card = include_str!("cards/icu2012.part").to_string();
+/// What is predicted, in the words of a card.
+const DEATH: [&str; 2] = ["icu2012", "label = \"death\"\nclasses = [\"survived\", \"died\"]\n"];
+const DAYS: [&str; 2] = ["icu2012-days", "task = \"numbers\"\ntargets = [\"length_of_stay\"] # days in hospital\nmissing_label = \"drop\"\n"];
+
+fn card([name, target]: [&str; 2]) -> String {
+    let mut card = include_str!("cards/icu2012.part").replace("{name}", name).replace("{target}\n", target);
     for panel in &PANELS {
         card += &format!("\n[[view]]\nmodality = {:?}\nfile = {TABLE:?}\ncolumns = {:?}\n", panel.0, columns_of(panel));
     }

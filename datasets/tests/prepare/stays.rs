@@ -1,5 +1,5 @@
 use super::Bench;
-use mm_core::data::{DatasetCard, Part, Source};
+use mm_core::data::{DatasetCard, Part, Source, TargetValue};
 
 /// A stay, in PhysioNet's layout; blood gases of every other one.
 fn stay(record: usize) -> String {
@@ -38,6 +38,11 @@ fn stays_become_a_table_of_panels() {
     layout(&bench);
     let made = bench.prepare("icu2012").unwrap();
     assert_eq!((made.cards[0].samples, made.cards[0].classes), (20, 2));
+    // Of four stays nobody knows how long they were.
+    assert_eq!((made.cards.len(), made.cards[1].samples), (2, 16));
+    let days = DatasetCard::from_path(&made.cards[1].path).unwrap();
+    let days = days.load(|file| Ok(std::fs::read(days.folder().join(file)).unwrap().into())).unwrap().joined.data;
+    assert_eq!(days.read(0).unwrap().target, TargetValue::Numbers(vec![5.0]));
     let card = DatasetCard::from_path(&made.cards[0].path).unwrap();
     let loaded = card.load(|file| Ok(std::fs::read(card.folder().join(file)).unwrap().into())).unwrap();
     let data = &loaded.joined.data;
