@@ -60,6 +60,22 @@ impl BatchNormShape<'_> {
     pub(crate) fn planes(&self, channel: usize) -> impl Iterator<Item = (usize, usize)> {
         (0..self.batch).map(move |n| ((n * self.channels + channel) * self.spatial, self.filled_of(n)))
     }
+
+    /// What counts of the planes (x, g, y) of a channel; y stands in for g where there was no ReLU, and is not looked at then.
+    pub(crate) fn gradient_planes<'a>(
+        &self,
+        channel: usize,
+        input: &'a [f32],
+        output: Option<&'a [f32]>,
+        output_gradient: &'a [f32],
+    ) -> Vec<[&'a [f32]; 3]> {
+        let plane = |(at, filled): (usize, usize)| {
+            let part = at..at + filled;
+            let g = &output_gradient[part.clone()];
+            [&input[part.clone()], g, output.map_or(g, |y| &y[part])]
+        };
+        self.planes(channel).map(plane).collect()
+    }
 }
 
 /// Planes of up to so many numbers are joined for the passes over them: copying them takes less than beginning each one anew.
@@ -286,18 +302,12 @@ pub fn batch_norm_backward(
     let (weight_gradient, bias_gradient) = (Shared::new(gradients.weight), Shared::new(gradients.bias));
     for_each(shape.channels, 4 * input.len(), |channel| {
         let (m, s) = (mean[channel], inverse_std[channel]);
-        // (x, g, y) of a plane; y stands in for g where there was no ReLU, and is not looked at then.
-        let plane = |(at, filled): (usize, usize)| {
-            let part = at..at + filled;
-            let g = &output_gradient[part.clone()];
-            [&input[part.clone()], g, output.map_or(g, |y| &y[part])]
-        };
         let gated = output.is_some();
         let join = |from| shape.join(channel, from);
         let joined = shape.is_short().then(|| (join(input), join(output_gradient), output.map(join)));
         let planes: Vec<[&[f32]; 3]> = match &joined {
             Some((x, g, y)) => vec![[x, g, y.as_deref().unwrap_or(g)]],
-            None => shape.planes(channel).map(plane).collect(),
+            None => shape.gradient_planes(channel, input, output, output_gradient),
         };
         let [sum_g, sum_gx] = gradient_sums(level, &planes, gated, m);
         let sum_gx = sum_gx * f64::from(s);

@@ -155,12 +155,7 @@ pub fn gradient_sums(
         return Ok(totals);
     }
     let of_channels = by_channel(shape.channels, 4 * input.len(), |channel, level| {
-        let plane = |(at, filled): (usize, usize)| {
-            let part = at..at + filled;
-            let g = &output_gradient[part.clone()];
-            [&input[part.clone()], g, output.map_or(g, |y| &y[part])]
-        };
-        let planes: Vec<[&[f32]; 3]> = shape.planes(channel).map(plane).collect();
+        let planes = shape.gradient_planes(channel, input, output, output_gradient);
         let [g, gx] = sums::gradient_sums(level, &planes, output.is_some(), mean[channel]);
         [g, gx * f64::from(inverse_std[channel])]
     });

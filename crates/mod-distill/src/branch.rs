@@ -5,7 +5,8 @@ use crate::completion::Completion;
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use mm_core::data::{Inputs, Schema};
-use mm_core::fusion::{NetworkConfig, Trunk, keep_present, parts, visit_combination_sums};
+use mm_core::fusion::{NetworkConfig, Trunk, keep_present, parts, visit_combination_outputs};
+use mm_core::model::Output;
 use mm_core::nn::Mode;
 use mm_core::{Presence, Result, Subset};
 use std::sync::{Mutex, PoisonError};
@@ -44,9 +45,9 @@ impl Branch {
     fn combinations(&self, features: &[Option<Tensor>], subsets: &[Subset], mode: Mode) -> Result<Vec<Tensor>> {
         let parts = self.encoders.by_modality(parts(&*self.trunk, &self.encoders.of_available(features))?);
         let found = Mutex::new(vec![None; subsets.len()]);
-        visit_combination_sums(&parts, subsets, |i, sum| {
-            let feature = self.trunk.finish(&sum.detach(), mode)?.detach();
-            found.lock().unwrap_or_else(PoisonError::into_inner)[i] = Some(feature);
+        let feature = |sum: &Tensor| Ok(Output::new(self.trunk.finish(&sum.detach(), mode)?.detach()));
+        visit_combination_outputs(&parts, subsets, feature, &|i, output| {
+            found.lock().unwrap_or_else(PoisonError::into_inner)[i] = Some(output.prediction);
             Ok(())
         })?;
         Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect())

@@ -13,7 +13,7 @@ mod shared_resnet18;
 mod sum_trunk;
 mod trunk;
 
-pub use combinations::visit_combination_sums;
+pub use combinations::{visit_combination_outputs, visit_combination_sums};
 pub use features::{Encoders, encode_present, keep_encoded, keep_present, parts, zero_where_absent};
 pub use model::FusionModel;
 pub use network::{FusionNetwork, NetworkConfig};

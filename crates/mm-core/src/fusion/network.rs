@@ -1,6 +1,6 @@
 //! Encoders, trunk and head: the network that the methods and baselines share.
 
-use super::{Encoders, Trunk, TrunkConfig, keep_present, parts, pool, visit_combination_sums};
+use super::{Encoders, Trunk, TrunkConfig, keep_present, parts, pool, visit_combination_outputs};
 use crate::data::{InputSpec, Inputs, Schema};
 use crate::dense::DenseConfig;
 use crate::encoder::{Encoder, EncoderConfig, EncoderDType, EncoderKind, FeatureCache, Pretrained};
@@ -158,8 +158,7 @@ impl FusionNetwork {
         head: impl Fn(Tensor) -> Result<Output> + Sync,
         visit: Visit,
     ) -> Result<()> {
-        visit_combination_sums(&parts(self.trunk(), features)?, subsets, |i, sum| {
-            visit(i, head(self.trunk.finish(&sum.detach(), mode)?)?.detach())
-        })
+        let parts = parts(self.trunk(), features)?;
+        visit_combination_outputs(&parts, subsets, |sum| Ok(head(self.trunk.finish(&sum.detach(), mode)?)?.detach()), visit)
     }
 }

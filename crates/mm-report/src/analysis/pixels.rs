@@ -70,29 +70,42 @@ fn of_run(group: &Group, full: Subset) -> Option<PixelReport> {
             boundary_miou: over(&|c| c.metrics.get("boundary_miou")),
             nll: over(&|c| c.metrics.get("nll")),
             ece: over(&|c| c.metrics.get("ece")),
-            classes: (0..classes).map(|class| over(&|c| iou(&c.confusion, class))).collect(),
+            classes: (0..classes).map(|class| over(&|c| iou(c, classes, class))).collect(),
         }
     };
     Some(PixelReport { run: group.run.clone(), of_interest, combinations: all.iter().filter(listed).map(scores).collect() })
 }
 
 /// NaN for a class that neither occurs nor is predicted.
-fn iou(confusion: &[Vec<u64>], class: usize) -> f64 {
-    let at = |row: usize, column: usize| confusion.get(row).and_then(|row| row.get(column)).copied().unwrap_or(0) as f64;
-    let (actual, predicted): (f64, f64) =
-        (0..confusion.len()).map(|k| (at(class, k), at(k, class))).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
-    at(class, class) / (actual + predicted - at(class, class))
+fn iou(combination: &CombinationResult, classes: usize, class: usize) -> f64 {
+    // Of samples without a prediction all numbers are 0.
+    Score::ClassIou { classes, class }.of_all(&combination.sums)
+}
+
+/// How many pixels each class has, from what the score adds up.
+pub fn sizes(combination: &CombinationResult, classes: usize) -> Vec<u64> {
+    let mut sizes = vec![0.0; classes];
+    for image in combination.sums.chunks_exact(3 * classes) {
+        sizes.iter_mut().zip(&image[2 * classes..]).for_each(|(sum, x)| *sum += f64::from(*x));
+    }
+    sizes.into_iter().map(|sum| sum as u64).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::iou;
+    use super::*;
+    use crate::result::{Excluded, Metrics};
 
     #[test]
-    fn overlap_of_a_class_comes_from_the_confusion() {
-        // Of class 0: 6 right, 2 called 1, 1 of class 1 called 0.
-        let confusion = [vec![6, 2, 0], vec![1, 3, 0], vec![0, 0, 0]];
-        assert_eq!([0, 1].map(|class| iou(&confusion, class)), [6.0 / 9.0, 3.0 / 6.0]);
-        assert!(iou(&confusion, 2).is_nan());
+    fn classes_are_scored_from_the_counts() {
+        // Two images of three classes, the last of which neither occurs nor is predicted; an image without a prediction.
+        let sums = [[3.0, 1.0, 0.0, 4.0, 2.0, 0.0, 4.0, 2.0, 0.0], [3.0, 2.0, 0.0, 3.0, 2.0, 0.0, 4.0, 2.0, 0.0], [0.0; 9]];
+        let metrics = Metrics { samples: 2, score: 0.0, values: Default::default(), spoof: None };
+        let (subset, correct, excluded) = ("rgb".into(), "11-".into(), Excluded::default());
+        let sums = sums.as_flattened().to_vec();
+        let result = CombinationResult { subset, metrics, correct, sums, excluded, confusion: Vec::new(), outputs: Vec::new() };
+        assert_eq!([0, 1].map(|class| iou(&result, 3, class)), [6.0 / 9.0, 3.0 / 5.0]);
+        assert!(iou(&result, 3, 2).is_nan());
+        assert_eq!(sizes(&result, 3), [8, 4, 0]);
     }
 }

@@ -207,6 +207,12 @@ fn shapley(view: View, common: &[Subset], full: Subset, first: &CellResult) -> R
 pub fn guess(cell: &CellResult) -> Option<f64> {
     let confusion = cell.combinations.iter().map(|c| &c.confusion).find(|c| c.iter().flatten().any(|n| *n > 0));
     let sizes: Option<Vec<u64>> = confusion.map(|rows| rows.iter().map(|row| row.iter().sum()).collect());
+    // Counts of pixels say how many are of a class, and not which are taken for which.
+    let counted = || match cell.measure.score {
+        Score::MeanIou { classes } | Score::ClassIou { classes, .. } => Some(super::pixels::sizes(cell.combinations.first()?, classes)),
+        _ => None,
+    };
+    let sizes = sizes.or_else(counted);
     let share = |size: u64, sizes: &[u64]| size as f64 / sizes.iter().sum::<u64>() as f64;
     let largest = |sizes: &[u64]| share(sizes.iter().copied().max().unwrap_or(0), sizes);
     let occurring = |sizes: &[u64]| sizes.iter().filter(|size| **size > 0).count() as f64;

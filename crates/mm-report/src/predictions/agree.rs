@@ -51,8 +51,8 @@ pub struct Agreement<'a> {
     pub collector: &'a Collector<'a>,
     pub data: &'a DataSet,
     pub modalities: &'a Modalities,
-    /// The id of each row.
-    pub ids: &'a BTreeMap<usize, String>,
+    /// Which sample of the data set each row is.
+    pub samples: &'a BTreeMap<usize, usize>,
 }
 
 /// The predictions of a cell by situation, each sample once.
@@ -138,6 +138,11 @@ impl<'c> Tested<'c> {
 }
 
 impl Agreement<'_> {
+    /// The id of a row.
+    pub fn id(&self, row: usize) -> String {
+        self.samples.get(&row).map(|sample| self.data.samples[*sample].clone()).unwrap_or_default()
+    }
+
     /// A sample that has the sensors of a combination has those of its parts, and is there under every corruption.
     fn check_alone(&self, cell: &Tested) -> Result<()> {
         let full = Situation::Only(self.modalities.full());
@@ -196,17 +201,18 @@ impl Agreement<'_> {
             data: self.data.name.clone(),
             seed: lacks.seed,
             run: lacks.run.into(),
-            sample: self.ids.get(&row).cloned().unwrap_or_default(),
+            sample: self.id(row),
             elsewhere: format!("run {} ({})", has.run, has.elsewhere(at, self.collector)),
         }
     }
 
-    fn which(&self, run: &str, seed: u64, situation: &Situation, row: usize) -> Box<Which> {
+    /// A prediction, for messages.
+    pub fn which(&self, run: &str, seed: u64, situation: &Situation, row: usize) -> Box<Which> {
         let situation = match situation {
             Situation::Only(subset) => self.modalities.format(*subset),
             Situation::Corrupted(name, subset, severity) => corrupted_in_words(name, *severity, &self.modalities.format(*subset)),
         };
-        let sample = self.ids.get(&row).cloned().unwrap_or_default();
+        let sample = self.id(row);
         Box::new(Which { data: self.data.name.clone(), run: run.into(), seed, situation, sample })
     }
 }

@@ -1,89 +1,101 @@
 //! From predictions to results, as a bench's own cells leave them.
 
-use super::agree::{Predicted, Situation, Situations};
-use super::data_set::{Cell, DataSet};
-use super::error::Result;
+use super::agree::{Agreement, Predicted, Row, Situation, Situations};
+use super::data_set::Cell;
+use super::error::{PredictionError, Result};
+use super::kind::Kind;
+use super::pixels;
 use crate::result::*;
 use crate::rows::Rows;
-use mm_core::data::TargetValue;
-use mm_core::{Modalities, Subset};
+use mm_core::Subset;
+use mm_core::data::{Target, TargetValue};
+use mm_core::task::Scored;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The test samples of one seed.
 pub struct Test<'a> {
-    pub data: &'a DataSet,
-    pub modalities: &'a Modalities,
+    pub of: &'a Agreement<'a>,
+    /// What is predicted.
+    pub target: &'a Target,
+    /// Mean and standard deviation of each number.
+    pub scale: &'a [[f64; 2]],
+    /// The score.
+    pub measure: &'a Measured,
     /// Their rows, ascending.
     pub rows: &'a [usize],
-    /// The id and the truth of each row.
-    pub samples: &'a BTreeMap<usize, (String, u32)>,
 }
 
 /// What the predictions of one situation come to.
 struct Evaluated {
     metrics: Metrics,
     correct: String,
+    sums: Vec<f32>,
     excluded: Excluded,
     confusion: Vec<Vec<u64>>,
+    outputs: Vec<BTreeMap<String, f64>>,
 }
 
 impl Test<'_> {
     /// The result of a cell.
     pub fn result(&self, cell: &Cell, situations: &Situations) -> Result<CellResult> {
-        let full = self.modalities.full();
-        let (mut combinations, mut corruptions, mut clean) = (BTreeMap::new(), Vec::new(), None);
+        let (data, modalities) = (self.of.data, self.of.modalities);
+        let full = modalities.full();
+        let (mut by_subset, mut corruptions, mut clean) = (BTreeMap::new(), Vec::new(), None);
         let has_corruptions = situations.keys().any(|s| matches!(s, Situation::Corrupted(..)));
         for (situation, predicted) in situations {
-            let Evaluated { metrics, correct, excluded, confusion } = self.evaluate(cell, predicted)?;
+            let Evaluated { metrics, correct, sums, excluded, confusion, outputs } = self.evaluate(cell, situation, predicted)?;
+            let is_defined = !metrics.score.is_nan();
             match situation {
                 Situation::Only(subset) => {
-                    if *subset == full && has_corruptions {
-                        clean = Some(CleanResult { metrics: metrics.clone(), correct: correct.clone(), sums: Vec::new(), excluded });
+                    if *subset == full && has_corruptions && is_defined {
+                        let (metrics, correct, sums) = (metrics.clone(), correct.clone(), sums.clone());
+                        clean = Some(CleanResult { metrics, correct, sums, excluded });
                     }
-                    let subset = self.modalities.format(*subset);
-                    combinations.insert(
-                        subset.clone(),
-                        CombinationResult { subset, metrics, correct, sums: Vec::new(), excluded, confusion, outputs: Vec::new() },
-                    );
+                    let subset = modalities.format(*subset);
+                    let result = CombinationResult { subset: subset.clone(), metrics, correct, sums, excluded, confusion, outputs };
+                    by_subset.insert(subset, result);
                 }
-                Situation::Corrupted(name, subset, severity) => corruptions.push(CorruptionResult {
+                Situation::Corrupted(name, subset, severity) if is_defined => corruptions.push(CorruptionResult {
                     corruption: name.clone(),
                     severity: *severity,
-                    subset: self.modalities.format(*subset),
+                    subset: modalities.format(*subset),
                     metrics,
                     correct,
-                    sums: Vec::new(),
+                    sums,
                     excluded,
                     non_finite: 0,
                 }),
+                Situation::Corrupted(..) => {}
             }
         }
         // In the order of all results.
-        let all = Subset::all_non_empty(self.modalities.len());
-        let combinations: Vec<CombinationResult> = all.filter_map(|s| combinations.remove(&self.modalities.format(s))).collect();
-        let of_row = |row: &usize| self.samples.get(row).cloned().unwrap_or_default();
+        let all = Subset::all_non_empty(modalities.len());
+        let (combinations, undefined): (Vec<CombinationResult>, Vec<CombinationResult>) =
+            all.filter_map(|s| by_subset.remove(&modalities.format(s))).partition(|combination| !combination.metrics.score.is_nan());
+        let of_classes = self.target.classes() > 0;
+        let class = |row: &usize| self.truth(*row).first().map_or(0, |class| *class as u32);
         Ok(CellResult {
             key: self.key(cell),
-            data: self.data.name.clone(),
+            data: data.name.clone(),
             run: cell.run.clone(),
             method: cell.method.clone(),
             meaning: String::new(),
             seed: cell.seed,
-            modalities: self.modalities.names().to_vec(),
-            classes: self.data.classes.clone(),
-            outputs: Vec::new(),
-            predicts: None,
-            measure: Measured::default(),
+            modalities: modalities.names().to_vec(),
+            classes: self.target.class_names().to_vec(),
+            outputs: if of_classes { Vec::new() } else { self.target.output_names().to_vec() },
+            predicts: Some(self.target.in_words()),
+            measure: self.measure.clone(),
             test_samples: self.rows.len(),
             test_rows: Some(Rows::new(self.rows.to_vec())),
-            test_ids: Some(self.rows.iter().map(|row| of_row(row).0).collect()),
-            truths: Some(self.rows.iter().map(|row| of_row(row).1).collect()),
+            test_ids: Some(self.rows.iter().map(|row| self.of.id(*row)).collect()),
+            truths: (data.kind == Kind::Classes).then(|| self.rows.iter().map(class).collect()),
             readings: self.readings(situations),
-            data_remarks: Vec::new(),
-            summary: Summary::of(&combinations, &self.modalities.format(full), &Measured::default()),
+            data_remarks: undefined.iter().map(|combination| self.no_score(combination)).collect(),
+            summary: Summary::of(&combinations, &modalities.format(full), self.measure),
             combinations,
-            not_evaluated: Vec::new(),
+            not_evaluated: undefined.iter().map(without_score).collect(),
             available: None,
             clean,
             corruptions,
@@ -96,28 +108,94 @@ impl Test<'_> {
         })
     }
 
-    fn evaluate(&self, cell: &Cell, predicted: &Predicted) -> Result<Evaluated> {
-        let classes = self.data.classes.len();
-        let mut outcomes = Vec::with_capacity(self.rows.len());
-        let mut scores = self.data.target().task().scores("accuracy");
+    fn evaluate(&self, cell: &Cell, situation: &Situation, predicted: &Predicted) -> Result<Evaluated> {
+        let (data, score) = (self.of.data, self.measure.score);
+        let (outputs, width) = (data.names.len(), score.width());
+        let values = if data.kind == Kind::Pixels { 3 * outputs } else { outputs };
+        let mut outcomes = Vec::with_capacity(self.rows.len() * width);
+        let mut scores = self.target.task().scores(&self.measure.name);
         let mut rows = predicted.rows.iter().peekable();
         for row in self.rows {
             let Some(prediction) = rows.next_if(|p| p.row == *row) else {
-                outcomes.push(f32::NAN);
+                outcomes.extend(std::iter::repeat_n(f32::NAN, width));
                 continue;
             };
-            let (situation, at) = prediction.from;
-            let logits = &cell.situations[situation].logits[at * classes..][..classes];
-            let truth = self.samples.get(row).map_or(0, |(_, truth)| *truth);
-            scores.add(logits, &TargetValue::Class(truth), &mut outcomes)?;
+            let (written, at) = prediction.from;
+            let values = &cell.situations[written].values[at * values..][..values];
+            let truth = self.truth(*row);
+            match data.kind {
+                Kind::Classes => {
+                    let class = truth.first().map_or(0, |class| *class as u32);
+                    scores.add(values, &TargetValue::Class(class), &mut outcomes)?;
+                }
+                Kind::Labels => {
+                    let held = truth.iter().map(|holds| *holds > 0.5).collect();
+                    scores.add(values, &TargetValue::Labels(held), &mut outcomes)?;
+                }
+                Kind::Numbers => {
+                    let begin = outcomes.len();
+                    scores.add(&self.standardized(truth, values), &TargetValue::Numbers(truth.to_vec()), &mut outcomes)?;
+                    if outcomes[begin..].iter().any(|x| !x.is_finite()) {
+                        return Err(self.too_far(cell, situation, prediction));
+                    }
+                }
+                Kind::Pixels => outcomes.extend_from_slice(values),
+            }
         }
-        let scored = scores.finish();
-        Ok(Evaluated {
-            metrics: Metrics::new(&scored, &Measured::default()),
+        let scored = match data.kind {
+            Kind::Pixels => {
+                let of_interest = data.names.iter().position(|name| Some(name) == data.of_interest.as_ref());
+                pixels::scored(&outcomes, outputs, of_interest, data.is_complete)
+            }
+            _ => scores.finish(),
+        };
+        Ok(self.evaluated(scored, &outcomes))
+    }
+
+    fn evaluated(&self, scored: Scored, outcomes: &[f32]) -> Evaluated {
+        let score = self.measure.score;
+        let mut metrics = Metrics::new(&scored, self.measure);
+        // What intervals are made from says what heads the report, as in a bench.
+        if scored.samples > 0 && score.is_ranked() {
+            metrics.score = score.of_all(outcomes);
+        }
+        let (correct, sums) = marks(outcomes, self.measure);
+        let named = |of: &BTreeMap<&'static str, f64>| of.iter().map(|(name, x)| (name.to_string(), *x)).collect();
+        Evaluated {
+            metrics,
+            correct,
+            sums,
             excluded: Excluded { absent: self.rows.len() - scored.samples, ..Excluded::default() },
-            correct: marks(&outcomes, &Measured::default()).0,
+            outputs: scored.outputs.iter().map(named).collect(),
             confusion: scored.confusion,
-        })
+        }
+    }
+
+    /// What is known of the sample of a row.
+    fn truth(&self, row: usize) -> &[f64] {
+        self.of.samples.get(&row).and_then(|sample| self.of.data.truths.of(*sample)).unwrap_or_default()
+    }
+
+    /// Numbers that are so far from the truth, in standard deviations.
+    fn standardized(&self, truth: &[f64], errors: &[f32]) -> Vec<f32> {
+        let of = |((truth, error), [mean, spread]): ((&f64, &f32), &[f64; 2])| ((truth + f64::from(*error) - mean) / spread) as f32;
+        truth.iter().zip(errors).zip(self.scale).map(of).collect()
+    }
+
+    fn too_far(&self, cell: &Cell, situation: &Situation, prediction: &Row) -> PredictionError {
+        PredictionError::Scores {
+            place: self.of.collector.place(prediction.at),
+            which: self.of.which(&cell.run, cell.seed, situation, prediction.row),
+            problem: "the prediction is so far from the truth that their squared distance is no number of 32 bits".into(),
+        }
+    }
+
+    fn no_score(&self, combination: &CombinationResult) -> String {
+        let CombinationResult { subset, metrics, .. } = combination;
+        format!(
+            "the {} of {subset} is not defined on its {} test samples (their truths may all be the same): it is left out",
+            self.measure.title, metrics.samples
+        )
     }
 
     /// A sample that is predicted from a combination has all of its modalities.
@@ -130,23 +208,33 @@ impl Test<'_> {
             let present = with(i).len();
             Readings { modality: name.clone(), present, absent: self.rows.len() - present, non_finite: 0 }
         };
-        self.modalities.names().iter().enumerate().map(of_modality).collect()
+        self.of.modalities.names().iter().enumerate().map(of_modality).collect()
     }
 
     /// Hash of everything that a cell's predictions say.
     fn key(&self, cell: &Cell) -> String {
+        let data = self.of.data;
         let mut hash = Sha256::new();
         let mut add = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(bytes);
         };
-        [&self.data.name, &cell.run].into_iter().chain(&self.data.classes).for_each(|name| add(name.as_bytes()));
+        [&data.name, &cell.run].into_iter().chain(&data.names).for_each(|name| add(name.as_bytes()));
         add(&cell.seed.to_le_bytes());
         for situation in &cell.situations {
             add(format!("{} {:?}", situation.combination, situation.corruption).as_bytes());
-            situation.rows.iter().for_each(|(sample, _)| add(self.data.samples[*sample as usize].as_bytes()));
-            add(&situation.logits.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+            for (sample, _) in &situation.rows {
+                add(data.samples[*sample as usize].as_bytes());
+                add(&data.truths.of(*sample as usize).iter().copied().flatten().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+            }
+            add(&situation.values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
         }
         hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
     }
+}
+
+/// A combination whose samples do not define the score: none of them can be used for it.
+fn without_score(combination: &CombinationResult) -> NotEvaluated {
+    let excluded = Excluded { unusable: combination.metrics.samples, ..combination.excluded };
+    NotEvaluated { subset: combination.subset.clone(), excluded }
 }

@@ -1,10 +1,14 @@
 //! Gathers the lines of all tables by data set, run and situation, and checks each line by itself.
 
-use super::data_set::{At, Cell, DataSet, Situation, Source, shortened};
-use super::error::{Elsewhere, Place, PredictionError, Result, Which};
+use super::columns::Columns;
+use super::data_set::{At, Cell, DataSet, Situation, shortened};
+use super::error::{Disagreement, Elsewhere, Place, PredictionError, Result, Which};
+use super::kind::{Kind, TRUTH};
 use super::npy::Matrix;
 use super::settings::FolderSettings;
-use super::table::{Columns, Line, Sink, logits};
+use super::table::{Line, Sink};
+use super::truths::{Contradiction, Source};
+use super::values::{is_complete, scored, true_pixels};
 use crate::result::CellResult;
 use csv::StringRecord;
 use mm_core::data::nearest;
@@ -32,8 +36,9 @@ struct Table {
     columns: Option<Columns>,
     /// The numbers of an index, and how many of its lines were read.
     matrix: Option<(Matrix, usize)>,
-    /// By data set: for each class, which number of a line is its.
+    /// By data set: for each class, label or number, which of a line it is.
     order: HashMap<usize, Vec<usize>>,
+    truths: Vec<f64>,
     values: Vec<f64>,
     /// Data set, cell and situation of the last line.
     last: [usize; 3],
@@ -60,8 +65,8 @@ impl<'r> Collector<'r> {
     pub fn table(&mut self, path: Arc<Path>, matrix: Option<Matrix>) {
         let file = self.files.len() as u32;
         self.files.push(path);
-        let (order, values) = (HashMap::new(), Vec::new());
-        self.table = Some(Table { file, columns: None, matrix: matrix.map(|m| (m, 0)), order, values, last: [usize::MAX; 3] });
+        let (order, truths, values) = (HashMap::new(), Vec::new(), Vec::new());
+        self.table = Some(Table { file, columns: None, matrix: matrix.map(|m| (m, 0)), order, truths, values, last: [usize::MAX; 3] });
     }
 
     /// Ends a table.
@@ -94,18 +99,16 @@ impl<'r> Collector<'r> {
     /// The data set of a line, made where it is new.
     fn data_set(&mut self, name: &str, place: &Place) -> Result<usize> {
         let known = self.data.iter().position(|d| d.name == name);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                self.data.push(DataSet::new(name, self.results)?);
-                self.data.len() - 1
-            }
-        };
+        let at = known.unwrap_or(self.data.len());
         let Some(table) = self.table.as_mut().filter(|table| !table.order.contains_key(&at)) else { return Ok(at) };
         let Some(columns) = &table.columns else { return Ok(at) };
+        if known.is_none() {
+            self.data.push(DataSet::new(name, columns.kind, place, self.results)?);
+        }
         let data = &mut self.data[at];
-        data.settle(&self.settings, place)?;
+        data.settle(&self.settings, columns, place)?;
         let order = data.order(columns, table.matrix.as_ref().map(|(m, _)| m.columns()), place)?;
+        data.measure_by(&self.settings)?;
         table.order.insert(at, order);
         Ok(at)
     }
@@ -139,41 +142,73 @@ impl<'r> Collector<'r> {
         let s = situations.iter().position(|s| s.is_of(line)).unwrap_or_else(|| {
             let corruption = line.corruption.map(|(name, severity, corrupted)| (name.to_string(), severity, corrupted.to_string()));
             let combination = line.combination.to_string();
-            situations.push(Situation { combination, corruption, rows: Vec::new(), logits: Vec::new() });
+            situations.push(Situation { combination, corruption, rows: Vec::new(), values: Vec::new() });
             situations.len() - 1
         });
         Ok([d, c, s])
     }
 
-    /// Checks the truth of a sample and gives the sample's number.
-    fn sample(&mut self, data: usize, line: &Line, place: &Place, at: At) -> Result<u32> {
-        let set = &mut self.data[data];
-        let Some(truth) = set.classes.iter().position(|class| class == line.truth) else {
-            let near = nearest(line.truth, set.classes.iter().map(String::as_str));
-            let hint = near.map_or_else(|| format!("there are: {}", shortened(&set.classes)), |near| format!("did you mean `{near}`?"));
-            let problem = format!("`{}` is none of the classes; {hint}", line.truth);
-            return Err(PredictionError::Field { place: place.clone(), column: "truth".into(), problem });
-        };
-        let sample = set.number(line.sample);
-        let known = set.truths[sample as usize].get_or_insert((truth as u32, Source::File(at)));
-        if known.0 == truth as u32 {
-            return Ok(sample);
+    /// The position of a line's class.
+    fn class(&self, data: usize, name: &str, place: &Place) -> Result<f64> {
+        let classes = &self.data[data].names;
+        if let Some(class) = classes.iter().position(|class| class == name) {
+            return Ok(class as f64);
         }
-        let (other, source) = *known;
-        Err(PredictionError::Truth {
-            place: place.clone(),
-            which: line.which(self.prefix),
-            truth: line.truth.into(),
-            other: set.classes[other as usize].clone(),
-            elsewhere: self.elsewhere(source),
-        })
+        let near = nearest(name, classes.iter().map(String::as_str));
+        let hint = near.map_or_else(|| format!("there are: {}", shortened(classes)), |near| format!("did you mean `{near}`?"));
+        let problem = format!("`{name}` is none of the classes; {hint}");
+        Err(PredictionError::Field { place: place.clone(), column: TRUTH.into(), problem })
+    }
+
+    /// Checks the truth of a sample and gives the sample's number.
+    fn sample(&mut self, data: usize, line: &Line, truth: &[f64], place: &Place, at: At) -> Result<u32> {
+        let set = &mut self.data[data];
+        let sample = set.number(line.sample);
+        let Some(Contradiction { at, other, source }) = set.truths.note(sample as usize, truth, Source::File(at)) else {
+            return Ok(sample);
+        };
+        let said = |value: f64| match set.kind {
+            Kind::Classes => set.names.get(value as usize).cloned().unwrap_or_default(),
+            _ => value.to_string(),
+        };
+        let part = match set.kind {
+            Kind::Classes => String::new(),
+            Kind::Labels | Kind::Numbers => format!(": true:{}", set.names[at]),
+            Kind::Pixels => format!(": the number of its pixels that are of {} (tp + fn)", set.names[at]),
+        };
+        let truths = Box::new(Disagreement { part, here: said(truth[at]), there: said(other) });
+        let elsewhere = self.elsewhere(source);
+        Err(PredictionError::Truth { place: place.clone(), which: line.which(self.prefix), truths, elsewhere })
+    }
+}
+
+impl Table {
+    /// The numbers of a line: its truths and what is predicted, as they are written.
+    fn numbers(&mut self, place: &Place, fields: &StringRecord) -> Result<()> {
+        let Some(columns) = &self.columns else { return Ok(()) };
+        columns.truths(place, fields, &mut self.truths)?;
+        let Some((matrix, lines)) = &mut self.matrix else { return columns.values(place, fields, &mut self.values) };
+        let row = matrix.row(*lines).ok_or_else(|| {
+            let problem = format!("this is line {} of the index, but its NumPy file has {} rows of numbers", *lines + 1, matrix.rows());
+            PredictionError::Field { place: place.clone(), column: "sample".into(), problem }
+        })?;
+        self.values.clear();
+        self.values.extend_from_slice(row);
+        *lines += 1;
+        Ok(())
+    }
+
+    /// Truths and predictions in the order of a data set.
+    fn in_order(&self, data: usize) -> [Vec<f64>; 2] {
+        let order = self.order.get(&data).map(Vec::as_slice).unwrap_or_default();
+        [&self.truths, &self.values].map(|all| all.chunks(order.len().max(1)).flat_map(|of| order.iter().map(|&i| of[i])).collect())
     }
 }
 
 impl Sink for Collector<'_> {
     fn header(&mut self, place: &Place, names: &StringRecord) -> Result<()> {
         if let Some(table) = &mut self.table {
-            table.columns = Some(Columns::new(place, names, table.matrix.is_some())?);
+            table.columns = Some(Columns::new(place, names, table.matrix.is_some(), self.settings.task)?);
         }
         Ok(())
     }
@@ -181,31 +216,27 @@ impl Sink for Collector<'_> {
     fn row(&mut self, place: &Place, fields: &StringRecord) -> Result<()> {
         let Some(table) = &mut self.table else { return Ok(()) };
         let Some(columns) = &table.columns else { return Ok(()) };
-        let line = columns.line(place, fields)?;
-        let mut values = std::mem::take(&mut table.values);
-        match &mut table.matrix {
-            None => columns.numbers(place, fields, &mut values)?,
-            Some((matrix, lines)) => {
-                let row = matrix.row(*lines).ok_or_else(|| {
-                    let problem =
-                        format!("this is line {} of the index, but its NumPy file has {} rows of numbers", *lines + 1, matrix.rows());
-                    PredictionError::Field { place: place.clone(), column: "sample".into(), problem }
-                })?;
-                values.clear();
-                values.extend_from_slice(row);
-                *lines += 1;
-            }
-        }
-        let (scores, at) = (columns.scores, At { file: table.file, line: place.line as u32 });
+        let (line, are_logits) = (columns.line(place, fields)?, columns.are_logits);
+        table.numbers(place, fields)?;
+        let at = At { file: table.file, line: place.line as u32 };
         let [d, c, s] = self.situation(&line, place)?;
-        let scored = logits(scores, &values);
-        let logits = scored.map_err(|problem| PredictionError::Scores { place: place.clone(), which: line.which(self.prefix), problem })?;
-        let sample = self.sample(d, &line, place, at)?;
         let Some(table) = &mut self.table else { return Ok(()) };
+        table.last = [d, c, s];
+        let [mut truths, values] = table.in_order(d);
+        let (kind, classes) = (self.data[d].kind, self.data[d].names.len());
+        match line.class {
+            Some(name) => truths.push(self.class(d, name, place)?),
+            None if kind == Kind::Pixels => truths = true_pixels(&values, classes),
+            None => {}
+        }
+        let set = &mut self.data[d];
+        let scored = scored(kind, are_logits, &set.names, &values, &truths);
+        let scored = scored.map_err(|problem| PredictionError::Scores { place: place.clone(), which: line.which(self.prefix), problem })?;
+        set.is_complete &= kind != Kind::Pixels || is_complete(&values, classes);
+        let sample = self.sample(d, &line, &truths, place, at)?;
         let situation = &mut self.data[d].cells[c].situations[s];
         situation.rows.push((sample, at));
-        situation.logits.extend(table.order[&d].iter().map(|&number| logits[number]));
-        (table.last, table.values) = ([d, c, s], values);
+        situation.values.extend(scored);
         Ok(())
     }
 }

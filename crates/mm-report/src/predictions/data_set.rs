@@ -1,15 +1,19 @@
-//! One data set: its classes, modalities and samples, and the predictions of its cells as they are written.
+//! One data set: what is predicted, its modalities and samples, and the predictions of its cells as they are written.
 
+use super::columns::Columns;
 use super::error::{Place, PredictionError, Result};
+use super::kind::Kind;
 use super::settings::{FolderSettings, TaskName};
-use super::table::{Columns, Line};
-use crate::result::CellResult;
+use super::table::Line;
+use super::truths::{Source, Truths, of_result};
+use crate::result::{CellResult, Measured};
 use mm_core::Modalities;
-use mm_core::data::{Target, nearest};
-use mm_core::task::FaceAntiSpoofing;
+use mm_core::data::nearest;
+use mm_core::statistics::Score;
+use mm_core::task::{Numbers, Task};
 use std::collections::HashMap;
 
-/// What named the classes.
+/// What named the classes, or said what is predicted.
 const FINISHED: &str = "the finished cells";
 const SETTINGS: &str = "`predictions.toml`";
 
@@ -23,28 +27,32 @@ pub struct At {
 /// One data set.
 pub struct DataSet {
     pub name: String,
-    /// The classes in order.
-    pub classes: Vec<String>,
+    /// What is predicted.
+    pub kind: Kind,
+    /// What said so.
+    kind_of: String,
+    /// The classes, labels or numbers, in order.
+    pub names: Vec<String>,
     /// What named them.
-    classes_of: String,
+    names_of: String,
     /// Whether the first of two classes is an attack: finished cells with attack rates or `predictions.toml` say so.
-    attacks: bool,
+    pub attacks: bool,
+    /// The class of pixels whose IoU is the score.
+    pub of_interest: Option<String>,
+    /// The score, where finished cells or `predictions.toml` say which.
+    pub measure: Option<Measured>,
+    /// Whether finished cells do.
+    pub is_finished: bool,
+    /// Whether the classes of pixels can be all there are.
+    pub is_complete: bool,
     /// The modalities, where finished cells or `predictions.toml` name them.
     pub modalities: Option<Modalities>,
     /// The ids of samples, by number of first appearance.
     pub samples: Vec<String>,
     numbers: HashMap<String, u32>,
-    /// The class of each sample, and who says so.
-    pub truths: Vec<Option<(u32, Source)>>,
+    pub truths: Truths,
     /// In the order of their first lines.
     pub cells: Vec<Cell>,
-}
-
-/// Who said something.
-#[derive(Debug, Clone, Copy)]
-pub enum Source {
-    File(At),
-    Result(usize),
 }
 
 /// The predictions of one run with one seed.
@@ -64,52 +72,67 @@ pub struct Situation {
     pub corruption: Option<(String, u8, String)>,
     /// Sample and where it is predicted.
     pub rows: Vec<(u32, At)>,
-    /// As many as there are classes for each row.
-    pub logits: Vec<f32>,
+    /// What [`super::values::scored`] made of each row, one after the other.
+    pub values: Vec<f32>,
 }
 
 impl DataSet {
-    /// With what the finished cells of it say.
-    pub fn new(name: &str, results: &[CellResult]) -> Result<Self> {
+    /// With what the finished cells of it say. A table predicts `kind`.
+    pub fn new(name: &str, kind: Kind, place: &Place, results: &[CellResult]) -> Result<Self> {
         let mut set = Self {
             name: name.into(),
-            classes: Vec::new(),
-            classes_of: String::new(),
+            kind,
+            kind_of: place.path.display().to_string(),
+            names: Vec::new(),
+            names_of: String::new(),
             attacks: false,
+            of_interest: None,
+            measure: None,
+            is_finished: false,
+            is_complete: true,
             modalities: None,
             samples: Vec::new(),
             numbers: HashMap::new(),
-            truths: Vec::new(),
+            truths: Truths::default(),
             cells: Vec::new(),
         };
         for (i, result) in results.iter().enumerate().filter(|(_, r)| r.data == name) {
-            if set.classes.is_empty() {
-                (set.classes, set.classes_of) = (result.classes.clone(), FINISHED.into());
-                set.modalities = Some(Modalities::new(result.modalities.clone())?);
+            if !set.is_finished {
+                set.begin_beside(result)?;
             }
             set.attacks |= result.combinations.iter().any(|c| c.metrics.spoof.is_some());
             let Some(ids) = result.sample_ids() else {
                 return Err(PredictionError::OldResult { data: name.into(), run: result.run.clone(), seed: result.seed });
             };
-            for (id, truth) in ids.iter().zip(result.truths.iter().flatten()) {
+            let mut truths = of_result(result).into_iter();
+            for id in &ids {
                 let sample = set.number(id);
-                set.truths[sample as usize].get_or_insert((*truth, Source::Result(i)));
+                if let Some(truth) = truths.next().flatten() {
+                    set.truths.note(sample as usize, &truth, Source::Result(i));
+                }
             }
         }
         Ok(set)
     }
 
-    /// What is predicted.
-    pub fn target(&self) -> Target {
-        match self.classes.as_slice() {
-            [attack, live] if self.attacks => Target::FaceAntiSpoofing(FaceAntiSpoofing::new([attack.clone(), live.clone()])),
-            classes => Target::of_classes(classes),
+    /// Takes over what a finished cell predicts.
+    fn begin_beside(&mut self, result: &CellResult) -> Result<()> {
+        let CellResult { classes, outputs, measure, .. } = result;
+        let of_numbers = Numbers::new(outputs.clone()).score(&measure.name).is_some();
+        self.kind = match measure.score {
+            Score::MeanIou { .. } | Score::ClassIou { .. } => Kind::Pixels,
+            _ if outputs.is_empty() => Kind::Classes,
+            _ if of_numbers => Kind::Numbers,
+            _ => Kind::Labels,
+        };
+        if let Score::ClassIou { class, .. } = measure.score {
+            self.of_interest = classes.get(class).cloned();
         }
-    }
-
-    /// The class of a sample, by its number.
-    pub fn truth(&self, sample: usize) -> u32 {
-        self.truths[sample].map_or(0, |(truth, _)| truth)
+        self.names = if outputs.is_empty() { classes.clone() } else { outputs.clone() };
+        (self.kind_of, self.names_of) = (FINISHED.into(), FINISHED.into());
+        (self.measure, self.is_finished) = (Some(measure.clone()), true);
+        self.modalities = Some(Modalities::new(result.modalities.clone())?);
+        Ok(())
     }
 
     /// Where the id of a sample first stands.
@@ -126,12 +149,18 @@ impl DataSet {
         let number = self.samples.len() as u32;
         self.samples.push(id.into());
         self.numbers.insert(id.into(), number);
-        self.truths.push(None);
+        self.truths.push();
         number
     }
 
-    /// Takes over what the folder says, where nothing is known yet; refuses what contradicts.
-    pub fn settle(&mut self, settings: &FolderSettings, place: &Place) -> Result<()> {
+    /// Refuses a table that predicts something else; takes over what its folder says where nothing is known yet, and refuses what
+    /// contradicts.
+    pub fn settle(&mut self, settings: &FolderSettings, columns: &Columns, place: &Place) -> Result<()> {
+        if columns.kind != self.kind {
+            let (this, known, of) = (columns.kind.noun(), self.kind.noun(), &self.kind_of);
+            let problem = format!("this table is of {this}, but data {} is of {known} in {of}; a data set has one kind", self.name);
+            return Err(PredictionError::Kinds { place: place.clone(), problem });
+        }
         if let Some(given) = &settings.modalities {
             let known = self.modalities.get_or_insert_with(|| given.clone());
             if sorted(known.names()) != sorted(given.names()) {
@@ -141,61 +170,63 @@ impl DataSet {
                 return Err(PredictionError::Combination { place: place.clone(), problem });
             }
         }
+        let problem = |problem: &str| Err(PredictionError::Names { place: place.clone(), problem: problem.into() });
         if let Some(given) = &settings.classes {
-            if self.classes.is_empty() {
-                (self.classes, self.classes_of) = (given.clone(), SETTINGS.into());
+            if matches!(self.kind, Kind::Labels | Kind::Numbers) {
+                return problem("`classes` in predictions.toml names classes; labels and numbers are named by the columns `true:`");
             }
-            self.same_classes(given, "`predictions.toml` of this folder", place)?;
+            if self.names.is_empty() {
+                (self.names, self.names_of) = (given.clone(), SETTINGS.into());
+            }
+            self.same_names(given, "`predictions.toml` of this folder", place)?;
         }
-        if settings.task == TaskName::FaceAntiSpoofing {
+        if settings.task == Some(TaskName::FaceAntiSpoofing) {
             self.attacks = true;
-            if self.classes.len() != 2 || !self.classes_named() {
-                let problem = "`task = \"face_anti_spoofing\"` in predictions.toml needs its two classes in order, the attack first: \
-                               `classes = [\"attack\", \"live\"]`";
-                return Err(PredictionError::Classes { place: place.clone(), problem: problem.into() });
+            let in_order = matches!(self.names_of.as_str(), FINISHED | SETTINGS);
+            if self.names.len() != 2 || !in_order {
+                return problem(
+                    "`task = \"face_anti_spoofing\"` in predictions.toml needs its two classes in order, the attack first: `classes = [\"attack\", \"live\"]`",
+                );
             }
         }
         Ok(())
     }
 
-    /// For each class, which number of a line of this table is its.
+    /// For each class, label or number, which of this table is it.
     pub fn order(&mut self, columns: &Columns, matrix: Option<usize>, place: &Place) -> Result<Vec<usize>> {
-        let problem = |problem: String| PredictionError::Classes { place: place.clone(), problem };
-        if let Some(count) = matrix {
-            return match self.classes.len() {
-                0 => Err(problem(
-                    "no column names the classes of a NumPy file; give them in order, `classes = [...]`, in predictions.toml".into(),
-                )),
-                known if known != count => {
-                    Err(problem(format!("the NumPy file has {count} numbers a line for the {known} classes of {}", self.classes_of)))
-                }
-                _ => Ok((0..count).collect()),
-            };
+        let problem = |problem: String| PredictionError::Names { place: place.clone(), problem };
+        if columns.outputs.is_empty() && self.names.is_empty() {
+            return Err(problem(
+                "no column names the classes of a NumPy file; give them in order, `classes = [...]`, in predictions.toml".into(),
+            ));
         }
-        let names: Vec<String> = columns.classes.iter().map(|(class, _)| class.clone()).collect();
-        if self.classes.is_empty() {
-            (self.classes, self.classes_of) = (names.clone(), place.path.display().to_string());
+        let (names, of) = match columns.outputs.is_empty() {
+            true => (self.names.clone(), self.names_of.as_str()),
+            false => (columns.outputs.clone(), "its index"),
+        };
+        if let Some(count) = matrix.filter(|count| *count != names.len()) {
+            let (known, named) = (names.len(), self.kind.named());
+            return Err(problem(format!("the NumPy file has {count} numbers a line for the {known} {named} of {of}")));
         }
-        self.same_classes(&names, "this table", place)?;
-        Ok(self.classes.iter().filter_map(|class| names.iter().position(|name| name == class)).collect())
+        if self.names.is_empty() {
+            (self.names, self.names_of) = (names.clone(), place.path.display().to_string());
+        }
+        self.same_names(&names, "this table", place)?;
+        Ok(self.names.iter().filter_map(|known| names.iter().position(|name| name == known)).collect())
     }
 
-    /// Whether something other than the columns of a table gives the order of the classes.
-    fn classes_named(&self) -> bool {
-        matches!(self.classes_of.as_str(), FINISHED | SETTINGS)
-    }
-
-    fn same_classes(&self, given: &[String], of: &str, place: &Place) -> Result<()> {
-        let lacking = |these: &[String], others: &[String]| these.iter().find(|class| !others.contains(class)).cloned();
-        let (who, whom, class) = match (lacking(given, &self.classes), lacking(&self.classes, given)) {
-            (Some(class), _) => (of, self.classes_of.as_str(), class),
-            (None, Some(class)) => (self.classes_of.as_str(), of, class),
+    fn same_names(&self, given: &[String], of: &str, place: &Place) -> Result<()> {
+        let lacking = |these: &[String], others: &[String]| these.iter().find(|name| !others.contains(name)).cloned();
+        let (who, whom, name) = match (lacking(given, &self.names), lacking(&self.names, given)) {
+            (Some(name), _) => (of, self.names_of.as_str(), name),
+            (None, Some(name)) => (self.names_of.as_str(), of, name),
             (None, None) => return Ok(()),
         };
-        let near = nearest(&class, if who == of { &self.classes } else { given }.iter().map(String::as_str));
+        let near = nearest(&name, if who == of { &self.names } else { given }.iter().map(String::as_str));
         let near = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
-        let problem = format!("the classes of data {} differ: `{class}` is in {who} and not in {whom}{near}", self.name);
-        Err(PredictionError::Classes { place: place.clone(), problem })
+        let (named, data) = (self.kind.named(), &self.name);
+        let problem = format!("the {named} of data {data} differ: `{name}` is in {who} and not in {whom}{near}");
+        Err(PredictionError::Names { place: place.clone(), problem })
     }
 }
 

@@ -67,6 +67,24 @@ impl fmt::Display for Which {
     }
 }
 
+/// What two truths of one sample are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disagreement {
+    /// Which part of the truth, `: true:fever`; nothing where that is a class.
+    pub part: String,
+    /// As the line says it.
+    pub here: String,
+    /// As it was said before.
+    pub there: String,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { part, here, there } = self;
+        write!(f, "{part} is `{here}` here and `{there}`")
+    }
+}
+
 /// Why predictions cannot be reported.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictionError {
@@ -104,15 +122,13 @@ pub enum PredictionError {
         /// The column.
         name: String,
     },
-    /// Counts of a segmentation.
-    #[error(
-        "{place}: the column `{name}` counts pixels of a segmentation, which is planned but not supported yet; nothing was read from this table"
-    )]
-    Segmentation {
-        /// The header.
+    /// Columns of several kinds of predictions in one table, or tables of several kinds of one data set.
+    #[error("{place}: {problem}")]
+    Kinds {
+        /// The header, or the first line of the data set in this table.
         place: Place,
-        /// The column.
-        name: String,
+        /// What was found.
+        problem: String,
     },
     /// One field that cannot be used.
     #[error("{place}: column `{column}`: {problem}")]
@@ -153,19 +169,15 @@ pub enum PredictionError {
         before: Place,
     },
     /// Two truths of one sample.
-    #[error(
-        "{place}: {which} is `{truth}` here and `{other}` in {elsewhere}; a sample has one truth, so samples are swapped or the ids mean different ones"
-    )]
+    #[error("{place}: {which}{truths} in {elsewhere}; a sample has one truth, so samples are swapped or the ids mean different ones")]
     Truth {
         /// The line.
         place: Place,
         /// Which.
         which: Box<Which>,
-        /// Its truth there.
-        truth: String,
-        /// The other one.
-        other: String,
-        /// Where that is.
+        /// Its truths.
+        truths: Box<Disagreement>,
+        /// Where the other one is.
         elsewhere: Elsewhere,
     },
     /// A prediction that must be there, because the sample has what it is made from.
@@ -192,9 +204,9 @@ pub enum PredictionError {
         /// Who has it, and where.
         elsewhere: String,
     },
-    /// Classes that differ between files, or from those of finished cells.
+    /// Classes, labels or numbers that differ between files, or from those of finished cells.
     #[error("{place}: {problem}")]
-    Classes {
+    Names {
         /// The header or the line.
         place: Place,
         /// What differs.

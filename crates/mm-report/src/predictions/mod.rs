@@ -1,19 +1,26 @@
-//! Predictions of any framework as results: tables of probabilities in, checked, what a bench's own cells leave behind out.
+//! Predictions of any framework as results: tables of probabilities, numbers or counts in, checked, what a bench's own cells leave behind
+//! out.
 //!
 //! The format is described in the book, `docs/src/predictions.md`.
 
 mod agree;
 mod cells;
 mod collect;
+mod columns;
 mod data_set;
 mod error;
+mod kind;
+mod measure;
 mod npy;
 mod parquet;
+mod pixels;
 mod settings;
 mod table;
 mod text;
+mod truths;
+mod values;
 
-pub use error::{Elsewhere, Place, PredictionError, Result, Which};
+pub use error::{Disagreement, Elsewhere, Place, PredictionError, Result, Which};
 
 use crate::result::CellResult;
 use agree::{Agreement, situations};
@@ -86,11 +93,10 @@ fn read_folder(folder: &Path, collector: &mut Collector) -> Result<()> {
 fn of_data(collector: &Collector, data: &DataSet) -> Result<Vec<CellResult>> {
     let modalities = modalities(collector, data)?;
     let rows = rows(collector, data)?;
-    let ids: BTreeMap<usize, String> = rows.iter().copied().zip(data.samples.iter().cloned()).collect();
-    let agreement = Agreement { collector, data, modalities: &modalities, ids: &ids };
+    let samples: BTreeMap<usize, usize> = rows.iter().copied().zip(0..).collect();
+    let agreement = Agreement { collector, data, modalities: &modalities, samples: &samples };
     let cells = data.cells.iter().map(|cell| situations(&agreement, cell, &rows)).collect::<Result<Vec<_>>>()?;
     agree::check(&agreement, &cells)?;
-    let samples = rows.iter().enumerate().map(|(i, row)| (*row, (data.samples[i].clone(), data.truth(i)))).collect();
     // Samples that lack a sensor are in no table of a run that asks for it, but they are test samples all the same.
     let mut tested: BTreeMap<u64, BTreeSet<usize>> = BTreeMap::new();
     for (cell, situations) in data.cells.iter().zip(&cells) {
@@ -100,9 +106,11 @@ fn of_data(collector: &Collector, data: &DataSet) -> Result<Vec<CellResult>> {
         let numbers = result.test_rows.iter().flat_map(|rows| rows.numbers());
         tested.entry(result.seed).and_modify(|rows| rows.extend(numbers));
     }
+    let (scale, measure) = (data.scale(), data.measured());
+    let target = data.target(&scale);
     let result = |(cell, situations): (&data_set::Cell, &agree::Situations)| {
         let rows: Vec<usize> = tested.get(&cell.seed).into_iter().flatten().copied().collect();
-        Test { data, modalities: &modalities, rows: &rows, samples: &samples }.result(cell, situations)
+        Test { of: &agreement, target: &target, scale: &scale, measure: &measure, rows: &rows }.result(cell, situations)
     };
     data.cells.iter().zip(&cells).map(result).collect()
 }

@@ -1,4 +1,4 @@
-//! NumPy files: the probabilities of an index, `[lines, classes]`.
+//! NumPy files: the probabilities or numbers of an index, `[lines, classes]`.
 
 use super::error::{PredictionError, Result};
 use mm_core::data::{Array, numpy};
@@ -38,7 +38,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Matrix, String> {
     let Array { shape, values, .. } = numpy::read(bytes, None).map_err(|error| error.to_string())?;
     match shape[..] {
         [rows, columns] if columns > 0 => Ok(Matrix { rows, columns, values: values.to_f64() }),
-        _ => Err(format!("its shape is {shape:?}; probabilities have [lines of the index, classes]")),
+        _ => Err(format!("its shape is {shape:?}, not [lines of the index, classes (or labels, or numbers)]")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `predictions.toml`: what tables cannot say.
 
 use super::error::{PredictionError, Result};
+use super::kind::Kind;
 use mm_core::Modalities;
 use mm_core::data::{nearest, parse_toml, utf8};
 use serde::Deserialize;
@@ -18,9 +19,12 @@ pub struct FolderSettings {
     pub modalities: Option<Modalities>,
     /// The classes in order; needed where NumPy files have no columns to name them.
     pub classes: Option<Vec<String>>,
-    /// What the truths mean.
-    #[serde(default)]
-    pub task: TaskName,
+    /// What the truths mean, where columns do not say it.
+    pub task: Option<TaskName>,
+    /// Which score heads the report; otherwise the first of the task.
+    pub score: Option<String>,
+    /// The class of pixels whose IoU that is.
+    pub of_interest: Option<String>,
     /// What is known of a run, by its name in the tables.
     #[serde(default)]
     pub runs: BTreeMap<String, RunSettings>,
@@ -29,12 +33,37 @@ pub struct FolderSettings {
 }
 
 /// What truths mean, as a data card says it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskName {
-    #[default]
     Classes,
     FaceAntiSpoofing,
+    Labels,
+    Numbers,
+    Pixels,
+}
+
+impl TaskName {
+    /// What its tables predict.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Classes | Self::FaceAntiSpoofing => Kind::Classes,
+            Self::Labels => Kind::Labels,
+            Self::Numbers => Kind::Numbers,
+            Self::Pixels => Kind::Pixels,
+        }
+    }
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classes => "classes",
+            Self::FaceAntiSpoofing => "face_anti_spoofing",
+            Self::Labels => "labels",
+            Self::Numbers => "numbers",
+            Self::Pixels => "pixels",
+        }
+    }
 }
 
 /// What is known of a run.
@@ -76,7 +105,8 @@ impl FolderSettings {
         Err(self.error(format!("no table has the run `{unknown}`; {hint}")))
     }
 
-    fn error(&self, problem: String) -> PredictionError {
+    /// An error about what it says.
+    pub fn error(&self, problem: String) -> PredictionError {
         PredictionError::File { path: self.path.clone(), problem }
     }
 }

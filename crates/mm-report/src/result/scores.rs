@@ -2,7 +2,7 @@
 
 use super::CombinationResult;
 use crate::words::capitalized;
-use mm_core::data::Schema;
+use mm_core::data::{Schema, Target};
 use mm_core::statistics::{Judging, Score};
 use mm_core::task::{Measure, Scored};
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,18 @@ impl Default for Measured {
 }
 
 impl Measured {
+    /// A measure of a target by its name, by default the first; `None` for one that cannot head a report.
+    pub fn of(target: &Target, name: Option<&str>) -> Option<Self> {
+        let task = target.task();
+        let measure = task.measures().iter().find(|measure| name.is_none_or(|name| measure.name == name))?;
+        Some(Self::new(*measure, task.score(measure.name)?))
+    }
+
+    fn new(measure: Measure, score: Score) -> Self {
+        let Measure { name, title, higher_is_better, is_share, .. } = measure;
+        Self { name: name.into(), title: title.into(), score, higher_is_better, share: is_share }
+    }
+
     /// Whether every sample is right or wrong.
     pub fn is_marks(&self) -> bool {
         self.score == Score::Mean && self.share
@@ -60,8 +72,7 @@ impl Measured {
 
 impl From<&Schema> for Measured {
     fn from(schema: &Schema) -> Self {
-        let Measure { name, title, higher_is_better, is_share, .. } = schema.measure();
-        Self { name: name.into(), title: title.into(), score: schema.score(), higher_is_better, share: is_share }
+        Self::new(schema.measure(), schema.score())
     }
 }
 

@@ -1,9 +1,6 @@
 //! What predictions come to.
 
 use super::*;
-use mm_core::statistics::Bootstrap;
-use mm_report::result::Provenance;
-use mm_report::{Rows, Settings, write};
 use mm_testing::parquet;
 
 #[test]
@@ -90,23 +87,10 @@ fn ids_are_the_same_samples_in_all_seeds() {
     assert_eq!(of(table(["owl", "elk"], 0) + &table(["yak", "elk"], 1)), [[0, 1], [0, 2]]);
 }
 
-/// Two finished cells of the samples of [`birds`], as a bench leaves them: rows 10 to 17, with the ids in an id column.
-fn finished() -> Vec<CellResult> {
-    let mut cells = Tables::empty().with("birds.csv", birds()).read().expect("read");
-    cells.retain(|cell| cell.run == "good");
-    for cell in &mut cells {
-        cell.run = "ours".into();
-        let [version, data_hash, machine, finished_at] = ["0.1.0", "abc", "m", "2026-01-02T03:04:05Z"].map(String::from);
-        cell.provenance = Some(Provenance { version, data_hash, machine, level: String::new(), finished_at });
-        cell.test_rows = Some(Rows::new((10..18).collect()));
-    }
-    cells
-}
-
 #[test]
 fn predictions_stand_beside_finished_cells_on_the_same_samples() {
     let tables = Tables::empty().with("birds.csv", birds());
-    let ours = finished();
+    let ours = finished(&birds());
     let theirs = tables.read_beside("their-", &ours).expect("read");
     assert_eq!(theirs[0].run, "their-good");
     assert!(theirs.iter().all(|cell| cell.test_rows == ours[0].test_rows));
@@ -133,7 +117,7 @@ fn predictions_stand_beside_finished_cells_on_the_same_samples() {
 
 #[test]
 fn what_differs_from_finished_cells_is_refused() {
-    let ours = finished();
+    let ours = finished(&birds());
     let refused = |table: String| Tables::empty().with("birds.csv", table).refused_beside(&ours);
     let truth = refused(birds().replace(",s4,wren,", ",s4,robin,"));
     assert!(
@@ -182,4 +166,26 @@ fn attack_rates_are_for_face_anti_spoofing_alone() {
     let rates = faces[2].combinations[0].metrics.spoof.expect("rates");
     assert_eq!((rates.apcer, rates.bpcer, rates.acer), (1.0, 0.0, 0.5));
     assert!(with("task = \"face_anti_spoofing\"").refused().contains("needs its two classes in order, the attack first"));
+}
+
+#[test]
+fn the_score_is_that_of_the_finished_cells_or_of_the_folder() {
+    let with = |settings: &str| Tables::empty().with("birds.csv", birds()).with("predictions.toml", settings);
+    let plain = with("").read().expect("read");
+    let recall = with("score = \"balanced_accuracy\"").read().expect("read");
+    // Of `poor` on one sensor, all four wrens are right and no robin.
+    close(recall[2].combinations[0].metrics.score, 0.5);
+    assert_eq!((recall[2].measure.title.as_str(), recall[2].combinations[0].sums.len()), ("balanced accuracy", 8 * 4));
+    close(recall[2].combinations[1].metrics.score, plain[2].combinations[1].metrics.get("balanced_accuracy"));
+    let mut ours = recall.clone();
+    ours.retain(|cell| cell.run == "good");
+    ours.iter_mut().for_each(|cell| cell.run = "ours".into());
+    let beside = with("").read_beside("", &ours).expect("read");
+    assert!(beside.iter().all(|cell| cell.measure == ours[0].measure));
+    says(
+        with("score = \"accuracy\"").refused_beside(&ours),
+        &["predictions.toml: `score = \"accuracy\"`, but the finished cells have `balanced_accuracy` for data birds"],
+    );
+    says(with("score = \"acuracy\"").refused(), &["is no score of classes that a report can have; did you mean `accuracy`?"]);
+    says(with("score = \"ece\"").refused(), &["there are: accuracy, macro_f1, "]);
 }
