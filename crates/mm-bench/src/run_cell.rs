@@ -165,10 +165,15 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         test_ids: split.test.iter().map(|&row| data.meta(row).id.map(String::from)).collect(),
         truths: split.test.iter().map(|&row| data.meta(row).class).collect(),
         readings: samples.readings(modalities),
-        data_remarks: data_remarks(&loaded, &split).into_iter().chain(undefined.iter().map(|c| no_score(c, &measure))).collect(),
+        data_remarks: data_remarks(&loaded, &split).into_iter().chain(undefined.iter().map(|c| c.no_score(&measure))).collect(),
         summary: Summary::of(&combinations, &full, &measure),
         combinations,
-        not_evaluated: subsets.iter().filter(|s| !evaluated(s)).map(left_out).chain(undefined.iter().map(without_score)).collect(),
+        not_evaluated: subsets
+            .iter()
+            .filter(|s| !evaluated(s))
+            .map(left_out)
+            .chain(undefined.iter().map(CombinationResult::without_score))
+            .collect(),
         available: available.map(|available| available_result(available, &measure)),
         clean,
         corruptions,
@@ -194,20 +199,6 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     })?;
     write_atomically(&folder.join("result.json"), &bytes)?;
     output::remove_checkpoints(&checkpoints.folder)
-}
-
-/// A combination whose samples do not define the score that heads the report: none of them can be used for it.
-fn without_score(combination: &CombinationResult) -> NotEvaluated {
-    let excluded = Excluded { unusable: combination.metrics.samples, ..combination.excluded };
-    NotEvaluated { subset: combination.subset.clone(), excluded }
-}
-
-fn no_score(combination: &CombinationResult, measure: &Measured) -> String {
-    let CombinationResult { subset, metrics, .. } = combination;
-    format!(
-        "the {} of {subset} is not defined on its {} test samples (they may be of one class): it is left out",
-        measure.title, metrics.samples
-    )
 }
 
 /// What a result keeps of the evaluation with what samples have.

@@ -107,6 +107,9 @@ fn identical_runs_do_not_differ() {
 #[test]
 fn one_seed_is_said() {
     let page = page(&Synthetic { seeds: vec![7], ..Synthetic::small() }.results());
+    // Nor is there a column that nothing can be in.
+    assert!(!page.contains("Effect\u{a0}d"));
+    assert!(self::page(&Synthetic { seeds: vec![7, 8], ..Synthetic::small() }.results()).contains("Effect\u{a0}d"));
     assert!(page.contains("One seed (7)"));
 }
 

@@ -46,7 +46,8 @@ pub fn section(data: &DataReport) -> Markup {
     let gap = data.runs.iter().any(|r| r.gap.is_some());
     let failure = data.failure_rates.is_some();
     let accuracies = 2 + 2 * usize::from(gap) + usize::from(failure);
-    let differences = 3 + usize::from(gap) + usize::from(failure);
+    let effects = has_effects(data);
+    let differences = 2 + usize::from(gap) + usize::from(failure) + usize::from(effects);
     html! {
         h3 { "Summary" }
         @if let Some(given) = &data.failure_rates {
@@ -69,7 +70,7 @@ pub fn section(data: &DataReport) -> Markup {
                     th scope="col" { "Mean" } th scope="col" { "Worst" }
                     @if gap { th scope="col" { "Full" } }
                     @if failure { th scope="col" { "Under failure" } }
-                    th scope="col" title="Cohen's d of the mean: the difference in standard deviations over seeds" { "Effect\u{a0}d" }
+                    @if effects { th scope="col" title="Cohen's d of the mean: the difference in standard deviations over seeds" { "Effect\u{a0}d" } }
                 }
             }
             tbody { @for run in &data.runs { (row(run, data, gap, differences)) } }
@@ -98,6 +99,11 @@ pub fn section(data: &DataReport) -> Markup {
     }
 }
 
+/// With one seed there is no deviation to measure a difference by.
+fn has_effects(data: &DataReport) -> bool {
+    data.runs.iter().filter_map(|run| run.comparison.as_ref()).any(|comparison| comparison.effect.cohens_d.is_some())
+}
+
 fn row(run: &RunReport, data: &DataReport, gap: bool, differences: usize) -> Markup {
     let (reference, failure, words) = (run.run == data.reference, data.failure_rates.is_some(), Words::from(&data.measure));
     html! {
@@ -112,7 +118,7 @@ fn row(run: &RunReport, data: &DataReport, gap: bool, differences: usize) -> Mar
                     (compared(c.mean.as_ref(), words)) (compared(c.worst.as_ref(), words))
                     @if gap { (compared(c.full.as_ref(), words)) }
                     @if failure { (compared(c.failure.as_ref(), words)) }
-                    (number(&effect(&c.effect), ""))
+                    @if has_effects(data) { (number(&effect(&c.effect), "")) }
                 }
                 None => td.muted colspan=(differences) { (if reference { "reference" } else { "not compared" }) },
             }

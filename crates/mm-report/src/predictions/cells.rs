@@ -92,10 +92,10 @@ impl Test<'_> {
             test_ids: Some(self.rows.iter().map(|row| self.of.id(*row)).collect()),
             truths: (data.kind == Kind::Classes).then(|| self.rows.iter().map(class).collect()),
             readings: self.readings(situations),
-            data_remarks: undefined.iter().map(|combination| self.no_score(combination)).collect(),
+            data_remarks: undefined.iter().map(|combination| combination.no_score(self.measure)).collect(),
             summary: Summary::of(&combinations, &modalities.format(full), self.measure),
             combinations,
-            not_evaluated: undefined.iter().map(without_score).collect(),
+            not_evaluated: undefined.iter().map(CombinationResult::without_score).collect(),
             available: None,
             clean,
             corruptions,
@@ -190,14 +190,6 @@ impl Test<'_> {
         }
     }
 
-    fn no_score(&self, combination: &CombinationResult) -> String {
-        let CombinationResult { subset, metrics, .. } = combination;
-        format!(
-            "the {} of {subset} is not defined on its {} test samples (their truths may all be the same): it is left out",
-            self.measure.title, metrics.samples
-        )
-    }
-
     /// A sample that is predicted from a combination has all of its modalities.
     fn readings(&self, situations: &Situations) -> Vec<Readings> {
         let with = |modality: usize| -> BTreeSet<usize> {
@@ -231,10 +223,4 @@ impl Test<'_> {
         }
         hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
     }
-}
-
-/// A combination whose samples do not define the score: none of them can be used for it.
-fn without_score(combination: &CombinationResult) -> NotEvaluated {
-    let excluded = Excluded { unusable: combination.metrics.samples, ..combination.excluded };
-    NotEvaluated { subset: combination.subset.clone(), excluded }
 }

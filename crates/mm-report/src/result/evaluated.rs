@@ -1,6 +1,6 @@
 //! What came of the test samples: with each combination, with what they have, with sensors that degrade.
 
-use super::Metrics;
+use super::{Measured, Metrics};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -24,6 +24,20 @@ pub struct CombinationResult {
     /// Scores of each label or number alone, in the order of [`CellResult::outputs`](super::CellResult::outputs).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<BTreeMap<String, f64>>,
+}
+
+impl CombinationResult {
+    /// Where its samples do not define the score that heads the report: none of them can be used for it.
+    pub fn without_score(&self) -> NotEvaluated {
+        let excluded = Excluded { unusable: self.metrics.samples, ..self.excluded };
+        NotEvaluated { subset: self.subset.clone(), excluded }
+    }
+
+    /// That it is left out for this reason, for the remarks on the data.
+    pub fn no_score(&self, measure: &Measured) -> String {
+        let (title, subset, samples) = (&measure.title, &self.subset, self.metrics.samples);
+        format!("the {title} of {subset} is not defined on its {samples} test samples (their truths may all be the same): it is left out")
+    }
 }
 
 /// Samples that were not evaluated, each counted once.
