@@ -37,7 +37,7 @@ pub fn visit_combination_sums(
 }
 
 /// Calls `visit(position, output)` for each of `subsets` with what `output` makes of the sum of its modalities' parts, as
-/// [`visit_combination_sums`] does. Maps of several combinations are computed together, up to [`STACKED`] samples: what follows them reads
+/// [`visit_combination_sums`] does. Maps of several combinations are computed together, up to 128 samples: what follows them reads
 /// megabytes of weights for each batch, however small it is.
 pub fn visit_combination_outputs(
     parts: &[Option<Tensor>],
