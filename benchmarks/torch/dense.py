@@ -9,7 +9,7 @@ Inputs and weights are random: they do not matter for the time.
 import argparse, itertools, json, resource
 import torch, torch.nn.functional as F
 from dense_networks import EsaNet, UNet
-from images import inference, median_seconds
+from images import inference, median_seconds, use_device
 
 
 def train_step(a, network, x, masks):
@@ -55,6 +55,7 @@ def main():
     parser.add_argument("command", choices=commands)
     parser.add_argument("threads", type=int)
     parser.add_argument("repeats", type=int)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--network", choices=["unet", "esanet"], required=True)
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--size", type=int, nargs=2, required=True)
@@ -65,6 +66,7 @@ def main():
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
+    use_device(a.device)
     network = UNet(a.channels, a.classes, [16, 32, 64, 128]) if a.network == "unet" else EsaNet(a.channels, a.classes)
     layout = torch.channels_last if a.channels_last else torch.contiguous_format
     network = network.to(memory_format=layout)

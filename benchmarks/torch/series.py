@@ -8,7 +8,7 @@ Inputs and weights are random: they do not matter for the time.
 
 import argparse, json, resource
 import torch, torch.nn as nn, torch.nn.functional as F
-from images import median_seconds
+from images import median_seconds, use_device
 
 CLASSES = 7
 
@@ -96,10 +96,12 @@ def main():
     parser.add_argument("repeats", type=int)
     for name in ("--batch", "--channels", "--steps"):
         parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--lengths", action="store_true")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
+    use_device(a.device)
     network = (Temporal if a.encoder == "temporal" else Transformer)(a.channels, a.steps).train()
     x, labels = torch.randn(a.batch, a.channels, a.steps), torch.arange(a.batch) % CLASSES
     lengths = a.steps - torch.arange(a.batch) * a.steps // (2 * a.batch) if a.lengths else None

@@ -33,6 +33,8 @@ fn no_vector_instruction_is_a_function_call() {
     let program = object::File::parse(&*program).unwrap();
     let names: Vec<&str> = program.symbols().filter_map(|symbol| symbol.name().ok()).collect();
     assert!(names.iter().any(|name| name.contains("mm_kernels") && name.contains("batch_norm")), "the program has symbols");
-    let called: Vec<_> = names.iter().filter(|name| name.contains("_mm256_") || name.contains("_mm512_")).collect();
+    // Of packed floats: crates that search in bytes have functions of vectors of integers, which are called once for 32 of them.
+    let vectors = |name: &&&str| (name.contains("_mm256_") || name.contains("_mm512_")) && name.contains("_ps");
+    let called: Vec<_> = names.iter().filter(vectors).collect();
     assert!(called.is_empty(), "not inlined: {called:#?}");
 }

@@ -47,6 +47,8 @@ pub struct Case {
     pub weights: Option<WeightList>,
     inputs: BTreeMap<String, Input>,
     outputs: BTreeMap<String, Expected>,
+    #[serde(skip)]
+    device: Option<Device>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +130,11 @@ impl GoldenFile {
         Ok(file)
     }
 
+    /// Computes the cases on this device.
+    pub fn on(&mut self, device: &Device) {
+        self.cases.iter_mut().for_each(|case| case.device = Some(device.clone()));
+    }
+
     /// Gives every case of a network without weights those of the preceding case of the same network.
     fn share_weights(&mut self) {
         let mut known: BTreeMap<String, WeightList> = BTreeMap::new();
@@ -193,6 +200,11 @@ impl Case {
         self.outputs.keys().map(String::as_str)
     }
 
+    /// Where the case is computed.
+    pub fn device(&self) -> &Device {
+        self.device.as_ref().unwrap_or(&Device::Cpu)
+    }
+
     fn values(&self, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
         match self.inputs.get(name).with_context(|| format!("the case has no input `{name}`"))? {
             Input::Fill { fill: f } => {
@@ -209,7 +221,7 @@ impl Case {
     /// An input as an f32 tensor.
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
         let (shape, values) = self.values(name)?;
-        Ok(Tensor::from_vec(values.into_iter().map(|v| v as f32).collect(), shape, &Device::Cpu)?)
+        Ok(Tensor::from_vec(values.into_iter().map(|v| v as f32).collect(), shape, self.device())?)
     }
 
     /// An input as a variable, for gradients.
@@ -220,7 +232,7 @@ impl Case {
     /// An input of class labels.
     pub fn labels(&self, name: &str) -> Result<Tensor> {
         let (shape, values) = self.values(name)?;
-        Ok(Tensor::from_vec(values.into_iter().map(|v| v as u32).collect(), shape, &Device::Cpu)?)
+        Ok(Tensor::from_vec(values.into_iter().map(|v| v as u32).collect(), shape, self.device())?)
     }
 
     /// An input as plain numbers.

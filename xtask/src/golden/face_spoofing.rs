@@ -3,7 +3,7 @@
 use super::case::{Case, Outputs};
 use super::published::{by_published_name, import_weights, labels, mode};
 use anyhow::{Context, Result, ensure};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use dmrnet::{Dmrnet, DmrnetConfig};
 use mm_core::data::{Batch, InputKind, InputSpec, Inputs, Schema, Target, Targets};
 use mm_core::fusion::FusionNetwork;
@@ -26,7 +26,7 @@ fn data(case: &Case, names: [&str; 3], inputs: [&str; 3]) -> Result<(Schema, Bat
     let specs = images.iter().map(spec).collect::<Result<_>>()?;
     let schema = Schema::new(Modalities::new(names)?, specs, Target::of_classes(["attack", "live"]))?;
     let samples = images[0].dim(0)?;
-    let labels = labels(case).or_else(|_| Ok::<_, anyhow::Error>(Tensor::zeros(samples, candle_core::DType::U32, &Device::Cpu)?))?;
+    let labels = labels(case).or_else(|_| Ok::<_, anyhow::Error>(Tensor::zeros(samples, candle_core::DType::U32, case.device())?))?;
     let presence = Presence::uniform(schema.modalities.full(), samples);
     let inputs = Inputs::new(&schema.modalities, images.into_iter().map(Some), presence, (0..samples as u64).collect())?;
     let batch = Batch::new(inputs, Targets::new(labels))?;
@@ -36,7 +36,7 @@ fn data(case: &Case, names: [&str; 3], inputs: [&str; 3]) -> Result<(Schema, Bat
 /// The full-modality teacher.
 pub fn mmanet_teacher(case: &Case) -> Result<Outputs> {
     let (schema, batch) = data(case, MMANET_ORDER, MMANET_ORDER)?;
-    let parameters = Parameters::new(0, &Device::Cpu);
+    let parameters = Parameters::new(0, case.device());
     let network = FusionNetwork::new(&MmanetConfig::face_anti_spoofing().network, &schema, parameters.builder())?;
     import_weights(case, &parameters, &mmanet::published_names(&schema.modalities))?;
     let fused = network.forward(batch.inputs(), batch.presence(), mode(case)?)?;
@@ -47,8 +47,8 @@ pub fn mmanet_teacher(case: &Case) -> Result<Outputs> {
 pub fn mmanet(case: &Case) -> Result<Outputs> {
     let (schema, batch) = data(case, MMANET_ORDER, MMANET_ORDER)?;
     let config = MmanetConfig::face_anti_spoofing();
-    let teacher = FusionNetwork::new(&config.network, &schema, Parameters::new(0, &Device::Cpu).builder())?;
-    let model = Mmanet::new(config, &Setup::new(&schema), teacher)?;
+    let teacher = FusionNetwork::new(&config.network, &schema, Parameters::new(0, case.device()).builder())?;
+    let model = Mmanet::new(config, &Setup::new(&schema).device(case.device()), teacher)?;
     let map = mmanet::published_names(&schema.modalities);
     let parameters = model.parameters();
     import_weights(case, &parameters, &map)?;
@@ -85,7 +85,7 @@ pub fn mmanet(case: &Case) -> Result<Outputs> {
 /// Logits, mean and standard deviation of the representation for the masks that the case asks for.
 pub fn dmrnet(case: &Case) -> Result<Outputs> {
     let (schema, batch) = data(case, DMRNET_ORDER, ["slot_0", "slot_1", "slot_2"])?;
-    let model = Dmrnet::new(DmrnetConfig::face_anti_spoofing(), &Setup::new(&schema))?;
+    let model = Dmrnet::new(DmrnetConfig::face_anti_spoofing(), &Setup::new(&schema).device(case.device()))?;
     import_weights(case, &model.parameters(), &dmrnet::published_names(&schema.modalities))?;
     let mut outputs = Outputs::default();
     for mask in case.output_names().filter_map(|name| name.strip_prefix("logits:")) {

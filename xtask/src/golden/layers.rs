@@ -2,7 +2,7 @@
 
 use super::case::{Case, Outputs};
 use anyhow::Result;
-use candle_core::{D, Device, Tensor, Var};
+use candle_core::{D, Tensor, Var};
 use mm_core::nn::{BatchNorm, LayerNorm, Mode};
 
 /// Output of `layer` on `input`, and the input's gradient of `Σ output · upstream`.
@@ -35,8 +35,8 @@ pub fn batch_norm(case: &Case) -> Result<Outputs> {
     let (eps, momentum): (f64, f64) = (case.param("eps")?, case.param("momentum")?);
     let (weight, bias) = (case.tensor("weight")?, case.tensor("bias")?);
     let features = weight.dim(0)?;
-    let mean = Var::zeros(features, candle_core::DType::F32, &Device::Cpu)?;
-    let variance = Var::ones(features, candle_core::DType::F32, &Device::Cpu)?;
+    let mean = Var::zeros(features, candle_core::DType::F32, case.device())?;
+    let variance = Var::ones(features, candle_core::DType::F32, case.device())?;
     let norm = BatchNorm::new(weight, bias, mean.as_tensor().clone(), variance.as_tensor().clone(), eps, momentum)?;
     let outputs = forward_backward(case, |x| Ok(norm.forward(x, Mode::Train)?))?;
     let (mean, variance) = norm.running_statistics();

@@ -43,30 +43,30 @@ impl Texts {
     }
 
     /// The outcome of each case on the checkpoint in a folder.
-    pub fn compare(&self, folder: &Path) -> Result<Vec<(String, Result<String>)>> {
+    pub fn compare(&self, folder: &Path, device: &Device) -> Result<Vec<(String, Result<String>)>> {
         let config = BertConfig { normalize: true, ..BertConfig::from_folder(folder)? };
-        let parameters = Parameters::for_loading(&Device::Cpu);
+        let parameters = Parameters::for_loading(device);
         let encoder = BertEncoder::new(&config, LENGTH, parameters.builder())?;
         from_pretrained(&parameters, folder, &published_bert_names(""))?.complete(folder)?;
         let tokenizer = Tokenizer::open(&folder.join("tokenizer.json"), LENGTH)?;
         let outcome = |case: &Case| {
             // A name for people; texts may be long.
             let name = format!("{:?}", case.text.chars().take(40).collect::<String>());
-            (name, compare(case, &tokenizer, &encoder).map(|error| format!("{} tokens, error {error:.1e}", case.tokens)))
+            (name, compare(case, &tokenizer, &encoder, device).map(|error| format!("{} tokens, error {error:.1e}", case.tokens)))
         };
         Ok(self.cases.iter().map(outcome).collect())
     }
 }
 
 /// The largest error of the embedding.
-fn compare(case: &Case, tokenizer: &Tokenizer, encoder: &BertEncoder) -> Result<f32> {
+fn compare(case: &Case, tokenizer: &Tokenizer, encoder: &BertEncoder, device: &Device) -> Result<f32> {
     let tokens = tokenizer.encode(&case.text)?;
     let ids: Vec<u32> = tokens.values[..tokens.length].iter().map(|id| *id as u32).collect();
     ensure!(ids.len() == case.tokens, "{} tokens, expected {}", ids.len(), case.tokens);
     // Of a long text the file has the first ids.
     ensure!(!case.token_ids.is_empty() && ids.starts_with(&case.token_ids), "token ids {ids:?}, expected {:?}", case.token_ids);
-    let values = Tensor::from_vec(tokens.values, (1, LENGTH), &Device::Cpu)?;
-    let reading = Reading { values, lengths: Some(Tensor::new(&[tokens.length as u32], &Device::Cpu)?) };
+    let values = Tensor::from_vec(tokens.values, (1, LENGTH), device)?;
+    let reading = Reading { values, lengths: Some(Tensor::new(&[tokens.length as u32], device)?) };
     let found = encoder.forward(&reading, Mode::Eval)?.flatten_all()?.to_vec1::<f32>()?;
     ensure!(found.len() == case.embedding.len(), "{} numbers, expected {}", found.len(), case.embedding.len());
     ensure!(found.iter().all(|x| x.is_finite()), "not finite");

@@ -24,6 +24,7 @@ use anyhow::{Context, Result, ensure};
 use case::{Case, GoldenFile, Outputs};
 use front_ends::FrontEnds;
 use minilm::Texts;
+use mm_core::DeviceName;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use weights::WeightsFiles;
@@ -40,7 +41,13 @@ pub struct GoldenArguments {
     /// The folder that the paths in a file of checkpoints (`weights.json`) or of sounds and images (`front_ends.json`) count from.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
+    /// Where files of cases and of texts are computed, such as `cuda:0`; the other files say what is read, which needs no device.
+    #[arg(long, default_value_t)]
+    device: DeviceName,
 }
+
+/// Why a file of checkpoints, sounds or images takes no device.
+const READ: &str = "the file says what is read from other files, which is done on the processor: leave `--device` out";
 
 /// Runs a file: one line a case, and `N passed, N failed` at the end.
 pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
@@ -49,23 +56,29 @@ pub fn run(arguments: &GoldenArguments) -> Result<ExitCode> {
     let data = || arguments.data.as_ref().context("its files are in no known place: name their folder with `--data`");
     // What is no JSON is told by the parser of cases.
     let value = serde_json::from_slice(&text).unwrap_or_default();
+    let device = arguments.device.open()?;
     let mut tally = Tally::default();
     if let Some(files) = WeightsFiles::parse(&value).with_context(not_golden)? {
+        ensure!(device.is_cpu(), READ);
         for (name, outcome) in files.compare(data()?) {
             tally.add(name, outcome.map(|(error, tensors)| format!("{tensors} tensors, relative error {error:.1e}")));
         }
     } else if let Some(files) = FrontEnds::parse(&value).with_context(not_golden)? {
+        ensure!(device.is_cpu(), READ);
         files.compare(data()?).for_each(|(name, outcome)| tally.add(&name, outcome));
     } else if let Some(texts) = Texts::parse(&value).with_context(not_golden)? {
         let fetched = || mm_testing::minilm().context("its checkpoint is in no known place: name its folder with `--model`");
         let folder = arguments.model.clone().map_or_else(fetched, Ok)?;
-        let outcomes = texts.compare(&folder).with_context(|| format!("{} with {}", arguments.file.display(), folder.display()))?;
+        let outcomes =
+            texts.compare(&folder, &device).with_context(|| format!("{} with {}", arguments.file.display(), folder.display()))?;
         outcomes.into_iter().for_each(|(name, outcome)| tally.add(&name, outcome));
     } else {
         // An option that does nothing was meant for another file.
         ensure!(arguments.model.is_none(), "{} is no file of texts and embeddings, and takes no `--model`", arguments.file.display());
         ensure!(arguments.data.is_none(), "{} is a file of cases, and takes no `--data`", arguments.file.display());
-        for case in &GoldenFile::parse(&text).with_context(not_golden)?.cases {
+        let mut file = GoldenFile::parse(&text).with_context(not_golden)?;
+        file.on(&device);
+        for case in &file.cases {
             let outcome = compute(case).and_then(|outputs| case.compare(&outputs));
             tally.add(&case.name, outcome.map(|error| format!("relative error {error:.1e}")));
         }

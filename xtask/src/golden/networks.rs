@@ -4,7 +4,6 @@ use super::case::{Case, Outputs};
 use super::published::{by_published_name, import_weights, labels, mode};
 use super::{face_spoofing, segmentation, two_sensors};
 use anyhow::{Context, Result, bail};
-use candle_core::Device;
 use mm_core::encoder::{ResNet, ResNetConfig};
 use mm_core::loss::cross_entropy;
 use mm_core::nn::{Mode, Parameters, with_exact_sums};
@@ -31,7 +30,7 @@ fn compute(case: &Case) -> Result<Outputs> {
 
 /// torchvision's ResNet-18: forward, and one training step's loss, gradients and running statistics.
 fn torchvision_resnet18(case: &Case) -> Result<Outputs> {
-    let parameters = Parameters::new(0, &Device::Cpu);
+    let parameters = Parameters::new(0, case.device());
     let image = case.tensor("image")?;
     let network = ResNet::new(&ResNetConfig::default(), image.dim(1)?, 10, parameters.builder())?;
     let map = NameMap::new();

@@ -2,7 +2,7 @@
 
 use super::case::{Case, Outputs};
 use anyhow::{Context, Result, bail};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use candle_nn::Init;
 use mm_core::nn::Parameters;
 use mm_core::optim::{Optimizer, OptimizerConfig, Schedule, ScheduleConfig};
@@ -28,11 +28,11 @@ pub fn optimizer(case: &Case) -> Result<Outputs> {
     let (count, steps): (usize, usize) = (start.elem_count(), case.param("steps")?);
     let shape: Vec<usize> = [steps].into_iter().chain(start.dims().iter().copied()).collect();
     case.expect_shape("trajectory", &shape)?;
-    let parameters = Parameters::new(0, &Device::Cpu);
+    let parameters = Parameters::new(0, case.device());
     let parameter = parameters.builder().get_with_hints(count, "p", Init::Const(0.0))?;
     let (_, variable) = parameters.variables().into_iter().next().context("one variable")?;
     variable.set(&start)?;
-    let scale = Tensor::arange(1f32, (count + 1) as f32, &Device::Cpu)?;
+    let scale = Tensor::arange(1f32, (count + 1) as f32, case.device())?;
     let mut optimizer = Optimizer::new(optimizer_config(case)?)?;
     let mut trajectory = Vec::with_capacity(steps);
     for _ in 0..steps {

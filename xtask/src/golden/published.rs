@@ -2,8 +2,8 @@
 
 use super::case::{Case, Outputs};
 use anyhow::{Context, Result, bail};
+use candle_core::Tensor;
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor};
 use mm_core::nn::{Mode, Parameters};
 use mm_core::weights::{NameMap, import};
 use mm_testing::fill_values;
@@ -27,7 +27,7 @@ pub fn filled(case: &Case) -> Result<BTreeMap<String, Tensor>> {
     let tensor = |(name, shape): &(String, Vec<usize>)| {
         let (scale, offset) = scale_and_offset(name, shape);
         let values = fill_values(fnv1a(name), shape.iter().product(), scale, offset);
-        Ok((name.clone(), Tensor::from_vec(values, shape.as_slice(), &Device::Cpu)?))
+        Ok((name.clone(), Tensor::from_vec(values, shape.as_slice(), case.device())?))
     };
     weights.iter().map(tensor).collect()
 }
@@ -62,7 +62,7 @@ pub fn mode(case: &Case) -> Result<Mode> {
 
 /// Labels that are a setting of the case.
 pub fn labels(case: &Case) -> Result<Tensor> {
-    Ok(Tensor::new(case.param::<Vec<u32>>("labels")?, &Device::Cpu)?)
+    Ok(Tensor::new(case.param::<Vec<u32>>("labels")?, case.device())?)
 }
 
 /// Adds every output of the case that is named `grad:<published name>`, or by the published name of a tensor itself.

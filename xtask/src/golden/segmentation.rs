@@ -3,7 +3,7 @@
 use super::case::{Case, Outputs};
 use super::published::{import_weights, mode};
 use anyhow::{Result, ensure};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use mm_core::data::{InputKind, InputSpec, Inputs, Schema, Target};
 use mm_core::dense::{DenseConfig, DenseModel, DenseSensor, EsaNetConfig};
 use mm_core::nn::{Mode, Parameters};
@@ -23,7 +23,7 @@ pub fn mmanet(case: &Case) -> Result<Outputs> {
     let specs = images.iter().map(|image| InputSpec::new(InputKind::Image, &image.dims()[1..])).collect();
     let classes = case.param::<usize>("classes")?;
     let schema = Schema::new(Modalities::new(SENSORS)?, specs, Target::of_classes((0..classes).map(|class| class.to_string())))?;
-    let parameters = Parameters::for_loading(&Device::Cpu);
+    let parameters = Parameters::for_loading(case.device());
     let model = DenseModel::new(&DenseConfig::EsaNet(EsaNetConfig::default()), &schema, classes, parameters.clone())?;
     // The weights of a network in training: the regularization decoder is among them.
     model.network().another_decoder(parameters.builder().pp("auxi_decoder"))?;
@@ -45,7 +45,7 @@ pub fn one_stage(case: &Case) -> Result<Outputs> {
     let available = case.tensor("available")?;
     ensure!(available.rank() == 4, "the input is no batch of images");
     ensure!(mode(case)? == Mode::Eval, "only cases of prediction are known");
-    let parameters = Parameters::for_loading(&Device::Cpu);
+    let parameters = Parameters::for_loading(case.device());
     let [rgb, depth] = SENSORS;
     let sensor = DenseSensor { name: rgb.into(), channels: available.dim(1)? };
     let network = DenseTranslation::new(

@@ -3,7 +3,7 @@
 use super::case::{Case, Outputs};
 use super::published::{filled, import_tensors, import_weights, mode};
 use anyhow::{Result, bail};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use mm_core::data::{InputKind, InputSpec, Inputs, Schema, Target};
 use mm_core::recipe::Setup;
 use mm_core::train::Method;
@@ -40,9 +40,9 @@ fn spec(input: &Tensor) -> Result<InputSpec> {
 /// Fused and unimodal logits, noise levels and weights, with the dependence that the case gives.
 pub fn udml(case: &Case) -> Result<Outputs> {
     let (schema, inputs) = data(case, AUDIO_VISUAL)?;
-    let model = Udml::new(UdmlConfig::audio_visual(), &Setup::new(&schema))?;
+    let model = Udml::new(UdmlConfig::audio_visual(), &Setup::new(&schema).device(case.device()))?;
     let mut tensors = filled(case)?;
-    tensors.insert("dependence.running_mean".into(), Tensor::new(case.param::<Vec<f32>>("dependence")?, &Device::Cpu)?);
+    tensors.insert("dependence.running_mean".into(), Tensor::new(case.param::<Vec<f32>>("dependence")?, case.device())?);
     import_tensors(case, &model.parameters(), &tensors, &udml::published_names(&schema.modalities))?;
 
     let output = model.deployed().output(&inputs)?;
@@ -59,7 +59,7 @@ pub fn udml(case: &Case) -> Result<Outputs> {
 /// The fused feature and the logits of the cross-fusion network.
 pub fn cross_fusion(case: &Case) -> Result<Outputs> {
     let (schema, inputs) = data(case, PATCHES)?;
-    let model = CrossFusion::new(CrossFusionConfig::default(), &Setup::new(&schema).seed(0))?;
+    let model = CrossFusion::new(CrossFusionConfig::default(), &Setup::new(&schema).device(case.device()).seed(0))?;
     import_weights(case, &Method::parameters(&model), &mod_distill::published_names(&schema.modalities))?;
     let fused = model.forward(&inputs, inputs.presence(), mode(case)?)?;
     Outputs::default().tensor("logits", &fused.prediction)?.tensor("feature", fused.feature()?)

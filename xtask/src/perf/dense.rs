@@ -5,6 +5,7 @@ use super::work::result_of;
 use super::{Context, Row};
 use anyhow::{Result, ensure};
 use mm_bench::child;
+use mm_core::DeviceName;
 
 /// Runs within a process; its median is one sample of the table's median.
 const REPEATS: usize = 5;
@@ -25,7 +26,7 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
         for (what, command, words) in kinds {
             let work = DenseWork { what, network: network.into(), batch, size, channels: channels.clone(), classes: 12 };
             let timings = context.alternate(
-                || ours(&work, context.threads),
+                || ours(&work, context),
                 |pytorch| {
                     let mut arguments = vec![command.to_string(), context.threads.to_string(), REPEATS.to_string()];
                     arguments.extend(["--network", network, "--batch", &batch.to_string(), "--size"].map(str::to_string));
@@ -34,19 +35,24 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
                     arguments.extend(channels.iter().map(ToString::to_string));
                     arguments.extend(["--classes", "12"].map(str::to_string));
                     arguments.extend((what == What::TrainStepDropout).then(|| "--dropout".to_string()));
+                    arguments.extend(["--device".to_string(), context.device.to_string()]);
                     pytorch.run_last("dense.py", &arguments)
                 },
             )?;
             let parameters: Vec<usize> = timings.0.iter().chain(&timings.1).map(|t: &Measured| t.parameters).collect();
             ensure!(parameters.iter().all(|count| *count == parameters[0]), "the networks differ: {parameters:?} parameters");
             rows.push(Row::of_medians(format!("{name}: {words}"), "ms", &timings, |t| 1e3 * t.seconds));
-            rows.push(Row::of_medians(format!("{name}: {words}: peak memory"), "MB", &timings, |t| t.peak_memory_bytes as f64 / 1e6));
+            // What a GPU holds is not in this number.
+            if context.device == DeviceName::Cpu {
+                rows.push(Row::of_medians(format!("{name}: {words}: peak memory"), "MB", &timings, |t| t.peak_memory_bytes as f64 / 1e6));
+            }
         }
     }
     Ok(rows)
 }
 
-fn ours(work: &DenseWork, threads: usize) -> Result<Measured> {
-    let arguments = ["dense-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string()];
-    result_of(child::command(threads)?.args(arguments), &format!("{work:?}"))
+fn ours(work: &DenseWork, context: &Context) -> Result<Measured> {
+    let arguments =
+        ["dense-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string(), "--device", &context.device.to_string()];
+    result_of(child::command(context.threads)?.args(arguments), &format!("{work:?}"))
 }

@@ -13,7 +13,7 @@ use mm_core::optim::{Optimizer, OptimizerConfig};
 use mm_core::recipe::{Recipe, Setup};
 use mm_core::task::PixelClasses;
 use mm_core::train::Step;
-use mm_core::{Modalities, Presence, Subset, rng};
+use mm_core::{DeviceName, Modalities, Presence, Subset, rng};
 use serde::{Deserialize, Serialize};
 
 /// A network and what is done with it.
@@ -51,6 +51,9 @@ pub struct DenseWorkArguments {
     /// Runs after a first one that does not count; the median is reported.
     #[arg(long)]
     repeats: usize,
+    /// Where it is done, such as `cuda:0`.
+    #[arg(long, default_value_t)]
+    device: DeviceName,
 }
 
 /// What a process of either side reports.
@@ -65,8 +68,9 @@ pub struct Measured {
 /// Does the work and prints a [`Measured`] as JSON.
 pub fn run(arguments: &DenseWorkArguments) -> Result<()> {
     let work: DenseWork = serde_json::from_str(&arguments.work).context("reading the work")?;
-    let (once, parameters) = prepare(&work)?;
-    let (seconds, ()) = timed(once, arguments.repeats.max(1))?;
+    let device = arguments.device.open()?;
+    let (once, parameters) = prepare(&work, &device)?;
+    let (seconds, ()) = timed(&device, once, arguments.repeats.max(1))?;
     let peak_memory_bytes = peak_memory_bytes().unwrap_or_default();
     println!("{}", serde_json::to_string(&Measured { seconds, peak_memory_bytes, parameters })?);
     Ok(())
@@ -74,8 +78,8 @@ pub fn run(arguments: &DenseWorkArguments) -> Result<()> {
 
 type Once = Box<dyn FnMut() -> Result<()>>;
 
-fn prepare(work: &DenseWork) -> Result<(Once, usize)> {
-    let (schema, batch) = batch(work)?;
+fn prepare(work: &DenseWork, device: &Device) -> Result<(Once, usize)> {
+    let (schema, batch) = batch(work, device)?;
     let dense = match work.network.as_str() {
         "unet" => DenseConfig::UNet(UNetConfig::default()),
         "esanet" => DenseConfig::EsaNet(EsaNetConfig::default()),
@@ -84,7 +88,7 @@ fn prepare(work: &DenseWork) -> Result<(Once, usize)> {
     let missing = if work.what == What::TrainStepDropout { MissingPattern::Uniform } else { MissingPattern::Natural };
     let network = NetworkConfig { dense: Some(dense), ..NetworkConfig::default() };
     let config = FusionConfig { network, missing, ..FusionConfig::full_only() };
-    let setup = Setup::new(&schema);
+    let setup = Setup::new(&schema).device(device);
     if matches!(work.what, What::TrainStep | What::TrainStepDropout) {
         let mut method = config.dense_method(&setup, None)?;
         let parameters = method.parameters();
@@ -110,7 +114,7 @@ fn prepare(work: &DenseWork) -> Result<(Once, usize)> {
     Ok((Box::new(once), count))
 }
 
-fn batch(work: &DenseWork) -> Result<(Schema, Batch)> {
+fn batch(work: &DenseWork, device: &Device) -> Result<(Schema, Batch)> {
     let (DenseWork { batch, size: [height, width], .. }, sensors) = (work.clone(), work.channels.len());
     let names = (0..sensors).map(|m| format!("sensor{m}")).collect::<Vec<_>>();
     let inputs = work.channels.iter().map(|&channels| InputSpec::image([channels, height, width])).collect();
@@ -119,10 +123,10 @@ fn batch(work: &DenseWork) -> Result<(Schema, Batch)> {
     let maps = work.channels.iter().enumerate().map(|(m, &channels)| {
         let shape = [batch, channels, height, width];
         let values = rng::standard_normal(&mut rng::stream(0, "sensor", &[m as u64]), shape.iter().product());
-        Ok(Some(Tensor::from_vec(values, shape.as_slice(), &Device::Cpu)?))
+        Ok(Some(Tensor::from_vec(values, shape.as_slice(), device)?))
     });
     let labels = (0..(batch * height * width) as u32).map(|i| i.wrapping_mul(2_654_435_761) % (work.classes as u32 + 1)).collect();
-    let targets = Targets::new(Tensor::from_vec(labels, (batch, height, width), &Device::Cpu)?);
+    let targets = Targets::new(Tensor::from_vec(labels, (batch, height, width), device)?);
     let presence = Presence::uniform(schema.modalities.full(), batch);
     let inputs = Inputs::new(&schema.modalities, maps.collect::<Result<Vec<_>>>()?, presence, (0..batch as u64).collect())?;
     Ok((schema, Batch::new(inputs, targets)?))

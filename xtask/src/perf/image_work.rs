@@ -16,7 +16,7 @@ use mm_core::recipe::{Recipe, Setup};
 use mm_core::rng;
 use mm_core::train::{Method, Step};
 use mm_core::weights::{NameMap, from_pretrained};
-use mm_core::{Modalities, Model, Presence, Subset};
+use mm_core::{DeviceName, Modalities, Model, Presence, Subset};
 use mmanet::{Mmanet, MmanetConfig};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -62,6 +62,9 @@ pub struct ImageWorkArguments {
     /// Runs after a first one that does not count; the median is reported.
     #[arg(long, default_value_t = 5)]
     repeats: usize,
+    /// Where it is done, such as `cuda:0`.
+    #[arg(long, default_value_t)]
+    device: DeviceName,
 }
 
 /// What a process of either side reports.
@@ -79,8 +82,9 @@ pub struct Measured {
 /// Does the work and prints a [`Measured`] as JSON.
 pub fn run(arguments: &ImageWorkArguments) -> Result<()> {
     let work: Work = serde_json::from_str(&arguments.work).context("reading the work")?;
+    let device = arguments.device.open()?;
     let repeats = if matches!(work, Work::PredictOnce { .. }) { 0 } else { arguments.repeats.max(1) };
-    let (seconds, activation_bytes) = timed(prepare(&work)?, repeats)?;
+    let (seconds, activation_bytes) = timed(&device, prepare(&work, &device)?, repeats)?;
     let peak_memory_bytes = peak_memory_bytes().unwrap_or_default();
     println!("{}", serde_json::to_string(&Measured { seconds, peak_memory_bytes, activation_bytes })?);
     Ok(())
@@ -94,50 +98,50 @@ fn nothing_kept<T, E: Into<anyhow::Error>>(result: Result<T, E>) -> Result<Optio
     Ok(None)
 }
 
-fn prepare(work: &Work) -> Result<Once> {
+fn prepare(work: &Work, device: &Device) -> Result<Once> {
     match work {
-        Work::Conv { layer, backward, batch } => conv(layer, *backward, *batch),
+        Work::Conv { layer, backward, batch } => conv(layer, *backward, *batch, device),
         Work::Resnet18 { batch } => {
-            let network = ResNet::new(&ResNetConfig::default(), 3, 1000, Parameters::new(0, &Device::Cpu).builder())?;
-            let image = normal("image", &[*batch, 3, 224, 224])?;
+            let network = ResNet::new(&ResNetConfig::default(), 3, 1000, Parameters::new(0, device).builder())?;
+            let image = normal("image", &[*batch, 3, 224, 224], device)?;
             Ok(Box::new(move || nothing_kept(network.forward(&image, Mode::Eval))))
         }
-        Work::TrainStep { method, batch, size, sensors } => train_step(method, *batch, *size, *sensors),
+        Work::TrainStep { method, batch, size, sensors } => train_step(method, *batch, *size, *sensors, device),
         Work::Evaluate { batch, size, sensors } => {
-            let (schema, batch) = cameras(*batch, *size, *sensors)?;
-            let model = MmanetConfig::face_anti_spoofing().model(&Setup::new(&schema))?;
+            let (schema, batch) = cameras(*batch, *size, *sensors, device)?;
+            let model = MmanetConfig::face_anti_spoofing().model(&Setup::new(&schema).device(device))?;
             let subsets: Vec<Subset> = Subset::all_non_empty(*sensors).collect();
             Ok(Box::new(move || nothing_kept(model.visit_combinations(batch.inputs(), &subsets, &|_, _| Ok(())))))
         }
         Work::Single { size, sensors } => {
-            let (schema, batch) = cameras(1, *size, *sensors)?;
-            let model = MmanetConfig::face_anti_spoofing().model(&Setup::new(&schema))?;
+            let (schema, batch) = cameras(1, *size, *sensors, device)?;
+            let model = MmanetConfig::face_anti_spoofing().model(&Setup::new(&schema).device(device))?;
             let inputs = batch.inputs().with_presence(Presence::uniform(Subset::single(0), 1))?;
             Ok(Box::new(move || nothing_kept(model.predict(&inputs))))
         }
         Work::PredictOnce { weights } => {
-            let parameters = Parameters::for_loading(&Device::Cpu);
+            let parameters = Parameters::for_loading(device);
             let network = ResNet::new(&ResNetConfig::default(), 3, 1000, parameters.builder())?;
             from_pretrained(&parameters, weights, &NameMap::new())?.complete(weights)?;
-            let image = Tensor::zeros((1, 3, 224, 224), DType::F32, &Device::Cpu)?;
+            let image = Tensor::zeros((1, 3, 224, 224), DType::F32, device)?;
             Ok(Box::new(move || nothing_kept(network.forward(&image, Mode::Eval))))
         }
     }
 }
 
-fn conv(name: &str, backward: bool, batch: usize) -> Result<Once> {
+fn conv(name: &str, backward: bool, batch: usize, device: &Device) -> Result<Once> {
     let layer = LAYERS.iter().find(|layer| layer.0 == name).with_context(|| format!("no layer is called {name}"))?;
     let &(_, inputs, outputs, size, kernel, stride) = layer;
-    let weight = Var::from_tensor(&normal("weight", &[outputs, inputs, kernel, kernel])?)?;
+    let weight = Var::from_tensor(&normal("weight", &[outputs, inputs, kernel, kernel], device)?)?;
     let layer = Conv2d::new(weight.as_tensor().clone(), None, Conv2dConfig::square(stride, kernel / 2));
-    let input = normal("input", &[batch, inputs, size, size])?;
+    let input = normal("input", &[batch, inputs, size, size], device)?;
     if !backward {
         let layer = Conv2d::new(weight.as_tensor().detach(), None, Conv2dConfig::square(stride, kernel / 2));
         return Ok(Box::new(move || nothing_kept(layer.forward(&input))));
     }
     let input = if name == "stem" { input } else { Var::from_tensor(&input)?.as_tensor().clone() };
     let output = layer.forward(&input)?;
-    let loss = output.apply_op1(GivenGradient(normal("gradient", output.dims())?))?;
+    let loss = output.apply_op1(GivenGradient(normal("gradient", output.dims(), device)?))?;
     Ok(Box::new(move || nothing_kept(loss.backward())))
 }
 
@@ -160,13 +164,13 @@ impl CustomOp1 for GivenGradient {
 
 /// Random masks, forward, loss, backward and SGD, as the scripts have them: a frozen teacher that runs in every step, weak or
 /// hard combinations by hand.
-fn train_step(method: &str, batch: usize, size: usize, sensors: usize) -> Result<Once> {
-    let (schema, batch) = cameras(batch, size, sensors)?;
+fn train_step(method: &str, batch: usize, size: usize, sensors: usize, device: &Device) -> Result<Once> {
+    let (schema, batch) = cameras(batch, size, sensors, device)?;
     let by_hand: Vec<String> = Subset::all_non_empty(sensors.min(2)).map(|s| schema.modalities.format(s)).collect();
     let mut model: Box<dyn Method> = match method {
         "dropout" => {
             let config = FusionConfig { network: NetworkConfig::shared_resnet18(), ..FusionConfig::modality_dropout() };
-            Box::new(Fusion::new(config, &Setup::new(&schema).seed(0))?)
+            Box::new(Fusion::new(config, &Setup::new(&schema).device(device).seed(0))?)
         }
         "mmanet" => {
             let config = MmanetConfig {
@@ -176,12 +180,12 @@ fn train_step(method: &str, batch: usize, size: usize, sensors: usize) -> Result
                 weighting: mmanet::Weighting::Sample,
                 ..MmanetConfig::face_anti_spoofing()
             };
-            let teacher = FusionNetwork::new(&config.network, &schema, Parameters::new(1, &Device::Cpu).builder())?;
-            Box::new(Mmanet::new(config, &Setup::new(&schema), teacher)?)
+            let teacher = FusionNetwork::new(&config.network, &schema, Parameters::new(1, device).builder())?;
+            Box::new(Mmanet::new(config, &Setup::new(&schema).device(device), teacher)?)
         }
         "dmrnet" => {
             let config = DmrnetConfig { hard_combinations: Some(by_hand), warm_up_epochs: 0, ..DmrnetConfig::face_anti_spoofing() };
-            Box::new(Dmrnet::new(config, &Setup::new(&schema))?)
+            Box::new(Dmrnet::new(config, &Setup::new(&schema).device(device))?)
         }
         unknown => bail!("no image network of {unknown}"),
     };
@@ -201,20 +205,20 @@ fn train_step(method: &str, batch: usize, size: usize, sensors: usize) -> Result
 }
 
 /// A batch of two classes seen by so many cameras, each three channels.
-fn cameras(batch: usize, size: usize, sensors: usize) -> Result<(Schema, Batch)> {
+fn cameras(batch: usize, size: usize, sensors: usize, device: &Device) -> Result<(Schema, Batch)> {
     let known = ["rgb", "depth", "ir"];
     let names: Vec<String> = (0..sensors).map(|m| known.get(m).map_or_else(|| format!("sensor{m}"), ToString::to_string)).collect();
     let inputs = vec![InputSpec::new(InputKind::Image, [3, size, size]); sensors];
     let schema = Schema::new(Modalities::new(names)?, inputs, Target::of_classes(["attack", "live"]))?;
-    let images = (0..sensors).map(|m| Ok(Some(normal(&format!("camera {m}"), &[batch, 3, size, size])?)));
-    let labels = Tensor::from_vec((0..batch as u32).map(|i| i % 2).collect(), batch, &Device::Cpu)?;
+    let images = (0..sensors).map(|m| Ok(Some(normal(&format!("camera {m}"), &[batch, 3, size, size], device)?)));
+    let labels = Tensor::from_vec((0..batch as u32).map(|i| i % 2).collect(), batch, device)?;
     let presence = Presence::uniform(schema.modalities.full(), batch);
     let inputs = Inputs::new(&schema.modalities, images.collect::<Result<Vec<_>>>()?, presence, (0..batch as u64).collect())?;
     let batch = Batch::new(inputs, Targets::new(labels))?;
     Ok((schema, batch))
 }
 
-fn normal(purpose: &str, shape: &[usize]) -> Result<Tensor> {
+fn normal(purpose: &str, shape: &[usize], device: &Device) -> Result<Tensor> {
     let values = rng::standard_normal(&mut rng::stream(0, purpose, &[]), shape.iter().product());
-    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+    Ok(Tensor::from_vec(values, shape, device)?)
 }

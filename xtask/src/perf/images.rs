@@ -6,6 +6,7 @@ use super::work::result_of;
 use super::{Context, Row};
 use anyhow::Result;
 use mm_bench::child;
+use mm_core::DeviceName;
 use mm_core::encoder::{ResNet, ResNetConfig};
 use mm_core::nn::Parameters;
 use std::path::Path;
@@ -33,6 +34,10 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut add = |what: &str, timings: (Vec<Measured>, Vec<Measured>)| {
         rows.push(Row::of_medians(what, "ms", &timings, |t| 1e3 * t.seconds));
+        // What a GPU holds is not in these numbers.
+        if context.device != DeviceName::Cpu {
+            return;
+        }
         rows.push(Row::of_medians(format!("{what}: peak memory"), "MB", &timings, |t| t.peak_memory_bytes as f64 / 1e6));
         if timings.0.iter().any(|t| t.activation_bytes.is_some()) {
             let kept = |t: &Measured| t.activation_bytes.map_or(f64::NAN, |bytes| bytes as f64 / 1e6);
@@ -60,17 +65,18 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
 
 /// Ours and the script's, in turn, each in a process of its own.
 fn measure(context: &Context, work: &Work, command: &str, options: &[&str]) -> Result<(Vec<Measured>, Vec<Measured>)> {
-    context.alternate(|| ours(work, context.threads), |pytorch| theirs(pytorch, command, context.threads, options))
+    context.alternate(|| ours(work, context.threads, context.device), |pytorch| theirs(pytorch, command, context, options))
 }
 
 /// Our side, in a process of its own.
-pub fn ours(work: &Work, threads: usize) -> Result<Measured> {
-    let arguments = ["image-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string()];
+pub fn ours(work: &Work, threads: usize, device: DeviceName) -> Result<Measured> {
+    let arguments = ["image-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string(), "--device", &device.to_string()];
     result_of(child::short_command(threads)?.args(arguments), &format!("{work:?}"))
 }
 
-fn theirs(pytorch: &PyTorch, command: &str, threads: usize, options: &[&str]) -> Result<Measured> {
-    let mut arguments = vec![command.to_string(), threads.to_string(), REPEATS.to_string()];
+fn theirs(pytorch: &PyTorch, command: &str, context: &Context, options: &[&str]) -> Result<Measured> {
+    let mut arguments =
+        vec![command.to_string(), context.threads.to_string(), REPEATS.to_string(), "--device".into(), context.device.to_string()];
     arguments.extend(options.iter().map(ToString::to_string));
     pytorch.run_last("images.py", &arguments)
 }
@@ -84,8 +90,8 @@ fn cold_start(context: &Context) -> Result<(Vec<Measured>, Vec<Measured>)> {
     parameters.save(&weights, |_| true)?;
     let started = |weights: &Path| {
         let started = Instant::now();
-        let measured = ours(&Work::PredictOnce { weights: weights.to_path_buf() }, context.threads)?;
+        let measured = ours(&Work::PredictOnce { weights: weights.to_path_buf() }, context.threads, context.device)?;
         Ok(Measured { seconds: started.elapsed().as_secs_f64(), ..measured })
     };
-    context.alternate(|| started(&weights), |pytorch| theirs(pytorch, "cold_start", context.threads, &[]))
+    context.alternate(|| started(&weights), |pytorch| theirs(pytorch, "cold_start", context, &[]))
 }

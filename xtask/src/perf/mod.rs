@@ -25,7 +25,8 @@ pub use loader::{LoaderWorkArguments, run as run_loader_work};
 pub use prediction::{PredictionWorkArguments, prepare as prepare_audio_visual, run as run_prediction_work, wav};
 pub use series_work::{SeriesWorkArguments, run as run_series_work};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use mm_core::DeviceName;
 pub use pytorch::PyTorch;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +51,9 @@ pub struct PerfArguments {
     /// Runs of each, ours and PyTorch's in turn; the median counts.
     #[arg(long, default_value_t = 3)]
     repeats: usize,
+    /// Where both compute, such as `cuda:0`; for the rows `images`, `dense` and `series`.
+    #[arg(long, default_value_t)]
+    device: DeviceName,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -93,6 +97,7 @@ struct Context {
     threads: usize,
     repeats: usize,
     pytorch: Option<PyTorch>,
+    device: DeviceName,
 }
 
 impl Context {
@@ -112,9 +117,11 @@ impl Context {
 /// Times the chosen rows and prints the table.
 pub fn run(arguments: &PerfArguments) -> Result<ExitCode> {
     let pytorch = PyTorch::find(arguments.python.as_deref(), arguments.with_pytorch)?;
-    let context = Context { threads: arguments.threads.max(1), repeats: arguments.repeats.max(1), pytorch };
+    let context = Context { threads: arguments.threads.max(1), repeats: arguments.repeats.max(1), pytorch, device: arguments.device };
     let (mut rows, mut pairs): (Vec<Row>, String) = Default::default();
     for set in &arguments.rows {
+        let anywhere = matches!(set, RowSet::Images | RowSet::Dense | RowSet::Series);
+        ensure!(anywhere || arguments.device == DeviceName::Cpu, "{set:?} is measured on the processor: leave `--device` out");
         rows.extend(match set {
             RowSet::MainJob => main_job::rows(&context)?,
             RowSet::Bench => bench::rows(&context)?,

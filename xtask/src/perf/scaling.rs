@@ -20,7 +20,7 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
     groups.push([1, 2].map(|threads| (format!("MMANet step, {threads} threads"), step("mmanet", 16, 112, 3), threads)).into());
     let mut rows = Vec::new();
     for (what, work, threads) in groups.into_iter().flatten() {
-        let measured = (0..context.repeats).map(|_| ours(&work, threads)).collect::<Result<Vec<Measured>>>()?;
+        let measured = (0..context.repeats).map(|_| ours(&work, threads, context.device)).collect::<Result<Vec<Measured>>>()?;
         rows.push(Row::of_medians(what, "ms", &(measured, Vec::new()), |t| 1e3 * t.seconds));
     }
     Ok(rows)

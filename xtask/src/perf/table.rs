@@ -1,6 +1,7 @@
 //! The table: rows of ours beside PyTorch's, and where they were measured.
 
 use super::Context;
+use mm_core::DeviceName;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -17,6 +18,7 @@ pub struct Table {
 #[derive(Debug, Serialize)]
 pub struct Provenance {
     machine: String,
+    device: DeviceName,
     threads: usize,
     repeats: usize,
     version: String,
@@ -27,6 +29,7 @@ impl Provenance {
     pub fn new(context: &Context) -> Self {
         Self {
             machine: mm_bench::machine(),
+            device: context.device,
             threads: context.threads,
             repeats: context.repeats,
             version: mm_bench::version(),
@@ -88,9 +91,10 @@ pub fn median<T>(timings: &[T], value: impl Fn(&T) -> f64) -> Option<f64> {
 impl Table {
     /// As a Markdown table below a line of provenance.
     pub fn markdown(&self) -> String {
-        let Provenance { machine, threads, repeats, version, pytorch } = &self.provenance;
+        let Provenance { machine, device, threads, repeats, version, pytorch } = &self.provenance;
         let pytorch = pytorch.as_ref().map_or_else(String::new, |v| format!("; PyTorch {v}"));
-        let mut text = format!("Machine: {machine}; {threads} threads each; median of {repeats}; {version}{pytorch}.\n");
+        let device = if *device == DeviceName::Cpu { String::new() } else { format!(" on {device}") };
+        let mut text = format!("Machine: {machine}; {threads} threads each{device}; median of {repeats}; {version}{pytorch}.\n");
         // The columns, in the order in which rows name them; PyTorch's is there where nobody was asked, too.
         let mut names: Vec<&str> = Vec::new();
         for theirs in self.rows.iter().flat_map(|row| &row.theirs) {
@@ -128,7 +132,14 @@ mod tests {
     use super::*;
 
     fn table(rows: Vec<Row>, pytorch: Option<&str>) -> Table {
-        let provenance = Provenance { machine: "m".into(), threads: 2, repeats: 3, version: "v".into(), pytorch: pytorch.map(Into::into) };
+        let provenance = Provenance {
+            machine: "m".into(),
+            device: DeviceName::Cpu,
+            threads: 2,
+            repeats: 3,
+            version: "v".into(),
+            pytorch: pytorch.map(Into::into),
+        };
         Table { provenance, rows }
     }
 

@@ -2,6 +2,7 @@
 
 use super::table::median;
 use anyhow::{Context, Result, bail};
+use candle_core::Device;
 use serde::de::DeserializeOwned;
 use std::process::Command;
 use std::time::Instant;
@@ -16,7 +17,13 @@ pub fn result_of<T: DeserializeOwned>(command: &mut Command, what: &str) -> Resu
 }
 
 /// The median time of so many runs after a first one that does not count, in seconds, and what the last of all gave.
-pub fn timed<T>(mut once: impl FnMut() -> Result<T>, repeats: usize) -> Result<(f64, T)> {
+pub fn timed<T>(device: &Device, mut once: impl FnMut() -> Result<T>, repeats: usize) -> Result<(f64, T)> {
+    // A GPU is still at work when a function returns.
+    let mut once = || {
+        let result = once()?;
+        device.synchronize()?;
+        Ok::<T, anyhow::Error>(result)
+    };
     let mut last = once()?;
     let mut seconds = Vec::new();
     for _ in 0..repeats {
