@@ -10,7 +10,7 @@ use crate::dataset::{CardReader, Dataset};
 use crate::interrupt::Interrupt;
 use crate::provenance::{machine, peak_memory_bytes, version};
 use anyhow::{Context, Result, bail};
-use mm_core::data::{Split, Standardized, Standardizer};
+use mm_core::data::{Split, Standardized, Standardizer, TargetValue};
 use mm_core::encoder::{DEFAULT_CACHE_BYTES, FeatureCache};
 use mm_core::eval::{AvailableEvaluation, default_combinations, evaluate, evaluate_available, evaluation_batch};
 use mm_core::train::{CheckpointConfig, TrainOutcome, Trainer};
@@ -164,6 +164,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         test_rows: Some(Rows::new(split.test.clone())),
         test_ids: split.test.iter().map(|&row| data.meta(row).id.map(String::from)).collect(),
         truths: split.test.iter().map(|&row| data.meta(row).class).collect(),
+        true_outputs: true_outputs(&split.test, |row| data.target(row))?,
         readings: samples.readings(modalities),
         data_remarks: data_remarks(&loaded, &split).into_iter().chain(undefined.iter().map(|c| c.no_score(&measure))).collect(),
         summary: Summary::of(&combinations, &full, &measure),
@@ -241,6 +242,19 @@ fn with_features(arguments: &CellArguments, resolved: &Resolved, registry: &Regi
         }
         _ => Ok(registry.clone()),
     }
+}
+
+/// What the test samples' labels or numbers are; nothing of classes, which are kept as positions, and of pixels, which are kept as counts.
+fn true_outputs(rows: &[usize], target: impl Fn(usize) -> mm_core::Result<TargetValue>) -> Result<Vec<Vec<f64>>> {
+    let mut known = Vec::with_capacity(rows.len());
+    for &row in rows {
+        match target(row)? {
+            TargetValue::Labels(labels) => known.push(labels.into_iter().map(f64::from).collect()),
+            TargetValue::Numbers(numbers) => known.push(numbers),
+            _ => return Ok(Vec::new()),
+        }
+    }
+    Ok(known)
 }
 
 /// What to know about the data: how ids matched, what the reader remarked, which classes a part lacks.

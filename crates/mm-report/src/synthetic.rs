@@ -174,6 +174,7 @@ impl Synthetic {
             corruptions,
             test_ids: None,
             truths: Some(labels.iter().map(|&label| label as u32).collect()),
+            true_outputs: Vec::new(),
             cost: Some(Cost {
                 train_seconds: 0.9 + 0.3 * r as f64,
                 evaluation_seconds: 0.02,

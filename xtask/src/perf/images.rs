@@ -59,7 +59,9 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
     }
     let single = Work::Single { size: 112, sensors: 3 };
     add("MMANet, one sample, 1 of 3 cameras alive (PyTorch: zeros for the others)", measure(context, &single, "single", &[])?);
-    add("ResNet-18, cold start: process, weights, one prediction", cold_start(context)?);
+    if context.device == DeviceName::Cpu {
+        add("ResNet-18, cold start: process, weights, one prediction", cold_start(context)?);
+    }
     Ok(rows)
 }
 

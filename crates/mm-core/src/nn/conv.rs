@@ -2,6 +2,7 @@
 //!
 //! On the CPU in f32 with kernels of our own; everywhere else made of candle ops, in the dtype of the input.
 
+use super::conv_composed::composed;
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
@@ -105,7 +106,7 @@ impl Conv2d {
                 None => input.apply_op2(&weight, op),
             };
         }
-        let output = add_bias(composed(input, &self.weight, self.config, 1)?, self.bias.as_ref())?;
+        let output = add_bias(composed(input, &self.weight, self.config)?, self.bias.as_ref())?;
         if relu { output.relu() } else { Ok(output) }
     }
 }
@@ -116,28 +117,6 @@ pub(super) fn add_bias(output: Tensor, bias: Option<&Tensor>) -> Result<Tensor> 
         Some(bias) => output.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?.to_dtype(output.dtype())?),
         None => Ok(output),
     }
-}
-
-/// The same convolution made of candle ops, which know one stride and padding for both directions.
-pub(super) fn composed(input: &Tensor, weight: &Tensor, config: Conv2dConfig, groups: usize) -> Result<Tensor> {
-    let Conv2dConfig { stride, padding, dilation } = config;
-    let weight = &weight.to_dtype(input.dtype())?;
-    let padded = input.pad_with_zeros(2, padding.0, padding.0)?.pad_with_zeros(3, padding.1, padding.1)?;
-    let (_, _, kernel_height, kernel_width) = weight.dims4()?;
-    // A dilation does nothing in a direction of one tap.
-    let dilation = match (kernel_height, kernel_width) {
-        (1, _) => dilation.1,
-        (_, 1) => dilation.0,
-        _ if dilation.0 == dilation.1 => dilation.0,
-        _ => bail!("a dilation of {dilation:?} for a kernel of {kernel_height}x{kernel_width} has no path on this device"),
-    };
-    if stride.0 == stride.1 {
-        return padded.conv2d(weight, 0, stride.0, dilation, groups);
-    }
-    let dense = padded.conv2d(weight, 0, 1, dilation, groups)?;
-    let every = |size: usize, step: usize| Tensor::arange_step(0u32, size as u32, step as u32, input.device());
-    let rows = dense.index_select(&every(dense.dim(2)?, stride.0)?, 2)?;
-    rows.index_select(&every(dense.dim(3)?, stride.1)?, 3)
 }
 
 struct ConvOp {

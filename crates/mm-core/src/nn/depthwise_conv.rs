@@ -1,6 +1,7 @@
 //! Depthwise convolution: every channel has its own small kernel.
 
-use super::conv::{Conv2dConfig, add_bias, composed, output_shape};
+use super::conv::{Conv2dConfig, add_bias, output_shape};
+use super::conv_composed::composed_depthwise;
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
@@ -41,7 +42,7 @@ impl DepthwiseConv2d {
                     None => input.apply_op2(&weight, DepthwiseOp(shape)),
                 };
             }
-            add_bias(composed(input, &self.weight, self.config, shape.in_channels)?, self.bias.as_ref())
+            add_bias(composed_depthwise(input, &self.weight, self.config)?, self.bias.as_ref())
         })
     }
 }

@@ -66,7 +66,8 @@ pub(crate) fn apply_linear(input: &Tensor, weight: &Tensor, bias: Option<&Tensor
 fn product(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>, relu: bool) -> Result<Tensor> {
     if !runs_on_cpu_kernels(input) {
         // In the dtype of the input: an encoder of half precision casts its f32 parameters where it uses them.
-        let product = input.matmul(&weight.to_dtype(input.dtype())?.t()?)?;
+        // A product of a GPU takes no part of a wider weight, as it lies there.
+        let product = input.contiguous()?.matmul(&weight.to_dtype(input.dtype())?.contiguous()?.t()?)?;
         let output = match bias {
             Some(bias) => product.broadcast_add(&bias.to_dtype(input.dtype())?)?,
             None => product,

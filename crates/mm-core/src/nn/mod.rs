@@ -8,6 +8,7 @@ mod batch_norm;
 mod concat_conv;
 mod concat_linear;
 mod conv;
+mod conv_composed;
 mod conv_norm;
 mod cpu;
 mod depthwise_conv;

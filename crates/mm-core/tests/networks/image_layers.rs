@@ -90,10 +90,23 @@ fn batch_norm_refuses_what_does_not_fit() {
 fn convolution_with_bias_is_the_same_from_kernel_and_candle_ops() {
     let square = Conv2dConfig::square;
     let uneven = Conv2dConfig { stride: (2, 1), padding: (0, 2), dilation: (1, 1) };
-    let cases = [([3, 3], square(1, 1)), ([3, 3], square(2, 1)), ([1, 1], square(2, 0)), ([5, 3], uneven)];
-    for (kernel, config) in cases {
+    let lines = Conv2dConfig { stride: (1, 1), padding: (2, 0), dilation: (2, 2) };
+    let cropped = Conv2dConfig { stride: (3, 3), padding: (3, 2), dilation: (1, 1) };
+    let dilated = Conv2dConfig { dilation: (2, 2), ..square(2, 3) };
+    let cases = [
+        ([3, 3], square(1, 1)),
+        ([3, 3], square(2, 1)),
+        ([1, 1], square(2, 0)),
+        ([7, 7], square(2, 3)),
+        ([5, 3], uneven),
+        ([3, 1], lines),
+        ([1, 1], cropped),
+        ([3, 3], dilated),
+    ];
+    // Strides leave another rest of the height than of the width in the second size.
+    for ((kernel, config), size) in cases.into_iter().flat_map(|case| [[9, 7], [10, 13], [12, 8]].map(|size| (case, size))) {
         // 20 channels at 9x7 go through Winograd's transforms where the kernel allows.
-        let shapes = [vec![2, 20, 9, 7], vec![18, 20, kernel[0], kernel[1]], vec![18]];
+        let shapes = [vec![2, 20, size[0], size[1]], vec![18, 20, kernel[0], kernel[1]], vec![18]];
         let run = |dtype| {
             let [x, w, b] = [0, 1, 2].map(|i| Var::from_tensor(&values(&shapes[i], dtype)).unwrap());
             let y = Conv2d::new(w.as_tensor().clone(), Some(b.as_tensor().clone()), config).forward(&x).unwrap();
@@ -101,7 +114,7 @@ fn convolution_with_bias_is_the_same_from_kernel_and_candle_ops() {
             [y, all.get(&x).unwrap().clone(), all.get(&w).unwrap().clone(), all.get(&b).unwrap().clone()]
         };
         for (i, (kernel, composed)) in run(DType::F32).iter().zip(&run(DType::F64)).enumerate() {
-            assert!(difference(kernel, composed) < 1e-5, "{config:?}, result {i}: {}", difference(kernel, composed));
+            assert!(difference(kernel, composed) < 1e-5, "{config:?}, {size:?}, result {i}: {}", difference(kernel, composed));
         }
     }
     let (x, w, b) = (values(&[2, 3, 4, 4], DType::F32), values(&[2, 3, 3, 3], DType::F32), values(&[2], DType::F32));
@@ -116,7 +129,7 @@ fn depthwise_convolution_is_the_same_from_kernel_and_candle_ops() {
     let uneven = Conv2dConfig { stride: (2, 1), padding: (0, 2), dilation: (1, 1) };
     let dilated = Conv2dConfig { dilation: (2, 2), ..Conv2dConfig::square(1, 2) };
     for (kernel, config) in [([3, 3], Conv2dConfig::square(2, 1)), ([3, 3], dilated), ([5, 3], uneven)] {
-        let shapes = [vec![2, 4, 9, 7], vec![4, 1, kernel[0], kernel[1]], vec![4]];
+        let shapes = [vec![2, 4, 10, 7], vec![4, 1, kernel[0], kernel[1]], vec![4]];
         let layer = |w: &Tensor, b: &Tensor| DepthwiseConv2d::new(w.clone(), Some(b.clone()), config);
         let run = |dtype| {
             let [x, w, b] = [0, 1, 2].map(|i| Var::from_tensor(&values(&shapes[i], dtype)).unwrap());

@@ -91,6 +91,10 @@ impl Test<'_> {
             test_rows: Some(Rows::new(self.rows.to_vec())),
             test_ids: Some(self.rows.iter().map(|row| self.of.id(*row)).collect()),
             truths: (data.kind == Kind::Classes).then(|| self.rows.iter().map(class).collect()),
+            true_outputs: match data.kind {
+                Kind::Labels | Kind::Numbers => self.rows.iter().map(|row| self.truth(*row).to_vec()).collect(),
+                Kind::Classes | Kind::Pixels => Vec::new(),
+            },
             readings: self.readings(situations),
             data_remarks: undefined.iter().map(|combination| combination.no_score(self.measure)).collect(),
             summary: Summary::of(&combinations, &modalities.format(full), self.measure),

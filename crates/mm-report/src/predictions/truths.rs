@@ -53,12 +53,15 @@ impl Truths {
     }
 }
 
-/// The truths of a finished cell, in the order of its test samples; of numbers it keeps none.
+/// The truths of a finished cell, in the order of its test samples.
 pub fn of_result(result: &CellResult) -> Vec<Option<Vec<f64>>> {
     if let Some(classes) = &result.truths {
         return classes.iter().map(|class| Some(vec![f64::from(*class)])).collect();
     }
-    // The last numbers of a sample say which labels hold, or how many pixels are of each class.
+    if !result.true_outputs.is_empty() {
+        return result.true_outputs.iter().cloned().map(Some).collect();
+    }
+    // The last numbers of a sample say how many pixels are of each class, and in results of an older version which labels hold.
     let of_labels = !result.outputs.is_empty();
     let of_truth = match result.measure.score {
         Score::MeanIou { classes } | Score::ClassIou { classes, .. } => classes,

@@ -52,6 +52,9 @@ pub struct CellResult {
     /// The class of each, by position; results without are of an older version.
     #[serde(default)]
     pub truths: Option<Vec<u32>>,
+    /// The numbers of each, or 1 and 0 for labels, in the order of `outputs`; empty elsewhere and in results of an older version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub true_outputs: Vec<Vec<f64>>,
     /// What the test samples have, one entry a modality.
     #[serde(default)]
     pub readings: Vec<Readings>,

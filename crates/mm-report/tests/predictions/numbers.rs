@@ -108,6 +108,12 @@ fn numbers_stand_beside_finished_cells() {
         Tables::empty().with("birds.csv", labels::wards()).refused_beside(&ours),
         &["this table is of labels, but data birds is of numbers in the finished cells"],
     );
+    // The ages of two samples in one another's place.
+    let shuffled = doses().replace(",s3,35,", ",s3,40,").replace(",s4,40,", ",s4,35,");
+    says(
+        Tables::empty().with("birds.csv", shuffled).refused_beside(&ours),
+        &["birds.csv:5: sample `s3`", "true:age is `40` here and `35` in the finished cell of ours, seed 0"],
+    );
 }
 
 #[test]
