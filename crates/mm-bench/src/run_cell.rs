@@ -162,6 +162,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         measure: measure.clone(),
         test_samples: split.test.len(),
         test_rows: Some(Rows::new(split.test.clone())),
+        test_groups: split.test.iter().map(|&row| data.meta(row).group.map(String::from)).collect(),
         test_ids: split.test.iter().map(|&row| data.meta(row).id.map(String::from)).collect(),
         truths: split.test.iter().map(|&row| data.meta(row).class).collect(),
         true_outputs: true_outputs(&split.test, |row| data.target(row))?,

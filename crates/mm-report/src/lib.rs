@@ -3,6 +3,8 @@
 mod analysis;
 #[cfg(test)]
 mod available_tests;
+#[cfg(test)]
+mod by_group_tests;
 mod chart;
 pub mod check;
 pub mod finished;

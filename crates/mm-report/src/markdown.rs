@@ -2,7 +2,10 @@
 
 mod available;
 
-use super::analysis::{DataReport, Difference, OutputReport, OutputScores, OverSeeds, PixelReport, PixelScores, Report, RunReport, Value};
+use super::analysis::{
+    DataReport, Difference, GroupReport, GroupScores, OutputReport, OutputScores, OverSeeds, PixelReport, PixelScores, Report, RunReport,
+    Value,
+};
 use super::words::*;
 
 /// Sets of sensors listed in the table.
@@ -64,6 +67,7 @@ fn data_section(data: &DataReport) -> String {
     out += &list("What the methods do", &meanings.collect::<Vec<_>>());
     out += &pairs(data);
     out += &outputs(data);
+    out += &by_group(data);
     out += &pixels(data);
     out += &samples(data);
     out += &severity(data);
@@ -140,6 +144,22 @@ fn outputs(data: &DataReport) -> String {
         format!("\n### Each by itself: {}\n\n{}", escape(&title), table(&head, report.outputs.iter().map(row).collect()))
     };
     data.outputs.iter().map(of_combination).collect()
+}
+
+fn by_group(data: &DataReport) -> String {
+    let words = Words::from(&data.measure);
+    let of_combination = |report: &GroupReport| {
+        let groups = report.groups.iter().map(|(group, samples)| format!("{} ({samples})", escape(group)));
+        let head: Vec<String> = std::iter::once("Method".into()).chain(groups).collect();
+        let score = |score: &Option<OverSeeds>| match score {
+            Some(OverSeeds { mean, sd }) => format!("{} {}", words.score(*mean), words.spread(*sd)).trim_end().to_string(),
+            None => "–".into(),
+        };
+        let row = |run: &GroupScores| std::iter::once(escape(&run.run)).chain(run.scores.iter().map(score)).collect();
+        let head: Vec<&str> = head.iter().map(String::as_str).collect();
+        format!("\n### By group: {}\n\n{}", escape(&report.combination), table(&head, report.runs.iter().map(row).collect()))
+    };
+    data.by_group.iter().map(of_combination).collect()
 }
 
 fn pixels(data: &DataReport) -> String {

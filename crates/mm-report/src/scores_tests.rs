@@ -6,7 +6,7 @@ use super::*;
 use crate::result::{CellResult, Measured};
 use mm_core::statistics::{Bootstrap, Score};
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings { bootstrap: Bootstrap { resamples: 300, seed: 0 }, ..Settings::default() }
 }
 
@@ -15,7 +15,7 @@ fn report(results: &[CellResult]) -> Report {
 }
 
 /// The same results by how often they are wrong: an error that is not shown in percent.
-fn as_errors(results: &[CellResult]) -> Vec<CellResult> {
+pub fn as_errors(results: &[CellResult]) -> Vec<CellResult> {
     let measure =
         Measured { name: "mae".into(), title: "mean absolute error".into(), score: Score::Mean, higher_is_better: false, share: false };
     let sums = |marks: &str| marks.bytes().map(|mark| f32::from(u8::from(mark == b'0'))).collect::<Vec<f32>>();

@@ -173,6 +173,7 @@ impl Synthetic {
             combinations,
             corruptions,
             test_ids: None,
+            test_groups: None,
             truths: Some(labels.iter().map(|&label| label as u32).collect()),
             true_outputs: Vec::new(),
             cost: Some(Cost {

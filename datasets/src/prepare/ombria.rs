@@ -18,7 +18,8 @@ pub(super) const READER: Reader = Reader {
     prepare,
 };
 
-const HEADER: [&str; 9] = ["id", "s1_before", "s1_after", "s2_before", "s2_after", "flood", "event", "part", "same_floods"];
+const HEADER: [&str; 11] =
+    ["id", "s1_before", "s1_after", "s2_before", "s2_after", "flood", "event", "part", "same_floods", "both", "floods"];
 const SENSORS: [&str; 4] = ["s1_before", "s1_after", "s2_before", "s2_after"];
 
 /// A tile: where its four images and its mask are.
@@ -67,33 +68,41 @@ fn prepare(request: &Request, output: &mut Output) -> Result<()> {
             "test" => ["validation", "test"],
             _ => ["test", ""],
         };
-        row.extend([output.place(&tile.mask)?, tile.event.clone(), unseen.into(), same.into()]);
+        let (both, floods) = (if tile.split == "train" { "train" } else { "test" }, if tile.split == "event" { "unseen" } else { "of the training" });
+        row.extend([output.place(&tile.mask)?, tile.event.clone(), unseen.into(), same.into(), both.into(), floods.into()]);
         rows.push(row);
     }
     if absent > 0 {
         output.remark(format!("{absent} images are not there: their sensors count as absent"));
     }
-    let card = |name: &str, about: &str, part: &str, manifest: &str| {
+    let card = |name: &str, about: &str, [part, group]: [&str; 2], manifest: &str| {
         include_str!("cards/ombria.toml")
             .replace("NAME", name)
             .replace("ABOUT", about)
             .replace("PART", part)
+            .replace("GROUP", group)
             .replace("MANIFEST", manifest)
             .replace("[256, 256]", &format!("[{height}, {width}]"))
             .replace("[0, 255]", &format!("[0, {flooded}]"))
     };
-    let unseen = "The test are floods that training never sees; models are chosen by other tiles of the floods of the training.";
-    if rows.iter().any(|row| row[7] == "test") {
-        output.card("ombria.toml", &card("ombria", unseen, "part", "samples.csv"))?;
+    let about = "The test are floods that training never sees; models are chosen by other tiles of the floods of the training.";
+    let unseen = rows.iter().any(|row| row[7] == "test");
+    if unseen {
+        output.card("ombria.toml", &card("ombria", about, ["part", "event"], "samples.csv"))?;
         output.table("samples.csv", &HEADER, &rows)?;
     } else {
         output.remark("there are no tiles of unseen floods (folder 2021): only the card of the same floods is written".into());
     }
-    let same = "The test are other tiles of the floods of the training, some of which overlap with it; models are chosen by every eighth tile of the training.";
     rows.retain(|row| !row[8].is_empty());
     if rows.iter().any(|row| row[8] == "test") {
-        output.card("ombria-same-floods.toml", &card("ombria-same-floods", same, "same_floods", "samples-same-floods.csv"))?;
+        let about = "The test are other tiles of the floods of the training, some of which overlap with it; models are chosen by every eighth tile of the training.";
+        output.card("ombria-same-floods.toml", &card("ombria-same-floods", about, ["same_floods", "event"], "samples-same-floods.csv"))?;
         output.table("samples-same-floods.csv", &HEADER, &rows)?;
+        if unseen {
+            let about = "The test are all tiles that are not for training, in two groups: other tiles of the floods of the training, some of which \
+                         overlap with it, and floods that training never sees. No tile chooses a model.";
+            output.card("ombria-both.toml", &card("ombria-both", about, ["both", "floods"], "samples.csv"))?;
+        }
     }
     Ok(())
 }

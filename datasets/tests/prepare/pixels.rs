@@ -28,6 +28,12 @@ fn floods_by_a_table_are_tested_where_training_never_was() {
     assert!(made.remarks.iter().any(|remark| remark.contains("1 images are not there")), "{:?}", made.remarks);
     let (unseen, same) = (bench.open("ombria.toml"), bench.open("ombria-same-floods.toml"));
     assert_eq!((parts(&unseen), parts(&same)), ([16, 1, 1], [14, 2, 1]));
+    let both = bench.open("ombria-both.toml");
+    let group = |id: &str| both.meta(row(&both, id)).group.map(String::from);
+    assert_eq!(
+        (parts(&both), group("o90").as_deref(), group("albania1").as_deref()),
+        ([16, 0, 2], Some("of the training"), Some("unseen"))
+    );
     assert_eq!(sensors(&unseen, row(&unseen, "albania1")), "s1_before+s1_after+s2_before");
     assert_eq!(unseen.schema().target.class_names(), ["dry", "flooded"]);
     assert_eq!(labels(&unseen, 0)[..6], [1, 1, 2, 1, 1, 2]);

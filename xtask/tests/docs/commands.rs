@@ -74,8 +74,12 @@ fn check_xtask(arguments: &[&str]) -> Result<(), String> {
     run_in_root(Path::new(env!("CARGO_BIN_EXE_xtask")), &run)
 }
 
-/// `-p PACKAGE --example NAME -- ARGUMENTS`: the example is there, and where it was built, understands the arguments.
+/// `-p PACKAGE --example NAME -- ARGUMENTS`: the example is there, and where it was built, understands the arguments. Or `--bin xtask`.
 fn check_example(arguments: &[&str]) -> Result<(), String> {
+    if let Some(at) = arguments.windows(2).position(|words| words == ["--bin", "xtask"]) {
+        let own = arguments.iter().skip(at).skip_while(|argument| **argument != "--").skip(1);
+        return check_xtask(&own.copied().collect::<Vec<_>>());
+    }
     let after = |flag: &str| arguments.iter().position(|argument| *argument == flag).and_then(|at| arguments.get(at + 1)).copied();
     let (Some(package), Some(name)) = (after("-p"), after("--example")) else { return Err("names no example".into()) };
     let folder = format!("crates/{package}/examples/{name}");

@@ -245,12 +245,9 @@ impl Cutter {
                 Err(error) => return Err(error),
             }
         }
-        let all = match same_steps(&recording.id, &steps, &self.place)? {
-            // A window already, which keeps its name, or nothing that can be cut.
-            Some(all) if all == self.windows.length as u64 => return Ok(vec![recording]),
-            None => return Ok(vec![recording]),
-            Some(all) => all,
-        };
+        // A window already, which keeps its name, or nothing that can be cut.
+        let cut = |all: &u64| *all != self.windows.length as u64;
+        let Some(all) = same_steps(&recording.id, &steps, &self.place)?.filter(cut) else { return Ok(vec![recording]) };
         if all < self.windows.length as u64 {
             match self.windows.short {
                 ShortRecording::Pad => return Ok(vec![recording]),

@@ -1,6 +1,7 @@
 //! What the results say, in numbers: the content of `report.json`, from which the pages are written.
 
 mod available;
+mod by_group;
 mod calibration;
 mod comparison;
 mod confusion;
@@ -21,6 +22,7 @@ mod study;
 mod training;
 
 pub use available::{AvailableReport, AvailableRun, ShownMeasure};
+pub use by_group::{GroupReport, GroupScores};
 pub use calibration::{Calibration, OverSeeds, Spoof, SpoofRates};
 pub use comparison::Comparison;
 pub use confusion::Confusion;
@@ -125,6 +127,9 @@ pub struct DataReport {
     /// The best method's scores of each label or number, where such are predicted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputReport>,
+    /// Scores by group of the test samples, where they have groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_group: Vec<GroupReport>,
     /// Scores by combination and class, where each pixel has a class.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pixels: Vec<PixelReport>,
@@ -238,6 +243,7 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         sensors: runs.get(best).and_then(|run| sensors::analyse(run, &subsets, full, first)),
         confusion: groups.get(best).map(|group| confusion::of_best(group, full)).unwrap_or_default(),
         outputs: groups.get(best).map(|group| outputs::of_best(group, full)).unwrap_or_default(),
+        by_group: by_group::of(&groups, best, &rankable, full),
         pixels: pixels::of(&groups, best, full),
         pictures: pictures::of(&groups, best),
         combinations: subsets.iter().map(|s| Combination::new(*s, first, shown.contains(s))).collect(),

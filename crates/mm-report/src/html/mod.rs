@@ -2,6 +2,7 @@
 
 mod address;
 mod available;
+mod by_group;
 mod confusion;
 mod cost;
 mod heat_map;
@@ -106,6 +107,7 @@ fn data_section(index: usize, data: &DataReport, inks: &Inks) -> Result<Markup, 
                 (pairs::section(data))
                 (heat_map::section(data, inks)?)
                 (outputs::section(data))
+                (by_group::section(data))
                 (pixels::section(data))
                 (pictures::section(data))
                 (samples::section(data))

@@ -89,6 +89,7 @@ impl Test<'_> {
             measure: self.measure.clone(),
             test_samples: self.rows.len(),
             test_rows: Some(Rows::new(self.rows.to_vec())),
+            test_groups: None,
             test_ids: Some(self.rows.iter().map(|row| self.of.id(*row)).collect()),
             truths: (data.kind == Kind::Classes).then(|| self.rows.iter().map(class).collect()),
             true_outputs: match data.kind {

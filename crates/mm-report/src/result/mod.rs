@@ -49,6 +49,9 @@ pub struct CellResult {
     /// Their ids, where the data set has an id column; elsewhere the number of its row is a sample's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_ids: Option<Vec<String>>,
+    /// The group of each, such as a speaker or a patient, where the data set has a column of groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_groups: Option<Vec<String>>,
     /// The class of each, by position; results without are of an older version.
     #[serde(default)]
     pub truths: Option<Vec<u32>>,

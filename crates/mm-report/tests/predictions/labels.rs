@@ -158,7 +158,7 @@ fn what_is_no_label_is_refused() {
         &["sample `s0` (birds, run good, seed 0, depth): true:fever is `1` here and `0` in birds.csv:2; a sample has one truth"],
     );
     says(changed("depth,,,,s3,1,0,0.875,0.125\n", "depth,,,,s2,0,0,0.875,0.125\n"), &["is predicted here and in birds.csv:"]);
-    let lacking: String = wards().lines().filter(|l| !l.contains("good,0,depth,,,,s3,")).map(|l| format!("{l}\n")).collect();
+    let lacking = without(&wards(), "good,0,depth,,,,s3,");
     says(
         Tables::empty().with("birds.csv", lacking).refused(),
         &["sample `s3` (birds, run good, seed 0, depth) is not predicted, but birds.csv:"],

@@ -124,6 +124,11 @@ pub fn replaced(table: &str, from: &str, to: &str) -> String {
     table.replacen(from, to, 1)
 }
 
+/// A table without the lines that hold a text.
+pub fn without(table: &str, text: &str) -> String {
+    table.lines().filter(|line| !line.contains(text)).map(|line| format!("{line}\n")).collect()
+}
+
 /// Fails where a message lacks one of the texts.
 #[track_caller]
 pub fn says(message: String, parts: &[&str]) {

@@ -147,7 +147,7 @@ fn what_is_no_number_is_refused() {
         changed("depth,,,,s0,20,", "depth,,,,s0,20.5,"),
         &["sample `s0` (birds, run good, seed 0, depth): true:age is `20.5` here and `20` in birds.csv:2"],
     );
-    let lacking: String = doses().lines().filter(|l| !l.contains("good,0,depth,,,,s3,")).map(|l| format!("{l}\n")).collect();
+    let lacking = without(&doses(), "good,0,depth,,,,s3,");
     says(Tables::empty().with("birds.csv", lacking).refused(), &["sample `s3` (birds, run good, seed 0, depth) is not predicted"]);
     let other = doses().replace("dose", "mass").replace("good,", "fair,");
     says(

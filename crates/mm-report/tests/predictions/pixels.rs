@@ -108,7 +108,7 @@ fn what_is_no_count_is_refused() {
         &["sample `s0` (birds, run good, seed 0, depth): the number of its pixels that are of road (tp + fn) is `60` here and `61` in \
              birds.csv:2"],
     );
-    let lacking: String = fields().lines().filter(|l| !l.contains("good,0,depth,,,,s3,")).map(|l| format!("{l}\n")).collect();
+    let lacking = without(&fields(), "good,0,depth,,,,s3,");
     says(Tables::empty().with("birds.csv", lacking).refused(), &["sample `s3` (birds, run good, seed 0, depth) is not predicted"]);
     let with = |settings: &str| Tables::empty().with("birds.csv", fields()).with("predictions.toml", settings);
     says(with("of_interest = \"rood\"").refused(), &["data birds has no such class; did you mean `road`?"]);
