@@ -63,6 +63,10 @@ fn there_is_a_table_where_samples_have_groups_that_differ() {
     let mut mixed = grouped(results.clone());
     mixed[0].test_groups = None;
     assert!(reports(&mixed).is_empty());
+    // Nor is one read that says them of other samples than it has.
+    mixed[0].test_groups = Some(vec!["north".into(); mixed[0].test_samples + 1]);
+    let error = analyse("plan", "", &mixed, &[], &settings()).expect_err("refused").to_string();
+    assert!(error.contains("which groups its test samples are of"), "{error}");
     let folder = tempfile::tempdir().expect("folder");
     let paths = write(folder.path(), "plan", "", &grouped(results), &[], &settings()).expect("written");
     let (page, text) = (std::fs::read_to_string(paths.html).expect("page"), std::fs::read_to_string(paths.markdown).expect("text"));

@@ -125,6 +125,9 @@ impl<'a> Cell<'a> {
         if result.test_rows.as_ref().is_some_and(|rows| rows.numbers().len() != result.test_samples) {
             return Err(error("it does not say which rows its test samples are".into()));
         }
+        if result.test_groups.as_ref().is_some_and(|groups| groups.len() != result.test_samples) {
+            return Err(error("it does not say which groups its test samples are of".into()));
+        }
         let parse = |subset: &str| modalities.parse(subset).map_err(|e| error(e.to_string()));
         let (mut by_subset, mut without, mut outcomes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for combination in &result.combinations {
