@@ -24,8 +24,10 @@ mod scratch;
 pub mod simd;
 mod sums;
 mod threads;
+mod unspecified;
 mod window;
 
 pub use error::{Error, Result};
 pub use scratch::release_scratch;
+pub use unspecified::unspecified;
 pub use window::Pool2dShape;

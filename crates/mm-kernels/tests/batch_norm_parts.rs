@@ -30,7 +30,7 @@ fn check(batch: usize, channels: usize, spatial: usize, filled: Option<&[usize]>
     let input: Vec<f32> = random(1, length).iter().map(|x| x + 30.0).collect();
     let (weight, bias, gradient) = (random(2, channels), random(3, channels), random(5, length));
     let residual = residual.then(|| random(4, length));
-    let mut output = vec![0.0; length];
+    let mut output = vec![f32::NAN; length];
     let statistics = batch_norm_forward(whole, &input, &weight, &bias, EPS, residual.as_deref(), relu, &mut output).unwrap();
     let mut expected = [vec![0.0; length], vec![0.0; channels], vec![0.0; channels], vec![0.0; length]];
     let [dx, dw, db, dr] = &mut expected;
@@ -44,7 +44,7 @@ fn check(batch: usize, channels: usize, spatial: usize, filled: Option<&[usize]>
     let found = all.statistics(EPS);
     close(&found.mean, &statistics.mean, "mean");
     close(&found.variance, &statistics.variance, "variance");
-    let mut parted = vec![0.0; length];
+    let mut parted = vec![f32::NAN; length];
     for p in parts {
         let residual = residual.as_ref().map(|r| &r[at(p)]);
         normalise(shape(p.0, p.1), &input[at(p)], &all, [&weight, &bias], EPS, residual, relu, &mut parted[at(p)]).unwrap();
@@ -59,7 +59,7 @@ fn check(batch: usize, channels: usize, spatial: usize, filled: Option<&[usize]>
     // Means that differ in their last bit move every normalised number.
     let moved = expected[2].iter().zip(&found.inverse_std).map(|(g, s)| g.abs() * s * 31.0 * f32::EPSILON).fold(0.0, f32::max);
     within(&as_f32(&total[1]), &expected[1], moved, "weight gradient");
-    let (mut dx, mut dr) = (vec![0.0; length], vec![0.0; length]);
+    let (mut dx, mut dr) = (vec![f32::NAN; length], vec![f32::NAN; length]);
     for p in parts {
         let of_residual = residual.is_some().then_some(&mut dr[at(p)]);
         let (s, g) = (shape(p.0, p.1), &gradient[at(p)]);

@@ -6,11 +6,12 @@
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
 use super::{Lengths, Mode};
 use crate::parallel::{Communicator, norms_over, whole_moments, whole_sums};
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor, Var, bail};
+use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Result, Shape, Tensor, Var, bail};
 use candle_nn::{Init, VarBuilder};
 use mm_kernels::batch_norm::{BatchNormGradientsMut, BatchNormShape, batch_norm_backward, batch_norm_forward, scale_shift};
 use mm_kernels::batch_norm_parts::{gradient_sums, input_gradient, moments, normalise};
 use mm_kernels::dense::{BatchStatistics, batch_norm_rows_backward, batch_norm_rows_forward, scale_shift_rows};
+use mm_kernels::unspecified;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Batch normalisation with PyTorch's parameter names: `weight`, `bias`, `running_mean`, `running_var`, all `[features]`.
@@ -71,7 +72,14 @@ impl BatchNorm {
         self.apply(input, residual, relu, Some(lengths), mode)
     }
 
-    fn apply(&self, input: &Tensor, residual: Option<&Tensor>, relu: bool, lengths: Option<&Lengths>, mode: Mode) -> Result<Tensor> {
+    pub(super) fn apply(
+        &self,
+        input: &Tensor,
+        residual: Option<&Tensor>,
+        relu: bool,
+        lengths: Option<&Lengths>,
+        mode: Mode,
+    ) -> Result<Tensor> {
         let shape = Sizes { filled: lengths.cloned(), ..self.sizes(input)? };
         if let Some(lengths) = lengths {
             lengths.check(shape.batch, shape.spatial)?;
@@ -115,20 +123,47 @@ impl BatchNorm {
         relu: bool,
         communicator: Option<Arc<dyn Communicator>>,
     ) -> Result<Tensor> {
-        let statistics = Arc::new(Mutex::new(Measured { count: shape.count(), ..Measured::default() }));
-        let op = BatchNormOp { shape, eps: self.eps as f32, relu, statistics: statistics.clone(), communicator };
+        let op = self.op(shape, relu, communicator);
+        let statistics = op.statistics.clone();
         let output = match residual {
             None => input.contiguous()?.apply_op3(&self.weight, &self.bias, op)?,
             // An op has three inputs at most.
-            Some(residual) => {
-                let affine = Tensor::stack(&[&self.weight, &self.bias], 0)?;
-                input.contiguous()?.apply_op3(&affine, &residual.contiguous()?, ResidualOp(op))?
-            }
+            Some(residual) => input.contiguous()?.apply_op3(&self.affine()?, &residual.contiguous()?, ResidualOp(op))?,
         };
-        let Measured { count, statistics } = &*lock(&statistics);
-        let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), input.device());
-        self.update_running(*count, &tensor(&statistics.mean)?, &tensor(&statistics.variance)?)?;
+        self.update_from(&statistics, input.device())?;
         Ok(output)
+    }
+
+    fn op(&self, shape: Sizes, relu: bool, communicator: Option<Arc<dyn Communicator>>) -> BatchNormOp {
+        let statistics = Arc::new(Mutex::new(Measured { count: shape.count(), ..Measured::default() }));
+        BatchNormOp { shape, eps: self.eps as f32, relu, statistics, communicator }
+    }
+
+    /// Weight and bias, `[2, features]`.
+    pub(super) fn affine(&self) -> Result<Tensor> {
+        Tensor::stack(&[&self.weight, &self.bias], 0)
+    }
+
+    /// Takes what a batch was found to be into the running statistics.
+    pub(super) fn update_from(&self, statistics: &Mutex<Measured>, device: &Device) -> Result<()> {
+        let Measured { count, statistics } = &*lock(statistics);
+        let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), device);
+        self.update_running(*count, &tensor(&statistics.mean)?, &tensor(&statistics.variance)?)
+    }
+
+    /// The op that trains on a map `[batch, features, height, width]` on the CPU in f32, for a layer that has it within; `None` where
+    /// there is nothing to take statistics of.
+    pub(super) fn op_within(&self, map: &Shape, relu: bool, lengths: Option<&Lengths>) -> Result<Option<BatchNormOp>> {
+        let (batch, channels, height, width) = map.dims4()?;
+        let shape = Sizes { batch, channels, spatial: height * width, filled: lengths.cloned() };
+        let communicator = norms_over();
+        if channels != self.weight.elem_count() || (communicator.is_none() && shape.count() < 2) {
+            return Ok(None);
+        }
+        if let Some(lengths) = lengths {
+            lengths.check(batch, shape.spatial)?;
+        }
+        Ok(Some(self.op(shape, relu, communicator)))
     }
 
     fn train_composed(&self, shape: Sizes, input: &Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
@@ -182,7 +217,7 @@ impl BatchNorm {
             return shape.zero_behind(finish(output, residual.as_ref(), relu)?)?.to_dtype(input.dtype());
         }
         let run = |x: &[f32], a: &[f32], b: &[f32], residual: Option<&[f32]>| {
-            let mut output = vec![0.0; x.len()];
+            let mut output = unspecified(x.len());
             match (shape.spatial, residual) {
                 (1, None) if shape.filled.is_none() => scale_shift_rows(x, a, b, relu, &mut output),
                 _ => scale_shift(shape.of_kernels(), x, a, b, residual, relu, &mut output),
@@ -241,7 +276,7 @@ fn finish(output: Tensor, residual: Option<&Tensor>, relu: bool) -> Result<Tenso
 
 /// What the forward pass found.
 #[derive(Default)]
-struct Measured {
+pub(super) struct Measured {
     /// Numbers that the statistics of a feature are of, on all ranks.
     count: usize,
     statistics: BatchStatistics,
@@ -252,11 +287,11 @@ fn lock(statistics: &Mutex<Measured>) -> MutexGuard<'_, Measured> {
 }
 
 /// Of input, weight and bias.
-struct BatchNormOp {
+pub(super) struct BatchNormOp {
     shape: Sizes,
     eps: f32,
     relu: bool,
-    statistics: Arc<Mutex<Measured>>,
+    pub(super) statistics: Arc<Mutex<Measured>>,
     /// Where the samples are divided among ranks and the statistics are those of all.
     communicator: Option<Arc<dyn Communicator>>,
 }
@@ -265,7 +300,7 @@ struct BatchNormOp {
 struct ResidualOp(BatchNormOp);
 
 /// Gradients of input, weight, bias and residual (empty where there was none).
-type Gradients = [Vec<f32>; 4];
+pub(super) type Gradients = [Vec<f32>; 4];
 
 impl BatchNormOp {
     /// A matrix, for which there are kernels that go by rows.
@@ -273,31 +308,31 @@ impl BatchNormOp {
         self.shape.spatial == 1 && self.shape.filled.is_none()
     }
 
-    fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32], residual: Option<&[f32]>) -> Result<CpuStorage> {
-        let mut output = vec![0.0; x.len()];
+    pub(super) fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32], residual: Option<&[f32]>) -> Result<Vec<f32>> {
+        let mut output = unspecified(x.len());
         if let Some(communicator) = &self.communicator {
             let whole = whole_moments(&**communicator, &moments(self.shape.of_kernels(), x).map_err(kernel_error)?)?;
             normalise(self.shape.of_kernels(), x, &whole, [weight, bias], self.eps, residual, self.relu, &mut output)
                 .map_err(kernel_error)?;
             *lock(&self.statistics) = Measured { count: whole.count as usize, statistics: whole.statistics(self.eps) };
-            return Ok(CpuStorage::F32(output));
+            return Ok(output);
         }
         let statistics = match residual {
             None if self.is_rows() => batch_norm_rows_forward(x, weight, bias, self.eps, self.relu, &mut output),
             _ => batch_norm_forward(self.shape.of_kernels(), x, weight, bias, self.eps, residual, self.relu, &mut output),
         };
         lock(&self.statistics).statistics = statistics.map_err(kernel_error)?;
-        Ok(CpuStorage::F32(output))
+        Ok(output)
     }
 
-    fn backward(&self, x: &[f32], weight: &[f32], output: &[f32], gradient: &[f32], residual: bool) -> Result<Gradients> {
+    pub(super) fn backward(&self, x: &[f32], weight: &[f32], output: &[f32], gradient: &[f32], residual: bool) -> Result<Gradients> {
         let Measured { count, statistics } = &*lock(&self.statistics);
         if self.communicator.is_none() && self.is_rows() && !residual {
             let g = batch_norm_rows_backward(x, weight, statistics, self.relu, output, gradient).map_err(kernel_error)?;
             return Ok([g.input, g.weight, g.bias, Vec::new()]);
         }
-        let zeros = |length: usize| vec![0.0; length];
-        let mut gradients = [zeros(x.len()), zeros(weight.len()), zeros(weight.len()), zeros(if residual { x.len() } else { 0 })];
+        let of_residual = unspecified(if residual { x.len() } else { 0 });
+        let mut gradients = [unspecified(x.len()), unspecified(weight.len()), unspecified(weight.len()), of_residual];
         let [input, weight_gradient, bias, of_residual] = &mut gradients;
         if let Some(communicator) = &self.communicator {
             let (shape, output) = (self.shape.of_kernels(), self.relu.then_some(output));
@@ -336,7 +371,8 @@ impl CustomOp3 for BatchNormOp {
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (weight, bias) = (contiguous_f32(weight, weight_layout)?, contiguous_f32(bias, bias_layout)?);
-        Ok((self.forward(contiguous_f32(input, input_layout)?, weight, bias, None)?, input_layout.shape().clone()))
+        let output = self.forward(contiguous_f32(input, input_layout)?, weight, bias, None)?;
+        Ok((CpuStorage::F32(output), input_layout.shape().clone()))
     }
 
     fn bwd(
@@ -369,7 +405,7 @@ impl CustomOp3 for ResidualOp {
         let (weight, bias) = contiguous_f32(affine, affine_layout)?.split_at(self.0.shape.channels);
         let residual = contiguous_f32(residual, residual_layout)?;
         let output = self.0.forward(contiguous_f32(input, input_layout)?, weight, bias, Some(residual))?;
-        Ok((output, input_layout.shape().clone()))
+        Ok((CpuStorage::F32(output), input_layout.shape().clone()))
     }
 
     fn bwd(

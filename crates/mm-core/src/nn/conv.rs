@@ -10,6 +10,7 @@ use mm_kernels::conv::{
     Conv2dShape, Epilogue, conv2d_bias_gradient, conv2d_forward, conv2d_forward_with, conv2d_input_gradient, conv2d_weight_gradient,
 };
 use mm_kernels::dense::relu_gradient;
+use mm_kernels::unspecified;
 use std::borrow::Cow;
 
 /// Geometry of a convolution, each as (height, width).
@@ -119,9 +120,9 @@ pub(super) fn add_bias(output: Tensor, bias: Option<&Tensor>) -> Result<Tensor> 
     }
 }
 
-struct ConvOp {
-    config: Conv2dConfig,
-    relu: bool,
+pub(super) struct ConvOp {
+    pub(super) config: Conv2dConfig,
+    pub(super) relu: bool,
 }
 
 /// The sizes of a convolution, refused where they do not fit each other.
@@ -152,13 +153,17 @@ impl ConvOp {
         let shape = conv_shape(self.config, input.1.dims(), weight.1.dims())?;
         let bias = bias.map(|(storage, layout)| contiguous_f32(storage, layout)).transpose()?;
         let (x, w) = (contiguous_f32(input.0, input.1)?, contiguous_f32(weight.0, weight.1)?);
-        let mut output = vec![0.0; shape.output_length()];
+        Ok((CpuStorage::F32(self.forward(shape, x, w, bias)?), output_shape(&shape)))
+    }
+
+    pub(super) fn forward(&self, shape: Conv2dShape, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Result<Vec<f32>> {
+        let mut output = unspecified(shape.output_length());
         match self.relu {
             false => conv2d_forward(shape, x, w, bias, &mut output),
             true => conv2d_forward_with(shape, x, w, Epilogue { relu: true, ..Epilogue::bias(bias) }, &mut output),
         }
         .map_err(kernel_error)?;
-        Ok((CpuStorage::F32(output), output_shape(&shape)))
+        Ok(output)
     }
 
     /// The gradient of what comes before the ReLU.
@@ -167,22 +172,33 @@ impl ConvOp {
             return Ok(Cow::Borrowed(gradient));
         }
         with_slices([output, gradient], |[y, g]| {
-            let mut before = vec![0.0; g.len()];
+            let mut before = unspecified(g.len());
             relu_gradient(y, g, &mut before).map_err(kernel_error)?;
             Ok(Cow::Owned(Tensor::from_vec(before, gradient.shape(), gradient.device())?))
         })
     }
 
+    pub(super) fn bias_gradient(&self, shape: Conv2dShape, g: &[f32]) -> Result<Vec<f32>> {
+        let mut out = vec![0.0; shape.out_channels];
+        conv2d_bias_gradient(shape, g, &mut out).map_err(kernel_error)?;
+        Ok(out)
+    }
+
     fn gradients(&self, input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        with_slices([gradient], |[g]| self.gradients_of(input, weight, g))
+    }
+
+    /// Of input and weight, those that a graph asks for.
+    pub(super) fn gradients_of(&self, input: &Tensor, weight: &Tensor, g: &[f32]) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let shape = conv_shape(self.config, input.dims(), weight.dims())?;
-        with_slices([input, weight, gradient], |[x, w, g]| {
+        with_slices([input, weight], |[x, w]| {
             let input_gradient = input.track_op().then(|| {
-                let mut out = vec![0.0; x.len()];
+                let mut out = unspecified(x.len());
                 conv2d_input_gradient(shape, g, w, &mut out).map_err(kernel_error)?;
                 Tensor::from_vec(out, input.shape(), input.device())
             });
             let weight_gradient = weight.track_op().then(|| {
-                let mut out = vec![0.0; w.len()];
+                let mut out = unspecified(w.len());
                 conv2d_weight_gradient(shape, x, g, &mut out).map_err(kernel_error)?;
                 Tensor::from_vec(out, weight.shape(), weight.device())
             });
@@ -234,11 +250,7 @@ impl CustomOp3 for ConvOp {
         let gradient = gradient.as_ref();
         let (input_gradient, weight_gradient) = self.gradients(input, weight, gradient)?;
         let shape = conv_shape(self.config, input.dims(), weight.dims())?;
-        let bias_gradient = with_slices([gradient], |[g]| {
-            let mut out = vec![0.0; bias.elem_count()];
-            conv2d_bias_gradient(shape, g, &mut out).map_err(kernel_error)?;
-            Tensor::from_vec(out, bias.shape(), bias.device())
-        })?;
-        Ok((input_gradient, weight_gradient, Some(bias_gradient)))
+        let bias_gradient = with_slices([gradient], |[g]| self.bias_gradient(shape, g))?;
+        Ok((input_gradient, weight_gradient, Some(Tensor::from_vec(bias_gradient, bias.shape(), bias.device())?)))
     }
 }

@@ -1,11 +1,13 @@
 //! Convolution and batch normalisation as one unit, folded into one pass at prediction.
 
 use super::conv::{conv_shape, output_shape};
+use super::conv_norm_op::train_as_one;
 use super::cpu::{kernel_error, runs_on_cpu_kernels, with_slices};
 use super::{BatchNorm, Conv2d, Conv2dConfig, Lengths, Mode, batch_norm, conv2d_no_bias};
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 use mm_kernels::conv::{Conv2dShape, Epilogue, PreparedWeights, conv2d_forward_prepared, conv2d_forward_with};
+use mm_kernels::unspecified;
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 use twox_hash::XxHash3_64;
@@ -81,7 +83,7 @@ impl ConvNorm {
             return self.forward_folded(input, None, false, mode);
         }
         match &self.norm {
-            Some(norm) => norm.forward(&self.conv.forward(input)?, mode),
+            Some(norm) => self.normed(norm, input, false, None, mode),
             None => self.conv.forward(input),
         }
     }
@@ -92,7 +94,7 @@ impl ConvNorm {
             return self.forward_folded(input, None, true, mode);
         }
         match &self.norm {
-            Some(norm) => norm.forward_relu(&self.conv.forward(input)?, mode),
+            Some(norm) => self.normed(norm, input, true, None, mode),
             None => self.conv.forward_relu(input),
         }
     }
@@ -113,6 +115,7 @@ impl ConvNorm {
     pub fn forward_filled(&self, input: &Tensor, residual: Option<&Tensor>, relu: bool, lengths: &Lengths, mode: Mode) -> Result<Tensor> {
         match &self.norm {
             _ if self.folds(input, mode) => lengths.zero_behind(&self.forward_folded(input, residual, relu, mode)?),
+            Some(norm) if residual.is_none() => self.normed(norm, input, relu, Some(lengths), mode),
             Some(norm) => norm.forward_filled(&self.conv.forward(input)?, residual, relu, lengths, mode),
             None => {
                 let output = self.conv.forward(input)?;
@@ -120,6 +123,16 @@ impl ConvNorm {
                 lengths.zero_behind(&if relu { output.relu()? } else { output })
             }
         }
+    }
+
+    /// `norm(conv(input))` where nothing is folded: one op in training where there are kernels, else two.
+    fn normed(&self, norm: &BatchNorm, input: &Tensor, relu: bool, lengths: Option<&Lengths>, mode: Mode) -> Result<Tensor> {
+        if mode.is_train()
+            && let Some(output) = train_as_one(&self.conv, norm, input, relu, lengths)?
+        {
+            return Ok(output);
+        }
+        norm.apply(&self.conv.forward(input)?, None, relu, lengths, mode)
     }
 
     fn folds(&self, input: &Tensor, mode: Mode) -> bool {
@@ -141,7 +154,7 @@ impl ConvNorm {
         }
         let frozen = if mode == Mode::Frozen { Some(self.frozen(&shape)?) } else { None };
         let run = |x: &[f32], residual: Option<&[f32]>| {
-            let mut output = vec![0.0; shape.output_length()];
+            let mut output = unspecified(shape.output_length());
             if let Some(folded) = &frozen {
                 let epilogue = Epilogue { bias: Some(&folded.shift), residual, relu };
                 conv2d_forward_prepared(shape, x, &folded.weights, epilogue, &mut output).map_err(kernel_error)?;
@@ -202,7 +215,7 @@ impl ConvNorm {
 /// The weight of each output channel times its scale.
 fn scaled(shape: &Conv2dShape, weight: &[f32], scale: &[f32]) -> Vec<f32> {
     let inner = weight.len() / shape.out_channels;
-    let mut scaled = vec![0.0; weight.len()];
+    let mut scaled = unspecified(weight.len());
     scaled.par_chunks_mut(inner).zip(weight.par_chunks(inner)).zip(scale).with_min_len(16).for_each(|((scaled, weight), scale)| {
         for (scaled, w) in scaled.iter_mut().zip(weight) {
             *scaled = w * scale;

@@ -8,6 +8,7 @@ use candle_nn::{Init, VarBuilder};
 use mm_kernels::conv::{
     Conv2dShape, conv2d_bias_gradient, depthwise_conv2d_forward, depthwise_conv2d_input_gradient, depthwise_conv2d_weight_gradient,
 };
+use mm_kernels::unspecified;
 
 /// Depthwise convolution of `[batch, channels, height, width]` with `weight [channels, 1, kernel height, kernel width]` and
 /// an optional `bias [channels]`.
@@ -69,7 +70,7 @@ impl DepthwiseOp {
         bias: Option<(&CpuStorage, &Layout)>,
     ) -> Result<(CpuStorage, Shape)> {
         let bias = bias.map(|(storage, layout)| contiguous_f32(storage, layout)).transpose()?;
-        let mut output = vec![0.0; self.0.output_length()];
+        let mut output = unspecified(self.0.output_length());
         let (x, w) = (contiguous_f32(input.0, input.1)?, contiguous_f32(weight.0, weight.1)?);
         depthwise_conv2d_forward(self.0, x, w, bias, &mut output).map_err(kernel_error)?;
         Ok((CpuStorage::F32(output), output_shape(&self.0)))
@@ -78,12 +79,12 @@ impl DepthwiseOp {
     fn gradients(&self, input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         with_slices([input, weight, gradient], |[x, w, g]| {
             let input_gradient = input.track_op().then(|| {
-                let mut out = vec![0.0; x.len()];
+                let mut out = unspecified(x.len());
                 depthwise_conv2d_input_gradient(self.0, g, w, &mut out).map_err(kernel_error)?;
                 Tensor::from_vec(out, input.shape(), input.device())
             });
             let weight_gradient = weight.track_op().then(|| {
-                let mut out = vec![0.0; w.len()];
+                let mut out = unspecified(w.len());
                 depthwise_conv2d_weight_gradient(self.0, x, g, &mut out).map_err(kernel_error)?;
                 Tensor::from_vec(out, weight.shape(), weight.device())
             });

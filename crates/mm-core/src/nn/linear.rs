@@ -4,6 +4,7 @@ use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, wit
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 use mm_kernels::dense::{LinearShape, column_sums, linear_forward, linear_input_gradient, linear_weight_gradient, relu_gradient};
+use mm_kernels::unspecified;
 use std::borrow::Cow;
 
 /// `y[batch, outputs] = x[batch, inputs] weightᵀ + bias`; parameters `weight [outputs, inputs]` and `bias [outputs]`.
@@ -102,7 +103,7 @@ impl LinearOp {
         let shape = Self::shape(input.1.dims(), weight.1.dims())?;
         let bias = bias.map(|(storage, layout)| contiguous_f32(storage, layout)).transpose()?;
         let (x, w) = (contiguous_f32(input.0, input.1)?, contiguous_f32(weight.0, weight.1)?);
-        let mut output = vec![0.0; shape.rows * shape.outputs];
+        let mut output = unspecified(shape.rows * shape.outputs);
         linear_forward(shape, x, w, bias, self.relu, &mut output).map_err(kernel_error)?;
         Ok((CpuStorage::F32(output), Shape::from((shape.rows, shape.outputs))))
     }
@@ -113,7 +114,7 @@ impl LinearOp {
             return Ok(Cow::Borrowed(gradient));
         }
         with_slices([output, gradient], |[y, g]| {
-            let mut before = vec![0.0; g.len()];
+            let mut before = unspecified(g.len());
             relu_gradient(y, g, &mut before).map_err(kernel_error)?;
             Ok(Cow::Owned(Tensor::from_vec(before, gradient.shape(), gradient.device())?))
         })
@@ -123,12 +124,12 @@ impl LinearOp {
         let shape = Self::shape(input.dims(), weight.dims())?;
         with_slices([input, weight, gradient], |[x, w, g]| {
             let input_gradient = input.track_op().then(|| {
-                let mut out = vec![0.0; x.len()];
+                let mut out = unspecified(x.len());
                 linear_input_gradient(shape, g, w, &mut out).map_err(kernel_error)?;
                 Tensor::from_vec(out, input.shape(), input.device())
             });
             let weight_gradient = weight.track_op().then(|| {
-                let mut out = vec![0.0; w.len()];
+                let mut out = unspecified(w.len());
                 linear_weight_gradient(shape, g, x, &mut out).map_err(kernel_error)?;
                 Tensor::from_vec(out, weight.shape(), weight.device())
             });

@@ -4,6 +4,7 @@ use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices}
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 use mm_kernels::Pool2dShape;
 use mm_kernels::max_pool::{max_pool2d_backward, max_pool2d_forward};
+use mm_kernels::unspecified;
 use std::sync::{Mutex, PoisonError};
 
 /// Largest value of each window of `[batch, channels, height, width]`; padding never wins.
@@ -64,7 +65,7 @@ impl CustomOp1 for MaxPoolOp {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let length = self.shape.output_length();
-        let (mut output, mut indices) = (vec![0.0; length], vec![0; length]);
+        let (mut output, mut indices) = (unspecified(length), vec![0; length]);
         max_pool2d_forward(self.shape, contiguous_f32(storage, layout)?, &mut output, &mut indices).map_err(kernel_error)?;
         *self.indices.lock().unwrap_or_else(PoisonError::into_inner) = indices;
         let shape = Shape::from((self.shape.batch, self.shape.channels, self.shape.out_height(), self.shape.out_width()));
@@ -74,7 +75,7 @@ impl CustomOp1 for MaxPoolOp {
     fn bwd(&self, input: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let indices = self.indices.lock().unwrap_or_else(PoisonError::into_inner);
         with_slices([gradient], |[g]| {
-            let mut out = vec![0.0; input.elem_count()];
+            let mut out = unspecified(input.elem_count());
             max_pool2d_backward(self.shape, &indices, g, &mut out).map_err(kernel_error)?;
             Tensor::from_vec(out, input.shape(), input.device()).map(Some)
         })

@@ -10,6 +10,7 @@ mod concat_linear;
 mod conv;
 mod conv_composed;
 mod conv_norm;
+mod conv_norm_op;
 mod cpu;
 mod depthwise_conv;
 mod dropout;

@@ -4,6 +4,7 @@ use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices}
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 use mm_kernels::layer_norm::{layer_norm_backward, layer_norm_forward};
+use mm_kernels::unspecified;
 
 /// Normalises the last dimension; parameters `weight` and `bias`, both `[features]`.
 #[derive(Debug, Clone)]
@@ -58,7 +59,7 @@ impl CustomOp3 for LayerNormOp {
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (input, weight, bias) = (contiguous_f32(s1, l1)?, contiguous_f32(s2, l2)?, contiguous_f32(s3, l3)?);
-        let mut output = vec![0.0; input.len()];
+        let mut output = unspecified(input.len());
         layer_norm_forward(input, weight, bias, self.eps, &mut output).map_err(kernel_error)?;
         Ok((CpuStorage::F32(output), l1.shape().clone()))
     }

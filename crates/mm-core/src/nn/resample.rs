@@ -7,6 +7,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use mm_kernels::Pool2dShape;
 use mm_kernels::avg_pool::{adaptive_avg_pool2d_backward, adaptive_avg_pool2d_forward, avg_pool2d_backward, avg_pool2d_forward};
 use mm_kernels::resize::{Interpolation, ResizeShape, resize_backward, resize_forward};
+use mm_kernels::unspecified;
 
 /// Mean over windows of `[batch, channels, height, width]`; padding counts as zeros, as PyTorch does by default.
 pub fn avg_pool2d(input: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
@@ -142,14 +143,14 @@ impl CustomOp1 for Map {
         let dims = layout.dims();
         let (out_height, out_width) = self.output(dims[2], dims[3])?;
         let shape = Shape::from((dims[0], dims[1], out_height, out_width));
-        let mut output = vec![0.0; shape.elem_count()];
+        let mut output = unspecified(shape.elem_count());
         self.run(dims, contiguous_f32(storage, layout)?, &mut output, false)?;
         Ok((CpuStorage::F32(output), shape))
     }
 
     fn bwd(&self, input: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         with_slices([gradient], |[g]| {
-            let mut out = vec![0.0; input.elem_count()];
+            let mut out = unspecified(input.elem_count());
             self.run(input.dims(), g, &mut out, true)?;
             Tensor::from_vec(out, input.shape(), input.device()).map(Some)
         })

@@ -2,6 +2,7 @@
 
 use super::cpu::{contiguous_f32, runs_on_cpu_kernels, with_slices};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use mm_kernels::unspecified;
 use rayon::prelude::*;
 
 /// Numbers that a task has at least, so that small maps stay on one thread.
@@ -25,7 +26,7 @@ struct ScaleOp;
 /// Every map times its number.
 fn scaled(maps: &[f32], gate: &[f32]) -> Vec<f32> {
     let plane = maps.len() / gate.len();
-    let mut output = vec![0.0; maps.len()];
+    let mut output = unspecified(maps.len());
     let planes = output.par_chunks_mut(plane).zip(maps.par_chunks(plane)).zip(gate);
     planes.with_min_len(LEAST_WORK.div_ceil(plane)).for_each(|((to, from), gate)| {
         for (to, from) in to.iter_mut().zip(from) {
