@@ -7,8 +7,8 @@ use crate::error::{Error, ModalityError, Result};
 use crate::modality::Presence;
 use crate::model::{Encoded, Output};
 use crate::nn::{
-    Conv2d, Conv2dConfig, ConvNorm, Mode, SqueezeExcite, check_widths, conv_norm, conv2d, max_pool2d, scatter_rows, squeeze_excite,
-    upsample_nearest2d,
+    Conv2d, Conv2dConfig, ConvNorm, Mode, Residual, SqueezeExcite, check_widths, conv_chain, conv_norm, conv2d, max_pool2d, scatter_rows,
+    squeeze_excite, upsample_nearest2d,
 };
 use crate::parallel;
 use candle_core::{DType, Tensor};
@@ -71,7 +71,7 @@ impl Double {
 
     fn forward(&self, map: &Tensor, mode: Mode) -> Result<Tensor> {
         let [first, second] = &self.0;
-        Ok(mode.result(second.forward_relu(&first.forward_relu(map, mode)?, mode)?))
+        Ok(mode.result(conv_chain(&[(first, true), (second, true)], Residual::Nothing, None, map, mode)?))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Encoder, EncoderCost, EncoderKind, EncoderRecipe};
 use crate::data::{InputSpec, Reading};
 use crate::error::{Error, Result};
-use crate::nn::{Conv2dConfig, ConvNorm, Lengths, Mode, check_widths, conv_norm, mean_of_map};
+use crate::nn::{Conv2dConfig, ConvNorm, Lengths, Mode, Residual, check_widths, conv_chain, conv_norm, mean_of_map};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -171,13 +171,10 @@ impl Block {
 
     /// `[batch, inputs, 1, steps]` to `[batch, width, 1, steps / stride]`, and how much of that is filled.
     fn forward(&self, x: &Tensor, lengths: Option<Lengths>, mode: Mode) -> Result<(Tensor, Option<Lengths>)> {
-        let Some(lengths) = lengths.map(|lengths| lengths.strided(self.stride)) else {
-            let shortcut = self.shortcut.as_ref().map_or(Ok(x.clone()), |layer| layer.forward(x, mode))?;
-            return Ok((self.last.forward_add_relu(&self.first.forward_relu(x, mode)?, &shortcut, mode)?, None));
-        };
-        let shortcut = self.shortcut.as_ref().map_or(Ok(x.clone()), |layer| layer.forward_filled(x, None, false, &lengths, mode))?;
-        let x = self.first.forward_filled(x, None, true, &lengths, mode)?;
-        Ok((self.last.forward_filled(&x, Some(&shortcut), true, &lengths, mode)?, Some(lengths)))
+        let lengths = lengths.map(|lengths| lengths.strided(self.stride));
+        let residual = self.shortcut.as_ref().map_or(Residual::Input, Residual::Projection);
+        let output = conv_chain(&[(&self.first, true), (&self.last, true)], residual, lengths.as_ref(), x, mode)?;
+        Ok((output, lengths))
     }
 }
 

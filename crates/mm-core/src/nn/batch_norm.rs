@@ -128,7 +128,10 @@ impl BatchNorm {
         let output = match residual {
             None => input.contiguous()?.apply_op3(&self.weight, &self.bias, op)?,
             // An op has three inputs at most.
-            Some(residual) => input.contiguous()?.apply_op3(&self.affine()?, &residual.contiguous()?, ResidualOp(op))?,
+            Some(residual) => {
+                let affine = Tensor::stack(&[&self.weight, &self.bias], 0)?;
+                input.contiguous()?.apply_op3(&affine, &residual.contiguous()?, ResidualOp(op))?
+            }
         };
         self.update_from(&statistics, input.device())?;
         Ok(output)
@@ -139,9 +142,9 @@ impl BatchNorm {
         BatchNormOp { shape, eps: self.eps as f32, relu, statistics, communicator }
     }
 
-    /// Weight and bias, `[2, features]`.
-    pub(super) fn affine(&self) -> Result<Tensor> {
-        Tensor::stack(&[&self.weight, &self.bias], 0)
+    /// Weight and bias.
+    pub(super) fn parameters(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
     }
 
     /// Takes what a batch was found to be into the running statistics.
@@ -282,6 +285,9 @@ pub(super) struct Measured {
     statistics: BatchStatistics,
 }
 
+/// What a forward pass leaves to whoever keeps running statistics, and to the backward pass.
+pub(super) type Shared = Arc<Mutex<Measured>>;
+
 fn lock(statistics: &Mutex<Measured>) -> MutexGuard<'_, Measured> {
     statistics.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -291,7 +297,7 @@ pub(super) struct BatchNormOp {
     shape: Sizes,
     eps: f32,
     relu: bool,
-    pub(super) statistics: Arc<Mutex<Measured>>,
+    pub(super) statistics: Shared,
     /// Where the samples are divided among ranks and the statistics are those of all.
     communicator: Option<Arc<dyn Communicator>>,
 }

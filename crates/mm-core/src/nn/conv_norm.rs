@@ -1,7 +1,7 @@
 //! Convolution and batch normalisation as one unit, folded into one pass at prediction.
 
 use super::conv::{conv_shape, output_shape};
-use super::conv_norm_op::train_as_one;
+use super::conv_chain::{Residual, train_as_one};
 use super::cpu::{kernel_error, runs_on_cpu_kernels, with_slices};
 use super::{BatchNorm, Conv2d, Conv2dConfig, Lengths, Mode, batch_norm, conv2d_no_bias};
 use candle_core::{Result, Tensor, bail};
@@ -79,67 +79,63 @@ impl ConvNorm {
 
     /// `norm(conv(input))`, `[batch, inputs, height, width]` to `[batch, outputs, ..]`.
     pub fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        if self.folds(input, mode) {
-            return self.forward_folded(input, None, false, mode);
-        }
-        match &self.norm {
-            Some(norm) => self.normed(norm, input, false, None, mode),
-            None => self.conv.forward(input),
-        }
+        self.apply(input, None, false, None, mode)
     }
 
     /// `relu(norm(conv(input)))`.
     pub fn forward_relu(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        if self.folds(input, mode) {
-            return self.forward_folded(input, None, true, mode);
-        }
-        match &self.norm {
-            Some(norm) => self.normed(norm, input, true, None, mode),
-            None => self.conv.forward_relu(input),
-        }
+        self.apply(input, None, true, None, mode)
     }
 
     /// `relu(norm(conv(input)) + residual)`.
     pub fn forward_add_relu(&self, input: &Tensor, residual: &Tensor, mode: Mode) -> Result<Tensor> {
-        if self.folds(input, mode) {
-            return self.forward_folded(input, Some(residual), true, mode);
-        }
-        match &self.norm {
-            Some(norm) => norm.forward_add_relu(&self.conv.forward(input)?, residual, mode),
-            None => (self.conv.forward(input)? + residual)?.relu(),
-        }
+        self.apply(input, Some(residual), true, None, mode)
     }
 
-    /// `relu(norm(conv(input)) + residual)` of sequences `[batch, inputs, 1, steps]`, zero behind what is filled; `lengths` are those of the
-    /// output. Residual and ReLU are optional.
-    pub fn forward_filled(&self, input: &Tensor, residual: Option<&Tensor>, relu: bool, lengths: &Lengths, mode: Mode) -> Result<Tensor> {
-        match &self.norm {
-            _ if self.folds(input, mode) => lengths.zero_behind(&self.forward_folded(input, residual, relu, mode)?),
-            Some(norm) if residual.is_none() => self.normed(norm, input, relu, Some(lengths), mode),
-            Some(norm) => norm.forward_filled(&self.conv.forward(input)?, residual, relu, lengths, mode),
-            None => {
-                let output = self.conv.forward(input)?;
-                let output = residual.map_or(Ok(output.clone()), |residual| output + residual)?;
-                lengths.zero_behind(&if relu { output.relu()? } else { output })
+    /// `relu(norm(conv(input)) + residual)`; residual and ReLU are optional. Of sequences with `lengths`, which are those of the output, it is
+    /// zero behind what is filled.
+    pub(super) fn apply(
+        &self,
+        input: &Tensor,
+        residual: Option<&Tensor>,
+        relu: bool,
+        lengths: Option<&Lengths>,
+        mode: Mode,
+    ) -> Result<Tensor> {
+        if !mode.is_train() && runs_on_cpu_kernels(input) {
+            let output = self.forward_folded(input, residual, relu, mode)?;
+            return lengths.map_or(Ok(output.clone()), |lengths| lengths.zero_behind(&output));
+        }
+        if mode.is_train() {
+            self.forget();
+            let residual = residual.map_or(Residual::Nothing, Residual::Map);
+            if let Some(output) = train_as_one(&[(self, relu)], residual, lengths, input)? {
+                return Ok(output);
             }
         }
+        if let Some(norm) = &self.norm {
+            return norm.apply(&self.conv.forward(input)?, residual, relu, lengths, mode);
+        }
+        let output = match residual {
+            None if relu => self.conv.forward_relu(input)?,
+            None => self.conv.forward(input)?,
+            Some(residual) if relu => (self.conv.forward(input)? + residual)?.relu()?,
+            Some(residual) => (self.conv.forward(input)? + residual)?,
+        };
+        lengths.map_or(Ok(output.clone()), |lengths| lengths.zero_behind(&output))
     }
 
-    /// `norm(conv(input))` where nothing is folded: one op in training where there are kernels, else two.
-    fn normed(&self, norm: &BatchNorm, input: &Tensor, relu: bool, lengths: Option<&Lengths>, mode: Mode) -> Result<Tensor> {
-        if mode.is_train()
-            && let Some(output) = train_as_one(&self.conv, norm, input, relu, lengths)?
-        {
-            return Ok(output);
-        }
-        norm.apply(&self.conv.forward(input)?, None, relu, lengths, mode)
+    pub(super) fn conv(&self) -> &Conv2d {
+        &self.conv
     }
 
-    fn folds(&self, input: &Tensor, mode: Mode) -> bool {
-        if mode.is_train() {
-            self.keep(Kept::Nothing);
-        }
-        !mode.is_train() && runs_on_cpu_kernels(input)
+    pub(super) fn norm(&self) -> Option<&BatchNorm> {
+        self.norm.as_ref()
+    }
+
+    /// Frees what is kept for prediction.
+    pub(super) fn forget(&self) {
+        self.keep(Kept::Nothing);
     }
 
     fn keep(&self, kept: Kept) {

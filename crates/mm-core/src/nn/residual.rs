@@ -1,6 +1,6 @@
 //! Blocks of residual networks (He et al. 2016), with torchvision's parameter names.
 
-use super::{Conv2dConfig, ConvNorm, Mode, batch_norm_with_eps, conv_norm, conv2d_for_relu};
+use super::{Conv2dConfig, ConvNorm, Mode, Residual, batch_norm_with_eps, conv_chain, conv_norm, conv2d_for_relu};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -31,7 +31,6 @@ impl BlockKind {
 pub struct ResidualBlock {
     /// A ReLU is behind each.
     layers: Vec<ConvNorm>,
-    last: ConvNorm,
     shortcut: Option<ConvNorm>,
 }
 
@@ -42,22 +41,21 @@ pub fn residual_block(kind: BlockKind, inputs: usize, width: usize, stride: usiz
         let config = Conv2dConfig::square(stride, kernel / 2);
         conv_norm(channels, (kernel, kernel), config, vb.pp(format!("conv{i}")), vb.pp(format!("bn{i}")))
     };
-    let (layers, last) = match kind {
-        BlockKind::Basic => (vec![unit(1, (inputs, width), 3, stride)?], unit(2, (width, width), 3, 1)?),
+    let layers = match kind {
+        BlockKind::Basic => vec![unit(1, (inputs, width), 3, stride)?, unit(2, (width, width), 3, 1)?],
         BlockKind::Bottleneck => {
-            let first = vec![unit(1, (inputs, width), 1, 1)?, unit(2, (width, width), 3, stride)?];
-            (first, unit(3, (width, 4 * width), 1, 1)?)
+            vec![unit(1, (inputs, width), 1, 1)?, unit(2, (width, width), 3, stride)?, unit(3, (width, 4 * width), 1, 1)?]
         }
         BlockKind::NonBottleneck1d => {
             let [column, row] = split_unit(1, inputs, width, stride, &vb)?;
             let [second, last] = split_unit(2, width, width, 1, &vb)?;
-            (vec![column, row, second], last)
+            vec![column, row, second, last]
         }
     };
     let (outputs, vb) = (kind.outputs(width), vb.pp("downsample"));
     let project = || conv_norm((inputs, outputs), (1, 1), Conv2dConfig::square(stride, 0), vb.pp(0), vb.pp(1));
     let shortcut = (stride != 1 || inputs != outputs).then(project).transpose()?;
-    Ok(ResidualBlock { layers, last, shortcut })
+    Ok(ResidualBlock { layers, shortcut })
 }
 
 /// The `i`-th 3x3 convolution of a [`BlockKind::NonBottleneck1d`]: 3x1, and 1x3 with its norm; each has its share of the stride.
@@ -73,15 +71,9 @@ fn split_unit(i: usize, inputs: usize, outputs: usize, stride: usize, vb: &VarBu
 impl ResidualBlock {
     /// Applies it to `[batch, inputs, height, width]`.
     pub fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        let shortcut = match &self.shortcut {
-            Some(projection) => &projection.forward(input, mode)?,
-            None => input,
-        };
-        let mut x = input.clone();
-        for layer in &self.layers {
-            x = layer.forward_relu(&x, mode)?;
-        }
-        self.last.forward_add_relu(&x, shortcut, mode)
+        let layers: Vec<_> = self.layers.iter().map(|layer| (layer, true)).collect();
+        let residual = self.shortcut.as_ref().map_or(Residual::Input, Residual::Projection);
+        conv_chain(&layers, residual, None, input, mode)
     }
 }
 

@@ -3,6 +3,7 @@
 mod bert;
 mod candle_defects;
 mod cnn;
+mod conv_chain;
 mod conv_norm;
 mod gaussian;
 mod image_fusion;

@@ -1,0 +1,374 @@
+//! Convolutions with batch normalisation in a row, trained as one op.
+//!
+//! As ops of their own, every map between two of them is a node of the graph: candle fills its gradient with zeros and adds each part of it
+//! on the calling thread, and keeps the map until the loss is dropped. Here the op keeps the maps, and its backward pass frees them as it goes.
+
+use super::batch_norm::BatchNormOp;
+use super::conv::{ConvOp, conv_shape, output_shape};
+use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
+use super::handed_over::{HandedOver, Slot};
+use super::{ConvNorm, Lengths, Mode};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use mm_kernels::conv::{Conv2dShape, conv2d_input_gradient, conv2d_weight_gradient};
+use mm_kernels::dense::relu_gradient;
+use mm_kernels::unspecified;
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What is added before the last ReLU of a row of layers.
+#[derive(Debug, Clone, Copy)]
+pub enum Residual<'a> {
+    /// Nothing.
+    Nothing,
+    /// A map from elsewhere, of the shape of the output.
+    Map(&'a Tensor),
+    /// The input of the first layer.
+    Input,
+    /// That input through a layer of its own, without a ReLU.
+    Projection(&'a ConvNorm),
+}
+
+/// Layers one behind the other, each with a ReLU where its flag says so, and a residual: `[batch, channels, height, width]` to
+/// `[batch, outputs of the last, ..]`.
+///
+/// Of sequences `[batch, channels, 1, steps]` with `lengths` (those behind every layer), everything behind what is filled is zero.
+pub fn conv_chain(
+    layers: &[(&ConvNorm, bool)],
+    residual: Residual,
+    lengths: Option<&Lengths>,
+    input: &Tensor,
+    mode: Mode,
+) -> Result<Tensor> {
+    if mode.is_train()
+        && let Some(output) = train_as_one(layers, residual, lengths, input)?
+    {
+        return Ok(output);
+    }
+    let residual = match residual {
+        Residual::Nothing => None,
+        Residual::Map(map) => Some(Cow::Borrowed(map)),
+        Residual::Input => Some(Cow::Borrowed(input)),
+        Residual::Projection(layer) => Some(Cow::Owned(layer.apply(input, None, false, lengths, mode)?)),
+    };
+    let mut x = input.clone();
+    for (i, &(layer, relu)) in layers.iter().enumerate() {
+        let residual = residual.as_deref().filter(|_| i + 1 == layers.len());
+        x = layer.apply(&x, residual, relu, lengths, mode)?;
+    }
+    Ok(x)
+}
+
+/// In training; `None` where there are no kernels, or nothing to take statistics of.
+pub(super) fn train_as_one(
+    layers: &[(&ConvNorm, bool)],
+    residual: Residual,
+    lengths: Option<&Lengths>,
+    input: &Tensor,
+) -> Result<Option<Tensor>> {
+    let ends_with_norm = layers.last().is_some_and(|(layer, _)| layer.norm().is_some());
+    if !(runs_on_cpu_kernels(input) && ends_with_norm) {
+        return Ok(None);
+    }
+    let mut parameters = HandedOver::new(input.device())?;
+    let mut shape = input.shape().clone();
+    let mut steps = Vec::with_capacity(layers.len());
+    for &(layer, relu) in layers {
+        let Some(step) = Step::new(layer, relu, lengths, &shape, &mut parameters)? else {
+            return Ok(None);
+        };
+        shape = output_shape(&step.shape);
+        steps.push(step);
+    }
+    let (added, added_shape) = match residual {
+        Residual::Nothing => (Added::Nothing, shape.clone()),
+        Residual::Map(map) => (Added::Map, map.shape().clone()),
+        Residual::Input => (Added::Input, input.shape().clone()),
+        Residual::Projection(layer) => {
+            let Some(step) = Step::new(layer, false, lengths, input.shape(), &mut parameters)? else {
+                return Ok(None);
+            };
+            let shape = output_shape(&step.shape);
+            (Added::Projection(Box::new(step)), shape)
+        }
+    };
+    if added_shape != shape {
+        bail!("conv2d and batch norm: output {shape:?} and residual {:?} must have the same shape", added_shape.dims());
+    }
+    let measured: Vec<_> = steps.iter().map(Step::statistics).collect();
+    let measured_beside = added.projection().and_then(Step::statistics);
+    let op = Chain { steps, added, maps: Mutex::default() };
+    let (input, token) = (input.contiguous()?, parameters.token());
+    let output = match residual {
+        Residual::Map(map) => input.apply_op3(token, &map.contiguous()?, op)?,
+        _ => input.apply_op2(token, op)?,
+    };
+    let beside = if let Residual::Projection(layer) = residual { Some((layer, measured_beside)) } else { None };
+    for (layer, statistics) in layers.iter().map(|(layer, _)| *layer).zip(measured).chain(beside) {
+        if let (Some(norm), Some(statistics)) = (layer.norm(), statistics) {
+            norm.update_from(&statistics, input.device())?;
+        }
+    }
+    Ok(Some(output))
+}
+
+/// A parameter: its numbers, and where its gradient goes.
+struct Parameter {
+    numbers: Tensor,
+    slot: Slot,
+}
+
+impl Parameter {
+    fn new(tensor: &Tensor, parameters: &mut HandedOver) -> Result<Self> {
+        Ok(Self { numbers: tensor.detach().contiguous()?, slot: parameters.add(tensor)? })
+    }
+}
+
+/// A convolution, and the norm behind it if it has one.
+struct Step {
+    /// With the ReLU where there is no norm.
+    conv: ConvOp,
+    shape: Conv2dShape,
+    weight: Parameter,
+    bias: Option<Parameter>,
+    norm: Option<(BatchNormOp, [Parameter; 2])>,
+}
+
+impl Step {
+    fn new(layer: &ConvNorm, relu: bool, lengths: Option<&Lengths>, input: &Shape, parameters: &mut HandedOver) -> Result<Option<Self>> {
+        layer.forget();
+        let conv = layer.conv();
+        let shape = conv_shape(conv.config(), input.dims(), conv.weight().dims())?;
+        let norm = match layer.norm() {
+            Some(norm) => {
+                let Some(op) = norm.op_within(&output_shape(&shape), relu, lengths)? else {
+                    return Ok(None);
+                };
+                let [weight, bias] = norm.parameters();
+                Some((op, [Parameter::new(weight, parameters)?, Parameter::new(bias, parameters)?]))
+            }
+            // Nobody sets to zero what is behind the end of a sequence.
+            None if lengths.is_some() => return Ok(None),
+            None => None,
+        };
+        Ok(Some(Self {
+            conv: ConvOp { config: conv.config(), relu: relu && norm.is_none() },
+            shape,
+            weight: Parameter::new(conv.weight(), parameters)?,
+            bias: conv.bias().map(|bias| Parameter::new(bias, parameters)).transpose()?,
+            norm,
+        }))
+    }
+
+    fn statistics(&self) -> Option<super::batch_norm::Shared> {
+        self.norm.as_ref().map(|(op, _)| op.statistics.clone())
+    }
+
+    /// The map before the norm (empty without one), and the output.
+    fn forward(&self, x: &[f32], residual: Option<&[f32]>) -> Result<[Vec<f32>; 2]> {
+        let convolved = with_slices([&self.weight.numbers], |[weight]| match &self.bias {
+            None => self.conv.forward(self.shape, x, weight, None),
+            Some(bias) => with_slices([&bias.numbers], |[bias]| self.conv.forward(self.shape, x, weight, Some(bias))),
+        })?;
+        let Some((op, [weight, bias])) = &self.norm else {
+            return Ok([Vec::new(), convolved]);
+        };
+        let output = with_slices([&weight.numbers, &bias.numbers], |[weight, bias]| op.forward(&convolved, weight, bias, residual))?;
+        Ok([convolved, output])
+    }
+
+    /// Gradients of its input (if it is asked for) and of the residual (if there is one); those of the parameters are left in their slots.
+    fn backward(&self, x: &[f32], [between, y]: [&[f32]; 2], g: &[f32], has_residual: bool, asked: bool) -> Result<[Vec<f32>; 2]> {
+        let (before, of_residual) = match &self.norm {
+            Some((op, [weight, bias])) => {
+                let gradients = with_slices([&weight.numbers], |[weight]| op.backward(between, weight, y, g, has_residual))?;
+                let [before, of_weight, of_bias, of_residual] = gradients;
+                weight.slot.leave(of_weight);
+                bias.slot.leave(of_bias);
+                (Cow::Owned(before), of_residual)
+            }
+            None if self.conv.relu => {
+                let mut before = unspecified(g.len());
+                relu_gradient(y, g, &mut before).map_err(kernel_error)?;
+                (Cow::Owned(before), Vec::new())
+            }
+            None => (Cow::Borrowed(g), Vec::new()),
+        };
+        if let Some(bias) = self.bias.as_ref().filter(|bias| bias.slot.wanted()) {
+            bias.slot.leave(self.conv.bias_gradient(self.shape, &before)?);
+        }
+        if self.weight.slot.wanted() {
+            let mut of_weight = unspecified(self.shape.weight_length());
+            conv2d_weight_gradient(self.shape, x, &before, &mut of_weight).map_err(kernel_error)?;
+            self.weight.slot.leave(of_weight);
+        }
+        let mut of_input = unspecified(if asked { self.shape.input_length() } else { 0 });
+        if asked {
+            with_slices([&self.weight.numbers], |[weight]| {
+                conv2d_input_gradient(self.shape, &before, weight, &mut of_input).map_err(kernel_error)
+            })?;
+        }
+        Ok([of_input, of_residual])
+    }
+}
+
+/// [`Residual`] within the op.
+enum Added {
+    Nothing,
+    /// The op's third input.
+    Map,
+    Input,
+    Projection(Box<Step>),
+}
+
+impl Added {
+    fn projection(&self) -> Option<&Step> {
+        if let Self::Projection(step) = self { Some(step) } else { None }
+    }
+}
+
+/// What a backward pass needs: before the norm and behind each step (of the last that is the output of the op), and before the norm of
+/// the projection.
+struct Maps {
+    steps: Vec<[Vec<f32>; 2]>,
+    beside: Vec<f32>,
+}
+
+/// Of the input, what stands for the parameters, and a residual.
+struct Chain {
+    steps: Vec<Step>,
+    added: Added,
+    /// Until a backward pass took them.
+    maps: Mutex<Option<Maps>>,
+}
+
+impl Chain {
+    fn maps(&self) -> MutexGuard<'_, Option<Maps>> {
+        self.maps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forward(&self, x: &[f32], map: Option<&[f32]>) -> Result<(Vec<f32>, Maps)> {
+        let [beside, projected] = self.added.projection().map_or(Ok([Vec::new(), Vec::new()]), |step| step.forward(x, None))?;
+        let residual = match self.added {
+            Added::Nothing => None,
+            Added::Map => map,
+            Added::Input => Some(x),
+            Added::Projection(_) => Some(&projected[..]),
+        };
+        let mut steps: Vec<[Vec<f32>; 2]> = Vec::with_capacity(self.steps.len());
+        for (i, step) in self.steps.iter().enumerate() {
+            let from = steps.last().map_or(x, |[_, output]| output);
+            let passed = step.forward(from, residual.filter(|_| i + 1 == self.steps.len()))?;
+            steps.push(passed);
+        }
+        let output = steps.last_mut().map(|[_, output]| std::mem::take(output)).unwrap_or_default();
+        Ok((output, Maps { steps, beside }))
+    }
+
+    fn run(&self, input: (&CpuStorage, &Layout), map: Option<(&CpuStorage, &Layout)>) -> Result<(CpuStorage, Shape)> {
+        let map = map.map(|(storage, layout)| contiguous_f32(storage, layout)).transpose()?;
+        let (output, maps) = self.forward(contiguous_f32(input.0, input.1)?, map)?;
+        *self.maps() = Some(maps);
+        let shape = self.steps.last().map_or(input.1.shape().clone(), |step| output_shape(&step.shape));
+        Ok((CpuStorage::F32(output), shape))
+    }
+
+    /// Gradients of the input (if it is asked for) and of the third input.
+    fn backward(&self, x: &[f32], map: Option<&[f32]>, output: &[f32], g: &[f32], asked: bool) -> Result<[Vec<f32>; 2]> {
+        let kept = self.maps().take();
+        // A second backward pass over the same graph computes them again.
+        let Maps { mut steps, beside } = kept.map_or_else(|| self.forward(x, map).map(|(_, maps)| maps), Ok)?;
+        let mut gradient = Cow::Borrowed(g);
+        let mut of_residual = Vec::new();
+        for (i, step) in self.steps.iter().enumerate().rev() {
+            let is_last = i + 1 == self.steps.len();
+            let [between, own_output] = steps.pop().unwrap_or_default();
+            let y = if is_last { output } else { &own_output };
+            let from = steps.last().map_or(x, |[_, output]| output);
+            let has_residual = is_last && !matches!(self.added, Added::Nothing);
+            let [of_input, added] = step.backward(from, [&between, y], &gradient, has_residual, asked || i > 0)?;
+            if has_residual {
+                of_residual = added;
+            }
+            gradient = Cow::Owned(of_input);
+        }
+        let mut of_input = gradient.into_owned();
+        match &self.added {
+            Added::Nothing => {}
+            Added::Map => return Ok([of_input, of_residual]),
+            Added::Input if asked => add_to(&mut of_input, &of_residual),
+            Added::Input => {}
+            Added::Projection(step) => {
+                // Without a ReLU nobody looks at the output, here its input in its place.
+                let [projected, _] = step.backward(x, [&beside, &beside], &of_residual, false, asked)?;
+                add_to(&mut of_input, &projected);
+            }
+        }
+        Ok([of_input, Vec::new()])
+    }
+
+    fn tensors(&self, [input, token, output, gradient]: [&Tensor; 4], map: Option<&Tensor>) -> Result<[Option<Tensor>; 3]> {
+        let asked = input.track_op();
+        let run = |[x, y, g]: [&[f32]; 3], map: Option<&[f32]>| self.backward(x, map, y, g, asked);
+        let [of_input, of_map] = match map {
+            None => with_slices([input, output, gradient], |numbers| run(numbers, None)),
+            Some(map) => with_slices([input, output, gradient, map], |[x, y, g, map]| run([x, y, g], Some(map))),
+        }?;
+        let tensor = |numbers: Vec<f32>, like: &Tensor| Tensor::from_vec(numbers, like.shape(), like.device());
+        let of_input = asked.then(|| tensor(of_input, input)).transpose()?;
+        let of_map = map.filter(|map| map.track_op()).map(|map| tensor(of_map, map)).transpose()?;
+        Ok([of_input, token.track_op().then(|| token.zeros_like()).transpose()?, of_map])
+    }
+}
+
+fn add_to(sum: &mut [f32], part: &[f32]) {
+    const CHUNK: usize = 1 << 14;
+    sum.par_chunks_mut(CHUNK)
+        .zip(part.par_chunks(CHUNK))
+        .for_each(|(sum, part)| sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part));
+}
+
+impl CustomOp2 for Chain {
+    fn name(&self) -> &'static str {
+        "conv-chain"
+    }
+
+    fn cpu_fwd(&self, input: &CpuStorage, layout: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.run((input, layout), None)
+    }
+
+    fn bwd(&self, input: &Tensor, token: &Tensor, output: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let [of_input, of_token, _] = self.tensors([input, token, output, gradient], None)?;
+        Ok((of_input, of_token))
+    }
+}
+
+impl CustomOp3 for Chain {
+    fn name(&self) -> &'static str {
+        "conv-chain"
+    }
+
+    fn cpu_fwd(
+        &self,
+        input: &CpuStorage,
+        layout: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        map: &CpuStorage,
+        map_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.run((input, layout), Some((map, map_layout)))
+    }
+
+    fn bwd(
+        &self,
+        input: &Tensor,
+        token: &Tensor,
+        map: &Tensor,
+        output: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [of_input, of_token, of_map] = self.tensors([input, token, output, gradient], Some(map))?;
+        Ok((of_input, of_token, of_map))
+    }
+}
