@@ -92,7 +92,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let deciding = threshold.map(deciding).transpose()?;
     let data = deciding.as_ref().map_or(data, Standardized::source);
     let trained_parameters = method.parameters().count_trained();
-    let model = method.into_model();
+    let model = resolved.train.deployed(method.into_model());
 
     let subsets: Vec<Subset> = match &resolved.combinations {
         Some(names) => names.iter().map(|n| schema.modalities.parse(n)).collect::<Result<_, _>>()?,

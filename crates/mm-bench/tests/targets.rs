@@ -128,7 +128,9 @@ fn weights_of_labels_and_robust_losses_change_the_training_and_nothing_else_take
     let (numbers, _) = numbers();
     let huber = TrainConfig { huber: 0.5, ..config.clone() };
     assert_ne!(bits(fit(huber.clone(), &numbers).unwrap()), bits(fit(config, &numbers).unwrap()));
-    for (config, data, field) in [(balanced, &numbers, "train.class_weights"), (huber, &labels, "train.huber")] {
+    let flips = TrainConfig { test_flips: true, ..balanced.clone() };
+    let refused = [(balanced, &numbers, "train.class_weights"), (huber, &labels, "train.huber"), (flips, &labels, "train.test_flips")];
+    for (config, data, field) in refused {
         let error = fit(config, data).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
     }

@@ -44,6 +44,11 @@ fn export(ExportArguments { model: folder, out, overwrite }: &ExportArguments) -
         graph.node.len(),
         bytes as f64 / 1e6
     );
+    if pipeline.config().training.config.test_flips {
+        println!(
+            "the model also asks for mirrored images (`test_flips`), the file does not: its scores are those of the images as they are"
+        );
+    }
     for (what, values) in [("input", &graph.input), ("output", &graph.output)] {
         values.iter().for_each(|value| println!("{what:6}  {}", described(value)));
     }

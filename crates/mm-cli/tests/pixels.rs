@@ -118,6 +118,39 @@ fn a_folder_of_label_maps_becomes_a_report_and_a_model_that_answers_with_maps() 
     assert!(!output.status.success() && said(&output).contains("other_maps"), "{}", said(&output));
 }
 
+/// The settings of a training and an option of `mm predict` ask for the same; a bench has the scores of it.
+#[test]
+fn mirrored_images_are_asked_for_by_a_plan_and_by_an_option() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    squares(folder, 24);
+    let plan = std::fs::read_to_string(folder.join("plan.toml")).unwrap().replace("epochs = 15", "epochs = 2");
+    std::fs::write(folder.join("plan.toml"), &plan).unwrap();
+    std::fs::write(folder.join("flips.toml"), plan.replace("epochs = 2", "epochs = 2\ntest_flips = true")).unwrap();
+    let maps = |plan: &str, out: &str, more: &[&str]| -> Vec<Vec<u8>> {
+        let (model, answers) = (folder.join(plan).with_extension("model"), folder.join(out).with_extension("csv"));
+        let mut train = mm();
+        train.arg("train").arg(folder.join("card.toml")).arg("--plan").arg(folder.join(plan));
+        let output = train.args(["--method", "modality-dropout", "--out"]).arg(&model).output().unwrap();
+        assert!(model.join("config.json").is_file(), "{}", said(&output));
+        let mut predict = mm();
+        predict.arg("predict").arg("--model").arg(&model).arg("--manifest").arg(folder.join("samples.csv")).arg("--out").arg(&answers);
+        let output = predict.args(more).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        let map = |i: usize| std::fs::read(folder.join(format!("{out}_maps/{i:06}.png"))).unwrap();
+        (1..25).map(map).collect()
+    };
+    let (plain, option) = (maps("plan.toml", "plain", &[]), maps("plan.toml", "option", &["--test-flips"]));
+    assert!(maps("flips.toml", "flips", &[]) == option && plain != option);
+    let scores = |plan: &str| -> Vec<f64> {
+        let out = folder.join(plan).with_extension("out");
+        assert!(bench(&folder.join(plan), &out).status().unwrap().success());
+        let cells = results(&out).into_values().map(|bytes| serde_json::from_slice::<CellResult>(&bytes).unwrap());
+        cells.flat_map(|cell| cell.combinations.into_iter().map(|combination| combination.metrics.score)).collect()
+    };
+    assert_ne!(scores("plan.toml"), scores("flips.toml"));
+}
+
 /// The pictures of a cell: the samples have the places in the ranking that they claim, and the maps have the scores.
 fn chosen_images_are_what_they_claim(folder: &Path, cell: &CellResult) {
     let scores = |subset: &str| -> Vec<f64> {

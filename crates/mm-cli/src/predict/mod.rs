@@ -51,6 +51,9 @@ pub struct PredictArguments {
     /// Beside each map of classes, a picture of its colours over the first sensor that gives an image; for models of pixels.
     #[arg(long)]
     overlays: bool,
+    /// Ask for the mirrored images, too, and answer with the mean of both scores: twice the work; for models of pixels.
+    #[arg(long)]
+    test_flips: bool,
     #[command(flatten)]
     device: DeviceArgument,
     /// Replace the file of answers, or an interrupted one of other samples.
@@ -85,7 +88,10 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
     let format = Format::of(&arguments.out)?;
     arguments.refuse_own_input()?;
     let registry = Registry::default().on(&arguments.device.open()?);
-    let model = registry.from_pretrained(&arguments.model)?.on_corrupt(arguments.on_corrupt.into());
+    let mut model = registry.from_pretrained(&arguments.model)?.on_corrupt(arguments.on_corrupt.into());
+    if arguments.test_flips {
+        model = model.with_test_flips().context("`--test-flips`")?;
+    }
     if arguments.overlays && !model.schema().target.is_dense() {
         bail!("`--overlays`: the model gives one class a sample and no map of classes to show");
     }
@@ -289,7 +295,15 @@ impl PredictArguments {
         for file in files {
             hash.update(hash_file(&file, |_| {})?);
         }
-        let settings = (columns, format!("{:?}", self.on_corrupt), format!("{format:?}"), self.overlays, self.device, mm_bench::version());
+        let settings = (
+            columns,
+            format!("{:?}", self.on_corrupt),
+            format!("{format:?}"),
+            self.overlays,
+            self.test_flips,
+            self.device,
+            mm_bench::version(),
+        );
         hash.update(serde_json::to_vec(&settings)?);
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }

@@ -24,7 +24,7 @@ pub use backbone::{BackboneConfig, DenseBlock, DenseEncoder, LEVELS};
 pub use context::{ContextConfig, PyramidPooling};
 pub use decoder::{Decoder, DecoderConfig, Skips};
 pub use esanet::{EsaNet, EsaNetConfig};
-pub use flip::mirrored;
+pub use flip::{Flipped, mirrored};
 pub use model::DenseModel;
 pub use sensors::DenseSensor;
 pub use size::{crop, pad_to_multiple};

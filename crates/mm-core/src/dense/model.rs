@@ -1,6 +1,6 @@
 //! A network for every pixel as it is deployed.
 
-use super::{DenseConfig, DenseNetwork, DenseSensor, mirrored};
+use super::{DenseConfig, DenseNetwork, DenseSensor};
 use crate::data::{Inputs, Schema};
 use crate::error::Result;
 use crate::modality::Presence;
@@ -13,7 +13,6 @@ pub struct DenseModel {
     parameters: Parameters,
     network: Box<dyn DenseNetwork>,
     mode: Mode,
-    flips: bool,
 }
 
 impl DenseModel {
@@ -26,12 +25,7 @@ impl DenseModel {
 
     /// From a network of the caller's own, whose variables are in `parameters`.
     pub fn from_network(network: Box<dyn DenseNetwork>, schema: Schema, parameters: Parameters) -> Self {
-        Self { schema, parameters, network, mode: Mode::Eval, flips: false }
-    }
-
-    /// Predicts from the mirrored inputs, too, and takes the mean of both scores: twice the work.
-    pub fn with_flips(self, flips: bool) -> Self {
-        Self { flips, ..self }
+        Self { schema, parameters, network, mode: Mode::Eval }
     }
 
     /// The network, for training.
@@ -43,21 +37,6 @@ impl DenseModel {
     pub fn mode(&self) -> Mode {
         self.mode
     }
-
-    fn predict_maps(&self, encoded: &Encoded, presence: &Presence) -> Result<Output> {
-        self.network.decode(&self.network.fuse(encoded, presence, self.mode)?, self.mode)
-    }
-}
-
-/// The inputs with left and right exchanged.
-fn mirrored_inputs(inputs: &Inputs) -> Result<Inputs> {
-    let mut result = inputs.clone();
-    for (m, reading) in inputs.readings().iter().enumerate() {
-        if let Some(reading) = reading {
-            result = result.with_values(m, mirrored(&reading.values)?)?;
-        }
-    }
-    Ok(result)
 }
 
 impl Model for DenseModel {
@@ -71,25 +50,11 @@ impl Model for DenseModel {
 
     fn encode(&self, inputs: &Inputs) -> Result<Encoded> {
         inputs.check_modalities(&self.schema.modalities)?;
-        let mut encoded = self.network.encode(inputs, inputs.presence(), self.mode)?;
-        if self.flips {
-            let other = self.network.encode(&mirrored_inputs(inputs)?, inputs.presence(), self.mode)?;
-            encoded.tensors.extend(other.tensors);
-            encoded.encoder_passes += other.encoder_passes;
-        }
-        Ok(encoded)
+        self.network.encode(inputs, inputs.presence(), self.mode)
     }
 
     fn fuse(&self, encoded: &Encoded, presence: &Presence) -> Result<Output> {
-        if !self.flips {
-            return Ok(self.predict_maps(encoded, presence)?.detach());
-        }
-        let (straight, other) = encoded.tensors.split_at(encoded.tensors.len() / 2);
-        let half = |tensors: &[Option<candle_core::Tensor>]| Encoded { tensors: tensors.to_vec(), ..encoded.clone() };
-        let output = self.predict_maps(&half(straight), presence)?;
-        let flipped = mirrored(&self.predict_maps(&half(other), presence)?.prediction)?;
-        let prediction = ((&output.prediction + flipped)? * 0.5)?;
-        Ok(Output { prediction, ..output }.detach())
+        Ok(self.network.decode(&self.network.fuse(encoded, presence, self.mode)?, self.mode)?.detach())
     }
 
     fn freeze(&mut self) {

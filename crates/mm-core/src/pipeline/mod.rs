@@ -18,11 +18,13 @@ use crate::data::{
     Array, Cutter, DataError, Folders, Inputs, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema, Source,
     Standardized, Standardizer,
 };
+use crate::dense::Flipped;
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::model::{Model, Output};
 use crate::recipe::{AnyRecipe, Recipe, Setup};
 use crate::teacher::Teacher;
+use crate::train::check_losses;
 use crate::weights::write_atomically;
 use candle_core::Device;
 use rayon::prelude::*;
@@ -67,6 +69,7 @@ impl Pipeline {
     /// The model as its own type, for what only that can say.
     pub fn model_as<M: Model>(&self) -> Option<&M> {
         let any: &dyn std::any::Any = &*self.model;
+        let any = any.downcast_ref::<Flipped>().map_or(any, |flipped| flipped.model());
         any.downcast_ref()
     }
 
@@ -125,7 +128,20 @@ impl Pipeline {
         model.parameters().load(&folder.join(WEIGHTS))?;
         model.freeze();
         let kinds = config.kinds.iter().map(|kind| kind.as_ref().map_or(Ok(None), SavedKind::open)).collect::<Result<_>>()?;
+        let model = config.training.config.deployed(model);
         Ok(Self::new(config, model, kinds))
+    }
+
+    /// The same, asked for mirrored inputs, too ([`TrainConfig::test_flips`](crate::train::TrainConfig::test_flips)); refused where the target is
+    /// no class for each pixel.
+    pub fn with_test_flips(mut self) -> Result<Self> {
+        let config = &mut self.config.training.config;
+        if !config.test_flips {
+            config.test_flips = true;
+            check_losses(config, &self.config.schema)?;
+            self.model = config.deployed(self.model);
+        }
+        Ok(self)
     }
 
     /// Says what the files of a modality hold, where the kind is one of the program's own and the loaded model does not know it.

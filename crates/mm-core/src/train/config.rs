@@ -1,8 +1,10 @@
 //! Settings of the training loop.
 
 use crate::data::{AugmentConfig, Schema, Source, TargetValue, nearest};
+use crate::dense::Flipped;
 use crate::error::{Error, Result};
 use crate::eval::check_threshold_by;
+use crate::model::Model;
 use crate::optim::{OptimizerConfig, Schedule, ScheduleConfig};
 use crate::task::{Measure, Target};
 use rayon::prelude::*;
@@ -42,6 +44,10 @@ pub struct TrainConfig {
     /// It weighs every class alike, however few pixels it has.
     #[serde(skip_serializing_if = "is_off")]
     pub dice: f64,
+    /// Where each pixel has a class: the trained model is asked for the mirrored inputs, too, and answers with the mean of both scores
+    /// ([`Flipped`](crate::dense::Flipped)): twice the work of a prediction.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub test_flips: bool,
     /// Where numbers are predicted: errors above so many standard deviations count in proportion, not squared (Huber 1964), so that a few
     /// wild values do not lead the training; 0: all are squared; 1 is usual.
     #[serde(skip_serializing_if = "is_off")]
@@ -250,6 +256,7 @@ impl Default for TrainConfig {
             seed: 0,
             class_weights: ClassWeights::None,
             dice: 0.0,
+            test_flips: false,
             huber: 0.0,
             batch_norm: BatchNorms::default(),
             select: Selection::Last,
@@ -272,6 +279,9 @@ pub(crate) fn check_losses(config: &TrainConfig, schema: &Schema) -> Result<()> 
     }
     if config.huber > 0.0 && !matches!(schema.target, Target::Numbers(_)) {
         return Err(Error::config("train.huber", "is about errors of numbers, and the target of this data is none"));
+    }
+    if config.test_flips && !schema.target.is_dense() {
+        return Err(Error::config("train.test_flips", "is about maps of classes, and the target of this data is no class for each pixel"));
     }
     check_threshold_by(config.threshold_by.as_deref(), &schema.target)
 }
@@ -317,6 +327,11 @@ impl TrainConfig {
             return Err(Error::config("train.patience", "must be at least 1: a run can stop only after a validation without a new best"));
         }
         Ok(())
+    }
+
+    /// A trained model as these settings put it to use: with [`TrainConfig::test_flips`], a [`Flipped`].
+    pub fn deployed(&self, model: Box<dyn Model>) -> Box<dyn Model> {
+        if self.test_flips { Box::new(Flipped::new(model)) } else { model }
     }
 
     /// The validation score that selects.

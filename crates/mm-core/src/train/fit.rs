@@ -92,7 +92,8 @@ impl Trainer {
             evaluation: None,
             latency: None,
         };
-        Ok(Pipeline::new(config, method.into_model(), kinds))
+        let model = config.training.config.deployed(method.into_model());
+        Ok(Pipeline::new(config, model, kinds))
     }
 }
 

@@ -11,6 +11,7 @@ mod observer;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, State as CheckpointState, latest as latest_checkpoint};
+pub(crate) use config::check_losses;
 pub use config::{BatchNorms, CheckpointConfig, ClassWeights, Selection, TrainConfig};
 pub use history::{EpochLog, TrainOutcome};
 pub use losses::Losses;

@@ -9,7 +9,7 @@ mod settings;
 use candle_core::{DType, Device, Tensor};
 use mm_core::data::{InputKind, InputSpec, Inputs, Schema, Target};
 use mm_core::dense::{
-    BackboneConfig, ContextConfig, DecoderConfig, DenseBlock, DenseConfig, DenseModel, EsaNetConfig, UNetConfig, UNetFusion,
+    BackboneConfig, ContextConfig, DecoderConfig, DenseBlock, DenseConfig, DenseModel, EsaNetConfig, Flipped, UNetConfig, UNetFusion,
 };
 use mm_core::nn::{Mode, Parameters};
 use mm_core::{Modalities, Model, Presence, Subset};
@@ -221,7 +221,7 @@ fn odd_sizes() {
 fn flips_make_no_difference_between_left_and_right() {
     let size = (32, 33);
     let config = DenseConfig::UNet(unet(UNetFusion::Mean));
-    let model = model(&config, size).with_flips(true);
+    let model = Flipped::new(Box::new(model(&config, size)));
     let inputs = complete(size, 2);
     let mut other = inputs.clone();
     for m in 0..3 {

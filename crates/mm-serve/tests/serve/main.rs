@@ -3,6 +3,7 @@
 mod answers;
 mod bounds;
 mod client;
+mod commands;
 mod forms;
 mod hostile;
 mod models;
