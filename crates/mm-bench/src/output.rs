@@ -19,13 +19,16 @@ const LOCK: &str = "bench.lock";
 const ABOUT: &str = "bench.json";
 /// What a finished cell leaves.
 pub const RESULT: &str = "result.json";
+
+/// The weights of a finished cell; a cell that learns from it reads them.
+pub const WEIGHTS: &str = "model.safetensors";
 const CELLS: &str = "cells";
 /// Hashes of the data's files.
 pub const FILE_HASHES: &str = "files.json";
 const ROSTER: &str = roster::FILE;
 const REPORT: [&str; 3] = ["report.html", "report.md", "report.json"];
 /// What a cell's folder holds besides checkpoints and pictures. Without its result a cell counts as not run, so that goes first.
-const CELL_FILES: [&str; 5] = [RESULT, "model.safetensors", "standardizer.json", "log.txt", "spec.json"];
+const CELL_FILES: [&str; 5] = [RESULT, WEIGHTS, "standardizer.json", "log.txt", "spec.json"];
 /// How often a folder in use is looked at.
 const POLL: Duration = Duration::from_millis(100);
 /// Names of other people's files in a message.

@@ -2,9 +2,10 @@
 
 use super::cell::{CellSpec, LevelName, Resolved};
 use super::counts::TestSamples;
+use super::output::{self, WEIGHTS};
 use super::pictures::{self, Tested};
 use super::pretrained::Hashes;
-use super::{Registry, corruption, output};
+use super::{Registry, corruption};
 use crate::child;
 use crate::dataset::{CardReader, Dataset};
 use crate::interrupt::Interrupt;
@@ -81,7 +82,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let data = standardized.source();
     let schema = data.schema().clone();
 
-    let teacher = resolved.teacher.as_ref().map(|key| folder.with_file_name(key).join("model.safetensors"));
+    let teacher = resolved.teacher.as_ref().map(|key| folder.with_file_name(key).join(WEIGHTS));
     let mut method = registry.build(resolved, &schema, teacher.as_deref())?;
     let checkpoints =
         CheckpointConfig { folder: folder.join("checkpoints"), every_seconds: arguments.checkpoint_seconds, fingerprint: spec.key.clone() };
@@ -111,7 +112,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let tested = Tested { standardized: data, raw: &*loaded.source, rows: &split.test };
     let pictures = pictures::write(folder, &*model, tested, &evaluation).context("writing pictures of test samples")?;
 
-    model.parameters().save(&folder.join("model.safetensors"), |_| true)?;
+    model.parameters().save(&folder.join(WEIGHTS), |_| true)?;
     write_json(&folder.join("standardizer.json"), &standardizer)?;
 
     let (modalities, measure) = (&schema.modalities, Measured::from(&schema));

@@ -106,11 +106,19 @@ enum Ended {
 pub fn run_all(cells: &[CellSpec], jobs: &Jobs, interrupt: &Interrupt) -> Result<Outcome> {
     let mut state = State::default();
     let mut seen = BTreeSet::new();
+    let left = |cell: &CellSpec, file: &str| jobs.folder.join(&cell.key).join(file);
+    let taught = cells.iter().filter(|cell| !left(cell, output::RESULT).exists()).filter_map(|cell| cell.resolved.teacher.as_ref());
+    let asked_for: BTreeSet<&String> = taught.collect();
     for cell in cells {
         if !seen.insert(cell.key.clone()) {
             continue;
         }
-        match jobs.folder.join(&cell.key).join(output::RESULT).exists() {
+        let result = left(cell, output::RESULT);
+        if result.exists() && asked_for.contains(&cell.key) && !left(cell, output::WEIGHTS).exists() {
+            eprintln!("cell {cell}: others learn from it, and its {} is gone: it is computed anew", output::WEIGHTS);
+            std::fs::remove_file(&result).with_context(|| format!("removing {}", result.display()))?;
+        }
+        match result.exists() {
             true => _ = state.done.insert(cell.key.clone()),
             false => state.waiting.push(cell.clone()),
         }

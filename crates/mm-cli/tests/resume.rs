@@ -361,3 +361,33 @@ fn data_that_changes_while_a_bench_runs_fails_the_cells_that_would_read_it() {
         assert_eq!(lasting(&std::fs::read(resumed).unwrap()), lasting(&bytes), "{}", path.display());
     }
 }
+
+/// Weights are large, and who has the results deletes them.
+#[test]
+fn a_teacher_whose_weights_are_gone_is_trained_again_for_those_that_learn_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = "name = 'p'\nseeds = [0]\ndata = [{ name = 'birds', card = 'birds.toml' }]\ntrain = { epochs = 2, batch_size = 16 }\n
+        [[runs]]\nmethod = 'full-only'\n[[runs]]\nmethod = 'logit-distillation'\n[[runs]]\nmethod = 'modality-dropout'\n";
+    let (plan, out) = (birds::write(folder.path(), 60, plan), folder.path().join("out"));
+    let run = || {
+        let output = bench(&plan, &out).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    run();
+    let first = results(&out);
+    let of = |name: &str| {
+        let is_it = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap()["run"] == name;
+        first.iter().find(|(_, bytes)| is_it(bytes)).unwrap().0.clone()
+    };
+    // Without a cell that asks for them, weights that are gone are missed by nobody.
+    for name in ["full-only", "modality-dropout"] {
+        std::fs::remove_file(of(name).with_file_name("model.safetensors")).unwrap();
+    }
+    assert!(run().contains("0 of 3 cells new"));
+    std::fs::remove_file(of("logit-distillation")).unwrap();
+    let told = run();
+    assert!(told.contains("2 of 3 cells new") && told.contains("full-only / seed 0: others learn from it"), "{told}");
+    let again = results(&out);
+    assert!(first.iter().all(|(path, bytes)| lasting(bytes) == lasting(&again[path])));
+}
