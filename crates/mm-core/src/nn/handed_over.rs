@@ -45,8 +45,11 @@ impl Slot {
         self.wanted
     }
 
-    /// Leaves a gradient, of as many numbers as the tensor has.
+    /// Leaves a gradient, of as many numbers as the tensor has; it is dropped where nobody wants it.
     pub(super) fn leave(&self, gradient: Vec<f32>) {
+        if !self.wanted {
+            return;
+        }
         *self.gradient.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradient);
     }
 }
