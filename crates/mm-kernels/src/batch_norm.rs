@@ -6,7 +6,8 @@
 
 use crate::dense::BatchStatistics;
 use crate::error::{Error, Result, check_length};
-use crate::scratch::{self, Scratch};
+
+use crate::short_planes;
 use crate::simd::{Level, vectorize};
 use crate::sums::{Sums, gradient_sums};
 use crate::threads::{Shared, for_each};
@@ -78,41 +79,6 @@ impl BatchNormShape<'_> {
     }
 }
 
-/// Planes of up to so many numbers are joined for the passes over them: copying them takes less than beginning each one anew.
-const SHORT: usize = 64;
-
-impl BatchNormShape<'_> {
-    fn is_short(&self) -> bool {
-        self.spatial <= SHORT && self.batch > 1
-    }
-
-    /// What counts of the planes of a channel, one behind the other.
-    fn join(&self, channel: usize, from: &[f32]) -> Scratch {
-        let mut to = scratch::take(self.count());
-        let mut rest = &mut to[..];
-        for (at, filled) in self.planes(channel) {
-            let (plane, behind) = std::mem::take(&mut rest).split_at_mut(filled);
-            plane.copy_from_slice(&from[at..at + filled]);
-            rest = behind;
-        }
-        to
-    }
-
-    /// Writes joined planes to their places; zeros behind what is filled.
-    ///
-    /// # Safety
-    /// Nothing else may touch the planes of the channel.
-    unsafe fn split(&self, channel: usize, from: &[f32], to: Shared) {
-        let mut rest = from;
-        for (at, filled) in self.planes(channel) {
-            let (plane, behind) = rest.split_at(filled);
-            // SAFETY: the caller's promise.
-            zero_behind(unsafe { to.range(at, self.spatial) }, filled).copy_from_slice(plane);
-            rest = behind;
-        }
-    }
-}
-
 /// Sets what stands behind the first `filled` numbers to zero, and hands out these.
 pub(crate) fn zero_behind(plane: &mut [f32], filled: usize) -> &mut [f32] {
     let (plane, behind) = plane.split_at_mut(filled);
@@ -153,7 +119,7 @@ pub fn batch_norm_forward(
         [&mut statistics.mean, &mut statistics.variance, &mut statistics.inverse_std].map(|x| Shared::new(x));
     for_each(shape.channels, 4 * input.len(), |channel| {
         let plane = |(at, filled): (usize, usize)| &input[at..at + filled];
-        let joined = shape.is_short().then(|| shape.join(channel, input));
+        let joined = shape.is_joined(short_planes::FORWARD).then(|| shape.join(channel, input));
         let planes: Vec<&[f32]> = joined.as_deref().map_or_else(|| shape.planes(channel).map(plane).collect(), |x| vec![x]);
         let (m, v) = vectorize(
             level,
@@ -184,11 +150,8 @@ pub fn batch_norm_forward(
             inverse_std.range(channel, 1)[0] = s as f32;
         }
         if let Some(x) = &joined {
-            let residual = residual.map(|r| shape.join(channel, r));
-            let mut out = scratch::take(x.len());
-            affine_plane(level, x, affine, residual.as_deref(), relu, &mut out);
             // SAFETY: tasks own the planes of different channels.
-            unsafe { shape.split(channel, &out, shared) };
+            unsafe { short_planes::affine(level, (&shape, channel), x, affine, residual, relu, shared) };
             return;
         }
         for (at, filled) in shape.planes(channel) {
@@ -304,7 +267,7 @@ pub fn batch_norm_backward(
         let (m, s) = (mean[channel], inverse_std[channel]);
         let gated = output.is_some();
         let join = |from| shape.join(channel, from);
-        let joined = shape.is_short().then(|| (join(input), join(output_gradient), output.map(join)));
+        let joined = shape.is_joined(short_planes::BACKWARD).then(|| (join(input), join(output_gradient), output.map(join)));
         let planes: Vec<[&[f32]; 3]> = match &joined {
             Some((x, g, y)) => vec![[x, g, y.as_deref().unwrap_or(g)]],
             None => shape.gradient_planes(channel, input, output, output_gradient),
@@ -321,14 +284,8 @@ pub fn batch_norm_backward(
         let (b, c) = ((a * sum_gx * f64::from(s) / count) as f32, (a * sum_g / count) as f32);
         let slope = [a as f32, b, c, m];
         if joined.is_some() {
-            let length = planes[0][0].len();
-            let (mut dx, mut dr) = (scratch::take(length), residual_gradient.map(|_| scratch::take(length)));
-            gradient_plane(level, planes[0], gated, slope, &mut dx, dr.as_deref_mut());
             // SAFETY: tasks own the planes of different channels.
-            unsafe {
-                shape.split(channel, &dx, input_gradient);
-                dr.zip(residual_gradient).into_iter().for_each(|(dr, to)| shape.split(channel, &dr, to));
-            }
+            unsafe { short_planes::gradients(level, (&shape, channel), planes[0], gated, slope, input_gradient, residual_gradient) };
             return;
         }
         for (plane, (at, filled)) in planes.into_iter().zip(shape.planes(channel)) {

@@ -21,6 +21,7 @@ pub mod optimizer;
 mod product;
 pub mod resize;
 mod scratch;
+mod short_planes;
 pub mod simd;
 mod sums;
 mod threads;
