@@ -171,38 +171,41 @@ impl ConvOp {
         if !self.relu {
             return Ok(Cow::Borrowed(gradient));
         }
-        with_slices([output, gradient], |[y, g]| {
-            let mut before = unspecified(g.len());
-            relu_gradient(y, g, &mut before).map_err(kernel_error)?;
-            Ok(Cow::Owned(Tensor::from_vec(before, gradient.shape(), gradient.device())?))
-        })
+        let before = with_slices([output, gradient], |[y, g]| Self::relu_gradient(y, g))?;
+        Ok(Cow::Owned(Tensor::from_vec(before, gradient.shape(), gradient.device())?))
     }
 
-    pub(super) fn bias_gradient(&self, shape: Conv2dShape, g: &[f32]) -> Result<Vec<f32>> {
+    pub(super) fn relu_gradient(y: &[f32], g: &[f32]) -> Result<Vec<f32>> {
+        let mut before = unspecified(g.len());
+        relu_gradient(y, g, &mut before).map_err(kernel_error)?;
+        Ok(before)
+    }
+
+    pub(super) fn bias_gradient(shape: Conv2dShape, g: &[f32]) -> Result<Vec<f32>> {
         let mut out = vec![0.0; shape.out_channels];
         conv2d_bias_gradient(shape, g, &mut out).map_err(kernel_error)?;
         Ok(out)
     }
 
-    fn gradients(&self, input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        with_slices([gradient], |[g]| self.gradients_of(input, weight, g))
+    pub(super) fn input_gradient(shape: Conv2dShape, g: &[f32], w: &[f32]) -> Result<Vec<f32>> {
+        let mut out = unspecified(shape.input_length());
+        conv2d_input_gradient(shape, g, w, &mut out).map_err(kernel_error)?;
+        Ok(out)
     }
 
-    /// Of input and weight, those that a graph asks for.
-    pub(super) fn gradients_of(&self, input: &Tensor, weight: &Tensor, g: &[f32]) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    pub(super) fn weight_gradient(shape: Conv2dShape, x: &[f32], g: &[f32]) -> Result<Vec<f32>> {
+        let mut out = unspecified(shape.weight_length());
+        conv2d_weight_gradient(shape, x, g, &mut out).map_err(kernel_error)?;
+        Ok(out)
+    }
+
+    fn gradients(&self, input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let shape = conv_shape(self.config, input.dims(), weight.dims())?;
-        with_slices([input, weight], |[x, w]| {
-            let input_gradient = input.track_op().then(|| {
-                let mut out = unspecified(x.len());
-                conv2d_input_gradient(shape, g, w, &mut out).map_err(kernel_error)?;
-                Tensor::from_vec(out, input.shape(), input.device())
-            });
-            let weight_gradient = weight.track_op().then(|| {
-                let mut out = unspecified(w.len());
-                conv2d_weight_gradient(shape, x, g, &mut out).map_err(kernel_error)?;
-                Tensor::from_vec(out, weight.shape(), weight.device())
-            });
-            Ok((input_gradient.transpose()?, weight_gradient.transpose()?))
+        let tensor = |numbers: Vec<f32>, like: &Tensor| Tensor::from_vec(numbers, like.shape(), like.device());
+        with_slices([input, weight, gradient], |[x, w, g]| {
+            let of_input = input.track_op().then(|| tensor(Self::input_gradient(shape, g, w)?, input));
+            let of_weight = weight.track_op().then(|| tensor(Self::weight_gradient(shape, x, g)?, weight));
+            Ok((of_input.transpose()?, of_weight.transpose()?))
         })
     }
 }
@@ -250,7 +253,7 @@ impl CustomOp3 for ConvOp {
         let gradient = gradient.as_ref();
         let (input_gradient, weight_gradient) = self.gradients(input, weight, gradient)?;
         let shape = conv_shape(self.config, input.dims(), weight.dims())?;
-        let bias_gradient = with_slices([gradient], |[g]| self.bias_gradient(shape, g))?;
+        let bias_gradient = with_slices([gradient], |[g]| Self::bias_gradient(shape, g))?;
         Ok((input_gradient, weight_gradient, Some(Tensor::from_vec(bias_gradient, bias.shape(), bias.device())?)))
     }
 }

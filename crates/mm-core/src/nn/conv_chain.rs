@@ -5,13 +5,11 @@
 
 use super::batch_norm::BatchNormOp;
 use super::conv::{ConvOp, conv_shape, output_shape};
-use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
+use super::cpu::{contiguous_f32, runs_on_cpu_kernels, with_slices};
 use super::handed_over::{HandedOver, Slot};
 use super::{ConvNorm, Lengths, Mode};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
-use mm_kernels::conv::{Conv2dShape, conv2d_input_gradient, conv2d_weight_gradient};
-use mm_kernels::dense::relu_gradient;
-use mm_kernels::unspecified;
+use mm_kernels::conv::Conv2dShape;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -187,27 +185,19 @@ impl Step {
                 bias.slot.leave(of_bias);
                 (Cow::Owned(before), of_residual)
             }
-            None if self.conv.relu => {
-                let mut before = unspecified(g.len());
-                relu_gradient(y, g, &mut before).map_err(kernel_error)?;
-                (Cow::Owned(before), Vec::new())
-            }
+            None if self.conv.relu => (Cow::Owned(ConvOp::relu_gradient(y, g)?), Vec::new()),
             None => (Cow::Borrowed(g), Vec::new()),
         };
         if let Some(bias) = self.bias.as_ref().filter(|bias| bias.slot.wanted()) {
-            bias.slot.leave(self.conv.bias_gradient(self.shape, &before)?);
+            bias.slot.leave(ConvOp::bias_gradient(self.shape, &before)?);
         }
         if self.weight.slot.wanted() {
-            let mut of_weight = unspecified(self.shape.weight_length());
-            conv2d_weight_gradient(self.shape, x, &before, &mut of_weight).map_err(kernel_error)?;
-            self.weight.slot.leave(of_weight);
+            self.weight.slot.leave(ConvOp::weight_gradient(self.shape, x, &before)?);
         }
-        let mut of_input = unspecified(if asked { self.shape.input_length() } else { 0 });
-        if asked {
-            with_slices([&self.weight.numbers], |[weight]| {
-                conv2d_input_gradient(self.shape, &before, weight, &mut of_input).map_err(kernel_error)
-            })?;
-        }
+        let of_input = match asked {
+            true => with_slices([&self.weight.numbers], |[weight]| ConvOp::input_gradient(self.shape, &before, weight))?,
+            false => Vec::new(),
+        };
         Ok([of_input, of_residual])
     }
 }
