@@ -55,6 +55,7 @@ impl Absence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::TrainingSamples;
     use mm_core::Subset;
     use mm_core::data::{ManifestColumns, SplitSpec};
     use mm_testing::clear_to_weak;
@@ -74,7 +75,7 @@ mod tests {
             toml::from_str("train = { rate = 0.3 }\ntest = { by_class = { weak = { a = 0.9 } } }").expect("a table of patterns");
         let whole = data();
         absence.check(whole.source.schema()).expect("checked");
-        let split = whole.draw(None, 0).expect("split");
+        let split = whole.draw(TrainingSamples::default(), 0).expect("split");
         let kept = absence.kept(&*whole.source, &split, 0).expect("drawn");
         assert_eq!(kept, absence.kept(&*whole.source, &split, 0).expect("drawn again"));
         assert_ne!(kept, absence.kept(&*whole.source, &split, 1).expect("another seed"));
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn nothing_is_lost_where_nothing_is_said_and_names_are_checked() {
         let whole = data();
-        let split = whole.draw(None, 0).expect("split");
+        let split = whole.draw(TrainingSamples::default(), 0).expect("split");
         let none: Absence = toml::from_str("").expect("empty");
         assert_eq!(none.kept(&*whole.source, &split, 0).expect("kept"), Presence::uniform(Subset::full(3), 900));
         let wrong: Absence = toml::from_str("test = { rates = { strnog = 0.5 } }").expect("a pattern");

@@ -2,7 +2,7 @@
 
 use super::absence::Absence;
 use super::corruption::PlannedCorruption;
-use crate::dataset::hex;
+use crate::dataset::{TrainingSamples, hex};
 use crate::pretrained;
 use mm_core::DeviceName;
 use mm_core::train::TrainConfig;
@@ -51,6 +51,9 @@ pub struct Resolved {
     pub score: Option<String>,
     /// Training samples of each class.
     pub train_per_class: Option<usize>,
+    /// Whether the samples for validation train.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub train_on_validation: bool,
     /// Which sensors samples lose for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<Absence>,
@@ -69,6 +72,13 @@ pub struct Resolved {
     /// Hash of each file of weights that encoders begin with, by its place.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, String>,
+}
+
+impl Resolved {
+    /// Which samples train.
+    pub fn training_samples(&self) -> TrainingSamples {
+        TrainingSamples { per_class: self.train_per_class, with_validation: self.train_on_validation }
+    }
 }
 
 impl std::fmt::Display for CellSpec {

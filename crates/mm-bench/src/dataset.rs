@@ -33,14 +33,27 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// The split of a seed, with only so many training samples of each class, where a number is given.
-    pub fn draw(&self, train_per_class: Option<usize>, seed: u64) -> mm_core::Result<Split> {
-        let split = self.split.draw(&*self.source, seed)?;
-        match train_per_class {
+    /// The split of a seed, with the training samples that a plan asks for.
+    pub fn draw(&self, training: TrainingSamples, seed: u64) -> mm_core::Result<Split> {
+        let mut split = self.split.draw(&*self.source, seed)?;
+        if training.with_validation {
+            split.train.append(&mut split.validation);
+            split.train.sort_unstable();
+        }
+        match training.per_class {
             Some(count) => split.with_train_per_class(count, &*self.source, seed),
             None => Ok(split),
         }
     }
+}
+
+/// Which samples of a split train; all of its training part by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TrainingSamples {
+    /// Only so many of each class.
+    pub per_class: Option<usize>,
+    /// Those for validation as well; none is for validation then.
+    pub with_validation: bool,
 }
 
 /// What tells a data set from others.

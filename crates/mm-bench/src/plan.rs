@@ -6,7 +6,7 @@ use super::corruption::CorruptionEntry;
 use super::cost::Scale;
 use super::pretrained;
 use super::registry::{Registry, check_data, distinct_combinations};
-use crate::dataset::{CardReader, Dataset};
+use crate::dataset::{CardReader, Dataset, TrainingSamples};
 use crate::file_hashes::FileHashes;
 use anyhow::{Context, Result, anyhow, bail};
 use mm_core::data::{nearest, parse_table, parse_toml, utf8};
@@ -97,6 +97,9 @@ pub struct DataEntry {
     /// Use only so many training samples of each class.
     #[serde(default)]
     pub train_per_class: Option<usize>,
+    /// Train on the samples for validation as well; nothing can be chosen by them then.
+    #[serde(default)]
+    train_on_validation: bool,
     /// Which sensors samples lose for good, to simulate absence: patterns for `train` and `test`.
     #[serde(default)]
     absent: Option<Absence>,
@@ -106,6 +109,13 @@ pub struct DataEntry {
     /// How often each sensor fails, in place of the plan's rates.
     #[serde(default)]
     failure: Option<FailureRates>,
+}
+
+impl DataEntry {
+    /// Which samples train.
+    pub fn training_samples(&self) -> TrainingSamples {
+        TrainingSamples { per_class: self.train_per_class, with_validation: self.train_on_validation }
+    }
 }
 
 /// One run of a plan.
@@ -181,7 +191,14 @@ impl Plan {
         let mut data = match self.data.iter().find(named) {
             Some(data) => data.clone(),
             // Settings of other data, which the caller wants for these.
-            None => DataEntry { score: None, train_per_class: None, absent: None, train: toml::Table::new(), ..self.data[0].clone() },
+            None => DataEntry {
+                score: None,
+                train_per_class: None,
+                train_on_validation: false,
+                absent: None,
+                train: toml::Table::new(),
+                ..self.data[0].clone()
+            },
         };
         data.card = card.map_or(data.card, String::from);
         let run = self.runs.iter().find(|run| run.name() == method).or_else(|| self.runs.iter().find(|run| run.method == method));
@@ -196,6 +213,7 @@ impl Plan {
             card: data.card.clone(),
             score: data.score.clone().or_else(|| self.score.clone()),
             train_per_class: data.train_per_class,
+            train_on_validation: data.train_on_validation,
             absent: data.absent.clone(),
             method: run.method.clone(),
             options: self.options(&run).with_context(|| self.whereabouts())?,
@@ -322,7 +340,7 @@ impl Plan {
             distinct("corruption", corruptions.iter().map(ToString::to_string)).context("`[[corruptions]]`")?;
             self.tell(data, &loaded).with_context(context)?;
             let kept = self.kept(data, &loaded).with_context(context)?;
-            let split = loaded.draw(data.train_per_class, self.seeds[0]).with_context(context)?;
+            let split = loaded.draw(data.training_samples(), self.seeds[0]).with_context(context)?;
             let scale = Scale::new(&*loaded.source, split, self.seeds[0]);
             for run in &self.runs {
                 for &seed in &self.seeds {
@@ -335,6 +353,7 @@ impl Plan {
                         card: data.card.clone(),
                         score: score.clone(),
                         train_per_class: data.train_per_class,
+                        train_on_validation: data.train_on_validation,
                         absent: data.absent.clone(),
                         method: run.method.clone(),
                         options: self.options(run).with_context(|| format!("run `{}`", run.name()))?,
@@ -371,7 +390,7 @@ impl Plan {
         loaded.matched.iter().for_each(|file| tracing::info!("{file}"));
         let mut remarks: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for &seed in &self.seeds {
-            let split = loaded.draw(data.train_per_class, seed)?;
+            let split = loaded.draw(data.training_samples(), seed)?;
             split.remarks(&*loaded.source).into_iter().for_each(|remark| remarks.entry(remark).or_default().push(seed.to_string()));
         }
         remarks.iter().for_each(|(remark, seeds)| tracing::warn!("data `{}`, seed {}: {remark}", data.name, seeds.join(", ")));
@@ -382,7 +401,7 @@ impl Plan {
     fn kept(&self, data: &DataEntry, loaded: &Dataset) -> Result<BTreeMap<u64, Presence>> {
         let Some(absent) = &data.absent else { return Ok(BTreeMap::new()) };
         absent.check(loaded.source.schema())?;
-        let of = |&seed: &u64| Ok((seed, absent.kept(&*loaded.source, &loaded.draw(data.train_per_class, seed)?, seed)?));
+        let of = |&seed: &u64| Ok((seed, absent.kept(&*loaded.source, &loaded.draw(data.training_samples(), seed)?, seed)?));
         self.seeds.iter().map(of).collect()
     }
 

@@ -171,7 +171,7 @@ impl Teacher for AnyTeacher {
 /// samples that lack what it needs. `kept` is what samples keep where absence is simulated.
 pub(crate) fn check_data(recipe: &dyn AnyRecipe, resolved: &Resolved, data: &Dataset, kept: Option<&Presence>) -> Result<()> {
     let modalities = &data.source.schema().modalities;
-    let split = data.draw(resolved.train_per_class, resolved.train.seed)?;
+    let split = data.draw(resolved.training_samples(), resolved.train.seed)?;
     let of_row = |row: usize| kept.map_or_else(|| data.source.meta(row).presence, |kept| kept.subsets()[row]);
     let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| of_row(row)).collect());
     let (train, validation) = (presence(&split.train), presence(&split.validation));

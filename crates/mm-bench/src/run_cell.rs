@@ -73,7 +73,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     }
 
     let (mut loaded, registry) = (load_unchanged(resolved)?, with_features(arguments, resolved, registry)?.on(&device));
-    let split = loaded.draw(resolved.train_per_class, resolved.train.seed)?;
+    let split = loaded.draw(resolved.training_samples(), resolved.train.seed)?;
     if let Some(absent) = &resolved.absent {
         loaded = absent.applied(loaded, &split, resolved.train.seed)?;
     }

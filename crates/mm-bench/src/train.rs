@@ -1,7 +1,7 @@
 //! One model from a card and a method, saved as a folder; and what a saved model reaches on data.
 
 use crate::cell::Resolved;
-use crate::dataset::{CardReader, Dataset};
+use crate::dataset::{CardReader, Dataset, TrainingSamples};
 use crate::interrupt::Interrupt;
 use crate::output;
 use crate::plan::Plan;
@@ -133,6 +133,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
             card: card.unwrap_or_default().into(),
             score: None,
             train_per_class: None,
+            train_on_validation: false,
             absent: None,
             method: arguments.method.clone(),
             options: toml::Table::new(),
@@ -152,7 +153,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
     resolved.train.epochs = arguments.epochs.map_or(resolved.train.epochs, |epochs| epochs as usize);
     let recipe = registry.recipe(&resolved)?;
     let (mut data, _) = CardReader::open(&resolved.card)?.scored_by(resolved.score.as_deref()).load()?;
-    let split = data.draw(resolved.train_per_class, resolved.train.seed)?;
+    let split = data.draw(resolved.training_samples(), resolved.train.seed)?;
     if let Some(absent) = &resolved.absent {
         absent.check(data.source.schema())?;
         data = absent.applied(data, &split, resolved.train.seed)?;
@@ -225,7 +226,7 @@ fn part(name: &str, data: &Dataset, seed: u64) -> Result<Vec<usize>> {
         return Ok((0..data.source.len()).collect());
     }
     let Ok(part) = name.parse::<Part>() else { bail!("`--part {name}`: use train, validation, test or all") };
-    let Split { train, validation, test } = data.draw(None, seed)?;
+    let Split { train, validation, test } = data.draw(TrainingSamples::default(), seed)?;
     Ok(match part {
         Part::Train => train,
         Part::Validation => validation,

@@ -98,6 +98,7 @@ impl Cell {
                 card,
                 score: None,
                 train_per_class,
+                train_on_validation: false,
                 absent: None,
                 method,
                 options,

@@ -92,7 +92,7 @@ fn trained(registry: &Registry) -> Vec<(String, f64)> {
     for cell in &cells {
         let settings = &cell.resolved;
         let (data, _) = CardReader::open(&settings.card).unwrap().load().unwrap();
-        let split = data.draw(settings.train_per_class, settings.train.seed).unwrap();
+        let split = data.draw(settings.training_samples(), settings.train.seed).unwrap();
         let standardizer = Standardizer::fit(&*data.source, &split.train).unwrap();
         let standardized = Standardized::new(&*data.source, &standardizer).unwrap();
         let source = standardized.source();

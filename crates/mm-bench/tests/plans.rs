@@ -6,6 +6,7 @@ mod birds;
 mod damage;
 
 use anyhow::Result;
+use mm_bench::dataset::{BUILT_IN, CardReader, TrainingSamples};
 use mm_bench::{CellSpec, Plan, Registry};
 use mm_core::rng;
 use std::collections::BTreeSet;
@@ -35,6 +36,7 @@ optimizer = { kind = "adam_w", betas = [0.9, 0.999], eps = 1e-8, weight_decay = 
 [[data]]
 name = "all"
 card = "birds.toml"
+train_on_validation = false
 
 [[data]]
 name = "few"
@@ -92,6 +94,8 @@ fn check_against_tables(text: &str, cells: &[CellSpec], case: u64) {
                 assert_eq!(cell.resolved.train.batch_size as i64, batch_size, "case {case}");
                 let per_class = data.get("train_per_class").map(|v| v.as_integer().expect("it was read"));
                 assert_eq!(cell.resolved.train_per_class.map(|n| n as i64), per_class, "case {case}");
+                let joined = data.get("train_on_validation").is_some_and(|v| v.as_bool().expect("it was read"));
+                assert_eq!(cell.resolved.train_on_validation, joined, "case {case}");
                 left.insert((data_name, run_name, seed));
             }
         }
@@ -453,4 +457,15 @@ fn quick_takes_the_place_of_every_setting_that_it_names() {
         let trained: BTreeSet<_> = quick(text).iter().map(|cell| (cell.resolved.train.epochs, cell.resolved.train.batch_size)).collect();
         assert_eq!(trained, BTreeSet::from([(epochs, batch_size)]));
     }
+}
+
+#[test]
+fn samples_for_validation_train_where_a_plan_says_so() {
+    let (data, _) = CardReader::open(BUILT_IN).unwrap().load().unwrap();
+    let plain = data.draw(TrainingSamples::default(), 1).unwrap();
+    let joined = data.draw(TrainingSamples { with_validation: true, ..TrainingSamples::default() }, 1).unwrap();
+    let mut both = [&plain.train[..], &plain.validation].concat();
+    both.sort_unstable();
+    assert!(!plain.validation.is_empty() && joined.validation.is_empty());
+    assert_eq!((joined.train, joined.test), (both, plain.test));
 }

@@ -111,7 +111,11 @@ fn theirs(folder: &Path, pytorch: &PyTorch, plan: &toml::Table, methods: &[Strin
 fn splits(plan: &toml::Table, seed: u64) -> Result<BTreeMap<String, Split>> {
     let (loaded, _) = CardReader::open(BUILT_IN)?.load()?;
     let data: Vec<mm_bench::DataEntry> = plan.get("data").context("the plan has data")?.clone().try_into()?;
-    data.into_iter().map(|entry| Ok((entry.name, loaded.draw(entry.train_per_class, seed)?))).collect()
+    let drawn = |entry: mm_bench::DataEntry| {
+        let split = loaded.draw(entry.training_samples(), seed)?;
+        Ok((entry.name, split))
+    };
+    data.into_iter().map(drawn).collect()
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
     let mut inputs = Vec::new();
     let mut columns = Vec::new();
     let mut all_offsets = Vec::new();
-    let mut gaps = Vec::new();
+    let mut indicators = Vec::new();
     for (m, (table, rows)) in tables.into_iter().zip(&maps).filter(|(t, _)| t.modality.is_some()).enumerate() {
         let (modality, width) = (table.modality.unwrap_or_default(), table.features.len());
         let having = presence.iter().filter(|s| s.contains(m)).count();
@@ -166,7 +166,7 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         if non_finite > 0 {
             remarks.push(format!("modality `{modality}` counts as missing in {non_finite} samples: values that are not finite"));
         }
-        match (table.partial, table.gaps) {
+        match (table.partial, table.indicators > 0) {
             (0, _) => {}
             (lines, true) => remarks.push(format!("modality `{modality}` has empty cells in {lines} lines: they become the training mean")),
             (lines, false) => {
@@ -185,10 +185,10 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         });
         columns.push(values);
         all_offsets.push(table.offsets);
-        gaps.push(table.gaps);
+        indicators.push(table.indicators);
     }
     let schema = Schema::new(modalities, inputs, target)?.scored_by(joining.score)?;
-    let data = TableDataset::with_offsets(schema, columns, all_offsets, gaps, Presence::new(presence), targets)?;
+    let data = TableDataset::with_offsets(schema, columns, all_offsets, indicators, Presence::new(presence), targets)?;
     let data = data.with_names(ids, groups, parts);
     let data = match weights {
         Some(weights) => data.with_weights(weights)?,

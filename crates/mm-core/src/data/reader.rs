@@ -41,8 +41,8 @@ pub(super) struct Table {
     pub non_finite: Vec<bool>,
     /// How many rows have some empty cells, and count as absent because of it or keep gaps.
     pub partial: usize,
-    /// Whether rows that are present may hold NaN, where a cell was empty.
-    pub gaps: bool,
+    /// How many of the last features say whether a cell of another was empty; rows that are present may hold NaN then.
+    pub indicators: usize,
     /// Line of each row.
     pub lines: Vec<usize>,
     pub keys: Keys<KeyColumn>,
@@ -92,10 +92,11 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8]) -> Result<
     }
     remarks.extend(rows.remarks);
     let mut features: Vec<String> = header.names.iter().zip(&roles).filter(|(_, r)| **r == Role::Feature).map(|(h, _)| h.clone()).collect();
-    let gaps = reading.partial == Partial::Indicate && rows.partial > 0;
-    if gaps {
+    let columns = features.len();
+    if reading.partial == Partial::Indicate && rows.partial > 0 {
         rows.values = with_indicators(rows.values, &rows.present, &mut features);
     }
+    let indicators = features.len() - columns;
     let input = reading.shape.map_or_else(|| InputSpec::vector(features.len()), InputSpec::image);
     if reading.modality.is_some() && input.elements() != features.len() {
         let problem = format!(
@@ -137,7 +138,7 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8]) -> Result<
         present: rows.present,
         non_finite: rows.non_finite,
         partial: rows.partial,
-        gaps,
+        indicators,
         lines: rows.lines,
         keys,
         targets,

@@ -84,9 +84,10 @@ pub trait Source: Send + Sync {
         vec![None; self.schema().modalities.len()]
     }
 
-    /// Whether a NaN in a reading of a modality is a number that was not measured: a standardizer makes it the mean.
-    fn has_gaps(&self, _modality: usize) -> bool {
-        false
+    /// How many of the last features of a modality say, by 1 and 0, whether another was measured. A standardizer leaves these as they are;
+    /// with any, NaN in a reading is a number that was not measured, and becomes the mean.
+    fn indicators(&self, _modality: usize) -> usize {
+        0
     }
 
     /// The source as a table in memory, if it is one: what runs over all values can then be done once instead of in every epoch.

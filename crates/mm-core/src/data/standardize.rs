@@ -51,7 +51,7 @@ impl Standardizer {
         let mut views: Vec<ViewStatistics> = Vec::new();
         for (m, (name, input)) in schema.modalities.names().iter().zip(&schema.inputs).enumerate() {
             let zeros = vec![0.0; channels(input)];
-            let gaps = data.has_gaps(m);
+            let gaps = data.indicators(m) > 0;
             views.push(ViewStatistics { modality: name.clone(), mean: zeros.clone(), std: zeros, constant_seen: false, gaps });
         }
         // How many values went into each statistic of a view.
@@ -81,7 +81,7 @@ impl Standardizer {
             }
         })?;
         let kinds = data.kinds();
-        for ((view, counts), kind) in views.iter_mut().zip(&counts).zip(&kinds) {
+        for (m, ((view, counts), kind)) in views.iter_mut().zip(&counts).zip(&kinds).enumerate() {
             match kind.as_ref().map(|kind| kind.standardization()) {
                 Some(Standardization::Given { mean, std }) => {
                     if mean.len() != view.mean.len() || std.len() != view.std.len() {
@@ -106,6 +106,10 @@ impl Standardizer {
                     *std = 1.0;
                 }
             }
+            // By its own deviation, what says of one sample in a hundred that something was not measured would be ten times as large as anything else.
+            let columns = view.mean.len() - data.indicators(m);
+            view.mean[columns..].fill(0.0);
+            view.std[columns..].fill(1.0);
         }
         Ok(Self { views, numbers: number_scale(data, rows)? })
     }

@@ -19,8 +19,8 @@ pub struct TableDataset {
     columns: Vec<Vec<f32>>,
     /// By modality: what is added to each of its columns; empty where nothing is.
     offsets: Vec<Vec<f64>>,
-    /// By modality: whether a NaN in a reading is a number that was not measured.
-    gaps: Vec<bool>,
+    /// By modality: how many of its last columns say whether a number was measured; with any, NaN is one that was not.
+    indicators: Vec<usize>,
     presence: Presence,
     targets: TableTargets,
     /// Of each sample in the loss; empty where all weigh the same.
@@ -60,18 +60,18 @@ impl TableDataset {
     ///
     /// Values of samples that lack the modality may be anything and are never read; all others must be finite.
     pub fn new(schema: Schema, columns: Vec<Vec<f32>>, presence: Presence, labels: Vec<u32>) -> Result<Self> {
-        let gaps = vec![false; columns.len()];
-        Self::checked(schema, columns, gaps, presence, TableTargets::Classes(labels))
+        let indicators = vec![0; columns.len()];
+        Self::checked(schema, columns, indicators, presence, TableTargets::Classes(labels))
     }
 
     /// As [`TableDataset::new`], with labels or numbers to predict: one [`TargetValue`] a sample, as the schema's target has them.
     pub fn with_targets(schema: Schema, columns: Vec<Vec<f32>>, presence: Presence, targets: Vec<TargetValue>) -> Result<Self> {
-        let gaps = vec![false; columns.len()];
-        Self::checked(schema, columns, gaps, presence, TableTargets::Values(targets))
+        let indicators = vec![0; columns.len()];
+        Self::checked(schema, columns, indicators, presence, TableTargets::Values(targets))
     }
 
-    /// With NaN allowed in the modalities that have `gaps`.
-    fn checked(schema: Schema, columns: Vec<Vec<f32>>, gaps: Vec<bool>, presence: Presence, targets: TableTargets) -> Result<Self> {
+    /// With NaN allowed in the modalities that have `indicators`.
+    fn checked(schema: Schema, columns: Vec<Vec<f32>>, indicators: Vec<usize>, presence: Presence, targets: TableTargets) -> Result<Self> {
         schema.check()?;
         let (samples, classes) = (targets.len(), schema.target.classes());
         if columns.len() != schema.inputs.len() {
@@ -100,13 +100,15 @@ impl TableDataset {
                 return Err(Error::shape(name, format!("[{samples}, {width}]"), [table.len()]));
             }
             let mut rows = table.chunks_exact(width).zip(presence.subsets()).enumerate();
-            if let Some((row, _)) = rows.find(|(_, (x, s))| s.contains(m) && !x.iter().all(|v| v.is_finite() || gaps[m] && v.is_nan())) {
+            if let Some((row, _)) =
+                rows.find(|(_, (x, s))| s.contains(m) && !x.iter().all(|v| v.is_finite() || indicators[m] > 0 && v.is_nan()))
+            {
                 return Err(NonFiniteError::Reading { sample: row as u64, modality: name.clone() }.into());
             }
         }
         let offsets = vec![Vec::new(); columns.len()];
         let (weights, ids, groups, parts) = (Vec::new(), None, None, None);
-        Ok(Self { schema, columns, offsets, gaps, presence, targets, weights, ids, groups, parts })
+        Ok(Self { schema, columns, offsets, indicators, presence, targets, weights, ids, groups, parts })
     }
 
     /// As [`TableDataset::new`], from numbers in f64; the digits of a large offset are kept.
@@ -118,20 +120,20 @@ impl TableDataset {
             .map(|(m, (values, input))| offsets(values, input.elements(), |row| presence.subsets().get(row).is_some_and(|s| s.contains(m))))
             .collect();
         let distances = columns.into_iter().zip(&offsets).map(|(values, offsets)| distances(values, offsets)).collect();
-        let gaps = vec![false; offsets.len()];
-        Self::with_offsets(schema, distances, offsets, gaps, presence, TableTargets::Classes(labels))
+        let indicators = vec![0; offsets.len()];
+        Self::with_offsets(schema, distances, offsets, indicators, presence, TableTargets::Classes(labels))
     }
 
-    /// From distances and what is added to each column of them: nothing, or one number a column. Only modalities with `gaps` may hold NaN.
+    /// From distances and what is added to each column of them: nothing, or one number a column. Only modalities with `indicators` may hold NaN.
     pub(super) fn with_offsets(
         schema: Schema,
         columns: Vec<Vec<f32>>,
         offsets: Vec<Vec<f64>>,
-        gaps: Vec<bool>,
+        indicators: Vec<usize>,
         presence: Presence,
         targets: TableTargets,
     ) -> Result<Self> {
-        Ok(Self { offsets, ..Self::checked(schema, columns, gaps, presence, targets)? })
+        Ok(Self { offsets, ..Self::checked(schema, columns, indicators, presence, targets)? })
     }
 
     /// From one f32 tensor `[samples, ..shape]` a modality, such as images `[samples, channels, height, width]`; the values are
@@ -216,7 +218,7 @@ impl TableDataset {
     /// Replaces the values of each sample that has the modality, as a standardizer does; nothing has an offset or a gap then.
     pub(super) fn map_values(&mut self, modality: usize, map: impl Fn(&[f64], &mut [f32])) {
         let offsets = std::mem::take(&mut self.offsets[modality]);
-        self.gaps[modality] = false;
+        self.indicators[modality] = 0;
         let width = self.schema.inputs[modality].elements();
         let mut values = vec![0.0; width];
         let rows = self.columns[modality].chunks_exact_mut(width).zip(self.presence.subsets());
@@ -335,8 +337,8 @@ impl Source for TableDataset {
         Batch::new(inputs, self.schema.target.task().collate(&targets, device)?)
     }
 
-    fn has_gaps(&self, modality: usize) -> bool {
-        self.gaps[modality]
+    fn indicators(&self, modality: usize) -> usize {
+        self.indicators[modality]
     }
 
     fn as_table(&self) -> Option<&TableDataset> {

@@ -88,7 +88,7 @@ impl Source for Without {
         self.source.kinds()
     }
 
-    fn has_gaps(&self, modality: usize) -> bool {
-        self.source.has_gaps(modality)
+    fn indicators(&self, modality: usize) -> usize {
+        self.source.indicators(modality)
     }
 }

@@ -34,7 +34,13 @@ impl Ranks {
             });
             ranked.collect()
         };
-        Self { precision: matches!(score, Score::AveragePrecision { .. }), orders: (0..outputs).map(order).collect() }
+        let precision = matches!(score, Score::AveragePrecision { .. });
+        let mut orders: Vec<Vec<Ranked>> = (0..outputs).map(order).collect();
+        // What speaks for one of two classes speaks against the other: the areas under both curves are one.
+        if !precision && outputs == 2 && mirrored(&orders[0], &orders[1]) {
+            orders.truncate(1);
+        }
+        Self { precision, orders }
     }
 
     /// The mean area, each row weighted; of classes and labels that have samples and others, NaN where none has.
@@ -48,21 +54,55 @@ impl Ranks {
     }
 
     fn area(&self, order: &[Ranked], weight: &impl Fn(u32) -> f64) -> Option<f64> {
-        let (mut areas, mut n, mut p) = (Areas::default(), 0.0, 0.0);
-        for ranked in order {
-            let weight = weight(ranked.row);
-            if ranked.positive {
-                p += weight
-            } else {
-                n += weight
-            }
-            if ranked.last_of_ties {
-                areas.step(n, p);
-                (n, p) = (0.0, 0.0);
-            }
+        match self.precision {
+            true => areas(order, weight).finish().map(|(_, precision)| precision),
+            false => roc(order, weight),
         }
-        areas.finish().map(|(roc, precision)| if self.precision { precision } else { roc })
     }
+}
+
+/// Whether two orders are of scores of which one falls where the other rises, and of samples of which each is positive in one of them.
+fn mirrored(a: &[Ranked], b: &[Ranked]) -> bool {
+    // Samples with one score stand in the order of their rows.
+    let groups = |order: &'_ [Ranked]| order.chunk_by(|ranked, _| !ranked.last_of_ties).map(<[Ranked]>::to_vec).collect::<Vec<_>>();
+    let (a, b) = (groups(a), groups(b));
+    let opposite = |(a, b): (&Ranked, &Ranked)| a.row == b.row && a.positive != b.positive;
+    a.len() == b.len() && a.iter().zip(b.iter().rev()).all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(opposite))
+}
+
+fn areas(order: &[Ranked], weight: &impl Fn(u32) -> f64) -> Areas {
+    let (mut areas, mut n, mut p) = (Areas::default(), 0.0, 0.0);
+    for ranked in order {
+        let weight = weight(ranked.row);
+        if ranked.positive {
+            p += weight
+        } else {
+            n += weight
+        }
+        if ranked.last_of_ties {
+            areas.step(n, p);
+            (n, p) = (0.0, 0.0);
+        }
+    }
+    areas
+}
+
+/// The area under the ROC curve as in [`Areas`], without the other one and without a branch that nobody can foresee: most of a report's time goes here.
+fn roc(order: &[Ranked], weight: &impl Fn(u32) -> f64) -> Option<f64> {
+    let (mut negatives, mut positives, mut pairs) = (0.0, 0.0, 0.0);
+    let (mut n, mut p) = (0.0, 0.0);
+    for ranked in order {
+        let (weight, positive) = (weight(ranked.row), f64::from(u8::from(ranked.positive)));
+        p += weight * positive;
+        n += weight * (1.0 - positive);
+        if ranked.last_of_ties {
+            pairs += n * (positives + p / 2.0);
+            negatives += n;
+            positives += p;
+            (n, p) = (0.0, 0.0);
+        }
+    }
+    (negatives > 0.0 && positives > 0.0).then(|| pairs / (negatives * positives))
 }
 
 /// Both areas, from the highest score to the lowest.

@@ -250,12 +250,13 @@ fn cells_that_stand_for_no_reading() {
     // The mean and deviation are those of the numbers that are there: x is 1 and 3 in training.
     let standardizer = Standardizer::fit(&loaded.data, &[0, 1, 2]).unwrap();
     let (x, measured) = (&standardizer.views()[0].mean, &standardizer.views()[0].std);
-    assert_eq!((x[0], x[2], measured[0]), (2.0, 2.0 / 3.0, 1.0));
+    assert_eq!((x[0], x[2], measured[0], measured[2]), (2.0, 0.0, 1.0, 1.0));
     let standardized = Standardized::new(&loaded.data, &standardizer).unwrap();
     let batch = standardized.source().batch(&[0, 1, 2, 3], &Device::Cpu).unwrap();
     let values = batch.inputs().at(0).unwrap().values.to_vec2::<f32>().unwrap();
     assert_eq!(values.iter().map(|row| row[0]).collect::<Vec<_>>(), [-1.0, 0.0, 1.0, 0.0]);
-    assert!(values[1][2] < 0.0 && values[0][2] > 0.0 && values.iter().flatten().all(|x| x.is_finite()));
+    // What says whether it was measured stays 1 or 0.
+    assert!(values[1][2] == 0.0 && values[0][2] == 1.0 && values.iter().flatten().all(|x| x.is_finite()));
     // Samples without any reading: all are named, and may be left out.
     let nothing = [("a.csv", "id,x,kind\np,,oak\nq,,elm\nr,1,elm\ns,2,oak\n")];
     let by_id = "id = \"id\"\nlabel = \"kind\"";

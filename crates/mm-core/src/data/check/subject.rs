@@ -156,7 +156,7 @@ impl<'a> Subject<'a> {
             table: None,
             look: Box::new(move |_, row, sensor, _| match data.read(row) {
                 Ok(sample) => {
-                    let of = if data.has_gaps(sensor) { Look::of_gapped } else { Look::of_array };
+                    let of = if data.indicators(sensor) > 0 { Look::of_gapped } else { Look::of_array };
                     sample.readings.get(sensor)?.as_ref().map(|array| Ok(of(array)))
                 }
                 Err(error) => Some(Err(error)),
