@@ -111,6 +111,10 @@ pub struct ModalityCard {
     /// The column of a manifest, or the folder, if it is not called as the sensor; `.` is the folder that holds the folders of classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+    /// The device that it is part of: random changes in training are drawn once for all its sensors, as one clock and one case move them
+    /// together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// Settings of the kind; without a `size` that of `[pixels]`, where it says one.
     #[serde(flatten)]
     pub settings: toml::Table,
@@ -212,10 +216,11 @@ impl FileCard {
     }
 
     fn listed(&self, bundle: Option<&Bundle>) -> Result<FileSource> {
-        match self.lists(bundle)? {
+        let source = match self.lists(bundle)? {
             Lists::Folders(folders) => (*folders).open(),
             Lists::Manifest(manifest) => (*manifest).open(),
-        }
+        }?;
+        Ok(source.devices(&self.modalities.iter().map(|modality| modality.device.clone()).collect::<Vec<_>>()))
     }
 
     /// The kinds of its sensors, in order.

@@ -19,6 +19,8 @@ pub struct FileSource {
     columns: ManifestColumns,
     /// How the rows' maps of labels are read.
     labels: Option<LabelMaps>,
+    /// By modality, the first one of its device: what changes one at random changes all alike.
+    devices: Vec<usize>,
     /// Readings that could not be decoded so far.
     corrupt: AtomicUsize,
 }
@@ -85,6 +87,7 @@ impl FileSource {
         let inputs = kinds.iter().map(|kind| kind.input()).collect();
         let schema = Schema::new(modalities, inputs, target)?;
         let columns = ManifestColumns::default();
+        let devices = (0..kinds.len()).collect();
         Ok(Self {
             schema,
             kinds,
@@ -94,12 +97,20 @@ impl FileSource {
             columns,
             labels: None,
             corrupt: AtomicUsize::new(0),
+            devices,
         })
     }
 
     /// How the maps of labels of its rows are read, for [`RowTarget::Map`].
     pub fn labels(self, labels: LabelMaps) -> Self {
         Self { labels: Some(labels), ..self }
+    }
+
+    /// By modality, the device that it is part of, where it shares one: random changes in training are then drawn for the device
+    /// ([`Kind::augment`]).
+    pub fn devices(self, names: &[Option<String>]) -> Self {
+        let first = |m: usize| names.iter().position(|name| name.is_some() && names.get(m) == Some(name)).unwrap_or(m);
+        Self { devices: (0..self.kinds.len()).map(first).collect(), ..self }
     }
 
     fn target_of(&self, row: &FileRow) -> Result<TargetValue> {
@@ -205,7 +216,10 @@ impl Source for FileSource {
     fn read_augmented(&self, row: usize, key: SampleKey) -> Result<Sample> {
         let SampleKey { seed, epoch, id } = key;
         self.sample(row, self.schema.modalities.full(), &|m, kind, raw| match kind.augments() {
-            true => kind.augment(raw, &mut rng::stream(seed, "augmented reading", &[epoch, id, m as u64])),
+            true => {
+                let draws = |label: &str, m: usize| rng::stream(seed, label, &[epoch, id, m as u64]);
+                kind.augment(raw, &mut draws("augmented reading", self.devices[m]), &mut draws("noise of a reading", m))
+            }
             false => Ok(raw),
         })
     }

@@ -92,9 +92,9 @@ impl SeriesAugment {
         Self { time_masks: 0, time_mask: 0.15, ..*self } != Self::default()
     }
 
-    /// Changes a series, a list of values a channel, all of one length. All draws but those of the noise are made whether they are used or not,
-    /// so that none shifts another.
-    pub fn apply(&self, channels: &mut [Vec<f64>], rng: &mut Rng) {
+    /// Changes a series, a list of values a channel, all of one length. All draws are made whether they are used or not, so that none shifts
+    /// another: two series change alike by equal draws. Those of the noise are its `own`.
+    pub fn apply(&self, channels: &mut [Vec<f64>], rng: &mut Rng, own: &mut Rng) {
         let mut within = |[least, most]: [f64; 2]| least + (most - least) * rng.random::<f64>();
         let speed = within(self.speed);
         let (kept, place) = (within([self.crop, 1.0]), within([0.0, 1.0]));
@@ -139,7 +139,7 @@ impl SeriesAugment {
             if self.jitter > 0.0 || self.noise > 0.0 {
                 let deviation = (channel.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / left as f64).sqrt();
                 let deviation = (self.jitter * deviation).hypot(self.noise);
-                channel.iter_mut().for_each(|x| *x += deviation * Distribution::<f64>::sample(&StandardNormal, rng));
+                channel.iter_mut().for_each(|x| *x += deviation * Distribution::<f64>::sample(&StandardNormal, own));
             }
             for &[share, place] in &masks {
                 let width = (left as f64 * share).round() as usize;

@@ -10,7 +10,7 @@ fn series(channels: usize) -> Vec<Vec<f64>> {
 fn applied(augment: SeriesAugment, channels: usize, seed: u64) -> Vec<Vec<f64>> {
     augment.validate(channels).unwrap();
     let mut changed = series(channels);
-    augment.apply(&mut changed, &mut rng::stream(seed, "test", &[1]));
+    augment.apply(&mut changed, &mut rng::stream(seed, "test", &[1]), &mut rng::stream(seed, "own", &[1]));
     changed
 }
 

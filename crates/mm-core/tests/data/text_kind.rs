@@ -87,7 +87,7 @@ fn settings_that_do_not_fit_are_named() {
 fn words_are_dropped_in_training_only() {
     let kind = Text::hashed(64).with_drop_words(0.5).unwrap();
     let raw = || kind.raw(&Origin::Text("a b c d e f g h i j k l m n o p".into())).unwrap();
-    let drawn = |seed| kind.augment(raw(), &mut stream(seed, "test", &[])).unwrap();
+    let drawn = |seed| kind.augment(raw(), &mut stream(seed, "test", &[]), &mut stream(seed, "own", &[])).unwrap();
     assert_eq!(drawn(1), drawn(1));
     assert!(drawn(1) != drawn(2) && drawn(1) != raw());
     assert!(kind.augments() && !Text::hashed(64).augments());

@@ -263,3 +263,30 @@ fn parts_given_for_recordings_are_those_of_their_windows() {
     let parts: Vec<Option<Part>> = (0..10).map(|row| data.meta(row).part).collect();
     assert!(parts[..5].iter().all(|part| *part == Some(Part::Train)) && parts[5..].iter().all(|part| *part == Some(Part::Test)));
 }
+
+#[test]
+fn sensors_of_one_device_change_alike_but_for_noise() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a.npy", npy(&[100, 3], 0));
+    write(folder.path(), "samples.csv", "id,acc,gyro,label\na,a.npy,a.npy,walk\nb,a.npy,a.npy,run\n");
+    let read = |device: &str, noise: f64| {
+        let sensor = |name: &str| {
+            format!(
+                "[[modality]]\nname = \"{name}\"\n{device}kind = \"series\"\nchannels = 3\nsteps = 100\ntime_first = true\n\
+                 augment = {{ speed = [0.8, 1.25], crop = 0.7, shift = 3, scale = [0.5, 2.0], rotation = 40, noise = {noise} }}\n"
+            )
+        };
+        let card = format!("name = \"watch\"\nmanifest = \"samples.csv\"\n{}{}", sensor("acc"), sensor("gyro"));
+        let data = FileCard::from_str(&card, folder.path().join("card.toml")).unwrap().open().unwrap();
+        let mut readings = data.read_augmented(0, SampleKey { seed: 3, epoch: 1, id: 5 }).unwrap().readings.into_iter();
+        let mut next = || readings.next().unwrap().unwrap();
+        (next(), next())
+    };
+    // One file is the reading of both sensors.
+    let (acc, gyro) = read("", 0.0);
+    assert_ne!(acc, gyro);
+    let (acc, gyro) = read("device = \"watch\"\n", 0.0);
+    assert_eq!(acc, gyro);
+    let (noisy, other) = read("device = \"watch\"\n", 1.0);
+    assert!(noisy != other && noisy.length == acc.length && other.length == acc.length);
+}

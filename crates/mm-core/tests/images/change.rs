@@ -127,7 +127,9 @@ fn kinds_change_what_they_read() {
     let plain = values(&kind, &png(&pixels, 8, 8, Rgb8));
     let changed = |id: u64| {
         let raw = Raw::Array(Array::new([3, 8, 8], plain.clone()));
-        let Raw::Array(array) = kind.augment(raw, &mut rng::stream(1, "kind", &[id])).unwrap() else { panic!("an array") };
+        let Raw::Array(array) = kind.augment(raw, &mut rng::stream(1, "kind", &[id]), &mut rng::stream(1, "own", &[id])).unwrap() else {
+            panic!("an array")
+        };
         let Values::F32(values) = array.values else { panic!("images are f32") };
         values
     };

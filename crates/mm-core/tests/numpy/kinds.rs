@@ -142,7 +142,7 @@ fn series_are_cut_padded_or_repeated() {
     // The middle of a longer one; in training of a kind that crops, any part.
     assert_eq!(of(Length::Crop, 6).unwrap(), (vec![2, 4], vec![1.0, 2.0, 3.0, 4.0, 7.0, 8.0, 9.0, 10.0], None));
     let kind = Series::new(2, 4).unwrap().length(Length::Crop);
-    let first = |id| match kind.augment(raw(100), &mut stream(0, "test", &[id])).unwrap() {
+    let first = |id| match kind.augment(raw(100), &mut stream(0, "test", &[id]), &mut stream(0, "own", &[id])).unwrap() {
         Raw::Array(array) => (array.values.to_f64()[0], array.shape),
         Raw::Text(_) => unreachable!(),
     };

@@ -74,7 +74,7 @@ impl Kind for Audio {
     }
 
     /// An augmented sound is a reading already: masks are laid over its spectrogram.
-    fn augment(&self, raw: Raw, random: &mut Rng) -> Result<Raw> {
+    fn augment(&self, raw: Raw, random: &mut Rng, _own: &mut Rng) -> Result<Raw> {
         Ok(Raw::Array(self.array(self.0.augmented(wave(raw)?, random)?)))
     }
 

@@ -199,7 +199,7 @@ impl Kind for Image {
         !self.appearance.is_off()
     }
 
-    fn augment(&self, raw: Raw, random: &mut Rng) -> Result<Raw> {
+    fn augment(&self, raw: Raw, random: &mut Rng, _own: &mut Rng) -> Result<Raw> {
         let Raw::Array(mut array) = raw else { return Ok(raw) };
         // The frames of a video as well.
         if let (Values::F32(values), &[_, .., height, width]) = (&mut array.values, array.shape.as_slice()) {

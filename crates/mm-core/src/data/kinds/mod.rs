@@ -65,8 +65,9 @@ pub trait Kind: Send + Sync {
         false
     }
 
-    /// A random change in training, before [`Kind::features`]; the draws are the sample's own.
-    fn augment(&self, raw: Raw, _random: &mut Rng) -> Result<Raw> {
+    /// A random change in training, before [`Kind::features`]. Draws of `random` are the sample's, and those of all sensors of one device
+    /// ([`super::ModalityCard::device`]); those of `own` are this sensor's alone, for noise.
+    fn augment(&self, raw: Raw, _random: &mut Rng, _own: &mut Rng) -> Result<Raw> {
         Ok(raw)
     }
 

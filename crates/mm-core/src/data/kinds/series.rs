@@ -324,7 +324,7 @@ impl Kind for Series {
 
     /// The changes of the settings; and of a longer series a random part, where shorter ones are an error, because all are as long as they
     /// must be then.
-    fn augment(&self, raw: Raw, random: &mut Rng) -> Result<Raw> {
+    fn augment(&self, raw: Raw, random: &mut Rng, own: &mut Rng) -> Result<Raw> {
         let place = if self.0.length == Length::Crop { random.random() } else { 0.5 };
         let Some(augment) = self.0.augment.filter(SeriesAugment::changes) else { return Ok(Raw::Array(self.fitted(raw, place)?)) };
         let Array { shape, values, length } = raw.array(NAME)?;
@@ -333,7 +333,7 @@ impl Kind for Series {
             _ => return Err(Error::shape(NAME, "[channels, time]", shape)),
         };
         let mut series: Vec<Vec<f64>> = values.to_f64().chunks(time).map(|channel| channel[..length.unwrap_or(time)].to_vec()).collect();
-        augment.apply(&mut series, random);
+        augment.apply(&mut series, random, own);
         let time = series.first().map_or(0, Vec::len);
         Ok(Raw::Array(self.fitted(Raw::Array(Array::exact([channels, time], series.concat())), place)?))
     }

@@ -193,7 +193,7 @@ impl Kind for Text {
         self.drop_words > 0.0
     }
 
-    fn augment(&self, raw: Raw, random: &mut Rng) -> Result<Raw> {
+    fn augment(&self, raw: Raw, random: &mut Rng, _own: &mut Rng) -> Result<Raw> {
         Ok(match raw {
             Raw::Text(text) => Raw::Text(drop_words(&text, self.drop_words, random)),
             array => array,

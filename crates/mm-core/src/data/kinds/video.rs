@@ -142,8 +142,8 @@ impl Kind for Video {
     }
 
     /// All frames alike.
-    fn augment(&self, raw: Raw, random: &mut Rng) -> Result<Raw> {
-        self.image.augment(raw, random)
+    fn augment(&self, raw: Raw, random: &mut Rng, own: &mut Rng) -> Result<Raw> {
+        self.image.augment(raw, random, own)
     }
 
     fn augments(&self) -> bool {
