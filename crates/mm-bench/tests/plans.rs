@@ -35,8 +35,8 @@ optimizer = { kind = "adam_w", betas = [0.9, 0.999], eps = 1e-8, weight_decay = 
 
 [[data]]
 name = "all"
-card = "birds.toml"
 train_on_validation = false
+card = "birds.toml"
 
 [[data]]
 name = "few"
@@ -157,6 +157,7 @@ fn slips_are_named_with_field_and_limit() {
         ("widths = [16]", "widths = []", "network.encoder.widths"),
         ("estimator_width = 12", &format!("estimator_width = {huge}"), "estimator_width"),
         ("train_per_class = 4", &format!("train_per_class = {huge}"), "data `few`"),
+        ("train_on_validation = false", "train_on_validation = true", "none of the 0 validation samples"),
         ("method = \"udml\"", "method = \"udlm\"", "did you mean `udml`?"),
         ("method = \"udml\"", "method = \"guesswork\"", "There are: full-only, modality-dropout, "),
         ("lambda_mad = 4.0", "lambda_mad = \"much\"", "options.lambda_mad"),
