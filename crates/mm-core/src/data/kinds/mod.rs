@@ -66,7 +66,7 @@ pub trait Kind: Send + Sync {
     }
 
     /// A random change in training, before [`Kind::features`]. Draws of `random` are the sample's, and those of all sensors of one device
-    /// ([`super::ModalityCard::device`]); those of `own` are this sensor's alone, for noise.
+    /// (`device` in a card); those of `own` are this sensor's alone, for noise.
     fn augment(&self, raw: Raw, _random: &mut Rng, _own: &mut Rng) -> Result<Raw> {
         Ok(raw)
     }
