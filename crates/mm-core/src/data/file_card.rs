@@ -155,6 +155,12 @@ impl FileCard {
     fn check(&self) -> Result<()> {
         let at = |field: &str| format!("{field} in {}", self.path.display());
         Modalities::new(self.modalities.iter().map(|m| &m.name)).map_err(|e| Error::config(at("modality"), e.to_string()))?;
+        let sensors_of = |device: &String| self.modalities.iter().filter(|modality| modality.device.as_ref() == Some(device)).count();
+        if let Some(device) = self.modalities.iter().filter_map(|modality| modality.device.as_ref()).find(|device| sensors_of(device) == 1)
+        {
+            let problem = format!("`{device}` has one sensor: write the same name in the others that are part of it, or leave it out");
+            return Err(Error::config(at("device"), problem));
+        }
         match (&self.manifest, &self.folders) {
             (Some(_), Some(_)) => {
                 Err(Error::config(at("folders"), "the samples are listed by `manifest` or by `folders`: keep one of the two"))

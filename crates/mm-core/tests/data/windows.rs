@@ -269,6 +269,7 @@ fn sensors_of_one_device_change_alike_but_for_noise() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a.npy", npy(&[100, 3], 0));
     write(folder.path(), "samples.csv", "id,acc,gyro,label\na,a.npy,a.npy,walk\nb,a.npy,a.npy,run\n");
+    let card = |acc: &str, gyro: &str| format!("name = \"watch\"\nmanifest = \"samples.csv\"\n{acc}{gyro}");
     let read = |device: &str, noise: f64| {
         let sensor = |name: &str| {
             format!(
@@ -276,8 +277,7 @@ fn sensors_of_one_device_change_alike_but_for_noise() {
                  augment = {{ speed = [0.8, 1.25], crop = 0.7, shift = 3, scale = [0.5, 2.0], rotation = 40, noise = {noise} }}\n"
             )
         };
-        let card = format!("name = \"watch\"\nmanifest = \"samples.csv\"\n{}{}", sensor("acc"), sensor("gyro"));
-        let data = FileCard::from_str(&card, folder.path().join("card.toml")).unwrap().open().unwrap();
+        let data = FileCard::from_str(&card(&sensor("acc"), &sensor("gyro")), folder.path().join("card.toml")).unwrap().open().unwrap();
         let mut readings = data.read_augmented(0, SampleKey { seed: 3, epoch: 1, id: 5 }).unwrap().readings.into_iter();
         let mut next = || readings.next().unwrap().unwrap();
         (next(), next())
@@ -289,4 +289,10 @@ fn sensors_of_one_device_change_alike_but_for_noise() {
     assert_eq!(acc, gyro);
     let (noisy, other) = read("device = \"watch\"\n", 1.0);
     assert!(noisy != other && noisy.length == acc.length && other.length == acc.length);
+    // A slip in one of the names would tear them apart without a word.
+    let of = |name: &str, device: &str| {
+        format!("[[modality]]\nname = \"{name}\"\ndevice = \"{device}\"\nkind = \"series\"\nchannels = 3\nsteps = 100\n")
+    };
+    let error = FileCard::from_str(&card(&of("acc", "watch"), &of("gyro", "wacth")), "card.toml").unwrap_err().to_string();
+    assert!(error.contains("device in card.toml") && error.contains("`watch` has one sensor"), "{error}");
 }
