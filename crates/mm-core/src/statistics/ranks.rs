@@ -34,13 +34,7 @@ impl Ranks {
             });
             ranked.collect()
         };
-        let precision = matches!(score, Score::AveragePrecision { .. });
-        let mut orders: Vec<Vec<Ranked>> = (0..outputs).map(order).collect();
-        // What speaks for one of two classes speaks against the other: the areas under both curves are one.
-        if !precision && outputs == 2 && mirrored(&orders[0], &orders[1]) {
-            orders.truncate(1);
-        }
-        Self { precision, orders }
+        Self { precision: matches!(score, Score::AveragePrecision { .. }), orders: (0..outputs).map(order).collect() }
     }
 
     /// The mean area, each row weighted; of classes and labels that have samples and others, NaN where none has.
@@ -54,81 +48,71 @@ impl Ranks {
     }
 
     fn area(&self, order: &[Ranked], weight: &impl Fn(u32) -> f64) -> Option<f64> {
-        match self.precision {
-            true => areas(order, weight).finish().map(|(_, precision)| precision),
-            false => roc(order, weight),
+        if self.precision {
+            let mut areas = Areas::default();
+            steps(order, weight, |n, p| areas.step(n, p));
+            return areas.finish().map(|(_, precision)| precision);
         }
+        let mut roc = Roc::default();
+        steps(order, weight, |n, p| roc.step(n, p));
+        roc.finish()
     }
 }
 
-/// Whether two orders are of scores of which one falls where the other rises, and of samples of which each is positive in one of them.
-fn mirrored(a: &[Ranked], b: &[Ranked]) -> bool {
-    // Samples with one score stand in the order of their rows.
-    let groups = |order: &'_ [Ranked]| order.chunk_by(|ranked, _| !ranked.last_of_ties).map(<[Ranked]>::to_vec).collect::<Vec<_>>();
-    let (a, b) = (groups(a), groups(b));
-    let opposite = |(a, b): (&Ranked, &Ranked)| a.row == b.row && a.positive != b.positive;
-    a.len() == b.len() && a.iter().zip(b.iter().rev()).all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(opposite))
-}
-
-fn areas(order: &[Ranked], weight: &impl Fn(u32) -> f64) -> Areas {
-    let (mut areas, mut n, mut p) = (Areas::default(), 0.0, 0.0);
-    for ranked in order {
-        let weight = weight(ranked.row);
-        if ranked.positive {
-            p += weight
-        } else {
-            n += weight
-        }
-        if ranked.last_of_ties {
-            areas.step(n, p);
-            (n, p) = (0.0, 0.0);
-        }
-    }
-    areas
-}
-
-/// The area under the ROC curve as in [`Areas`], without the other one and without a branch that nobody can foresee: most of a report's time goes here.
-fn roc(order: &[Ranked], weight: &impl Fn(u32) -> f64) -> Option<f64> {
-    let (mut negatives, mut positives, mut pairs) = (0.0, 0.0, 0.0);
+/// The negatives and positives of each score, from the highest to the lowest.
+fn steps(order: &[Ranked], weight: &impl Fn(u32) -> f64, mut step: impl FnMut(f64, f64)) {
     let (mut n, mut p) = (0.0, 0.0);
     for ranked in order {
+        // Nobody can foresee which of both it is: a product is cheaper than a branch.
         let (weight, positive) = (weight(ranked.row), f64::from(u8::from(ranked.positive)));
         p += weight * positive;
         n += weight * (1.0 - positive);
         if ranked.last_of_ties {
-            pairs += n * (positives + p / 2.0);
-            negatives += n;
-            positives += p;
+            step(n, p);
             (n, p) = (0.0, 0.0);
         }
     }
-    (negatives > 0.0 && positives > 0.0).then(|| pairs / (negatives * positives))
+}
+
+/// The area under the ROC curve.
+#[derive(Debug, Clone, Copy, Default)]
+struct Roc {
+    negatives: f64,
+    positives: f64,
+    pairs: f64,
+}
+
+impl Roc {
+    fn step(&mut self, n: f64, p: f64) {
+        // A positive beats what comes after it: each negative of this step is beaten by all before and half of its own.
+        self.pairs += n * (self.positives + p / 2.0);
+        self.negatives += n;
+        self.positives += p;
+    }
+
+    fn finish(&self) -> Option<f64> {
+        (self.negatives > 0.0 && self.positives > 0.0).then(|| self.pairs / (self.negatives * self.positives))
+    }
 }
 
 /// Both areas, from the highest score to the lowest.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Areas {
-    negatives: f64,
-    positives: f64,
-    pairs: f64,
+    roc: Roc,
     precision: f64,
 }
 
 impl Areas {
     /// Adds the negatives and positives of the next score.
     pub fn step(&mut self, n: f64, p: f64) {
-        // A positive beats what comes after it: each negative of this step is beaten by all before and half of its own.
-        self.pairs += n * (self.positives + p / 2.0);
-        self.negatives += n;
-        self.positives += p;
+        self.roc.step(n, p);
         if p > 0.0 {
-            self.precision += p * self.positives / (self.positives + self.negatives);
+            self.precision += p * self.roc.positives / (self.roc.positives + self.roc.negatives);
         }
     }
 
     /// Area under the ROC curve and average precision; `None` where all samples are of one kind.
     pub fn finish(&self) -> Option<(f64, f64)> {
-        let Self { negatives, positives, pairs, precision } = *self;
-        (negatives > 0.0 && positives > 0.0).then(|| (pairs / (negatives * positives), precision / positives))
+        self.roc.finish().map(|roc| (roc, self.precision / self.roc.positives))
     }
 }
