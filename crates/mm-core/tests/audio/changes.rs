@@ -37,6 +37,22 @@ fn noise_has_its_spectrum() {
     assert!(deviation / mean > 0.3, "{}", deviation / mean);
 }
 
+#[test]
+fn a_filter_that_keeps_all_changes_nothing_and_one_frequency_can_be_taken_out() {
+    for n in [1, 2, 3, 4, 6, 16, 48, 1024] {
+        let sound: Vec<f32> = (0..n).map(|i| ((i * i * 7 + 3 * i) % 23) as f32 / 11.0 - 1.0).collect();
+        let mut same = sound.clone();
+        noise::shape(&mut same, RATE, |_| 1.0);
+        assert!(same.iter().zip(&sound).all(|(a, b)| (a - b).abs() < 1e-5), "{n}");
+    }
+    let wave = |k: f64| (0..32).map(move |j| (std::f64::consts::TAU * k * f64::from(j) / 32.0).sin() as f32);
+    for gone in [5.0, 11.0] {
+        let mut both: Vec<f32> = wave(3.0).zip(wave(gone)).map(|(a, b)| a + b).collect();
+        noise::shape(&mut both, 32, |hertz| if hertz == gone { 0.0 } else { 2.0 });
+        assert!(both.iter().zip(wave(3.0)).all(|(a, b)| (a - 2.0 * b).abs() < 1e-5), "{both:?}");
+    }
+}
+
 fn at(family: Family, severity: u8) -> Corruption {
     Corruption::new(family, severity).unwrap()
 }

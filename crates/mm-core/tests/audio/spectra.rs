@@ -63,6 +63,25 @@ fn settings_that_cannot_work_are_refused() {
 }
 
 #[test]
+fn spectra_are_those_of_the_definition() {
+    for n in [2, 3, 4, 5, 6, 7, 10, 12, 15, 18, 64, 101, 400] {
+        let sound: Vec<f32> = (0..3 * n).map(|i| ((i * i * 7 + 3 * i) % 23) as f32 / 11.0 - 1.0).collect();
+        let stft = Stft::new(n, n).unwrap();
+        let (log, frames) = (stft.log_magnitudes(&sound).unwrap(), stft.frames(sound.len()));
+        for bin in 0..stft.bins() {
+            let term = |j: usize| {
+                let window = 0.5 - 0.5 * (TAU * j as f64 / n as f64).cos();
+                let angle = TAU * ((j * bin) % n) as f64 / n as f64;
+                (window * f64::from(sound[n - n / 2 + j]) * angle.cos(), window * f64::from(sound[n - n / 2 + j]) * angle.sin())
+            };
+            let (re, im) = (0..n).map(term).fold((0.0, 0.0), |sum, term| (sum.0 + term.0, sum.1 + term.1));
+            let found = f64::from(log[bin * frames + 1]).exp();
+            assert!((found - re.hypot(im)).abs() < 1e-6 * n as f64, "{n} {bin}: {found} {}", re.hypot(im));
+        }
+    }
+}
+
+#[test]
 fn odd_transforms_count_frames_as_torch_does() {
     // torch.stft(torch.zeros(100), 25, 10, center=True): [13, 10].
     let stft = Stft::new(25, 10).unwrap();

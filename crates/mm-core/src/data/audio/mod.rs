@@ -4,6 +4,7 @@ mod augment;
 mod corrupt;
 mod decode;
 mod error;
+mod fourier;
 mod front_end;
 mod length;
 pub mod noise;

@@ -1,6 +1,6 @@
 //! Noise of known spectra, and how much of it is mixed into a sound.
 
-use super::spectrum::with_planner;
+use super::fourier::filter;
 use crate::rng::{Rng, standard_normal};
 use rand::RngExt;
 use std::f64::consts::TAU;
@@ -40,17 +40,10 @@ pub fn babble(count: usize, rate: u32, rng: &mut Rng) -> Vec<f32> {
 /// Multiplies each frequency (in Hz) of a sound by a factor. The sound is taken as silent outside, and nothing is delayed.
 pub fn shape(samples: &mut [f32], rate: u32, factor: impl Fn(f64) -> f64) {
     let size = samples.len().next_power_of_two().max(2);
-    let (forward, back) = with_planner(|planner| (planner.plan_fft_forward(size), planner.plan_fft_inverse(size)));
-    let (mut padded, mut spectrum) = (forward.make_input_vec(), forward.make_output_vec());
+    let mut padded = vec![0.0; size];
     padded[..samples.len()].copy_from_slice(samples);
-    let there = forward.process(&mut padded, &mut spectrum);
-    for (bin, x) in spectrum.iter_mut().enumerate() {
-        *x *= (factor(bin as f64 * f64::from(rate) / size as f64) / size as f64) as f32;
-    }
-    // Real factors leave the first and last bin real, which is all that the way back asks for.
-    if there.is_ok() && back.process(&mut spectrum, &mut padded).is_ok() {
-        samples.copy_from_slice(&padded[..samples.len()]);
-    }
+    filter(&mut padded, |bin| factor(bin as f64 * f64::from(rate) / size as f64));
+    samples.copy_from_slice(&padded[..samples.len()]);
 }
 
 /// Mean of the squares.

@@ -1,21 +1,10 @@
 //! Short-time spectra: frames of a sound under a Hann window, their magnitudes, and bands of the mel scale.
 
 use super::AudioError;
+use super::fourier::RealFft;
 use crate::error::{Error, Result};
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
-use std::cell::RefCell;
+use rustfft::num_complex::Complex32;
 use std::f64::consts::PI;
-use std::sync::Arc;
-
-thread_local! {
-    static PLANNER: RefCell<RealFftPlanner<f32>> = RefCell::new(RealFftPlanner::new());
-}
-
-/// With the plans of transforms that this thread has made before.
-pub(super) fn with_planner<T>(plan: impl FnOnce(&mut RealFftPlanner<f32>) -> T) -> T {
-    PLANNER.with(|planner| plan(&mut planner.borrow_mut()))
-}
 
 /// A short-time Fourier transform as `torch.stft` has it: a periodic Hann window as long as the transform, frames centred at multiples of the
 /// hop, the sound mirrored at both ends.
@@ -25,7 +14,7 @@ pub(super) fn with_planner<T>(plan: impl FnOnce(&mut RealFftPlanner<f32>) -> T) 
 pub struct Stft {
     hop: usize,
     window: Vec<f32>,
-    transform: Arc<dyn RealToComplex<f32>>,
+    transform: RealFft,
 }
 
 impl Stft {
@@ -38,12 +27,12 @@ impl Stft {
             return Err(Error::config("hop", format!("must be 1 to `n_fft` = {n_fft} samples, found {hop}: larger ones skip samples")));
         }
         let window = (0..n_fft).map(|n| (0.5 - 0.5 * (2.0 * PI * n as f64 / n_fft as f64).cos()) as f32).collect();
-        Ok(Self { hop, window, transform: with_planner(|planner| planner.plan_fft_forward(n_fft)) })
+        Ok(Self { hop, window, transform: RealFft::forward(n_fft) })
     }
 
     /// Frequencies of a frame: `n_fft / 2 + 1`, bin b at `b rate / n_fft` Hz.
     pub fn bins(&self) -> usize {
-        self.window.len() / 2 + 1
+        self.transform.bins()
     }
 
     /// Frames of so many samples: `1 + samples / hop`, rounded down (one sample less where `n_fft` is odd).
@@ -52,7 +41,7 @@ impl Stft {
     }
 
     /// The spectrum of each frame, one after the other.
-    fn visit(&self, samples: &[f32], mut each: impl FnMut(usize, &[Complex<f32>])) -> Result<()> {
+    fn visit(&self, samples: &[f32], mut each: impl FnMut(usize, &[Complex32])) -> Result<()> {
         let half = self.window.len() / 2;
         if samples.len() <= half {
             return Err(
@@ -64,15 +53,13 @@ impl Stft {
             .chain(samples[samples.len() - 1 - half..samples.len() - 1].iter().rev())
             .copied()
             .collect();
-        let (mut frame, mut spectrum) = (self.transform.make_input_vec(), self.transform.make_output_vec());
-        let mut scratch = self.transform.make_scratch_vec();
+        let (mut frame, mut spectrum) = (vec![0.0; self.window.len()], vec![Complex32::ZERO; self.bins()]);
+        let mut workspace = self.transform.workspace();
         let starts = mirrored.windows(self.window.len()).step_by(self.hop);
         for (t, part) in starts.enumerate() {
             frame.iter_mut().zip(part).zip(&self.window).for_each(|((y, x), w)| *y = x * w);
-            // Fails only for buffers of another length than its own.
-            if self.transform.process_with_scratch(&mut frame, &mut spectrum, &mut scratch).is_ok() {
-                each(t, &spectrum);
-            }
+            self.transform.process(&frame, &mut spectrum, &mut workspace);
+            each(t, &spectrum);
         }
         Ok(())
     }
