@@ -1,4 +1,4 @@
-//! A PNG, JPEG or TIFF file: an image of the promised shape, or an error that names the file.
+//! A PNG, JPEG, TIFF, WebP or BMP file: an image of the promised shape, or an error that names the file.
 
 #![no_main]
 

@@ -42,10 +42,10 @@ fn from_folders_to_answers_for_folders() {
     let (code, text) = run(root, &["data", "check", "data", "--write-card", "card.toml"]);
     assert!(code == 0 && text.contains("kind = \"video\"") && text.contains("40 samples, 2 classes, 2 sensors"), "{text}");
     // A file that is none of the sensor is an error, or absent by the card.
-    fs::write(root.join("data/eye/dim/more.webp"), "x").unwrap();
+    fs::write(root.join("data/eye/dim/more.heic"), "x").unwrap();
     let train = ["train", "card.toml", "--method", "udml", "--epochs", "2", "--out", "model"];
     let (code, text) = run(root, &train);
-    assert!(code == 1 && text.contains("more.webp") && text.contains("take it out, or convert it"), "{text}");
+    assert!(code == 1 && text.contains("more.heic") && text.contains("take it out, or convert it"), "{text}");
     let card = fs::read_to_string(root.join("card.toml")).unwrap();
     fs::write(root.join("card.toml"), format!("on_corrupt = \"absent\"\n{card}")).unwrap();
     let (code, text) = run(root, &train);

@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let files: Vec<Vec<u8>> = std::env::args().skip(1).map(std::fs::read).collect::<Result<_, _>>()?;
     if files.is_empty() {
-        return Err("name files: PNG, JPEG or TIFF".into());
+        return Err("name files: PNG, JPEG, TIFF, WebP or BMP".into());
     }
     for (what, channels) in [("rgb", ImageChannels::Rgb), ("gray", ImageChannels::Gray)] {
         // The best of some rounds: others use this machine, too.

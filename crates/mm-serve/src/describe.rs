@@ -65,7 +65,7 @@ fn send(kind: Option<&dyn Kind>) -> &'static str {
 /// The endings of its files, or of the frames of a video.
 fn endings(kind: &dyn Kind) -> Vec<&'static str> {
     match kind.written() {
-        Written::Folder => vec!["png", "jpg", "jpeg", "tif", "tiff"],
+        Written::Folder => vec!["png", "jpg", "jpeg", "tif", "tiff", "webp", "bmp"],
         _ => kind.extensions().to_vec(),
     }
 }

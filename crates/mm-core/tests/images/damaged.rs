@@ -1,6 +1,6 @@
 //! Damaged files: a picture or an error that names the file, in bounded memory, and never a panic.
 
-use super::made::{deflated, jpeg, oriented_png, png, png_of, png16, tiff};
+use super::made::{bmp, deflated, jpeg, oriented_png, png, png_of, png16, tiff, webp};
 use image::ExtendedColorType::{L8, L16, La8, Rgb8, Rgba8};
 use mm_core::data::kinds::{Alpha, Depth, Fit, Image, Kind};
 use mm_core::rng;
@@ -66,6 +66,11 @@ fn ten_thousand_damaged_files() {
         tiff::<CMYK8>(&pixels, 20, 12, 1),
         tiff::<Gray16>(&levels, 20, 12, 1),
         tiff::<Gray32Float>(&reals, 20, 12, 1),
+        webp(&pixels[..720], 20, 12, Rgb8, Some(3)),
+        webp(&pixels, 20, 12, Rgba8, None),
+        include_bytes!("lossy.webp").to_vec(),
+        bmp(&pixels[..720], 20, 12, Rgb8),
+        bmp(&pixels[..240], 20, 12, L8),
     ];
     let kinds: [Box<dyn Kind>; 3] = [
         Box::new(Image::rgb(9).alpha(Alpha::White)),
@@ -79,7 +84,7 @@ fn ten_thousand_damaged_files() {
         if number < 5 && case.is_multiple_of(2) {
             bytes = repaired(&bytes);
         }
-        let kind = &kinds[(case / 12 % 3) as usize];
+        let kind = &kinds[(case / files.len() as u64 % 3) as usize];
         match kind.decode(&bytes, Path::new("photos/damaged.bin")) {
             Ok(array) => {
                 assert_eq!(array.shape, kind.input().shape);

@@ -1,6 +1,6 @@
 //! Formats and forms of files.
 
-use super::made::{close, deflated, jpeg, oriented_png, png, png_of, png16, tiff, values};
+use super::made::{bmp, close, deflated, jpeg, oriented_png, png, png_of, png16, tiff, values, webp};
 use image::ExtendedColorType::{L8, L16, La8, Rgb8, Rgb16, Rgba8};
 use mm_core::Error;
 use mm_core::data::image::{ImageError, LARGEST_BYTES, LARGEST_PIXELS, decode};
@@ -29,6 +29,10 @@ fn colours_of_every_format_are_the_same() {
         tiff::<RGB32Float>(&real, 2, 2, 1),
         tiff::<RGBA8>(&opaque, 2, 2, 1),
         tiff::<CMYK8>(&inks, 2, 2, 1),
+        webp(&RGB, 2, 2, Rgb8, None),
+        webp(&opaque, 2, 2, Rgba8, None),
+        bmp(&RGB, 2, 2, Rgb8),
+        bmp(&opaque, 2, 2, Rgba8),
     ] {
         close(&values(&Image::rgb(2), &bytes), &PLANES, 0.0);
         // 0.299, 0.587, 0.114.
@@ -44,6 +48,8 @@ fn grey_of_every_format_is_the_same_and_fills_three_channels() {
         png16(&wide, 2, 2, L16),
         png(&[0, 255, 51, 255, 204, 255, 255, 255], 2, 2, La8),
         tiff::<Gray8>(&[0, 51, 204, 255], 2, 2, 1),
+        webp(&[0, 51, 204, 255], 2, 2, L8, None),
+        bmp(&[0, 51, 204, 255], 2, 2, L8),
         tiff::<Gray16>(&wide, 2, 2, 1),
         tiff::<Gray32Float>(&[0.0, 0.2, 0.8, 1.0], 2, 2, 1),
     ] {
@@ -77,6 +83,7 @@ fn files_are_turned_as_they_say() {
         let kind = Image::gray(1).sized(height, width);
         close(&values(&kind, &oriented_png(&file, 3, 2, L8, Some(orientation))), &expected, 0.0);
         close(&values(&kind, &tiff::<Gray8>(&file, 3, 2, orientation.into())), &expected, 0.0);
+        close(&values(&kind, &webp(&file, 3, 2, L8, Some(orientation))), &expected, 0.0);
         close(&values(&kind, &jpeg(&file, 3, 2, L8, Some(orientation))), &expected, 0.02);
         let wide: Vec<u8> = file.iter().flat_map(|&x| [x; 3]).collect();
         close(&values(&kind, &oriented_png(&wide, 3, 2, Rgb8, Some(orientation))), &expected, 0.0);
@@ -166,7 +173,7 @@ fn files_are_told_by_their_beginnings() {
     let cases: [(&[u8], Option<&str>); 8] = [
         (b"", Some("empty (0 bytes)")),
         (b"GIF89a", Some("a GIF image")),
-        (b"RIFF\0\0\0\0WEBPVP8 ", Some("a WebP image")),
+        (b"RIFF\0\0\0\0AVI LIST", Some("an AVI film")),
         ("Grüße".as_bytes(), Some("a text")),
         (&"Grüße".as_bytes()[..3], Some("a text")),
         (b"\x00\x00\x00\x18ftypheic", Some("a HEIC image")),

@@ -1,7 +1,9 @@
 //! Files made for these tests.
 
+use image::codecs::bmp::BmpEncoder;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
+use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use mm_core::data::Values;
 use mm_core::data::kinds::Kind;
@@ -38,6 +40,23 @@ pub fn jpeg(pixels: &[u8], width: u32, height: u32, color: ExtendedColorType, or
         encoder.set_exif_metadata(exif(orientation)).unwrap();
     }
     encoder.write_image(pixels, width, height, color).unwrap();
+    bytes
+}
+
+/// Without loss.
+pub fn webp(pixels: &[u8], width: u32, height: u32, color: ExtendedColorType, orientation: Option<u8>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = WebPEncoder::new_lossless(&mut bytes);
+    if let Some(orientation) = orientation {
+        encoder.set_exif_metadata(exif(orientation)).unwrap();
+    }
+    encoder.write_image(pixels, width, height, color).unwrap();
+    bytes
+}
+
+pub fn bmp(pixels: &[u8], width: u32, height: u32, color: ExtendedColorType) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    BmpEncoder::new(&mut bytes).write_image(pixels, width, height, color).unwrap();
     bytes
 }
 

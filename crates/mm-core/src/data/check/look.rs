@@ -177,13 +177,7 @@ impl Look {
     /// Remarks a file whose ending is that of another format.
     pub(in crate::data) fn with_ending(mut self, path: &std::path::Path, format: Option<Format>) -> Self {
         let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        let fits = match format {
-            Some(Format::Png) => ending == "png",
-            Some(Format::Jpeg) => ["jpg", "jpeg"].contains(&ending.as_str()),
-            Some(Format::Tiff) => ["tif", "tiff"].contains(&ending.as_str()),
-            None => true,
-        };
-        if !fits {
+        if format.is_some_and(|format| !format.endings().contains(&ending.as_str())) {
             self.flaws.push(Flaw::Ending);
         }
         self

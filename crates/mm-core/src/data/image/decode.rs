@@ -1,10 +1,12 @@
-//! Bytes of a PNG, JPEG or TIFF file in, pixels out. Memory is bounded whatever the file claims.
+//! Bytes of a PNG, JPEG, TIFF, WebP or BMP file in, pixels out. Memory is bounded whatever the file claims.
 
 use super::{Bitmap, Format, ImageError, Samples, tiff};
 use crate::data::begins::begins_as;
 use crate::data::unpacking::most_bytes;
+use ::image::codecs::bmp::BmpDecoder;
 use ::image::codecs::jpeg::JpegDecoder;
 use ::image::codecs::png::PngDecoder;
+use ::image::codecs::webp::WebPDecoder;
 use ::image::error::LimitErrorKind;
 use ::image::metadata::Orientation;
 use ::image::{ColorType, ImageDecoder, Limits};
@@ -20,7 +22,7 @@ pub const LARGEST_BYTES: u64 = 1 << 29;
 const PNG_EXTRAS: u64 = 1 << 26;
 
 /// Decodes a file and turns it as its EXIF orientation says: 8 and 16 bit PNG (palettes are resolved), 8 bit JPEG (CMYK becomes RGB),
-/// 8, 16 and 32 bit and floating point TIFF. Of an animation or a file of several pages this is the first image.
+/// 8, 16 and 32 bit and floating point TIFF, WebP, BMP. Of an animation or a file of several pages this is the first image.
 pub fn decode(bytes: &[u8]) -> Result<Bitmap, ImageError> {
     let format = Format::of(bytes).ok_or_else(|| ImageError::Format { found: begins_as(&bytes[..bytes.len().min(64)]) })?;
     let cursor = Cursor::new(bytes);
@@ -33,6 +35,8 @@ pub fn decode(bytes: &[u8]) -> Result<Bitmap, ImageError> {
         }
         Format::Jpeg => read(JpegDecoder::new(cursor).map_err(|e| problem(format, e, (0, 0)))?, format),
         Format::Tiff => tiff::decode(bytes),
+        Format::WebP => read(WebPDecoder::new(cursor).map_err(|e| problem(format, e, (0, 0)))?, format),
+        Format::Bmp => read(BmpDecoder::new(cursor).map_err(|e| problem(format, e, (0, 0)))?, format),
     }
 }
 

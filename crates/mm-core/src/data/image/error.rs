@@ -6,7 +6,7 @@ use super::decode::{LARGEST_PIXELS, LARGEST_SIDE};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ImageError {
     /// The first bytes are those of no format that is read.
-    #[error("is no image that can be read: it is {}", found.unwrap_or("none of PNG, JPEG and TIFF, by how it begins"))]
+    #[error("is no image that can be read: it is {}", found.unwrap_or("none of PNG, JPEG, TIFF, WebP and BMP, by how it begins"))]
     Format {
         /// What it is instead, where that can be told.
         found: Option<&'static str>,
@@ -89,9 +89,27 @@ pub enum Format {
     Jpeg,
     /// Tagged Image File Format.
     Tiff,
+    /// WebP.
+    WebP,
+    /// A bitmap of Windows.
+    Bmp,
 }
 
 impl Format {
+    /// Endings of the files of all formats.
+    pub(crate) const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "tif", "tiff", "webp", "bmp"];
+
+    /// Endings of its files.
+    pub(crate) fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Png => &["png"],
+            Self::Jpeg => &["jpg", "jpeg"],
+            Self::Tiff => &["tif", "tiff"],
+            Self::WebP => &["webp"],
+            Self::Bmp => &["bmp"],
+        }
+    }
+
     /// What the first bytes say.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
@@ -99,6 +117,8 @@ impl Format {
             [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
             // Little and big endian; 43 instead of 42 is BigTIFF.
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Self::Tiff),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
+            [b'B', b'M', ..] => Some(Self::Bmp),
             _ => None,
         }
     }
@@ -110,6 +130,8 @@ impl std::fmt::Display for Format {
             Self::Png => "PNG",
             Self::Jpeg => "JPEG",
             Self::Tiff => "TIFF",
+            Self::WebP => "WebP",
+            Self::Bmp => "BMP",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Images: PNG, JPEG and TIFF, and single ones of an IDX file, brought to one size.
+//! Images: PNG, JPEG, TIFF, WebP and BMP, and single ones of an IDX file, brought to one size.
 
 use super::{Kind, Open, Origin, Raw, Standardization, raw_of_whole_file};
 use crate::corrupt::{Corruption, Family, IMAGE_FAMILIES, corrupt_image};
@@ -170,7 +170,7 @@ impl Kind for Image {
     }
 
     fn extensions(&self) -> &'static [&'static str] {
-        &["png", "jpg", "jpeg", "tif", "tiff"]
+        &Format::ENDINGS
     }
 
     fn decode(&self, bytes: &[u8], path: &Path) -> Result<Array> {
