@@ -90,6 +90,35 @@ fn json_lines_may_name_columns_late_and_parquet_has_types() {
 }
 
 #[test]
+fn parts_of_objects_and_lists_are_numbers_of_a_sensor_in_the_order_of_the_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let gauges = |json: &str| -> Vec<Option<Origin>> {
+        let rows = rows(&write(folder.path(), "t.jsonl", json.as_bytes())).unwrap();
+        rows.into_iter().map(|row| row.origins.into_iter().nth(1).unwrap()).collect()
+    };
+    let numbers = |a: f64, b: f64| Some(Origin::Numbers(vec![a, b]));
+    assert_eq!(
+        gauges("{\"note\":\"a\",\"gauge\":{\"z\":1.5,\"b\":-2}}\n{\"gauge\":{\"b\":3,\"z\":4}}\n"),
+        [numbers(1.5, -2.0), numbers(4.0, 3.0)]
+    );
+    // Nothing first, and nothing later; true is 1 in a typed table.
+    assert_eq!(
+        gauges("{\"note\":\"a\",\"gauge\":null}\n{\"gauge\":[7,true]}\n{\"note\":\"b\",\"gauge\":[]}\n"),
+        [None, numbers(7.0, 1.0), None]
+    );
+    let said = |json: &str| rows(&write(folder.path(), "t.jsonl", json.as_bytes())).unwrap_err().to_string();
+    assert!(said("{\"note\":\"a\",\"note\":\"b\"}\n").contains("t.jsonl:1:1: `note` stands twice in this line"));
+    assert!(said("{\"gauge\":{\"a\":1},\"gauge.a\":2}\n").contains("`gauge.a` stands twice"));
+    assert!(said("{\"gauge\":1}\n{\"gauge\":[1]}\n").contains("t.jsonl:2:1: `gauge` is a list or an object here"));
+    assert!(said("{\"gauge\":[1]}\n{\"gauge\":1}\n").contains("t.jsonl:2:1: `gauge` is a list or an object in another line"));
+    assert!(said("[1]\n").contains("t.jsonl:1:1: each line is a JSON object"));
+    for number in ["NaN", "-Infinity"] {
+        let said = said(&format!("{{\"gauge.a\": {number}}}\n"));
+        assert!(said.contains("t.jsonl:1:") && said.contains("write null"), "{said}");
+    }
+}
+
+#[test]
 fn mistakes_are_named_with_their_place() {
     let folder = tempfile::tempdir().unwrap();
     let said = |name: &str, text: &str| {
@@ -111,7 +140,7 @@ fn mistakes_are_named_with_their_place() {
     let latin = [b"note,label\n".as_slice(), &b"plain,cat\n".repeat(40_000), b"caf\xe9,cat\n"].concat();
     let error = rows(&write(folder.path(), "latin.csv", &latin)).unwrap_err().to_string();
     assert!(error.contains("latin.csv:40002:1: byte 0xe9 is not valid UTF-8"), "{error}");
-    assert!(said("bad.jsonl", "{\"note\": \"a\"}\n{\"note\": [1]}\n").contains("bad.jsonl:2:1: `note` is neither text nor a number"));
+    assert!(said("bad.jsonl", "{\"note\": \"a\"}\n{\"note\": [1]}\n").contains("bad.jsonl:2:1: `note` is a list or an object here"));
     assert!(said("a.xlsx", "PK\u{3}\u{4}....").contains("ZIP archive"));
     assert!(rows(&folder.path().join("nowhere.csv")).is_err());
     // A row that never ends is refused before it fills the memory.

@@ -1,6 +1,7 @@
 //! Samples in a table: a row a sample, a column a sensor.
 
 mod columns;
+mod json_lines;
 mod missing;
 mod rows;
 mod stream;

@@ -3,7 +3,8 @@
 use super::super::parquet::ParquetTable;
 use super::super::table_text::{Records, TableText, Writing, count_lines};
 use super::super::text::{parse_error, text};
-use super::table::{JsonColumns, Row, Table, csv_row, refuse_foreign};
+use super::json_lines::JsonColumns;
+use super::table::{Row, Table, csv_row, refuse_foreign};
 use crate::error::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
 use std::collections::VecDeque;

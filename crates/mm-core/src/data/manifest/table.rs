@@ -2,11 +2,11 @@
 
 use super::super::parquet::{LeftOut, ParquetTable};
 use super::super::table_text::{TableText, Writing, cell};
-use super::super::text::{parse_error, text};
+use super::super::text::parse_error;
+use super::json_lines::json_lines;
 use crate::error::{Error, Result};
 use bytes::Bytes;
-use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Every cell as the text that a CSV file would have; an empty one is no value.
@@ -66,7 +66,8 @@ impl Table {
 
     /// The columns alone; each has a name of its own.
     pub fn without_rows(path: &Path, columns: Vec<String>) -> Result<Self> {
-        match columns.iter().enumerate().find(|(at, name)| columns[..*at].contains(name)) {
+        let mut known = HashSet::new();
+        match columns.iter().enumerate().find(|(_, name)| !known.insert(*name)) {
             Some((at, twice)) => Err(parse_error(path, 1, at + 1, format!("two columns are called `{twice}`: rename one"))),
             None => Ok(Self { path: path.into(), columns, rows: Vec::new(), is_typed: false, left_out: Vec::new() }),
         }
@@ -93,7 +94,8 @@ impl Table {
     }
 }
 
-type Read = (Vec<String>, Vec<Row>);
+/// Columns and rows.
+pub(super) type Read = (Vec<String>, Vec<Row>);
 
 /// Texts that are no tables, by the ending of their name.
 pub(super) fn refuse_foreign(path: &Path) -> Result<()> {
@@ -123,84 +125,14 @@ fn csv_rows(path: &Path, bytes: &[u8]) -> Result<Read> {
 /// A line of a CSV table with so many columns.
 pub(super) fn csv_row(path: &Path, record: &csv::ByteRecord, line: usize, columns: usize) -> Result<Row> {
     if record.len() != columns {
-        let advice = if record.len() > columns { "; put a field that holds the delimiter into double quotes" } else { "" };
+        let advice = match record.len() > columns {
+            true if columns == 1 => "; the header is the first line of the file: take out lines above it",
+            true => "; put a field that holds the delimiter into double quotes",
+            false => "",
+        };
         let fields = if record.len() == 1 { "field" } else { "fields" };
         let problem = format!("{} {fields}, but the header has {columns}{advice}", record.len());
         return Err(parse_error(path, line, record.len().min(columns + 1), problem));
     }
     Ok(Row { line, cells: record.iter().map(|field| cell(field).to_string()).collect() })
-}
-
-/// A JSON object with its names in the order of the text: the order of columns is that of a vector's numbers.
-struct Object(Vec<(String, Value)>);
-
-impl<'de> serde::Deserialize<'de> for Object {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> serde::de::Visitor<'de> for Pairs {
-            type Value = Object;
-            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-                f.write_str("a JSON object")
-            }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> std::result::Result<Object, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Object(pairs))
-            }
-        }
-        deserializer.deserialize_map(Pairs)
-    }
-}
-
-/// The columns of JSON lines, in the order in which their names first stand.
-#[derive(Default)]
-pub(super) struct JsonColumns {
-    pub names: Vec<String>,
-    places: HashMap<String, usize>,
-}
-
-impl JsonColumns {
-    /// A line, an object; a name that is new becomes a column. A line of white space is none.
-    pub fn row(&mut self, path: &Path, json: &[u8], line: usize) -> Result<Option<Row>> {
-        if json.trim_ascii().is_empty() {
-            return Ok(None);
-        }
-        let Object(object) = serde_json::from_slice(json).map_err(|e| {
-            parse_error(path, line, e.column().max(1), format!("each line is a JSON object, such as {{\"label\": \"cat\"}}: {e}"))
-        })?;
-        let mut cells = vec![String::new(); self.names.len()];
-        for (name, value) in object {
-            let column = *self.places.entry(name.clone()).or_insert_with(|| {
-                self.names.push(name.clone());
-                self.names.len() - 1
-            });
-            let text = match value {
-                Value::Null => String::new(),
-                Value::String(text) => text.trim().to_string(),
-                Value::Number(number) => number.to_string(),
-                Value::Bool(truth) => truth.to_string(),
-                Value::Array(_) | Value::Object(_) => {
-                    let problem = format!("`{name}` is neither text nor a number: give a file, or a column a number (`{name}.first`)");
-                    return Err(parse_error(path, line, column + 1, problem));
-                }
-            };
-            cells.resize(self.names.len().max(cells.len()), String::new());
-            cells[column] = text;
-        }
-        Ok(Some(Row { line, cells }))
-    }
-}
-
-/// An object a line: names are columns.
-fn json_lines(path: &Path, bytes: &[u8]) -> Result<Read> {
-    let text = text(path, bytes)?;
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
-    let (mut columns, mut rows) = (JsonColumns::default(), Vec::new());
-    for (line, json) in (1..).zip(text.split(|byte| *byte == b'\n')) {
-        rows.extend(columns.row(path, json, line)?);
-    }
-    rows.iter_mut().for_each(|row| row.cells.resize(columns.names.len(), String::new()));
-    Ok((columns.names, rows))
 }
