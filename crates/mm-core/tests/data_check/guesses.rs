@@ -208,6 +208,17 @@ fn what_cannot_be_guessed_is_said() {
     assert!(error("no_label.csv").contains("no column looks like the class of a sample: call it `label`; there are: a, b"));
     write(root, "no_sensor.csv", "id,label\n1,a\n2,b\n3,a\n4,b\n");
     assert!(error("no_sensor.csv").contains("no column looks like a sensor"), "{}", error("no_sensor.csv"));
+    write(root, "films.csv", "rgb,label\na.gif,a\nb.GIF,b\nc.gif,a\nd.png,b\n");
+    let said = error("films.csv");
+    assert!(said.contains("`rgb` has files that end in .gif, and what is read ends in png, jpg"), "{said}");
+    let remarks = {
+        write(root, "heic.csv", "rgb,gps.north,label\na.heic,1.5,a\nb.heic,2.5,b\nc.heic,3.5,a\nd.heic,4.5,b\n");
+        guess(&root.join("heic.csv"), root).unwrap().remarks.join("\n")
+    };
+    assert!(remarks.contains("left out: `rgb` has files that end in .heic"), "{remarks}");
+    // Most rows say a part: a split that is drawn would mix what is kept apart.
+    write(root, "held.csv", "gps.north,label,part\n1.5,a,train\n2.5,b,train\n3.5,a,test\n4.5,b,holdout\n");
+    assert!(error("held.csv").contains("held.csv:5:3: `holdout` is no part: use train, validation or test"), "{}", error("held.csv"));
     write(root, "no_header.csv", "1,a.png,cat\n2,b.png,dog\n3,c.png,cat\n4,d.png,dog\n");
     assert!(error("no_header.csv").contains("no_header.csv:1:2: `a.png` is a file and no name of a column"));
     write(root, "all.json", "[{\"label\": \"cat\"}]");

@@ -1,5 +1,6 @@
 //! What the cells of a column look like.
 
+use crate::data::image::Format;
 use crate::data::labels::hardly_classes;
 use crate::data::manifest::Table;
 use std::collections::HashSet;
@@ -7,7 +8,7 @@ use std::path::Path;
 
 /// Endings of files that are read, by kind.
 pub(super) const ENDINGS: [(&str, &[&str]); 5] = [
-    ("image", &["png", "jpg", "jpeg", "tif", "tiff"]),
+    ("image", &Format::ENDINGS),
     ("audio", &["wav", "flac", "mp3", "ogg"]),
     ("text", &["txt"]),
     ("series", &["csv"]),
@@ -64,6 +65,19 @@ impl<'t> Column<'t> {
     pub fn is_quantity(&self) -> bool {
         let names: Vec<String> = self.cells.iter().collect::<HashSet<_>>().into_iter().map(ToString::to_string).collect();
         matches!(self.holds, Holds::Numbers { whole: false, .. }) && hardly_classes(&names, self.cells.len()).is_some()
+    }
+
+    /// The ending of most of its cells, where they look like files and are none that are read.
+    pub fn unread_ending(&self) -> Option<String> {
+        if self.holds != Holds::Names {
+            return None;
+        }
+        let ending = |cell: &&str| {
+            let ending = Path::new(cell).extension()?.to_str()?.to_lowercase();
+            ((2..=5).contains(&ending.len()) && ending.contains(char::is_alphabetic) && kind_of(cell).is_none()).then_some(ending)
+        };
+        let endings: Vec<String> = self.cells.iter().filter_map(ending).collect();
+        (2 * endings.len() > self.cells.len()).then(|| endings.into_iter().next())?
     }
 
     pub fn is_numbers(&self) -> bool {

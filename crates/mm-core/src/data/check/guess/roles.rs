@@ -21,7 +21,7 @@ const LABELS: [&str; 14] = [
     "outcome",
     "type",
 ];
-const PARTS: [&str; 6] = ["part", "split", "set", "subset", "partition", "fold"];
+pub(super) const PARTS: [&str; 6] = ["part", "split", "set", "subset", "partition", "fold"];
 const GROUPS: [&str; 15] = [
     "group",
     "subject",
@@ -74,7 +74,10 @@ impl Roles {
         roles.part = called(&PARTS, &is_part).or_else(|| (0..columns.len()).find(|&c| is_part(&columns[c]) && columns[c].distinct > 1));
         if let Some(named) = called(&PARTS[..2], &|column| !is_part(column)).filter(|_| roles.part.is_none()) {
             let column = &columns[named];
-            let odd: Vec<&str> = column.cells.iter().copied().filter(|cell| cell.parse::<Part>().is_err()).take(3).collect();
+            let mut odd: Vec<&str> = column.cells.iter().copied().filter(|cell| cell.parse::<Part>().is_err()).collect();
+            odd.sort_unstable();
+            odd.dedup();
+            odd.truncate(3);
             let problem = format!(
                 "column `{}` is not taken as the part: it holds {}, not train, validation and test only",
                 column.name,

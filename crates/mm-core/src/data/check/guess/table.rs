@@ -1,10 +1,11 @@
 //! The card of a table of samples.
 
-use super::column::{Column, Holds, kind_of};
+use super::column::{Column, ENDINGS, Holds, kind_of};
 use super::pixels::{FEW_CLASSES, MOST_CLASSES, of_maps};
-use super::roles::Roles;
+use super::roles::{PARTS, Roles};
 use super::sensor::{LOOKED_AT, Reading, Written, of_files};
 use super::{Guess, name_of, named_from, quoted};
+use crate::data::Part;
 use crate::data::manifest::{Row, Table};
 use crate::data::names::some;
 use crate::error::{Error, Result};
@@ -15,6 +16,7 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     let table = Table::read(path)?;
     let columns: Vec<Column> = (0..table.columns.len()).map(|column| Column::of(&table, column)).collect();
     refuse_sample_as_header(&table, &columns)?;
+    refuse_odd_part(&table, &columns)?;
     let cell = |row: usize, column: usize| table.rows[row].cells[column].clone();
     let mut roles = Roles::of(&columns, table.rows.len()).without_cut_groups(&columns, cell, table.rows.len());
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -120,6 +122,20 @@ fn refuse_sample_as_header(table: &Table, columns: &[Column]) -> Result<()> {
     }
 }
 
+/// A column that says the parts, but for some rows something else: to draw other parts would mix what the user keeps apart.
+fn refuse_odd_part(table: &Table, columns: &[Column]) -> Result<()> {
+    let is_part = |cell: &str| cell.parse::<Part>().is_ok();
+    for (at, column) in columns.iter().enumerate().filter(|(_, column)| PARTS.contains(&column.key().as_str())) {
+        let parts = column.cells.iter().filter(|cell| is_part(cell)).count();
+        let odd = table.rows.iter().find(|row| !row.cells[at].is_empty() && !is_part(&row.cells[at]));
+        if let Some(row) = odd.filter(|_| 2 * parts > column.cells.len()) {
+            let problem = format!("`{}` is no part: use train, validation or test, or give the column another name", row.cells[at]);
+            return Err(table.error(row.line, at, problem));
+        }
+    }
+    Ok(())
+}
+
 /// An error about a table without a sensor; numbers in typed tables are told from other columns by their names only.
 fn no_sensor(path: &Path, columns: &[Column], roles: &Roles, csv: bool) -> Error {
     let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
@@ -131,7 +147,16 @@ fn no_sensor(path: &Path, columns: &[Column], roles: &Roles, csv: bool) -> Error
         ),
         None => format!("no column looks like a sensor (files, sentences, numbers); there are: {}", some(&names, 12)),
     };
+    let unread: Vec<(&str, String)> = columns.iter().filter_map(|column| Some((column.name, column.unread_ending()?))).collect();
+    let problem = if unread.is_empty() { problem } else { format!("{problem}; {}", not_read(&unread)) };
     Error::File { path: path.into(), problem }
+}
+
+/// Columns of files that are not read, each with an ending.
+fn not_read(columns: &[(&str, String)]) -> String {
+    let columns: Vec<String> = columns.iter().map(|(name, ending)| format!("`{name}` has files that end in .{ending}")).collect();
+    let read: Vec<&str> = ENDINGS.iter().flat_map(|(_, endings)| *endings).copied().collect();
+    format!("{}, and what is read ends in {}", some(&columns, 8), read.join(", "))
 }
 
 /// In a remark on numbers that are no sensor.
@@ -142,6 +167,7 @@ fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remark
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut sensors: Vec<Written> = Vec::new();
     let (mut plain, mut odd, mut paths): (Vec<&str>, Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unread: Vec<(&str, String)> = Vec::new();
     for (at, column) in columns.iter().enumerate().filter(|(at, _)| !roles.has(*at)) {
         let name = name_of(column.name);
         let renamed = (name != column.name).then(|| column.name.to_string());
@@ -158,6 +184,10 @@ fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remark
         if let Some(kind) = kind {
             let readings = readings(table, folder, at);
             sensors.push(of_files(&name, kind, renamed, &readings));
+            continue;
+        }
+        if let Some(ending) = column.unread_ending() {
+            unread.push((column.name, ending));
             continue;
         }
         match &column.holds {
@@ -191,6 +221,9 @@ fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remark
         let advice = "write the names of files with their ending, such as photos/1.png";
         remarks
             .push(format!("columns {} are left out: they look like files, and there are none of these names; {advice}", some(&paths, 8)));
+    }
+    if !unread.is_empty() {
+        remarks.push(format!("left out: {}", not_read(&unread)));
     }
     if !odd.is_empty() {
         let advice = "where single words are readings, add a [[modality]] of kind \"text\"";
