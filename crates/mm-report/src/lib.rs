@@ -23,11 +23,13 @@ mod synthetic;
 mod tests;
 mod words;
 
+use indicatif::ProgressBar;
 use mm_core::statistics::Bootstrap;
 use mm_core::weights::write_atomically;
 use result::CellResult;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use analysis::check_failure;
 pub use rows::Rows;
@@ -142,7 +144,12 @@ pub fn write(
     notes: &[String],
     settings: &Settings,
 ) -> Result<ReportPaths, Error> {
-    let report = analysis::analyse(plan_name, plan_description, results, notes, settings)?;
+    // With ten thousand resamples of many areas under curves this takes minutes.
+    let waiting = ProgressBar::new_spinner().with_message("report: computing intervals from resamples");
+    waiting.enable_steady_tick(Duration::from_millis(200));
+    let report = analysis::analyse(plan_name, plan_description, results, notes, settings);
+    waiting.finish_and_clear();
+    let report = report?;
     let html = html::page(&report)?;
     let markdown = markdown::text(&report);
     let json = serde_json::to_vec_pretty(&report)?;

@@ -78,20 +78,23 @@ impl Bootstrap {
 
     fn block(&self, tables: &[Table], samples: usize, resamples: std::ops::Range<usize>) -> Block {
         let mut block = Block::new(tables[0].whole.len(), resamples.len() * tables.len());
-        let (mut counters, mut weights, mut entry) = (Counters::default(), vec![0u8; samples], 0);
-        for index in resamples {
-            let mut rng = crate::rng::stream(self.seed, "bootstrap", &[index as u64]);
-            weights.fill(0);
-            for _ in 0..samples {
-                let weight = &mut weights[rng.random_range(0..samples as u32) as usize];
-                *weight = weight.saturating_add(1);
-            }
-            for table in tables {
-                block.put(entry, counters.scores(table, &weights));
-                entry += 1;
-            }
+        let mut counters = Counters::default();
+        let weightings: Vec<Vec<u8>> = resamples.map(|index| self.draw(samples, index)).collect();
+        for (seed, table) in tables.iter().enumerate() {
+            counters.scores(table, &weightings, |resample, scores| block.put(resample * tables.len() + seed, scores));
         }
         block
+    }
+
+    /// How often each sample is drawn in a resample.
+    fn draw(&self, samples: usize, resample: usize) -> Vec<u8> {
+        let mut rng = crate::rng::stream(self.seed, "bootstrap", &[resample as u64]);
+        let mut weights = vec![0u8; samples];
+        for _ in 0..samples {
+            let weight = &mut weights[rng.random_range(0..samples as u32) as usize];
+            *weight = weight.saturating_add(1);
+        }
+        weights
     }
 }
 

@@ -37,39 +37,45 @@ impl Ranks {
         Self { precision: matches!(score, Score::AveragePrecision { .. }), orders: (0..outputs).map(order).collect() }
     }
 
-    /// The mean area, each row weighted; of classes and labels that have samples and others, NaN where none has.
-    pub fn score(&self, weight: impl Fn(u32) -> f64) -> f64 {
-        let (mut sum, mut count) = (0.0, 0.0);
-        for area in self.orders.iter().filter_map(|order| self.area(order, &weight)) {
-            sum += area;
-            count += 1.0;
+    /// The mean area with each of several weightings of the rows; of classes and labels that have samples and others, NaN where none has.
+    pub fn scores<const LANES: usize>(&self, weights: impl Fn(u32) -> [f64; LANES]) -> [f64; LANES] {
+        let mut means = [(0.0, 0.0); LANES];
+        for order in &self.orders {
+            for ((sum, count), area) in means.iter_mut().zip(self.areas(order, &weights)) {
+                if let Some(area) = area {
+                    *sum += area;
+                    *count += 1.0;
+                }
+            }
         }
-        sum / count
+        means.map(|(sum, count)| sum / count)
     }
 
-    fn area(&self, order: &[Ranked], weight: &impl Fn(u32) -> f64) -> Option<f64> {
+    fn areas<const LANES: usize>(&self, order: &[Ranked], weights: &impl Fn(u32) -> [f64; LANES]) -> [Option<f64>; LANES] {
         if self.precision {
-            let mut areas = Areas::default();
-            steps(order, weight, |n, p| areas.step(n, p));
-            return areas.finish().map(|(_, precision)| precision);
+            let mut areas = [Areas::default(); LANES];
+            steps(order, weights, |lane, n, p| areas[lane].step(n, p));
+            return areas.map(|areas| areas.finish().map(|(_, precision)| precision));
         }
-        let mut roc = Roc::default();
-        steps(order, weight, |n, p| roc.step(n, p));
-        roc.finish()
+        let mut rocs = [Roc::default(); LANES];
+        steps(order, weights, |lane, n, p| rocs[lane].step(n, p));
+        rocs.map(|roc| roc.finish())
     }
 }
 
-/// The negatives and positives of each score, from the highest to the lowest.
-fn steps(order: &[Ranked], weight: &impl Fn(u32) -> f64, mut step: impl FnMut(f64, f64)) {
-    let (mut n, mut p) = (0.0, 0.0);
+/// The negatives and positives of each score and weighting, from the highest score to the lowest.
+fn steps<const LANES: usize>(order: &[Ranked], weights: &impl Fn(u32) -> [f64; LANES], mut step: impl FnMut(usize, f64, f64)) {
+    let (mut all, mut p) = ([0.0; LANES], [0.0; LANES]);
     for ranked in order {
         // Nobody can foresee which of both it is: a product is cheaper than a branch.
-        let (weight, positive) = (weight(ranked.row), f64::from(u8::from(ranked.positive)));
-        p += weight * positive;
-        n += weight * (1.0 - positive);
+        let (weights, positive) = (weights(ranked.row), f64::from(u8::from(ranked.positive)));
+        for lane in 0..LANES {
+            all[lane] += weights[lane];
+            p[lane] += weights[lane] * positive;
+        }
         if ranked.last_of_ties {
-            step(n, p);
-            (n, p) = (0.0, 0.0);
+            (0..LANES).for_each(|lane| step(lane, all[lane] - p[lane], p[lane]));
+            (all, p) = ([0.0; LANES], [0.0; LANES]);
         }
     }
 }

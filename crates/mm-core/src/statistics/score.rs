@@ -123,7 +123,7 @@ impl Score {
         let samples = || numbers.chunks_exact(self.width()).filter(|of| !of[0].is_nan());
         if self.is_ranked() {
             let rows: Vec<&[f32]> = samples().collect();
-            return super::Ranks::new(*self, &rows).score(|_| 1.0);
+            return super::Ranks::new(*self, &rows).scores(|_| [1.0])[0];
         }
         let (mut sums, mut count) = (vec![0.0; self.width()], 0.0);
         for of_sample in samples() {

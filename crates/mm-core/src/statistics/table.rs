@@ -8,6 +8,8 @@ use std::collections::HashMap;
 const LARGEST_BYTE: usize = 255;
 /// Rows are padded to whole vector registers.
 const ALIGNMENT: usize = 32;
+/// Resamples that are ranked side by side.
+const LANES: usize = 8;
 
 /// One seed's outcomes, a row a sample.
 #[derive(Debug, Clone)]
@@ -77,10 +79,11 @@ impl Table {
             Values::Sums(score, values) => Rows::Sums(*score, values.clone()),
         };
         let evaluated = if gaps { evaluated } else { Vec::new() };
-        let mut table = Self { columns, rows, members, evaluated, whole: vec![f64::NAN; columns] };
+        let table = Self { columns, rows, members, evaluated, whole: vec![f64::NAN; columns] };
         let each_once = vec![1; table.members.iter().max().map_or(0, |m| *m as usize + 1)];
-        table.whole = Counters::default().scores(&table, &each_once).to_vec();
-        table
+        let mut whole = Vec::new();
+        Counters::default().scores(&table, &[each_once], |_, scores| whole = scores.to_vec());
+        Self { whole, ..table }
     }
 
     /// Whether every sample was evaluated in every column.
@@ -108,23 +111,35 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// The score of each column from the rows of a table, each as often as its sample weighs. Without a drawn sample it is that of all
-    /// samples.
-    pub fn scores(&mut self, table: &Table, weights: &[u8]) -> &[f64] {
-        match &table.rows {
-            Rows::Marks(width, rows) => self.of_marks(table, *width, rows, weights),
-            Rows::Sums(score, rows) => self.of_sums(table, *score, rows, weights),
-            Rows::Ranks(ranks) => {
-                let weight = |row: u32| f64::from(weights[table.members[row as usize] as usize]);
+    /// The score of each column from the rows of a table, each as often as its sample weighs, with each of some weightings: calls `visit`
+    /// with the position of each and its scores. Without a drawn sample they are those of all samples.
+    pub fn scores(&mut self, table: &Table, weightings: &[Vec<u8>], mut visit: impl FnMut(usize, &[f64])) {
+        if let Rows::Ranks(ranks) = &table.rows {
+            return self.of_ranks(table, ranks, weightings, visit);
+        }
+        for (position, weights) in weightings.iter().enumerate() {
+            match &table.rows {
+                Rows::Marks(width, rows) => self.of_marks(table, *width, rows, weights),
+                Rows::Sums(score, rows) => self.of_sums(table, *score, rows, weights),
+                Rows::Ranks(_) => {}
+            }
+            visit(position, &self.scores);
+        }
+    }
+
+    /// Several weightings side by side: to go through the order of the samples is most of the work.
+    fn of_ranks(&mut self, table: &Table, ranks: &[Ranks], weightings: &[Vec<u8>], mut visit: impl FnMut(usize, &[f64])) {
+        for (chunk, weightings) in weightings.chunks(LANES).enumerate() {
+            let of_row = |&member: &u32| std::array::from_fn(|lane| weightings.get(lane).map_or(0.0, |of| f64::from(of[member as usize])));
+            let rows: Vec<[f64; LANES]> = table.members.iter().map(of_row).collect();
+            let columns: Vec<[f64; LANES]> = ranks.iter().map(|ranks| ranks.scores(|row| rows[row as usize])).collect();
+            for lane in 0..weightings.len() {
+                let drawn = columns.iter().zip(&table.whole).map(|(of, whole)| if of[lane].is_nan() { *whole } else { of[lane] });
                 self.scores.clear();
-                let scores = ranks
-                    .iter()
-                    .zip(&table.whole)
-                    .map(|(ranks, whole)| Some(ranks.score(weight)).filter(|s| !s.is_nan()).unwrap_or(*whole));
-                self.scores.extend(scores);
+                self.scores.extend(drawn);
+                visit(chunk * LANES + lane, &self.scores);
             }
         }
-        &self.scores
     }
 
     fn of_marks(&mut self, table: &Table, width: usize, rows: &[u8], weights: &[u8]) {
