@@ -208,7 +208,7 @@ pub fn evaluate(arguments: &EvaluateArguments, registry: &Registry) -> Result<Pi
     let mut model = registry.from_pretrained(&arguments.model)?;
     let (data, _) = CardReader::open(&arguments.card)?.load()?;
     check_schema(&model, &*data.source)?;
-    let rows = part(&arguments.part, &data, model.config().training.config.seed)?;
+    let rows = part(&arguments.part, &data, &model)?;
     if rows.is_empty() {
         bail!("the part `{}` of {} has no samples", arguments.part, arguments.card);
     }
@@ -220,13 +220,21 @@ pub fn evaluate(arguments: &EvaluateArguments, registry: &Registry) -> Result<Pi
     Ok(model)
 }
 
-/// The samples of a part, as the model's seed divides them.
-fn part(name: &str, data: &Dataset, seed: u64) -> Result<Vec<usize>> {
+/// The samples of a part, as the model's seed divides them. Says so where a model trained on samples it is now asked about.
+fn part(name: &str, data: &Dataset, model: &Pipeline) -> Result<Vec<usize>> {
     if name == "all" {
         return Ok((0..data.source.len()).collect());
     }
     let Ok(part) = name.parse::<Part>() else { bail!("`--part {name}`: use train, validation, test or all") };
-    let Split { train, validation, test } = data.draw(TrainingSamples::default(), seed)?;
+    let training = &model.config().training;
+    let Split { train, validation, test } = data.draw(TrainingSamples::default(), training.config.seed)?;
+    if part == Part::Validation && !validation.is_empty() && training.samples == train.len() + validation.len() {
+        eprintln!(
+            "warning: this model trained on {} samples, as many as the parts for training and validation have together (`train_on_validation`): \
+             what it reaches on the validation part says nothing of new data",
+            training.samples
+        );
+    }
     Ok(match part {
         Part::Train => train,
         Part::Validation => validation,

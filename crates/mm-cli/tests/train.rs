@@ -176,3 +176,26 @@ fn a_threshold_is_chosen_on_validation_samples_and_used_wherever_something_is_de
     let report = std::fs::read_to_string(folder.join("results").join("report.json")).unwrap();
     assert!(report.contains("is predicted from a probability of"), "{report}");
 }
+
+#[test]
+fn whoever_asks_about_validation_samples_that_trained_is_told_so() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    let asked = |joined: bool, part: &str| {
+        let name = format!("joined-{joined}");
+        let plan = format!(
+            "name = 'plan'\nseeds = [0]\n[train]\nepochs = 1\n[[data]]\nname = 'machines'\ncard = 'card.toml'\ntrain_on_validation = {joined}\n
+            [[runs]]\nmethod = 'modality-dropout'\n"
+        );
+        std::fs::write(folder.join("joined.toml"), plan).unwrap();
+        let arguments = ["train", "--plan", "joined.toml", "--method", "modality-dropout", "--overwrite", "--out", &name];
+        let output = mm().current_dir(folder).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        let output = mm().current_dir(folder).args(["evaluate", "--model", &name, "--card", "card.toml", "--part", part]).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output).contains("`train_on_validation`")
+    };
+    assert!(asked(true, "validation"));
+    assert!(!asked(true, "test") && !asked(false, "validation"));
+}
