@@ -26,12 +26,12 @@ pub(crate) struct Scratch {
     pooled: bool,
 }
 
-impl Scratch {
-    /// A copy that is no larger than it must be and stays out of the pool: for what outlives a call.
-    pub(crate) fn into_own(self) -> Self {
-        let lines = self.lines[..self.length.div_ceil(LINE)].to_vec();
-        Self { lines, length: self.length, pooled: false }
-    }
+/// Where what fills a buffer has it from: [`take`], [`take_zeroed`] or [`own`].
+pub(crate) type Room = fn(usize) -> Scratch;
+
+/// A buffer of `length` zeros that is no larger than it must be and stays out of the pool: for what outlives a call.
+pub(crate) fn own(length: usize) -> Scratch {
+    Scratch { lines: vec![Line([0.0; LINE]); length.div_ceil(LINE)], length, pooled: false }
 }
 
 /// A buffer of `length` numbers with unspecified contents.

@@ -20,7 +20,7 @@ pub use shape::Conv2dShape;
 
 use crate::error::{Error, Result, check_length};
 use crate::layout::Finish;
-use crate::scratch::Scratch;
+use crate::scratch::{self, Room, Scratch};
 use crate::simd::{Level, vectorize};
 use crate::sums::Sums;
 use crate::threads::{Shared, for_each};
@@ -76,22 +76,21 @@ enum Form {
 impl PreparedWeights {
     /// Rearranges `weight` for convolutions like `shape`.
     pub fn new(shape: Conv2dShape, weight: &[f32]) -> Result<Self> {
-        let Self { shape, form } = Self::in_scratch(shape, weight)?;
-        let form = match form {
-            Form::Direct(numbers) => Form::Direct(numbers.into_own()),
-            Form::Winograd(numbers) => Form::Winograd(numbers.into_own()),
-        };
-        Ok(Self { shape, form })
+        Self::arranged(shape, weight, [scratch::own; 2])
     }
 
     /// As [`new`](Self::new), in working memory: for one call.
     fn in_scratch(shape: Conv2dShape, weight: &[f32]) -> Result<Self> {
+        Self::arranged(shape, weight, [scratch::take, scratch::take_zeroed])
+    }
+
+    fn arranged(shape: Conv2dShape, weight: &[f32], [any, zeros]: [Room; 2]) -> Result<Self> {
         let shape = shape.checked()?;
         shape.check_weight(weight)?;
         let level = Level::current();
         let form = match choice::winograd(&shape) {
-            true => Form::Winograd(winograd::weights::forward(level, &shape, weight)),
-            false => Form::Direct(panels::forward(level, &shape, &taps::forward(&shape).1, weight)),
+            true => Form::Winograd(winograd::weights::forward(level, &shape, weight, any)),
+            false => Form::Direct(panels::forward(level, &shape, &taps::forward(&shape).1, weight, zeros)),
         };
         Ok(Self { shape, form })
     }

@@ -4,16 +4,16 @@ use crate::conv::shape::Conv2dShape;
 use crate::conv::taps::Taps;
 use crate::layout::planes_to_pixels;
 use crate::microkernel::PANEL;
-use crate::scratch::{self, Scratch};
+use crate::scratch::{self, Room, Scratch};
 use crate::simd::Level;
 use crate::threads::{Shared, for_each};
 
 /// Panels for the forward pass; `k` counts (tap, input channel) in the order of `taps`.
-pub(crate) fn forward(level: Level, shape: &Conv2dShape, taps: &Taps, weight: &[f32]) -> Scratch {
+pub(crate) fn forward(level: Level, shape: &Conv2dShape, taps: &Taps, weight: &[f32], zeros: Room) -> Scratch {
     let (channels, area) = (shape.in_channels, shape.kernel.0 * shape.kernel.1);
     let inner = taps.inner(channels);
     let panels = shape.out_channels.div_ceil(PANEL);
-    let mut packed = scratch::take_zeroed(panels * inner * PANEL);
+    let mut packed = zeros(panels * inner * PANEL);
     let shared = Shared::new(&mut packed);
     for_each(shape.out_channels.div_ceil(8), weight.len() / 4, |group| {
         let first = group * 8;

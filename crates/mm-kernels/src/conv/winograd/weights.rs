@@ -4,7 +4,7 @@ use crate::conv::shape::Conv2dShape;
 use crate::conv::winograd::transform::{POSITIONS, at_level, weight_tile};
 use crate::layout::planes_to_pixels;
 use crate::microkernel::PANEL;
-use crate::scratch::{self, Scratch};
+use crate::scratch::{self, Room, Scratch};
 use crate::simd::{Level, Vector};
 use crate::threads::{Shared, for_each};
 
@@ -12,9 +12,9 @@ use crate::threads::{Shared, for_each};
 const CHANNELS: usize = 16;
 
 /// For the forward pass.
-pub(crate) fn forward(level: Level, shape: &Conv2dShape, weight: &[f32]) -> Scratch {
+pub(crate) fn forward(level: Level, shape: &Conv2dShape, weight: &[f32], room: Room) -> Scratch {
     let row = shape.in_channels * 9;
-    transform(level, shape.out_channels, shape.in_channels, weight.len(), |panel, channel, count, columns, to| {
+    transform(level, [shape.out_channels, shape.in_channels], weight.len(), room, |panel, channel, count, columns, to| {
         let from = &weight[panel * PANEL * row + channel * 9..];
         // SAFETY: the last of `columns` rows has `count * 9` numbers from here on; `to` holds as many panel rows.
         unsafe { planes_to_pixels(level, from.as_ptr(), row, (columns, count * 9), to, |p| p * PANEL) };
@@ -23,7 +23,7 @@ pub(crate) fn forward(level: Level, shape: &Conv2dShape, weight: &[f32]) -> Scra
 
 /// For the gradient of the input, itself a convolution with kernels turned by half a circle and channels exchanged.
 pub(crate) fn input_gradient(level: Level, shape: &Conv2dShape, weight: &[f32]) -> Scratch {
-    transform(level, shape.in_channels, shape.out_channels, weight.len(), |panel, channel, count, columns, to| {
+    transform(level, [shape.in_channels, shape.out_channels], weight.len(), scratch::take, |panel, channel, count, columns, to| {
         for c in 0..count {
             let from = &weight[((channel + c) * shape.in_channels + panel * PANEL) * 9..][..columns * 9];
             // SAFETY: `from` holds `columns` kernels; `to` holds 9 panel rows for each of `count` channels.
@@ -38,13 +38,13 @@ pub(crate) fn input_gradient(level: Level, shape: &Conv2dShape, weight: &[f32]) 
 /// `gather(panel, first channel, channels, columns, to)` brings kernels into the form `[channel, tap, 32]`.
 fn transform(
     level: Level,
-    columns: usize,
-    channels: usize,
+    [columns, channels]: [usize; 2],
     work: usize,
+    room: Room,
     gather: impl Fn(usize, usize, usize, usize, *mut f32) + Sync + Send,
 ) -> Scratch {
     let panels = columns.div_ceil(PANEL);
-    let mut transformed = scratch::take(panels * POSITIONS * channels * PANEL);
+    let mut transformed = room(panels * POSITIONS * channels * PANEL);
     let shared = Shared::new(&mut transformed);
     let groups = channels.div_ceil(CHANNELS);
     for_each(panels * groups, 4 * work, |task| {
