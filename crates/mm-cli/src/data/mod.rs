@@ -1,6 +1,7 @@
 //! `mm data`: data sets before anything is trained on them.
 
 mod check;
+mod concat;
 mod prepare;
 mod render;
 
@@ -12,6 +13,8 @@ use std::process::ExitCode;
 pub enum DataCommand {
     /// Read everything of a data set once, and say what is wrong with it.
     Check(check::CheckArguments),
+    /// Put the tables of parts (train, validation, test) into one.
+    Concat(concat::ConcatArguments),
     /// Make a manifest and cards of a public data set as its makers give it.
     Prepare(prepare::PrepareArguments),
     /// Render synthetic rooms for a camera, a depth sensor and a thermal camera, with a class for each pixel.
@@ -22,6 +25,7 @@ pub enum DataCommand {
 pub fn run(command: &DataCommand) -> Result<ExitCode> {
     match command {
         DataCommand::Check(arguments) => check::run(arguments),
+        DataCommand::Concat(arguments) => concat::run(arguments),
         DataCommand::Prepare(arguments) => prepare::run(arguments),
         DataCommand::Render(arguments) => render::run(arguments),
     }

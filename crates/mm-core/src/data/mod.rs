@@ -74,7 +74,7 @@ pub use join::{Join, Joined, ViewReport};
 pub use label_maps::LabelMaps;
 pub use labels::Unusable;
 pub use loader::{Loader, Loading, Shard, epoch_batches};
-pub use manifest::{Manifest, ManifestColumns, ManifestRow, ManifestRows, RowSensor};
+pub use manifest::{Manifest, ManifestColumns, ManifestRow, ManifestRows, RowSensor, concat_parts};
 pub use names::nearest;
 pub use palette::{VOID_COLOUR, class_colour};
 pub use parquet::{LeftOut, ParquetTable};

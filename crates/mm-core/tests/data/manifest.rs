@@ -1,7 +1,7 @@
 //! Tables of samples: what is read, what is told, what is refused and where.
 
 use mm_core::data::kinds::{Image, Vector};
-use mm_core::data::{FileSource, Manifest, OnCorrupt, Part, Source, Unusable};
+use mm_core::data::{FileSource, Manifest, OnCorrupt, Part, Source, Unusable, concat_parts};
 use mm_core::{Error, Result};
 use mm_testing::{noisy_picture, parquet};
 use std::path::Path;
@@ -141,4 +141,41 @@ fn what_cannot_be_used_is_left_out_where_that_is_asked_for() {
     let data = alone.on_corrupt(OnCorrupt::Absent).open().unwrap();
     let error = data.read(0).unwrap_err().to_string();
     assert!(error.contains("none of the readings of sample `one` can be decoded"), "{error}");
+}
+
+#[test]
+fn tables_of_parts_become_one() {
+    let folder = folder();
+    let root = folder.path();
+    let file = |name: &str, text: &str| {
+        std::fs::write(root.join(name), text).unwrap();
+        root.join(name)
+    };
+    let train = file("train.csv", "id,rgb,gps.north,gps.east,label\n007,rgb/a.png,1.50,\"2\",\"cat, grey\"\n1e5,rgb/b.png,,,dog\n");
+    let test = file("dev.jsonl", "{\"label\":\"dog\",\"rgb\":\"rgb/c.png\",\"gps\":{\"north\":3,\"east\":4.25},\"id\":9}\n");
+    for out in ["all.csv", "all.jsonl"] {
+        let out = root.join(out);
+        assert_eq!(concat_parts(&[(Part::Train, train.clone()), (Part::Validation, test.clone())], &out).unwrap(), [2, 1]);
+        let data = manifest(&out).open().unwrap();
+        let meta: Vec<_> = (0..3).map(|row| data.meta(row)).collect();
+        assert_eq!(meta.iter().map(|m| m.id.unwrap()).collect::<Vec<_>>(), ["007", "1e5", "9"]);
+        assert_eq!(meta.iter().map(|m| m.part.unwrap()).collect::<Vec<_>>(), [Part::Train, Part::Train, Part::Validation]);
+        assert_eq!(meta.iter().map(|m| m.presence.bits()).collect::<Vec<_>>(), [3, 1, 3]);
+        assert_eq!(data.schema().target.class_names(), ["cat, grey", "dog"]);
+        assert_eq!(data.read(2).unwrap().readings[1].as_ref().unwrap().values.to_f64(), [3.0, 4.25]);
+    }
+    let said = |other: &str, out: &str| {
+        concat_parts(&[(Part::Train, train.clone()), (Part::Test, root.join(other))], &root.join(out)).unwrap_err().to_string()
+    };
+    assert!(said("dev.jsonl", "all.csv").contains("is there already"));
+    assert!(said("dev.jsonl", "all.xlsx").contains("ends in .csv or .jsonl"));
+    file("lacks.csv", "id,rgb,gps.north,gps.east\n1,rgb/a.png,1,2\n");
+    assert!(said("lacks.csv", "new.csv").contains("lacks.csv: has no column `label`"), "{}", said("lacks.csv", "new.csv"));
+    file("more.csv", "id,rgb,gps.north,gps.east,label,RGB\n1,rgb/a.png,1,2,cat,x\n");
+    assert!(said("more.csv", "new.csv").contains("has a column `RGB`"));
+    file("part.csv", "id,rgb,gps.north,gps.east,label,part\n1,rgb/a.png,1,2,cat,test\n");
+    assert!(said("part.csv", "new.csv").contains("has a column `part` already"));
+    file("rgb/far.csv", "id,rgb,gps.north,gps.east,label\n1,a.png,1,2,cat\n");
+    assert!(said("rgb/far.csv", "new.csv").contains("lies in another folder"));
+    assert!(!root.join("new.csv").exists());
 }

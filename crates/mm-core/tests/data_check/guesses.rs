@@ -219,6 +219,10 @@ fn what_cannot_be_guessed_is_said() {
     // Most rows say a part: a split that is drawn would mix what is kept apart.
     write(root, "held.csv", "gps.north,label,part\n1.5,a,train\n2.5,b,train\n3.5,a,test\n4.5,b,holdout\n");
     assert!(error("held.csv").contains("held.csv:5:3: `holdout` is no part: use train, validation or test"), "{}", error("held.csv"));
+    let table = "gps.north,label\n1.5,a\n2.5,b\n3.5,a\n4.5,b\n";
+    ["memes_train.csv", "memes_dev.csv", "memes_train.jsonl", "other_test.csv"].iter().for_each(|name| write(root, name, table));
+    let remarks = guess(&root.join("memes_train.csv"), root).unwrap().remarks.join("\n");
+    assert!(remarks.contains("memes_dev.csv another: `mm data concat`") && !remarks.contains("other_test"), "{remarks}");
     write(root, "no_header.csv", "1,a.png,cat\n2,b.png,dog\n3,c.png,cat\n4,d.png,dog\n");
     assert!(error("no_header.csv").contains("no_header.csv:1:2: `a.png` is a file and no name of a column"));
     write(root, "all.json", "[{\"label\": \"cat\"}]");

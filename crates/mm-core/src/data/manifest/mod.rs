@@ -1,12 +1,14 @@
 //! Samples in a table: a row a sample, a column a sensor.
 
 mod columns;
+mod concat;
 mod json_lines;
 mod missing;
 mod rows;
 mod stream;
 mod table;
 
+pub use concat::concat_parts;
 pub use rows::{ManifestColumns, ManifestRow, ManifestRows, RowSensor};
 
 use super::Bundle;

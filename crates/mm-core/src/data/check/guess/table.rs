@@ -44,6 +44,7 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     let csv = !table.is_typed;
     let mut remarks = table.remarks();
     remarks.append(&mut roles.remarks);
+    remarks.extend(roles.part.is_none().then(|| parts_beside(path)).flatten());
     let mut sensors = sensors(path, &table, &columns, &roles, &mut remarks);
     if pixels.is_some() {
         (sensors, remarks) = maps_only(sensors, remarks);
@@ -134,6 +135,25 @@ fn refuse_odd_part(table: &Table, columns: &[Column]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says so where a table is called as a part, and others beside it as other parts: `train.csv` and `test.csv`.
+fn parts_beside(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let words = |name: &str| name.split(['_', '-', '.', ' ']).map(String::from).collect::<Vec<_>>();
+    let ours = words(name);
+    let at = ours.iter().position(|word| word.parse::<Part>().is_ok())?;
+    let is_other = |other: &str| {
+        let theirs = words(other);
+        let differ: Vec<usize> = (0..ours.len()).filter(|&i| theirs.get(i) != Some(&ours[i])).collect();
+        theirs.len() == ours.len() && differ == [at] && theirs[at].parse::<Part>().is_ok()
+    };
+    let entries = std::fs::read_dir(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))).ok()?;
+    let mut others: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|name| is_other(name)).collect();
+    others.sort();
+    let first = others.first()?;
+    Some(format!("{name} may be one part, and {first} another: `mm data concat` puts tables of parts into one, with a column `part`"))
 }
 
 /// An error about a table without a sensor; numbers in typed tables are told from other columns by their names only.
