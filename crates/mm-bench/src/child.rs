@@ -17,6 +17,10 @@ const SETTINGS: [(&str, &str); 2] = [
     ("MIMALLOC_PURGE_DELAY", "-1"),
 ];
 
+/// Besides, for those that live for seconds, and those that predict. Huge pages are cleared as a whole when first touched, which pays where they
+/// are used for long: training of networks for every pixel takes a quarter less time with them, and their prediction a tenth more memory.
+const SMALL_PAGES: (&str, &str) = ("MIMALLOC_ALLOW_THP", "0");
+
 /// This program, to be run with so many threads.
 pub fn command(threads: usize) -> Result<Command> {
     let mut command = this_program()?;
@@ -32,12 +36,10 @@ fn this_program() -> Result<Command> {
     Ok(command)
 }
 
-/// The same for a process that lives for seconds.
+/// The same for a process that lives for seconds, or predicts.
 pub fn short_command(threads: usize) -> Result<Command> {
     let mut command = command(threads)?;
-    // Huge pages are cleared as a whole when first touched, which pays where they are used for long: training of networks for every pixel
-    // then takes a quarter less time.
-    command.env("MIMALLOC_ALLOW_THP", "0");
+    command.env(SMALL_PAGES.0, SMALL_PAGES.1);
     Ok(command)
 }
 
@@ -87,7 +89,16 @@ pub fn end_with_parent(interrupt: &Interrupt) -> Result<()> {
 /// A command that computes in this process. On Unix the process begins anew, once, with the settings that suit it; those that the user has
 /// made stay. Training is up to a third faster with them.
 pub fn computing(command: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
-    begin_anew(&SETTINGS);
+    compute_with(&SETTINGS, command)
+}
+
+/// As [`computing`], for a command that predicts.
+pub fn predicting(command: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
+    compute_with(&[SETTINGS[0], SETTINGS[1], SMALL_PAGES], command)
+}
+
+fn compute_with(settings: &[(&str, &str)], command: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
+    begin_anew(settings);
     compute_on_this_thread()?;
     command()?;
     Ok(ExitCode::SUCCESS)

@@ -54,5 +54,7 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
 fn ours(work: &DenseWork, context: &Context) -> Result<Measured> {
     let arguments =
         ["dense-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string(), "--device", &context.device.to_string()];
-    result_of(child::command(context.threads)?.args(arguments), &format!("{work:?}"))
+    // As `mm predict`, and as the cells of a bench.
+    let mut command = if work.what == What::Predict { child::short_command(context.threads)? } else { child::command(context.threads)? };
+    result_of(command.args(arguments), &format!("{work:?}"))
 }

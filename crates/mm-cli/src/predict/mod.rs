@@ -81,7 +81,7 @@ impl From<Corrupt> for OnCorrupt {
 
 /// Answers every row of the table. An interrupted run is taken up where it stopped, and ends with the same bytes.
 pub fn run(arguments: &PredictArguments) -> Result<ExitCode> {
-    child::computing(|| predict(arguments))
+    child::predicting(|| predict(arguments))
 }
 
 fn predict(arguments: &PredictArguments) -> Result<()> {
