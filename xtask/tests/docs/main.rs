@@ -4,6 +4,7 @@
 //! fails. Plans and cards are run on data made for their columns, parts are put into a small plan or card. Commands, in blocks and
 //! between backticks, are parsed by the program they call, and the cheap ones are run.
 
+mod choosing;
 mod commands;
 mod data;
 mod pages;
