@@ -4,6 +4,7 @@ use crate::Settings;
 use crate::decode::wanted;
 use crate::worker::most_together;
 use mm_core::Pipeline;
+use mm_core::data::image::Format;
 use mm_core::data::kinds::{Kind, Written};
 use mm_core::data::{Target, class_colour};
 use serde_json::{Value, json};
@@ -65,7 +66,7 @@ fn send(kind: Option<&dyn Kind>) -> &'static str {
 /// The endings of its files, or of the frames of a video.
 fn endings(kind: &dyn Kind) -> Vec<&'static str> {
     match kind.written() {
-        Written::Folder => vec!["png", "jpg", "jpeg", "tif", "tiff", "webp", "bmp"],
+        Written::Folder => Format::ENDINGS.to_vec(),
         _ => kind.extensions().to_vec(),
     }
 }

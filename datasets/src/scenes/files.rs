@@ -3,6 +3,7 @@
 use super::{CLASSES, DEGREES_PER_LEVEL, KINDS, METRES_PER_NUMBER, Scene, render};
 use bytes::Bytes;
 use mm_core::data::{Bundle, Part};
+use mm_core::weights::folder_of;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -210,7 +211,7 @@ pub fn write(out: &Path, settings: &Settings, progress: &(dyn Fn() + Sync)) -> R
     if out.symlink_metadata().is_ok() && !(out.is_dir() && is_empty(out)?) {
         return Err(Error::Occupied { path: out.into() });
     }
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = folder_of(out);
     std::fs::create_dir_all(parent).map_err(io(parent))?;
     // Removed when anything goes wrong.
     let temporary = tempfile::Builder::new().prefix(".scenes-").tempdir_in(parent).map_err(io(parent))?;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use mm_core::data::check::{Check, GENERATOR, Guess, files, guess, tables, unreadable};
 use mm_core::data::{DatasetCard, FileCard};
-use mm_core::weights::write_atomically;
+use mm_core::weights::{folder_of, write_atomically};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -94,10 +94,6 @@ fn of_card(text: &str, path: &Path) -> Result<Check> {
     };
     bar.finish_and_clear();
     Ok(check)
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Refuses to overwrite a file that this command did not write: the name of the program stands near its beginning.

@@ -13,7 +13,7 @@ use mm_bench::{DeviceArgument, Registry, child};
 use mm_core::data::{Array, InputKind, ManifestColumns, ManifestRow, ManifestRows, OnCorrupt};
 use mm_core::eval::evaluation_batch;
 use mm_core::pipeline::Readings;
-use mm_core::weights::hash_file;
+use mm_core::weights::{folder_of, hash_file};
 use mm_core::{Error, ModalityError, Pipeline};
 use output::{Output, State};
 use sha2::{Digest, Sha256};
@@ -264,7 +264,7 @@ impl PredictArguments {
         if whole(&self.out).is_some_and(|out| Some(out) == whole(&self.manifest)) {
             bail!("`--out {}` is the table of samples itself: give another file for the answers", self.out.display());
         }
-        let beside = self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let beside = folder_of(&self.out);
         if self.manifest.is_dir() && whole(beside).zip(whole(&self.manifest)).is_some_and(|(beside, samples)| beside.starts_with(samples)) {
             bail!("`--out {}` lies in the folder of the samples, whose files are readings: give a file elsewhere", self.out.display());
         }

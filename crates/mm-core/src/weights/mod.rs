@@ -16,7 +16,7 @@ pub use channels::ChannelRule;
 pub use convert::{Conversion, convert};
 
 pub(crate) use file::{decode, encode, hash, temporary_file};
-pub use file::{hash_file, load, save, write_atomically};
+pub use file::{folder_of, hash_file, load, save, write_atomically};
 pub(crate) use foreign::lfs_pointer;
 pub(crate) use hub::is_model_id;
 pub use hub::{cached_model, hub_cache};

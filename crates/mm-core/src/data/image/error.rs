@@ -97,7 +97,7 @@ pub enum Format {
 
 impl Format {
     /// Endings of the files of all formats.
-    pub(crate) const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "tif", "tiff", "webp", "bmp"];
+    pub const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "tif", "tiff", "webp", "bmp"];
 
     /// Endings of its files.
     pub(crate) fn endings(self) -> &'static [&'static str] {

@@ -3,7 +3,7 @@
 use super::super::Part;
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::weights::write_atomically;
+use crate::weights::{folder_of, write_atomically};
 use serde_json::{Number, Value};
 use std::path::{Path, PathBuf};
 
@@ -22,11 +22,11 @@ pub fn concat_parts(parts: &[(Part, PathBuf)], out: &Path) -> Result<Vec<usize>>
     if out.exists() {
         return Err(wrong(out, "is there already, and is not overwritten: give another name".into()));
     }
-    let folder = folder_of(out)?;
+    let folder = whole_folder(out)?;
     let mut tables = Vec::with_capacity(parts.len());
     for (part, path) in parts {
         let table = Table::read(path)?;
-        if folder_of(path)? != folder {
+        if whole_folder(path)? != folder {
             let problem = format!("lies in another folder than {}, and files are named from the folder of their table", out.display());
             return Err(wrong(path, problem));
         }
@@ -64,8 +64,8 @@ pub fn concat_parts(parts: &[(Part, PathBuf)], out: &Path) -> Result<Vec<usize>>
 }
 
 /// The folder of a file, as it is called from anywhere.
-fn folder_of(path: &Path) -> Result<PathBuf> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+fn whole_folder(path: &Path) -> Result<PathBuf> {
+    let folder = folder_of(path);
     std::fs::canonicalize(folder).map_err(Error::io(folder))
 }
 

@@ -9,6 +9,7 @@ use crate::data::Part;
 use crate::data::manifest::{Row, Table};
 use crate::data::names::some;
 use crate::error::{Error, Result};
+use crate::weights::folder_of;
 use std::path::Path;
 
 /// Guesses it.
@@ -148,7 +149,7 @@ fn parts_beside(path: &Path) -> Option<String> {
         let differ: Vec<usize> = (0..ours.len()).filter(|&i| theirs.get(i) != Some(&ours[i])).collect();
         theirs.len() == ours.len() && differ == [at] && theirs[at].parse::<Part>().is_ok()
     };
-    let entries = std::fs::read_dir(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))).ok()?;
+    let entries = std::fs::read_dir(folder_of(path)).ok()?;
     let mut others: Vec<String> =
         entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(|name| is_other(name)).collect();
     others.sort();
