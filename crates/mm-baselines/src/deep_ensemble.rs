@@ -2,6 +2,7 @@
 //!
 //! B. Lakshminarayanan, A. Pritzel, C. Blundell: Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, NeurIPS 2017.
 
+use crate::unimodal::{UnimodalHeads, check_weight};
 use candle_core::Tensor;
 use mm_core::data::{Batch, Inputs, Schema};
 use mm_core::fusion::{FusionNetwork, NetworkConfig, keep_present};
@@ -27,11 +28,19 @@ pub struct DeepEnsembleConfig {
     pub missing: MissingPattern,
     /// How many networks there are.
     pub members: usize,
+    /// Weight of the mean of the sensors' own losses in each member, as [`UnimodalConfig::weight`](crate::UnimodalConfig::weight); 0 for none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unimodal_weight: f64,
+}
+
+/// Plans from before this setting keep their cells.
+fn is_zero(weight: &f64) -> bool {
+    *weight == 0.0
 }
 
 impl Default for DeepEnsembleConfig {
     fn default() -> Self {
-        Self { network: NetworkConfig::default(), missing: MissingPattern::Uniform, members: 5 }
+        Self { network: NetworkConfig::default(), missing: MissingPattern::Uniform, members: 5, unimodal_weight: 0.0 }
     }
 }
 
@@ -50,7 +59,15 @@ impl Recipe for DeepEnsembleConfig {
     }
 
     fn method(&self, setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<DeepEnsemble> {
-        Ok(DeepEnsemble { model: self.model(setup)?, missing: self.missing.clone() })
+        let (model, training) = (self.model(setup)?, setup.parameters());
+        let heads_of = |(k, member): (usize, &FusionNetwork)| {
+            UnimodalHeads::new(member, setup.schema(), training.builder().pp("members").pp(k).pp("unimodal"))
+        };
+        let heads = match self.unimodal_weight > 0.0 {
+            true => model.members.iter().enumerate().map(heads_of).collect::<Result<_>>()?,
+            false => Vec::new(),
+        };
+        Ok(DeepEnsemble { model, training, heads, config: self.clone() })
     }
 
     fn network(&self) -> &NetworkConfig {
@@ -63,6 +80,7 @@ impl Recipe for DeepEnsembleConfig {
 
     fn validate(&self) -> Result<()> {
         self.network.validate()?;
+        check_weight("options.unimodal_weight", self.unimodal_weight)?;
         match (1..=MOST_MEMBERS).contains(&self.members) {
             true => Ok(()),
             false => Err(Error::config("options.members", format!("is {}; from 1 to {MOST_MEMBERS} are possible", self.members))),
@@ -123,10 +141,14 @@ impl Model for DeepEnsembleModel {
     }
 }
 
-/// Trains the members side by side, each on the task's loss of its own.
+/// Trains the members side by side, each on losses of its own.
 pub struct DeepEnsemble {
+    config: DeepEnsembleConfig,
     model: DeepEnsembleModel,
-    missing: MissingPattern,
+    /// The heads' variables: `members.<k>.unimodal.<modality>.{weight, bias}`.
+    training: Parameters,
+    /// Of each member, where the sensors have losses of their own.
+    heads: Vec<UnimodalHeads>,
 }
 
 impl Method for DeepEnsemble {
@@ -138,18 +160,30 @@ impl Method for DeepEnsemble {
         Box::new(self.model)
     }
 
+    fn training_parameters(&self) -> Option<&Parameters> {
+        (!self.heads.is_empty()).then_some(&self.training)
+    }
+
     /// The sum of the members' losses, so that each has the gradient that it has alone.
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
-        let (schema, task) = (&self.model.schema, self.model.schema.target.task());
-        let of_member = |(k, member): (usize, &FusionNetwork)| -> Result<Tensor> {
-            let drawn = self.missing.draw_batch(batch.presence(), batch, schema, &step.draws(&format!("missing-{k}")))?;
-            task.loss(&member.forward(batch.inputs(), &drawn, Mode::Train)?.prediction, batch.targets())
-        };
-        let losses = self.model.members.iter().enumerate().map(of_member).collect::<Result<Vec<_>>>()?;
-        Ok(Losses::new("task", Tensor::stack(&losses, 0)?.sum_all()?))
+        let (schema, targets) = (&self.model.schema, batch.targets());
+        let (mut own, mut unimodal) = (Vec::new(), Vec::new());
+        for (k, member) in self.model.members.iter().enumerate() {
+            let drawn = self.config.missing.draw_batch(batch.presence(), batch, schema, &step.draws(&format!("missing-{k}")))?;
+            let features = member.encode(batch.inputs(), &drawn, Mode::Train)?;
+            if let Some(heads) = self.heads.get(k) {
+                unimodal.extend(heads.loss(&features, &drawn, schema, targets)?);
+            }
+            own.push(schema.target.task().loss(&member.fuse(&features, Mode::Train)?.prediction, targets)?);
+        }
+        let losses = Losses::new("task", Tensor::stack(&own, 0)?.sum_all()?);
+        match unimodal.is_empty() {
+            true => Ok(losses),
+            false => Ok(losses.with("unimodal", self.config.unimodal_weight, Tensor::stack(&unimodal, 0)?.sum_all()?)),
+        }
     }
 
     fn check_samples(&self, train: &Presence, _validation: &Presence) -> Result<()> {
-        self.missing.check_samples(train, &self.model.schema.modalities)
+        self.config.missing.check_samples(train, &self.model.schema.modalities)
     }
 }

@@ -2,8 +2,9 @@
 //! not deployed.
 
 use candle_core::Tensor;
-use mm_core::data::Batch;
-use mm_core::fusion::{FusionModel, NetworkConfig, pool};
+use candle_nn::VarBuilder;
+use mm_core::data::{Batch, Schema, Targets};
+use mm_core::fusion::{FusionModel, FusionNetwork, NetworkConfig, pool};
 use mm_core::missing::MissingPattern;
 use mm_core::nn::{Linear, Mode, Parameters, gather_rows, linear};
 use mm_core::recipe::{Recipe, RecipeCost, Setup};
@@ -43,12 +44,7 @@ impl Recipe for UnimodalConfig {
     fn method(&self, setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<UnimodalLosses> {
         Recipe::validate(self)?;
         let (model, training) = (self.model(setup)?, setup.parameters());
-        let outputs = setup.schema().target.task().outputs();
-        let shapes = model.network().encoders().feature_shapes().into_iter();
-        let heads = setup.schema().modalities.names().iter().zip(shapes);
-        // Of maps, the mean over positions: one number a channel.
-        let heads = heads.map(|(name, shape)| linear(shape[0], outputs, training.builder().pp("unimodal").pp(name)));
-        let heads = heads.collect::<candle_core::Result<_>>()?;
+        let heads = UnimodalHeads::new(model.network(), setup.schema(), training.builder().pp("unimodal"))?;
         Ok(UnimodalLosses { model, training, heads, config: self.clone() })
     }
 
@@ -62,10 +58,7 @@ impl Recipe for UnimodalConfig {
 
     fn validate(&self) -> Result<()> {
         self.network.validate()?;
-        match self.weight >= 0.0 && self.weight.is_finite() {
-            true => Ok(()),
-            false => Err(Error::config("options.weight", format!("is {}; it is a number from 0 on", self.weight))),
-        }
+        check_weight("options.weight", self.weight)
     }
 
     fn check_samples(&self, modalities: &Modalities, train: &Presence, _validation: &Presence) -> Result<()> {
@@ -77,13 +70,50 @@ impl Recipe for UnimodalConfig {
     }
 }
 
+/// A weight of losses is a number from 0 on.
+pub(crate) fn check_weight(place: &str, weight: f64) -> Result<()> {
+    match weight >= 0.0 && weight.is_finite() {
+        true => Ok(()),
+        false => Err(Error::config(place, format!("is {weight}; it is a number from 0 on"))),
+    }
+}
+
+/// A head for each sensor of a network, in the order of the modalities: `<modality>.{weight, bias}`.
+pub(crate) struct UnimodalHeads(Vec<Linear>);
+
+impl UnimodalHeads {
+    pub(crate) fn new(network: &FusionNetwork, schema: &Schema, builder: VarBuilder) -> Result<Self> {
+        let outputs = schema.target.task().outputs();
+        let sensors = schema.modalities.names().iter().zip(network.encoders().feature_shapes());
+        // Of maps, the mean over positions: one number a channel.
+        let heads = sensors.map(|(name, shape)| linear(shape[0], outputs, builder.pp(name)));
+        Ok(Self(heads.collect::<candle_core::Result<_>>()?))
+    }
+
+    /// The mean over the sensors of their own losses, each over the samples that have the sensor; none where no sample has one.
+    pub(crate) fn loss(&self, features: &[Option<Tensor>], present: &Presence, schema: &Schema, targets: &Targets) -> Result<Option<Tensor>> {
+        let task = schema.target.task();
+        let mut own: Vec<Tensor> = Vec::with_capacity(features.len());
+        for (m, feature) in features.iter().enumerate() {
+            let (Some(feature), rows) = (feature, present.rows_with(m)) else { continue };
+            let prediction = self.0[m].forward(&pool(feature)?)?;
+            let losses = targets.weighted(&task.loss_per_sample(&prediction, targets)?)?;
+            own.push(gather_rows(&losses, &rows)?.mean_all()?);
+        }
+        match own.is_empty() {
+            true => Ok(None),
+            false => Ok(Some(Tensor::stack(&own, 0)?.mean_all()?)),
+        }
+    }
+}
+
 /// A fusion network, and a head for each sensor while it is trained.
 pub struct UnimodalLosses {
     config: UnimodalConfig,
     model: FusionModel,
     /// The heads' variables: `unimodal.<modality>.{weight, bias}`.
     training: Parameters,
-    heads: Vec<Linear>,
+    heads: UnimodalHeads,
 }
 
 impl Method for UnimodalLosses {
@@ -105,18 +135,12 @@ impl Method for UnimodalLosses {
         let (task, targets) = (schema.target.task(), batch.targets());
         let drawn = self.config.missing.draw_batch(batch.presence(), batch, schema, &step.draws("missing"))?;
         let features = network.encode(batch.inputs(), &drawn, Mode::Train)?;
-        let mut own: Vec<Tensor> = Vec::with_capacity(features.len());
-        for (m, feature) in features.iter().enumerate() {
-            let (Some(feature), rows) = (feature, drawn.rows_with(m)) else { continue };
-            let prediction = self.heads[m].forward(&pool(feature)?)?;
-            let losses = targets.weighted(&task.loss_per_sample(&prediction, targets)?)?;
-            own.push(gather_rows(&losses, &rows)?.mean_all()?);
-        }
+        let unimodal = self.heads.loss(&features, &drawn, schema, targets)?;
         let prediction = network.fuse(&features, Mode::Train)?.prediction;
         let losses = Losses::new("task", task.loss(&prediction, targets)?);
-        match own.is_empty() {
-            true => Ok(losses),
-            false => Ok(losses.with("unimodal", self.config.weight, Tensor::stack(&own, 0)?.mean_all()?)),
+        match unimodal {
+            None => Ok(losses),
+            Some(unimodal) => Ok(losses.with("unimodal", self.config.weight, unimodal)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Gradient modulation and unimodal losses: what they change in the gradients, and what they leave as it is.
 
 use candle_core::{Device, Tensor};
-use mm_baselines::{GradientModulation, ModulationConfig, UnimodalConfig, UnimodalLosses, paces, with_gradient_times};
+use mm_baselines::{DeepEnsemble, DeepEnsembleConfig, GradientModulation, ModulationConfig, UnimodalConfig, UnimodalLosses, paces, with_gradient_times};
 use mm_core::data::Source;
 use mm_core::missing::MissingPattern;
 use mm_core::recipe::{AnyRecipe, Recipe, Setup};
@@ -105,11 +105,36 @@ fn heads_of_sensors_learn_but_are_not_deployed() {
 }
 
 #[test]
+fn members_of_an_ensemble_learn_from_their_sensors_alone_too() {
+    let batch = clear_to_weak(42, 1).batch(&(0..42).collect::<Vec<_>>(), &Device::Cpu).unwrap();
+    let ensemble = |members: usize, unimodal_weight: f64| -> DeepEnsemble {
+        let config = DeepEnsembleConfig { missing: MissingPattern::Natural, members, unimodal_weight, ..DeepEnsembleConfig::default() };
+        Recipe::method(&config, &Setup::new(&clear_to_weak_schema()), None).unwrap()
+    };
+    let terms = |method: &mut dyn Method| -> BTreeMap<String, f64> {
+        let losses = method.loss(&batch, &STEP).unwrap();
+        losses.terms().map(|(name, value)| (name.to_string(), f64::from(value.to_scalar::<f32>().unwrap()))).collect()
+    };
+    let (plain, with) = (terms(&mut ensemble(3, 0.0)), terms(&mut ensemble(3, 0.5)));
+    assert_eq!(plain["task"], with["task"], "the heads change neither the first weights nor the draws of the members");
+    assert!(!plain.contains_key("unimodal"));
+    // Untrained heads of three members: each about the log of the three classes.
+    assert!((with["unimodal"] / 3.0 - 3f64.ln()).abs() < 0.7, "{with:?}");
+
+    let mut method = ensemble(2, 0.5);
+    let losses = method.loss(&batch, &STEP).unwrap();
+    let found = gradients(&method, &losses);
+    assert!((0..2).all(|k| found.contains_key(&format!("members.{k}.unimodal.weak.bias"))));
+    assert!(method.model().parameters().names().iter().all(|name| !name.contains("unimodal")));
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused() {
     let error = |recipe: &dyn AnyRecipe| recipe.validate().unwrap_err().to_string();
     assert!(error(&ModulationConfig { alpha: -1.0, ..ModulationConfig::default() }).contains("options.alpha"));
     assert!(error(&ModulationConfig { until: 2.0, ..ModulationConfig::default() }).contains("options.until"));
     assert!(error(&UnimodalConfig { weight: f64::NAN, ..UnimodalConfig::default() }).contains("options.weight"));
+    assert!(error(&DeepEnsembleConfig { unimodal_weight: -0.5, ..DeepEnsembleConfig::default() }).contains("options.unimodal_weight"));
     let unknown = UnimodalConfig { missing: MissingPattern::Fixed("x".into()), ..UnimodalConfig::default() };
     assert!(Recipe::method(&unknown, &Setup::new(&clear_to_weak_schema()), None).is_err());
 }
