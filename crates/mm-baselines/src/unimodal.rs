@@ -91,7 +91,13 @@ impl UnimodalHeads {
     }
 
     /// The mean over the sensors of their own losses, each over the samples that have the sensor; none where no sample has one.
-    pub(crate) fn loss(&self, features: &[Option<Tensor>], present: &Presence, schema: &Schema, targets: &Targets) -> Result<Option<Tensor>> {
+    pub(crate) fn loss(
+        &self,
+        features: &[Option<Tensor>],
+        present: &Presence,
+        schema: &Schema,
+        targets: &Targets,
+    ) -> Result<Option<Tensor>> {
         let task = schema.target.task();
         let mut own: Vec<Tensor> = Vec::with_capacity(features.len());
         for (m, feature) in features.iter().enumerate() {

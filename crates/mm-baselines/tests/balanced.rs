@@ -1,7 +1,9 @@
 //! Gradient modulation and unimodal losses: what they change in the gradients, and what they leave as it is.
 
 use candle_core::{Device, Tensor};
-use mm_baselines::{DeepEnsemble, DeepEnsembleConfig, GradientModulation, ModulationConfig, UnimodalConfig, UnimodalLosses, paces, with_gradient_times};
+use mm_baselines::{
+    DeepEnsemble, DeepEnsembleConfig, GradientModulation, ModulationConfig, UnimodalConfig, UnimodalLosses, paces, with_gradient_times,
+};
 use mm_core::data::Source;
 use mm_core::missing::MissingPattern;
 use mm_core::recipe::{AnyRecipe, Recipe, Setup};

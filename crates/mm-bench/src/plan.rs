@@ -1,19 +1,18 @@
 //! A plan: which data, which runs, which seeds. TOML; unknown fields are refused.
 
+mod cells;
+
 use super::absence::Absence;
 use super::cell::{CellSpec, LevelName, Resolved};
 use super::corruption::CorruptionEntry;
-use super::cost::Scale;
 use super::pretrained;
-use super::registry::{Registry, check_data, distinct_combinations};
-use crate::dataset::{CardReader, Dataset, TrainingSamples};
-use crate::file_hashes::FileHashes;
-use anyhow::{Context, Result, anyhow, bail};
+use crate::dataset::TrainingSamples;
+use anyhow::{Context, Result, bail};
+use mm_core::DeviceName;
 use mm_core::data::{nearest, parse_table, parse_toml, utf8};
 use mm_core::train::TrainConfig;
-use mm_core::{DeviceName, Presence};
+use mm_report::FailureRates;
 use mm_report::roster::{Listed, Roster};
-use mm_report::{FailureRates, check_failure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,6 +52,9 @@ pub struct Plan {
     /// Training settings of all cells with `--quick`; 8 epochs by default.
     #[serde(default)]
     quick: toml::Table,
+    /// Whether these have been put in place.
+    #[serde(skip)]
+    is_quick: bool,
     /// Network of every run whose options name none.
     #[serde(default)]
     network: Option<toml::Table>,
@@ -278,6 +280,7 @@ impl Plan {
     /// One seed and few epochs: does everything work?
     pub fn quick(&mut self) {
         self.name = format!("{}-quick", self.name);
+        self.is_quick = true;
         self.seeds.truncate(1);
         self.quick.entry("epochs").or_insert(toml::Value::Integer(8));
         let entries = self.data.iter_mut().map(|d| &mut d.train).chain(self.runs.iter_mut().map(|r| &mut r.train));
@@ -298,111 +301,6 @@ impl Plan {
         self.data.truncate(1);
         self.runs.retain(|run| runs.contains(&run.name().as_str()));
         self.corruptions.clear();
-    }
-
-    /// All cells, teachers before those who need them. A teacher that is also a run of the plan is trained once.
-    pub fn cells(&self, registry: &Registry) -> Result<Vec<CellSpec>> {
-        self.cells_of(registry, &mut FileHashes::default())
-    }
-
-    /// As [`cells`](Self::cells); of the data's files, only those are read whose hash is not known.
-    pub(crate) fn cells_of(&self, registry: &Registry, files: &mut FileHashes) -> Result<Vec<CellSpec>> {
-        self.resolve(registry, files).with_context(|| self.whereabouts())
-    }
-
-    fn resolve(&self, registry: &Registry, files: &mut FileHashes) -> Result<Vec<CellSpec>> {
-        let mut cells: Vec<CellSpec> = Vec::new();
-        let mut positions = BTreeMap::new();
-        let mut weights = pretrained::Hashes::default();
-        // A slip there would be found with `--quick` only.
-        parse_table::<TrainConfig>("quick", self.quick.clone())?;
-        for data in &self.data {
-            let context = || format!("data `{}`", data.name);
-            let score = data.score.clone().or_else(|| self.score.clone());
-            let reader = CardReader::open(&data.card).with_context(context)?.scored_by(score.as_deref());
-            let (loaded, identity) = reader.load().with_context(context)?;
-            let (data_hash, data_stamp) = (identity.hash(files).with_context(context)?, identity.stamp());
-            let modalities = &loaded.source.schema().modalities;
-            let combinations = match &self.combinations {
-                Some(names) => {
-                    let subsets = distinct_combinations(modalities, names).context("`combinations`")?;
-                    Some(subsets.into_iter().map(|subset| modalities.format(subset)).collect::<Vec<_>>())
-                }
-                None => None,
-            };
-            if let Some(rates) = data.failure.as_ref().or(self.failure.as_ref()) {
-                check_failure(rates, modalities.names()).map_err(|problem| anyhow!(problem)).with_context(context)?;
-            }
-            let mut corruptions = Vec::new();
-            for entry in &self.corruptions {
-                corruptions.extend(entry.resolve(&*loaded.source).context("`[[corruptions]]`")?);
-            }
-            distinct("corruption", corruptions.iter().map(ToString::to_string)).context("`[[corruptions]]`")?;
-            self.tell(data, &loaded).with_context(context)?;
-            let kept = self.kept(data, &loaded).with_context(context)?;
-            let split = loaded.draw(data.training_samples(), self.seeds[0]).with_context(context)?;
-            let scale = Scale::new(&*loaded.source, split, self.seeds[0]);
-            for run in &self.runs {
-                for &seed in &self.seeds {
-                    let mut resolved = Resolved {
-                        program: registry.computes(),
-                        level: self.level.clone(),
-                        device: self.device,
-                        data_hash: data_hash.clone(),
-                        data_stamp: if data_stamp == data_hash { String::new() } else { data_stamp.clone() },
-                        card: data.card.clone(),
-                        score: score.clone(),
-                        train_per_class: data.train_per_class,
-                        train_on_validation: data.train_on_validation,
-                        absent: data.absent.clone(),
-                        method: run.method.clone(),
-                        options: self.options(run).with_context(|| format!("run `{}`", run.name()))?,
-                        train: self.train_config(data, run, seed)?,
-                        combinations: combinations.clone(),
-                        corruptions: corruptions.clone(),
-                        teacher: None,
-                        weights: BTreeMap::new(),
-                    };
-                    let recipe = registry.recipe(&resolved).with_context(|| format!("run `{}`", run.name()))?;
-                    resolved.weights = weights.of(&*recipe).with_context(|| format!("run `{}`", run.name()))?;
-                    let context = || format!("run `{}` on data `{}`", run.name(), data.name);
-                    check_data(&*recipe, &resolved, &loaded, kept.get(&seed)).with_context(context)?;
-                    let seconds = scale.seconds(&resolved, &*recipe).with_context(context)?;
-                    let mut cell = CellSpec::new(&data.name, &run.name(), seconds, resolved);
-                    if let Some(teacher) = registry.teacher_of(&cell.resolved, &*recipe, modalities)? {
-                        let seconds = scale.seconds(&teacher, &*registry.recipe(&teacher)?)?;
-                        let teacher = CellSpec::new(&data.name, "teacher", seconds, teacher).hidden();
-                        cell.set_teacher(teacher.key.clone());
-                        add(&mut cells, &mut positions, teacher);
-                    }
-                    add(&mut cells, &mut positions, cell);
-                }
-            }
-        }
-        Ok(cells)
-    }
-
-    /// Says what was read, how ids matched, and what the splits lack, before anything is trained. The reader has told its own remarks.
-    fn tell(&self, data: &DataEntry, loaded: &Dataset) -> Result<()> {
-        let schema = loaded.source.schema();
-        let (samples, sensors) = (loaded.source.len(), schema.modalities.len());
-        tracing::info!("data `{}`: {samples} samples, {sensors} sensors, {}", data.name, schema.target.in_words());
-        loaded.matched.iter().for_each(|file| tracing::info!("{file}"));
-        let mut remarks: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for &seed in &self.seeds {
-            let split = loaded.draw(data.training_samples(), seed)?;
-            split.remarks(&*loaded.source).into_iter().for_each(|remark| remarks.entry(remark).or_default().push(seed.to_string()));
-        }
-        remarks.iter().for_each(|(remark, seeds)| tracing::warn!("data `{}`, seed {}: {remark}", data.name, seeds.join(", ")));
-        Ok(())
-    }
-
-    /// What samples keep where absence is simulated, by seed.
-    fn kept(&self, data: &DataEntry, loaded: &Dataset) -> Result<BTreeMap<u64, Presence>> {
-        let Some(absent) = &data.absent else { return Ok(BTreeMap::new()) };
-        absent.check(loaded.source.schema())?;
-        let of = |&seed: &u64| Ok((seed, absent.kept(&*loaded.source, &loaded.draw(data.training_samples(), seed)?, seed)?));
-        self.seeds.iter().map(of).collect()
     }
 
     /// The run's options, with the plan's network where they name none, and the places and sizes of published weights.
@@ -432,22 +330,6 @@ impl Plan {
 
 fn same_file(a: &str, b: &str) -> bool {
     Path::new(a).canonicalize().ok().zip(Path::new(b).canonicalize().ok()).is_some_and(|(a, b)| a == b)
-}
-
-/// Adds a cell once; a hidden one becomes visible when it is also a run.
-fn add(cells: &mut Vec<CellSpec>, positions: &mut BTreeMap<String, usize>, cell: CellSpec) {
-    match positions.get(&cell.key) {
-        Some(&at) if cells[at].hidden && !cell.hidden => {
-            cells[at] = cell;
-        }
-        // The same settings, or the same data, under two names: both are shown, one is trained.
-        Some(_) if !cell.hidden => cells.push(cell),
-        Some(_) => {}
-        None => {
-            positions.insert(cell.key.clone(), cells.len());
-            cells.push(cell);
-        }
-    }
 }
 
 fn distinct(what: &str, names: impl Iterator<Item = String>) -> Result<()> {

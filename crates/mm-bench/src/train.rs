@@ -159,6 +159,9 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
         data = absent.applied(data, &split, resolved.train.seed)?;
     }
     check_data(&*recipe, &resolved, &data, None)?;
+    if ranks.rank() == 0 {
+        resolved.train.few_steps(split.train.len()).into_iter().for_each(|remark| tracing::warn!("{remark}"));
+    }
     let checkpoints = checkpoint_folder(&arguments.out);
     // Ctrl-C saves where the training is. Several processes would not all hear it at one step: they end, and go on from the last checkpoint.
     let interrupt = if ranks.world() == 1 { Some(Interrupt::listen()?) } else { None };

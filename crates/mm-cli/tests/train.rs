@@ -199,3 +199,27 @@ fn whoever_asks_about_validation_samples_that_trained_is_told_so() {
     assert!(asked(true, "validation"));
     assert!(!asked(true, "test") && !asked(false, "validation"));
 }
+
+#[test]
+fn whoever_trains_for_a_few_steps_is_told_so() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    let says = |arguments: &[&str]| {
+        let output = mm().current_dir(folder).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    // Eighteen samples are one batch of 64, and four of 4 and a rest that is left out.
+    let told = says(&["train", "card.toml", "--method", "full-only", "--epochs", "3", "--out", "short"]);
+    assert!(told.contains("few steps, 3 (18 samples in batches of 64, epochs: 3)"), "{told}");
+    let bench = |name: &str, more: &[&str]| {
+        let plan = "name = 'plan'\nseeds = [0]\n[train]\nepochs = 25\nbatch_size = 4\n[[data]]\nname = 'machines'\ncard = 'card.toml'\n
+            [[runs]]\nmethod = 'full-only'\n[[runs]]\nname = 'short'\nmethod = 'full-only'\ntrain = { epochs = 24 }\n";
+        std::fs::write(folder.join("plan.toml"), plan).unwrap();
+        says(&[&["bench", "plan.toml", "--out", name], more].concat())
+    };
+    let told = bench("all", &[]);
+    assert!(told.contains("data `machines`, seed 0: a training takes few steps, 96 ") && !told.contains("steps, 100"), "{told}");
+    assert!(!bench("quick", &["--quick"]).contains("few steps"));
+}

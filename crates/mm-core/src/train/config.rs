@@ -292,6 +292,9 @@ const MOST_EPOCHS: usize = 1_000_000;
 /// More samples than any step takes.
 const LARGEST_BATCH: usize = 1 << 20;
 
+/// Fewer steps than that, and the learning rate is hardly up before it is down again.
+const FEW_STEPS: usize = 100;
+
 impl TrainConfig {
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<()> {
@@ -327,6 +330,19 @@ impl TrainConfig {
             return Err(Error::config("train.patience", "must be at least 1: a run can stop only after a validation without a new best"));
         }
         Ok(())
+    }
+
+    /// What to know before a training on so many samples: that it has few steps.
+    pub fn few_steps(&self, samples: usize) -> Option<String> {
+        let (epochs, batch) = (self.epochs, self.batch_size);
+        // The last batch of an epoch is left out where it is smaller.
+        let steps = epochs.saturating_mul((samples / batch.max(1)).max(1));
+        (steps < FEW_STEPS).then(|| {
+            format!(
+                "a training takes few steps, {steps} ({samples} samples in batches of {batch}, epochs: {epochs}), and may learn little in them: \
+                 a smaller `batch_size` or more `epochs` make more"
+            )
+        })
     }
 
     /// A trained model as these settings put it to use: with [`TrainConfig::test_flips`], a [`Flipped`].

@@ -7,6 +7,7 @@ mod comparison;
 mod confusion;
 mod cost;
 mod failure;
+mod guess;
 mod headline;
 mod outcomes;
 mod outputs;

@@ -32,6 +32,7 @@ pub fn of(groups: &[Group], reference: usize, chosen: bool, runs: &[RunReport], 
         n if n < FEW_SEEDS => remarks.push(format!("{n} seeds are few: intervals are wide for that, and differences must be large to be found; effect sizes are rough.")),
         _ => {}
     }
+    remarks.extend(super::guess::no_better(groups));
     if cells.iter().any(|c| c.test_rows.is_none()) {
         remarks.push("Some results do not say which samples they were tested on: samples that seeds share count as different ones, and intervals may be too narrow.".into());
     }
@@ -96,16 +97,22 @@ fn without_samples(cells: &[&CellResult]) -> Result<Vec<String>, Error> {
     }
     let remark = |(seeds, mut subsets): (Vec<u64>, Vec<Subset>)| {
         subsets.sort_by_key(order);
-        let mut names: Vec<String> = subsets.iter().take(NAMED).map(|s| name(*s, cells[0])).collect();
-        if subsets.len() > NAMED {
-            names.push(format!("{} more", subsets.len() - NAMED));
-        }
-        format!("No test sample of {} has {}: what is shown of it is of the other seeds.", seeds_in_words(&seeds), names.join(", "))
+        let names = some_of(subsets.iter().map(|s| name(*s, cells[0])).collect());
+        format!("No test sample of {} has {names}: what is shown of it is of the other seeds.", seeds_in_words(&seeds))
     };
     Ok(by_seeds.into_iter().map(remark).collect())
 }
 
-fn seeds_in_words(seeds: &[u64]) -> String {
+/// The first of many names, and how many there are besides.
+pub(super) fn some_of(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    names.extend((more > 0).then(|| format!("{more} more")));
+    names.join(", ")
+}
+
+/// `seed 1`, `seeds 0, 3`.
+pub(super) fn seeds_in_words(seeds: &[u64]) -> String {
     format!("{} {}", if seeds.len() == 1 { "seed" } else { "seeds" }, list(seeds))
 }
 

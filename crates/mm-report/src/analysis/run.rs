@@ -1,13 +1,14 @@
 //! One run: its accuracy over the combinations, with intervals.
 
 use super::failure::Rates;
+use super::guess::guess;
 use super::outcomes::{Group, Situation, name};
 use super::samples::{self, Standing};
 use super::study::View;
 use super::{Calibration, Comparison, CostReport, EpochMean, Error, Spoof, calibration, cost, training};
 use crate::result::{CellResult, Measured};
 use mm_core::Subset;
-use mm_core::statistics::{Interval, LEVEL, Resamples, Score, mean, shapley_weights, standard_deviation};
+use mm_core::statistics::{Interval, LEVEL, Resamples, mean, shapley_weights, standard_deviation};
 use serde::{Deserialize, Serialize};
 
 /// One run on one data entry, over its seeds.
@@ -195,39 +196,13 @@ fn combination(group: &Group, view: View, subset: Subset, common: &[Subset], sho
 /// The Shapley values, if the table is complete. The empty set is worth a guess: the largest class, or 1/K.
 fn shapley(view: View, common: &[Subset], full: Subset, first: &CellResult) -> Result<Option<Vec<Interval>>, Error> {
     let Some(weights) = shapley_weights(first.modalities.len()).filter(|_| common.len() == full.bits() as usize) else { return Ok(None) };
-    let Some(empty) = guess(first) else { return Ok(None) };
+    let of_classes = first.combinations.iter().find(|c| c.confusion.iter().flatten().any(|n| *n > 0));
+    let Some(empty) = of_classes.or(first.combinations.first()).and_then(|c| guess(first, c)) else { return Ok(None) };
     let value = |w: &Vec<f64>| {
         let terms: Vec<(Situation, f64)> = common.iter().map(|s| (Situation::Only(*s), w[s.bits() as usize])).collect();
         Ok(view.linear(&terms, w[0] * empty)?.estimate().interval(LEVEL))
     };
     weights.iter().map(value).collect::<Result<_, _>>().map(Some)
-}
-
-/// The score of always saying the same: the largest class of the test samples, the mean of the numbers. `None` where that is not known.
-pub fn guess(cell: &CellResult) -> Option<f64> {
-    let confusion = cell.combinations.iter().map(|c| &c.confusion).find(|c| c.iter().flatten().any(|n| *n > 0));
-    let sizes: Option<Vec<u64>> = confusion.map(|rows| rows.iter().map(|row| row.iter().sum()).collect());
-    // Counts of pixels say how many are of a class, and not which are taken for which.
-    let counted = || match cell.measure.score {
-        Score::MeanIou { classes } | Score::ClassIou { classes, .. } => Some(super::pixels::sizes(cell.combinations.first()?, classes)),
-        _ => None,
-    };
-    let sizes = sizes.or_else(counted);
-    let share = |size: u64, sizes: &[u64]| size as f64 / sizes.iter().sum::<u64>() as f64;
-    let largest = |sizes: &[u64]| share(sizes.iter().copied().max().unwrap_or(0), sizes);
-    let occurring = |sizes: &[u64]| sizes.iter().filter(|size| **size > 0).count() as f64;
-    match (cell.measure.score, sizes) {
-        (Score::R2 { .. } | Score::Pearson { .. } | Score::Concordance { .. }, _) => Some(0.0),
-        (Score::AreaUnderRoc { .. }, _) => Some(0.5),
-        (Score::MeanRecall { .. }, Some(sizes)) => Some(1.0 / occurring(&sizes)),
-        // The IoU of the one class is its share, that of all others that occur is 0.
-        (Score::MeanIou { .. }, Some(sizes)) => Some(largest(&sizes) / occurring(&sizes)),
-        // That of naming the class of interest everywhere.
-        (Score::ClassIou { class, .. }, Some(sizes)) => Some(share(sizes.get(class).copied().unwrap_or(0), &sizes)),
-        (Score::Mean, Some(sizes)) if cell.measure.name == "accuracy" => Some(largest(&sizes)),
-        (Score::Mean, None) if cell.measure.name == "accuracy" => Some(1.0 / cell.classes.len().max(1) as f64),
-        _ => None,
-    }
 }
 
 fn by_size(group: &Group, common: &[Subset]) -> Vec<(usize, f64)> {
