@@ -4,6 +4,7 @@ mod check;
 mod concat;
 mod prepare;
 mod render;
+mod series;
 
 use anyhow::Result;
 use std::process::ExitCode;
@@ -19,6 +20,8 @@ pub enum DataCommand {
     Prepare(prepare::PrepareArguments),
     /// Render synthetic rooms for a camera, a depth sensor and a thermal camera, with a class for each pixel.
     Render(render::RenderArguments),
+    /// Make series of a table that has a row for each step (a patient's hour, a reading of a watch).
+    Series(series::SeriesArguments),
 }
 
 /// Does what is asked.
@@ -28,5 +31,6 @@ pub fn run(command: &DataCommand) -> Result<ExitCode> {
         DataCommand::Concat(arguments) => concat::run(arguments),
         DataCommand::Prepare(arguments) => prepare::run(arguments),
         DataCommand::Render(arguments) => render::run(arguments),
+        DataCommand::Series(arguments) => series::run(arguments),
     }
 }

@@ -11,6 +11,7 @@ mod fuzz;
 mod label_maps;
 mod lengths;
 mod loader;
+mod long_table;
 mod manifest;
 mod manifest_rows;
 mod missing;

@@ -256,3 +256,27 @@ fn a_label_of_many_fractions_is_a_number_to_predict() {
     let loaded = DatasetCard::from_str(&guessed, root.join("card.toml")).unwrap().load_files().unwrap();
     assert_eq!(loaded.data.schema().target.in_words(), "1 number");
 }
+
+#[test]
+fn rows_that_are_steps_of_series_are_told_apart_from_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let remarks = |header: &str, row: &dyn Fn(usize, usize) -> String| {
+        let mut rows = format!("{header}\n");
+        for stay in 0..12 {
+            (0..8).for_each(|hour| rows += &format!("{}\n", row(stay, hour)));
+        }
+        write(folder.path(), "my stays.csv", rows);
+        guess(&folder.path().join("my stays.csv"), folder.path()).unwrap().remarks.join("\n")
+    };
+    let header = "patient,hour,pulse,died";
+    let steps = remarks(header, &|stay, hour| format!("p{stay},{hour},{},{}", 60 + hour * stay % 7, stay % 2));
+    assert!(steps.contains("`hour` rises within each of the 12 values of `patient`"), "{steps}");
+    assert!(steps.contains("my stays.csv' --id patient --time hour --label died --out FOLDER"), "{steps}");
+    let dates = remarks("id,charttime,pulse,died", &|stay, hour| format!("{stay},2024-01-31 {hour:02}:00:00,{},{}", 60 + hour, stay % 2));
+    assert!(dates.contains("`charttime` rises within each of the 12 values of `id`"), "{dates}");
+    // A time of day that does not rise from row to row is a reading like another.
+    let samples = remarks(header, &|stay, hour| format!("p{stay},{},{},{}", hour * 5 % 8, 60 + hour, stay % 2));
+    assert!(!samples.contains("rises within"), "{samples}");
+    let samples = remarks("patient,size,pulse,died", &|stay, hour| format!("p{stay},{hour},{},{}", 60 + hour, stay % 2));
+    assert!(!samples.contains("rises within"), "{samples}");
+}

@@ -4,6 +4,7 @@
 
 mod column;
 mod folder;
+mod long;
 mod numbers;
 mod pixels;
 mod roles;

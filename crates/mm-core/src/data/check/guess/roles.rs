@@ -3,6 +3,7 @@
 use super::column::{Column, Holds, key};
 use super::pixels::MAPS;
 use crate::data::Part;
+use crate::data::long_table::time_of;
 use std::collections::{HashMap, HashSet};
 
 const LABELS: [&str; 14] = [
@@ -93,7 +94,8 @@ impl Roles {
         let could_be_label = |column: &Column| {
             let few = (2..=MOST_CLASSES.min(rows.div_ceil(2).max(2))).contains(&column.distinct);
             few && match &column.holds {
-                Holds::Names => true,
+                // What says when is no class, though it comes back.
+                Holds::Names => !column.cells.iter().all(|cell| time_of(cell, false).is_some()),
                 Holds::Numbers { whole, .. } => *whole,
                 Holds::Text => column.distinct * 4 <= rows,
                 Holds::Nothing | Holds::Files(_) => false,

@@ -1,6 +1,7 @@
 //! The card of a table of samples.
 
 use super::column::{Column, ENDINGS, Holds, kind_of};
+use super::long::steps_of_series;
 use super::pixels::{FEW_CLASSES, MOST_CLASSES, of_maps};
 use super::roles::{PARTS, Roles};
 use super::sensor::{LOOKED_AT, Reading, Written, of_files};
@@ -46,6 +47,7 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     let mut remarks = table.remarks();
     remarks.append(&mut roles.remarks);
     remarks.extend(roles.part.is_none().then(|| parts_beside(path)).flatten());
+    remarks.extend(steps_of_series(path, &table, &columns, &roles));
     let mut sensors = sensors(path, &table, &columns, &roles, &mut remarks);
     if pixels.is_some() {
         (sensors, remarks) = maps_only(sensors, remarks);

@@ -1,0 +1,64 @@
+//! When a row was.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+/// A time as a number: itself, or seconds where it is a date (`2024-01-31`, `2024-01-31 10:00:00.5`, also with `T`, `Z` or an offset)
+/// or hours and minutes (`26:15`, `26:15:30`). `None` where it is none of these.
+pub(in crate::data) fn time_of(text: &str, decimal_comma: bool) -> Option<f64> {
+    let number = |text: &str| text.parse::<f64>().ok().filter(|x| x.is_finite());
+    if let Some(value) = number(text) {
+        return Some(value);
+    }
+    if decimal_comma && let Some(value) = number(&text.replacen(',', ".", 1)) {
+        return Some(value);
+    }
+    hours_and_minutes(text).or_else(|| seconds_of_date(text))
+}
+
+fn hours_and_minutes(text: &str) -> Option<f64> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (hours, minutes, seconds) = match parts[..] {
+        [hours, minutes] => (hours, minutes, "0"),
+        [hours, minutes, seconds] => (hours, minutes, seconds),
+        _ => return None,
+    };
+    let (hours, minutes): (u32, u32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let seconds: f64 = seconds.parse().ok()?;
+    (minutes < 60 && (0.0..60.0).contains(&seconds)).then(|| f64::from(hours) * 3600.0 + f64::from(minutes) * 60.0 + seconds)
+}
+
+fn seconds_of_date(text: &str) -> Option<f64> {
+    let of = |at: Timestamp| Some(at.as_second() as f64 + f64::from(at.subsec_nanosecond()) * 1e-9);
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return of(at);
+    }
+    let without_zone = text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)));
+    of(without_zone.ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time_of;
+
+    #[test]
+    fn times_as_tables_have_them() {
+        for (text, expected) in [
+            ("12.5", Some(12.5)),
+            ("0:07", Some(420.0)),
+            ("26:15:30.5", Some(94_530.5)),
+            ("1970-01-02", Some(86_400.0)),
+            ("1970-01-01 00:01:00.25", Some(60.25)),
+            ("1970-01-01T00:01:00Z", Some(60.0)),
+            ("1970-01-01T01:01:00+01:00", Some(60.0)),
+            ("31.01.2024", None),
+            ("10:75", None),
+            ("nan", None),
+            ("yesterday", None),
+        ] {
+            assert_eq!(time_of(text, false), expected, "{text}");
+        }
+        assert_eq!((time_of("12,5", true), time_of("12,5", false)), (Some(12.5), None));
+    }
+}

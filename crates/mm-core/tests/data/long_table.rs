@@ -1,0 +1,185 @@
+//! Tables with a row a step, made into series.
+
+use crate::damage::damage;
+use mm_core::data::{FileCard, Fill, LongSensor, LongTable, SeriesMade, Source};
+use mm_core::{Result, rng};
+use std::path::Path;
+
+/// Three patients: heart rate and pressure each hour, glucose now and then, and of the second never. Rows are out of order.
+const STAYS: &str = "\
+ward,patient,hour,hr,bp,glucose,age,note,died
+a,p1,0,80,120,,61,calm,0
+a,p1,2,84,118,7.5,61,,0
+a,p2,0,90,100,NA,47,restless,1
+a,p1,1,82,119,6.5,61,calm,0
+b,p3,0,70,,5,80,calm,0
+a,p2,1,92,98,,47,calm,1
+b,p3,1,71,130,,80,asleep,0
+";
+
+fn settings(id: &[&str]) -> LongTable {
+    let some = |name: &str| Some(name.to_string());
+    LongTable { id: id.iter().map(ToString::to_string).collect(), time: some("hour"), label: some("died"), ..LongTable::default() }
+}
+
+fn write(folder: &Path, table: &str, settings: &LongTable) -> Result<SeriesMade> {
+    std::fs::write(folder.join("table.csv"), table).unwrap();
+    settings.write(&folder.join("table.csv"), &folder.join("out"))
+}
+
+fn open(folder: &Path) -> impl Source {
+    let path = folder.join("out/card.toml");
+    FileCard::from_str(&std::fs::read_to_string(&path).unwrap(), path).unwrap().open().unwrap()
+}
+
+/// The values of a reading that are filled, `[channels, steps]`.
+fn reading(data: &impl Source, row: usize, sensor: usize) -> Option<Vec<Vec<f32>>> {
+    let reading = data.read(row).unwrap().readings[sensor].clone()?;
+    let (values, steps) = (reading.values.clone().into_f32(), data.schema().inputs[sensor].shape[1]);
+    Some(values.chunks(steps).map(|channel| channel[..reading.length.unwrap_or(steps)].to_vec()).collect())
+}
+
+#[test]
+fn sensors_are_what_is_empty_together_and_rows_are_ordered_by_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let stays = STAYS.replace("p3,0,70,,", "p3,0,70,131,");
+    let made = write(folder.path(), &stays, &LongTable { fill: Fill::Last, ..settings(&["patient"]) }).unwrap();
+    assert_eq!((made.rows, made.series, made.steps, made.card), (7, 3, [2, 3], true));
+    let sensors: Vec<(&str, String, usize)> = made.sensors.iter().map(|(of, absent)| (&*of.name, of.columns.join("+"), *absent)).collect();
+    assert_eq!(sensors, [("hr_bp", "hr+bp".into(), 0), ("glucose", "glucose".into(), 1)]);
+    let remarks = made.remarks.join("\n");
+    assert!(remarks.contains("1 cells say that there is no value") && remarks.contains("samples.csv: ward, age;"), "{remarks}");
+    assert!(
+        remarks.contains("left out, as they are neither numbers nor the same in all rows of a series: `note` (`calm` in line 2)"),
+        "{remarks}"
+    );
+
+    let data = open(folder.path());
+    assert_eq!((0..3).map(|row| data.meta(row).class).collect::<Vec<_>>(), [Some(0), Some(1), Some(0)]);
+    assert_eq!(reading(&data, 0, 0).unwrap(), [[80.0, 82.0, 84.0], [120.0, 119.0, 118.0]]);
+    assert_eq!(reading(&data, 0, 1).unwrap(), [[6.5, 6.5, 7.5]]);
+    assert_eq!((reading(&data, 1, 1), reading(&data, 2, 1)), (None, Some(vec![vec![5.0, 5.0]])));
+    let table = std::fs::read_to_string(folder.path().join("out/samples.csv")).unwrap();
+    assert!(
+        table.starts_with("id,died,ward,age,hr_bp,hr_bp.start,hr_bp.length,glucose,glucose.start,glucose.length\np1,0,a,61,hr_bp.npy,0,3,"),
+        "{table}"
+    );
+    // Nothing is written over.
+    let twice = write(folder.path(), &stays, &settings(&["patient"])).unwrap_err().to_string();
+    assert!(twice.contains("out: is there already, and is not overwritten"), "{twice}");
+}
+
+#[test]
+fn new_data_are_made_as_the_old_ones_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let sensor =
+        |name: &str, columns: &[&str]| LongSensor { name: name.into(), columns: columns.iter().map(ToString::to_string).collect() };
+    let sensors = vec![sensor("vitals", &["bp", "hr"]), sensor("lab", &["glucose"])];
+    let chosen = LongTable { fill: Fill::Linear, measured: true, sensors, group: Some("ward".into()), ..settings(&["patient"]) };
+    write(folder.path(), STAYS, &chosen).unwrap();
+    let data = open(folder.path());
+    assert_eq!(reading(&data, 2, 0).unwrap(), [[130.0, 130.0], [70.0, 71.0], [0.0, 1.0], [1.0, 1.0]]);
+    assert_eq!(reading(&data, 0, 1).unwrap(), [[6.5, 6.5, 7.5], [0.0, 1.0, 1.0]]);
+    assert_eq!(data.meta(2).group.map(|group| data.meta(0).group == Some(group)), Some(false));
+
+    let new = tempfile::tempdir().unwrap();
+    let like = LongTable::from_file(&folder.path().join("out/series.toml")).unwrap();
+    // Without a label, without the column that is the same everywhere else, and with another pattern of empty cells.
+    let made = write(new.path(), "patient,hour,glucose,bp,hr,ward\nq,5,,100,60,c\nq,4,1,,61,c\n", &like).unwrap();
+    assert!(!made.card && made.remarks.iter().any(|remark| remark.contains("there is no column `died`")), "{:?}", made.remarks);
+    assert_eq!(made.sensors.iter().map(|(sensor, _)| sensor.clone()).collect::<Vec<_>>(), chosen.sensors);
+    let table = std::fs::read_to_string(new.path().join("out/samples.csv")).unwrap();
+    assert!(table.contains("\nq,c,vitals.npy,0,2,lab.npy,0,2\n") && !table.contains("died"), "{table}");
+}
+
+#[test]
+fn a_label_that_changes_cuts_series_and_their_person_is_the_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = String::from("person;when;acc_x;acc_y;gyr_x;gyr_y;doing\n");
+    for (k, (person, what)) in [("ann", "walk"), ("ann", ""), ("ann", "sit"), ("bob", "walk"), ("ann", "walk")].into_iter().enumerate() {
+        for i in 0..4 {
+            table += &format!("{person};2024-01-31 10:00:{:02}.5;{k},{i};{i};{i};2,{i};{what}\n", 4 * k + i);
+        }
+    }
+    let chosen = LongTable { time: Some("when".into()), label: Some("doing".into()), window: Some(2), ..settings(&["person"]) };
+    let made = write(folder.path(), &table, &chosen).unwrap();
+    assert_eq!((made.series, made.steps), (4, [4, 4]));
+    let remarks = made.remarks.join("\n");
+    assert!(remarks.contains("4 rows without a label are left out") && remarks.contains("taken for the decimal point"), "{remarks}");
+    let table = std::fs::read_to_string(folder.path().join("out/samples.csv")).unwrap();
+    let begins: Vec<&str> = table.lines().map(|line| line.split_once(".npy").map_or(line, |(begin, _)| begin)).collect();
+    assert_eq!(begins[1..], ["ann#0,walk,ann,acc", "ann#1,sit,ann,acc", "ann#2,walk,ann,acc", "bob#0,walk,bob,acc"]);
+    let data = open(folder.path());
+    assert_eq!((data.len(), data.schema().modalities.names().join("+")), (8, "acc+gyr".into()));
+    assert_eq!(reading(&data, 3, 0).unwrap(), [[2.2f32, 2.3], [2.0, 3.0]]);
+    let groups: Vec<_> = (0..8).map(|row| data.meta(row).group).collect();
+    assert!(groups[..6].iter().all(|group| *group == groups[0]) && groups[6] != groups[0] && groups[0].is_some());
+}
+
+#[test]
+fn times_fall_into_equal_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = "patient,hour,hr,died\na,0:10,60,0\na,0:50,62,0\na,3:00,70,0\nb,1:00,50,1\nb,1:59,52,1\n";
+    let uneven = write(folder.path(), table, &settings(&["patient"])).unwrap();
+    assert!(uneven.remarks.iter().any(|remark| remark.contains("3540 puts them on a grid")), "{:?}", uneven.remarks);
+    std::fs::remove_dir_all(folder.path().join("out")).unwrap();
+    let hourly = LongTable { every: Some(3600.0), fill: Fill::Linear, ..settings(&["patient"]) };
+    let made = write(folder.path(), table, &hourly).unwrap();
+    assert_eq!((made.steps, made.remarks.len()), ([1, 3], 0));
+    let data = open(folder.path());
+    // From 0:10 on: two values in the first hour, none in the second.
+    assert_eq!((reading(&data, 0, 0).unwrap(), reading(&data, 1, 0).unwrap()), (vec![vec![61.0, 65.5, 70.0]], vec![vec![51.0]]));
+}
+
+#[test]
+fn what_may_be_misread_is_refused() {
+    let refused = |table: &str, settings: &LongTable| -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(folder.path(), table, settings).unwrap_err().to_string();
+        assert!(!folder.path().join("out").exists(), "nothing is left behind: {error}");
+        error.replace(&folder.path().display().to_string(), "")
+    };
+    let usual = settings(&["patient"]);
+    for (error, expected) in [
+        (refused(STAYS, &LongTable::default()), "which series a row is of says --id: name one column or more of ward, patient"),
+        (refused(STAYS, &settings(&["patients"])), "has no column `patients`"),
+        (refused(STAYS, &LongTable { label: Some("dead".into()), ..usual.clone() }), "has no column `dead`"),
+        (refused(STAYS, &LongTable { group: Some("hr".into()), fill: Fill::Last, ..usual.clone() }), "has no column `hr` that is the same in all rows"),
+        (refused(STAYS, &LongTable { every: Some(0.0), ..usual.clone() }), "a length above 0"),
+        (refused(STAYS, &usual), "table.csv:2:6: no value of `glucose` in `p1`: --fill last"),
+        (refused(&STAYS.replace("p1,1,", "p1,x,"), &usual), "table.csv:5:3: `x` is no time"),
+        (refused(&STAYS.replace("p1,1,", ",1,"), &usual), "table.csv:5:2: column `patient` is empty"),
+        (refused(&STAYS.replace("p1,1,", "p1,2,"), &usual), "table.csv:5:3: series `p1` has another row at this time in line 3"),
+        (refused(&STAYS.replace("p1,1,82,119", "p1,1,82"), &usual), "table.csv:5:8: 8 fields, but the header has 9"),
+        (refused("patient,hour,hr,died\na,0,1,0\na,1,2,1\nb,0,3,2\nb,1,4,3\n", &usual), "a label that changes from row to row"),
+        (refused("patient,hour,hr,died\na,0,1,0\nb,0,1,1\n", &usual), "no column of numbers that change within a series"),
+    ] {
+        assert!(error.contains(expected), "`{expected}` is not in: {error}");
+    }
+    let mut slip = String::from("patient,hour,hr,died\n");
+    (0..40).for_each(|i| slip += &format!("p{},{},{},{}\n", i % 4, i, if i == 17 { "8O".into() } else { i.to_string() }, i % 2));
+    let error = refused(&slip, &usual);
+    assert!(error.contains("table.csv:19:3: `8O` in column `hr` is no number"), "{error}");
+    let far = refused("patient,hour,hr,died\na,0,1,0\na,99999999999,2,0\nb,0,3,1\n", &LongTable { every: Some(1.0), ..usual });
+    assert!(far.contains("99999999999 steps of 1 for 2 rows, of which the last is in line 3"), "{far}");
+}
+
+#[test]
+fn damaged_tables_are_refused_or_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let chosen = LongTable { fill: Fill::Last, every: Some(1.0), ..settings(&["patient"]) };
+    let mut read = 0;
+    for case in 0..2_000 {
+        let table = damage(STAYS.as_bytes(), &mut rng::stream(5, "long", &[case]));
+        std::fs::write(folder.path().join("table.csv"), &table).unwrap();
+        let out = folder.path().join("out");
+        match chosen.write(&folder.path().join("table.csv"), &out) {
+            Ok(_) => {
+                read += 1;
+                std::fs::remove_dir_all(out).unwrap();
+            }
+            Err(error) => assert!(error.to_string().contains("table.csv") && !out.exists(), "case {case}: {error}"),
+        }
+    }
+    assert!((200..1_900).contains(&read), "{read}");
+}
