@@ -128,3 +128,47 @@ fn a_table_is_asked_as_it_was_trained_and_never_overwritten() {
     let (code, text) = run(root, &["bench", "plan.toml"]);
     assert!(code == 1 && text.contains("plan.toml:2:9: the number `0` stands where a list, in [ ] is expected"), "{text}");
 }
+
+/// Hours of patients, whose pulse rises where they will die; the pressure of every third was never taken.
+fn stays(patients: std::ops::Range<usize>, with_label: bool) -> String {
+    let mut table = format!("patient,hour,pulse,lab_ph,lab_lactate{}\n", if with_label { ",died" } else { "" });
+    for p in patients {
+        for hour in 0..20 + p % 5 {
+            let lab = if p % 3 == 0 { ",".into() } else { format!("7.{},{}", hour % 3, 1 + p % 2) };
+            let label = if with_label { format!(",{}", p % 2) } else { String::new() };
+            table += &format!("p{p},{hour},{},{lab}{label}\n", 70 + hour * (p % 2) + p % 7);
+        }
+    }
+    table
+}
+
+#[test]
+fn from_a_table_with_a_row_an_hour_to_answers_for_new_patients() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::write(root.join("stays.csv"), stays(0..60, true)).unwrap();
+    let (code, text) = run(root, &["data", "check", "stays.csv"]);
+    let advice = "`mm data series stays.csv --id patient --time hour --label died --out FOLDER`";
+    assert!(code == 0 && text.contains(advice), "{text}");
+    let arguments = ["data", "series", "stays.csv", "--id", "patient", "--time", "hour", "--label", "died", "--out", "stays"];
+    let (code, text) = run(root, &arguments);
+    assert!(code == 0 && text.contains("stays: 60 series of 20 to 24 steps, from 1320 rows"), "{text}");
+    assert!(text.contains("pulse: pulse") && text.contains("lab: lab_ph, lab_lactate; absent in 20 series"), "{text}");
+    let (code, text) = run(root, &arguments);
+    assert!(code == 1 && text.contains("is there already, and is not overwritten"), "{text}");
+    let (code, text) = run(root, &["data", "check", "stays/card.toml"]);
+    assert!(code == 0 && text.contains("0 errors, 0 warnings"), "{text}");
+    let (code, text) = run(root, &["train", "stays/card.toml", "--method", "modality-dropout", "--epochs", "40", "--out", "model"]);
+    assert!(code == 0, "{text}");
+
+    fs::write(root.join("new.csv"), stays(60..72, false)).unwrap();
+    let (code, text) = run(root, &["data", "series", "new.csv", "--as", "stays/series.toml", "--out", "new"]);
+    assert!(code == 0 && text.contains("no column `died`") && text.contains("next: mm predict"), "{text}");
+    let (code, text) = run(root, &["predict", "--model", "model", "--manifest", "new/samples.csv", "--out", "answers.csv"]);
+    assert!(code == 0, "{text}");
+    let answers = fs::read_to_string(root.join("answers.csv")).unwrap();
+    let answer =
+        |p: usize| answers.lines().find(|line| line.starts_with(&format!("p{p},"))).unwrap().split(',').nth(1).unwrap().to_string();
+    let right = (60..72).filter(|&p| answer(p) == (p % 2).to_string()).count();
+    assert!(right >= 11, "{right} of 12:\n{answers}");
+}

@@ -144,7 +144,10 @@ fn what_may_be_misread_is_refused() {
         (refused(STAYS, &LongTable::default()), "which series a row is of says --id: name one column or more of ward, patient"),
         (refused(STAYS, &settings(&["patients"])), "has no column `patients`"),
         (refused(STAYS, &LongTable { label: Some("dead".into()), ..usual.clone() }), "has no column `dead`"),
-        (refused(STAYS, &LongTable { group: Some("hr".into()), fill: Fill::Last, ..usual.clone() }), "has no column `hr` that is the same in all rows"),
+        (
+            refused(STAYS, &LongTable { group: Some("hr".into()), fill: Fill::Last, ..usual.clone() }),
+            "has no column `hr` that is the same in all rows",
+        ),
         (refused(STAYS, &LongTable { every: Some(0.0), ..usual.clone() }), "a length above 0"),
         (refused(STAYS, &usual), "table.csv:2:6: no value of `glucose` in `p1`: --fill last"),
         (refused(&STAYS.replace("p1,1,", "p1,x,"), &usual), "table.csv:5:3: `x` is no time"),

@@ -36,9 +36,9 @@ pub(super) fn fill(values: &mut [f32], how: Fill) {
     for pair in there.windows(2) {
         let (from, to) = (pair[0], pair[1]);
         let (low, high) = (values[from], values[to]);
-        for step in from + 1..to {
-            values[step] = match how {
-                Fill::Linear => low + (high - low) * ((step - from) as f32 / (to - from) as f32),
+        for (after, value) in values[from + 1..to].iter_mut().enumerate() {
+            *value = match how {
+                Fill::Linear => low + (high - low) * ((after + 1) as f32 / (to - from) as f32),
                 _ => low,
             };
         }

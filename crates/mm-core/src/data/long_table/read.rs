@@ -120,7 +120,7 @@ pub(super) fn read(path: &Path, settings: &LongTable) -> Result<Rows> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     let wrong = |problem: String| Error::File { path: path.into(), problem };
     let mut rows: Option<(Rows, Reader)> = None;
-    each_row(path, bytes, &mut |columns, delimiter, line, cells| {
+    each_row(path, bytes, |columns, delimiter, line, cells| {
         if rows.is_none() {
             rows = Some((Rows::empty(columns), Reader::new(path, columns, settings, delimiter == ';')?));
         }
@@ -240,7 +240,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Calls `body` with the columns, the delimiter, the line and the cells of each row; of CSV nothing but a row is kept in memory.
-fn each_row(path: &Path, bytes: Vec<u8>, body: &mut dyn FnMut(&[String], char, usize, &[&str]) -> Result<()>) -> Result<()> {
+fn each_row(path: &Path, bytes: Vec<u8>, mut body: impl FnMut(&[String], char, usize, &[&str]) -> Result<()>) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let ends = |ending: &str| name.ends_with(ending) || name.ends_with(&format!("{ending}.gz"));
     if bytes.starts_with(b"PAR1") || ends(".jsonl") || ends(".ndjson") {
