@@ -28,7 +28,8 @@ pub const FILE_HASHES: &str = "files.json";
 const ROSTER: &str = roster::FILE;
 const REPORT: [&str; 3] = ["report.html", "report.md", "report.json"];
 /// What a cell's folder holds besides checkpoints and pictures. Without its result a cell counts as not run, so that goes first.
-const CELL_FILES: [&str; 5] = [RESULT, WEIGHTS, "standardizer.json", "log.txt", "spec.json"];
+/// `standardizer.json` was part of what is `config.json` now.
+const CELL_FILES: [&str; 6] = [RESULT, WEIGHTS, "config.json", "standardizer.json", "log.txt", "spec.json"];
 /// How often a folder in use is looked at.
 const POLL: Duration = Duration::from_millis(100);
 /// Names of other people's files in a message.

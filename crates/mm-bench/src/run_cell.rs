@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use mm_core::data::{Split, Standardized, Standardizer, TargetValue};
 use mm_core::encoder::{DEFAULT_CACHE_BYTES, FeatureCache};
 use mm_core::eval::{AvailableEvaluation, default_combinations, evaluate, evaluate_available, evaluation_batch};
+use mm_core::pipeline::{Evaluated, PipelineConfig, TrainingSummary};
 use mm_core::train::{CheckpointConfig, TrainOutcome, Trainer};
 use mm_core::weights::write_atomically;
 use mm_core::{DeviceName, Subset};
@@ -113,7 +114,6 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let pictures = pictures::write(folder, &*model, tested, &evaluation).context("writing pictures of test samples")?;
 
     model.parameters().save(&folder.join(WEIGHTS), |_| true)?;
-    write_json(&folder.join("standardizer.json"), &standardizer)?;
 
     let (modalities, measure) = (&schema.modalities, Measured::from(&schema));
     let samples = TestSamples::new(data, &split.test, &loaded.non_finite);
@@ -193,6 +193,15 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         pictures,
         folder: None,
     };
+    // With it the folder is that of a saved model.
+    let mut training = TrainingSummary::new(&resolved.train, split.train.len(), &outcome, &spec.key);
+    training.notes = result.notes.clone();
+    let recipe = registry.recipe(resolved)?;
+    let mut config = PipelineConfig::of_trained(&*recipe, data.schema().clone(), &*loaded.source, standardizer.clone(), training)?;
+    config.columns = loaded.columns.clone();
+    config.evaluation = Some(Evaluated::new(data.schema(), &evaluation));
+    config.write(folder)?;
+
     let bytes = serde_json::to_vec(&result)?;
     // A number that is not finite would be written as null, and the result could never be read.
     serde_json::from_slice::<CellResult>(&bytes).with_context(|| {
@@ -274,10 +283,6 @@ fn load_unchanged(resolved: &Resolved) -> Result<Dataset> {
         bail!(changed());
     }
     Ok(loaded)
-}
-
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
-    Ok(write_atomically(path, &serde_json::to_vec(value)?)?)
 }
 
 /// The training history; what was not finite is left out, and [`not_finite`] says so.

@@ -172,3 +172,39 @@ fn from_a_table_with_a_row_an_hour_to_answers_for_new_patients() {
     let right = (60..72).filter(|&p| answer(p) == (p % 2).to_string()).count();
     assert!(right >= 11, "{right} of 12:\n{answers}");
 }
+
+#[test]
+fn what_a_bench_has_trained_is_a_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    table(root);
+    let (code, text) = run(root, &["data", "check", "days.csv", "--write-card", "card.toml"]);
+    assert!(code == 0, "{text}");
+    let plan = "name = \"p\"\nseeds = [3]\n[train]\nepochs = 4\nbatch_size = 8\n[[data]]\nname = \"p\"\ncard = \"card.toml\"\n
+        [[runs]]\nmethod = \"mod-distill\"\noptions = { robust = true }\n[[runs]]\nmethod = \"mmanet\"\n[[runs]]\nmethod = \"late-fusion\"\n";
+    fs::write(root.join("plan.toml"), plan).unwrap();
+    let (code, text) = run(root, &["bench", "plan.toml", "--out", "results"]);
+    assert!(code == 0, "{text}");
+    let mut asked = 0;
+    for cell in fs::read_dir(root.join("results/cells")).unwrap() {
+        let cell = cell.unwrap().path();
+        let result: serde_json::Value = serde_json::from_slice(&fs::read(cell.join("result.json")).unwrap()).unwrap();
+        let method = result["run"].as_str().unwrap();
+        // The teacher of a run, too, is a model.
+        let predict = |model: &str| {
+            let out = format!("{}.csv", model.rsplit('/').next().unwrap());
+            let (code, text) = run(root, &["predict", "--model", model, "--manifest", "days.csv", "--out", &out]);
+            assert!(code == 0, "{method}: {text}");
+            fs::read_to_string(root.join(out)).unwrap()
+        };
+        let answers = predict(cell.to_str().unwrap());
+        asked += 1;
+        if ["mod-distill", "mmanet", "late-fusion"].contains(&method) {
+            let arguments = ["train", "--plan", "plan.toml", "--method", method, "--seed", "3", "--out", method];
+            let (code, text) = run(root, &arguments);
+            assert!(code == 0, "{text}");
+            assert_eq!(answers, predict(method), "{method}: what `mm train` makes by the same plan");
+        }
+    }
+    assert!(asked >= 4, "{asked}");
+}

@@ -1,10 +1,12 @@
 //! `config.json`: everything about a saved model but its weights.
 
-use super::{Evaluated, Latency};
+use super::{CONFIG, Evaluated, Latency};
 use crate::data::kinds::SavedKind;
-use crate::data::{ManifestColumns, NonFinite, Schema, Standardizer};
+use crate::data::{ManifestColumns, NonFinite, Schema, Source, Standardizer};
 use crate::error::{Error, Result};
-use crate::train::TrainConfig;
+use crate::recipe::AnyRecipe;
+use crate::train::{TrainConfig, TrainOutcome};
+use crate::weights::write_atomically;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -64,7 +66,44 @@ pub struct TrainingSummary {
     pub notes: Vec<String>,
 }
 
+impl TrainingSummary {
+    /// Of a training on so many samples, identified by `fingerprint`.
+    pub fn new(config: &TrainConfig, samples: usize, outcome: &TrainOutcome, fingerprint: &str) -> Self {
+        let (steps, notes) = (outcome.steps, outcome.notes.clone());
+        Self { config: config.clone(), samples, steps, fingerprint: fingerprint.into(), data: None, notes }
+    }
+}
+
 impl PipelineConfig {
+    /// Of a model that was trained on a source of raw data, which was standardized so; `schema` is what the model reads and predicts.
+    pub fn of_trained(
+        recipe: &dyn AnyRecipe,
+        schema: Schema,
+        source: &dyn Source,
+        standardizer: Standardizer,
+        training: TrainingSummary,
+    ) -> Result<Self> {
+        Ok(Self {
+            format: FORMAT,
+            library: env!("CARGO_PKG_VERSION").into(),
+            family: recipe.family().into(),
+            settings: recipe.settings()?,
+            schema,
+            kinds: source.kinds().iter().map(|kind| kind.as_deref().map(SavedKind::of)).collect(),
+            standardizer,
+            non_finite: NonFinite::Absent,
+            columns: ManifestColumns::default(),
+            training,
+            evaluation: None,
+            latency: None,
+        })
+    }
+
+    /// Writes it beside the model's weights, `model.safetensors`: then the folder is that of a saved model.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        write_atomically(&folder.join(CONFIG), self.to_json()?.as_bytes())
+    }
+
     /// Reads a file; one of a newer form is refused.
     pub fn read(path: &Path) -> Result<Self> {
         let wrong = |problem: String| Error::File { path: path.into(), problem };

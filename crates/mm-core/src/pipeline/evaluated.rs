@@ -35,7 +35,8 @@ pub struct CombinationScore {
 }
 
 impl Evaluated {
-    pub(crate) fn new(schema: &Schema, evaluation: &Evaluation) -> Self {
+    /// Of an evaluation.
+    pub fn new(schema: &Schema, evaluation: &Evaluation) -> Self {
         let combinations = evaluation.combinations.iter().map(|c| {
             let outcomes: Vec<f64> = c.outcomes.iter().filter(|x| !x.is_nan()).map(|&x| f64::from(x)).collect();
             let mean = outcomes.iter().sum::<f64>() / outcomes.len() as f64;

@@ -101,7 +101,7 @@ impl Pipeline {
         self.model.parameters().save(&folder.join(WEIGHTS), |_| true)?;
         write_atomically(&folder.join(CARD), card::text(&self.config, &*self.model).as_bytes())?;
         // Last: a folder with it is complete.
-        write_atomically(&folder.join(CONFIG), self.config.to_json()?.as_bytes())
+        self.config.write(folder)
     }
 
     /// Loads a folder that [`Pipeline::save_pretrained`] wrote, of settings of type `R`; it computes on the CPU.

@@ -1,12 +1,11 @@
 //! From data and settings to a model that can be used.
 
 use super::{CheckpointConfig, Method, Trainer};
-use crate::data::kinds::SavedKind;
-use crate::data::{ManifestColumns, NonFinite, Source, Split, Standardized, Standardizer};
+use crate::data::{Source, Split, Standardized, Standardizer};
 use crate::error::{Error, Result};
 use crate::eval::{ChosenThreshold, choose_threshold};
 use crate::model::Model;
-use crate::pipeline::{FORMAT, Pipeline, PipelineConfig, TrainingSummary};
+use crate::pipeline::{Pipeline, PipelineConfig, TrainingSummary};
 use crate::recipe::{AnyRecipe, Recipe, Setup};
 use crate::teacher::Teacher;
 use crate::weights::pretrained_hash;
@@ -68,32 +67,12 @@ impl Trainer {
         let outcome = trainer.run(&mut *method, standardized.source(), &split.train, &split.validation)?;
         let (threshold, note) = self.threshold(method.model(), standardized.source(), &split.validation)?;
         let schema = schema.clone().deciding_at(threshold)?;
-        let training = TrainingSummary {
-            config: self.config().clone(),
-            samples: split.train.len(),
-            steps: outcome.steps,
-            fingerprint,
-            data: source.as_table().map(|table| table.content_hash()).transpose()?,
-            notes: outcome.notes.into_iter().chain(note).collect(),
-        };
-        let kinds = source.kinds();
-        let saved = kinds.iter().map(|kind| kind.as_deref().map(SavedKind::of)).collect();
-        let config = PipelineConfig {
-            format: FORMAT,
-            library: env!("CARGO_PKG_VERSION").into(),
-            family: recipe.family().into(),
-            settings,
-            schema,
-            kinds: saved,
-            standardizer,
-            non_finite: NonFinite::Absent,
-            columns: ManifestColumns::default(),
-            training,
-            evaluation: None,
-            latency: None,
-        };
+        let mut training = TrainingSummary::new(self.config(), split.train.len(), &outcome, &fingerprint);
+        training.data = source.as_table().map(|table| table.content_hash()).transpose()?;
+        training.notes.extend(note);
+        let config = PipelineConfig::of_trained(recipe, schema, source, standardizer, training)?;
         let model = config.training.config.deployed(method.into_model());
-        Ok(Pipeline::new(config, model, kinds))
+        Ok(Pipeline::new(config, model, source.kinds()))
     }
 }
 
