@@ -37,7 +37,7 @@ pub fn check(words: &[String]) -> Result<(), String> {
         ["cargo", "xtask"]
         | ["mm", "bench", "merge"]
         | ["mm", "report" | "train" | "evaluate" | "predict" | "serve" | "export"]
-        | ["mm", "data", "check"] => Ok(()),
+        | ["mm", "data", "check" | "series"] => Ok(()),
         ["cargo", "xtask", arguments @ ..] => check_xtask(arguments),
         ["exec", "mm", arguments @ ..] | ["mm", arguments @ ..] => mm_cli::check_arguments(arguments),
         ["cargo", "run", arguments @ ..] => check_example(arguments),
