@@ -21,7 +21,7 @@ use mm_core::{DeviceName, Subset};
 use mm_kernels::simd::Level;
 use mm_report::Rows;
 use mm_report::result::*;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Where there are too many combinations for all, all cells evaluate the same ones: what seeds and runs do not share cannot be compared.
