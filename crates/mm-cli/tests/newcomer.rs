@@ -136,7 +136,7 @@ fn stays(patients: std::ops::Range<usize>, with_label: bool) -> String {
         for hour in 0..20 + p % 5 {
             let lab = if p % 3 == 0 { ",".into() } else { format!("7.{},{}", hour % 3, hour % 4 + p % 2) };
             let label = if with_label { format!(",{}", p % 2) } else { String::new() };
-            table += &format!("p{p},{hour},{},{lab}{label}\n", 70 + hour * (p % 2) + p % 7);
+            table += &format!("p{p},{hour},{},{lab}{label}\n", 70 + hour * (p % 2) + hour % 2 + p % 7);
         }
     }
     table

@@ -89,6 +89,16 @@ fn new_data_are_made_as_the_old_ones_were() {
     assert!(!made.card && made.remarks.iter().any(|remark| remark.contains("there is no column `died`")), "{:?}", made.remarks);
     assert_eq!(made.sensors.iter().map(|(sensor, _)| sensor.clone()).collect::<Vec<_>>(), chosen.sensors);
     let table = std::fs::read_to_string(new.path().join("out/samples.csv")).unwrap();
+    std::fs::remove_dir_all(new.path().join("out")).unwrap();
+    let fewer = write(new.path(), "patient,hour,bp,hr,ward\nq,5,100,61,c\nq,4,100,61,c\n", &like).unwrap();
+    assert!(
+        fewer.remarks.iter().any(|remark| remark.contains("no columns of the sensors lab: absent in every series")),
+        "{:?}",
+        fewer.remarks
+    );
+    std::fs::remove_dir_all(new.path().join("out")).unwrap();
+    let error = write(new.path(), "patient,hour,bp,ward\nq,5,100,c\nq,4,100,c\n", &like).unwrap_err().to_string();
+    assert!(error.contains("has no column `hr`"), "{error}");
     assert!(table.contains("\nq,c,vitals.npy,0,2,lab.npy,0,2\n") && !table.contains("died"), "{table}");
 }
 

@@ -11,12 +11,9 @@ use std::path::Path;
 const MOST_GUESSED: usize = 8;
 
 /// The sensors as the settings name them, or guessed: columns whose names begin alike and that are empty in the same rows.
-pub(super) fn sensors(path: &Path, rows: &Rows, settings: &LongTable) -> Result<Vec<LongSensor>> {
+/// Tables that are made as an earlier one was may lack sensors.
+pub(super) fn sensors(path: &Path, rows: &Rows, settings: &LongTable, remarks: &mut Vec<String>) -> Result<Vec<LongSensor>> {
     let wrong = |problem: String| Error::File { path: path.into(), problem };
-    let channels: Vec<usize> = (0..rows.columns.len()).filter(|&column| rows.cells[column].is_channel()).collect();
-    if channels.is_empty() {
-        return Err(wrong("has no column of numbers that change within a series".into()));
-    }
     if !settings.sensors.is_empty() {
         for (at, sensor) in settings.sensors.iter().enumerate() {
             if sensor.name.is_empty() || plain(&sensor.name) != sensor.name {
@@ -26,7 +23,13 @@ pub(super) fn sensors(path: &Path, rows: &Rows, settings: &LongTable) -> Result<
                 return Err(wrong(format!("is to have the sensor `{}` twice, or without a column", sensor.name)));
             }
         }
-        for name in settings.sensors.iter().flat_map(|sensor| &sensor.columns) {
+        let is_gone = |sensor: &&LongSensor| settings.label_optional && sensor.columns.iter().all(|name| !rows.columns.contains(name));
+        let (gone, named): (Vec<&LongSensor>, Vec<&LongSensor>) = settings.sensors.iter().partition(is_gone);
+        if !gone.is_empty() {
+            let names: Vec<&str> = gone.iter().map(|sensor| sensor.name.as_str()).collect();
+            remarks.push(format!("there are no columns of the sensors {}: absent in every series", some(&names, 8)));
+        }
+        for name in named.iter().flat_map(|sensor| &sensor.columns) {
             let Some(column) = rows.columns.iter().position(|column| column == name) else {
                 return Err(wrong(format!("has no column `{name}`; there are: {}", some(&rows.columns, 12))));
             };
@@ -35,7 +38,11 @@ pub(super) fn sensors(path: &Path, rows: &Rows, settings: &LongTable) -> Result<
                 return Err(wrong(format!("column `{name}` holds no numbers, or has another use, and is no channel")));
             }
         }
-        return Ok(settings.sensors.clone());
+        return Ok(named.into_iter().cloned().collect());
+    }
+    let channels: Vec<usize> = (0..rows.columns.len()).filter(|&column| rows.cells[column].is_channel()).collect();
+    if channels.is_empty() {
+        return Err(wrong("has no column of numbers that change within a series".into()));
     }
     let mut found: Vec<(Option<&str>, u64, Vec<String>)> = Vec::new();
     for &column in &channels {

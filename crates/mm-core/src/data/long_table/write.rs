@@ -82,7 +82,7 @@ impl LongTable {
                 false => return Err(wrong(table, format!("has no column `{label}`; there are: {}", some(&rows.columns, 12)))),
             }
         }
-        let named = sensors(table, &rows, self)?;
+        let named = sensors(table, &rows, self, &mut remarks)?;
         let (mut series, is_cut) = stretches(table, &rows, self, &mut remarks)?;
         let mut all: Vec<Values> = named.into_iter().map(|sensor| Values::new(sensor, self)).collect();
         for stretch in &series {
