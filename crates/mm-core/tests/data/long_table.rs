@@ -196,3 +196,42 @@ fn damaged_tables_are_refused_or_read() {
     }
     assert!((200..1_900).contains(&read), "{read}");
 }
+
+#[test]
+fn times_are_read_as_tables_have_them() {
+    // A minute apart, each; the table says the later one first.
+    for [first, second] in [
+        ["60", "120"],
+        ["-60.0", "0"],
+        ["0:59", "1:00"],
+        ["25:59:30.5", "26:00:30.5"],
+        ["2024-02-28 23:59:30", "2024-02-29 00:00:30"],
+        ["2024-01-31T10:00:00Z", "2024-01-31T11:01:00+01:00"],
+        ["2024-01-31T10:00:00.25", "2024-01-31T10:01:00.25"],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let table = format!("patient,hour,hr,died\na,{second},7,0\na,{first},5,0\nb,{first},1,1\n");
+        let chosen = LongTable { every: Some(20.0), fill: Fill::Linear, ..settings(&["patient"]) };
+        assert_eq!(write(folder.path(), &table, &chosen).unwrap().steps, [1, 4], "{first}");
+        let found = reading(&open(folder.path()), 0, 0).unwrap().concat();
+        assert!(found.iter().zip([5.0, 17.0 / 3.0, 19.0 / 3.0, 7.0]).all(|(a, b)| (a - b).abs() < 1e-5), "{first}: {found:?}");
+    }
+    for wrong in ["31.01.2024", "10:75", "nan", "yesterday", ""] {
+        let folder = tempfile::tempdir().unwrap();
+        let table = format!("patient,hour,hr,died\na,0,7,0\na,{wrong},5,0\nb,0,1,1\n");
+        let error = write(folder.path(), &table, &settings(&["patient"])).unwrap_err().to_string();
+        assert!(error.contains(&format!("table.csv:3:2: `{wrong}` is no time")), "{error}");
+    }
+}
+
+#[test]
+fn empty_steps_are_filled() {
+    for (fill, expected) in [(Fill::Last, [1.0, 1.0, 1.0, 1.0, 4.0, 4.0]), (Fill::Linear, [1.0, 1.0, 2.0, 3.0, 4.0, 4.0])] {
+        let folder = tempfile::tempdir().unwrap();
+        let rows: String = ["", "1", "", "", "4", ""].iter().enumerate().map(|(hour, cell)| format!("a,{hour},{cell},0\n")).collect();
+        let table = format!("patient,hour,hr,died\n{rows}b,0,1,1\nb,1,,1\n");
+        write(folder.path(), &table, &LongTable { fill, ..settings(&["patient"]) }).unwrap();
+        let data = open(folder.path());
+        assert_eq!((reading(&data, 0, 0).unwrap(), reading(&data, 1, 0).unwrap()), (vec![expected.to_vec()], vec![vec![1.0, 1.0]]));
+    }
+}

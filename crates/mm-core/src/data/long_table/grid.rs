@@ -44,36 +44,3 @@ pub(super) fn fill(values: &mut [f32], how: Fill) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NAN: f32 = f32::NAN;
-
-    #[test]
-    fn rows_fall_into_steps_and_their_values_are_averaged() {
-        let time = [10.0, 10.5, 12.0, 11.0, 15.9];
-        let steps = steps_of(&[0, 1, 3, 2, 4], Some(&time), Some(1.0));
-        assert_eq!(steps, [vec![0, 1], vec![3], vec![2], vec![], vec![], vec![4]]);
-        let found = means(&steps, &[1.0, 2.0, NAN, 4.0, 5.0]);
-        assert_eq!(found[..2], [1.5, 4.0]);
-        assert!(found[2..5].iter().all(|x| x.is_nan()) && found[5] == 5.0);
-        assert_eq!(steps_of(&[3, 1], Some(&time), None), [vec![3], vec![1]]);
-    }
-
-    #[test]
-    fn what_is_empty_is_filled() {
-        let of = |how: Fill| {
-            let mut values = [NAN, 1.0, NAN, NAN, 4.0, NAN];
-            fill(&mut values, how);
-            values
-        };
-        assert_eq!(of(Fill::Last), [1.0, 1.0, 1.0, 1.0, 4.0, 4.0]);
-        assert_eq!(of(Fill::Linear), [1.0, 1.0, 2.0, 3.0, 4.0, 4.0]);
-        assert!(of(Fill::None)[0].is_nan());
-        let mut empty = [NAN; 2];
-        fill(&mut empty, Fill::Last);
-        assert!(empty.iter().all(|x| x.is_nan()));
-    }
-}

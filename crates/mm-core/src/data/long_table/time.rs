@@ -37,28 +37,3 @@ fn seconds_of_date(text: &str) -> Option<f64> {
     let without_zone = text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)));
     of(without_zone.ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::time_of;
-
-    #[test]
-    fn times_as_tables_have_them() {
-        for (text, expected) in [
-            ("12.5", Some(12.5)),
-            ("0:07", Some(420.0)),
-            ("26:15:30.5", Some(94_530.5)),
-            ("1970-01-02", Some(86_400.0)),
-            ("1970-01-01 00:01:00.25", Some(60.25)),
-            ("1970-01-01T00:01:00Z", Some(60.0)),
-            ("1970-01-01T01:01:00+01:00", Some(60.0)),
-            ("31.01.2024", None),
-            ("10:75", None),
-            ("nan", None),
-            ("yesterday", None),
-        ] {
-            assert_eq!(time_of(text, false), expected, "{text}");
-        }
-        assert_eq!((time_of("12,5", true), time_of("12,5", false)), (Some(12.5), None));
-    }
-}
