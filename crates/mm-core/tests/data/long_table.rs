@@ -64,6 +64,11 @@ fn sensors_are_what_is_empty_together_and_rows_are_ordered_by_time() {
         table.starts_with("id,died,ward,age,hr_bp,hr_bp.start,hr_bp.length,glucose,glucose.start,glucose.length\np1,0,a,61,hr_bp.npy,0,3,"),
         "{table}"
     );
+    let ordered = LongTable { time: None, ignore: vec!["hour".into()], fill: Fill::Last, ..settings(&["patient"]) };
+    let other = tempfile::tempdir().unwrap();
+    let made = write(other.path(), &stays, &ordered).unwrap();
+    assert!(made.remarks.iter().any(|remark| remark.contains("rows in the order of the file: --time names")), "{:?}", made.remarks);
+    assert_eq!(reading(&open(other.path()), 0, 0).unwrap(), [[80.0, 84.0, 82.0], [120.0, 118.0, 119.0]]);
     // Nothing is written over.
     let twice = write(folder.path(), &stays, &settings(&["patient"])).unwrap_err().to_string();
     assert!(twice.contains("out: is there already, and is not overwritten"), "{twice}");

@@ -76,6 +76,9 @@ impl LongTable {
         }
         let mut rows = read(table, self)?;
         let mut remarks = std::mem::take(&mut rows.remarks);
+        if self.time.is_none() {
+            remarks.push("the steps of a series are its rows in the order of the file: --time names a column to order them by".into());
+        }
         if let Some(label) = self.label.as_ref().filter(|_| rows.label.is_none()) {
             match self.label_optional {
                 true => remarks.push(format!("there is no column `{label}`: the series are written without labels, for predictions")),
