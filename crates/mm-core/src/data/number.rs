@@ -2,6 +2,9 @@
 
 use super::table_text::{Writing, cell};
 
+/// Words by which programs write that there is no number, in lower case.
+pub(super) const NO_NUMBER: [&str; 8] = ["na", "n/a", "#n/a", "nan", "null", "none", "?", "-"];
+
 /// What a cell of a sensor holds.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Cell {

@@ -1,8 +1,8 @@
 //! The rows of a long table, column by column: which are numbers, which are the same within a series.
 
-use super::super::manifest::Table;
-use super::super::number::{Cell, Numbers};
-use super::super::table_text::{TableText, Writing, cell};
+use super::super::manifest::TableStream;
+use super::super::number::{Cell, NO_NUMBER, Numbers};
+use super::super::table_text::Writing;
 use super::super::text::parse_error;
 use super::LongTable;
 use super::time::time_of;
@@ -10,8 +10,6 @@ use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Words by which programs write that there is no value.
-const NO_VALUE: [&str; 8] = ["na", "n/a", "#n/a", "nan", "null", "none", "?", "-"];
 /// A column of numbers may have one cell in so many that is none: a slip, which is an error.
 const SLIPS: usize = 10;
 
@@ -56,7 +54,7 @@ impl Cells {
     }
 
     fn add(&mut self, row: usize, line: usize, id: usize, text: &str, numbers: &Numbers) {
-        let is_word = NO_VALUE.contains(&text.to_lowercase().as_str());
+        let is_word = NO_NUMBER.contains(&text.to_lowercase().as_str());
         self.written_empty += usize::from(is_word);
         let value = match numbers.read(text.as_bytes()) {
             _ if is_word => f32::NAN,
@@ -117,19 +115,16 @@ impl Cells {
 
 /// Reads a table.
 pub(super) fn read(path: &Path, settings: &LongTable) -> Result<Rows> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let wrong = |problem: String| Error::File { path: path.into(), problem };
-    let mut rows: Option<(Rows, Reader)> = None;
-    each_row(path, bytes, |columns, delimiter, line, cells| {
-        if rows.is_none() {
-            rows = Some((Rows::empty(columns), Reader::new(path, columns, settings, delimiter == ';')?));
-        }
-        if let Some((rows, reader)) = &mut rows {
-            reader.add(rows, line, cells)?;
-        }
-        Ok(())
-    })?;
-    let Some((mut rows, reader)) = rows else { return Err(wrong("has no rows".into())) };
+    let mut stream = TableStream::open(path)?;
+    let mut rows = Rows::empty(&stream.table.columns);
+    rows.remarks = stream.table.remarks();
+    let mut reader = Reader::new(path, &rows.columns, settings, stream.delimiter() == Some(';'))?;
+    while let Some(row) = stream.next()? {
+        reader.add(&mut rows, row.line, &row.cells)?;
+    }
+    if rows.lines.is_empty() {
+        return Err(Error::File { path: path.into(), problem: "has no rows".into() });
+    }
     let (ids, mut words) = (rows.ids.len(), 0);
     for (at, (name, cells)) in rows.columns.iter().zip(&mut rows.cells).enumerate() {
         let has_a_use = [reader.time, reader.label].contains(&Some(at)) || settings.ignore.contains(name);
@@ -203,19 +198,19 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn add(&mut self, rows: &mut Rows, line: usize, cells: &[&str]) -> Result<()> {
+    fn add(&mut self, rows: &mut Rows, line: usize, cells: &[String]) -> Result<()> {
         let wrong = |at: usize, problem: String| Err(parse_error(self.path, line, at + 1, problem));
         if let Some(&at) = self.id.iter().find(|&&at| cells[at].is_empty()) {
             return wrong(at, format!("column `{}` is empty, so which series the row is of is not known", rows.columns[at]));
         }
-        let id = self.id.iter().map(|&at| cells[at]).collect::<Vec<_>>().join("/");
+        let id = self.id.iter().map(|&at| cells[at].as_str()).collect::<Vec<_>>().join("/");
         let next = rows.ids.len();
         let id = *self.ids.entry(id).or_insert_with_key(|id| {
             rows.ids.push(id.clone());
             next
         });
         if let Some(at) = self.time {
-            let Some(time) = time_of(cells[at], self.decimal_comma) else {
+            let Some(time) = time_of(&cells[at], self.decimal_comma) else {
                 let problem = format!("`{}` is no time: write a number, 2024-01-31 10:00:00 or 10:00", cells[at]);
                 return wrong(at, problem);
             };
@@ -223,9 +218,9 @@ impl<'a> Reader<'a> {
         }
         if let Some(at) = self.label {
             let next = rows.labels.len();
-            let label = Some(cells[at]).filter(|text| !text.is_empty()).map(|text| {
-                *self.labels.entry(text.into()).or_insert_with(|| {
-                    rows.labels.push(text.into());
+            let label = Some(&cells[at]).filter(|text| !text.is_empty()).map(|text| {
+                *self.labels.entry(text.clone()).or_insert_with(|| {
+                    rows.labels.push(text.clone());
                     next
                 })
             });
@@ -237,32 +232,4 @@ impl<'a> Reader<'a> {
         rows.cells.iter_mut().zip(cells).for_each(|(column, text)| column.add(row, line, id, text, &self.numbers));
         Ok(())
     }
-}
-
-/// Calls `body` with the columns, the delimiter, the line and the cells of each row; of CSV nothing but a row is kept in memory.
-fn each_row(path: &Path, bytes: Vec<u8>, mut body: impl FnMut(&[String], char, usize, &[&str]) -> Result<()>) -> Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let ends = |ending: &str| name.ends_with(ending) || name.ends_with(&format!("{ending}.gz"));
-    if bytes.starts_with(b"PAR1") || ends(".jsonl") || ends(".ndjson") {
-        let table = Table::of(path, bytes.into())?;
-        for row in &table.rows {
-            body(&table.columns, ',', row.line, &row.cells.iter().map(String::as_str).collect::<Vec<_>>())?;
-        }
-        return Ok(());
-    }
-    let text = TableText::open(path, &bytes, &Writing::default(), &[])?;
-    let Some((columns, _)) = text.header()? else {
-        return Err(Error::File { path: path.into(), problem: "is empty; its first line names the columns".into() });
-    };
-    Table::without_rows(path, columns.clone())?;
-    let mut records = text.records();
-    records.next()?;
-    while let Some((record, line)) = records.next()? {
-        if record.len() != columns.len() {
-            let problem = format!("{} fields, but the header has {}", record.len(), columns.len());
-            return Err(parse_error(path, line, record.len().min(columns.len() + 1), problem));
-        }
-        body(&columns, text.delimiter(), line, &record.iter().map(cell).collect::<Vec<_>>())?;
-    }
-    Ok(())
 }

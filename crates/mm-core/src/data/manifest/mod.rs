@@ -24,6 +24,7 @@ use crate::modality::Modalities;
 use columns::{Cells, Columns, Files};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+pub(super) use stream::TableStream;
 pub(super) use table::{Row, Table};
 
 /// A table of samples: CSV (plain or gzip), JSON lines or Parquet, a row a sample.

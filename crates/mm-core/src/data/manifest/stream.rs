@@ -18,7 +18,7 @@ const BLOCK: usize = 256 << 10;
 const LONGEST_ROW: u64 = 16 << 20;
 
 /// A table that is read row by row.
-pub(super) struct TableStream {
+pub(in crate::data) struct TableStream {
     /// Its columns; it has no rows.
     pub table: Table,
     rows: Rows,
@@ -63,6 +63,11 @@ impl TableStream {
             }
         };
         Ok(Self { table: Table { left_out, ..Table::without_rows(path, columns)? }, rows })
+    }
+
+    /// What stands between the fields of a CSV file.
+    pub fn delimiter(&self) -> Option<char> {
+        if let Rows::Csv(rows) = &self.rows { Some(rows.delimiter) } else { None }
     }
 
     /// The next row.

@@ -3,6 +3,7 @@
 use crate::data::image::Format;
 use crate::data::labels::hardly_classes;
 use crate::data::manifest::Table;
+use crate::data::number::NO_NUMBER;
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -16,8 +17,6 @@ pub(super) const ENDINGS: [(&str, &[&str]); 5] = [
 ];
 /// A column of numbers may have one cell in so many that is none: a slip, which the check names.
 const SLIPS: usize = 10;
-/// Cells by which programs write that there is no number.
-const NO_NUMBER: [&str; 8] = ["na", "n/a", "#n/a", "nan", "null", "none", "?", "-"];
 
 /// A column, looked at.
 pub(super) struct Column<'t> {
