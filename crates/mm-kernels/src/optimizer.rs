@@ -62,6 +62,24 @@ fn parameter_loop(step: SgdStep, parameter: &mut [f32], velocity: &[f32], gradie
     }
 }
 
+/// `a += share (p - a)`: an average of weights goes a part of the way towards a parameter.
+pub fn move_towards(share: f32, average: &mut [f32], parameter: &[f32]) -> Result<()> {
+    check_lengths(average.len(), &[parameter.len()])?;
+    vectorize(
+        Level::current(),
+        #[inline(always)]
+        || average_loop(share, average, parameter),
+    );
+    Ok(())
+}
+
+#[inline(always)]
+fn average_loop(share: f32, average: &mut [f32], parameter: &[f32]) {
+    for (a, p) in average.iter_mut().zip(parameter) {
+        *a += share * (p - *a);
+    }
+}
+
 /// Settings of Adam and AdamW at one step.
 #[derive(Debug, Clone, Copy)]
 pub struct AdamStep {

@@ -126,6 +126,14 @@ fn three_by_three(batch: usize, channels: (usize, usize), size: (usize, usize)) 
     Conv2dShape { padding: (1, 1), ..shape(batch, channels, (size.0 + 2, size.1 + 2), (3, 3)) }.resized(size)
 }
 
+/// A convolution along one axis, padded or not: 1x3, 1x5, 3x1 or 5x1.
+fn line(batch: usize, channels: (usize, usize), size: (usize, usize), kernel: (usize, usize), padding: usize) -> Conv2dShape {
+    let along = |kernel: usize| if kernel > 1 { padding } else { 0 };
+    let padding = (along(kernel.0), along(kernel.1));
+    let size = (size.0.max(kernel.0), size.1.max(kernel.1));
+    Conv2dShape { padding, ..shape(batch, channels, size, kernel) }
+}
+
 trait Resized {
     fn resized(self, size: (usize, usize)) -> Self;
 }
@@ -174,6 +182,18 @@ proptest! {
         let batch = if channels.0 * channels.1 > 400 { batch % 4 + 1 } else { batch };
         prop_assert!(Case::new(three_by_three(batch, channels, size)).error() < 1e-5);
     }
+
+    #[test]
+    fn lines_are_right(
+        batch in 1usize..20,
+        channels in (1usize..70, 1usize..70),
+        size in (1usize..30, 1usize..30),
+        kernel in prop::sample::select(vec![(1, 3), (1, 5), (3, 1), (5, 1)]),
+        padding in 0usize..6,
+    ) {
+        let batch = if channels.0 * channels.1 > 400 { batch % 4 + 1 } else { batch };
+        prop_assert!(Case::new(line(batch, channels, size, kernel, padding)).error() < 5e-6);
+    }
 }
 
 /// Errors relative to the largest value, as the documentation quotes them.
@@ -191,6 +211,10 @@ fn errors_of_the_fast_paths() {
         ("7x7/2 of one channel", Conv2dShape { padding: (3, 3), ..strided(shape(2, (1, 64), (32, 31), (7, 7)), 2) }, 2e-6),
         ("1x1", shape(3, (100, 36), (9, 7), (1, 1)), 1e-6),
         ("1x1/2", strided(shape(3, (36, 100), (9, 8), (1, 1)), 2), 1e-6),
+        ("1x3", line(2, (64, 64), (28, 28), (1, 3), 1), 2e-6),
+        ("3x1", line(2, (256, 96), (15, 20), (3, 1), 1), 2e-6),
+        ("1x5", line(9, (64, 48), (1, 100), (1, 5), 2), 3e-6),
+        ("5x1", line(1, (32, 64), (61, 40), (5, 1), 2), 3e-6),
         ("3x1 dilated", Conv2dShape { padding: (4, 0), dilation: (4, 1), ..shape(2, (20, 24), (12, 9), (3, 1)) }, 1e-6),
         ("1x3 dilated", Conv2dShape { padding: (0, 2), dilation: (1, 2), ..shape(2, (20, 24), (12, 9), (1, 3)) }, 1e-6),
     ];
@@ -207,6 +231,9 @@ fn threads_do_not_change_a_bit() {
         three_by_three(5, (64, 64), (17, 14)),
         three_by_three(1, (160, 160), (7, 7)),
         Conv2dShape { stride: (2, 2), ..three_by_three(7, (48, 80), (28, 28)) },
+        line(3, (64, 40), (30, 41), (1, 3), 1),
+        line(2, (40, 64), (30, 41), (3, 1), 1),
+        line(64, (32, 32), (1, 50), (1, 5), 2),
         shape(6, (128, 96), (14, 14), (1, 1)),
         Conv2dShape { stride: (2, 2), padding: (3, 3), ..shape(4, (3, 64), (64, 64), (7, 7)) },
     ];

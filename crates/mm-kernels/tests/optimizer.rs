@@ -2,7 +2,7 @@
 
 mod reference;
 
-use mm_kernels::optimizer::{AdamStep, SgdStep, adam_moment, adam_parameter, sgd_parameter, sgd_velocity};
+use mm_kernels::optimizer::{AdamStep, SgdStep, adam_moment, adam_parameter, move_towards, sgd_parameter, sgd_velocity};
 use mm_kernels::simd::{Level, with_level};
 use proptest::prelude::*;
 use reference::{error, random};
@@ -30,6 +30,20 @@ proptest! {
             });
             prop_assert!(error(&v, &(0..n).map(velocity).collect::<Vec<_>>()) < 1e-6);
             prop_assert!(error(&p, &(0..n).map(parameter).collect::<Vec<_>>()) < 1e-6);
+        }
+    }
+
+    #[test]
+    fn averages_are_right(n in 0usize..70, share in 0f32..1.0) {
+        let [average, p] = [1, 2].map(|seed| random(seed, n));
+        let expected: Vec<f64> = average.iter().zip(&p).map(|(a, p)| {
+            let (a, p) = (f64::from(*a), f64::from(*p));
+            a + f64::from(share) * (p - a)
+        }).collect();
+        for level in LEVELS {
+            let mut found = average.clone();
+            with_level(level, || move_towards(share, &mut found, &p).unwrap());
+            prop_assert!(error(&found, &expected) < 1e-6);
         }
     }
 

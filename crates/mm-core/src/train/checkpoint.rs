@@ -1,7 +1,7 @@
 //! Checkpoint folders: complete or absent, never a part.
 //!
 //! Each checkpoint is a folder `epoch-000012-000034` (epochs done, steps of the next) with `model.safetensors`, `optimizer.safetensors`, `best.safetensors` (where a
-//! best epoch is tracked) and `state.json`, which holds the checksums of them all and of itself. It is written under a
+//! best epoch is tracked), `average.safetensors` (where weights are averaged) and `state.json`, which holds the checksums of them all and of itself. It is written under a
 //! temporary name and renamed; the one before it is kept.
 
 use super::EpochLog;
@@ -24,6 +24,8 @@ pub struct Checkpoint {
     pub optimizer: BTreeMap<String, Tensor>,
     /// The best variables so far, where a best epoch is tracked.
     pub best: Option<BTreeMap<String, Tensor>>,
+    /// The average of all variables, where one is kept.
+    pub average: Option<BTreeMap<String, Tensor>>,
     /// The rest.
     pub state: State,
 }
@@ -88,6 +90,7 @@ impl Content {
 const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const BEST: &str = "best.safetensors";
+const AVERAGE: &str = "average.safetensors";
 const STATE: &str = "state.json";
 
 /// How many checkpoints stay in the folder.
@@ -152,7 +155,8 @@ impl Checkpoint {
         }
         let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(folder).map_err(Error::io(folder))?;
         let mut files = BTreeMap::new();
-        let tensors = [(MODEL, Some(&self.model)), (OPTIMIZER, Some(&self.optimizer)), (BEST, self.best.as_ref())];
+        let (best, average) = (self.best.as_ref(), self.average.as_ref());
+        let tensors = [(MODEL, Some(&self.model)), (OPTIMIZER, Some(&self.optimizer)), (BEST, best), (AVERAGE, average)];
         for (name, tensors) in tensors.into_iter().filter_map(|(name, tensors)| Some((name, tensors?))) {
             let path = unfinished.path().join(name);
             let bytes = weights::encode(&path, tensors, None)?;
@@ -208,7 +212,8 @@ impl Checkpoint {
                 false => Err(Error::weights(&path, format!("corrupt, or not of this checkpoint: its checksum is not the one in {STATE}"))),
             }
         };
-        let best = files.contains_key(BEST).then(|| read(BEST)).transpose()?;
-        Ok(Self { model: read(MODEL)?, optimizer: read(OPTIMIZER)?, best, state })
+        let read_if_there = |name: &str| files.contains_key(name).then(|| read(name)).transpose();
+        let (best, average) = (read_if_there(BEST)?, read_if_there(AVERAGE)?);
+        Ok(Self { model: read(MODEL)?, optimizer: read(OPTIMIZER)?, best, average, state })
     }
 }

@@ -55,6 +55,10 @@ pub struct TrainConfig {
     /// Whose samples batch norms have their statistics from, where several processes train together.
     #[serde(skip_serializing_if = "BatchNorms::are_synchronised")]
     pub batch_norm: BatchNorms,
+    /// The trained model has the exponential moving average of the weights over the steps, which keeps this share of itself at each
+    /// ([`WeightAverage`](crate::optim::WeightAverage)), and is validated with it; 0: the weights of the last step; 0.99 to 0.9999 are usual.
+    #[serde(skip_serializing_if = "is_off")]
+    pub ema_decay: f64,
     /// Which epoch's weights are kept.
     pub select: Selection,
     /// Name of the validation score that selects, such as `balanced_accuracy` or `auroc`; by default the one that heads the report.
@@ -259,6 +263,7 @@ impl Default for TrainConfig {
             test_flips: false,
             huber: 0.0,
             batch_norm: BatchNorms::default(),
+            ema_decay: 0.0,
             select: Selection::Last,
             select_by: None,
             threshold_by: None,
@@ -325,6 +330,10 @@ impl TrainConfig {
         }
         if self.clip_norm.is_some_and(|norm| !(norm >= 0.0 && norm.is_finite())) {
             return Err(Error::config("train.clip_norm", "must be a positive number, or 0 for no clipping"));
+        }
+        if !(0.0..1.0).contains(&self.ema_decay) {
+            let problem = format!("must be 0 (no average) or a share below 1, such as 0.999, found {}", self.ema_decay);
+            return Err(Error::config("train.ema_decay", problem));
         }
         if self.patience == Some(0) {
             return Err(Error::config("train.patience", "must be at least 1: a run can stop only after a validation without a new best"));

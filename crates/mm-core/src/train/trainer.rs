@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::modality::Presence;
 use crate::nn::Parameters;
-use crate::optim::{Optimizer, Schedule, clip_gradient_norm};
+use crate::optim::{Optimizer, Schedule, WeightAverage, clip_gradient_norm};
 use crate::parallel::{self, Alone, Communicator, average, check_same, gather_batch, hash_of, hash_of_parameters};
 use crate::task::Measure;
 use candle_core::{Device, Tensor};
@@ -205,6 +205,7 @@ impl Trainer {
 struct Run {
     parameters: Parameters,
     optimizer: Optimizer,
+    average: Option<WeightAverage>,
     epochs_done: usize,
     /// Of the epoch that is in work.
     steps_done: usize,
@@ -229,6 +230,7 @@ impl Run {
         let mut run = Self {
             parameters,
             optimizer: Optimizer::new(config.optimizer.clone())?,
+            average: None,
             epochs_done: 0,
             steps_done: 0,
             means: Means::default(),
@@ -243,11 +245,18 @@ impl Run {
             communicator: communicator.clone(),
             own_statistics: config.batch_norm == BatchNorms::PerRank,
         };
+        if config.ema_decay > 0.0 {
+            run.average = Some(WeightAverage::new(config.ema_decay, &run.parameters)?);
+        }
         let Some(checkpoints) = checkpoints else { return Ok(run) };
         let Some(path) = latest(&checkpoints.folder)? else { return Ok(run) };
-        let Checkpoint { model, optimizer, best, state } = Checkpoint::load(&path, &checkpoints.fingerprint, run.parameters.device())?;
+        let Checkpoint { model, optimizer, best, average, state } =
+            Checkpoint::load(&path, &checkpoints.fingerprint, run.parameters.device())?;
         run.parameters.restore(&model, &path.join("model.safetensors"))?;
         run.optimizer.restore(&run.parameters, optimizer, state.optimizer_steps, &path.join("optimizer.safetensors"))?;
+        if let Some(of_run) = &run.average {
+            of_run.restore(&average.unwrap_or_default(), &path.join("average.safetensors"))?;
+        }
         method.restore(&state.method)?;
         tracing::info!(epochs = state.epochs_done, steps = state.steps_done, checkpoint = %path.display(), "resumed");
         Ok(Self {
@@ -304,7 +313,8 @@ impl Run {
         if let Some(norm) = clip_norm {
             clip_gradient_norm(&self.parameters, &mut gradients, norm)?;
         }
-        self.optimizer.step(&self.parameters, &gradients, self.learning_rate)
+        self.optimizer.step(&self.parameters, &gradients, self.learning_rate)?;
+        self.average.as_ref().map_or(Ok(()), |average| average.update(&self.parameters, self.optimizer.steps()))
     }
 
     /// The mean validation score over combinations; none as long as the model can predict from nothing (an ensemble whose members have not
@@ -315,7 +325,8 @@ impl Run {
         if !combinations.iter().any(|subset| method.model().supports(*subset)) {
             return Ok(None);
         }
-        let evaluation = evaluate(method.model(), source, rows, &combinations, batch_size, device)?;
+        let work = || evaluate(method.model(), source, rows, &combinations, batch_size, device);
+        let evaluation = self.average.as_ref().map_or_else(work, |average| average.in_place(&self.parameters, work))?;
         if evaluation.combinations.is_empty() {
             return Err(DataError::NothingToValidate.into());
         }
@@ -339,7 +350,10 @@ impl Run {
         self.best = Some((self.epochs_done, score));
         self.validations_since_best = 0;
         if config.select == Selection::BestValidation {
-            self.best_values = Some(self.parameters.snapshot()?);
+            self.best_values = Some(match &self.average {
+                Some(average) => average.snapshot()?,
+                None => self.parameters.snapshot()?,
+            });
         }
         Ok(Some(score))
     }
@@ -387,7 +401,8 @@ impl Run {
             method: method.state(),
         };
         let model = self.parameters.variables().into_iter().map(|(n, v)| (n, v.as_tensor().clone())).collect();
-        let checkpoint = Checkpoint { model, optimizer: self.optimizer.state(), best: self.best_values.clone(), state };
+        let average = self.average.as_ref().map(WeightAverage::snapshot).transpose()?;
+        let checkpoint = Checkpoint { model, optimizer: self.optimizer.state(), best: self.best_values.clone(), average, state };
         checkpoint.save(&checkpoints.folder)?;
         self.last_save = Instant::now();
         Ok(())
@@ -399,6 +414,8 @@ impl Run {
             self.parameters.restore(values, "the best epoch's weights".as_ref())?;
             selected_epoch = epoch;
             self.notes.push(format!("selected epoch {epoch} by mean validation {} {score:.4}", measure.title));
+        } else if let Some(average) = &self.average {
+            average.put(&self.parameters)?;
         }
         if self.epochs_done < config.epochs {
             self.notes.push(format!("stopped early after {} of {} epochs", self.epochs_done, config.epochs));

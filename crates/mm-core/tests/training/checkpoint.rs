@@ -87,7 +87,7 @@ fn small() -> Checkpoint {
         notes: vec!["a note".into()],
         method: serde_json::json!({ "counts": [1, 2.5, null], "name": "x" }),
     };
-    Checkpoint { best: Some(model.clone()), model, optimizer, state }
+    Checkpoint { best: Some(model.clone()), average: Some(model.clone()), model, optimizer, state }
 }
 
 /// Everything in a checkpoint, bit for bit.
@@ -98,7 +98,8 @@ fn content(checkpoint: &Checkpoint) -> String {
         tensors.iter().map(|(name, tensor)| format!("{name} {:?} {:?} {:?}", tensor.dtype(), tensor.dims(), bits(tensor))).collect()
     };
     let state = serde_json::to_string(&checkpoint.state).unwrap();
-    format!("{:?} {:?} {:?} {state}", tensors(&checkpoint.model), tensors(&checkpoint.optimizer), checkpoint.best.as_ref().map(tensors))
+    let others = [&checkpoint.best, &checkpoint.average].map(|kept| kept.as_ref().map(tensors));
+    format!("{:?} {:?} {others:?} {state}", tensors(&checkpoint.model), tensors(&checkpoint.optimizer))
 }
 
 /// Where the tensors' bytes begin in a safetensors file.

@@ -19,6 +19,7 @@ mod statistics;
 mod targets;
 mod teacher;
 mod threshold;
+mod weight_average;
 
 #[path = "../damage/mod.rs"]
 mod damage;

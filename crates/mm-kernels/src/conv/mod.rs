@@ -59,7 +59,7 @@ impl<'a> Epilogue<'a> {
 /// It holds for any batch size and image size; kernel, stride, padding, dilation and channels are those it was made for.
 pub struct PreparedWeights {
     shape: Conv2dShape,
-    form: Form,
+    arranged: Arranged,
 }
 
 impl std::fmt::Debug for PreparedWeights {
@@ -68,9 +68,9 @@ impl std::fmt::Debug for PreparedWeights {
     }
 }
 
-enum Form {
+enum Arranged {
     Direct(Scratch),
-    Winograd(Scratch),
+    Winograd(winograd::Form, Scratch),
 }
 
 impl PreparedWeights {
@@ -88,17 +88,17 @@ impl PreparedWeights {
         let shape = shape.checked()?;
         shape.check_weight(weight)?;
         let level = Level::current();
-        let form = match choice::winograd(&shape) {
-            true => Form::Winograd(winograd::weights::forward(level, &shape, weight, any)),
-            false => Form::Direct(panels::forward(level, &shape, &taps::forward(&shape).1, weight, zeros)),
+        let arranged = match choice::winograd(&shape) {
+            Some(form) => Arranged::Winograd(form, winograd::weights::forward(level, form, &shape, weight, any)),
+            None => Arranged::Direct(panels::forward(level, &shape, &taps::forward(&shape).1, weight, zeros)),
         };
-        Ok(Self { shape, form })
+        Ok(Self { shape, arranged })
     }
 
     /// Whether [`new`](Self::new) would arrange the weight for `shape` the same way. If so a forward pass has the bits
     /// of [`conv2d_forward`]; if not it may differ from it in rounding.
     pub fn suits(&self, shape: &Conv2dShape) -> bool {
-        self.check(shape).is_ok() && choice::winograd(shape) == matches!(self.form, Form::Winograd(_))
+        self.check(shape).is_ok() && choice::winograd(shape).is_some() == matches!(self.arranged, Arranged::Winograd(..))
     }
 
     fn check(&self, shape: &Conv2dShape) -> Result<()> {
@@ -124,9 +124,9 @@ pub fn conv2d_forward_prepared(
     let finish = epilogue.finish(&shape)?;
     weights.check(&shape)?;
     let level = Level::current();
-    match &weights.form {
-        Form::Winograd(weights) => winograd::run(level, &shape, input, weights, finish, output),
-        Form::Direct(panels) => {
+    match &weights.arranged {
+        Arranged::Winograd(form, weights) => winograd::run(level, *form, &shape, input, weights, finish, output),
+        Arranged::Direct(panels) => {
             let (source, taps) = taps::forward(&shape);
             let target = direct::Target { channels: shape.out_channels, size: (shape.out_height(), shape.out_width()) };
             let phases = [direct::Phase { taps: &taps, panels }];
@@ -162,10 +162,10 @@ pub fn conv2d_input_gradient(shape: Conv2dShape, output_gradient: &[f32], weight
     shape.check_weight(weight)?;
     shape.check_input(input_gradient)?;
     let level = Level::current();
-    if winograd::applies(&shape) && choice::winograd(&winograd::input_gradient_shape(&shape)) {
-        let weights = winograd::weights::input_gradient(level, &shape, weight);
-        let dual = winograd::input_gradient_shape(&shape);
-        winograd::run(level, &dual, output_gradient, &weights, Finish::NOTHING, input_gradient);
+    let dual = winograd::form(&shape).map(|_| winograd::input_gradient_shape(&shape));
+    if let Some((form, dual)) = dual.and_then(|dual| Some((choice::winograd_input_gradient(&dual)?, dual))) {
+        let weights = winograd::weights::input_gradient(level, form, &shape, weight);
+        winograd::run(level, form, &dual, output_gradient, &weights, Finish::NOTHING, input_gradient);
         return Ok(());
     }
     let (source, phases) = taps::input_gradient(&shape);
@@ -209,8 +209,8 @@ pub fn conv2d_weight_gradient(shape: Conv2dShape, input: &[f32], output_gradient
     shape.check_output("output gradient", output_gradient)?;
     shape.check_weight(weight_gradient)?;
     let level = Level::current();
-    if choice::winograd_weight_gradient(&shape) {
-        winograd::weight_gradient::run(level, &shape, input, output_gradient, weight_gradient);
+    if let Some(form) = choice::winograd_weight_gradient(&shape) {
+        winograd::weight_gradient::run(level, form, &shape, input, output_gradient, weight_gradient);
     } else {
         weight_gradient::direct(level, &shape, input, output_gradient, weight_gradient);
     }

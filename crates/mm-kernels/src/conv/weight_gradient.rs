@@ -5,7 +5,7 @@ use crate::conv::shape::Conv2dShape;
 use crate::conv::taps::{self, Source, Taps, pixel_step};
 use crate::layout::{Finish, pixels_to_planes};
 use crate::microkernel::{PANEL, Product, Rows, Run, panel_columns};
-use crate::scratch;
+use crate::scratch::{self, Scratch};
 use crate::simd::Level;
 use crate::threads::{Shared, for_each};
 
@@ -15,60 +15,159 @@ const CHUNK: usize = 192 << 10;
 /// Rows of the weight that one task sums.
 const ROWS: usize = 14;
 
+/// Numbers of the sums of all parts that one task adds up.
+const PIECE: usize = 1 << 12;
+
 /// The output's gradient as a source without border, rounded up so that whole vectors of channels can be read.
 fn gradient_source(shape: &Conv2dShape, channel_step: usize) -> Source {
     let size = (shape.out_height(), shape.out_width());
     Source { channels: shape.out_channels, channel_step, size, before: (0, 0), padded: size }
 }
 
+/// Most parts that the images are summed in, a task each. Their number, and so the order of every sum, does not depend on the threads.
+const PARTS: usize = 16;
+
+/// But at least so many output pixels a part: with fewer, adding up the parts takes longer than what they save.
+const PART_PIXELS: usize = 128;
+
+/// And at least so many parts, so that threads find work.
+const LEAST_PARTS: usize = 4;
+
 /// Writes the gradient of the weight to `weight_gradient`.
 pub(crate) fn direct(level: Level, shape: &Conv2dShape, input: &[f32], output_gradient: &[f32], weight_gradient: &mut [f32]) {
     let (source, taps) = taps::forward(shape);
     let columns = shape.out_channels.next_multiple_of(PANEL / 2);
     let gradient = gradient_source(shape, pixel_step(columns));
-    let inner = taps.inner(shape.in_channels);
-    let mut sums = scratch::take(inner * columns);
     let tiles = row_tiles(&taps);
-    let panels = columns.div_ceil(PANEL);
-
-    // The chunks are the same for any number of threads, and so is the order of every sum.
-    let image = source.image_length() + gradient.image_length();
-    let at_a_time = (CHUNK.max(sums.len() / 2) / image).clamp(1, shape.batch.max(1));
-    let mut pixels = scratch::take(at_a_time * source.image_length());
-    let mut gradient_pixels = scratch::take(at_a_time * gradient.image_length());
-    if shape.batch == 0 {
-        sums.fill(0.0);
-    }
-    let (planes, gradient_planes) = (shape.input_length() / shape.batch.max(1), shape.output_length() / shape.batch.max(1));
-    for first in (0..shape.batch).step_by(at_a_time) {
-        let count = at_a_time.min(shape.batch - first);
-        let pixels = &mut pixels[..count * source.image_length()];
-        let gradient_pixels = &mut gradient_pixels[..count * gradient.image_length()];
-        source.load(level, &input[first * planes..][..count * planes], pixels);
-        gradient.load(level, &output_gradient[first * gradient_planes..][..count * gradient_planes], gradient_pixels);
-        let runs = image_rows(shape, &source, &gradient, count);
-        let (pixels, gradient_pixels) = (&*pixels, &*gradient_pixels);
-        let shared = Shared::new(&mut sums);
-        let work = count * shape.multiply_adds() / shape.batch;
-        for_each(tiles.len() * panels, work, |task| {
-            let (&(offset, row, rows), column) = (&tiles[task / panels], task % panels * PANEL);
-            let product = Product {
-                a: pixels[offset..].as_ptr(),
-                rows: Rows::Adjacent { count: rows, a_step: shape.stride.1 * source.channel_step },
-                b: gradient_pixels[column..].as_ptr(),
-                b_step: gradient.channel_step,
-                columns: panel_columns(column, columns),
-                runs: &runs,
-                // SAFETY: tasks own disjoint tiles of `sums`, which has a row for every row of the tiles.
-                c: unsafe { shared.pointer().add(row * columns + column) },
-                c_step: columns,
-                accumulate: first > 0,
-            };
-            // SAFETY: taps stay inside the padded image; pixels of the gradient are whole vectors.
-            unsafe { product.run(level) };
-        });
-    }
+    let sum = Sum { level, shape, input, output_gradient, source, gradient, tiles, columns };
+    let length = taps.inner(shape.in_channels) * columns;
+    let parts = (shape.batch * shape.out_height() * shape.out_width() / PART_PIXELS).min(PARTS).min(shape.batch);
+    let sums = if parts >= LEAST_PARTS { sum.by_part(parts, length) } else { sum.by_weight(length) };
     unpack(level, shape, &taps, &sums, columns, weight_gradient);
+}
+
+/// What is summed.
+struct Sum<'a> {
+    level: Level,
+    shape: &'a Conv2dShape,
+    input: &'a [f32],
+    output_gradient: &'a [f32],
+    source: Source,
+    gradient: Source,
+    tiles: Vec<(usize, usize, usize)>,
+    columns: usize,
+}
+
+impl Sum<'_> {
+    /// Numbers of an image and of its gradient.
+    fn image_lengths(&self) -> (usize, usize) {
+        (self.shape.input_length() / self.shape.batch, self.shape.output_length() / self.shape.batch)
+    }
+
+    fn images_at_a_time(&self, numbers: usize, most: usize) -> usize {
+        (numbers / (self.source.image_length() + self.gradient.image_length())).clamp(1, most)
+    }
+
+    /// A task is a part of the images, with sums of its own, which are added up.
+    fn by_part(&self, parts: usize, length: usize) -> Scratch {
+        let Self { level, shape, source, gradient, .. } = self;
+        let (planes, gradient_planes) = self.image_lengths();
+        let mut sums = scratch::take(parts * length);
+        let shared = Shared::new(&mut sums);
+        for_each(parts, shape.multiply_adds(), |part| {
+            let (start, end) = (shape.batch * part / parts, shape.batch * (part + 1) / parts);
+            let at_a_time = self.images_at_a_time(CHUNK / 2, end - start);
+            let mut pixels = scratch::take(at_a_time * source.image_length());
+            let mut gradient_pixels = scratch::take(at_a_time * gradient.image_length());
+            // SAFETY: parts own disjoint sums.
+            let sums = unsafe { shared.range(part * length, length) };
+            for first in (start..end).step_by(at_a_time) {
+                let count = at_a_time.min(end - first);
+                for image in 0..count {
+                    let (from, to) = (&self.input[(first + image) * planes..][..planes], image * source.image_length());
+                    source.load_rows(*level, from, 0..source.padded.0, &mut pixels[to..][..source.image_length()]);
+                    let from = &self.output_gradient[(first + image) * gradient_planes..][..gradient_planes];
+                    let to = image * gradient.image_length();
+                    gradient.load_rows(*level, from, 0..gradient.padded.0, &mut gradient_pixels[to..][..gradient.image_length()]);
+                }
+                let runs = image_rows(shape, source, gradient, count);
+                let sums = Shared::new(sums);
+                for task in 0..self.tasks() {
+                    // SAFETY: the sums are this part's own.
+                    unsafe { self.add(task, &pixels, &gradient_pixels, &runs, first > start, sums) };
+                }
+            }
+        });
+        let pieces = length.div_ceil(PIECE);
+        for_each(pieces, parts * length, |piece| {
+            let (at, count) = (piece * PIECE, PIECE.min(length - piece * PIECE));
+            // SAFETY: tasks own different numbers.
+            let sums = unsafe { shared.range(at, count) };
+            for part in 1..parts {
+                // SAFETY: as above.
+                let of_part = unsafe { shared.range(part * length + at, count) };
+                sums.iter_mut().zip(of_part).for_each(|(sum, of_part)| *sum += *of_part);
+            }
+        });
+        sums
+    }
+
+    /// A task is a part of the weight, over as many images as are held at a time.
+    fn by_weight(&self, length: usize) -> Scratch {
+        let Self { level, shape, source, gradient, .. } = self;
+        let mut sums = scratch::take(length);
+        if shape.batch == 0 {
+            sums.fill(0.0);
+            return sums;
+        }
+        let (planes, gradient_planes) = self.image_lengths();
+        // The chunks are the same for any number of threads, and so is the order of every sum.
+        let at_a_time = self.images_at_a_time(CHUNK.max(length / 2), shape.batch);
+        let mut pixels = scratch::take(at_a_time * source.image_length());
+        let mut gradient_pixels = scratch::take(at_a_time * gradient.image_length());
+        for first in (0..shape.batch).step_by(at_a_time) {
+            let count = at_a_time.min(shape.batch - first);
+            let pixels = &mut pixels[..count * source.image_length()];
+            let gradient_pixels = &mut gradient_pixels[..count * gradient.image_length()];
+            source.load(*level, &self.input[first * planes..][..count * planes], pixels);
+            gradient.load(*level, &self.output_gradient[first * gradient_planes..][..count * gradient_planes], gradient_pixels);
+            let runs = image_rows(shape, source, gradient, count);
+            let (pixels, gradient_pixels) = (&*pixels, &*gradient_pixels);
+            let shared = Shared::new(&mut sums);
+            for_each(self.tasks(), count * shape.multiply_adds() / shape.batch, |task| {
+                // SAFETY: tasks own disjoint tiles of the sums.
+                unsafe { self.add(task, pixels, gradient_pixels, &runs, first > 0, shared) };
+            });
+        }
+        sums
+    }
+
+    fn tasks(&self) -> usize {
+        self.tiles.len() * self.columns.div_ceil(PANEL)
+    }
+
+    /// Adds the products of the runs to a tile of weight rows and a panel of columns of the sums, or begins with them.
+    ///
+    /// # Safety
+    /// Nothing else may touch these sums.
+    unsafe fn add(&self, task: usize, pixels: &[f32], gradient_pixels: &[f32], runs: &[Run], accumulate: bool, sums: Shared) {
+        let panels = self.columns.div_ceil(PANEL);
+        let ((offset, row, rows), column) = (self.tiles[task / panels], task % panels * PANEL);
+        let product = Product {
+            a: pixels[offset..].as_ptr(),
+            rows: Rows::Adjacent { count: rows, a_step: self.shape.stride.1 * self.source.channel_step },
+            b: gradient_pixels[column..].as_ptr(),
+            b_step: self.gradient.channel_step,
+            columns: panel_columns(column, self.columns),
+            runs,
+            // SAFETY: `sums` has a row for every row of the tiles.
+            c: unsafe { sums.pointer().add(row * self.columns + column) },
+            c_step: self.columns,
+            accumulate,
+        };
+        // SAFETY: taps stay inside the padded image; pixels of the gradient are whole vectors.
+        unsafe { product.run(self.level) };
+    }
 }
 
 /// (offset in the source, first row, rows) of every tile of weight rows; a row is a (tap, input channel).

@@ -1,31 +1,36 @@
-//! 3x3 convolution with stride 1 by Winograd's F(4x4, 3x3): a quarter of the multiplications.
+//! Convolution with stride 1 by Winograd's transforms: F(4x4, 3x3) takes a quarter of the multiplications, along one axis F(4, 3) takes a
+//! half and F(2, 5) three fifths.
 //!
-//! The input's tiles are transformed, multiplied with the transformed weights position by position (36 matrix products),
+//! The input's tiles are transformed, multiplied with the transformed weights position by position (36 or 6 matrix products),
 //! and transformed back. Error against f64 below 5e-6 of the largest number up to 256 channels, about twice that of the
 //! direct convolution: `errors_of_the_fast_paths` in `tests/conv.rs`.
 
+mod form;
 mod tiles;
 mod transform;
 pub(crate) mod weight_gradient;
 pub(crate) mod weights;
 
 use crate::conv::shape::Conv2dShape;
-use crate::conv::winograd::tiles::{SIDE, Tiles};
-use crate::conv::winograd::transform::{POSITIONS, at_level, output_tile};
+use crate::conv::winograd::tiles::Tiles;
+use crate::conv::winograd::transform::at_level;
 use crate::layout::{Finish, pixels_to_planes};
 use crate::microkernel::{PANEL, Product, Rows, Run, panel_columns};
 use crate::scratch;
 use crate::simd::{Level, Vector};
 use crate::threads::{Shared, for_each};
 
-/// Whether a convolution has the form that these kernels compute.
-pub(crate) fn applies(shape: &Conv2dShape) -> bool {
-    shape.kernel == (3, 3) && shape.stride == (1, 1) && shape.dilation == (1, 1) && shape.padding.0 <= 2 && shape.padding.1 <= 2
+pub(crate) use form::Form;
+
+/// The fast form of a convolution, if it has one.
+pub(crate) fn form(shape: &Conv2dShape) -> Option<Form> {
+    let form = Form::of(shape.kernel).filter(|_| shape.stride == (1, 1) && shape.dilation == (1, 1))?;
+    (shape.padding.0 <= form.beyond().0 && shape.padding.1 <= form.beyond().1).then_some(form)
 }
 
 /// Tiles of a convolution, over all images.
-pub(crate) fn tile_count(shape: &Conv2dShape) -> usize {
-    shape.batch * shape.out_height().div_ceil(SIDE) * shape.out_width().div_ceil(SIDE)
+pub(crate) fn tile_count(form: Form, shape: &Conv2dShape) -> usize {
+    shape.batch * shape.out_height().div_ceil(form.tile().0) * shape.out_width().div_ceil(form.tile().1)
 }
 
 /// The convolution whose forward pass is the gradient of the input of `shape`.
@@ -35,7 +40,7 @@ pub(crate) fn input_gradient_shape(shape: &Conv2dShape) -> Conv2dShape {
         out_channels: shape.in_channels,
         height: shape.out_height(),
         width: shape.out_width(),
-        padding: (2 - shape.padding.0, 2 - shape.padding.1),
+        padding: (shape.kernel.0 - 1 - shape.padding.0, shape.kernel.1 - 1 - shape.padding.1),
         ..*shape
     }
 }
@@ -56,17 +61,20 @@ struct Images<'a> {
 // SAFETY: `finish` points into slices that are only read and outlive the images.
 unsafe impl Sync for Images<'_> {}
 
-/// Tiles in a block: many enough to reuse the weights, few enough that their transforms stay near the processor.
-const BLOCK_TILES: usize = 56;
+/// Products in a block: many enough to reuse the weights, few enough that the transformed tiles stay near the processor.
+const BLOCK_PRODUCTS: usize = 56 * 36;
+
+/// Most outputs of a tile.
+const OUTPUTS: usize = 16;
 
 /// `output = finish(convolution(input))`, with weights from [`weights`].
-pub(crate) fn run(level: Level, shape: &Conv2dShape, input: &[f32], weights: &[f32], finish: Finish, output: &mut [f32]) {
-    let tiles = Tiles::new(shape);
+pub(crate) fn run(level: Level, form: Form, shape: &Conv2dShape, input: &[f32], weights: &[f32], finish: Finish, output: &mut [f32]) {
+    let tiles = Tiles::new(form, shape);
     let panels = shape.out_channels.div_ceil(PANEL);
-    assert_eq!(weights.len(), panels * POSITIONS * shape.in_channels * PANEL, "transformed weights");
+    assert_eq!(weights.len(), panels * form.positions() * shape.in_channels * PANEL, "transformed weights");
     assert_eq!(input.len(), shape.input_length(), "input");
     let rows = shape.batch * tiles.grid.0;
-    let block_rows = (BLOCK_TILES / tiles.grid.1).max(1);
+    let block_rows = (BLOCK_PRODUCTS / form.positions() / tiles.grid.1).max(1);
     let (blocks, threads) = (rows.div_ceil(block_rows), rayon::current_num_threads());
     let images =
         Images { level, tiles: &tiles, rows, block_rows, weights, out_channels: shape.out_channels, finish, output: Shared::new(output) };
@@ -82,12 +90,12 @@ pub(crate) fn run(level: Level, shape: &Conv2dShape, input: &[f32], weights: &[f
 
 impl Images<'_> {
     fn work(&self) -> usize {
-        self.rows * self.tiles.grid.1 * POSITIONS * self.tiles.source.channels * self.out_channels
+        self.rows * self.tiles.grid.1 * self.tiles.form.positions() * self.tiles.source.channels * self.out_channels
     }
 
     /// Numbers of a block's transformed tiles.
     fn block_length(&self) -> usize {
-        POSITIONS * self.block_rows * self.tiles.grid.1 * self.tiles.source.channel_step
+        self.tiles.form.positions() * self.block_rows * self.tiles.grid.1 * self.tiles.source.channel_step
     }
 
     /// Rows of tiles of a block.
@@ -99,7 +107,7 @@ impl Images<'_> {
     fn by_block(&self, input: &[f32]) {
         for_each(self.rows.div_ceil(self.block_rows), self.work(), |block| {
             let mut transformed = scratch::take(self.block_length());
-            self.load_and_transform(self.block(block), input, &mut transformed);
+            self.tiles.load_and_transform(self.level, (&self.tiles.source, false), input, self.block(block), &mut transformed);
             for panel in 0..self.out_channels.div_ceil(PANEL) {
                 self.multiply(block, panel, &transformed);
             }
@@ -127,27 +135,6 @@ impl Images<'_> {
         });
     }
 
-    /// Transforms rows of tiles, which may be of several images.
-    fn load_and_transform(&self, rows: std::ops::Range<usize>, input: &[f32], transformed: &mut [f32]) {
-        let source = &self.tiles.source;
-        let planes = source.channels * source.size.0 * source.size.1;
-        let row_length = source.padded.1 * source.channel_step;
-        let mut pixels = scratch::take((self.block_rows * SIDE + 2) * row_length);
-        let shared = Shared::new(transformed);
-        let mut row = rows.start;
-        while row < rows.end {
-            let (image, top) = (row / self.tiles.grid.0, row % self.tiles.grid.0);
-            let count = (self.tiles.grid.0 - top).min(rows.end - row);
-            let pixels = &mut pixels[..(count * SIDE + 2) * row_length];
-            source.load_rows(self.level, &input[image * planes..][..planes], top * SIDE..(top + count) * SIDE + 2, pixels);
-            for i in 0..count {
-                // SAFETY: the buffer is this call's own.
-                unsafe { self.transform_input(row + i, rows.start / self.block_rows, &pixels[i * SIDE * row_length..], shared) };
-            }
-            row += count;
-        }
-    }
-
     /// # Safety
     /// Nothing else may touch the row's part of the block's buffer.
     unsafe fn transform_input(&self, row: usize, block: usize, from: &[f32], buffer: Shared) {
@@ -163,14 +150,15 @@ impl Images<'_> {
         let tiles = rows.len() * self.tiles.grid.1;
         let (step, channels) = (self.tiles.source.channel_step, self.tiles.source.channels);
         let columns = panel_columns(panel * PANEL, self.out_channels);
-        let mut products = scratch::take(POSITIONS * tiles * PANEL);
-        assert!(transformed.len() >= POSITIONS * tiles * step, "transformed input");
+        let positions = self.tiles.form.positions();
+        let mut products = scratch::take(positions * tiles * PANEL);
+        assert!(transformed.len() >= positions * tiles * step, "transformed input");
         let offsets: Vec<usize> = (0..tiles).map(|t| t * step).collect();
-        for position in 0..POSITIONS {
+        for position in 0..positions {
             let product = Product {
                 a: transformed[position * tiles * step..].as_ptr(),
                 rows: Rows::At(&offsets),
-                b: self.weights[(panel * POSITIONS + position) * channels * PANEL..].as_ptr(),
+                b: self.weights[(panel * positions + position) * channels * PANEL..].as_ptr(),
                 b_step: PANEL,
                 columns,
                 runs: &[Run { a: 0, b: 0, length: channels }],
@@ -186,25 +174,26 @@ impl Images<'_> {
 
     /// Transforms a block's products back and writes them to the output.
     fn store(&self, rows: std::ops::Range<usize>, panel: usize, columns: usize, products: &[f32], tiles: usize) {
-        let (height, width) = self.tiles.out;
+        let ((height, width), form) = (self.tiles.out, self.tiles.form);
+        let side = form.tile().0;
         let plane = height * width;
         let channel = panel * PANEL;
         let channels = PANEL.min(self.out_channels - channel);
-        let mut pixels = scratch::take(rows.len() * SIDE * width * PANEL);
+        let mut pixels = scratch::take(rows.len() * side * width * PANEL);
         let mut row = rows.start;
         while row < rows.end {
             // The rows of one image: their pixels are consecutive in the output's planes.
             let (image, top) = (row / self.tiles.grid.0, row % self.tiles.grid.0);
             let count = (self.tiles.grid.0 - top).min(rows.end - row);
-            let pixel_rows = (count * SIDE).min(height - top * SIDE);
+            let pixel_rows = (count * side).min(height - top * side);
             for r in 0..count {
                 let first = (row + r - rows.start) * self.tiles.grid.1;
                 let from = products[first * PANEL..].as_ptr();
-                let to = &mut pixels[r * SIDE * width * PANEL..];
-                let size = (SIDE.min(pixel_rows - r * SIDE), width);
-                at_level!(self.level, output_row(from, tiles * PANEL, columns, to, size));
+                let to = &mut pixels[r * side * width * PANEL..];
+                let size = (side.min(pixel_rows - r * side), width);
+                at_level!(self.level, output_row(form, from, tiles * PANEL, columns, to, size));
             }
-            let at = (image * self.out_channels + channel) * plane + top * SIDE * width;
+            let at = (image * self.out_channels + channel) * plane + top * side * width;
             // SAFETY: tasks own disjoint rows or channels of the output; `pixels` holds `pixel_rows * width` panel rows.
             unsafe {
                 let to = self.output.part(at, (channels - 1) * plane + pixel_rows * width).pointer();
@@ -218,19 +207,17 @@ impl Images<'_> {
 
 /// Transforms a row of tiles back into pixels `[row, column, PANEL]` of `size`; what is beyond is dropped.
 #[inline(always)]
-unsafe fn output_row<V: Vector>(from: *const f32, position_step: usize, columns: usize, to: &mut [f32], size: (usize, usize)) {
-    let mut tile = [0.0f32; SIDE * SIDE * PANEL];
-    for t in 0..size.1.div_ceil(SIDE) {
+unsafe fn output_row<V: Vector>(form: Form, from: *const f32, position_step: usize, columns: usize, to: &mut [f32], size: (usize, usize)) {
+    let side = form.tile().1;
+    let mut tile = [0.0f32; OUTPUTS * PANEL];
+    for t in 0..size.1.div_ceil(side) {
         for column in (0..columns).step_by(V::LANES) {
             // SAFETY: `from` holds a panel row for every tile and position.
-            unsafe {
-                let from = from.add(t * PANEL + column);
-                output_tile::<V>(from, (6 * position_step, position_step), tile[column..].as_mut_ptr(), PANEL);
-            }
+            unsafe { form.output::<V>(from.add(t * PANEL + column), position_step, tile[column..].as_mut_ptr(), PANEL) };
         }
-        let width = SIDE.min(size.1 - t * SIDE) * PANEL;
-        for (row, tile) in tile.chunks_exact(SIDE * PANEL).take(size.0).enumerate() {
-            to[(row * size.1 + t * SIDE) * PANEL..][..width].copy_from_slice(&tile[..width]);
+        let width = side.min(size.1 - t * side) * PANEL;
+        for (row, tile) in tile.chunks_exact(side * PANEL).take(size.0).enumerate() {
+            to[(row * size.1 + t * side) * PANEL..][..width].copy_from_slice(&tile[..width]);
         }
     }
 }
