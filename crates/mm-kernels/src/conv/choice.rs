@@ -13,29 +13,26 @@ use crate::conv::winograd::{self, Form};
 /// Tiles from which on the forward pass and the gradient of the input win.
 const LEAST_TILES: usize = 8;
 
-/// The same for the gradient of the input where kernels are one row or column.
-const LEAST_LINE_TILES: usize = 32;
+/// The same where kernels are one row or column.
+const LEAST_LINE_TILES: usize = 16;
 
-/// And for their forward pass, whose weights are kept: where images are so small, the weights are most of a network's memory, and the
-/// transformed ones are twice the plain ones.
-const LEAST_KEPT_LINE_TILES: usize = 160;
+/// But their forward pass wants a tile for so many pairs of channels: its weights are kept, and transformed ones are twice the plain ones.
+/// Networks have most of their weights where images are smallest, and there the transforms save least.
+const PAIRS_A_TILE: usize = 400;
 
 /// Channels below which the vectors of the transforms would be mostly empty.
 const LEAST_CHANNELS: usize = 16;
 
 /// The transforms that the forward pass goes through, if it does.
 pub(crate) fn winograd(shape: &Conv2dShape) -> Option<Form> {
-    from_tiles(shape, LEAST_KEPT_LINE_TILES)
+    let worth_keeping = |form| winograd::tile_count(form, shape) * PAIRS_A_TILE >= shape.in_channels * shape.out_channels;
+    winograd_input_gradient(shape).filter(|&form| form == Form::Square || worth_keeping(form))
 }
 
 /// Those that the gradient of the input goes through, of which `dual` is the forward pass.
 pub(crate) fn winograd_input_gradient(dual: &Conv2dShape) -> Option<Form> {
-    from_tiles(dual, LEAST_LINE_TILES)
-}
-
-fn from_tiles(shape: &Conv2dShape, least_of_lines: usize) -> Option<Form> {
-    let least = |form: Form| if form == Form::Square { LEAST_TILES } else { least_of_lines };
-    winograd_weight_gradient(shape).filter(|&form| winograd::tile_count(form, shape) >= least(form))
+    let least = |form: Form| if form == Form::Square { LEAST_TILES } else { LEAST_LINE_TILES };
+    winograd_weight_gradient(dual).filter(|&form| winograd::tile_count(form, dual) >= least(form))
 }
 
 /// Those that the gradient of the weight goes through.
