@@ -276,6 +276,12 @@ fn prepared_weights_fit_other_batches_but_not_other_kernels() {
         conv2d_forward_prepared(shape, &input, &weights, Epilogue::default(), &mut output)
     };
     run(three_by_three(17, (16, 16), (21, 6))).unwrap();
+    // A server answers one sample now and many then: its weights are arranged once.
+    for (kernel, size, channels) in [((1, 3), (8, 10), 64), ((3, 1), (30, 40), 128), ((3, 1), (8, 10), 512), ((1, 5), (1, 13), 128)] {
+        let of_batch = |batch| line(batch, (channels, channels), size, kernel, 1);
+        let weights = PreparedWeights::new(of_batch(1), &random(1, of_batch(1).weight_length())).unwrap();
+        assert!([2, 8, 64].iter().all(|&batch| weights.suits(&of_batch(batch))), "{kernel:?}");
+    }
     assert!(matches!(run(Conv2dShape { stride: (2, 2), ..shape }), Err(Error::Shape(_))));
 }
 
@@ -301,9 +307,10 @@ fn wrong_lengths_and_shapes_are_refused() {
 
 #[test]
 fn an_empty_batch_is_no_work() {
-    let case = Case::new(Conv2dShape { batch: 0, ..three_by_three(1, (16, 16), (8, 8)) });
-    let found = case.run();
-    assert!(found.output.is_empty() && found.weight_gradient.iter().all(|&w| w == 0.0));
+    for one in [three_by_three(1, (16, 16), (8, 8)), line(1, (16, 16), (8, 40), (1, 3), 1), line(1, (16, 16), (1, 9), (1, 5), 2)] {
+        let found = Case::new(Conv2dShape { batch: 0, ..one }).run();
+        assert!(found.output.is_empty() && found.weight_gradient.iter().all(|&w| w == 0.0));
+    }
 }
 
 #[test]

@@ -13,11 +13,12 @@ use crate::conv::winograd::{self, Form};
 /// Tiles from which on the forward pass and the gradient of the input win.
 const LEAST_TILES: usize = 8;
 
-/// The same where kernels are one row or column.
+/// The same for the gradient of the input where kernels are one row or column.
 const LEAST_LINE_TILES: usize = 16;
 
-/// But their forward pass wants a tile for so many pairs of channels: its weights are kept, and transformed ones are twice the plain ones.
-/// Networks have most of their weights where images are smallest, and there the transforms save least.
+/// The forward pass of three taps wants a tile of an image for so many pairs of channels: its weights are kept, and transformed ones are twice
+/// the plain ones (of five taps they are a fifth more). Networks have most of their weights where images are smallest, and there the
+/// transforms save least. The batch does not count, so that weights that were kept serve any batch.
 const PAIRS_A_TILE: usize = 400;
 
 /// Channels below which the vectors of the transforms would be mostly empty.
@@ -25,8 +26,13 @@ const LEAST_CHANNELS: usize = 16;
 
 /// The transforms that the forward pass goes through, if it does.
 pub(crate) fn winograd(shape: &Conv2dShape) -> Option<Form> {
-    let worth_keeping = |form| winograd::tile_count(form, shape) * PAIRS_A_TILE >= shape.in_channels * shape.out_channels;
-    winograd_input_gradient(shape).filter(|&form| form == Form::Square || worth_keeping(form))
+    let tiles = |form| winograd::tile_count(form, shape);
+    let pays = |form| match form {
+        Form::Square => tiles(form) >= LEAST_TILES,
+        Form::Row3 | Form::Column3 => tiles(form) * PAIRS_A_TILE >= shape.batch * shape.in_channels * shape.out_channels,
+        Form::Row5 | Form::Column5 => true,
+    };
+    winograd_weight_gradient(shape).filter(|&form| pays(form))
 }
 
 /// Those that the gradient of the input goes through, of which `dual` is the forward pass.

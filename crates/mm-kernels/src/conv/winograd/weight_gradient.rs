@@ -17,6 +17,8 @@ const PARTS: usize = 16;
 const PART_TILES: usize = 64;
 /// And at least so many parts, so that threads find work.
 const LEAST_PARTS: usize = 4;
+/// Most numbers of the sums of all parts.
+const PART_SUMS: usize = 4 << 20;
 /// Numbers of transformed tiles that a part holds at a time: they stay in the cache of a core.
 const NEAR: usize = 96 << 10;
 
@@ -35,7 +37,8 @@ pub(crate) fn run(level: Level, form: Form, shape: &Conv2dShape, input: &[f32], 
     let gradient = tiles.gradient_source(shape.out_channels);
     let sum = Sum { level, shape, tiles: &tiles, gradient: &gradient };
     let weight_gradient = Shared::new(weight_gradient);
-    let parts = (shape.batch * tiles.grid.0 * tiles.grid.1 / PART_TILES).min(PARTS).min(shape.batch * tiles.grid.0);
+    let rows = shape.batch * tiles.grid.0;
+    let parts = (rows * tiles.grid.1 / PART_TILES).min(PARTS).min(PART_SUMS / sum.length().max(1)).min(rows);
     if shape.batch == 0 {
         // SAFETY: no task runs.
         unsafe { weight_gradient.range(0, shape.weight_length()).fill(0.0) };
@@ -65,11 +68,16 @@ impl Sum<'_> {
         self.tiles.form.positions() * ROWS * PANEL
     }
 
+    /// Numbers of the sums of all groups.
+    fn length(&self) -> usize {
+        self.groups().0 * self.groups().1 * self.group_length()
+    }
+
     /// A task is a part of the tiles, from the planes to sums of its own, which are added up.
     fn by_part(&self, parts: usize, input: &[f32], output_gradient: &[f32], weight_gradient: Shared) {
         let (Self { level, tiles, gradient, .. }, positions) = (self, self.tiles.form.positions());
         let (groups, panels) = self.groups();
-        let length = groups * panels * self.group_length();
+        let length = self.length();
         let mut sums = scratch::take(parts * length);
         let shared = Shared::new(&mut sums);
         let steps = tiles.source.channel_step + gradient.channel_step;
@@ -122,7 +130,7 @@ impl Sum<'_> {
         let mut gradients = scratch::take(positions * at_a_time * image_tiles * gradient.channel_step);
 
         let (groups, panels) = self.groups();
-        let mut sums = scratch::take(if single { 0 } else { groups * panels * self.group_length() });
+        let mut sums = scratch::take(if single { 0 } else { self.length() });
         let shared_sums = Shared::new(&mut sums);
         let (planes, gradient_planes) = (shape.input_length() / shape.batch, shape.output_length() / shape.batch);
 
@@ -148,7 +156,7 @@ impl Sum<'_> {
 
             let (inputs, gradients) = (&*inputs, &*gradients);
             let last = first + count == shape.batch;
-            for_each(groups * panels, chunk_tiles * groups * panels * self.group_length(), |group| {
+            for_each(groups * panels, chunk_tiles * self.length(), |group| {
                 let mut own = scratch::take(if single { self.group_length() } else { 0 });
                 // SAFETY: tasks own disjoint parts of the sums.
                 let shared = || unsafe { shared_sums.range(group * self.group_length(), self.group_length()) };
