@@ -205,6 +205,8 @@ fn errors_of_the_fast_paths() {
         ("3x3 small image", three_by_three(9, (96, 72), (7, 7)), 1e-5),
         ("3x3 wide", three_by_three(1, (40, 33), (5, 61)), 1e-5),
         ("3x3 in chunks", three_by_three(9, (256, 16), (20, 20)), 5e-6),
+        ("3x3 in parts", three_by_three(3, (24, 40), (61, 50)), 5e-6),
+        ("3x3/2 in parts", strided(three_by_three(9, (24, 40), (20, 21)), 2), 3e-6),
         ("3x3/2 in chunks", strided(three_by_three(9, (256, 16), (20, 20)), 2), 3e-6),
         ("3x3/2", strided(three_by_three(2, (32, 48), (15, 16)), 2), 1e-6),
         ("7x7/2", Conv2dShape { padding: (3, 3), ..strided(shape(2, (3, 64), (31, 32), (7, 7)), 2) }, 1e-6),
@@ -230,6 +232,8 @@ fn threads_do_not_change_a_bit() {
     let shapes = [
         three_by_three(5, (64, 64), (17, 14)),
         three_by_three(1, (160, 160), (7, 7)),
+        three_by_three(4, (32, 48), (40, 44)),
+        Conv2dShape { stride: (2, 2), ..three_by_three(5, (8, 20), (33, 28)) },
         Conv2dShape { stride: (2, 2), ..three_by_three(7, (48, 80), (28, 28)) },
         line(3, (64, 40), (30, 41), (1, 3), 1),
         line(2, (40, 64), (30, 41), (3, 1), 1),

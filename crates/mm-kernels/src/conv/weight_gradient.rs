@@ -33,8 +33,8 @@ const PART_PIXELS: usize = 128;
 /// And at least so many parts, so that threads find work.
 const LEAST_PARTS: usize = 4;
 
-/// Most numbers of the sums of all parts.
-const PART_SUMS: usize = 4 << 20;
+/// Most numbers of the sums of a part, which is gone through for every few images: with more, parts are no faster.
+const PART_SUMS: usize = 48 << 10;
 
 /// Writes the gradient of the weight to `weight_gradient`.
 pub(crate) fn direct(level: Level, shape: &Conv2dShape, input: &[f32], output_gradient: &[f32], weight_gradient: &mut [f32]) {
@@ -44,9 +44,8 @@ pub(crate) fn direct(level: Level, shape: &Conv2dShape, input: &[f32], output_gr
     let tiles = row_tiles(&taps);
     let sum = Sum { level, shape, input, output_gradient, source, gradient, tiles, columns };
     let length = taps.inner(shape.in_channels) * columns;
-    let pixels = shape.batch * shape.out_height() * shape.out_width();
-    let parts = (pixels / PART_PIXELS).min(PARTS).min(PART_SUMS / length.max(1)).min(shape.batch);
-    let sums = if parts >= LEAST_PARTS { sum.by_part(parts, length) } else { sum.by_weight(length) };
+    let parts = (shape.batch * shape.out_height() * shape.out_width() / PART_PIXELS).min(PARTS).min(shape.batch);
+    let sums = if parts >= LEAST_PARTS && length <= PART_SUMS { sum.by_part(parts, length) } else { sum.by_weight(length) };
     unpack(level, shape, &taps, &sums, columns, weight_gradient);
 }
 

@@ -17,8 +17,8 @@ const PARTS: usize = 16;
 const PART_TILES: usize = 64;
 /// And at least so many parts, so that threads find work.
 const LEAST_PARTS: usize = 4;
-/// Most numbers of the sums of all parts.
-const PART_SUMS: usize = 4 << 20;
+/// Most numbers of the sums of a part, which is gone through for every few rows of tiles: with more (128 channels, 3x3) parts take half as long again.
+const PART_SUMS: usize = 192 << 10;
 /// Numbers of transformed tiles that a part holds at a time: they stay in the cache of a core.
 const NEAR: usize = 96 << 10;
 
@@ -38,11 +38,11 @@ pub(crate) fn run(level: Level, form: Form, shape: &Conv2dShape, input: &[f32], 
     let sum = Sum { level, shape, tiles: &tiles, gradient: &gradient };
     let weight_gradient = Shared::new(weight_gradient);
     let rows = shape.batch * tiles.grid.0;
-    let parts = (rows * tiles.grid.1 / PART_TILES).min(PARTS).min(PART_SUMS / sum.length().max(1)).min(rows);
+    let parts = (rows * tiles.grid.1 / PART_TILES).min(PARTS).min(rows);
     if shape.batch == 0 {
         // SAFETY: no task runs.
         unsafe { weight_gradient.range(0, shape.weight_length()).fill(0.0) };
-    } else if parts >= LEAST_PARTS {
+    } else if parts >= LEAST_PARTS && sum.length() <= PART_SUMS {
         sum.by_part(parts, input, output_gradient, weight_gradient);
     } else {
         sum.by_kernel(input, output_gradient, weight_gradient);
