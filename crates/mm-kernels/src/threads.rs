@@ -55,6 +55,22 @@ impl<'a> Shared<'a> {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), length) }
     }
 
+    /// Adds elements `at..at + count` of every further one of `parts` stretches of `length` to those of the first, in order, and returns them.
+    ///
+    /// # Safety
+    /// While the result lives nothing else may touch these elements of any stretch.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn add_up(&self, parts: usize, length: usize, at: usize, count: usize) -> &'a mut [f32] {
+        // SAFETY: the caller's promise.
+        let sums = unsafe { self.range(at, count) };
+        for part in 1..parts {
+            // SAFETY: as above; stretches are disjoint, as `at + count` is inside one.
+            let of_part = unsafe { self.range(part * length + at, count) };
+            sums.iter_mut().zip(of_part).for_each(|(sum, of_part)| *sum += *of_part);
+        }
+        sums
+    }
+
     /// Elements `at..at + length`, of which a task may own only some; panics if they are out of bounds.
     pub(crate) fn part(&self, at: usize, length: usize) -> Self {
         assert!(at <= self.length && length <= self.length - at, "part inside the shared slice");

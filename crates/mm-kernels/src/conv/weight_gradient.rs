@@ -104,13 +104,8 @@ impl Sum<'_> {
         let pieces = length.div_ceil(PIECE);
         for_each(pieces, parts * length, |piece| {
             let (at, count) = (piece * PIECE, PIECE.min(length - piece * PIECE));
-            // SAFETY: tasks own different numbers.
-            let sums = unsafe { shared.range(at, count) };
-            for part in 1..parts {
-                // SAFETY: as above.
-                let of_part = unsafe { shared.range(part * length + at, count) };
-                sums.iter_mut().zip(of_part).for_each(|(sum, of_part)| *sum += *of_part);
-            }
+            // SAFETY: tasks own different numbers of every part.
+            unsafe { shared.add_up(parts, length, at, count) };
         });
         sums
     }

@@ -101,14 +101,8 @@ impl Sum<'_> {
             }
         });
         for_each(groups * panels, parts * length / 4, |group| {
-            let at = group * self.group_length();
-            // SAFETY: tasks own the sums of different groups.
-            let sums = unsafe { shared.range(at, self.group_length()) };
-            for part in 1..parts {
-                // SAFETY: as above.
-                let of_part = unsafe { shared.range(part * length + at, self.group_length()) };
-                sums.iter_mut().zip(of_part).for_each(|(sum, of_part)| *sum += *of_part);
-            }
+            // SAFETY: tasks own the sums of different groups, in every part.
+            let sums = unsafe { shared.add_up(parts, length, group * self.group_length(), self.group_length()) };
             // SAFETY: groups are different kernels.
             unsafe { self.store(group, sums, weight_gradient) };
         });
