@@ -4,7 +4,6 @@ use candle_core::Device;
 use mm_baselines::{Fusion, FusionConfig};
 use mm_core::data::{InputKind, InputSpec, Schema, Source, TableDataset, Target};
 use mm_core::fusion::NetworkConfig;
-use mm_core::optim::ScheduleConfig;
 use mm_core::recipe::{Recipe, Setup};
 use mm_core::train::{Method, TrainConfig};
 use mm_core::{Modalities, Model, Presence, Subset, rng};
@@ -49,8 +48,8 @@ fn network() -> NetworkConfig {
 fn images_of_different_channels_and_sizes_are_learned() {
     let data = data();
     let (train, held_out): (Vec<usize>, Vec<usize>) = (0..SAMPLES).partition(|row| row % 4 != 0);
-    let schedule = ScheduleConfig::Constant { warmup_epochs: 0.0 };
-    let config = TrainConfig { epochs: 10, batch_size: 24, seed: 2, schedule, ..TrainConfig::default() };
+    // A low rate that ends at nothing: otherwise the last steps, and with them rounding, decide what is counted below.
+    let config = TrainConfig { epochs: 10, batch_size: 24, learning_rate: 0.02, seed: 2, ..TrainConfig::default() };
     let mut teacher =
         Fusion::new(FusionConfig { network: network(), ..FusionConfig::full_only() }, &Setup::new(data.schema()).seed(9)).unwrap();
     fit(&mut teacher, &data, &train, &held_out, &config, None).unwrap();
@@ -71,7 +70,7 @@ fn images_of_different_channels_and_sizes_are_learned() {
         assert!(difference < 1e-5, "{subset:?}: {difference}");
         let guessed = together.argmax(1).unwrap().to_vec1::<u32>().unwrap();
         let right = guessed.iter().zip(&labels).filter(|(a, b)| a == b).count();
-        // Chance is a third, and the camera of noise alone stays there. Here the others are right in 44 to 48 of 48.
+        // Chance is a third, and the camera of noise alone stays there. With six seeds, the others are right in 47 or 48 of 48.
         if subset.contains(0) || subset.contains(1) {
             assert!(right * 3 >= labels.len() * 2, "{subset:?}: {right} of {}", labels.len());
         }
