@@ -8,6 +8,7 @@ use crate::microkernel::{PANEL, Product, Rows, Run, panel_columns};
 use crate::scratch::{self, Scratch};
 use crate::simd::Level;
 use crate::threads::{Shared, for_each};
+use std::ops::Range;
 
 /// Numbers of the input and the output's gradient that are held as pixels at a time.
 const CHUNK: usize = 192 << 10;
@@ -24,7 +25,7 @@ fn gradient_source(shape: &Conv2dShape, channel_step: usize) -> Source {
     Source { channels: shape.out_channels, channel_step, size, before: (0, 0), padded: size }
 }
 
-/// Most parts that the images are summed in, a task each. Their number, and so the order of every sum, does not depend on the threads.
+/// Most parts that the rows of all images are summed in, a task each. Their number, and so the order of every sum, does not depend on the threads.
 const PARTS: usize = 16;
 
 /// But at least so many output pixels a part: with fewer, adding up the parts takes longer than what they save.
@@ -44,7 +45,8 @@ pub(crate) fn direct(level: Level, shape: &Conv2dShape, input: &[f32], output_gr
     let tiles = row_tiles(&taps);
     let sum = Sum { level, shape, input, output_gradient, source, gradient, tiles, columns };
     let length = taps.inner(shape.in_channels) * columns;
-    let parts = (shape.batch * shape.out_height() * shape.out_width() / PART_PIXELS).min(PARTS).min(shape.batch);
+    let rows = shape.batch * shape.out_height();
+    let parts = (rows * shape.out_width() / PART_PIXELS).min(PARTS).min(rows);
     let sums = if parts >= LEAST_PARTS && length <= PART_SUMS { sum.by_part(parts, length) } else { sum.by_weight(length) };
     unpack(level, shape, &taps, &sums, columns, weight_gradient);
 }
@@ -71,33 +73,38 @@ impl Sum<'_> {
         (numbers / (self.source.image_length() + self.gradient.image_length())).clamp(1, most)
     }
 
-    /// A task is a part of the images, with sums of its own, which are added up.
+    /// A task is a part of the output's rows, with sums of its own, which are added up.
     fn by_part(&self, parts: usize, length: usize) -> Scratch {
         let Self { level, shape, source, gradient, .. } = self;
-        let (planes, gradient_planes) = self.image_lengths();
+        let rows = shape.batch * shape.out_height();
         let mut sums = scratch::take(parts * length);
         let shared = Shared::new(&mut sums);
         for_each(parts, shape.multiply_adds(), |part| {
-            let (start, end) = (shape.batch * part / parts, shape.batch * (part + 1) / parts);
-            let at_a_time = self.images_at_a_time(CHUNK / 2, end - start);
-            let mut pixels = scratch::take(at_a_time * source.image_length());
-            let mut gradient_pixels = scratch::take(at_a_time * gradient.image_length());
             // SAFETY: parts own disjoint sums.
             let sums = unsafe { shared.range(part * length, length) };
-            for first in (start..end).step_by(at_a_time) {
-                let count = at_a_time.min(end - first);
-                for image in 0..count {
-                    let (from, to) = (&self.input[(first + image) * planes..][..planes], image * source.image_length());
-                    source.load_rows(*level, from, 0..source.padded.0, &mut pixels[to..][..source.image_length()]);
-                    let from = &self.output_gradient[(first + image) * gradient_planes..][..gradient_planes];
-                    let to = image * gradient.image_length();
-                    gradient.load_rows(*level, from, 0..gradient.padded.0, &mut gradient_pixels[to..][..gradient.image_length()]);
+            for (i, stretch) in self.stretches(rows * part / parts..rows * (part + 1) / parts).enumerate() {
+                let held = stretch.iter().map(|rows| rows.held(self)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+                let (mut pixels, mut gradient_pixels) = (scratch::take(held.0), scratch::take(held.1));
+                let mut runs = Vec::new();
+                let mut at = (0, 0);
+                for rows in &stretch {
+                    let held = rows.held(self);
+                    let (planes, gradient_planes) = self.image_lengths();
+                    let from = &self.input[rows.image * planes..][..planes];
+                    source.load_rows(*level, from, rows.of_source(shape), &mut pixels[at.0..][..held.0]);
+                    let from = &self.output_gradient[rows.image * gradient_planes..][..gradient_planes];
+                    gradient.load_rows(*level, from, rows.rows.clone(), &mut gradient_pixels[at.1..][..held.1]);
+                    runs.extend((0..rows.rows.len()).map(|row| Run {
+                        a: at.0 + source.pixel(row * shape.stride.0, 0),
+                        b: at.1 + gradient.pixel(row, 0),
+                        length: shape.out_width(),
+                    }));
+                    at = (at.0 + held.0, at.1 + held.1);
                 }
-                let runs = image_rows(shape, source, gradient, count);
                 let sums = Shared::new(sums);
                 for task in 0..self.tasks() {
                     // SAFETY: the sums are this part's own.
-                    unsafe { self.add(task, &pixels, &gradient_pixels, &runs, first > start, sums) };
+                    unsafe { self.add(task, &pixels, &gradient_pixels, &runs, i > 0, sums) };
                 }
             }
         });
@@ -108,6 +115,23 @@ impl Sum<'_> {
             unsafe { shared.add_up(parts, length, at, count) };
         });
         sums
+    }
+
+    /// The rows, counted over all images, in stretches that a core's cache holds: several images or a part of one.
+    fn stretches(&self, rows: Range<usize>) -> impl Iterator<Item = Vec<ImageRows>> {
+        let height = self.shape.out_height();
+        let numbers = self.source.pixel(self.shape.stride.0, 0) + self.gradient.pixel(1, 0);
+        let most = (CHUNK / 2 / numbers).max(1);
+        let most = if most > height { most / height * height } else { most };
+        let end = rows.end;
+        rows.step_by(most).map(move |first| {
+            let end = end.min(first + most);
+            let image = move |image: usize| ImageRows {
+                image,
+                rows: first.max(image * height) - image * height..end.min((image + 1) * height) - image * height,
+            };
+            (first / height..end.div_ceil(height)).map(image).collect()
+        })
     }
 
     /// A task is a part of the weight, over as many images as are held at a time.
@@ -165,6 +189,25 @@ impl Sum<'_> {
         };
         // SAFETY: taps stay inside the padded image; pixels of the gradient are whole vectors.
         unsafe { product.run(self.level) };
+    }
+}
+
+/// Rows of the output of one image.
+struct ImageRows {
+    image: usize,
+    rows: Range<usize>,
+}
+
+impl ImageRows {
+    /// Rows of the source that they need.
+    fn of_source(&self, shape: &Conv2dShape) -> Range<usize> {
+        let reach = (shape.kernel.0 - 1) * shape.dilation.0 + 1;
+        self.rows.start * shape.stride.0..(self.rows.end - 1) * shape.stride.0 + reach
+    }
+
+    /// Numbers of the source and of the gradient that are held for them.
+    fn held(&self, sum: &Sum) -> (usize, usize) {
+        (sum.source.pixel(self.of_source(sum.shape).len(), 0), sum.gradient.pixel(self.rows.len(), 0))
     }
 }
 
