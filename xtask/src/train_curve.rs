@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use mm_core::data::{Batch, InputKind, InputSpec, Inputs, Schema, Target, Targets};
 use mm_core::fusion::FusionNetwork;
 use mm_core::loss::{cross_entropy, entropy_per_sample};
-use mm_core::nn::{Mode, Parameters};
+use mm_core::nn::{Mode, Parameters, backward};
 use mm_core::optim::{Optimizer, OptimizerConfig};
 use mm_core::recipe::Setup;
 use mm_core::teacher::Teacher;
@@ -113,7 +113,7 @@ fn train(model: &Mmanet, teacher: &FusionNetwork, arguments: &TrainCurveArgument
         let task =
             (cross_entropy(&fused.prediction, batch.targets().values())? + (cross_entropy(&branch, batch.targets().values())? * 0.5)?)?;
         let loss = (task + (mad * 30.0)?)?;
-        optimizer.step(&parameters, &loss.backward()?, 1e-3)?;
+        optimizer.step(&parameters, &backward(&loss)?, 1e-3)?;
         losses.push(f64::from(loss.to_scalar::<f32>()?));
     }
     Ok(losses)

@@ -8,6 +8,7 @@ use crate::error::{Error, Result, check_length as check};
 use crate::in_place;
 use crate::product::{Operand, matmul};
 use crate::simd::{Level, vectorize};
+use crate::threads::in_pieces;
 
 /// Shape of a linear layer: `output[rows, outputs] = input[rows, inputs] weight[outputs, inputs]ᵀ + bias[outputs]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,16 +63,22 @@ pub fn linear_forward(
 pub fn relu_gradient(output: &[f32], output_gradient: &[f32], input_gradient: &mut [f32]) -> Result<()> {
     check("output gradient", output.len(), output_gradient.len())?;
     check("input gradient", output.len(), input_gradient.len())?;
-    vectorize(
-        Level::current(),
-        #[inline(always)]
-        || {
-            for ((to, y), g) in input_gradient.iter_mut().zip(output).zip(output_gradient) {
-                *to = if *y <= 0.0 { 0.0 } else { *g };
-            }
-        },
-    );
+    let level = Level::current();
+    in_pieces(input_gradient, [output, output_gradient], |to, [y, g]| {
+        vectorize(
+            level,
+            #[inline(always)]
+            || relu_gradient_loop(to, y, g),
+        )
+    });
     Ok(())
+}
+
+#[inline(always)]
+fn relu_gradient_loop(to: &mut [f32], y: &[f32], g: &[f32]) {
+    for ((to, y), g) in to.iter_mut().zip(y).zip(g) {
+        *to = if *y <= 0.0 { 0.0 } else { *g };
+    }
 }
 
 /// Gradient of a linear layer with respect to its input: `output_gradient weight`.

@@ -18,6 +18,7 @@ mod math;
 pub mod max_pool;
 mod microkernel;
 pub mod optimizer;
+pub mod pixel_loss;
 mod product;
 pub mod resize;
 mod scratch;

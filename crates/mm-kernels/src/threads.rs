@@ -26,6 +26,21 @@ pub(crate) fn for_each(tasks: usize, work: usize, task: impl Fn(usize) + Sync + 
     }
 }
 
+/// Numbers of a buffer that one task goes through.
+const PIECE: usize = 1 << 15;
+
+/// Calls `work` with pieces of `target` and the same pieces of two buffers as long.
+pub(crate) fn in_pieces(target: &mut [f32], others: [&[f32]; 2], work: impl Fn(&mut [f32], [&[f32]; 2]) + Sync) {
+    let length = target.len();
+    let shared = Shared::new(target);
+    for_each(length.div_ceil(PIECE), MOVED * length, |piece| {
+        let (at, count) = (piece * PIECE, PIECE.min(length - piece * PIECE));
+        // SAFETY: pieces are disjoint.
+        let target = unsafe { shared.range(at, count) };
+        work(target, others.map(|other| &other[at..at + count]));
+    });
+}
+
 /// A mutable slice whose disjoint parts are written by different tasks.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<'a> {

@@ -9,6 +9,7 @@ use mm_core::data::{Batch, InputSpec, Inputs, Schema, Target, Targets};
 use mm_core::dense::{DenseConfig, EsaNetConfig, UNetConfig};
 use mm_core::fusion::NetworkConfig;
 use mm_core::missing::MissingPattern;
+use mm_core::nn::backward;
 use mm_core::optim::{Optimizer, OptimizerConfig};
 use mm_core::recipe::{Recipe, Setup};
 use mm_core::task::PixelClasses;
@@ -98,7 +99,7 @@ fn prepare(work: &DenseWork, device: &Device) -> Result<(Once, usize)> {
         let once = move || {
             let at = Step { seed: 0, epoch: 1, epochs: 2, step, steps: 1000 };
             step += 1;
-            Ok(optimizer.step(&parameters, &method.loss(&batch, &at)?.total()?.backward()?, 1e-3)?)
+            Ok(optimizer.step(&parameters, &backward(&method.loss(&batch, &at)?.total()?)?, 1e-3)?)
         };
         return Ok((Box::new(once), count));
     }

@@ -12,6 +12,7 @@ use mm_core::data::kinds::{Audio, Image};
 use mm_core::data::{Batch, FileCard, FileSource, Folders, Loader, Loading, Manifest, Part, Source, Standardized, Standardizer};
 use mm_core::encoder::{CnnConfig, EncoderConfig};
 use mm_core::fusion::NetworkConfig;
+use mm_core::nn::backward;
 use mm_core::optim::{Optimizer, OptimizerConfig};
 use mm_core::recipe::Setup;
 use mm_core::train::{Method, Step};
@@ -136,7 +137,7 @@ fn trained(card: &Path, loading: Loading) -> Result<Trained> {
     let mut train = |epoch: usize, step: usize, batch: &Batch| -> Result<()> {
         let at = Step { seed: 0, epoch, epochs: EPOCHS + 1, step, steps };
         let loss = method.loss(batch, &at)?.total()?;
-        Ok(optimizer.step(&parameters, &loss.backward()?, 1e-3)?)
+        Ok(optimizer.step(&parameters, &backward(&loss)?, 1e-3)?)
     };
     let mut epochs: Vec<[Duration; 3]> = Vec::with_capacity(EPOCHS);
     for epoch in 0..=EPOCHS {

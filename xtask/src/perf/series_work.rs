@@ -8,7 +8,7 @@ use mm_bench::peak_memory_bytes;
 use mm_core::data::{InputKind, InputSpec, Reading};
 use mm_core::encoder::{EncoderConfig, TemporalConfig, TransformerConfig};
 use mm_core::loss::cross_entropy;
-use mm_core::nn::{Mode, Parameters, linear};
+use mm_core::nn::{Mode, Parameters, backward, linear};
 use mm_core::optim::{Optimizer, OptimizerConfig};
 use mm_core::{DeviceName, rng};
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ pub fn run(arguments: &SeriesWorkArguments) -> Result<()> {
     let mut optimizer = Optimizer::new(OptimizerConfig::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 })?;
     let once = || -> Result<()> {
         let loss = cross_entropy(&head.forward(&encoder.forward(&reading, Mode::Train)?)?, &labels)?;
-        Ok(optimizer.step(&parameters, &loss.backward()?, 1e-3)?)
+        Ok(optimizer.step(&parameters, &backward(&loss)?, 1e-3)?)
     };
     let (seconds, ()) = timed(&device, once, arguments.repeats.max(1))?;
     let peak_memory_bytes = peak_memory_bytes().unwrap_or_default();

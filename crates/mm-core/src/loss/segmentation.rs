@@ -1,35 +1,6 @@
 //! Losses of predictions of every pixel.
 
-use super::cross_entropy_per_sample;
 use candle_core::{Result, Tensor, bail};
-
-/// The share of each image in the cross entropy over all labelled pixels, divided by their summed class weight: `[batch]`, whose mean is the
-/// loss of the batch. An image without a labelled pixel has 0, and so has a batch.
-///
-/// Logits `[batch, classes, height, width]`; labels u32 `[batch, height, width]`, 0 for void (ignored) and `k + 1` for class
-/// `k`; class weights `[classes]`, 1 each where there are none.
-pub fn pixel_cross_entropy(logits: &Tensor, labels: &Tensor, class_weights: Option<&Tensor>) -> Result<Tensor> {
-    let (batch, classes, height, width) = logits.dims4()?;
-    if labels.dims() != [batch, height, width] {
-        bail!("labels {:?} for logits {:?}", labels.dims(), logits.dims());
-    }
-    let pixels = logits.permute((0, 2, 3, 1))?.reshape((batch * height * width, classes))?;
-    let labels = labels.flatten_all()?;
-    let valid = labels.ne(0u32)?;
-    // Void pixels take class 0 and weight 0. Not 0 - 1, which a debug build refuses.
-    let one = labels.ones_like()?;
-    let class = (labels.maximum(&one)? - one)?;
-    let weight = match class_weights {
-        Some(weights) => {
-            let weight = weights.index_select(&class, 0)?;
-            valid.where_cond(&weight, &weight.zeros_like()?)?
-        }
-        None => valid.to_dtype(logits.dtype())?,
-    };
-    let mean_weight = (weight.sum_all()? / batch as f64)?.maximum(f64::from(f32::MIN_POSITIVE))?;
-    let of_pixels = cross_entropy_per_sample(&pixels, &class)?.mul(&weight)?;
-    of_pixels.reshape((batch, height * width))?.sum(1)?.broadcast_div(&mean_weight)
-}
 
 /// The soft Dice loss of a batch: a scalar from 0 (all right) to 1, 1 - 2 sum(p y) / (sum(p) + sum(y)) of each class that the batch shows, and
 /// their mean. Sums are over the labelled pixels of all images, p is the probability of the class and y is 1 where it is the truth

@@ -3,6 +3,7 @@
 //! On the CPU in f32 one op with its backward pass; everywhere else composed of candle ops, in the dtype of the
 //! parameters: an input of half precision is normalised in f32 and comes back in its own dtype.
 
+use super::backward::hand_over;
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
 use super::{Lengths, Mode};
 use crate::parallel::{Communicator, norms_over, whole_moments, whole_sums};
@@ -359,7 +360,7 @@ impl BatchNormOp {
 }
 
 fn gradient(values: Vec<f32>, like: &Tensor) -> Result<Option<Tensor>> {
-    Tensor::from_vec(values, like.shape(), like.device()).map(Some)
+    hand_over(like, Tensor::from_vec(values, like.shape(), like.device())?)
 }
 
 impl CustomOp3 for BatchNormOp {

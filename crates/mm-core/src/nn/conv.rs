@@ -2,6 +2,7 @@
 //!
 //! On the CPU in f32 with kernels of our own; everywhere else made of candle ops, in the dtype of the input.
 
+use super::backward::hand_over;
 use super::conv_composed::composed;
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
@@ -204,8 +205,8 @@ impl ConvOp {
         let tensor = |numbers: Vec<f32>, like: &Tensor| Tensor::from_vec(numbers, like.shape(), like.device());
         with_slices([input, weight, gradient], |[x, w, g]| {
             let of_input = input.track_op().then(|| tensor(Self::input_gradient(shape, g, w)?, input));
-            let of_weight = weight.track_op().then(|| tensor(Self::weight_gradient(shape, x, g)?, weight));
-            Ok((of_input.transpose()?, of_weight.transpose()?))
+            let of_weight = weight.track_op().then(|| hand_over(weight, tensor(Self::weight_gradient(shape, x, g)?, weight)?));
+            Ok((of_input.transpose()?, of_weight.transpose()?.flatten()))
         })
     }
 }
@@ -254,6 +255,7 @@ impl CustomOp3 for ConvOp {
         let (input_gradient, weight_gradient) = self.gradients(input, weight, gradient)?;
         let shape = conv_shape(self.config, input.dims(), weight.dims())?;
         let bias_gradient = with_slices([gradient], |[g]| Self::bias_gradient(shape, g))?;
-        Ok((input_gradient, weight_gradient, Some(Tensor::from_vec(bias_gradient, bias.shape(), bias.device())?)))
+        let bias_gradient = Tensor::from_vec(bias_gradient, bias.shape(), bias.device())?;
+        Ok((input_gradient, weight_gradient, hand_over(bias, bias_gradient)?))
     }
 }

@@ -1,5 +1,6 @@
 //! Depthwise convolution: every channel has its own small kernel.
 
+use super::backward::hand_over;
 use super::conv::{Conv2dConfig, add_bias, output_shape};
 use super::conv_composed::composed_depthwise;
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
@@ -86,9 +87,9 @@ impl DepthwiseOp {
             let weight_gradient = weight.track_op().then(|| {
                 let mut out = unspecified(w.len());
                 depthwise_conv2d_weight_gradient(self.0, x, g, &mut out).map_err(kernel_error)?;
-                Tensor::from_vec(out, weight.shape(), weight.device())
+                hand_over(weight, Tensor::from_vec(out, weight.shape(), weight.device())?)
             });
-            Ok((input_gradient.transpose()?, weight_gradient.transpose()?))
+            Ok((input_gradient.transpose()?, weight_gradient.transpose()?.flatten()))
         })
     }
 }
@@ -138,6 +139,6 @@ impl CustomOp3 for DepthwiseOp {
             conv2d_bias_gradient(self.0, g, &mut out).map_err(kernel_error)?;
             Tensor::from_vec(out, bias.shape(), bias.device())
         })?;
-        Ok((input_gradient, weight_gradient, Some(bias_gradient)))
+        Ok((input_gradient, weight_gradient, hand_over(bias, bias_gradient)?))
     }
 }

@@ -1,5 +1,6 @@
 //! Gradients of more tensors than an op of candle may have inputs (three).
 
+use super::backward::hand_over;
 use super::cpu::contiguous_f32;
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,9 +68,9 @@ impl CustomOp2 for Fetch {
         Ok((CpuStorage::F32(vec![0.0]), Shape::from(1)))
     }
 
-    fn bwd(&self, token: &Tensor, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(&self, token: &Tensor, tensor: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let left = self.0.gradient.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let left = left.map(|numbers| Tensor::from_vec(numbers, &self.0.shape, gradient.device())).transpose()?;
-        Ok((token.track_op().then(|| gradient.clone()), left))
+        let left = left.map(|numbers| hand_over(tensor, Tensor::from_vec(numbers, &self.0.shape, gradient.device())?));
+        Ok((token.track_op().then(|| gradient.clone()), left.transpose()?.flatten()))
     }
 }

@@ -1,5 +1,6 @@
 //! Linear layer: one matrix product forward, two backward, on the CPU without a transposed copy.
 
+use super::backward::hand_over;
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, widened, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
@@ -131,9 +132,9 @@ impl LinearOp {
             let weight_gradient = weight.track_op().then(|| {
                 let mut out = unspecified(w.len());
                 linear_weight_gradient(shape, g, x, &mut out).map_err(kernel_error)?;
-                Tensor::from_vec(out, weight.shape(), weight.device())
+                hand_over(weight, Tensor::from_vec(out, weight.shape(), weight.device())?)
             });
-            Ok((input_gradient.transpose()?, weight_gradient.transpose()?))
+            Ok((input_gradient.transpose()?, weight_gradient.transpose()?.flatten()))
         })
     }
 }
@@ -185,6 +186,6 @@ impl CustomOp3 for LinearOp {
             column_sums(g, out.len(), &mut out).map_err(kernel_error)?;
             Tensor::from_vec(out, bias.shape(), bias.device())
         })?;
-        Ok((input_gradient, weight_gradient, Some(bias_gradient)))
+        Ok((input_gradient, weight_gradient, hand_over(bias, bias_gradient)?))
     }
 }

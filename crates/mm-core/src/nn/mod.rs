@@ -4,6 +4,7 @@
 //! initial value is a function of (seed, parameter name), whatever the order of construction.
 
 mod attention;
+mod backward;
 mod batch_norm;
 mod concat_conv;
 mod concat_linear;
@@ -33,13 +34,14 @@ use crate::error::{Error, Result};
 use candle_core::Tensor;
 
 pub use attention::{Sequences, attention};
+pub use backward::backward;
 pub use batch_norm::{BatchNorm, batch_norm, batch_norm_with_eps};
 pub use concat_conv::{ConcatConv2d, concat_conv2d};
 pub use concat_linear::{ConcatLinear, concat_linear};
 pub use conv::{Conv2d, Conv2dConfig, conv2d, conv2d_for_relu, conv2d_no_bias};
 pub use conv_chain::{Residual, conv_chain};
 pub use conv_norm::{ConvNorm, conv_norm};
-pub(crate) use cpu::{add, with_slices};
+pub(crate) use cpu::{add, kernel_error, with_slices};
 pub use cpu::{contiguous_f32, runs_on_cpu_kernels};
 pub use depthwise_conv::{DepthwiseConv2d, depthwise_conv2d};
 pub use dropout::dropout;

@@ -1,5 +1,6 @@
 //! Layer normalisation and L2 normalisation with gradients (candle's fused paths drop them).
 
+use super::backward::hand_over;
 use super::cpu::{contiguous_f32, kernel_error, runs_on_cpu_kernels, with_slices};
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
@@ -74,7 +75,7 @@ impl CustomOp3 for LayerNormOp {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         with_slices([input, weight, gradient], |[x, w, g]| {
             let gradients = layer_norm_backward(x, w, self.eps, g).map_err(kernel_error)?;
-            let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device()).map(Some);
+            let tensor = |values, like: &Tensor| hand_over(like, Tensor::from_vec(values, like.shape(), like.device())?);
             Ok((tensor(gradients.input, input)?, tensor(gradients.weight, weight)?, tensor(gradients.bias, bias)?))
         })
     }

@@ -9,7 +9,7 @@ use crate::data::{Batch, DataError, Loader, Loading, LossOptions, Shard, Source,
 use crate::error::{Error, Result};
 use crate::eval::{default_combinations, evaluate, evaluation_batch};
 use crate::modality::Presence;
-use crate::nn::Parameters;
+use crate::nn::{Parameters, backward};
 use crate::optim::{Optimizer, Schedule, WeightAverage, clip_gradient_norm};
 use crate::parallel::{self, Alone, Communicator, average, check_same, gather_batch, hash_of, hash_of_parameters};
 use crate::task::Measure;
@@ -306,7 +306,7 @@ impl Run {
         }
         let total = losses.total()?;
         self.means.add(&losses, &total, step, batch.ids())?;
-        let mut gradients = total.backward()?;
+        let mut gradients = backward(&total)?;
         if self.communicator.world() > 1 {
             average(&*self.communicator, &self.parameters, &mut gradients, self.own_statistics)?;
         }

@@ -1,6 +1,6 @@
 //! Sizes, windows, mirrored images, coarser labels.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use mm_core::Error;
 use mm_core::data::{LossOptions, Targets};
 use mm_core::dense::{Window, crop, mirrored, pad_to_multiple, sliding_window, windows};
@@ -67,6 +67,29 @@ fn coarser_labels_are_those_of_upper_left_pixels() {
     assert!(
         coarser_labels(&labels, (4, 5)).is_err() && coarser_labels(&labels, (0, 1)).is_err() && coarser_labels(&labels, (6, 9)).is_err()
     );
+}
+
+/// In f64 it is made of candle ops.
+#[test]
+fn the_cross_entropy_of_pixels_is_that_of_candle_ops() {
+    let labels = Tensor::from_vec((0..2 * 35 * 40u32).map(|i| i * 7 % 4).collect(), (2, 35, 40), &Device::Cpu).unwrap();
+    let [fast, exact] = [DType::F32, DType::F64].map(|dtype| Var::from_tensor(&values(&[2, 3, 35, 40], dtype)).unwrap());
+    for weighted in [false, true] {
+        let gradient = |logits: &Var| {
+            let dtype = logits.dtype();
+            let weight = weighted.then(|| Tensor::new(&[1f32, 2.0, 0.5], &Device::Cpu).unwrap().to_dtype(dtype).unwrap());
+            let losses = pixel_cross_entropy(logits, &labels, weight.as_ref()).unwrap();
+            let share = Tensor::new(&[0.3f32, 1.1], &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+            let gradients = losses.mul(&share).unwrap().sum_all().unwrap().backward().unwrap();
+            (losses, gradients.get(logits).unwrap().clone())
+        };
+        let ((losses, slopes), (expected, expected_slopes)) = (gradient(&fast), gradient(&exact));
+        assert!(difference(&losses, &expected) < 1e-6, "{losses} {expected}");
+        assert!(difference(&slopes, &expected_slopes) < 1e-5);
+    }
+    // Nothing is labelled.
+    let void = labels.zeros_like().unwrap();
+    assert_eq!(pixel_cross_entropy(&fast, &void, None).unwrap().to_vec1::<f32>().unwrap(), [0.0, 0.0]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Layers and encoders.
 
+mod backward;
 mod bert;
 mod candle_defects;
 mod cnn;

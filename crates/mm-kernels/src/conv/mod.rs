@@ -90,7 +90,7 @@ impl PreparedWeights {
         let level = Level::current();
         let arranged = match choice::winograd(&shape) {
             Some(form) => Arranged::Winograd(form, winograd::weights::forward(level, form, &shape, weight, any)),
-            None => Arranged::Direct(panels::forward(level, &shape, &taps::forward(&shape).1, weight, zeros)),
+            None => Arranged::Direct(panels::forward(level, &shape, &taps::forward(&shape).1, weight, [any, zeros])),
         };
         Ok(Self { shape, arranged })
     }

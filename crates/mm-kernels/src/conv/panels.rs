@@ -9,11 +9,13 @@ use crate::simd::Level;
 use crate::threads::{Shared, for_each};
 
 /// Panels for the forward pass; `k` counts (tap, input channel) in the order of `taps`.
-pub(crate) fn forward(level: Level, shape: &Conv2dShape, taps: &Taps, weight: &[f32], zeros: Room) -> Scratch {
+pub(crate) fn forward(level: Level, shape: &Conv2dShape, taps: &Taps, weight: &[f32], [any, zeros]: [Room; 2]) -> Scratch {
     let (channels, area) = (shape.in_channels, shape.kernel.0 * shape.kernel.1);
     let inner = taps.inner(channels);
     let panels = shape.out_channels.div_ceil(PANEL);
-    let mut packed = zeros(panels * inner * PANEL);
+    // The columns beyond the last channel are read, too.
+    let room = if shape.out_channels.is_multiple_of(PANEL) { any } else { zeros };
+    let mut packed = room(panels * inner * PANEL);
     let shared = Shared::new(&mut packed);
     for_each(shape.out_channels.div_ceil(8), weight.len() / 4, |group| {
         let first = group * 8;
