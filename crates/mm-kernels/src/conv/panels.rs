@@ -6,18 +6,21 @@ use crate::layout::planes_to_pixels;
 use crate::microkernel::PANEL;
 use crate::scratch::{self, Room, Scratch};
 use crate::simd::Level;
-use crate::threads::{Shared, for_each};
+use crate::threads::{MOVED, Shared, for_each};
+
+/// Room for panels of so many channels: with zeros where the last one has columns beyond them, since these are read, too.
+fn room(channels: usize, [any, zeros]: [Room; 2]) -> Room {
+    if channels.is_multiple_of(PANEL) { any } else { zeros }
+}
 
 /// Panels for the forward pass; `k` counts (tap, input channel) in the order of `taps`.
-pub(crate) fn forward(level: Level, shape: &Conv2dShape, taps: &Taps, weight: &[f32], [any, zeros]: [Room; 2]) -> Scratch {
+pub(crate) fn forward(level: Level, shape: &Conv2dShape, taps: &Taps, weight: &[f32], rooms: [Room; 2]) -> Scratch {
     let (channels, area) = (shape.in_channels, shape.kernel.0 * shape.kernel.1);
     let inner = taps.inner(channels);
     let panels = shape.out_channels.div_ceil(PANEL);
-    // The columns beyond the last channel are read, too.
-    let room = if shape.out_channels.is_multiple_of(PANEL) { any } else { zeros };
-    let mut packed = room(panels * inner * PANEL);
+    let mut packed = room(shape.out_channels, rooms)(panels * inner * PANEL);
     let shared = Shared::new(&mut packed);
-    for_each(shape.out_channels.div_ceil(8), weight.len() / 4, |group| {
+    for_each(shape.out_channels.div_ceil(8), MOVED * weight.len(), |group| {
         let first = group * 8;
         let count = 8.min(shape.out_channels - first);
         // Eight rows with their taps brought into order, then transposed into the panel's columns.
@@ -46,9 +49,10 @@ pub(crate) fn input_gradient(shape: &Conv2dShape, taps: &Taps, weight: &[f32]) -
     let (columns, area) = (shape.in_channels, shape.kernel.0 * shape.kernel.1);
     let inner = taps.inner(shape.out_channels);
     let panels = columns.div_ceil(PANEL);
-    let mut packed = scratch::take_zeroed(panels * inner * PANEL);
+    let mut packed = room(columns, [scratch::take, scratch::take_zeroed])(panels * inner * PANEL);
+    let work = MOVED * packed.len();
     let shared = Shared::new(&mut packed);
-    for_each(panels, weight.len() / 4, |panel| {
+    for_each(panels, work, |panel| {
         // SAFETY: tasks own disjoint panels.
         let to = unsafe { shared.range(panel * inner * PANEL, inner * PANEL) };
         let first = panel * PANEL;

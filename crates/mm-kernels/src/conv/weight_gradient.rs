@@ -7,7 +7,7 @@ use crate::layout::{Finish, pixels_to_planes};
 use crate::microkernel::{PANEL, Product, Rows, Run, panel_columns};
 use crate::scratch::{self, Scratch};
 use crate::simd::Level;
-use crate::threads::{Shared, for_each};
+use crate::threads::{MOVED, Shared, for_each};
 use std::ops::Range;
 
 /// Numbers of the input and the output's gradient that are held as pixels at a time.
@@ -241,7 +241,7 @@ pub(crate) fn unpack(level: Level, shape: &Conv2dShape, taps: &Taps, sums: &[f32
     let (channels, area) = (shape.in_channels, shape.kernel.0 * shape.kernel.1);
     let inner = channels * area;
     let shared = Shared::new(weight_gradient);
-    for_each(shape.out_channels.div_ceil(8), sums.len() / 4, |group| {
+    for_each(shape.out_channels.div_ceil(8), MOVED * sums.len(), |group| {
         let first = group * 8;
         let count = 8.min(shape.out_channels - first);
         let mut rows = scratch::take(8 * inner);
