@@ -1,7 +1,9 @@
 //! Residual encoders that give a map at each of five depths.
 
 use crate::error::{Error, Result};
-use crate::nn::{BlockKind, Conv2dConfig, ConvNorm, Mode, ResidualBlock, check_widths, conv_norm, max_pool2d, residual_stage};
+use crate::nn::{
+    BlockKind, Conv2dConfig, ConvNorm, Mode, ResidualBlock, check_widths, conv_norm, max_pool2d, residual_blocks, residual_stage,
+};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -98,10 +100,7 @@ impl DenseEncoder {
     pub fn level(&self, level: usize, input: &Tensor, mode: Mode) -> Result<Tensor> {
         let Some(stage) = level.checked_sub(1) else { return Ok(mode.result(self.stem.forward_relu(input, mode)?)) };
         let blocks = self.stages.get(stage).ok_or_else(|| Error::shape("level", format!("0 to {}", LEVELS - 1), level))?;
-        let mut x = if stage == 0 { max_pool2d(input, 3, 2, 1)? } else { input.clone() };
-        for block in blocks {
-            x = block.forward(&x, mode)?;
-        }
-        Ok(mode.result(x))
+        let x = if stage == 0 { max_pool2d(input, 3, 2, 1)? } else { input.clone() };
+        Ok(mode.result(residual_blocks(blocks, &x, mode)?))
     }
 }

@@ -3,7 +3,9 @@
 use super::{DenseDecoder, FusedMaps, LearnedUpsample, crop};
 use crate::error::{Error, Result};
 use crate::model::Output;
-use crate::nn::{BlockKind, Conv2d, Conv2dConfig, ConvNorm, Mode, ResidualBlock, check_widths, conv_norm, conv2d, residual_stage};
+use crate::nn::{
+    BlockKind, Conv2d, Conv2dConfig, ConvNorm, Mode, ResidualBlock, check_widths, conv_norm, conv2d, residual_blocks, residual_stage,
+};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -85,10 +87,7 @@ impl DecoderModule {
 
     /// The next finer map, and in training the class scores of this one.
     fn forward(&self, map: &Tensor, skip: &Tensor, mode: Mode) -> Result<(Tensor, Option<Tensor>)> {
-        let mut x = self.conv.forward_relu(map, mode)?;
-        for block in &self.blocks {
-            x = block.forward(&x, mode)?;
-        }
+        let x = residual_blocks(&self.blocks, &self.conv.forward_relu(map, mode)?, mode)?;
         let side = mode.is_train().then(|| self.side.forward(&x)).transpose()?;
         let finer = (self.upsample.forward(&x)? + skip)?;
         Ok((mode.result(finer), side))

@@ -5,7 +5,7 @@ use crate::data::{InputSpec, Reading};
 use crate::error::{Error, Result};
 use crate::nn::{
     BlockKind, Conv2dConfig, ConvNorm, Linear, Mode, ResidualBlock, SqueezeExcite, check_widths, conv_norm, linear, max_pool2d,
-    residual_stage, squeeze_excite,
+    residual_blocks, residual_stage, squeeze_excite,
 };
 use crate::weights::NameMap;
 use candle_core::Tensor;
@@ -181,9 +181,7 @@ impl ResNetBackbone {
         if self.config.stem.pools() {
             x = max_pool2d(&x, 3, 2, 1)?;
         }
-        for block in self.stages.iter().flatten() {
-            x = block.forward(&x, mode)?;
-        }
+        x = residual_blocks(self.stages.iter().flatten(), &x, mode)?;
         match &self.gate {
             Some(gate) => Ok(gate.forward(&x)?),
             None => Ok(x),

@@ -4,7 +4,7 @@ use super::Trunk;
 use crate::error::{Error, ModalityError, Result};
 use crate::nn::{
     BatchNorm, BlockKind, ConcatConv2d, Conv2dConfig, ConvNorm, Mode, ResidualBlock, adaptive_avg_pool2d, batch_norm, check_widths,
-    concat_conv2d, conv_norm, residual_block, residual_stage,
+    concat_conv2d, conv_norm, residual_block, residual_blocks, residual_stage,
 };
 use crate::parallel;
 use candle_core::Tensor;
@@ -85,7 +85,7 @@ impl ResNetTrunk {
     }
 
     fn behind_first(&self, x: Tensor, mode: Mode) -> Result<Tensor> {
-        self.blocks.iter().try_fold(x, |x, block| Ok(block.forward(&x, mode)?))
+        Ok(residual_blocks(&self.blocks, &x, mode)?)
     }
 }
 

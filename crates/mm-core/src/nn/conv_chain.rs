@@ -39,7 +39,7 @@ pub fn conv_chain(
     mode: Mode,
 ) -> Result<Tensor> {
     if mode.is_train()
-        && let Some(output) = train_as_one(layers, residual, lengths, input)?
+        && let Some(output) = train_as_one(&[(layers.to_vec(), residual)], lengths, input)?
     {
         return Ok(output);
     }
@@ -57,55 +57,37 @@ pub fn conv_chain(
     Ok(x)
 }
 
-/// In training; `None` where there are no kernels, or nothing to take statistics of.
-pub(super) fn train_as_one(
-    layers: &[(&ConvNorm, bool)],
-    residual: Residual,
-    lengths: Option<&Lengths>,
-    input: &Tensor,
-) -> Result<Option<Tensor>> {
-    let ends_with_norm = layers.last().is_some_and(|(layer, _)| layer.norm().is_some());
-    if !(runs_on_cpu_kernels(input) && ends_with_norm) {
+/// A row of layers and what is added before its last ReLU.
+pub(super) type BlockOf<'a> = (Vec<(&'a ConvNorm, bool)>, Residual<'a>);
+
+/// In training; `None` where there are no kernels, or nothing to take statistics of. A map is added by the only block alone.
+pub(super) fn train_as_one(blocks: &[BlockOf], lengths: Option<&Lengths>, input: &Tensor) -> Result<Option<Tensor>> {
+    if !runs_on_cpu_kernels(input) {
         return Ok(None);
     }
     let mut parameters = HandedOver::new(input.device())?;
     let mut shape = input.shape().clone();
-    let mut steps = Vec::with_capacity(layers.len());
-    for &(layer, relu) in layers {
-        let Some(step) = Step::new(layer, relu, lengths, &shape, &mut parameters)? else {
+    let mut measured = Vec::new();
+    let mut ops = Vec::with_capacity(blocks.len());
+    for (layers, residual) in blocks {
+        let Some(block) = Block::new(layers, *residual, lengths, &shape, &mut parameters)? else {
             return Ok(None);
         };
-        shape = output_shape(&step.shape);
-        steps.push(step);
+        let projection =
+            if let Residual::Projection(layer) = *residual { block.added.projection().map(|step| (layer, step)) } else { None };
+        let steps = layers.iter().map(|(layer, _)| *layer).zip(&block.steps).chain(projection);
+        measured.extend(steps.filter_map(|(layer, step)| Some((layer.norm()?, step.statistics()?))));
+        shape = block.output_shape(&shape);
+        ops.push(block);
     }
-    let (added, added_shape) = match residual {
-        Residual::Nothing => (Added::Nothing, shape.clone()),
-        Residual::Map(map) => (Added::Map, map.shape().clone()),
-        Residual::Input => (Added::Input, input.shape().clone()),
-        Residual::Projection(layer) => {
-            let Some(step) = Step::new(layer, false, lengths, input.shape(), &mut parameters)? else {
-                return Ok(None);
-            };
-            let shape = output_shape(&step.shape);
-            (Added::Projection(Box::new(step)), shape)
-        }
-    };
-    if added_shape != shape {
-        bail!("conv2d and batch norm: output {shape:?} and residual {:?} must have the same shape", added_shape.dims());
-    }
-    let measured: Vec<_> = steps.iter().map(Step::statistics).collect();
-    let measured_beside = added.projection().and_then(Step::statistics);
-    let op = Chain { steps, added, maps: Mutex::default() };
+    let op = Chain { blocks: ops, kept: Mutex::default() };
     let (input, token) = (input.contiguous()?, parameters.token());
-    let output = match residual {
-        Residual::Map(map) => input.apply_op3(token, &map.contiguous()?, op)?,
+    let output = match blocks {
+        [(_, Residual::Map(map))] => input.apply_op3(token, &map.contiguous()?, op)?,
         _ => input.apply_op2(token, op)?,
     };
-    let beside = if let Residual::Projection(layer) = residual { Some((layer, measured_beside)) } else { None };
-    for (layer, statistics) in layers.iter().map(|(layer, _)| *layer).zip(measured).chain(beside) {
-        if let (Some(norm), Some(statistics)) = (layer.norm(), statistics) {
-            norm.update_from(&statistics, input.device())?;
-        }
+    for (norm, statistics) in measured {
+        norm.update_from(&statistics, input.device())?;
     }
     Ok(Some(output))
 }
@@ -217,24 +199,60 @@ impl Added {
     }
 }
 
-/// What a backward pass needs: before the norm and behind each step (of the last that is the output of the op), and before the norm of
-/// the projection.
+/// What a backward pass of a block needs: before the norm and behind each step (of the last that is the output of the block), and before
+/// the norm of the projection.
 struct Maps {
     steps: Vec<[Vec<f32>; 2]>,
     beside: Vec<f32>,
 }
 
-/// Of the input, what stands for the parameters, and a residual.
-struct Chain {
+/// Layers one behind the other, and what is added before the last ReLU.
+struct Block {
     steps: Vec<Step>,
     added: Added,
-    /// Until a backward pass took them.
-    maps: Mutex<Option<Maps>>,
 }
 
-impl Chain {
-    fn maps(&self) -> MutexGuard<'_, Option<Maps>> {
-        self.maps.lock().unwrap_or_else(PoisonError::into_inner)
+impl Block {
+    /// `None` where a layer has nothing to take statistics of, or no norm is at the end.
+    fn new(
+        layers: &[(&ConvNorm, bool)],
+        residual: Residual,
+        lengths: Option<&Lengths>,
+        input: &Shape,
+        parameters: &mut HandedOver,
+    ) -> Result<Option<Self>> {
+        if layers.last().is_none_or(|(layer, _)| layer.norm().is_none()) {
+            return Ok(None);
+        }
+        let mut shape = input.clone();
+        let mut steps = Vec::with_capacity(layers.len());
+        for &(layer, relu) in layers {
+            let Some(step) = Step::new(layer, relu, lengths, &shape, parameters)? else {
+                return Ok(None);
+            };
+            shape = output_shape(&step.shape);
+            steps.push(step);
+        }
+        let (added, added_shape) = match residual {
+            Residual::Nothing => (Added::Nothing, shape.clone()),
+            Residual::Map(map) => (Added::Map, map.shape().clone()),
+            Residual::Input => (Added::Input, input.clone()),
+            Residual::Projection(layer) => {
+                let Some(step) = Step::new(layer, false, lengths, input, parameters)? else {
+                    return Ok(None);
+                };
+                let shape = output_shape(&step.shape);
+                (Added::Projection(Box::new(step)), shape)
+            }
+        };
+        if added_shape != shape {
+            bail!("conv2d and batch norm: output {shape:?} and residual {:?} must have the same shape", added_shape.dims());
+        }
+        Ok(Some(Self { steps, added }))
+    }
+
+    fn output_shape(&self, input: &Shape) -> Shape {
+        self.steps.last().map_or(input.clone(), |step| output_shape(&step.shape))
     }
 
     fn forward(&self, x: &[f32], map: Option<&[f32]>) -> Result<(Vec<f32>, Maps)> {
@@ -255,19 +273,9 @@ impl Chain {
         Ok((output, Maps { steps, beside }))
     }
 
-    fn run(&self, input: (&CpuStorage, &Layout), map: Option<(&CpuStorage, &Layout)>) -> Result<(CpuStorage, Shape)> {
-        let map = map.map(|(storage, layout)| contiguous_f32(storage, layout)).transpose()?;
-        let (output, maps) = self.forward(contiguous_f32(input.0, input.1)?, map)?;
-        *self.maps() = Some(maps);
-        let shape = self.steps.last().map_or(input.1.shape().clone(), |step| output_shape(&step.shape));
-        Ok((CpuStorage::F32(output), shape))
-    }
-
-    /// Gradients of the input (if it is asked for) and of the third input.
-    fn backward(&self, x: &[f32], map: Option<&[f32]>, output: &[f32], g: &[f32], asked: bool) -> Result<[Vec<f32>; 2]> {
-        let kept = self.maps().take();
-        // A second backward pass over the same graph computes them again.
-        let Maps { mut steps, beside } = kept.map_or_else(|| self.forward(x, map).map(|(_, maps)| maps), Ok)?;
+    /// Gradients of the input (if it is asked for) and of an added map.
+    fn backward(&self, x: &[f32], maps: Maps, output: &[f32], g: &[f32], asked: bool) -> Result<[Vec<f32>; 2]> {
+        let Maps { mut steps, beside } = maps;
         let mut gradient = Cow::Borrowed(g);
         let mut of_residual = Vec::new();
         for (i, step) in self.steps.iter().enumerate().rev() {
@@ -295,6 +303,55 @@ impl Chain {
             }
         }
         Ok([of_input, Vec::new()])
+    }
+}
+
+/// Of the input, what stands for the parameters, and a map to add.
+struct Chain {
+    /// One behind the other.
+    blocks: Vec<Block>,
+    /// Of each block its maps and its output (empty for the last, where it is that of the op), until a backward pass took them.
+    kept: Mutex<Option<Vec<(Maps, Vec<f32>)>>>,
+}
+
+impl Chain {
+    fn kept(&self) -> MutexGuard<'_, Option<Vec<(Maps, Vec<f32>)>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forward(&self, x: &[f32], map: Option<&[f32]>) -> Result<(Vec<f32>, Vec<(Maps, Vec<f32>)>)> {
+        let mut kept: Vec<(Maps, Vec<f32>)> = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            let (output, maps) = block.forward(kept.last().map_or(x, |(_, output)| output), map)?;
+            kept.push((maps, output));
+        }
+        let output = kept.last_mut().map(|(_, output)| std::mem::take(output)).unwrap_or_default();
+        Ok((output, kept))
+    }
+
+    fn run(&self, input: (&CpuStorage, &Layout), map: Option<(&CpuStorage, &Layout)>) -> Result<(CpuStorage, Shape)> {
+        let map = map.map(|(storage, layout)| contiguous_f32(storage, layout)).transpose()?;
+        let (output, kept) = self.forward(contiguous_f32(input.0, input.1)?, map)?;
+        *self.kept() = Some(kept);
+        let shape = self.blocks.last().map_or(input.1.shape().clone(), |block| block.output_shape(input.1.shape()));
+        Ok((CpuStorage::F32(output), shape))
+    }
+
+    /// Gradients of the input (if it is asked for) and of the third input.
+    fn backward(&self, x: &[f32], map: Option<&[f32]>, output: &[f32], g: &[f32], asked: bool) -> Result<[Vec<f32>; 2]> {
+        let kept = self.kept().take();
+        // A second backward pass over the same graph computes them again.
+        let mut kept = kept.map_or_else(|| self.forward(x, map).map(|(_, kept)| kept), Ok)?;
+        let mut gradient = Cow::Borrowed(g);
+        let mut of_map = Vec::new();
+        for (i, block) in self.blocks.iter().enumerate().rev() {
+            let Some((maps, own_output)) = kept.pop() else { bail!("a block without maps") };
+            let y = if i + 1 == self.blocks.len() { output } else { &own_output };
+            let from = kept.last().map_or(x, |(_, output)| output);
+            let [of_input, added] = block.backward(from, maps, y, &gradient, asked || i > 0)?;
+            (gradient, of_map) = (Cow::Owned(of_input), added);
+        }
+        Ok([gradient.into_owned(), of_map])
     }
 
     fn tensors(&self, [input, token, output, gradient]: [&Tensor; 4], map: Option<&Tensor>) -> Result<[Option<Tensor>; 3]> {

@@ -109,7 +109,7 @@ impl ConvNorm {
         if mode.is_train() {
             self.forget();
             let residual = residual.map_or(Residual::Nothing, Residual::Map);
-            if let Some(output) = train_as_one(&[(self, relu)], residual, lengths, input)? {
+            if let Some(output) = train_as_one(&[(vec![(self, relu)], residual)], lengths, input)? {
                 return Ok(output);
             }
         }

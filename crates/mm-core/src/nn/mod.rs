@@ -56,7 +56,7 @@ pub use parameters::{Parameters, is_running_statistic};
 pub(crate) use parameters::{is_to_be_loaded, name_list, name_lists, set_learning_rate_factor};
 pub use positions::at_every_position;
 pub use resample::{adaptive_avg_pool2d, avg_pool2d, mean_of_map, upsample_bilinear2d, upsample_nearest2d};
-pub use residual::{BlockKind, ResidualBlock, residual_block, residual_stage};
+pub use residual::{BlockKind, ResidualBlock, residual_block, residual_blocks, residual_stage};
 pub use scale_channels::scale_channels;
 pub use scatter::{gather_rows, scatter_rows};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};

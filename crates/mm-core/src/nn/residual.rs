@@ -1,5 +1,6 @@
 //! Blocks of residual networks (He et al. 2016), with torchvision's parameter names.
 
+use super::conv_chain::{BlockOf, train_as_one};
 use super::{Conv2dConfig, ConvNorm, Mode, Residual, batch_norm_with_eps, conv_chain, conv_norm, conv2d_for_relu};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -71,10 +72,25 @@ fn split_unit(i: usize, inputs: usize, outputs: usize, stride: usize, vb: &VarBu
 impl ResidualBlock {
     /// Applies it to `[batch, inputs, height, width]`.
     pub fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
-        let layers: Vec<_> = self.layers.iter().map(|layer| (layer, true)).collect();
-        let residual = self.shortcut.as_ref().map_or(Residual::Input, Residual::Projection);
+        let (layers, residual) = self.parts();
         conv_chain(&layers, residual, None, input, mode)
     }
+
+    fn parts(&self) -> BlockOf<'_> {
+        (self.layers.iter().map(|layer| (layer, true)).collect(), self.shortcut.as_ref().map_or(Residual::Input, Residual::Projection))
+    }
+}
+
+/// Blocks one behind the other, `[batch, inputs of the first, ..]` to `[batch, outputs of the last, ..]`; they train as one op.
+pub fn residual_blocks<'a>(blocks: impl IntoIterator<Item = &'a ResidualBlock>, input: &Tensor, mode: Mode) -> Result<Tensor> {
+    let blocks: Vec<_> = blocks.into_iter().collect();
+    if mode.is_train() && !blocks.is_empty() {
+        let parts: Vec<_> = blocks.iter().map(|block| block.parts()).collect();
+        if let Some(output) = train_as_one(&parts, None, input)? {
+            return Ok(output);
+        }
+    }
+    blocks.into_iter().try_fold(input.clone(), |x, block| block.forward(&x, mode))
 }
 
 /// `blocks` blocks in a row, named by position, the first with the stride.

@@ -1,12 +1,12 @@
-//! `nn::backward` beside candle's own.
+//! `nn::backward` beside candle's own, and blocks that train as one op beside the same as ops of their own.
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, Var, bail};
 use mm_core::nn::{
-    BatchNorm, Conv2d, Conv2dConfig, ConvNorm, DepthwiseConv2d, LayerNorm, Linear, Mode, Parameters, Residual, backward, batch_norm,
-    conv_chain, conv_norm, conv2d, depthwise_conv2d, is_running_statistic, layer_norm, linear,
+    BatchNorm, BlockKind, Conv2d, Conv2dConfig, ConvNorm, DepthwiseConv2d, LayerNorm, Linear, Mode, Parameters, Residual, backward,
+    batch_norm, conv_chain, conv_norm, conv2d, depthwise_conv2d, is_running_statistic, layer_norm, linear, residual_blocks, residual_stage,
 };
-use mm_testing::{difference, values};
+use mm_testing::{bits, difference, values};
 
 /// A layer of each kind; the last one is used twice, and its weight once more by an op of candle's.
 struct Network {
@@ -87,4 +87,33 @@ fn a_pass_that_fails_takes_nothing_from_the_next() {
     assert!(backward(&broken).is_err());
     let after = network.output().unwrap().backward().unwrap();
     assert_eq!(network.difference(&after, &expected), 0.0);
+}
+
+/// Blocks that train as one op, beside the same blocks as ops of their own.
+#[test]
+fn blocks_in_a_row_are_those_blocks() {
+    for (kind, stride) in [(BlockKind::Basic, 1), (BlockKind::Bottleneck, 2), (BlockKind::NonBottleneck1d, 2)] {
+        let stage = || {
+            let parameters = Parameters::new(5, &Device::Cpu);
+            let blocks = residual_stage(kind, 4, 4, 3, stride, parameters.builder()).unwrap();
+            (parameters, blocks)
+        };
+        let ((together, row), (apart, blocks)) = (stage(), stage());
+        let input = Var::from_tensor(&values(&[2, 4, 6, 5], DType::F32)).unwrap();
+        let output = residual_blocks(&row, &input, Mode::Train).unwrap();
+        let expected = blocks.iter().try_fold(input.as_tensor().clone(), |x, block| block.forward(&x, Mode::Train)).unwrap();
+        assert_eq!(bits(&output), bits(&expected), "{kind:?}");
+        let loss = output.sqr().unwrap().sum_all().unwrap();
+        let slopes = expected.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        // The second pass finds no maps, and computes them again.
+        for gradients in [backward(&loss).unwrap(), loss.backward().unwrap()] {
+            assert!(difference(gradients.get(&input).unwrap(), slopes.get(&input).unwrap()) < 1e-6, "{kind:?}");
+            for ((name, a), (_, b)) in together.variables().into_iter().zip(apart.variables()) {
+                match is_running_statistic(&name) {
+                    true => assert_eq!(bits(&a), bits(&b), "{kind:?} {name}"),
+                    false => assert!(difference(gradients.get(&a).unwrap(), slopes.get(&b).unwrap()) < 1e-6, "{kind:?} {name}"),
+                }
+            }
+        }
+    }
 }
