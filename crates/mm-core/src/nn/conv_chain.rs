@@ -3,13 +3,12 @@
 //! As ops of their own, every map between two of them is a node of the graph: candle fills its gradient with zeros and adds each part of it
 //! on the calling thread, and keeps the map until the loss is dropped. Here the op keeps the maps, and its backward pass frees them as it goes.
 
-use super::batch_norm::BatchNormOp;
-use super::conv::{ConvOp, conv_shape, output_shape};
+use super::conv::output_shape;
+use super::conv_step::Step;
 use super::cpu::{contiguous_f32, runs_on_cpu_kernels, with_slices};
-use super::handed_over::{HandedOver, Slot};
+use super::handed_over::HandedOver;
 use super::{ConvNorm, Lengths, Mode};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
-use mm_kernels::conv::Conv2dShape;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -92,98 +91,6 @@ pub(super) fn train_as_one(blocks: &[BlockOf], lengths: Option<&Lengths>, input:
     Ok(Some(output))
 }
 
-/// A parameter: its numbers, and where its gradient goes.
-struct Parameter {
-    numbers: Tensor,
-    slot: Slot,
-}
-
-impl Parameter {
-    fn new(tensor: &Tensor, parameters: &mut HandedOver) -> Result<Self> {
-        Ok(Self { numbers: tensor.detach().contiguous()?, slot: parameters.add(tensor)? })
-    }
-}
-
-/// A convolution, and the norm behind it if it has one.
-struct Step {
-    /// With the ReLU where there is no norm.
-    conv: ConvOp,
-    shape: Conv2dShape,
-    weight: Parameter,
-    bias: Option<Parameter>,
-    norm: Option<(BatchNormOp, [Parameter; 2])>,
-}
-
-impl Step {
-    fn new(layer: &ConvNorm, relu: bool, lengths: Option<&Lengths>, input: &Shape, parameters: &mut HandedOver) -> Result<Option<Self>> {
-        layer.forget();
-        let conv = layer.conv();
-        let shape = conv_shape(conv.config(), input.dims(), conv.weight().dims())?;
-        let norm = match layer.norm() {
-            Some(norm) => {
-                let Some(op) = norm.op_within(&output_shape(&shape), relu, lengths)? else {
-                    return Ok(None);
-                };
-                let [weight, bias] = norm.parameters();
-                Some((op, [Parameter::new(weight, parameters)?, Parameter::new(bias, parameters)?]))
-            }
-            // Nobody sets to zero what is behind the end of a sequence.
-            None if lengths.is_some() => return Ok(None),
-            None => None,
-        };
-        Ok(Some(Self {
-            conv: ConvOp { config: conv.config(), relu: relu && norm.is_none() },
-            shape,
-            weight: Parameter::new(conv.weight(), parameters)?,
-            bias: conv.bias().map(|bias| Parameter::new(bias, parameters)).transpose()?,
-            norm,
-        }))
-    }
-
-    fn statistics(&self) -> Option<super::batch_norm::Shared> {
-        self.norm.as_ref().map(|(op, _)| op.statistics.clone())
-    }
-
-    /// The map before the norm (empty without one), and the output.
-    fn forward(&self, x: &[f32], residual: Option<&[f32]>) -> Result<[Vec<f32>; 2]> {
-        let convolved = with_slices([&self.weight.numbers], |[weight]| match &self.bias {
-            None => self.conv.forward(self.shape, x, weight, None),
-            Some(bias) => with_slices([&bias.numbers], |[bias]| self.conv.forward(self.shape, x, weight, Some(bias))),
-        })?;
-        let Some((op, [weight, bias])) = &self.norm else {
-            return Ok([Vec::new(), convolved]);
-        };
-        let output = with_slices([&weight.numbers, &bias.numbers], |[weight, bias]| op.forward(&convolved, weight, bias, residual))?;
-        Ok([convolved, output])
-    }
-
-    /// Gradients of its input (if it is asked for) and of the residual (if there is one); those of the parameters are left in their slots.
-    fn backward(&self, x: &[f32], [between, y]: [&[f32]; 2], g: &[f32], has_residual: bool, asked: bool) -> Result<[Vec<f32>; 2]> {
-        let (before, of_residual) = match &self.norm {
-            Some((op, [weight, bias])) => {
-                let gradients = with_slices([&weight.numbers], |[weight]| op.backward(between, weight, y, g, has_residual))?;
-                let [before, of_weight, of_bias, of_residual] = gradients;
-                weight.slot.leave(of_weight);
-                bias.slot.leave(of_bias);
-                (Cow::Owned(before), of_residual)
-            }
-            None if self.conv.relu => (Cow::Owned(ConvOp::relu_gradient(y, g)?), Vec::new()),
-            None => (Cow::Borrowed(g), Vec::new()),
-        };
-        if let Some(bias) = self.bias.as_ref().filter(|bias| bias.slot.wanted()) {
-            bias.slot.leave(ConvOp::bias_gradient(self.shape, &before)?);
-        }
-        if self.weight.slot.wanted() {
-            self.weight.slot.leave(ConvOp::weight_gradient(self.shape, x, &before)?);
-        }
-        let of_input = match asked {
-            true => with_slices([&self.weight.numbers], |[weight]| ConvOp::input_gradient(self.shape, &before, weight))?,
-            false => Vec::new(),
-        };
-        Ok([of_input, of_residual])
-    }
-}
-
 /// [`Residual`] within the op.
 enum Added {
     Nothing,
@@ -199,11 +106,13 @@ impl Added {
     }
 }
 
-/// What a backward pass of a block needs: before the norm and behind each step (of the last that is the output of the block), and before
-/// the norm of the projection.
+/// What a backward pass of a block needs: before the norm and behind each step (of the last that is `output`), and before the norm of the
+/// projection.
 struct Maps {
     steps: Vec<[Vec<f32>; 2]>,
     beside: Vec<f32>,
+    /// Behind the last step, of a block that is not the last one.
+    output: Vec<f32>,
 }
 
 /// Layers one behind the other, and what is added before the last ReLU.
@@ -255,7 +164,7 @@ impl Block {
         self.steps.last().map_or(input.clone(), |step| output_shape(&step.shape))
     }
 
-    fn forward(&self, x: &[f32], map: Option<&[f32]>) -> Result<(Vec<f32>, Maps)> {
+    fn forward(&self, x: &[f32], map: Option<&[f32]>) -> Result<Maps> {
         let [beside, projected] = self.added.projection().map_or(Ok([Vec::new(), Vec::new()]), |step| step.forward(x, None))?;
         let residual = match self.added {
             Added::Nothing => None,
@@ -270,12 +179,12 @@ impl Block {
             steps.push(passed);
         }
         let output = steps.last_mut().map(|[_, output]| std::mem::take(output)).unwrap_or_default();
-        Ok((output, Maps { steps, beside }))
+        Ok(Maps { steps, beside, output })
     }
 
     /// Gradients of the input (if it is asked for) and of an added map.
     fn backward(&self, x: &[f32], maps: Maps, output: &[f32], g: &[f32], asked: bool) -> Result<[Vec<f32>; 2]> {
-        let Maps { mut steps, beside } = maps;
+        let Maps { mut steps, beside, .. } = maps;
         let mut gradient = Cow::Borrowed(g);
         let mut of_residual = Vec::new();
         for (i, step) in self.steps.iter().enumerate().rev() {
@@ -310,22 +219,23 @@ impl Block {
 struct Chain {
     /// One behind the other.
     blocks: Vec<Block>,
-    /// Of each block its maps and its output (empty for the last, where it is that of the op), until a backward pass took them.
-    kept: Mutex<Option<Vec<(Maps, Vec<f32>)>>>,
+    /// Of each block, until a backward pass took them.
+    kept: Mutex<Option<Vec<Maps>>>,
 }
 
 impl Chain {
-    fn kept(&self) -> MutexGuard<'_, Option<Vec<(Maps, Vec<f32>)>>> {
+    fn kept(&self) -> MutexGuard<'_, Option<Vec<Maps>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn forward(&self, x: &[f32], map: Option<&[f32]>) -> Result<(Vec<f32>, Vec<(Maps, Vec<f32>)>)> {
-        let mut kept: Vec<(Maps, Vec<f32>)> = Vec::with_capacity(self.blocks.len());
+    /// The output, and what the blocks keep.
+    fn forward(&self, x: &[f32], map: Option<&[f32]>) -> Result<(Vec<f32>, Vec<Maps>)> {
+        let mut kept: Vec<Maps> = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let (output, maps) = block.forward(kept.last().map_or(x, |(_, output)| output), map)?;
-            kept.push((maps, output));
+            let maps = block.forward(kept.last().map_or(x, |maps| &maps.output), map)?;
+            kept.push(maps);
         }
-        let output = kept.last_mut().map(|(_, output)| std::mem::take(output)).unwrap_or_default();
+        let output = kept.last_mut().map(|maps| std::mem::take(&mut maps.output)).unwrap_or_default();
         Ok((output, kept))
     }
 
@@ -345,9 +255,10 @@ impl Chain {
         let mut gradient = Cow::Borrowed(g);
         let mut of_map = Vec::new();
         for (i, block) in self.blocks.iter().enumerate().rev() {
-            let Some((maps, own_output)) = kept.pop() else { bail!("a block without maps") };
+            let Some(mut maps) = kept.pop() else { bail!("a block without maps") };
+            let own_output = std::mem::take(&mut maps.output);
             let y = if i + 1 == self.blocks.len() { output } else { &own_output };
-            let from = kept.last().map_or(x, |(_, output)| output);
+            let from = kept.last().map_or(x, |maps| &maps.output);
             let [of_input, added] = block.backward(from, maps, y, &gradient, asked || i > 0)?;
             (gradient, of_map) = (Cow::Owned(of_input), added);
         }

@@ -12,6 +12,7 @@ mod conv;
 mod conv_chain;
 mod conv_composed;
 mod conv_norm;
+mod conv_step;
 mod cpu;
 mod depthwise_conv;
 mod dropout;
