@@ -63,14 +63,12 @@ pub fn linear_forward(
 pub fn relu_gradient(output: &[f32], output_gradient: &[f32], input_gradient: &mut [f32]) -> Result<()> {
     check("output gradient", output.len(), output_gradient.len())?;
     check("input gradient", output.len(), input_gradient.len())?;
-    let level = Level::current();
-    in_pieces(input_gradient, [output, output_gradient], |to, [y, g]| {
-        vectorize(
-            level,
-            #[inline(always)]
-            || relu_gradient_loop(to, y, g),
-        )
-    });
+    in_pieces(
+        input_gradient,
+        [output, output_gradient],
+        #[inline(always)]
+        |to, [y, g]| relu_gradient_loop(to, y, g),
+    );
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! One pass of an optimizer update over flat buffers.
 
 use crate::error::{Error, Result};
-use crate::simd::{Level, vectorize};
 use crate::threads::in_pieces;
 
 fn check_lengths(parameter: usize, others: &[usize]) -> Result<()> {
@@ -28,14 +27,12 @@ pub struct SgdStep {
 pub fn sgd_velocity(step: SgdStep, velocity: &mut [f32], parameter: &[f32], gradient: &[f32]) -> Result<()> {
     check_lengths(velocity.len(), &[parameter.len(), gradient.len()])?;
     let SgdStep { momentum, weight_decay, .. } = step;
-    let level = Level::current();
-    in_pieces(velocity, [parameter, gradient], |velocity, [parameter, gradient]| {
-        vectorize(
-            level,
-            #[inline(always)]
-            || velocity_loop(velocity, parameter, gradient, momentum, weight_decay),
-        )
-    });
+    in_pieces(
+        velocity,
+        [parameter, gradient],
+        #[inline(always)]
+        |velocity, [parameter, gradient]| velocity_loop(velocity, parameter, gradient, momentum, weight_decay),
+    );
     Ok(())
 }
 
@@ -49,14 +46,12 @@ fn velocity_loop(velocity: &mut [f32], parameter: &[f32], gradient: &[f32], mome
 /// `p -= learning_rate (v, or g + momentum v with Nesterov)`: second half of the update, on the parameter.
 pub fn sgd_parameter(step: SgdStep, parameter: &mut [f32], velocity: &[f32], gradient: &[f32]) -> Result<()> {
     check_lengths(parameter.len(), &[velocity.len(), gradient.len()])?;
-    let level = Level::current();
-    in_pieces(parameter, [velocity, gradient], |parameter, [velocity, gradient]| {
-        vectorize(
-            level,
-            #[inline(always)]
-            || parameter_loop(step, parameter, velocity, gradient),
-        )
-    });
+    in_pieces(
+        parameter,
+        [velocity, gradient],
+        #[inline(always)]
+        |parameter, [velocity, gradient]| parameter_loop(step, parameter, velocity, gradient),
+    );
     Ok(())
 }
 
@@ -72,14 +67,12 @@ fn parameter_loop(step: SgdStep, parameter: &mut [f32], velocity: &[f32], gradie
 /// `a += share (p - a)`: an average of weights goes a part of the way towards a parameter.
 pub fn move_towards(share: f32, average: &mut [f32], parameter: &[f32]) -> Result<()> {
     check_lengths(average.len(), &[parameter.len()])?;
-    let level = Level::current();
-    in_pieces(average, [parameter, parameter], |average, [parameter, _]| {
-        vectorize(
-            level,
-            #[inline(always)]
-            || average_loop(share, average, parameter),
-        )
-    });
+    in_pieces(
+        average,
+        [parameter, parameter],
+        #[inline(always)]
+        |average, [parameter, _]| average_loop(share, average, parameter),
+    );
     Ok(())
 }
 
@@ -116,14 +109,12 @@ pub fn adam_moment(step: AdamStep, second: bool, moment: &mut [f32], parameter: 
     check_lengths(moment.len(), &[parameter.len(), gradient.len()])?;
     let decay = if step.decoupled { 0.0 } else { step.weight_decay };
     let beta = if second { step.beta2 } else { step.beta1 };
-    let level = Level::current();
-    in_pieces(moment, [parameter, gradient], |moment, [parameter, gradient]| {
-        vectorize(
-            level,
-            #[inline(always)]
-            || moment_loop(moment, parameter, gradient, second, [beta as f32, (1.0 - beta) as f32], decay),
-        )
-    });
+    in_pieces(
+        moment,
+        [parameter, gradient],
+        #[inline(always)]
+        |moment, [parameter, gradient]| moment_loop(moment, parameter, gradient, second, [beta as f32, (1.0 - beta) as f32], decay),
+    );
     Ok(())
 }
 
@@ -141,14 +132,12 @@ pub fn adam_parameter(step: AdamStep, parameter: &mut [f32], first: &[f32], seco
     check_lengths(parameter.len(), &[first.len(), second.len()])?;
     let keep = if step.decoupled { 1.0 - step.learning_rate * step.weight_decay } else { 1.0 };
     let (rate, root) = (step.learning_rate / step.correction1, 1.0 / step.correction2.sqrt());
-    let level = Level::current();
-    in_pieces(parameter, [first, second], |parameter, [first, second]| {
-        vectorize(
-            level,
-            #[inline(always)]
-            || adam_loop(parameter, first, second, keep, rate, root, step.eps),
-        )
-    });
+    in_pieces(
+        parameter,
+        [first, second],
+        #[inline(always)]
+        |parameter, [first, second]| adam_loop(parameter, first, second, keep, rate, root, step.eps),
+    );
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! result do not depend on the number of threads.
 
 use crate::crew;
+use crate::simd::{Level, vectorize};
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
@@ -29,15 +30,22 @@ pub(crate) fn for_each(tasks: usize, work: usize, task: impl Fn(usize) + Sync + 
 /// Numbers of a buffer that one task goes through.
 const PIECE: usize = 1 << 15;
 
-/// Calls `work` with pieces of `target` and the same pieces of two buffers as long.
+/// Calls `work`, compiled for the current level, with pieces of `target` and the same pieces of two buffers as long. It must be
+/// `#[inline(always)]`, as for [`vectorize`].
 pub(crate) fn in_pieces(target: &mut [f32], others: [&[f32]; 2], work: impl Fn(&mut [f32], [&[f32]; 2]) + Sync) {
+    let level = Level::current();
     let length = target.len();
     let shared = Shared::new(target);
     for_each(length.div_ceil(PIECE), MOVED * length, |piece| {
         let (at, count) = (piece * PIECE, PIECE.min(length - piece * PIECE));
         // SAFETY: pieces are disjoint.
         let target = unsafe { shared.range(at, count) };
-        work(target, others.map(|other| &other[at..at + count]));
+        let others = others.map(|other| &other[at..at + count]);
+        vectorize(
+            level,
+            #[inline(always)]
+            || work(target, others),
+        );
     });
 }
 

@@ -45,3 +45,15 @@ pub(crate) fn winograd_input_gradient(dual: &Conv2dShape) -> Option<Form> {
 pub(crate) fn winograd_weight_gradient(shape: &Conv2dShape) -> Option<Form> {
     winograd::form(shape).filter(|_| shape.in_channels.min(shape.out_channels) >= LEAST_CHANNELS)
 }
+
+/// Most parts that a gradient of a weight is summed in.
+const PARTS: usize = 16;
+
+/// And fewest, so that threads find work.
+const LEAST_PARTS: usize = 4;
+
+/// In how many parts the rows of all images are summed for the gradient of a weight, a task each, if in any; `large_enough` is how many would
+/// have enough to do. The order of every sum does not depend on the threads.
+pub(crate) fn weight_gradient_parts(rows: usize, large_enough: usize) -> Option<usize> {
+    Some(large_enough.min(PARTS).min(rows)).filter(|&parts| parts >= LEAST_PARTS)
+}

@@ -1,6 +1,7 @@
 //! Gradient of a convolution's weight: for every tap a product of the shifted input with the output's gradient,
 //! summed over all pixels of all images.
 
+use crate::conv::choice;
 use crate::conv::shape::Conv2dShape;
 use crate::conv::taps::{self, Source, Taps, pixel_step};
 use crate::layout::{Finish, pixels_to_planes};
@@ -25,14 +26,8 @@ fn gradient_source(shape: &Conv2dShape, channel_step: usize) -> Source {
     Source { channels: shape.out_channels, channel_step, size, before: (0, 0), padded: size }
 }
 
-/// Most parts that the rows of all images are summed in, a task each. Their number, and so the order of every sum, does not depend on the threads.
-const PARTS: usize = 16;
-
-/// But at least so many output pixels a part: with fewer, adding up the parts takes longer than what they save.
+/// Least output pixels of a part: with fewer, adding up the parts takes longer than what they save.
 const PART_PIXELS: usize = 128;
-
-/// And at least so many parts, so that threads find work.
-const LEAST_PARTS: usize = 4;
 
 /// Most numbers of the sums of a part, which is gone through for every few images: with more, parts are no faster.
 const PART_SUMS: usize = 48 << 10;
@@ -46,8 +41,10 @@ pub(crate) fn direct(level: Level, shape: &Conv2dShape, input: &[f32], output_gr
     let sum = Sum { level, shape, input, output_gradient, source, gradient, tiles, columns };
     let length = taps.inner(shape.in_channels) * columns;
     let rows = shape.batch * shape.out_height();
-    let parts = (rows * shape.out_width() / PART_PIXELS).min(PARTS).min(rows);
-    let sums = if parts >= LEAST_PARTS && length <= PART_SUMS { sum.by_part(parts, length) } else { sum.by_weight(length) };
+    let sums = match choice::weight_gradient_parts(rows, rows * shape.out_width() / PART_PIXELS) {
+        Some(parts) if length <= PART_SUMS => sum.by_part(parts, length),
+        _ => sum.by_weight(length),
+    };
     unpack(level, shape, &taps, &sums, columns, weight_gradient);
 }
 
@@ -69,38 +66,16 @@ impl Sum<'_> {
         (self.shape.input_length() / self.shape.batch, self.shape.output_length() / self.shape.batch)
     }
 
-    fn images_at_a_time(&self, numbers: usize, most: usize) -> usize {
-        (numbers / (self.source.image_length() + self.gradient.image_length())).clamp(1, most)
-    }
-
     /// A task is a part of the output's rows, with sums of its own, which are added up.
     fn by_part(&self, parts: usize, length: usize) -> Scratch {
-        let Self { level, shape, source, gradient, .. } = self;
-        let rows = shape.batch * shape.out_height();
+        let rows = self.shape.batch * self.shape.out_height();
         let mut sums = scratch::take(parts * length);
         let shared = Shared::new(&mut sums);
-        for_each(parts, shape.multiply_adds(), |part| {
+        for_each(parts, self.shape.multiply_adds(), |part| {
             // SAFETY: parts own disjoint sums.
             let sums = unsafe { shared.range(part * length, length) };
             for (i, stretch) in self.stretches(rows * part / parts..rows * (part + 1) / parts).enumerate() {
-                let held = stretch.iter().map(|rows| rows.held(self)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-                let (mut pixels, mut gradient_pixels) = (scratch::take(held.0), scratch::take(held.1));
-                let mut runs = Vec::new();
-                let mut at = (0, 0);
-                for rows in &stretch {
-                    let held = rows.held(self);
-                    let (planes, gradient_planes) = self.image_lengths();
-                    let from = &self.input[rows.image * planes..][..planes];
-                    source.load_rows(*level, from, rows.of_source(shape), &mut pixels[at.0..][..held.0]);
-                    let from = &self.output_gradient[rows.image * gradient_planes..][..gradient_planes];
-                    gradient.load_rows(*level, from, rows.rows.clone(), &mut gradient_pixels[at.1..][..held.1]);
-                    runs.extend((0..rows.rows.len()).map(|row| Run {
-                        a: at.0 + source.pixel(row * shape.stride.0, 0),
-                        b: at.1 + gradient.pixel(row, 0),
-                        length: shape.out_width(),
-                    }));
-                    at = (at.0 + held.0, at.1 + held.1);
-                }
+                let (pixels, gradient_pixels, runs) = self.load(&stretch);
                 let sums = Shared::new(sums);
                 for task in 0..self.tasks() {
                     // SAFETY: the sums are this part's own.
@@ -134,6 +109,36 @@ impl Sum<'_> {
         })
     }
 
+    /// The source and the gradient of a stretch as pixels, and a run for every row.
+    fn load(&self, stretch: &[ImageRows]) -> (Scratch, Scratch, Vec<Run>) {
+        let Self { level, shape, source, gradient, .. } = self;
+        let (planes, gradient_planes) = self.image_lengths();
+        let held = stretch.iter().map(|rows| rows.held(self)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let (mut pixels, mut gradient_pixels) = (scratch::take(held.0), scratch::take(held.1));
+        let mut runs = Vec::new();
+        let mut at = (0, 0);
+        for rows in stretch {
+            let held = rows.held(self);
+            let from = &self.input[rows.image * planes..][..planes];
+            source.load_rows(*level, from, rows.of_source(shape), &mut pixels[at.0..][..held.0]);
+            let from = &self.output_gradient[rows.image * gradient_planes..][..gradient_planes];
+            gradient.load_rows(*level, from, rows.rows.clone(), &mut gradient_pixels[at.1..][..held.1]);
+            runs.extend(self.runs(rows.rows.len(), at));
+            at = (at.0 + held.0, at.1 + held.1);
+        }
+        (pixels, gradient_pixels, runs)
+    }
+
+    /// A part of the inner dimension: a run for each of so many rows of output pixels of an image, from where its pixels are.
+    fn runs(&self, rows: usize, at: (usize, usize)) -> impl Iterator<Item = Run> {
+        let run = move |row| Run {
+            a: at.0 + self.source.pixel(row * self.shape.stride.0, 0),
+            b: at.1 + self.gradient.pixel(row, 0),
+            length: self.shape.out_width(),
+        };
+        (0..rows).map(run)
+    }
+
     /// A task is a part of the weight, over as many images as are held at a time.
     fn by_weight(&self, length: usize) -> Scratch {
         let Self { level, shape, source, gradient, .. } = self;
@@ -144,7 +149,7 @@ impl Sum<'_> {
         }
         let (planes, gradient_planes) = self.image_lengths();
         // The chunks are the same for any number of threads, and so is the order of every sum.
-        let at_a_time = self.images_at_a_time(CHUNK.max(length / 2), shape.batch);
+        let at_a_time = (CHUNK.max(length / 2) / (source.image_length() + gradient.image_length())).clamp(1, shape.batch);
         let mut pixels = scratch::take(at_a_time * source.image_length());
         let mut gradient_pixels = scratch::take(at_a_time * gradient.image_length());
         for first in (0..shape.batch).step_by(at_a_time) {
@@ -153,7 +158,8 @@ impl Sum<'_> {
             let gradient_pixels = &mut gradient_pixels[..count * gradient.image_length()];
             source.load(*level, &self.input[first * planes..][..count * planes], pixels);
             gradient.load(*level, &self.output_gradient[first * gradient_planes..][..count * gradient_planes], gradient_pixels);
-            let runs = image_rows(shape, source, gradient, count);
+            let of_image = |image| self.runs(shape.out_height(), (image * source.image_length(), image * gradient.image_length()));
+            let runs: Vec<Run> = (0..count).flat_map(of_image).collect();
             let (pixels, gradient_pixels) = (&*pixels, &*gradient_pixels);
             let shared = Shared::new(&mut sums);
             for_each(self.tasks(), count * shape.multiply_adds() / shape.batch, |task| {
@@ -222,18 +228,6 @@ fn row_tiles(taps: &Taps) -> Vec<(usize, usize, usize)> {
         }
     }
     tiles
-}
-
-/// The inner dimension: a run for every row of output pixels.
-fn image_rows(shape: &Conv2dShape, source: &Source, gradient: &Source, images: usize) -> Vec<Run> {
-    let (height, width) = (shape.out_height(), shape.out_width());
-    let rows = (0..images).flat_map(|image| (0..height).map(move |row| (image, row)));
-    rows.map(|(image, row)| Run {
-        a: image * source.image_length() + source.pixel(row * shape.stride.0, 0),
-        b: image * gradient.image_length() + gradient.pixel(row, 0),
-        length: width,
-    })
-    .collect()
 }
 
 /// `weight_gradient[out channel, in channel, tap] = sums[(tap, in channel), out channel]`.

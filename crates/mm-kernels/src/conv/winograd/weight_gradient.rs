@@ -1,5 +1,6 @@
 //! Gradient of the weight in Winograd's form: `Gᵀ [sum over tiles (A dY Aᵀ) ⊙ (Bᵀ d B)] G`.
 
+use crate::conv::choice;
 use crate::conv::shape::Conv2dShape;
 use crate::conv::taps::Source;
 use crate::conv::winograd::form::Form;
@@ -11,12 +12,8 @@ use crate::scratch;
 use crate::simd::{Level, Vector};
 use crate::threads::{Shared, for_each};
 
-/// Most parts that the tiles are summed in, a task each. Their number, and so the order of every sum, does not depend on the threads.
-const PARTS: usize = 16;
-/// But at least so many tiles a part: with fewer, adding up the parts takes longer than what they save.
+/// Least tiles of a part: with fewer, adding up the parts takes longer than what they save.
 const PART_TILES: usize = 64;
-/// And at least so many parts, so that threads find work.
-const LEAST_PARTS: usize = 4;
 /// Most numbers of the sums of a part, which is gone through for every few rows of tiles: with more (128 channels, 3x3) parts take half as long again.
 const PART_SUMS: usize = 192 << 10;
 /// Numbers of transformed tiles that a part holds at a time: they stay in the cache of a core.
@@ -38,14 +35,14 @@ pub(crate) fn run(level: Level, form: Form, shape: &Conv2dShape, input: &[f32], 
     let sum = Sum { level, shape, tiles: &tiles, gradient: &gradient };
     let weight_gradient = Shared::new(weight_gradient);
     let rows = shape.batch * tiles.grid.0;
-    let parts = (rows * tiles.grid.1 / PART_TILES).min(PARTS).min(rows);
     if shape.batch == 0 {
         // SAFETY: no task runs.
         unsafe { weight_gradient.range(0, shape.weight_length()).fill(0.0) };
-    } else if parts >= LEAST_PARTS && sum.length() <= PART_SUMS {
-        sum.by_part(parts, input, output_gradient, weight_gradient);
-    } else {
-        sum.by_kernel(input, output_gradient, weight_gradient);
+        return;
+    }
+    match choice::weight_gradient_parts(rows, rows * tiles.grid.1 / PART_TILES) {
+        Some(parts) if sum.length() <= PART_SUMS => sum.by_part(parts, input, output_gradient, weight_gradient),
+        _ => sum.by_kernel(input, output_gradient, weight_gradient),
     }
 }
 
