@@ -19,7 +19,7 @@ pub fn train(arguments: &TrainArguments) -> Result<ExitCode> {
 
 /// Evaluates a saved model.
 pub fn evaluate(arguments: &EvaluateArguments) -> Result<ExitCode> {
-    child::computing(|| {
+    child::predicting(|| {
         print(&mm_bench::evaluate(arguments, &Registry::default())?);
         Ok(())
     })

@@ -19,19 +19,32 @@ const UNSPECIFIED: Line = Line([if cfg!(exact_scratch) { f32::NAN } else { 0.0 }
 
 static POOL: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
 
-/// A cache-line-aligned buffer borrowed from the pool; goes back when dropped.
+/// A cache-line-aligned buffer; one that was borrowed from the pool goes back when dropped.
 pub(crate) struct Scratch {
-    lines: Vec<Line>,
+    memory: Memory,
     length: usize,
-    pooled: bool,
+}
+
+enum Memory {
+    Pooled(Vec<Line>),
+    Own(Vec<Line>),
+    /// Numbers that are aligned though nobody asked for it.
+    Plain(Vec<f32>),
 }
 
 /// Where what fills a buffer has it from: [`take`], [`take_zeroed`] or [`own`].
 pub(crate) type Room = fn(usize) -> Scratch;
 
 /// A buffer of `length` zeros that is no larger than it must be and stays out of the pool: for what outlives a call.
+///
+/// Large blocks often are aligned anyway. Asked for it, an allocator of size classes takes the class above for the sizes that weights have.
 pub(crate) fn own(length: usize) -> Scratch {
-    Scratch { lines: vec![Line([0.0; LINE]); length.div_ceil(LINE)], length, pooled: false }
+    let plain = vec![0.0f32; length];
+    if plain.as_ptr().cast::<Line>().is_aligned() {
+        return Scratch { memory: Memory::Plain(plain), length };
+    }
+    drop(plain);
+    Scratch { memory: Memory::Own(vec![Line([0.0; LINE]); length.div_ceil(LINE)]), length }
 }
 
 /// A buffer of `length` numbers with unspecified contents.
@@ -48,7 +61,7 @@ pub(crate) fn take(length: usize) -> Scratch {
         lines = Vec::new();
         lines.resize(needed, UNSPECIFIED);
     }
-    Scratch { lines, length, pooled: !cfg!(exact_scratch) }
+    Scratch { memory: if cfg!(exact_scratch) { Memory::Own(lines) } else { Memory::Pooled(lines) }, length }
 }
 
 /// A buffer of `length` zeros.
@@ -66,24 +79,28 @@ pub fn release_scratch() {
 impl Deref for Scratch {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        // SAFETY: `Line` is `LINE` floats without padding, and `length <= LINE * lines.len()`.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
+        match &self.memory {
+            // SAFETY: `Line` is `LINE` floats without padding, and `length <= LINE * lines.len()`.
+            Memory::Pooled(lines) | Memory::Own(lines) => unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), self.length) },
+            Memory::Plain(numbers) => numbers,
+        }
     }
 }
 
 impl DerefMut for Scratch {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as in `deref`, and `self` is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.length) }
+        match &mut self.memory {
+            // SAFETY: as in `deref`, and `self` is borrowed mutably.
+            Memory::Pooled(lines) | Memory::Own(lines) => unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), self.length) },
+            Memory::Plain(numbers) => numbers,
+        }
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if !self.pooled {
-            return;
+        if let Memory::Pooled(lines) = &mut self.memory {
+            POOL.lock().unwrap_or_else(|e| e.into_inner()).push(std::mem::take(lines));
         }
-        let lines = std::mem::take(&mut self.lines);
-        POOL.lock().unwrap_or_else(|e| e.into_inner()).push(lines);
     }
 }

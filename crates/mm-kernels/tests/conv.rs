@@ -204,6 +204,8 @@ fn errors_of_the_fast_paths() {
         ("3x3", three_by_three(2, (64, 64), (28, 28)), 1e-5),
         ("3x3 small image", three_by_three(9, (96, 72), (7, 7)), 1e-5),
         ("3x3 wide", three_by_three(1, (40, 33), (5, 61)), 1e-5),
+        ("3x3 few tiles", three_by_three(1, (96, 72), (9, 11)), 3e-6),
+        ("3x3 few tiles, no border", shape(2, (33, 40), (9, 10), (3, 3)), 3e-6),
         ("3x3 in chunks", three_by_three(9, (256, 16), (20, 20)), 5e-6),
         ("3x3 in parts", three_by_three(3, (24, 40), (61, 50)), 5e-6),
         ("3x3/2 in parts", strided(three_by_three(9, (24, 40), (20, 21)), 2), 3e-6),
@@ -232,6 +234,7 @@ fn threads_do_not_change_a_bit() {
     let shapes = [
         three_by_three(5, (64, 64), (17, 14)),
         three_by_three(1, (160, 160), (7, 7)),
+        three_by_three(2, (160, 160), (7, 7)),
         three_by_three(4, (32, 48), (40, 44)),
         Conv2dShape { stride: (2, 2), ..three_by_three(5, (8, 20), (33, 28)) },
         Conv2dShape { stride: (2, 2), ..three_by_three(7, (48, 80), (28, 28)) },

@@ -54,7 +54,8 @@ pub fn rows(context: &Context) -> Result<Vec<Row>> {
 fn ours(work: &DenseWork, context: &Context) -> Result<Measured> {
     let arguments =
         ["dense-work", &serde_json::to_string(work)?, "--repeats", &REPEATS.to_string(), "--device", &context.device.to_string()];
-    // As `mm predict`, and as the cells of a bench.
-    let mut command = if work.what == What::Predict { child::short_command(context.threads)? } else { child::command(context.threads)? };
+    // As `mm predict` and `mm evaluate`, and as the cells of a bench.
+    let predicts = matches!(work.what, What::Predict | What::Evaluate);
+    let mut command = if predicts { child::short_command(context.threads)? } else { child::command(context.threads)? };
     result_of(command.args(arguments), &format!("{work:?}"))
 }

@@ -1,17 +1,25 @@
 //! Which algorithm a convolution takes: measured on Zen 4 and, kernels of one row or column, on a Xeon with AVX-512. It depends on the shape
 //! alone, never on the threads.
 //!
-//! Winograd's transforms win from the smallest images on (64 channels at 56x56, batch 1: 0.75 ms against 2.2; 512 at
-//! 7x7, batch 2: 2.0 against 4.5). At fewer tiles the transformed weights, four times the plain ones, cost more to read
-//! than the products save.
+//! Winograd's transforms win from the smallest images on (64 channels at 56x56, batch 1: 0.75 ms against 2.2). Of 3x3 kernels the weights of
+//! the large form are four times the plain ones, of the small form 1.8 times, and where there are few tiles most of the time is spent on
+//! reading them (512 channels on a Xeon with AVX-512, one thread, direct, large, small: 7x7, batch 2: 4.5, 5.4, 4.1 ms; 8x10, batch 1: 4.7,
+//! 5.0, 3.0, and batch 2: 11.1, 6.8, 6.4; 7x7, batch 8: 19.0, 11.0, 13.5; 256 at 14x14, batch 1: 2.3, 1.9, 1.6; with AVX2
+//! 7x7, batch 1: 5.1, 5.4, 4.2).
 //!
 //! Of kernels of one row or column they save a half (128 channels at 30x40, batch 2: 0.82 ms against 1.12; 512 at 8x10: 0.99 against 1.22).
 
 use crate::conv::shape::Conv2dShape;
 use crate::conv::winograd::{self, Form};
 
-/// Tiles from which on the forward pass and the gradient of the input win.
+/// Tiles from which on the gradient of the input wins.
 const LEAST_TILES: usize = 8;
+
+/// The same for the forward pass, whose weights may be kept.
+const LEAST_SQUARE_TILES: usize = 32;
+
+/// And for its small form.
+const LEAST_SMALL_TILES: usize = 16;
 
 /// The same for the gradient of the input where kernels are one row or column.
 const LEAST_LINE_TILES: usize = 16;
@@ -28,11 +36,14 @@ const LEAST_CHANNELS: usize = 16;
 pub(crate) fn winograd(shape: &Conv2dShape) -> Option<Form> {
     let tiles = |form| winograd::tile_count(form, shape);
     let pays = |form| match form {
-        Form::Square => tiles(form) >= LEAST_TILES,
+        Form::Square => tiles(form) >= LEAST_SQUARE_TILES,
+        Form::Small => tiles(form) >= LEAST_SMALL_TILES,
         Form::Row3 | Form::Column3 => tiles(form) * PAIRS_A_TILE >= shape.batch * shape.in_channels * shape.out_channels,
         Form::Row5 | Form::Column5 => true,
     };
-    winograd_weight_gradient(shape).filter(|&form| pays(form))
+    let form = winograd_weight_gradient(shape)?;
+    let forms = if form == Form::Square { [form, Form::Small] } else { [form; 2] };
+    forms.into_iter().find(|&form| pays(form))
 }
 
 /// Those that the gradient of the input goes through, of which `dual` is the forward pass.

@@ -98,7 +98,11 @@ impl PreparedWeights {
     /// Whether [`new`](Self::new) would arrange the weight for `shape` the same way. If so a forward pass has the bits
     /// of [`conv2d_forward`]; if not it may differ from it in rounding.
     pub fn suits(&self, shape: &Conv2dShape) -> bool {
-        self.check(shape).is_ok() && choice::winograd(shape).is_some() == matches!(self.arranged, Arranged::Winograd(..))
+        let form = match self.arranged {
+            Arranged::Winograd(form, _) => Some(form),
+            Arranged::Direct(_) => None,
+        };
+        self.check(shape).is_ok() && choice::winograd(shape) == form
     }
 
     fn check(&self, shape: &Conv2dShape) -> Result<()> {

@@ -1,11 +1,11 @@
-//! The small matrices of F(4x4, 3x3), and of F(4, 3) and F(2, 5) along one axis, applied to vectors of channels.
+//! The small matrices of F(4x4, 3x3) and F(2x2, 3x3), and of F(4, 3) and F(2, 5) along one axis, applied to vectors of channels.
 //!
 //! For an output tile Y (4x4) of an input tile d (6x6) and a kernel g (3x3):
 //! `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`, as in Lavin and Gray (arXiv:1509.09308), but
 //! with the points 0, ±1/√2, ±√2, ∞: the matrices' numbers are closer together, and the error smaller, than with
 //! 0, ±1, ±2, ∞. The gradient of g is
 //! `Gᵀ [(A dY Aᵀ) ⊙ (Bᵀ d B)] G`. Along one axis it is `Y = Aᵀ [(G g) ⊙ (Bᵀ d)]`; with the same points 6 inputs make 4 outputs of 3 taps,
-//! or 2 of 5.
+//! or 2 of 5. F(2x2, 3x3) needs the points 0, ±1, ∞ alone.
 
 use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 
@@ -18,6 +18,7 @@ macro_rules! axis_transform {
         unsafe fn $name<V: Vector>($x: [V; $from]) -> [V; $to] {
             // SAFETY: callers run where the vector's instructions are on.
             unsafe {
+                #[allow(unused_macros)]
                 macro_rules! $k { ($c:expr) => { V::splat($c) } }
                 $body
             }
@@ -88,6 +89,24 @@ axis_transform!(
             q.mul_add(k!(SQRT_2 / 3.0), s.mul(k!(SQRT_2 / 6.0))),
             r.sub(p).mul_add(k!(1.0 / 3.0), m[5]),
         ]
+    }
+);
+
+axis_transform!(
+    /// Bᵀ for 2 outputs of 3 taps
+    input_axis_2, 4, 4, |k, d| { [d[0].sub(d[2]), d[1].add(d[2]), d[2].sub(d[1]), d[1].sub(d[3])] }
+);
+
+axis_transform!(
+    /// Aᵀ for 2 outputs of 3 taps
+    output_axis_2, 4, 2, |k, m| { [m[0].add(m[1]).add(m[2]), m[1].sub(m[2]).sub(m[3])] }
+);
+
+axis_transform!(
+    /// G for 2 outputs of 3 taps
+    weight_axis_2, 3, 4, |k, g| {
+        let (outer, middle) = (g[0].add(g[2]).mul(k!(0.5)), g[1].mul(k!(0.5)));
+        [g[0], outer.add(middle), outer.sub(middle), g[2]]
     }
 );
 
@@ -178,6 +197,18 @@ tile_transform!(
 tile_transform!(
     /// `G g Gᵀ`: 3x3 to 6x6.
     weight_tile, weight_axis, 3, 6
+);
+tile_transform!(
+    /// `Bᵀ d B` for 2x2 outputs: 4x4 to 4x4.
+    input_tile_2, input_axis_2, 4, 4
+);
+tile_transform!(
+    /// `Aᵀ m A` for 2x2 outputs: 4x4 to 2x2.
+    output_tile_2, output_axis_2, 4, 2
+);
+tile_transform!(
+    /// `G g Gᵀ` for 2x2 outputs: 3x3 to 4x4.
+    weight_tile_2, weight_axis_2, 3, 4
 );
 tile_transform!(
     /// `A dY Aᵀ`: 4x4 to 6x6.
