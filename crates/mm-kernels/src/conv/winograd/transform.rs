@@ -18,6 +18,7 @@ macro_rules! axis_transform {
         unsafe fn $name<V: Vector>($x: [V; $from]) -> [V; $to] {
             // SAFETY: callers run where the vector's instructions are on.
             unsafe {
+                // Some are sums alone.
                 #[allow(unused_macros)]
                 macro_rules! $k { ($c:expr) => { V::splat($c) } }
                 $body
