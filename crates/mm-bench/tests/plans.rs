@@ -1,6 +1,6 @@
 //! Plans with mistakes: what is understood is what is written, everything else is a message with file and place.
 
-#[path = "../../mm-cli/tests/birds/mod.rs"]
+#[path = "../../mm-cli/tests/cli/birds.rs"]
 mod birds;
 #[path = "../../mm-core/tests/damage/mod.rs"]
 mod damage;

@@ -1,10 +1,7 @@
 //! `mm export`: from a trained model to a file that others read, and what is said about models that have none.
 
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
+use super::program::{mm, said};
 use mm_onnx::proto::Model;
-use program::{mm, said};
 use prost::Message;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,12 +1,7 @@
 //! A plan on several machines: its parts, what becomes of those that are stopped, lost or run twice, and the report of all.
 
-#![cfg(unix)]
-
-mod birds;
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
-use program::{bench, lasting, mm, results, said, signal, wait_for};
+use super::birds;
+use super::program::{self, bench, lasting, mm, results, said, signal, wait_for};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,9 +1,6 @@
 //! `mm train`: options of a method without a plan, over those of a plan, and what is said about wrong ones.
 
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
-use program::{mm, said};
+use super::program::{self, mm, said};
 use std::path::Path;
 
 /// Thirty samples of two sensors.

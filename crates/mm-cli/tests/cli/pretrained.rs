@@ -1,14 +1,11 @@
 //! Plans whose encoders begin with published weights, run as a user runs them.
 
-mod birds;
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
+use super::birds;
+use super::program::{self, bench, lasting, results, said};
 use candle_core::{Device, Tensor};
 use mm_bench::{CellSpec, Plan, Registry};
 use mm_core::nn::Parameters;
 use mm_core::weights::save;
-use program::{bench, lasting, results, said};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

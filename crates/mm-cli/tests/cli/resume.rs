@@ -1,13 +1,9 @@
 //! Runs that are killed or interrupted: they go on where they stopped and end as if nothing had happened.
 
-#![cfg(unix)]
-
-mod birds;
-mod program;
-
+use super::birds;
+use super::program::{Guarded, bench, cell, cells, lasting, prepare, result, results, runs, said, signal, wait_for, weights};
 use mm_bench::{CellSpec, Plan, Registry};
 use mm_core::rng;
-use program::{Guarded, bench, cell, cells, lasting, prepare, result, results, runs, said, signal, wait_for, weights};
 use rand::RngExt;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;

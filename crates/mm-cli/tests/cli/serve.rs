@@ -1,10 +1,7 @@
 //! `mm serve`: the answers of `mm predict` over HTTP, and how it starts and ends.
 
-mod machines;
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
-use program::{Guarded, mm, said, signal};
+use super::machines;
+use super::program::{Guarded, mm, said, signal};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

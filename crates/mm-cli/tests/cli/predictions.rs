@@ -1,11 +1,8 @@
 //! `mm report`: finished cells, and predictions as another framework would write them.
 
-mod birds;
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
+use super::birds;
+use super::program::{bench, mm, results, said};
 use mm_report::result::CellResult;
-use program::{bench, mm, results, said};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

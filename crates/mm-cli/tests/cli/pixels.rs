@@ -1,13 +1,10 @@
 //! A class for each pixel: from a folder of images and label maps to a report, a model and answers.
 
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
+use super::program::{bench, mm, results, said};
 use mm_core::data::{LabelMaps, PixelLabels, class_colour};
 use mm_core::rng;
 use mm_report::pictured::{Picture, Reason};
 use mm_report::result::CellResult;
-use program::{bench, mm, results, said};
 use rand::RngExt;
 use std::path::Path;
 

@@ -1,10 +1,7 @@
 //! What a newcomer does, mistakes included: from folders to a card, a model and answers, and what is refused on the way.
 
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
+use super::program::{mm, said};
 use image::RgbImage;
-use program::{mm, said};
 use std::fs;
 use std::path::Path;
 

@@ -1,10 +1,6 @@
 //! `mm train` under `mpirun`, as far as it can be told without one; `.ci/ranks` has the rest.
-#![cfg(not(feature = "mpi"))]
 
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
-use program::{mm, said};
+use super::program::{mm, said};
 
 /// Each of several processes would train by itself, and write over what the others wrote.
 #[test]

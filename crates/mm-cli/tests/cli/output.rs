@@ -1,10 +1,7 @@
 //! The folder of results: nothing in it is replaced or removed but what a bench wrote.
 
-mod birds;
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
-use program::{bench, mm, results, said};
+use super::birds;
+use super::program::{bench, mm, results, said};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,8 @@
 //! Sensors of files that degrade, from the plan to the report.
 
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
+use super::program::{bench, results, said};
 use mm_report::result::{CellResult, CorruptionResult};
 use mm_testing::seen_and_heard;
-use program::{bench, results, said};
 use std::path::{Path, PathBuf};
 
 const CARD: &str = r#"

@@ -1,11 +1,8 @@
 //! Numbers, labels and rare classes: from tables to a report, a model and answers.
 
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
+use super::program::{bench, mm, results, said};
 use mm_core::rng;
 use mm_report::result::CellResult;
-use program::{bench, mm, results, said};
 use std::path::Path;
 
 const SAMPLES: usize = 96;

@@ -1,10 +1,7 @@
 //! From a folder of files to a model and its predictions, as a user does it: `mm train`, `mm evaluate`, `mm predict`.
 
-mod machines;
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
-use program::{mm, said, wait_for};
+use super::machines;
+use super::program::{mm, said, wait_for};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Output;

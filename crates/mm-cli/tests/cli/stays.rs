@@ -1,9 +1,6 @@
 //! Intensive care, in PhysioNet's layout and at small size: from its folders to the report of the plan that the documentation names.
 
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
-use program::{mm, said};
+use super::program::{mm, said};
 use std::path::Path;
 
 /// A variable of each panel but the patient's own, and what it is around.

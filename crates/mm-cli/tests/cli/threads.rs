@@ -1,10 +1,7 @@
 //! What a cell finds does not depend on how many threads it has.
 
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
+use super::program::{cell, prepare, result, said, weights};
 use mm_bench::{Plan, Registry};
-use program::{cell, prepare, result, said, weights};
 use std::path::Path;
 
 /// The built-in views are wide enough for work in pieces.

@@ -1,10 +1,7 @@
 //! Panels of which some numbers were not measured: checked, learnt, and asked about with other gaps.
 
-#[allow(dead_code, reason = "other tests use the rest")]
-mod program;
-
+use super::program::{mm, said};
 use mm_core::rng;
-use program::{mm, said};
 
 #[test]
 fn a_panel_with_gaps_is_no_error_and_is_used() {

@@ -1,7 +1,7 @@
 //! `mm weights`, by running it.
 
 #[allow(dead_code, reason = "other tests use the rest")]
-#[path = "../../mm-core/tests/pth/writer.rs"]
+#[path = "../../../mm-core/tests/pth/writer.rs"]
 mod writer;
 
 use std::path::Path;
