@@ -160,7 +160,8 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
     }
     check_data(&*recipe, &resolved, &data, None)?;
     if ranks.rank() == 0 {
-        resolved.train.few_steps(split.train.len()).into_iter().for_each(|remark| tracing::warn!("{remark}"));
+        let remarks = split.remarks(&*data.source).into_iter().chain(resolved.train.few_steps(split.train.len()));
+        remarks.for_each(|remark| tracing::warn!("{remark}"));
     }
     let checkpoints = checkpoint_folder(&arguments.out);
     // Ctrl-C saves where the training is. Several processes would not all hear it at one step: they end, and go on from the last checkpoint.
@@ -280,6 +281,13 @@ fn checkpoint_folder(out: &Path) -> PathBuf {
 
 /// Before hours of training, and not behind them.
 fn refuse_existing(out: &Path, overwrite: bool) -> Result<()> {
+    // The nearest that exists has to be a folder that can be written to.
+    if let Some(there) = out.ancestors().map(|path| if path == Path::new("") { Path::new(".") } else { path }).find(|path| path.exists()) {
+        if !there.is_dir() {
+            bail!("{} is a file: give a new or empty folder for the model", there.display());
+        }
+        tempfile::tempfile_in(there).with_context(|| format!("{} cannot be written to: give another folder for the model", there.display()))?;
+    }
     let Ok(mut entries) = std::fs::read_dir(out) else { return Ok(()) };
     let ours = out.join("config.json").exists() && out.join("model.safetensors").exists();
     match (entries.next().is_some(), ours) {

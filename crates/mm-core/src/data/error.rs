@@ -224,11 +224,19 @@ pub enum DataError {
         /// The parts that it is to be in.
         wanted: Vec<Part>,
     },
-    /// A sample without a group or part, where others have one.
-    #[error("sample {row} has no {what}, but others have one")]
+    /// Samples without a group or part, where others have one.
+    #[error(
+        "{without} of {of} samples have no {what}, and others have one: {}{}; name a {what} in every row, or in none",
+        names.join(", "),
+        if *without > names.len() { ", .." } else { "" }
+    )]
     NotNamed {
-        /// The sample, counted from 0.
-        row: usize,
+        /// What the first of them are called.
+        names: Vec<String>,
+        /// How many they are.
+        without: usize,
+        /// How many samples there are.
+        of: usize,
         /// `group` or `part`.
         what: &'static str,
     },

@@ -1,7 +1,7 @@
 //! Which samples train, which choose the model, which test.
 
 use super::names::some;
-use super::{DataError, Source};
+use super::{DataError, Meta, Source};
 use crate::error::{Error, Result};
 use crate::rng;
 use rand::seq::SliceRandom;
@@ -138,11 +138,12 @@ impl SplitSpec {
     /// Test rows are drawn first and training rows last, so the same seed gives the same test set whatever the training size. With
     /// groups, sizes are targets: groups are dealt out, largest first, to the part that lacks most; what fits nowhere goes to training.
     pub fn draw(&self, data: &dyn Source, seed: u64) -> Result<Split> {
-        let first = (!data.is_empty()).then(|| data.meta(0));
-        match first {
-            Some(meta) if meta.part.is_some() => Split::from_parts(data),
-            Some(meta) if meta.group.is_some() => self.draw_grouped(data, seed),
-            _ => self.draw_stratified(data, seed),
+        if every_row(data, "part", |meta| meta.part.is_some())? {
+            Split::from_parts(data)
+        } else if every_row(data, "group", |meta| meta.group.is_some())? {
+            self.draw_grouped(data, seed)
+        } else {
+            self.draw_stratified(data, seed)
         }
     }
 
@@ -176,11 +177,9 @@ impl SplitSpec {
         let mut sizes = vec![0; classes];
         let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for row in 0..data.len() {
-            let Some(group) = data.meta(row).group else {
-                return Err(DataError::NotNamed { row, what: "group" }.into());
-            };
             sizes[class_of(data, row)] += 1;
-            members.entry(group).or_default().push(row);
+            // Every row has one here.
+            members.entry(data.meta(row).group.unwrap_or_default()).or_default().push(row);
         }
         let amounts = [self.test, self.validation, self.train];
         let targets = amounts.map(|a| sizes.iter().map(|&n| a.of(n) as f64).collect::<Vec<f64>>());
@@ -226,9 +225,6 @@ impl SplitSpec {
 impl Split {
     /// The split that the rows name as their part.
     fn from_parts(data: &dyn Source) -> Result<Self> {
-        if let Some(row) = (0..data.len()).find(|&row| data.meta(row).part.is_none()) {
-            return Err(DataError::NotNamed { row, what: "part" }.into());
-        }
         let rows = |part| (0..data.len()).filter(|&row| data.meta(row).part == Some(part)).collect();
         Self { train: rows(Part::Train), validation: rows(Part::Validation), test: rows(Part::Test) }.sorted()
     }
@@ -283,6 +279,17 @@ impl Split {
         }
         Ok(self)
     }
+}
+
+/// Whether rows name `what`: all of them, or none.
+fn every_row(data: &dyn Source, what: &'static str, names: impl Fn(&Meta) -> bool) -> Result<bool> {
+    let without: Vec<usize> = (0..data.len()).filter(|&row| !names(&data.meta(row))).collect();
+    if without.is_empty() || without.len() == data.len() {
+        return Ok(without.is_empty() && !data.is_empty());
+    }
+    let name = |&row: &usize| data.meta(row).id.map_or_else(|| format!("row {} of the data", row + 1), |id| format!("`{id}`"));
+    let names = without.iter().take(5).map(name).collect();
+    Err(DataError::NotNamed { names, without: without.len(), of: data.len(), what }.into())
 }
 
 /// The class of a row; where there are no classes, all rows are alike.

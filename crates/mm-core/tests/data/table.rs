@@ -179,12 +179,22 @@ fn a_split_is_what_the_rows_say() {
     let mut named = Named { table: table(vec![0, 1, 0, 1], 2), parts, groups: vec![Some("one"); 4] };
     let split = SplitSpec::default().draw(&named, 0).unwrap();
     assert_eq!((split.train, split.validation, split.test), (vec![1, 3], vec![2], vec![0]));
-    named.parts[2] = None;
-    assert!(SplitSpec::default().draw(&named, 0).unwrap_err().to_string().contains("sample 2 has no part, but others have one"));
+    let refused = |named: &Named| SplitSpec::default().draw(named, 0).unwrap_err().to_string();
+    // The first row is as good as any other.
+    for row in [0, 2] {
+        let there = named.parts[row].take();
+        let problem = format!("1 of 4 samples have no part, and others have one: row {} of the data; name a part in every row", row + 1);
+        assert!(refused(&named).contains(&problem), "{}", refused(&named));
+        named.parts[row] = there;
+    }
     named.parts = vec![None; 4];
-    assert!(SplitSpec::default().draw(&named, 0).unwrap_err().to_string().contains("cannot be split by group"));
-    named.groups[3] = None;
-    assert!(SplitSpec::default().draw(&named, 0).unwrap_err().to_string().contains("sample 3 has no group, but others have one"));
+    assert!(refused(&named).contains("cannot be split by group"));
+    for row in [0, 3] {
+        let there = named.groups[row].take();
+        let problem = format!("1 of 4 samples have no group, and others have one: row {} of the data", row + 1);
+        assert!(refused(&named).contains(&problem), "{}", refused(&named));
+        named.groups[row] = there;
+    }
 }
 
 /// 43 samples: class 0 in three groups of very different size, class 1 in the largest of them and in two more.

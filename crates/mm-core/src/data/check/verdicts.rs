@@ -5,6 +5,7 @@ use super::look::Flaw;
 use super::scan::{Scanned, Tally};
 use super::subject::Subject;
 use super::twins::{Found, Set, What};
+use crate::data::Part;
 use crate::data::names::some;
 use crate::data::reader::MEASURED;
 use crate::error::Error;
@@ -23,6 +24,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
     list(subject, &mut verdicts);
     for (m, tally) in scanned.sensors.iter().enumerate() {
         readings(subject, m, tally, &mut verdicts);
+        untrained(subject, m, tally, &mut verdicts);
         forms(subject, m, tally, &mut verdicts);
         flaws(subject, m, tally, &mut verdicts);
         verdicts.extend(super::far::verdict(subject, m, tally));
@@ -94,6 +96,16 @@ fn readings(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdi
     }
     if tally.present == 0 && !subject.samples.is_empty() {
         verdicts.push(verdict(Level::Error, name, "no sample has a reading that can be read", "take the sensor out of the card", vec![]));
+    }
+}
+
+/// A sensor that only samples have that are not for training.
+fn untrained(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>) {
+    let trains = |row: usize| subject.samples[row].part == Some(Part::Train);
+    let rows = || 0..subject.samples.len();
+    if tally.present > 0 && rows().any(trains) && !rows().any(|row| trains(row) && tally.contents[row].is_some()) {
+        let advice = "no model can learn it: take the sensor out of the card, or add training samples that have it";
+        verdicts.push(verdict(Level::Error, &subject.sensors[m].name, "no training sample has a reading", advice, vec![]));
     }
 }
 
