@@ -179,6 +179,9 @@ pub(crate) fn check_data(recipe: &dyn AnyRecipe, resolved: &Resolved, data: &Dat
         if let Some(absent) = (0..modalities.len()).find(|&m| train.rows_with(m).is_empty()) {
             bail!("none of the {} training samples has `{}`; take the modality out of the card", train.len(), modalities.names()[absent]);
         }
+        resolved.train.check(&*data.source, &split.validation)?;
+        // Its networks are made without weights, which takes no time: whether there can be such.
+        recipe.model(&Setup::new(data.source.schema()).for_loading())?;
         Ok(recipe.check_samples(modalities, &train, &validation)?)
     };
     check().with_context(|| format!("`{}` cannot be trained on this", resolved.method))

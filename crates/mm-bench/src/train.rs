@@ -11,11 +11,11 @@ use crate::registry::{Registry, check_data};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use indicatif::{ProgressBar, ProgressStyle};
-use mm_core::data::{Part, Source, Split};
+use mm_core::data::{ManifestColumns, Part, Source, Split};
 use mm_core::parallel::Communicator;
 use mm_core::train::{CheckpointConfig, EpochLog, Observer, Step, TrainConfig, Trainer};
 use mm_core::{DeviceName, Pipeline};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -212,6 +212,7 @@ pub fn evaluate(arguments: &EvaluateArguments, registry: &Registry) -> Result<Pi
     let mut model = registry.from_pretrained(&arguments.model)?;
     let (data, _) = CardReader::open(&arguments.card)?.load()?;
     check_schema(&model, &*data.source)?;
+    check_columns(&model.config().columns, &data.columns)?;
     let rows = part(&arguments.part, &data, &model)?;
     if rows.is_empty() {
         bail!("the part `{}` of {} has no samples", arguments.part, arguments.card);
@@ -268,6 +269,21 @@ fn check_schema(model: &Pipeline, source: &dyn Source) -> Result<()> {
             list(theirs),
             list(ours)
         );
+    }
+    Ok(())
+}
+
+/// Refuses the numbers of a sensor in another order than the model's: a model knows them by their places.
+fn check_columns(ours: &ManifestColumns, theirs: &ManifestColumns) -> Result<()> {
+    for (sensor, ours) in &ours.variables {
+        let Some(theirs) = theirs.variables.get(sensor).filter(|theirs| *theirs != ours) else { continue };
+        let Some((at, (found, learnt))) = theirs.iter().zip(ours).enumerate().find(|(_, (found, learnt))| found != learnt) else { continue };
+        let differ = format!("column {} of `{sensor}` is `{found}`, and the model learnt `{learnt}` there", at + 1);
+        let sorted = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+        if sorted(theirs) == sorted(ours) {
+            bail!("{differ}: bring the table's columns into the model's order, or ask `mm predict`, which goes by their names");
+        }
+        tracing::warn!("{differ}: the numbers are read by their places");
     }
     Ok(())
 }

@@ -31,6 +31,25 @@ fn folders(root: &Path, place: &str, samples: usize, classes: bool) {
     }
 }
 
+/// Folders of classes alone: the sensor has no folder, and so no name of one, which a table could have as a column.
+#[test]
+fn a_model_of_class_folders_is_asked_with_a_table_of_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for i in 0..40 {
+        picture(&root.join("plain").join(["dim", "lit"][i % 2]).join(format!("{i:02}.png")), i % 2 == 1, i);
+    }
+    run(root, &["data", "check", "plain", "--write-card", "card.toml"]);
+    assert!(fs::read_to_string(root.join("card.toml")).unwrap().contains("column = \".\""));
+    let (code, text) = run(root, &["train", "card.toml", "--method", "modality-dropout", "--epochs", "2", "--out", "model"]);
+    assert!(code == 0, "{text}");
+    fs::write(root.join("t.csv"), "id,image\na,plain/dim/00.png\nb,\n").unwrap();
+    let (code, text) = run(root, &["predict", "--model", "model", "--manifest", "t.csv", "--out", "answers.csv"]);
+    assert!(code == 0 && text.contains("answers.csv: 2 rows"), "{text}");
+    let answers = fs::read_to_string(root.join("answers.csv")).unwrap();
+    assert!(answers.lines().any(|line| line.starts_with("a,") && line.contains(",image,")), "{answers}");
+}
+
 #[test]
 fn from_folders_to_answers_for_folders() {
     let folder = tempfile::tempdir().unwrap();

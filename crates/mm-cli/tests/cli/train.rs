@@ -59,6 +59,58 @@ fn wrong_options_are_refused() {
     }
 }
 
+/// The last thing that a training does is to write its model.
+#[test]
+fn a_place_that_no_model_can_be_written_to_is_refused_before_the_training() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    std::fs::write(folder.join("taken"), "").unwrap();
+    for out in ["taken", "taken/model"] {
+        let said = train(folder, out, &["--option", "available=['a']"]).unwrap_err();
+        assert!(said.contains("taken is a file: give a new or empty folder for the model"), "{said}");
+        assert!(!folder.join("taken.checkpoints").exists());
+    }
+}
+
+#[test]
+fn a_class_that_only_the_test_has_is_told_before_the_training() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    let table = std::fs::read_to_string(folder.join("t.csv")).unwrap();
+    std::fs::write(folder.join("t.csv"), table.replacen("new,test", "lost,test", 1)).unwrap();
+    let mut train = mm();
+    train.current_dir(folder).args(["train", "card.toml", "--method", "modality-dropout", "--epochs", "1", "--out", "model"]);
+    let output = train.output().unwrap();
+    assert!(output.status.success() && said(&output).contains("no training sample has the class `lost`"), "{}", said(&output));
+}
+
+/// A model knows numbers by their places, and a card of tables takes them as the file has them.
+#[test]
+fn a_table_whose_columns_are_in_another_order_is_not_evaluated() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    train(folder, "model", &["--option", "available=['a']"]).unwrap();
+    let evaluate = |names: &str| {
+        let table = std::fs::read_to_string(folder.join("t.csv")).unwrap();
+        std::fs::write(folder.join("other.csv"), table.replacen("a1,a2", names, 1)).unwrap();
+        let card = std::fs::read_to_string(folder.join("card.toml")).unwrap();
+        let (first, second) = names.split_once(',').unwrap();
+        let card = card.replace("t.csv", "other.csv").replace("['a1', 'a2']", &format!("['{first}', '{second}']"));
+        std::fs::write(folder.join("other.toml"), card).unwrap();
+        let output = mm().current_dir(folder).args(["evaluate", "--model", "model", "--card", "other.toml"]).output().unwrap();
+        (output.status.success(), said(&output))
+    };
+    let (done, said) = evaluate("a2,a1");
+    assert!(!done && said.contains("column 1 of `a` is `a2`, and the model learnt `a1` there: bring the table's columns"), "{said}");
+    let (done, said) = evaluate("a1,c");
+    assert!(done && said.contains("column 2 of `a` is `c`, and the model learnt `a2` there: the numbers are read by their places"), "{said}");
+    let (done, said) = evaluate("a1,a2");
+    assert!(done && !said.contains("learnt"), "{said}");
+}
+
 #[test]
 fn devices_that_cannot_be_used_are_refused_before_anything_is_trained() {
     let temporary = tempfile::tempdir().unwrap();

@@ -341,6 +341,25 @@ impl TrainConfig {
         Ok(())
     }
 
+    /// Refuses settings that cannot work with the data, `validation` being those of its samples that are held out.
+    pub fn check(&self, source: &dyn Source, validation: &[usize]) -> Result<()> {
+        self.validate()?;
+        let name_some = "name the part `validation` of some samples, or give it a share under [split] of the card";
+        if validation.is_empty() && self.validates_after(0) {
+            let problem = format!("model selection and early stopping need validation samples, and there are none: {name_some}");
+            return Err(Error::config("train.select", problem));
+        }
+        if validation.is_empty() && self.threshold_by.is_some() {
+            let problem = format!("a threshold is chosen on validation samples, and there are none: {name_some}");
+            return Err(Error::config("train.threshold_by", problem));
+        }
+        self.augment.check(source.schema())?;
+        check_losses(self, source.schema())?;
+        super::mixup::check(self.mixup, source.schema())?;
+        // Whether such weights are possible; what they are takes a look at the training samples.
+        self.class_weights.resolve(source, &[]).map(drop)
+    }
+
     /// What to know before a training on so many samples: that it has few steps.
     pub fn few_steps(&self, samples: usize) -> Option<String> {
         let (epochs, batch) = (self.epochs, self.batch_size);

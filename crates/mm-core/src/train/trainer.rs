@@ -1,7 +1,6 @@
 //! The training loop, to be read from top to bottom.
 
 use super::checkpoint::{Checkpoint, State, latest};
-use super::config::check_losses;
 use super::losses::Means;
 use super::mixup;
 use super::{BatchNorms, CheckpointConfig, EpochLog, HeldOut, Method, Observer, Selection, Step, TrainConfig, TrainOutcome, Unobserved};
@@ -106,7 +105,7 @@ impl Trainer {
         transforms: &[Box<dyn Transform>],
     ) -> Result<TrainOutcome> {
         let config = &self.config;
-        config.validate()?;
+        config.check(source, validation)?;
         let started = Instant::now();
         let parameters = method.parameters();
         let device = parameters.device().clone();
@@ -126,19 +125,6 @@ impl Trainer {
         if steps == 0 || train.len() < 2 {
             return Err(DataError::TooFewToTrain { found: train.len() }.into());
         }
-        if validation.is_empty() && config.validates_after(0) {
-            return Err(Error::config(
-                "train.select",
-                "model selection and early stopping need validation samples, and there are none: name the part `validation` of some samples, or give it a share under [split] of the card",
-            ));
-        }
-        if validation.is_empty() && config.threshold_by.is_some() {
-            let problem = "a threshold is chosen on validation samples, and there are none: name the part `validation` of some samples, or give it a share under [split] of the card";
-            return Err(Error::config("train.threshold_by", problem));
-        }
-        config.augment.check(source.schema())?;
-        check_losses(config, source.schema())?;
-        mixup::check(config.mixup, source.schema())?;
         let presence = |rows: &[usize]| Presence::new(rows.iter().map(|&row| source.meta(row).presence).collect());
         method.check_samples(&presence(train), &presence(validation))?;
         let schedule = Schedule::new(config.schedule.clone(), config.learning_rate, config.epochs, steps)?;

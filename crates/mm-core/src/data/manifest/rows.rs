@@ -116,7 +116,8 @@ impl ManifestRows {
         let stream = TableStream::open(&path)?;
         let table = &stream.table;
         let find = |sensor: &RowSensor| {
-            let column = columns.modalities.get(&sensor.name).unwrap_or(&sensor.name);
+            // One whose readings lay in the folder itself had no column.
+            let column = columns.modalities.get(&sensor.name).filter(|column| *column != ".").unwrap_or(&sensor.name);
             if let Some(why) = table.why_left_out(column) {
                 return Err(table.error(1, 0, format!("column `{column}` cannot be the sensor `{}`: it {why}", sensor.name)));
             }
