@@ -161,6 +161,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
     check_data(&*recipe, &resolved, &data, None)?;
     if ranks.rank() == 0 {
         resolved.train.few_steps(split.train.len()).into_iter().for_each(|remark| tracing::warn!("{remark}"));
+        data.try_held_out(&split)?;
     }
     let checkpoints = checkpoint_folder(&arguments.out);
     // Ctrl-C saves where the training is. Several processes would not all hear it at one step: they end, and go on from the last checkpoint.

@@ -27,6 +27,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
         flaws(subject, m, tally, &mut verdicts);
         verdicts.extend(super::far::verdict(subject, m, tally));
     }
+    left_out(subject, scanned, &mut verdicts);
     verdicts.extend(super::pairing::verdicts(subject, scanned));
     same(subject, twins, &mut verdicts);
     parts(subject, &mut verdicts);
@@ -61,7 +62,7 @@ fn list(subject: &Subject, verdicts: &mut Vec<Verdict>) {
             Error::Config { field, problem } if field == "data" => (String::new(), problem.clone()),
             error => (String::new(), error.to_string()),
         };
-        let without: String = text.split('`').step_by(2).collect();
+        let without: String = text.split(['`', '"']).step_by(2).collect();
         let at = order.iter().position(|known| *known == without).unwrap_or_else(|| {
             order.push(without.clone());
             order.len() - 1
@@ -94,6 +95,20 @@ fn readings(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdi
     }
     if tally.present == 0 && !subject.samples.is_empty() {
         verdicts.push(verdict(Level::Error, name, "no sample has a reading that can be read", "take the sensor out of the card", vec![]));
+    }
+}
+
+/// Samples of which no reading can be used, where such readings count as absent.
+fn left_out(subject: &Subject, scanned: &Scanned, verdicts: &mut Vec<Verdict>) {
+    let usable = |row: usize, tally: &Tally| {
+        tally.contents[row].is_some() && !tally.flaws.get(&Flaw::NonFinite).is_some_and(|rows| rows.binary_search(&row).is_ok())
+    };
+    let without = (0..subject.samples.len()).filter(|&row| !scanned.sensors.iter().any(|tally| usable(row, tally)));
+    let places: Vec<String> = without.map(|row| subject.samples[row].id.clone()).collect();
+    if subject.lenient && !places.is_empty() {
+        let found = format!("{} without a reading that can be used", count(places.len(), "sample"));
+        let advice = "training and test leave them out, as the card says (on_corrupt)";
+        verdicts.push(verdict(Level::Warning, "samples", found, advice, places.into_iter().take(PLACES).collect()));
     }
 }
 
@@ -165,9 +180,16 @@ fn flaws(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>
         }
         let share = format!("{} of {}", rows.len(), count(tally.present, "reading"));
         let (level, found, advice) = match flaw {
-            Flaw::NonFinite => {
-                (Level::Error, "hold a value that is NaN or infinite", "mend or remove them; training stops at such a value")
-            }
+            Flaw::NonFinite if subject.lenient => (
+                Level::Warning,
+                "hold a value that is NaN or infinite",
+                "they count as absent, as the card says (on_corrupt); mend them if you can",
+            ),
+            Flaw::NonFinite => (
+                Level::Error,
+                "hold a value that is NaN or infinite",
+                "training stops at them: mend or remove them, or write on_corrupt = \"absent\" in the card to take them as absent",
+            ),
             Flaw::Empty => {
                 (Level::Warning, "are texts without a letter", "empty the cell if there was no reading: it then counts as absent")
             }
