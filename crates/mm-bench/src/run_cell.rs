@@ -78,6 +78,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     if let Some(absent) = &resolved.absent {
         loaded = absent.applied(loaded, &split, resolved.train.seed)?;
     }
+    loaded.try_held_out(&split)?;
     let standardizer = Standardizer::fit(&*loaded.source, &split.train)?;
     let standardized = Standardized::new(&*loaded.source, &standardizer)?;
     let data = standardized.source();

@@ -162,6 +162,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
     if ranks.rank() == 0 {
         let remarks = split.remarks(&*data.source).into_iter().chain(resolved.train.few_steps(split.train.len()));
         remarks.for_each(|remark| tracing::warn!("{remark}"));
+        data.try_held_out(&split)?;
     }
     let checkpoints = checkpoint_folder(&arguments.out);
     // Ctrl-C saves where the training is. Several processes would not all hear it at one step: they end, and go on from the last checkpoint.

@@ -88,7 +88,7 @@ fn of_card(text: &str, path: &Path) -> Result<Check> {
             let place = path.display().to_string();
             match card.load_files() {
                 Ok(loaded) => tables(&card.name, &place, &loaded, &progress),
-                Err(error) => unreadable(&card.name, &place, &error),
+                Err(_) => unreadable(&card.name, &place, card.mistakes()),
             }
         }
     };

@@ -36,6 +36,24 @@ fn from_a_table_to_a_card_that_is_in_order() {
 }
 
 #[test]
+fn each_line_of_a_table_of_numbers_that_has_a_mistake_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = |i: usize| ["abc", "xyz", "uvw"].get(i.wrapping_sub(7) / 3).filter(|_| i % 3 == 1).copied();
+    let row = |i: usize| format!("{},{},{}\n", odd(i).map_or(format!("0.{i}"), String::from), i * i, ["wet", "dry"][i % 2]);
+    std::fs::write(folder.path().join("t.csv"), format!("rain,wind,label\n{}", (0..20).map(row).collect::<String>())).unwrap();
+    let views = "[[view]]\nmodality = \"a\"\nfile = \"t.csv\"\ncolumns = [\"rain\"]\n[[view]]\nmodality = \"b\"\nfile = \"t.csv\"\ncolumns = [\"wind\"]\n";
+    std::fs::write(folder.path().join("t.toml"), format!("name = \"t\"\nlabel = \"label\"\n{views}")).unwrap();
+    let (code, text) = check(folder.path(), &["t.toml"]);
+    let named = ["t.csv:9:1: `abc`", "t.csv:12:1: `xyz`", "t.csv:15:1: `uvw`"];
+    assert!(code == 1 && named.iter().all(|place| text.contains(place)), "{text}");
+    // A label that is not there is one mistake, though two sensors stand beside it.
+    let table = std::fs::read_to_string(folder.path().join("t.csv")).unwrap().replace("81,dry", "81,");
+    std::fs::write(folder.path().join("t.csv"), table).unwrap();
+    let (_, text) = check(folder.path(), &["t.toml"]);
+    assert!(named.iter().all(|place| text.contains(place)) && text.matches("t.csv:11:3: the label is empty").count() == 1, "{text}");
+}
+
+#[test]
 fn findings_are_files_and_foreign_files_stay() {
     let folder = tempfile::tempdir().unwrap();
     table(folder.path(), "\u{1b}[2J");

@@ -94,6 +94,50 @@ fn from_folders_to_answers_for_folders() {
     assert!(code == 1 && text.contains("sample `dim/broken`") && text.contains("it is a text") && !text.contains("line"), "{text}");
 }
 
+/// `motion` in files and `place` in the table; one file of the test part holds a NaN.
+fn recordings(root: &Path, setting: &str) {
+    fs::create_dir_all(root.join("m")).unwrap();
+    let mut rows = String::from("id,motion,place.x,place.y,label,part\n");
+    for i in 0..40 {
+        let value = |step: usize| if (i, step) == (9, 2) { "nan".into() } else { format!("0.{}", (i * 7 + step * (1 + i % 2)) % 10) };
+        let steps: String = (0..6).map(|step| format!("{},{}\n", value(step), (i + step) % 5)).collect();
+        fs::write(root.join(format!("m/{i}.csv")), steps).unwrap();
+        let part = ["train", "train", "train", "validation", "test"][i % 5];
+        // What is wrong with the sample 14 is all of it.
+        let place = if i == 14 { ",".into() } else { format!("{}.5,{}", i % 3, i % 4) };
+        rows += &format!("s{i},m/{i}.csv,{place},{},{part}\n", ["run", "walk"][i / 5 % 2]);
+    }
+    fs::write(root.join("s.csv"), rows).unwrap();
+    let sensors = "[[modality]]\nname = \"motion\"\nkind = \"series\"\nchannels = 2\nsteps = 6\n\
+                   [[modality]]\nname = \"place\"\nkind = \"vector\"\nfeatures = 2\n";
+    fs::write(root.join("card.toml"), format!("name = \"s\"\nmanifest = \"s.csv\"\n{setting}\n{sensors}")).unwrap();
+}
+
+#[test]
+fn a_file_that_is_of_no_use_is_named_before_the_training_or_counts_as_absent() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let train = ["train", "card.toml", "--method", "udml", "--epochs", "2", "--out", "model"];
+    recordings(root, "");
+    let (code, text) = run(root, &["data", "check", "card.toml"]);
+    assert!(code == 1 && text.contains("9.csv") && text.contains("on_corrupt = \"absent\""), "{text}");
+    let (code, text) = run(root, &train);
+    assert!(code == 1 && text.contains("9.csv holds a value that is not finite: NaN at [0, 2]") && !text.contains("diverged"), "{text}");
+    assert!(!root.join("model").exists() && !root.join("model.checkpoints").exists(), "nothing was trained");
+    recordings(root, "on_corrupt = \"absent\"");
+    fs::write(root.join("m/14.csv"), "1,x\n").unwrap();
+    let (code, text) = run(root, &["data", "check", "card.toml"]);
+    assert!(code == 0 && text.contains("1 sample without a reading that can be used"), "{text}");
+    let (code, text) = run(root, &train);
+    for told in
+        ["1 readings hold a value that is not finite", "1 readings cannot be read", "1 samples have no other reading and are left out: s14"]
+    {
+        assert!(code == 0 && text.contains(told), "{text}");
+    }
+    let (code, text) = run(root, &["evaluate", "--model", "model", "--card", "card.toml"]);
+    assert!(code == 0, "{text}");
+}
+
 /// A table with decimal commas, as its model learnt from.
 fn table(root: &Path) {
     let row = |i: usize| {

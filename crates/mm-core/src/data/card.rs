@@ -13,7 +13,7 @@ use crate::modality::Modalities;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// What a data set is and how it is read.
@@ -288,14 +288,36 @@ impl DatasetCard {
 
     /// Reads the data from the card's folder.
     pub fn load_files(&self) -> Result<LoadedData> {
-        self.load(|file| {
-            let path = self.folder().join(file);
-            std::fs::read(&path).map(Cow::Owned).map_err(Error::io(path))
-        })
+        self.load(|file| self.read_file(file))
+    }
+
+    /// What is wrong with the lines of its files: the first mistake of each line, of a thousand lines at most; nothing where all can be read.
+    /// [`DatasetCard::load_files`] stops at the first.
+    pub fn mistakes(&self) -> Vec<Error> {
+        let mut mistakes = Vec::new();
+        let loaded = self.load_noting(|file| self.read_file(file), Some(&mut mistakes));
+        // Two sensors of one file share what is wrong with its labels.
+        let mut told = HashSet::new();
+        mistakes.retain(|mistake| told.insert(mistake.to_string()));
+        match loaded {
+            // Not about a line.
+            Err(error) if mistakes.is_empty() => vec![error],
+            _ => mistakes,
+        }
+    }
+
+    fn read_file(&self, file: &str) -> Result<Cow<'static, [u8]>> {
+        let path = self.folder().join(file);
+        std::fs::read(&path).map(Cow::Owned).map_err(Error::io(path))
     }
 
     /// Reads the data; `read` gives the bytes of each file named in the card, from wherever they are. Each file is read once.
     pub fn load<'a>(&self, read: impl Fn(&str) -> Result<Cow<'a, [u8]>>) -> Result<LoadedData> {
+        self.load_noting(read, None)
+    }
+
+    /// The same, which notes the mistakes of all files before it refuses the first.
+    fn load_noting<'a>(&self, read: impl Fn(&str) -> Result<Cow<'a, [u8]>>, mut mistakes: Option<&mut Vec<Error>>) -> Result<LoadedData> {
         let mut contents = BTreeMap::new();
         for file in self.files() {
             contents.insert(file, read(file)?);
@@ -306,11 +328,11 @@ impl DatasetCard {
         let defaults = [label, self.id.as_ref(), self.group.as_ref(), self.part.as_ref(), self.weight.as_ref()];
         let decimal_comma = self.decimal == Some(',');
         let labels = Labels { classes: self.classes.as_deref(), missing: self.missing_label, task: self.task, decimal_comma };
-        let read_one = |file: &str, sha256: &Option<String>, reading: ReadAs| -> Result<Table> {
+        let mut read_one = |file: &str, sha256: &Option<String>, reading: ReadAs| -> Result<Table> {
             let path = self.folder().join(file);
             let bytes = contents.get(file).map_or(&[] as &[u8], |bytes| bytes);
             check_hash(&path, bytes, sha256.as_deref())?;
-            read_table(&reading, &path, bytes)
+            read_table(&reading, &path, bytes, mistakes.as_deref_mut())
         };
         let reading = ReadAs {
             modality: None,
@@ -327,7 +349,7 @@ impl DatasetCard {
             partial: self.partial,
             labels,
         };
-        let mut tables = Vec::with_capacity(self.views.len());
+        let mut tables = Vec::with_capacity(self.views.len() + 1);
         for view in &self.views {
             let reading = ReadAs {
                 modality: Some(&view.modality),
@@ -342,14 +364,15 @@ impl DatasetCard {
                 partial: view.partial.unwrap_or(self.partial),
                 ..reading
             };
-            tables.push(read_one(&view.file, &view.sha256, reading)?);
+            tables.push(read_one(&view.file, &view.sha256, reading));
         }
         if let Some(spec) = &self.labels {
             let label = spec.column.as_ref().or(self.label.as_ref()).filter(|_| targets.is_empty());
             let own = [label, spec.id.as_ref(), None, None, None];
             let reading = ReadAs { columns: Some(&[]), own, writing: self.writing_of_labels(spec), ..reading };
-            tables.push(read_one(&spec.file, &spec.sha256, reading)?);
+            tables.push(read_one(&spec.file, &spec.sha256, reading));
         }
+        let tables = tables.into_iter().collect::<Result<Vec<Table>>>()?;
         self.check_keys(&tables, defaults)?;
         let joining = Joining {
             how: self.join,

@@ -56,6 +56,21 @@ pub enum DataError {
         id: String,
     },
 
+    /// A reading with a value that nothing can be learnt from.
+    #[error(
+        "{reading} holds a value that is not finite: {value} at {place:?} of the shape {shape:?}, counted from 0; mend or remove it, or write on_corrupt = \"absent\" in the card to take such readings as absent"
+    )]
+    NonFinite {
+        /// Where the reading is.
+        reading: String,
+        /// The first such value.
+        value: f64,
+        /// Where it is, axis by axis.
+        place: Vec<usize>,
+        /// Of what the sensor gave.
+        shape: Vec<usize>,
+    },
+
     /// A sample whose sensors are all absent, as a corruption says.
     #[error("sample {row} has no sensor left: leave out the samples for which `Corrupted::left` has nothing")]
     NothingLeft {

@@ -87,7 +87,7 @@ pub struct FileCard {
     /// What to do with a sample without label.
     #[serde(default)]
     pub missing_label: Unusable,
-    /// What to do with a file that is not there or cannot be decoded.
+    /// What to do with a file that is not there, cannot be decoded or holds a value that is not finite.
     #[serde(default)]
     pub on_corrupt: OnCorrupt,
     /// How samples are split where the data do not say it.
@@ -211,17 +211,19 @@ impl FileCard {
         }
     }
 
-    /// Lists the samples; their readings are read when they are needed.
+    /// Lists the samples; their readings are read when they are needed. With `on_corrupt = "absent"` each is read once now, as it has to be known
+    /// which count as absent ([`FileSource::with_known_absences`]).
     pub fn open(&self) -> Result<FileSource> {
-        self.listed(None)
+        self.listed(None)?.with_known_absences(&self.listed_in())
     }
 
     /// [`FileCard::open`], with manifest and files in memory.
     pub fn open_bundle(&self, bundle: &Bundle) -> Result<FileSource> {
-        self.listed(Some(bundle))
+        self.listed(Some(bundle))?.with_known_absences(&self.listed_in())
     }
 
-    fn listed(&self, bundle: Option<&Bundle>) -> Result<FileSource> {
+    /// Lists the samples, and reads none.
+    pub(super) fn listed(&self, bundle: Option<&Bundle>) -> Result<FileSource> {
         let source = match self.lists(bundle)? {
             Lists::Folders(folders) => (*folders).open(),
             Lists::Manifest(manifest) => (*manifest).open(),

@@ -1,11 +1,16 @@
 //! Samples whose readings are files: read when they are needed, so that the data need not fit in memory.
 
-use super::kinds::{Kind, Origin};
-use super::{Change, DataError, LabelMaps, ManifestColumns, Meta, Part, Sample, SampleKey, Schema, Source, Target, TargetValue};
-use crate::error::Result;
+use super::kinds::{Kind, Origin, Raw};
+use super::names::some;
+use super::{
+    Array, Change, DataError, LabelMaps, ManifestColumns, Meta, Part, Sample, SampleKey, Schema, Source, Target, TargetValue, Values,
+};
+use crate::error::{Error, Result};
 use crate::modality::{Modalities, Subset};
 use crate::rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -21,11 +26,11 @@ pub struct FileSource {
     labels: Option<LabelMaps>,
     /// By modality, the first one of its device: what changes one at random changes all alike.
     devices: Vec<usize>,
-    /// Readings that could not be decoded so far.
+    /// Readings that could not be used so far.
     corrupt: AtomicUsize,
 }
 
-/// What to do with a reading whose file is not there or cannot be decoded.
+/// What to do with a reading whose file is not there, cannot be decoded or holds a value that is not finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnCorrupt {
@@ -121,7 +126,7 @@ impl FileSource {
         }
     }
 
-    /// What to do with a reading that cannot be decoded.
+    /// What to do with a reading that cannot be decoded, or holds a value that is not finite.
     pub fn on_corrupt(self, on_corrupt: OnCorrupt) -> Self {
         Self { on_corrupt, ..self }
     }
@@ -151,7 +156,8 @@ impl FileSource {
         &self.remarks
     }
 
-    /// How many readings could not be decoded so far and counted as absent; a reading counts each time that it is read.
+    /// How many readings could not be decoded so far, or held a value that is not finite, and counted as absent; a reading counts each time
+    /// that it is read.
     pub fn corrupt(&self) -> usize {
         self.corrupt.load(Relaxed)
     }
@@ -161,28 +167,93 @@ impl FileSource {
         &self.rows
     }
 
+    /// Reads everything once. What [`OnCorrupt::Absent`] takes for absent is known from then on, before it is read, and is told; samples that
+    /// have nothing else are left out. `place` is where they are listed.
+    pub fn with_known_absences(mut self, place: &Path) -> Result<Self> {
+        if self.on_corrupt != OnCorrupt::Absent {
+            return Ok(self);
+        }
+        let unusable = |row: &FileRow| -> Vec<(usize, Error)> {
+            let of = |m: usize| Some((m, self.reading(m, row.origins[m].as_ref()?, &|_, _, raw| Ok(raw)).err()?));
+            (0..self.kinds.len()).filter_map(of).collect()
+        };
+        let found: Vec<Vec<(usize, Error)>> = self.rows.par_iter().map(unusable).collect();
+        let (mut damaged, mut not_finite, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+        let mut kept = Vec::with_capacity(self.rows.len());
+        for (mut row, found) in self.rows.into_iter().zip(found) {
+            for (m, error) in found {
+                row.origins[m] = None;
+                match error {
+                    Error::Data(DataError::NonFinite { reading, .. }) => not_finite.push(reading),
+                    error => damaged.push(error.to_string()),
+                }
+            }
+            match Subset::from_indices((0..row.origins.len()).filter(|&m| row.origins[m].is_some())) {
+                Ok(presence) => kept.push(FileRow { presence, ..row }),
+                Err(_) => left_out.push(row.id),
+            }
+        }
+        let (place, first) = (place.display(), |all: &[String]| all.first().cloned().unwrap_or_default());
+        let remarks = [
+            (damaged.len(), format!("readings cannot be read: their sensors count as absent; the first: {}", first(&damaged))),
+            (
+                not_finite.len(),
+                format!("readings hold a value that is not finite: their sensors count as absent; the first: {}", first(&not_finite)),
+            ),
+            (left_out.len(), format!("samples have no other reading and are left out: {}", some(&left_out, 5))),
+        ];
+        self.remarks.extend(remarks.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{place}: {count} {what}")));
+        match kept.is_empty() {
+            true => Err(Error::config("on_corrupt", format!("leaves no sample: {}", self.remarks.join("; ")))),
+            false => Ok(Self { rows: kept, ..self }),
+        }
+    }
+
+    /// What a model gets of a reading.
+    fn reading(&self, m: usize, origin: &Origin, change: &Change) -> Result<Array> {
+        let kind = &*self.kinds[m];
+        let raw = kind.raw(origin)?;
+        // Of all that the sensor gave, not of what a random change or a middle leaves of it: whether a reading is of use is not drawn.
+        if let (Raw::Array(Array { shape, values, .. }), Some(at)) = (&raw, raw.non_finite()) {
+            let value = match values {
+                Values::F32(values) => values[at].into(),
+                Values::F64(values) => values[at],
+            };
+            let (reading, place) = (origin.to_string(), place_in(shape, at));
+            return Err(DataError::NonFinite { reading, value, place, shape: shape.clone() }.into());
+        }
+        kind.features(change(m, kind, raw)?)
+    }
+
     fn sample(&self, row: usize, wanted: Subset, change: &Change) -> Result<Sample> {
         super::source::check_rows(&[row], self.rows.len())?;
         let row = &self.rows[row];
-        let reading = |(m, (kind, origin)): (usize, (&Arc<dyn Kind>, &Option<Origin>))| {
+        let reading = |(m, origin): (usize, &Option<Origin>)| {
             let Some(origin) = origin.as_ref().filter(|_| wanted.contains(m)) else { return Ok(None) };
-            match kind.raw(origin).and_then(|raw| kind.features(change(m, &**kind, raw)?)) {
+            match self.reading(m, origin, change) {
                 Err(error) if self.on_corrupt == OnCorrupt::Absent => {
                     if self.corrupt.fetch_add(1, Relaxed) == 0 {
-                        tracing::warn!("{error}; this and any other reading that cannot be decoded counts as absent");
+                        tracing::warn!("{error}; this and any other reading that cannot be used counts as absent");
                     }
                     Ok(None)
                 }
                 read => read.map(Some),
             }
         };
-        let readings = self.kinds.iter().zip(&row.origins).enumerate().map(reading);
+        let readings = row.origins.iter().enumerate().map(reading);
         let sample = Sample { readings: readings.collect::<Result<_>>()?, target: self.target_of(row)? };
         match sample.readings.iter().any(Option::is_some) {
             true => Ok(sample),
             false => Err(DataError::NothingDecoded { id: row.id.clone() }.into()),
         }
     }
+}
+
+/// A position in numbers of a shape, axis by axis.
+fn place_in(shape: &[usize], mut at: usize) -> Vec<usize> {
+    let mut place: Vec<usize> = shape.iter().rev().map(|&size| (at % size.max(1), at /= size.max(1)).0).collect();
+    place.reverse();
+    place
 }
 
 impl Source for FileSource {

@@ -67,7 +67,7 @@ impl Listing {
         }
     }
 
-    /// Takes what is wrong about single readings for absent readings, and says so.
+    /// Takes what is wrong about single readings for absent readings, and says so; samples that have nothing else are left out.
     pub fn forgive(&mut self, place: &Path) {
         let before = self.problems.len();
         let first = self.problems.iter().find(|problem| problem.of.is_some()).map(|problem| problem.error.to_string());
@@ -75,6 +75,12 @@ impl Listing {
         if let Some(first) = first {
             let count = before - self.problems.len();
             self.remarks.push(format!("{}: {count} readings cannot be used and count as absent, the first: {first}", place.display()));
+            let listed = self.samples.len();
+            self.samples.retain(|sample| sample.origins.iter().any(Option::is_some));
+            let left_out = listed - self.samples.len();
+            if left_out > 0 {
+                self.remarks.push(format!("{}: {left_out} samples have no other reading and are left out", place.display()));
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use super::table_text::{TableText, cell};
 use super::text::parse_error;
 use super::view::{NonFinite, Partial};
 use super::{Column, InputSpec, labels::Labels};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// What the name of a column ends in that says where another one has numbers.
@@ -54,8 +54,11 @@ pub(super) struct Table {
     pub remarks: Vec<String>,
 }
 
-/// Reads a file.
-pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8]) -> Result<Table> {
+/// Lines with a mistake that are named of a file, at most.
+const MOST_MISTAKES: usize = 1000;
+
+/// Reads a file. With a place for mistakes, the first of each line that has one goes there, and the file is still refused.
+pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8], mistakes: Option<&mut Vec<Error>>) -> Result<Table> {
     let keys = reading.own.iter().zip(&reading.defaults).filter_map(|(own, default)| own.or(*default));
     let names: Vec<&str> = keys.chain(reading.columns.into_iter().flatten()).filter_map(Column::name).collect();
     let text = TableText::open(path, bytes, &reading.writing, &names)?;
@@ -66,7 +69,7 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8]) -> Result<
     let mut remarks = Vec::new();
     let mut ignored = Vec::new();
     let mut roles = roles(reading, path, &header, text.delimiter(), &mut ignored)?;
-    let mut rows = read_rows(path, &text, reading, &header, &roles);
+    let mut rows = read_rows(path, &text, reading, &header, &roles, None);
     // Perhaps what is wrong is in a column that holds no numbers, which is no feature unless it was asked for.
     let in_vain = rows.as_ref().map_or(true, |rows| !rows.lines.is_empty() && !rows.present.contains(&true));
     if in_vain && reading.columns.is_none() && leave_out_text(path, &text, reading, &header, &mut roles, &mut ignored)? {
@@ -78,7 +81,11 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8]) -> Result<
                 format!("no column of modality `{modality}` holds numbers{}", one_field(&header, text.delimiter())),
             ));
         }
-        rows = read_rows(path, &text, reading, &header, &roles);
+        rows = read_rows(path, &text, reading, &header, &roles, None);
+    }
+    if let (Err(_), Some(mistakes)) = (&rows, mistakes) {
+        // What ends the reading early is the error that is there already, or a mistake too many.
+        read_rows(path, &text, reading, &header, &roles, Some(mistakes)).err();
     }
     let mut rows = rows?;
     if rows.lines.is_empty() {
@@ -159,7 +166,15 @@ struct Rows {
     remarks: Vec<String>,
 }
 
-fn read_rows(path: &Path, text: &TableText, reading: &ReadAs, header: &Header, roles: &[Role]) -> Result<Rows> {
+/// All rows; a mistake is an error, or goes to the others where these are wanted, and the rows are of no use then.
+fn read_rows(
+    path: &Path,
+    text: &TableText,
+    reading: &ReadAs,
+    header: &Header,
+    roles: &[Role],
+    mut mistakes: Option<&mut Vec<Error>>,
+) -> Result<Rows> {
     let numbers = Numbers::new(&reading.writing);
     let features = roles.iter().filter(|r| **r == Role::Feature).count();
     let modality = reading.modality.unwrap_or_default();
@@ -170,67 +185,79 @@ fn read_rows(path: &Path, text: &TableText, reading: &ReadAs, header: &Header, r
     let mut records = text.records();
     records.next()?; // the header
     while let Some((record, line)) = records.next()? {
-        let error = |column: usize, problem: String| Err(parse_error(path, line, column + 1, problem));
-        // A delimiter at the end of the line, with nothing behind it.
-        let empty_end = record.len() == roles.len() + 1 && record.iter().next_back().is_some_and(|field| cell(field).is_empty());
-        trailing += usize::from(empty_end);
-        if record.len() != roles.len() && !empty_end {
-            return error(record.len().min(roles.len()), wrong_length(record, roles.len()));
-        }
-        let start = rows.values.len();
-        let (mut empty, mut first_empty, mut finite) = (0, 0, true);
-        for (column, (field, role)) in record.iter().zip(roles).enumerate() {
-            match role {
-                Role::Skip => {}
-                Role::Key(key) => {
-                    let text = key_cell(field, *key, &reading.labels).map_err(|problem| parse_error(path, line, column + 1, problem))?;
-                    rows.keys[*key].push(text)
-                }
-                Role::Target(target) => {
-                    let read = reading.labels.read_column(cell(field)).map_err(|problem| parse_error(path, line, column + 1, problem))?;
-                    rows.targets[*target].push(read.unwrap_or_default().into());
-                }
-                Role::Feature => match numbers.read(field) {
-                    Cell::Number(value) => {
-                        // Models compute in f32: what is too large for that is no number to them.
-                        if !(value as f32).is_finite() {
-                            finite = false;
-                            if reading.non_finite == NonFinite::Error {
-                                return error(
-                                    column,
-                                    format!("`{}` is not finite; empty the modality's cells, or set non_finite = \"absent\"", cell(field)),
-                                );
-                            }
-                        }
-                        marks.see(column, field).map_err(|problem| parse_error(path, line, column + 1, problem))?;
-                        rows.values.push(value);
-                    }
-                    Cell::Empty => {
-                        first_empty = if empty == 0 { column } else { first_empty };
-                        empty += 1;
-                        rows.values.push(f64::NAN);
-                    }
-                    Cell::Text => return error(column, advice(cell(field), modality, &header.names[column])),
-                },
+        let mut read = || -> Result<()> {
+            let error = |column: usize, problem: String| Err(parse_error(path, line, column + 1, problem));
+            // A delimiter at the end of the line, with nothing behind it.
+            let empty_end = record.len() == roles.len() + 1 && record.iter().next_back().is_some_and(|field| cell(field).is_empty());
+            trailing += usize::from(empty_end);
+            if record.len() != roles.len() && !empty_end {
+                return error(record.len().min(roles.len()), wrong_length(record, roles.len()));
             }
-        }
-        let partial = empty > 0 && empty < features;
-        if partial && reading.partial == Partial::Error {
-            return error(
-                first_empty,
-                format!(
-                    "this cell is empty, but modality `{modality}` has other values in this line; fill it in, empty all {features} cells if the \
-                     sensor was missing, or write partial = \"absent\" in the card to take such lines as missing (\"indicate\" to keep them)"
-                ),
-            );
-        }
-        rows.partial += usize::from(partial);
-        let present = finite && (empty == 0 || partial && reading.partial == Partial::Indicate);
-        rows.present.push(present);
-        rows.non_finite.push(!finite);
-        rows.lines.push(line);
-        if !present {
-            rows.values[start..].fill(0.0);
+            let start = rows.values.len();
+            let (mut empty, mut first_empty, mut finite) = (0, 0, true);
+            for (column, (field, role)) in record.iter().zip(roles).enumerate() {
+                match role {
+                    Role::Skip => {}
+                    Role::Key(key) => {
+                        let text =
+                            key_cell(field, *key, &reading.labels).map_err(|problem| parse_error(path, line, column + 1, problem))?;
+                        rows.keys[*key].push(text)
+                    }
+                    Role::Target(target) => {
+                        let read =
+                            reading.labels.read_column(cell(field)).map_err(|problem| parse_error(path, line, column + 1, problem))?;
+                        rows.targets[*target].push(read.unwrap_or_default().into());
+                    }
+                    Role::Feature => match numbers.read(field) {
+                        Cell::Number(value) => {
+                            // Models compute in f32: what is too large for that is no number to them.
+                            if !(value as f32).is_finite() {
+                                finite = false;
+                                if reading.non_finite == NonFinite::Error {
+                                    return error(
+                                        column,
+                                        format!(
+                                            "`{}` is not finite; empty the modality's cells, or set non_finite = \"absent\"",
+                                            cell(field)
+                                        ),
+                                    );
+                                }
+                            }
+                            marks.see(column, field).map_err(|problem| parse_error(path, line, column + 1, problem))?;
+                            rows.values.push(value);
+                        }
+                        Cell::Empty => {
+                            first_empty = if empty == 0 { column } else { first_empty };
+                            empty += 1;
+                            rows.values.push(f64::NAN);
+                        }
+                        Cell::Text => return error(column, advice(cell(field), modality, &header.names[column])),
+                    },
+                }
+            }
+            let partial = empty > 0 && empty < features;
+            if partial && reading.partial == Partial::Error {
+                return error(
+                    first_empty,
+                    format!(
+                        "this cell is empty, but modality `{modality}` has other values in this line; fill it in, empty all {features} cells if the \
+                         sensor was missing, or write partial = \"absent\" in the card to take such lines as missing (\"indicate\" to keep them)"
+                    ),
+                );
+            }
+            rows.partial += usize::from(partial);
+            let present = finite && (empty == 0 || partial && reading.partial == Partial::Indicate);
+            rows.present.push(present);
+            rows.non_finite.push(!finite);
+            rows.lines.push(line);
+            if !present {
+                rows.values[start..].fill(0.0);
+            }
+            Ok(())
+        };
+        match (read(), &mut mistakes) {
+            (Err(error), Some(mistakes)) if mistakes.len() < MOST_MISTAKES => mistakes.push(error),
+            (read, _) => read?,
         }
     }
     if let Some((line, count)) = records.blank_lines() {

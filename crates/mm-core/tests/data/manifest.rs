@@ -1,7 +1,7 @@
 //! Tables of samples: what is read, what is told, what is refused and where.
 
-use mm_core::data::kinds::{Image, Vector};
-use mm_core::data::{FileSource, Manifest, OnCorrupt, Part, Source, Unusable, concat_parts};
+use mm_core::data::kinds::{Image, Series, Vector};
+use mm_core::data::{FileCard, FileSource, Manifest, OnCorrupt, Part, Source, Unusable, concat_parts};
 use mm_core::{Error, Result};
 use mm_testing::{noisy_picture, parquet};
 use std::path::Path;
@@ -141,6 +141,67 @@ fn what_cannot_be_used_is_left_out_where_that_is_asked_for() {
     let data = alone.on_corrupt(OnCorrupt::Absent).open().unwrap();
     let error = data.read(0).unwrap_err().to_string();
     assert!(error.contains("none of the readings of sample `one` can be decoded"), "{error}");
+}
+
+/// A card of series in files beside two numbers of the table; `setting` is a line of it.
+fn series(root: &Path, setting: &str, rows: &str) -> Result<FileSource> {
+    std::fs::write(root.join("s.csv"), format!("id,x,y.a,y.b,label\n{rows}")).unwrap();
+    let sensors = "[[modality]]\nname = \"x\"\nkind = \"series\"\nchannels = 2\nsteps = 3\n\
+                   [[modality]]\nname = \"y\"\nkind = \"vector\"\nfeatures = 2\n";
+    let card = format!("name = \"s\"\nmanifest = \"s.csv\"\n{setting}\n{sensors}");
+    FileCard::from_str(&card, root.join("card.toml")).unwrap().open()
+}
+
+const ABSENT: &str = "on_corrupt = \"absent\"";
+
+#[test]
+fn a_file_with_a_value_that_is_not_finite_is_named_or_known_to_be_absent() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let files = [("1", "1,2\n3,4\n5,6\n"), ("2", "1,2\n1,nan\n1,2\n1,2\n1,2\n1,2\n1,2\n"), ("3", "inf,2\n1,2\n1,2\n"), ("4", "1,2\n1,x\n")];
+    files.iter().for_each(|(name, text)| std::fs::write(root.join(format!("{name}.csv")), text).unwrap());
+    let rows = "one,1.csv,1,2,p\ntwo,2.csv,3,4,q\nthree,3.csv,,,p\nfour,4.csv,1,5,q\nfive,1.csv,7,8,p\n";
+    // By name, also where it is not among the steps that a model would get.
+    let data = series(root, "", rows).unwrap();
+    assert!(data.read(0).is_ok() && data.remarks().is_empty());
+    let error = data.read(1).unwrap_err().to_string();
+    assert!(
+        error.contains("2.csv holds a value that is not finite: NaN at [1, 1] of the shape [2, 7]") && error.contains(ABSENT),
+        "{error}"
+    );
+    assert!(data.read(2).unwrap_err().to_string().contains("3.csv holds a value that is not finite: inf at [0, 0]"));
+    // Absent before anything is read, and told.
+    let data = series(root, ABSENT, rows).unwrap();
+    let known: Vec<_> = (0..data.len()).map(|row| (data.meta(row).id.unwrap(), data.meta(row).presence.bits())).collect();
+    assert_eq!(known, [("one", 3), ("two", 2), ("four", 2), ("five", 3)]);
+    let told = data.remarks();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].contains("1 readings cannot be read: their sensors count as absent") && told[0].contains("4.csv:2:2: `x`"), "{told:?}");
+    assert!(told[1].contains("2 readings hold a value that is not finite") && told[1].ends_with("2.csv"), "{told:?}");
+    assert!(told[2].contains("1 samples have no other reading and are left out: three"), "{told:?}");
+    assert!((0..4).all(|row| data.read(row).is_ok()) && data.corrupt() == 0);
+    let error = series(root, ABSENT, "two,2.csv,,,q\nthree,3.csv,,,p\n").err().unwrap().to_string();
+    assert!(error.contains("leaves no sample") && error.contains("2.csv"), "{error}");
+    // Who reads without having read before takes it for absent all the same.
+    let manifest = Manifest::new(root.join("s.csv")).modality("x", Series::new(2, 3).unwrap()).modality("y", Vector::new(2));
+    std::fs::write(root.join("s.csv"), format!("id,x,y.a,y.b,label\n{rows}")).unwrap();
+    let data = manifest.on_corrupt(OnCorrupt::Absent).open().unwrap();
+    assert!(data.read(1).unwrap().readings[0].is_none() && data.corrupt() == 1);
+}
+
+#[test]
+fn cells_that_are_no_numbers_count_as_absent_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    std::fs::write(root.join("1.csv"), "1,2\n3,4\n5,6\n").unwrap();
+    let rows = "one,1.csv,1,2,p\ntwo,1.csv,abc,2,q\nthree,,1,,p\nfour,1.csv,\"1,5\",2,q\n";
+    assert!(series(root, "", rows).err().unwrap().to_string().contains("s.csv:3:3: `abc` is no number"));
+    let data = series(root, ABSENT, rows).unwrap();
+    let known: Vec<_> = (0..data.len()).map(|row| (data.meta(row).id.unwrap(), data.meta(row).presence.bits())).collect();
+    assert_eq!(known, [("one", 3), ("two", 1), ("four", 1)]);
+    let told = data.remarks().join("\n");
+    assert!(told.contains("3 readings cannot be used and count as absent, the first:") && told.contains("s.csv:3:3: `abc`"), "{told}");
+    assert!(told.contains("1 samples have no other reading and are left out"), "{told}");
 }
 
 #[test]

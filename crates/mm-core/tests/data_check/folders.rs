@@ -2,6 +2,7 @@
 
 use super::made::*;
 use mm_core::data::check::{Flaw, Level};
+use mm_core::data::{FileCard, Source};
 use std::path::Path;
 
 const CARD: &str = "name = \"p\"\nfolders = \".\"\n[[modality]]\nname = \"rgb\"\nkind = \"image\"\nchannels = \"rgb\"\nsize = [16, 16]\n";
@@ -59,6 +60,34 @@ fn files_that_cannot_be_read_are_all_named() {
     tells(&check, Level::Error, &["rgb: 5 readings cannot be read"]);
     let lenient = check_card(folder.path(), &CARD.replace("folders", "on_corrupt = \"absent\"\nfolders"));
     tells(&lenient, Level::Warning, &["rgb: 5 readings cannot be read"]);
+    // What is said to be left out is: the card that passes the check opens, and all its samples can be read.
+    tells(&lenient, Level::Warning, &["samples: 4 samples without a reading that can be used", "cat/cut", "dog/text"]);
+    silent(&lenient, Level::Error);
+    let card = CARD.replace("folders", "on_corrupt = \"absent\"\nfolders");
+    let data = FileCard::from_str(&card, folder.path().join("card.toml")).unwrap().open().unwrap();
+    assert_eq!(data.len(), 16);
+    assert!(
+        (0..16).all(|row| data.read(row).is_ok()) && data.remarks().iter().any(|told| told.contains("4 samples have no other reading"))
+    );
+}
+
+#[test]
+fn values_that_are_not_finite_are_told_as_training_takes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for (i, class) in (0..16).map(|i| (i, ["run", "walk"][i % 2])) {
+        let steps: String =
+            (0..6).map(|step| format!("{},{}\n", step * i, if (i, step) == (3, 0) { f64::NAN } else { 0.5 * i as f64 })).collect();
+        write(root, &format!("motion/{class}/{i}.csv"), steps);
+    }
+    // The first step is not among the four in the middle that a model would get, and the file is refused all the same.
+    let card = "name = \"m\"\nfolders = \".\"\n[[modality]]\nname = \"motion\"\nkind = \"series\"\nchannels = 2\nsteps = 4\n";
+    let said = ["motion: 1 of 16 readings hold a value that is NaN or infinite", "walk/3.csv"];
+    tells(&check_card(root, card), Level::Error, &[&said[..], &["write on_corrupt = \"absent\" in the card"]].concat());
+    let lenient = check_card(root, &format!("on_corrupt = \"absent\"\n{card}"));
+    tells(&lenient, Level::Warning, &[&said[..], &["they count as absent"]].concat());
+    tells(&lenient, Level::Warning, &["samples: 1 sample without a reading that can be used", "walk/3"]);
+    silent(&lenient, Level::Error);
 }
 
 #[test]

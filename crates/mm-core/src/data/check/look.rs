@@ -84,6 +84,11 @@ impl Look {
         look
     }
 
+    /// Of a reading with a value that is not finite, wherever it is: nothing else is wrong with it then.
+    pub(in crate::data) fn not_finite(self) -> Self {
+        Self { flaws: vec![Flaw::NonFinite], values: None, ..self }
+    }
+
     /// The same where a NaN is a number that was not measured, and no flaw.
     pub(super) fn of_gapped(array: &Array) -> Self {
         let look = Self::of_array(array);

@@ -1,7 +1,7 @@
 //! What a data set holds and what is wrong with it, found by reading all of it once.
 //!
-//! A reader stops at the first mistake; a check names all. [`files`] checks a data set of files, [`tables`] one of tables, and [`guess`]
-//! writes the card of a table or folder that has none.
+//! A reader stops at the first mistake; a check names all, of tables of numbers the first of each line. [`files`] checks a data set of
+//! files, [`tables`] one of tables, and [`guess`] writes the card of a table or folder that has none.
 
 mod alike;
 mod far;
@@ -41,9 +41,9 @@ pub fn tables(name: &str, place: &str, loaded: &LoadedData, progress: Progress) 
     of(&Subject::of_tables(name, place, loaded), progress)
 }
 
-/// The findings on a data set of which nothing can be read.
-pub fn unreadable(name: &str, place: &str, error: &Error) -> Check {
-    of(&Subject::unreadable(name, place, error), &|_, _| ())
+/// The findings on a data set of which nothing can be read, because of these mistakes.
+pub fn unreadable(name: &str, place: &str, mistakes: Vec<Error>) -> Check {
+    of(&Subject::unreadable(name, place, mistakes), &|_, _| ())
 }
 
 fn of(subject: &Subject, progress: Progress) -> Check {

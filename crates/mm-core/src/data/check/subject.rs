@@ -82,10 +82,13 @@ impl<'a> Subject<'a> {
             }
         };
         let (mut no_split, mut targets) = (None, None);
-        if listing.problems.is_empty() {
-            let opened = card.open();
-            targets = opened.as_ref().ok().and_then(|source| predicted::targets(source));
-            no_split = opened.and_then(|source| card.split.unwrap_or_default().draw(&source, 0).map(drop)).err();
+        let lenient = card.on_corrupt == OnCorrupt::Absent;
+        if listing.problems.iter().all(|problem| lenient && problem.of.is_some()) {
+            let opened = card.listed(None);
+            // Row by row those that are listed, before any are left out.
+            targets = opened.as_ref().ok().filter(|_| listing.problems.is_empty()).and_then(|source| predicted::targets(source));
+            let used = opened.and_then(|source| source.with_known_absences(&card.listed_in()));
+            no_split = used.and_then(|source| card.split.unwrap_or_default().draw(&source, 0).map(drop)).err();
         }
         let look: LookAt = Box::new(move |sample, _, sensor, picture| {
             let origin = sample.origins.get(sensor)?.as_ref()?;
@@ -102,7 +105,7 @@ impl<'a> Subject<'a> {
             remarks,
             no_split,
             targets,
-            lenient: card.on_corrupt == OnCorrupt::Absent,
+            lenient,
             of_files: true,
             maps,
             map_column,
@@ -165,15 +168,18 @@ impl<'a> Subject<'a> {
     }
 
     /// Of which nothing can be read.
-    pub fn unreadable(name: &str, place: &str, error: &Error) -> Self {
-        let problem = Error::config("data", error.to_string());
+    pub fn unreadable(name: &str, place: &str, mistakes: Vec<Error>) -> Self {
+        let problem = |error| match error {
+            Error::Parse { .. } => error,
+            error => Error::config("data", error.to_string()),
+        };
         Self {
             name: name.into(),
             place: place.into(),
             sensors: Vec::new(),
             samples: Vec::new(),
             rows: 0,
-            problems: vec![Problem::new(problem)],
+            problems: mistakes.into_iter().map(|error| Problem::new(problem(error))).collect(),
             remarks: Vec::new(),
             no_split: None,
             targets: None,

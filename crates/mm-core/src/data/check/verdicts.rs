@@ -29,6 +29,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
         flaws(subject, m, tally, &mut verdicts);
         verdicts.extend(super::far::verdict(subject, m, tally));
     }
+    left_out(subject, scanned, &mut verdicts);
     verdicts.extend(super::pairing::verdicts(subject, scanned));
     same(subject, twins, &mut verdicts);
     parts(subject, &mut verdicts);
@@ -63,7 +64,7 @@ fn list(subject: &Subject, verdicts: &mut Vec<Verdict>) {
             Error::Config { field, problem } if field == "data" => (String::new(), problem.clone()),
             error => (String::new(), error.to_string()),
         };
-        let without: String = text.split('`').step_by(2).collect();
+        let without: String = text.split(['`', '"']).step_by(2).collect();
         let at = order.iter().position(|known| *known == without).unwrap_or_else(|| {
             order.push(without.clone());
             order.len() - 1
@@ -99,13 +100,29 @@ fn readings(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdi
     }
 }
 
+/// Whether a row has a reading of a sensor that can be used.
+fn is_usable(row: usize, tally: &Tally) -> bool {
+    tally.contents[row].is_some() && !tally.flaws.get(&Flaw::NonFinite).is_some_and(|rows| rows.binary_search(&row).is_ok())
+}
+
 /// A sensor that only samples have that are not for training.
 fn untrained(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>) {
     let trains = |row: usize| subject.samples[row].part == Some(Part::Train);
     let rows = || 0..subject.samples.len();
-    if tally.present > 0 && rows().any(trains) && !rows().any(|row| trains(row) && tally.contents[row].is_some()) {
+    if tally.present > 0 && rows().any(trains) && !rows().any(|row| trains(row) && is_usable(row, tally)) {
         let advice = "no model can learn it: take the sensor out of the card, or add training samples that have it";
         verdicts.push(verdict(Level::Error, &subject.sensors[m].name, "no training sample has a reading", advice, vec![]));
+    }
+}
+
+/// Samples of which no reading can be used, where such readings count as absent.
+fn left_out(subject: &Subject, scanned: &Scanned, verdicts: &mut Vec<Verdict>) {
+    let without = (0..subject.samples.len()).filter(|&row| !scanned.sensors.iter().any(|tally| is_usable(row, tally)));
+    let places: Vec<String> = without.map(|row| subject.samples[row].id.clone()).collect();
+    if subject.lenient && !places.is_empty() {
+        let found = format!("{} without a reading that can be used", count(places.len(), "sample"));
+        let advice = "training and test leave them out, as the card says (on_corrupt)";
+        verdicts.push(verdict(Level::Warning, "samples", found, advice, places.into_iter().take(PLACES).collect()));
     }
 }
 
@@ -177,9 +194,16 @@ fn flaws(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>
         }
         let share = format!("{} of {}", rows.len(), count(tally.present, "reading"));
         let (level, found, advice) = match flaw {
-            Flaw::NonFinite => {
-                (Level::Error, "hold a value that is NaN or infinite", "mend or remove them; training stops at such a value")
-            }
+            Flaw::NonFinite if subject.lenient => (
+                Level::Warning,
+                "hold a value that is NaN or infinite",
+                "they count as absent, as the card says (on_corrupt); mend them if you can",
+            ),
+            Flaw::NonFinite => (
+                Level::Error,
+                "hold a value that is NaN or infinite",
+                "training stops at them: mend or remove them, or write on_corrupt = \"absent\" in the card to take them as absent",
+            ),
             Flaw::Empty => {
                 (Level::Warning, "are texts without a letter", "empty the cell if there was no reading: it then counts as absent")
             }

@@ -3,7 +3,7 @@
 use super::image::{check_size, look};
 use super::{Kind, Open, Origin, Raw};
 use crate::corrupt::{Corruption, DEPTH_FAMILIES, Family, corrupt_depth};
-use crate::data::check::Look;
+use crate::data::check::{Flaw, Look};
 use crate::data::image::{Bitmap, Fit, ImageError, Metres, decode, resize_depth, to_metres};
 use crate::data::{Array, InputSpec};
 use crate::error::{Error, Result};
@@ -136,7 +136,13 @@ impl Kind for Depth {
             1 => Ok(()),
             channels => Err(ImageError::NotDepth { channels }),
         };
-        let seen = look(origin, picture, self.size, one_channel);
+        // What is not finite is no reading of its pixel.
+        let seen = look(origin, picture, self.size, one_channel).map(|seen| {
+            seen.map(|mut look| {
+                look.flaws.retain(|flaw| *flaw != Flaw::NonFinite);
+                look
+            })
+        });
         seen.unwrap_or_else(|| Ok(Look::of_array(&self.features(self.raw(origin)?)?)))
     }
 

@@ -89,7 +89,11 @@ pub trait Kind: Send + Sync {
 
     /// Looks at a reading as a check of the data does; with a picture of it, if that is asked for.
     fn look(&self, origin: &Origin, _picture: bool) -> Result<Look> {
-        Ok(Look::of_array(&self.features(self.raw(origin)?)?))
+        let raw = self.raw(origin)?;
+        // Perhaps where a model would not get it; the reading is refused all the same.
+        let finite = raw.non_finite().is_none();
+        let look = Look::of_array(&self.features(raw)?);
+        Ok(if finite { look } else { look.not_finite() })
     }
 
     /// Reads a file as a model gets it.
@@ -189,6 +193,15 @@ pub enum Raw {
 }
 
 impl Raw {
+    /// The position of the first number that is NaN or infinite.
+    pub(in crate::data) fn non_finite(&self) -> Option<usize> {
+        match self {
+            Self::Array(Array { values: Values::F32(values), .. }) => values.iter().position(|x| !x.is_finite()),
+            Self::Array(Array { values: Values::F64(values), .. }) => values.iter().position(|x| !x.is_finite()),
+            Self::Text(_) => None,
+        }
+    }
+
     /// Numbers of a shape, where a kind reads such.
     fn array(self, kind: &str) -> Result<Array> {
         match self {

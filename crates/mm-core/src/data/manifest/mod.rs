@@ -199,7 +199,8 @@ impl Manifest {
         Self { unlabelled, ..self }
     }
 
-    /// What to do with a file that is not there or cannot be decoded: by default an error.
+    /// What to do with a file that is not there, cannot be decoded or holds a value that is not finite, and with a cell that should be a number
+    /// and is none: by default an error.
     pub fn on_corrupt(self, on_corrupt: OnCorrupt) -> Self {
         Self { on_corrupt, ..self }
     }
@@ -222,6 +223,9 @@ impl Manifest {
         };
         let modalities = Modalities::new(self.modalities.iter().map(|wanted| wanted.name.clone()))?;
         let mut listing = self.list(&table, self.on_corrupt == OnCorrupt::Absent);
+        if self.on_corrupt == OnCorrupt::Absent {
+            listing.forgive(&self.path);
+        }
         listing.refuse()?;
         if listing.samples.is_empty() {
             let problem = format!("none of its {} rows is a sample: {}", listing.rows, listing.remarks.join("; "));
