@@ -137,6 +137,22 @@ fn ten_thousand_damaged_plans_are_understood_or_refused() {
     assert!((100..9000).contains(&understood), "{understood}");
 }
 
+const SCHEDULE: &str = "schedule = { kind = \"multi_step\", milestones = [2.0, 3.0], gamma = 0.1 }\n";
+const OPTIMIZER: &str = "optimizer = { kind = \"adam_w\", betas = [0.9, 0.999], eps = 1e-8, weight_decay = 0.01 }\n";
+
+#[test]
+fn the_name_of_a_kind_is_the_table_of_that_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = |schedule: &str, optimizer: &str| {
+        let text =
+            EVERYTHING.replace(SCHEDULE, &format!("schedule = {schedule}\n")).replace(OPTIMIZER, &format!("optimizer = {optimizer}\n"));
+        cells(&birds::write(folder.path(), 60, &text)).unwrap().into_iter().map(|cell| cell.key).collect::<Vec<_>>()
+    };
+    let one_cycle = "{ kind = \"one_cycle\", pct_start = 0.3, div_factor = 25, final_div_factor = 10000 }";
+    assert_eq!(keys("\"one_cycle\"", "\"adam\""), keys(one_cycle, "{ kind = \"adam\" }"));
+    assert_ne!(keys("\"cosine\"", "\"adam\""), keys(one_cycle, "{ kind = \"adam\" }"));
+}
+
 #[test]
 fn slips_are_named_with_field_and_limit() {
     let folder = tempfile::tempdir().unwrap();
@@ -147,6 +163,20 @@ fn slips_are_named_with_field_and_limit() {
         ("epochs = 4\n", "epochs = -1\n", "epochs"),
         ("epochs = 4\n", "epochs = \"four\"\n", "train.epochs"),
         ("epochs = 4\n", "epoch = 4\n", "did you mean `epochs`?"),
+        (SCHEDULE, "schedule = \"cosin\"\n", "did you mean `cosine`?"),
+        (
+            SCHEDULE,
+            "schedule = \"multi_step\"\n",
+            "missing field `milestones`; the kinds are `constant`, `cosine`, `multi_step` and `one_cycle`, such as {",
+        ),
+        (
+            SCHEDULE,
+            "schedule = 3\n",
+            "expected one of the kinds `constant`, `cosine`, `multi_step` and `one_cycle`, such as { kind = \"cosine\"",
+        ),
+        (OPTIMIZER, "optimizer = { eps = 1e-8 }\n", "missing field `kind`; the kinds are `sgd`, `adam` and `adam_w`, such as {"),
+        (OPTIMIZER, "optimizer = [\"adam\"]\n", "expected one of the kinds `sgd`, `adam` and `adam_w`, such as {"),
+        ("select = \"best_validation\"", "select = \"best\"", "did you mean `best_validation`?"),
         ("batch_size = 8", &format!("batch_size = {huge}"), "train.batch_size"),
         ("learning_rate = 0.05", "learning_rate = nan", "learning_rate"),
         ("gamma = 0.1", "gamma = inf", "schedule.gamma"),

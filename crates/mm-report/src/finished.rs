@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 /// What some folders hold.
 #[derive(Debug, Default)]
 pub struct Finished {
-    /// The cells that are rows of a report, by data, run and seed in the order of their names.
+    /// The cells that are rows of a report, in the order of the plan; without one by data, run and seed in the order of their names.
     pub results: Vec<CellResult>,
-    /// What a reader must know: older results that were left out.
+    /// What a reader must know: results that were left out, cells that are missing.
     pub notes: Vec<String>,
 }
 
@@ -24,23 +24,21 @@ struct Spec {
     hidden: bool,
 }
 
-/// Reads the finished cells of benches. Of several results of one data set, run and seed in one folder the newest counts, as a bench
-/// whose program or plan changed leaves them; in two folders they are refused, unless their numbers are equal. Cells that a
-/// folder's plan has and no folder holds are noted.
+/// Reads the finished cells of benches: those of the plan that a folder was last run with, as it was then. Of a folder without a plan, which
+/// older versions left, the newest of several results of one data set, run and seed counts. Results of one cell in two folders are
+/// refused, unless their numbers are equal. Cells that a folder's plan has and no folder holds are noted.
 pub fn read(folders: &[PathBuf]) -> Result<Finished, Error> {
-    let (mut finished, mut rosters) = (Finished::default(), Vec::new());
+    let (mut finished, mut rosters) = (Finished::default(), Vec::<Roster>::new());
     for folder in folders {
-        let mut cells = read_folder(folder)?;
-        cells.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| finished_at(b).cmp(finished_at(a))));
-        let all = cells.len();
-        cells.dedup_by(|older, newest| place(older) == place(newest));
-        if cells.len() < all {
-            let left_out = all - cells.len();
-            finished.notes.push(format!(
-                "{}: {left_out} older results of the same data, run and seed were left out; they are of another program or plan.",
-                folder.display()
-            ));
+        let roster = Roster::read(folder)?;
+        let (cells, left_out) = match &roster {
+            Some(roster) => of_plan(read_folder(folder)?, roster),
+            None => newest(read_folder(folder)?),
+        };
+        if cells.is_empty() {
+            return Err(Error::Results { path: folder.clone(), problem: "no cell of this bench has finished".into() });
         }
+        finished.notes.extend(left_out.map(|what| format!("{}: {what}", folder.display())));
         let mut equal = 0;
         for cell in cells {
             match finished.results.iter().find(|other| place(other) == place(&cell)) {
@@ -57,11 +55,15 @@ pub fn read(folders: &[PathBuf]) -> Result<Finished, Error> {
         if equal > 0 {
             finished.notes.push(format!("{}: {equal} of its cells were computed elsewhere, too, with equal numbers.", folder.display()));
         }
-        if let Some(roster) = Roster::read(folder)? {
-            rosters.push(roster);
-        }
+        rosters.extend(roster);
     }
     rosters.dedup();
+    if let [roster] = &rosters[..] {
+        let at = |cell: &CellResult| {
+            roster.cells.iter().position(|listed| listed.key == cell.key && listed.run == cell.run && listed.data == cell.data)
+        };
+        finished.results.sort_by_cached_key(|cell| at(cell).unwrap_or(usize::MAX));
+    }
     let keys: BTreeSet<&str> = finished.results.iter().map(|cell| cell.key.as_str()).collect();
     finished.notes.extend(rosters.iter().flat_map(|roster| roster.missing(|key| keys.contains(key))));
     Ok(finished)
@@ -73,6 +75,36 @@ pub fn same_numbers(a: &CellResult, b: &CellResult) -> bool {
     lasting(a) == lasting(b)
 }
 
+/// The cells of a plan under the names that it has for them, and what to say of the others; before the first has finished, the newest.
+fn of_plan(all: Vec<Found>, roster: &Roster) -> (Vec<CellResult>, Option<String>) {
+    let rows = roster.cells.iter().filter(|listed| !listed.hidden);
+    let named = rows.filter_map(|listed| {
+        let found = all.iter().find(|found| found.cell.key == listed.key)?;
+        Some(CellResult { data: listed.data.clone(), run: listed.run.clone(), ..found.cell.clone() })
+    });
+    let cells: Vec<CellResult> = named.collect();
+    if cells.is_empty() {
+        let note = format!("no cell of its plan `{}` has finished; shown are the newest results of others.", roster.plan);
+        return (newest(all).0, Some(note));
+    }
+    let keys = roster.keys();
+    let others = all.iter().filter(|found| !found.hidden && !keys.contains(found.cell.key.as_str())).count();
+    let note =
+        || format!("{others} results that are not of its plan `{}` were left out; they are of another program or plan.", roster.plan);
+    (cells, (others > 0).then(note))
+}
+
+/// The newest result of each data set, run and seed, and what to say of the others.
+fn newest(all: Vec<Found>) -> (Vec<CellResult>, Option<String>) {
+    let mut cells: Vec<CellResult> = all.into_iter().filter(|found| !found.hidden).map(|found| found.cell).collect();
+    let all = cells.len();
+    cells.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| finished_at(b).cmp(finished_at(a))));
+    cells.dedup_by(|older, newest| place(older) == place(newest));
+    let left_out = all - cells.len();
+    let note = || format!("{left_out} older results of the same data, run and seed were left out; they are of another program or plan.");
+    (cells, (left_out > 0).then(note))
+}
+
 fn place(cell: &CellResult) -> (&str, &str, u64) {
     (&cell.data, &cell.run, cell.seed)
 }
@@ -81,7 +113,13 @@ fn finished_at(cell: &CellResult) -> &str {
     cell.provenance.as_ref().map_or("", |p| &p.finished_at)
 }
 
-fn read_folder(folder: &Path) -> Result<Vec<CellResult>, Error> {
+/// A finished cell, and whether it was computed as a teacher of other cells only.
+struct Found {
+    cell: CellResult,
+    hidden: bool,
+}
+
+fn read_folder(folder: &Path) -> Result<Vec<Found>, Error> {
     let cells = folder.join("cells");
     let wrong = |path: &Path, problem: String| Error::Results { path: path.into(), problem };
     let entries = std::fs::read_dir(&cells).map_err(|error| wrong(&cells, format!("{error}; `--results` names the folder of a bench")))?;
@@ -95,23 +133,18 @@ fn read_folder(folder: &Path) -> Result<Vec<CellResult>, Error> {
             text => text.map_err(|error| wrong(&path, error.to_string()))?,
         };
         let spec = std::fs::read(cell.join("spec.json")).ok().and_then(|text| serde_json::from_slice::<Spec>(&text).ok());
-        if spec.unwrap_or_default().hidden {
-            continue;
-        }
         let corrupt =
             |error: serde_json::Error| wrong(&path, format!("not the result of a cell ({error}); remove it and run the bench again"));
         let result: CellResult = serde_json::from_slice(&text).map_err(corrupt)?;
-        results.push(CellResult { folder: Some(cell), ..result });
+        results.push(Found { cell: CellResult { folder: Some(cell), ..result }, hidden: spec.unwrap_or_default().hidden });
     }
-    match results.is_empty() {
-        true => Err(wrong(folder, "no cell of this bench has finished".into())),
-        false => Ok(results),
-    }
+    Ok(results)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::roster::Listed;
     use crate::synthetic::Synthetic;
 
     /// A bench's folder with these cells.
@@ -146,6 +179,43 @@ mod tests {
         let teacher = folder.path().join("cells").join(&cells[1].key);
         std::fs::write(teacher.join("spec.json"), "{\"hidden\": true}").expect("written");
         assert_eq!(read_all(&[&folder]).expect("read").results.len(), 4, "the older result is the only one then");
+    }
+
+    /// A plan that was changed and changed back: the cells of the change are newer, and no rows.
+    #[test]
+    fn the_plan_that_ran_last_says_which_cells_are_rows() {
+        let mut cells = Synthetic::small().results();
+        let listed = |cell: &CellResult| Listed {
+            key: cell.key.clone(),
+            data: cell.data.clone(),
+            run: cell.run.clone(),
+            seed: cell.seed,
+            hidden: false,
+        };
+        let mut plan: Vec<Listed> = cells.iter().rev().map(listed).collect();
+        // The same cell under another name.
+        plan.push(Listed { run: "again".into(), ..listed(&cells[0]) });
+        let mut roster = Roster { plan: "tiny".into(), description: String::new(), failure: Default::default(), cells: plan };
+        let mut changed = cells[0].clone();
+        changed.key = "changed".into();
+        changed.provenance.as_mut().expect("made up").finished_at = "2999-01-01T00:00:00Z".into();
+        cells.push(changed);
+        let folder = bench(&cells);
+        roster.write(folder.path()).expect("written");
+        let finished = read_all(&[&folder]).expect("read");
+        let found: Vec<(&str, &str)> = finished.results.iter().map(|cell| (cell.key.as_str(), cell.run.as_str())).collect();
+        assert_eq!(found, roster.cells.iter().map(|cell| (cell.key.as_str(), cell.run.as_str())).collect::<Vec<_>>());
+        assert!(
+            finished.notes.len() == 1 && finished.notes[0].contains("1 results that are not of its plan `tiny`"),
+            "{:?}",
+            finished.notes
+        );
+        // As long as nothing of it has finished, what there is.
+        roster.cells.iter_mut().for_each(|cell| cell.key += "-new");
+        roster.write(folder.path()).expect("written");
+        let finished = read_all(&[&folder]).expect("read");
+        assert!(finished.results.len() == 4 && finished.results.iter().any(|cell| cell.key == "changed"));
+        assert!(finished.notes[0].contains("no cell of its plan `tiny` has finished; shown are the newest"), "{:?}", finished.notes);
     }
 
     #[test]

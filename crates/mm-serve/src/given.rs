@@ -276,5 +276,8 @@ fn of_text(content: &[u8], position: usize, asked: &Asked) -> Result<Given, Stri
     let json = if text.starts_with('[') || text == "null" { text } else { &bracketed };
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let given = Value { most: asked.most(position) }.deserialize(&mut deserializer).and_then(|given| deserializer.end().map(|()| given));
-    given.map_err(|error| format!("is neither a file nor numbers: {error}"))
+    given.map_err(|error| match text.split([',', '[', ']']).map(str::trim).find(|cell| cell.parse().is_ok_and(|x: f64| !x.is_finite())) {
+        Some(cell) => format!("holds `{cell}`: write null for a number that is not known, or leave the sensor out"),
+        None => format!("is neither a file nor numbers: {error}"),
+    })
 }

@@ -44,7 +44,7 @@ impl Server {
         let listener = TcpListener::bind(settings.address).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
-        Ok(Self { listener, address, model, settings })
+        Ok(Self { listener, address, model: model.with_files_of_vectors(), settings })
     }
 
     /// Where it listens, with the port that it was given.

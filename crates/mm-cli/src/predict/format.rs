@@ -88,7 +88,8 @@ fn csv(model: &Pipeline, id: &str, answer: &Answered, map: Option<&str>, text: &
         Ok(answer) => {
             let what = if answer.class.is_empty() { answer.labels.join("; ") } else { answer.class.clone() };
             write!(text, ",{}", quoted(&what))?;
-            answer.probabilities.iter().try_for_each(|(_, probability)| write!(text, ",{probability:.6}"))?;
+            // The digits of an f32, as in JSON; small ones as 2.454e-6.
+            answer.probabilities.iter().try_for_each(|(_, probability)| write!(text, ",{:?}", *probability as f32))?;
             write!(text, ",{}", answer.used.join("+"))?;
         }
         Err(_) => {

@@ -2,8 +2,19 @@
 
 use std::borrow::Borrow;
 
-/// The nearest of `candidates`, if one is near enough to be a slip: at most a third of the letters wrong (rounded up).
+/// What of `candidates` was probably meant: the only one that begins with `name`, or the nearest, if one is near enough to be a slip.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let (wanted, candidates) = (name.to_lowercase(), Vec::from_iter(candidates));
+    let mut begun = candidates.iter().filter(|c| c.to_lowercase().starts_with(&wanted));
+    match (begun.next(), begun.next()) {
+        // Two letters begin too much.
+        (Some(only), None) if wanted.chars().count() > 2 => Some(*only),
+        _ => slip(name, candidates),
+    }
+}
+
+/// The nearest of `candidates`, if one is near enough to be a slip: at most a third of the letters wrong (rounded up).
+pub(super) fn slip<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     let distances = candidates.into_iter().map(|c| (edit_distance(&wanted, &c.to_lowercase()), c));
     let (distance, candidate) = distances.min_by_key(|(distance, _)| *distance)?;

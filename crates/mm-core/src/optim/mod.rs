@@ -4,8 +4,10 @@ mod clip;
 mod optimizer;
 mod schedule;
 mod weight_average;
+mod written;
 
 pub use clip::clip_gradient_norm;
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use schedule::{Schedule, ScheduleConfig};
 pub use weight_average::WeightAverage;
+pub(crate) use written::written;

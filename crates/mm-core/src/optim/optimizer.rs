@@ -1,5 +1,6 @@
 //! SGD, Adam and AdamW as PyTorch defines them; on the CPU each buffer is updated in one pass, in place.
 
+use super::written::Kinds;
 use crate::error::{Error, Result};
 use crate::nn::{Parameters, contiguous_f32, runs_on_cpu_kernels};
 use candle_core::{CpuStorage, InplaceOp3, Layout, Tensor, Var, backprop::GradStore, bail};
@@ -48,6 +49,11 @@ pub enum OptimizerConfig {
         #[serde(default)]
         weight_decay: f64,
     },
+}
+
+impl Kinds for OptimizerConfig {
+    const NAMES: &'static str = "`sgd`, `adam` and `adam_w`";
+    const EXAMPLES: &'static str = "{ kind = \"sgd\", momentum = 0.9 } or { kind = \"adam_w\", weight_decay = 0.01 }";
 }
 
 /// Adam's usual decays.

@@ -1,5 +1,6 @@
 //! Learning rate of each step, with optional warm-up.
 
+use super::written::Kinds;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
@@ -25,6 +26,7 @@ pub enum ScheduleConfig {
         /// Epochs at which the rate drops.
         milestones: Vec<f64>,
         /// Factor of each drop.
+        #[serde(default = "gamma")]
         gamma: f64,
         /// Epochs of linear warm-up.
         #[serde(default)]
@@ -35,12 +37,40 @@ pub enum ScheduleConfig {
     /// lowest. The momentum stays as it is.
     OneCycle {
         /// Share of the run that goes up: its warm-up.
+        #[serde(default = "pct_start")]
         pct_start: f64,
         /// Full rate over the first rate.
+        #[serde(default = "div_factor")]
         div_factor: f64,
         /// First rate over the last one.
+        #[serde(default = "final_div_factor")]
         final_div_factor: f64,
     },
+}
+
+impl Kinds for ScheduleConfig {
+    const NAMES: &'static str = "`constant`, `cosine`, `multi_step` and `one_cycle`";
+    const EXAMPLES: &'static str = "{ kind = \"cosine\", warmup_epochs = 1 } or { kind = \"multi_step\", milestones = [20, 30] }";
+}
+
+/// The factor of a drop in PyTorch's `MultiStepLR`.
+fn gamma() -> f64 {
+    0.1
+}
+
+/// The share that goes up in PyTorch's `OneCycleLR`.
+fn pct_start() -> f64 {
+    0.3
+}
+
+/// Full rate over the first rate in PyTorch's `OneCycleLR`.
+fn div_factor() -> f64 {
+    25.0
+}
+
+/// First rate over the last one in PyTorch's `OneCycleLR`.
+fn final_div_factor() -> f64 {
+    1e4
 }
 
 impl Default for ScheduleConfig {

@@ -9,7 +9,7 @@ impl Answer {
     /// reasons, and `trust` where the method knows it. The class of each pixel is not in it: where that goes is the caller's to say.
     pub fn to_json(&self, target: &Target) -> Map<String, Value> {
         let mut object = Map::new();
-        let probabilities = || self.probabilities.iter().map(|(name, p)| (name.clone(), json!(rounded(*p, 1e6)))).collect::<Map<_, _>>();
+        let probabilities = || self.probabilities.iter().map(|(name, p)| (name.clone(), json!(short(*p)))).collect::<Map<_, _>>();
         match target {
             Target::Pixels(_) => {}
             Target::Numbers(_) => {
@@ -41,6 +41,25 @@ pub fn ignored_json(ignored: &[Ignored]) -> Value {
     ignored.iter().map(|ignored| (ignored.modality.clone(), json!(ignored.reason.word()))).collect::<Map<_, _>>().into()
 }
 
+/// With the digits of an f32, which are what the model knows: a decision near a small threshold can be made again from them.
+fn short(probability: f64) -> f64 {
+    (probability as f32).to_string().parse().unwrap_or(probability)
+}
+
 fn rounded(value: f64, steps: f64) -> f64 {
     (value * steps).round() / steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_keep_the_digits_of_an_f32() {
+        for (probability, expected) in [(f64::from(0.1f32), "0.1"), (2.454e-6, "2.454e-6"), (0.0, "0.0"), (1.0, "1.0")] {
+            assert_eq!(format!("{:?}", short(probability)), expected);
+        }
+        let third = 1.0 / 3.0;
+        assert_eq!(short(third) as f32, third as f32);
+    }
 }

@@ -13,9 +13,9 @@ pub use evaluated::{CombinationScore, Evaluated};
 pub use json::ignored_json;
 pub use latency::{CombinationLatency, Latency};
 
-use crate::data::kinds::{Kind, SavedKind};
+use crate::data::kinds::{Kind, SavedKind, Vector};
 use crate::data::{
-    Array, Cutter, DataError, Folders, Inputs, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema, Source,
+    Array, Cutter, DataError, Folders, InputSpec, Inputs, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema, Source,
     Standardized, Standardizer,
 };
 use crate::dense::Flipped;
@@ -153,6 +153,18 @@ impl Pipeline {
         }
         self.kinds[position] = Some(Arc::new(kind));
         Ok(self)
+    }
+
+    /// Takes files of numbers for vectors, too, that were columns of tables in the training, of which no kind is known.
+    pub fn with_files_of_vectors(mut self) -> Self {
+        let saved = self.config.kinds.iter().zip(&self.config.schema.inputs);
+        for (kind, (saved, input)) in self.kinds.iter_mut().zip(saved) {
+            // One that is saved and that we do not know is another program's own.
+            if kind.is_none() && saved.is_none() && *input == InputSpec::vector(input.elements()) {
+                *kind = Some(Arc::new(Vector::new(input.elements())));
+            }
+        }
+        self
     }
 
     /// Answers for one sample: its readings by name, as many as there are.

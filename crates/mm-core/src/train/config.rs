@@ -5,7 +5,7 @@ use crate::dense::Flipped;
 use crate::error::{Error, Result};
 use crate::eval::check_threshold_by;
 use crate::model::Model;
-use crate::optim::{OptimizerConfig, Schedule, ScheduleConfig};
+use crate::optim::{OptimizerConfig, Schedule, ScheduleConfig, written};
 use crate::task::{Measure, Target};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,10 @@ pub struct TrainConfig {
     /// Highest learning rate.
     pub learning_rate: f64,
     /// How the learning rate changes.
+    #[serde(deserialize_with = "written")]
     pub schedule: ScheduleConfig,
     /// The optimizer.
+    #[serde(deserialize_with = "written")]
     pub optimizer: OptimizerConfig,
     /// Random transforms of the training images; none by default.
     pub augment: AugmentConfig,

@@ -87,9 +87,20 @@ impl Trainer {
         let ChosenThreshold { probability, score, samples } = chosen;
         let class = source.schema().target.class_names().get(1).cloned().unwrap_or_default();
         let note = format!(
-            "`{class}` is predicted from a probability of {probability:.4} on: the largest {by} ({score:.3}) of {samples} validation samples"
+            "`{class}` is predicted from a probability of {} on: the largest {by} ({score:.3}) of {samples} validation samples",
+            in_digits(probability)
         );
         Ok((Some(probability), Some(note)))
+    }
+}
+
+/// Four decimals of a probability, or three digits of what it or the rest to 1 is where that is smaller than they show.
+fn in_digits(probability: f64) -> String {
+    let rest = 1.0 - probability;
+    match () {
+        _ if probability < 1e-3 => format!("{probability:.2e}"),
+        _ if rest < 1e-3 && rest > 0.0 => format!("{probability:.*}", 2 + (-rest.log10().floor()) as usize),
+        _ => format!("{probability:.4}"),
     }
 }
 

@@ -283,6 +283,10 @@ fn near_names() {
     {
         assert_eq!(nearest(name, known), expected, "{name}");
     }
+    // What only one name begins with goes before what is short and as near; two letters begin too much.
+    assert_eq!(nearest("best", ["last", "best_validation"]), Some("best_validation"));
+    assert_eq!(nearest("best", ["last", "best_validation", "best_test"]), Some("last"));
+    assert_eq!(nearest("be", ["last", "best_validation"]), None);
 }
 
 /// Two files, string labels, 40 samples in another order, cells of whole views empty, a person's samples together.

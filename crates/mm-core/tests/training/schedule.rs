@@ -1,6 +1,7 @@
 //! Learning rates by hand and against PyTorch.
 
-use mm_core::optim::{Schedule, ScheduleConfig};
+use mm_core::optim::{OptimizerConfig, Schedule, ScheduleConfig};
+use mm_core::train::TrainConfig;
 
 /// `pct_start`, steps of the run, and some of them with their rate.
 type Case = (f64, usize, &'static [(usize, f64)]);
@@ -41,6 +42,21 @@ const ONE_CYCLE: [Case; 7] = [
         ],
     ),
 ];
+
+#[test]
+fn kinds_are_read_by_name_and_written_as_before() {
+    let read = |json: &str| serde_json::from_str::<TrainConfig>(json).map_err(|error| error.to_string());
+    let short = read(r#"{"schedule": "one_cycle", "optimizer": "adam_w"}"#).unwrap();
+    assert_eq!(short.schedule, ScheduleConfig::OneCycle { pct_start: 0.3, div_factor: 25.0, final_div_factor: 1e4 });
+    assert_eq!(short.optimizer, OptimizerConfig::AdamW { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0 });
+    let written = serde_json::to_value(&short).unwrap();
+    let whole = serde_json::json!({ "kind": "one_cycle", "pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 1e4 });
+    assert_eq!(written["schedule"], whole);
+    assert_eq!(read(&written.to_string()).unwrap(), short);
+    let steps = read(r#"{"schedule": {"kind": "multi_step", "milestones": [2, 3]}}"#).unwrap().schedule;
+    assert_eq!(steps, ScheduleConfig::MultiStep { milestones: vec![2.0, 3.0], gamma: 0.1, warmup_epochs: 0.0 });
+    assert!(read(r#"{"schedule": "multi_step"}"#).unwrap_err().contains("missing field `milestones`; the kinds are `constant`"));
+}
 
 #[test]
 fn one_cycle_is_that_of_pytorch_at_any_length() {

@@ -3,17 +3,34 @@
 use super::scores::Reading;
 use mm_core::data::{InputSpec, Schema, TableDataset, Target};
 use mm_core::eval::{ChosenThreshold, choose_threshold, decide};
+use mm_core::train::{TrainConfig, Trainer};
 use mm_core::{Modalities, Presence, Subset};
 
-/// The threshold that is chosen on samples with these log-odds of the second class, which they are of or not.
-fn chosen(samples: &[(f32, bool)], by: &str) -> Option<ChosenThreshold> {
+/// Samples with these log-odds of the second class, which they are of or not, and a model that says so.
+fn read(samples: &[(f32, bool)]) -> (Reading, TableDataset, Vec<usize>) {
     let schema = Schema::new(Modalities::new(["odds"]).unwrap(), vec![InputSpec::vector(2)], Target::of_classes(["no", "yes"])).unwrap();
     let logits = samples.iter().flat_map(|(odds, _)| [0.0, *odds]).collect();
     let labels = samples.iter().map(|(_, second)| u32::from(*second)).collect();
     let presence = Presence::uniform(Subset::full(1), samples.len());
     let data = TableDataset::new(schema.clone(), vec![logits], presence, labels).unwrap();
-    let rows: Vec<usize> = (0..samples.len()).collect();
-    choose_threshold(&Reading::new(schema), &data, &rows, by).unwrap()
+    (Reading::new(schema), data, (0..samples.len()).collect())
+}
+
+/// The threshold that is chosen on them.
+fn chosen(samples: &[(f32, bool)], by: &str) -> Option<ChosenThreshold> {
+    let (model, data, rows) = read(samples);
+    choose_threshold(&model, &data, &rows, by).unwrap()
+}
+
+/// By hand: 1 / (1 + e^13) = 2.2603e-6.
+#[test]
+fn a_threshold_near_0_or_1_is_told_with_its_digits() {
+    let trainer = Trainer::new(TrainConfig { threshold_by: Some("accuracy".into()), ..TrainConfig::default() });
+    for (odds, expected) in [(-13.0, "of 2.26e-6 on"), (0.0, "of 0.5000 on"), (-3.0, "of 0.0474 on"), (13.0, "of 0.99999774 on")] {
+        let (model, data, rows) = read(&[(odds - 1.0, false), (odds + 1.0, true)]);
+        let (_, note) = trainer.threshold(&model, &data, &rows).unwrap();
+        assert!(note.as_ref().unwrap().contains(expected), "{note:?}");
+    }
 }
 
 /// By hand: one of four is of the second class, and its odds are below one half.

@@ -64,6 +64,11 @@ fn mistakes_in_forms_are_named() {
     assert!(error(&[photo, photo]).contains("sensor `photo`: has several files; it takes one"));
     assert!(error(&[gauge("1, 2"), gauge("1, 2")]).contains("sensor `gauge`: is given twice"));
     assert!(error(&[gauge("warm")]).contains("sensor `gauge`: is neither a file nor numbers"));
+    for text in ["1,nan", "[inf, 2]", "-Infinity, 1"] {
+        let (error, cell) =
+            (error(&[gauge(text)]), text.trim_matches(['[', ']']).split([',']).map(str::trim).find(|x| x.len() > 2).unwrap());
+        assert!(error.contains(&format!("sensor `gauge`: holds `{cell}`: write null for a number that is not known, or leave")), "{error}");
+    }
     assert!(error(&[("foto", Some("a.png"), b"")]).contains("did you mean \"photo\"?"));
     assert!(error(&[("gauge", None, b"\xff\xfe")]).contains("is no text in UTF-8"));
     // A file of numbers.
@@ -71,5 +76,24 @@ fn mistakes_in_forms_are_named() {
     let cut = server.client.post("multipart/form-data; boundary=xxx", b"--xxx\r\ncontent-disposition: form-data; name=\"gauge\"\r\n\r\n1");
     assert!(cut.error(400).contains("the form cannot be read"), "{}", cut.text());
     assert!(server.client.post("multipart/form-data", b"").error(400).contains("boundary"));
+    server.ended().unwrap();
+}
+
+/// A card of tables says nothing of files.
+#[test]
+fn vectors_from_columns_of_tables_may_come_as_files() {
+    let server = serve("tables", Settings::default());
+    let numbers = server.client.json(r#"{"gauge": [1.5, 61], "dial": [3, 1, 2]}"#).good();
+    let form = |gauge: &[u8]| server.client.form(&[("gauge", Some("g.csv"), gauge), ("dial", None, b"3,1,2")]);
+    assert_eq!(form(b"1.5,61\n").good(), numbers);
+    let mut npy = b"\x93NUMPY\x01\x00".to_vec();
+    let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }\n";
+    npy.extend((header.len() as u16).to_le_bytes());
+    npy.extend([header.as_bytes(), &1.5f64.to_le_bytes(), &61.0f64.to_le_bytes()].concat());
+    assert_eq!(form(&npy).good(), numbers);
+    assert!(form(b"1.5").error(422).contains("g.csv`: expected shape 2 numbers"), "{}", form(b"1.5").text());
+    assert!(form(b"low,high").error(422).contains("`low` is no number"), "{}", form(b"low,high").text());
+    let described = server.client.get("/model").good();
+    assert_eq!((&described["sensors"][0]["send"], &described["sensors"][0]["endings"][0]), (&json!("numbers"), &json!("csv")));
     server.ended().unwrap();
 }

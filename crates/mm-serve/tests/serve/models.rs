@@ -4,10 +4,10 @@ use crate::client::Client;
 use mm_baselines::FusionConfig;
 use mm_core::data::audio::AudioSettings;
 use mm_core::data::kinds::{Audio, Image, Kind, Origin, Series, Text, Vector, Video};
-use mm_core::data::{FileRow, FileSource, Split, Target, TargetValue};
+use mm_core::data::{FileRow, FileSource, InputSpec, Schema, Split, TableDataset, Target, TargetValue};
 use mm_core::task::{Labels, Numbers};
 use mm_core::train::{TrainConfig, Trainer};
-use mm_core::{Modalities, Pipeline, rng};
+use mm_core::{Modalities, Pipeline, Presence, Subset, rng};
 use mm_serve::{ServeError, Server, Settings};
 use mm_testing::{Squares, wave};
 use rand::RngExt;
@@ -42,7 +42,7 @@ pub fn folder() -> &'static Path {
 }
 
 /// A model of a name, trained at its first use: `class`, `labels`, `numbers` of photo, sound, note and gauge; `film` of a video and a series;
-/// `pixels` of two images.
+/// `pixels` of two images, `tables` of two vectors from columns of tables.
 pub fn model(name: &'static str) -> Pipeline {
     static TRAINED: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut trained = TRAINED.lock().unwrap();
@@ -79,6 +79,13 @@ fn train(name: &str, path: &Path) {
             let network = serde_json::from_str(r#"{"dense": {"kind": "unet", "widths": [4, 8]}}"#).unwrap();
             let recipe = FusionConfig { network, ..FusionConfig::modality_dropout() };
             trainer.fit(recipe, &Squares::new(SAMPLES as usize, 1), &split).unwrap().save_pretrained(path).unwrap();
+        }
+        "tables" => {
+            let inputs = vec![InputSpec::vector(2), InputSpec::vector(3)];
+            let schema = Schema::new(Modalities::new(["gauge", "dial"]).unwrap(), inputs, target.clone()).unwrap();
+            let of = |features: u64| (0..SAMPLES * features).map(|i| (i * 7 % 11) as f32).collect::<Vec<f32>>();
+            let (presence, labels) = (Presence::uniform(Subset::full(2), SAMPLES as usize), (0..SAMPLES as u32).map(|id| id % 2).collect());
+            fit(&TableDataset::new(schema, vec![of(2), of(3)], presence, labels).unwrap());
         }
         "film" => {
             let rows = (0..SAMPLES).map(|id| {

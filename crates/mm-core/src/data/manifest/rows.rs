@@ -3,7 +3,7 @@
 use super::super::InputSpec;
 use super::super::files::OnCorrupt;
 use super::super::kinds::{Kind, Origin, Written};
-use super::super::names::{nearest, some, suggestion};
+use super::super::names::{slip, some, suggestion};
 use super::super::reader::MEASURED;
 use super::super::table_text::Writing;
 #[cfg(doc)]
@@ -255,7 +255,7 @@ fn remarks(
         let sensor = name.split('.').next().unwrap_or_default();
         // Two letters are near any other two.
         let likely = |near: &&str| *near == sensor || sensor.chars().count() > 2;
-        if let Some(near) = nearest(sensor, without.iter().copied()).filter(likely) {
+        if let Some(near) = slip(sensor, without.iter().copied()).filter(likely) {
             let problem = match columns.modalities.get(near) {
                 Some(expected) if sensor == near => {
                     format!(
