@@ -278,7 +278,9 @@ fn check_schema(model: &Pipeline, source: &dyn Source) -> Result<()> {
 fn check_columns(ours: &ManifestColumns, theirs: &ManifestColumns) -> Result<()> {
     for (sensor, ours) in &ours.variables {
         let Some(theirs) = theirs.variables.get(sensor).filter(|theirs| *theirs != ours) else { continue };
-        let Some((at, (found, learnt))) = theirs.iter().zip(ours).enumerate().find(|(_, (found, learnt))| found != learnt) else { continue };
+        let Some((at, (found, learnt))) = theirs.iter().zip(ours).enumerate().find(|(_, (found, learnt))| found != learnt) else {
+            continue;
+        };
         let differ = format!("column {} of `{sensor}` is `{found}`, and the model learnt `{learnt}` there", at + 1);
         let sorted = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
         if sorted(theirs) == sorted(ours) {
@@ -303,7 +305,8 @@ fn refuse_existing(out: &Path, overwrite: bool) -> Result<()> {
         if !there.is_dir() {
             bail!("{} is a file: give a new or empty folder for the model", there.display());
         }
-        tempfile::tempfile_in(there).with_context(|| format!("{} cannot be written to: give another folder for the model", there.display()))?;
+        tempfile::tempfile_in(there)
+            .with_context(|| format!("{} cannot be written to: give another folder for the model", there.display()))?;
     }
     let Ok(mut entries) = std::fs::read_dir(out) else { return Ok(()) };
     let ours = out.join("config.json").exists() && out.join("model.safetensors").exists();

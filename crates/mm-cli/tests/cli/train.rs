@@ -106,7 +106,10 @@ fn a_table_whose_columns_are_in_another_order_is_not_evaluated() {
     let (done, said) = evaluate("a2,a1");
     assert!(!done && said.contains("column 1 of `a` is `a2`, and the model learnt `a1` there: bring the table's columns"), "{said}");
     let (done, said) = evaluate("a1,c");
-    assert!(done && said.contains("column 2 of `a` is `c`, and the model learnt `a2` there: the numbers are read by their places"), "{said}");
+    assert!(
+        done && said.contains("column 2 of `a` is `c`, and the model learnt `a2` there: the numbers are read by their places"),
+        "{said}"
+    );
     let (done, said) = evaluate("a1,a2");
     assert!(done && !said.contains("learnt"), "{said}");
 }

@@ -1,5 +1,10 @@
 //! Series as a text: a line a step, a column a channel.
 
+use super::numpy;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
 /// The lines of a series, cut into cells.
 pub(super) struct SeriesText<'t> {
     /// The cells of the first line.
@@ -34,6 +39,20 @@ impl<'t> SeriesText<'t> {
         let number = self.first.iter().find(|cell| is_number(cell))?;
         let name = self.first.iter().find(|cell| !cell.is_empty() && !is_number(cell))?;
         Some((number, name))
+    }
+}
+
+/// The names in the first line of a file, none where it holds numbers; `None` of a file that is no text.
+pub(super) fn names_of(path: &Path) -> Option<Vec<String>> {
+    let mut file = BufReader::new(File::open(path).ok()?);
+    loop {
+        let mut line = Vec::new();
+        if file.read_until(b'\n', &mut line).ok()? == 0 || numpy::is_numpy(&line) {
+            return None;
+        }
+        if let Some(text) = SeriesText::of(std::str::from_utf8(&line).ok()?) {
+            return Some(if text.named { text.first.iter().map(ToString::to_string).collect() } else { Vec::new() });
+        }
     }
 }
 

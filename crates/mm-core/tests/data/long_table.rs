@@ -240,3 +240,51 @@ fn empty_steps_are_filled() {
         assert_eq!((reading(&data, 0, 0).unwrap(), reading(&data, 1, 0).unwrap()), (vec![expected.to_vec()], vec![vec![1.0, 1.0]]));
     }
 }
+
+/// Sorted by the time of day, what was written after midnight would come first.
+#[test]
+fn times_of_day_that_pass_midnight_are_refused() {
+    let made = |times: [&str; 4]| {
+        let folder = tempfile::tempdir().unwrap();
+        let rows: String = times.iter().enumerate().map(|(k, time)| format!("a,{time},{k},0\nb,1{k}:00,{k},1\n")).collect();
+        let made = write(folder.path(), &format!("patient,hour,hr,died\n{rows}"), &settings(&["patient"]));
+        made.map(|_| reading(&open(folder.path()), 0, 0).unwrap().concat()).map_err(|error| error.to_string())
+    };
+    let error = made(["23:50", "23:55", "00:05", "00:10"]).unwrap_err();
+    assert!(error.contains("table.csv:6:2: times without a date go past midnight in `a` (line 4 is later in the day)"), "{error}");
+    assert!(error.contains("write the date, too, as in 2024-01-31 00:05, or count on, as in 24:05"), "{error}");
+    assert_eq!(made(["23:50", "23:55", "24:05", "24:10"]).unwrap(), [0.0, 1.0, 2.0, 3.0]);
+    // What is out of order within half a day, or in hours that are counted from a beginning, is sorted.
+    assert_eq!(made(["10:00", "11:00", "3:00", "12:00"]).unwrap(), [2.0, 0.0, 1.0, 3.0]);
+    assert_eq!(made(["23:50", "0:10", "30:00", "31:00"]).unwrap(), [1.0, 0.0, 2.0, 3.0]);
+}
+
+/// The new table would have a column twice, and nothing reads it.
+#[test]
+fn sensors_named_as_another_column_of_the_new_table_are_refused() {
+    let table = "run,clock,fast.start,hr_a,hr_b,state,hr,site\nr,0,u,1,2,ok,0,s\nr,1,u,2,3,ok,0,s\nq,0,v,1,5,bad,1,s\nq,1,v,2,6,bad,1,s\n";
+    let some = |name: &str| Some(name.to_string());
+    let usual = LongTable { id: vec!["run".into()], time: some("clock"), label: some("state"), ..LongTable::default() };
+    let named = |name: &str| vec![LongSensor { name: name.into(), columns: vec!["hr_a".into(), "hr_b".into()] }];
+    let refused = |settings: LongTable| {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(folder.path(), table, &settings).unwrap_err().to_string();
+        assert!(!folder.path().join("out").exists(), "nothing is left behind: {error}");
+        error
+    };
+    let error = refused(LongTable { sensors: named("state"), ..usual.clone() });
+    assert!(error.contains("to have a sensor `state`, and the label has the same column in samples.csv, `state`"), "{error}");
+    assert!(error.contains("give the sensor another name, --sensor state_sensor=hr_a,hr_b"), "{error}");
+    let error = refused(LongTable { sensors: named("id"), ..usual.clone() });
+    assert!(error.contains("sensor `id`, and the id has the same column"), "{error}");
+    let error = refused(LongTable { sensors: named("site"), group: some("site"), ..usual.clone() });
+    assert!(error.contains("sensor `site`, and the group has the same column"), "{error}");
+    let error = refused(LongTable { sensors: named("fast"), label: some("fast.start"), ..usual.clone() });
+    assert!(error.contains("sensor `fast`, and the label has the same column in samples.csv, `fast.start`"), "{error}");
+    // One that was guessed: `hr` of hr_a and hr_b.
+    let error = refused(LongTable { label: some("hr"), ignore: vec!["state".into()], ..usual.clone() });
+    assert!(error.contains("--sensor hr_sensor=hr_a,hr_b"), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), table, &LongTable { sensors: named("state_sensor"), ..usual }).unwrap();
+    assert_eq!(open(folder.path()).len(), 2);
+}

@@ -7,4 +7,5 @@ mod made;
 mod manifests;
 mod pixels;
 mod real;
+mod series;
 mod tables;

@@ -29,6 +29,8 @@ pub struct Look {
     pub content: u64,
     /// By what images are found that look alike.
     pub signature: Option<Signature>,
+    /// Names of the columns of a text that is read by their order; none of them where it has no names.
+    pub names: Option<Vec<String>>,
     /// The numbers of a vector that is not long.
     pub values: Option<Vec<f64>>,
     /// A picture of it as a PNG file, where it was asked for.
@@ -97,6 +99,15 @@ impl Look {
             true => look,
             false => Self { flaws: flaws(&measured), values: None, ..look },
         }
+    }
+
+    /// Of a series in the form that a model gets, whose file holds so many steps, of which a model gets so many.
+    pub(in crate::data) fn of_series(array: &Array, time: usize, steps: usize, names: Option<Vec<String>>) -> Self {
+        let mut look = Self { length: Some((time as f64, "steps")), names, ..Self::of_array(array) };
+        if time > steps {
+            look.flaws.push(Flaw::Cut);
+        }
+        look
     }
 
     /// Of an image as its file holds it, which a model gets in this size.

@@ -7,6 +7,7 @@ mod alike;
 mod far;
 mod findings;
 mod guess;
+mod headers;
 mod label_map;
 mod look;
 mod pairing;

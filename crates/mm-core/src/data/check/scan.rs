@@ -38,6 +38,8 @@ pub(super) struct Tally {
     pub unread: usize,
     pub unreadable: Vec<Unreadable>,
     forms: BTreeMap<&'static str, BTreeMap<String, Seen>>,
+    /// The names that columns have in files, in their order, where files are read by it.
+    headers: BTreeMap<Vec<String>, Seen>,
     unit: Option<&'static str>,
     lengths: Vec<f32>,
     /// By flaw, the rows that have it.
@@ -120,6 +122,9 @@ impl Tally {
             let value = if seen.len() < MOST_FORMS || seen.contains_key(&value) { value } else { "others".into() };
             seen.entry(value).or_insert(Seen { count: 0, first: row }).count += 1;
         }
+        if let Some(names) = look.names.filter(|names| self.headers.len() < MOST_FORMS || self.headers.contains_key(names)) {
+            self.headers.entry(names).or_insert(Seen { count: 0, first: row }).count += 1;
+        }
         if let Some((length, unit)) = look.length {
             self.unit = Some(unit);
             self.lengths.push(length as f32);
@@ -156,6 +161,13 @@ impl Tally {
     /// The first row of a form.
     pub fn first_of(&self, what: &str, value: &str) -> Option<usize> {
         Some(self.forms.get(what)?.get(value)?.first)
+    }
+
+    /// What names of columns there are, each with how often and the first row, most frequent first.
+    pub fn headers(&self) -> Vec<(&[String], usize, usize)> {
+        let mut headers: Vec<_> = self.headers.iter().map(|(names, seen)| (names.as_slice(), seen.count, seen.first)).collect();
+        headers.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
+        headers
     }
 
     /// How long readings are.

@@ -26,6 +26,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
         readings(subject, m, tally, &mut verdicts);
         untrained(subject, m, tally, &mut verdicts);
         forms(subject, m, tally, &mut verdicts);
+        verdicts.extend(super::headers::differ(subject, m, tally));
         flaws(subject, m, tally, &mut verdicts);
         verdicts.extend(super::far::verdict(subject, m, tally));
     }
@@ -221,7 +222,7 @@ fn flaws(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>
             Flaw::Clipped => {
                 (Level::Warning, "are clipped: one sample in a thousand or more lies at the peak", "record again with less gain if you can")
             }
-            Flaw::Cut => (Level::Remark, "are longer than what a model gets of them", "set `seconds` in the card to what a reading needs"),
+            Flaw::Cut => (Level::Remark, "are longer than what a model gets of them", longer(&sensor.kind)),
             Flaw::Enlarged => (
                 Level::Remark,
                 "are less than half as large as what a model gets",
@@ -233,6 +234,14 @@ fn flaws(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>
         };
         let places = rows.iter().take(PLACES).map(|&row| subject.reading(row, m)).collect();
         verdicts.push(verdict(level, &sensor.name, format!("{share} {found}"), advice, places));
+    }
+}
+
+/// What to do about readings that are cut.
+fn longer(kind: &str) -> &'static str {
+    match kind {
+        "series" => "a part is taken: set `steps` in the card to what a reading needs, or cut windows (`[windows]`)",
+        _ => "set `seconds` in the card to what a reading needs",
     }
 }
 

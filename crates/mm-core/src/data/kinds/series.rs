@@ -4,9 +4,10 @@ use super::array::channels_first;
 use super::{Kind, MOST_NUMBERS, Open, Origin, Raw, open};
 use crate::corrupt::{Corruption, Family, SERIES_FAMILIES, corrupt_series};
 use crate::data::audio::Length;
+use crate::data::check::Look;
 use crate::data::number::has_decimal_comma;
 use crate::data::recordings::Recordings;
-use crate::data::series_text::SeriesText;
+use crate::data::series_text::{SeriesText, names_of};
 use crate::data::{Array, InputKind, InputSpec, SeriesAugment, Values, numpy, utf8};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -377,6 +378,17 @@ impl Kind for Series {
 
     fn features(&self, raw: Raw) -> Result<Array> {
         self.fitted(raw, 0.5)
+    }
+
+    fn look(&self, origin: &Origin, _picture: bool) -> Result<Look> {
+        let array = self.raw(origin)?.array(NAME)?;
+        let time = array.shape.last().copied().unwrap_or_default();
+        // Where the card names columns, each file may have them in its own order.
+        let names = match origin {
+            Origin::File { path, .. } if self.0.columns.is_none() => names_of(path),
+            _ => None,
+        };
+        Ok(Look::of_series(&self.features(Raw::Array(array))?, time, self.0.steps, names))
     }
 
     fn settings(&self) -> serde_json::Value {

@@ -5,7 +5,7 @@ use super::super::number::{Cell, NO_NUMBER, Numbers};
 use super::super::table_text::Writing;
 use super::super::text::parse_error;
 use super::LongTable;
-use super::time::time_of;
+use super::time::{is_clock, time_of};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,6 +23,8 @@ pub(super) struct Rows {
     /// Which id each row has.
     pub id: Vec<usize>,
     pub time: Option<Vec<f64>>,
+    /// Whether all times are hours and minutes, without a date.
+    pub is_clock: bool,
     /// The label of each row, as a position in `labels`.
     pub label: Option<Vec<Option<usize>>>,
     pub labels: Vec<String>,
@@ -152,6 +154,7 @@ impl Rows {
             ids: Vec::new(),
             id: Vec::new(),
             time: None,
+            is_clock: true,
             label: None,
             labels: Vec::new(),
             cells: columns.iter().map(|_| Cells::new()).collect(),
@@ -214,6 +217,7 @@ impl<'a> Reader<'a> {
                 let problem = format!("`{}` is no time: write a number, 2024-01-31 10:00:00 or 10:00", cells[at]);
                 return wrong(at, problem);
             };
+            rows.is_clock = rows.is_clock && is_clock(&cells[at]);
             rows.time.get_or_insert_default().push(time);
         }
         if let Some(at) = self.label {

@@ -20,6 +20,7 @@ pub(super) fn stretches(path: &Path, rows: &Rows, settings: &LongTable, remarks:
     let mut by_id: Vec<Vec<usize>> = vec![Vec::new(); rows.ids.len()];
     rows.id.iter().enumerate().for_each(|(row, &id)| by_id[id].push(row));
     if let Some(time) = &rows.time {
+        refuse_midnight(path, rows, &by_id, time, settings)?;
         by_id.iter_mut().for_each(|of| of.sort_by(|a, b| time[*a].total_cmp(&time[*b])));
         if settings.every.is_none() {
             refuse_twice(path, rows, &by_id, time, settings)?;
@@ -60,18 +61,42 @@ pub(super) fn stretches(path: &Path, rows: &Rows, settings: &LongTable, remarks:
     Ok((found, is_cut))
 }
 
+/// Times of day that go back by more than half a day: the next day has begun, and sorting would put it in front of the one before. Hours from
+/// 24 on are counted from a beginning, and go back only where rows are out of order.
+fn refuse_midnight(path: &Path, rows: &Rows, by_id: &[Vec<usize>], time: &[f64], settings: &LongTable) -> Result<()> {
+    const DAY: f64 = 86_400.0;
+    if !rows.is_clock || time.iter().any(|&time| time >= DAY) {
+        return Ok(());
+    }
+    for (id, of) in by_id.iter().enumerate() {
+        if let Some(pair) = of.windows(2).find(|pair| time[pair[0]] - time[pair[1]] > DAY / 2.0) {
+            let problem = format!(
+                "times without a date go past midnight in `{}` (line {} is later in the day): write the date, too, as in 2024-01-31 00:05, or \
+                 count on, as in 24:05; where all rows are of one day, sort them by time",
+                rows.ids[id], rows.lines[pair[0]]
+            );
+            return Err(parse_error(path, rows.lines[pair[1]], time_column(rows, settings), problem));
+        }
+    }
+    Ok(())
+}
+
+/// The column of the time, from 1.
+fn time_column(rows: &Rows, settings: &LongTable) -> usize {
+    settings.time.as_ref().and_then(|name| rows.columns.iter().position(|column| column == name)).unwrap_or(0) + 1
+}
+
 /// Two rows of a series at one time: which comes first, nobody knows.
 fn refuse_twice(path: &Path, rows: &Rows, by_id: &[Vec<usize>], time: &[f64], settings: &LongTable) -> Result<()> {
     for (id, of) in by_id.iter().enumerate() {
         if let Some(pair) = of.windows(2).find(|pair| time[pair[0]] == time[pair[1]]) {
             let (first, second) = (rows.lines[pair[0]], rows.lines[pair[1]]);
-            let column = settings.time.as_ref().and_then(|name| rows.columns.iter().position(|column| column == name)).unwrap_or(0);
             let problem = format!(
                 "series `{}` has another row at this time in line {first}; --every gives the length of a step, in which rows are averaged, and \
                  more columns in --id tell series apart",
                 rows.ids[id]
             );
-            return Err(parse_error(path, second, column + 1, problem));
+            return Err(parse_error(path, second, time_column(rows, settings), problem));
         }
     }
     Ok(())

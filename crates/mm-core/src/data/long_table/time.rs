@@ -17,6 +17,11 @@ pub(in crate::data) fn time_of(text: &str, decimal_comma: bool) -> Option<f64> {
     hours_and_minutes(text).or_else(|| seconds_of_date(text))
 }
 
+/// Whether a time is hours and minutes, without a date.
+pub(super) fn is_clock(text: &str) -> bool {
+    hours_and_minutes(text).is_some()
+}
+
 fn hours_and_minutes(text: &str) -> Option<f64> {
     let parts: Vec<&str> = text.split(':').collect();
     let (hours, minutes, seconds) = match parts[..] {

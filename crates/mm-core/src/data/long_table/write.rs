@@ -34,6 +34,14 @@ pub struct LongSensor {
     pub columns: Vec<String>,
 }
 
+impl LongSensor {
+    /// Columns of the new table that say where its readings are.
+    fn own_columns(&self) -> [String; 3] {
+        let name = &self.name;
+        [name.clone(), format!("{name}.start"), format!("{name}.length")]
+    }
+}
+
 /// What [`LongTable::write`] made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesMade {
@@ -213,6 +221,17 @@ impl LongTable {
         }
         // Series that were cut from one are alike: they stay together.
         columns.group = self.group.clone().or_else(|| self.id.first().filter(|_| is_cut).cloned());
+        for (what, name) in [("the id", Some(id)), ("the label", self.label.as_deref()), ("the group", columns.group.as_deref())] {
+            if let Some(of) = name.and_then(|name| all.iter().find(|of| of.sensor.own_columns().iter().any(|own| own == name))) {
+                let (sensor, channels) = (&of.sensor.name, of.sensor.columns.join(","));
+                let problem = format!(
+                    "is to have a sensor `{sensor}`, and {what} has the same column in samples.csv, `{}`: give the sensor another name, \
+                     --sensor {sensor}_sensor={channels}",
+                    name.unwrap_or_default()
+                );
+                return Err(Error::File { path: table.into(), problem });
+            }
+        }
         let carried = || columns.carried.iter().map(|&column| &rows.columns[column]);
         if let Some(group) = self.group.as_ref().filter(|group| carried().all(|name| name != *group)) {
             let problem = format!("has no column `{group}` that is the same in all rows of a series, for the group");
@@ -331,8 +350,7 @@ fn samples(rows: &Rows, series: &[Stretch], all: &[Values], columns: &Columns) -
     header.extend(columns.label.clone());
     header.extend(columns.carried.iter().map(|&column| rows.columns[column].clone()));
     for of in all {
-        let name = &of.sensor.name;
-        header.extend([name.clone(), format!("{name}.start"), format!("{name}.length")]);
+        header.extend(of.sensor.own_columns());
     }
     writer.write_record(&header)?;
     for (k, stretch) in series.iter().enumerate() {

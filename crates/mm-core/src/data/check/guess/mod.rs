@@ -41,7 +41,7 @@ pub fn guess(path: &Path, beside: &Path) -> Result<Guess> {
 }
 
 /// A text as TOML writes it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::String(text.into()).to_string()
 }
 

@@ -4,7 +4,7 @@ use super::quoted;
 use super::sensor::Reading;
 use crate::data::series_text::{SeriesText, is_number};
 use crate::data::{numpy, utf8};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs::File;
 use std::path::Path;
@@ -43,12 +43,23 @@ pub(super) fn of_csv(files: &[&Reading]) -> (&'static str, String) {
     let (channels, others): (Vec<usize>, Vec<usize>) = (0..numbers.len()).partition(|&column| is_channel(column));
     let mut settings = format!("channels = {}\n", channels.len().max(1));
     settings += &steps(seen.iter().map(|series| series.steps).collect());
-    if let Some(names) = names.filter(|_| !others.is_empty() && !channels.is_empty()) {
+    let are_found = |names: &Vec<String>| !others.is_empty() || seen.iter().all(|series| tells_apart(names, series.names.as_deref()));
+    if let Some(names) = names.filter(|names| !channels.is_empty() && are_found(names)) {
         let quoted: Vec<String> = channels.iter().map(|&column| quoted(&names[column])).collect();
         let left: Vec<&str> = others.iter().map(|&column| names[column].as_str()).collect();
-        settings += &format!("columns = [{}]  # left out: {}\n", quoted.join(", "), left.join(", "));
+        let comment = if left.is_empty() { "found by name, in any order".into() } else { format!("left out: {}", left.join(", ")) };
+        settings += &format!("columns = [{}]  # {comment}\n", quoted.join(", "));
     }
     ("series", settings)
+}
+
+/// Whether another file has the same names in any order, and each of them tells one column; a number among them may be a slip in a line of
+/// numbers, which readers tell where columns are not named.
+fn tells_apart(names: &[String], others: Option<&[String]>) -> bool {
+    let sorted = |names: &[String]| names.iter().map(String::from).collect::<BTreeSet<String>>();
+    let own = sorted(names);
+    let is_name = |name: &String| !name.is_empty() && !is_number(name);
+    own.len() == names.len() && own.iter().all(is_name) && others.is_some_and(|others| others.len() == names.len() && sorted(others) == own)
 }
 
 /// Whether texts are numbers and no sentences, by some of them.

@@ -1,0 +1,84 @@
+//! Series whose files do not agree, or are longer than what a model gets.
+
+use super::made::*;
+use mm_core::data::check::{Check, Flaw, Level};
+use std::path::Path;
+
+/// Files of so many steps each, two classes; the first line of each is what `header` gives.
+fn runs(root: &Path, steps: &dyn Fn(usize) -> usize, header: &dyn Fn(usize) -> &'static str) {
+    for i in 0..24 {
+        let values = noise(i as u64, 2 * steps(i));
+        let lines: String = values.chunks(2).map(|pair| format!("{},{}\n", pair[0], pair[1])).collect();
+        write(root, &format!("runs/{}/{i:02}.csv", ["sit", "walk"][i % 2]), format!("{}{lines}", header(i)));
+    }
+}
+
+const CARD: &str =
+    "name = \"r\"\nfolders = \"runs\"\n[[modality]]\nname = \"runs\"\ncolumn = \".\"\nkind = \"series\"\nchannels = 2\nsteps = 30\n";
+
+fn lengths(check: &Check) -> (f64, f64, f64) {
+    let lengths = check.sensors[0].lengths.unwrap();
+    (lengths.least, lengths.median, lengths.most)
+}
+
+/// The error on columns in another order stands where nothing names them, and a guessed card does.
+#[test]
+fn columns_in_another_order_are_told_or_found_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    runs(root, &|_| 20, &|i| if i % 6 == 0 { "y,x\n" } else { "x,y\n" });
+    let check = check_card(root, CARD);
+    tells(&check, Level::Error, &["runs: columns differ from file to file", "x, y (20); y, x (4)", "columns = [\"x\", \"y\"] in the card"]);
+    tells(&check, Level::Error, &["x, y: ", "y, x: ", "sit/00.csv"]);
+    let (check, card) = check_guess(&root.join("runs"), root);
+    assert!(card.contains("\ncolumns = [\"x\", \"y\"]"), "{card}");
+    silent(&check, Level::Error);
+    silent(&check, Level::Warning);
+
+    // Other names, or none: which columns are the same, nobody knows.
+    runs(root, &|_| 20, &|i| if i == 3 { "X,y\n" } else { "x,y\n" });
+    let (check, card) = check_guess(&root.join("runs"), root);
+    assert!(!card.contains("columns ="), "{card}");
+    tells(&check, Level::Warning, &["x, y (23); X, y (1)", "03.csv", "give the same column the same name"]);
+    runs(root, &|_| 20, &|i| if i == 3 { "" } else { "x,y\n" });
+    tells(&check_guess(&root.join("runs"), root).0, Level::Warning, &["x, y (23); no names (1)", "03.csv", "a first line of names"]);
+    for header in ["", "x,y\n", "\u{feff}\r\n\"x\", y\r\n"] {
+        runs(root, &|_| 20, &|_| header);
+        silent(&check_card(root, CARD), Level::Warning);
+    }
+    // A slip in a line of numbers is no name.
+    runs(root, &|_| 20, &|_| "0.5,l.5\n");
+    let (check, card) = check_guess(&root.join("runs"), root);
+    assert!(!card.contains("columns ="), "{card}");
+    tells(&check, Level::Error, &["the first line holds numbers such as `0.5`"]);
+}
+
+#[test]
+fn series_that_are_cut_are_told_with_their_lengths() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    runs(root, &|i| 27 + i, &|_| "x,y\n");
+    for length in ["pad", "repeat"] {
+        let check = check_card(root, &format!("{CARD}length = \"{length}\"\n"));
+        assert_eq!(lengths(&check), (27.0, 39.0, 50.0));
+        assert_eq!(check.sensors[0].flaws[&Flaw::Cut], 20);
+        tells(&check, Level::Remark, &["20 of 24 readings are longer than what a model gets of them", "04.csv", "`steps`"]);
+    }
+    let check = check_card(root, &CARD.replace("steps = 30", "steps = 50"));
+    assert!(lengths(&check) == (27.0, 39.0, 50.0) && check.sensors[0].flaws.is_empty(), "{:?}", check.sensors[0].flaws);
+    // Windows are as long as they are to be.
+    let windows = CARD.replace("[[", "[windows]\nlength = 10\n[[").replace("steps = 30", "steps = 10");
+    let check = check_card(root, &windows);
+    assert!(lengths(&check) == (10.0, 10.0, 10.0) && check.sensors[0].flaws.is_empty(), "{:?}", check.sensors[0].flaws);
+
+    // Of an array the time is the axis that the card says.
+    for i in 0..8 {
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (40, 2), }";
+        let mut file = [b"\x93NUMPY\x01\x00", &[header.len() as u8, 0][..], header.as_bytes()].concat();
+        file.extend(noise(90 + i, 80).iter().flat_map(|x| x.to_le_bytes()));
+        write(root, &format!("arrays/{}/{i}.npy", ["sit", "walk"][i as usize % 2]), file);
+    }
+    let check = check_card(root, &format!("{}time_first = true\n", CARD.replace("folders = \"runs\"", "folders = \"arrays\"")));
+    assert_eq!((lengths(&check), check.sensors[0].flaws[&Flaw::Cut]), ((40.0, 40.0, 40.0), 8));
+    silent(&check, Level::Warning);
+}
