@@ -4,7 +4,7 @@ use crate::file_hashes::{FileHashes, Stamp};
 use anyhow::{Context, Result, bail};
 use mm_core::Error;
 use mm_core::data::kinds::Origin;
-use mm_core::data::{Bundle, Column, DatasetCard, FileCard, Joined, ManifestColumns, Source, Split, SplitSpec};
+use mm_core::data::{Bundle, Column, DatasetCard, FileCard, Joined, ManifestColumns, Partial, Source, Split, SplitSpec};
 use mm_datasets::BuiltIn;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -182,6 +182,9 @@ fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, Id
     columns.decimal_comma = card.decimal == Some(',') || card.views.iter().any(|view| view.decimal == Some(','));
     let of_views = card.views.iter().flat_map(|view| view.missing.as_deref().unwrap_or(&card.missing));
     columns.missing = of_views.cloned().collect::<BTreeSet<_>>().into_iter().collect();
+    // Rows that keep gaps are known by the columns that say where.
+    let partial = card.views.iter().map(|view| (view.modality.clone(), view.partial.unwrap_or(card.partial)));
+    columns.partial = partial.filter(|(_, partial)| *partial == Partial::Absent).collect();
     let several = data.ids().is_some() && files.len() > 1;
     let matched = files.iter().filter(|_| several).map(ToString::to_string).collect();
     let identity = Identity { listed: hex(&hash.into_inner().finalize()), files: Vec::new() };

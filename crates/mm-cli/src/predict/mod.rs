@@ -104,6 +104,7 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
             bail!("`{flag} {column}`: {} has the columns {}", arguments.manifest.display(), rows.columns().join(", "));
         }
     }
+    arguments.check_columns(&model, &columns, rows.columns())?;
     rows.remarks().iter().for_each(|remark| eprintln!("{remark}"));
     let mut state = match output.resumed() {
         Some(state) => {
@@ -282,6 +283,32 @@ impl PredictArguments {
         columns.id = self.id.clone().or(columns.id);
         columns.label = self.label.clone().or(columns.label);
         Ok(columns)
+    }
+
+    /// What `--column` names is in the manifest, and each sensor has its own, unless two shared one in the training.
+    fn check_columns(&self, model: &Pipeline, columns: &ManifestColumns, there: &[String]) -> Result<()> {
+        fn column<'a>(columns: &'a ManifestColumns, sensor: &'a str) -> &'a str {
+            columns.modalities.get(sensor).map_or(sensor, String::as_str)
+        }
+        for (given, (sensor, name)) in self.column.iter().filter_map(|given| Some((given, given.split_once('=')?))) {
+            let refused = |problem: String| {
+                let what = if self.manifest.is_dir() { "folders" } else { "columns" };
+                anyhow!("`--column {given}`: {problem}{} has the {what} {}", self.manifest.display(), there.join(", "))
+            };
+            // The columns of a vector's numbers begin with the name.
+            let is_it = |c: &String| c == name || c.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+            let is_there = if self.manifest.is_dir() { self.manifest.join(name).is_dir() } else { there.iter().any(is_it) };
+            if !is_there {
+                return Err(refused(String::new()));
+            }
+            let trained = &model.config().columns;
+            let shares =
+                |other: &&String| *other != sensor && column(columns, other) == name && column(trained, other) != column(trained, sensor);
+            if let Some(other) = model.schema().modalities.names().iter().find(shares) {
+                return Err(refused(format!("the sensor `{other}` is read from `{name}`, too; ")));
+            }
+        }
+        Ok(())
     }
 
     /// What the answers depend on, in one number: an interrupted run is taken up only where it is the same.

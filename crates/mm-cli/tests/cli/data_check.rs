@@ -28,6 +28,11 @@ fn from_a_table_to_a_card_that_is_in_order() {
     let (code, text) = check(folder.path(), &["days.csv", "--write-card", "days.toml"]);
     assert!(code == 1 && text.contains("is there already"), "{text}");
 
+    table(folder.path(), "\"dry");
+    for name in ["days.csv", "days.toml"] {
+        let (code, text) = check(folder.path(), &[name]);
+        assert!(code == 1 && text.contains("days.csv:9:2: a quote opened here is never closed"), "{name}: {text}");
+    }
     table(folder.path(), "");
     let (code, text) = check(folder.path(), &["days.toml"]);
     assert!(code == 1 && text.contains("days.csv:9:2: the label is empty") && text.contains("1 error,"), "{text}");

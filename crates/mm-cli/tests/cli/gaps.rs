@@ -46,3 +46,30 @@ fn a_panel_with_gaps_is_no_error_and_is_used() {
     let used: Vec<&str> = answers.lines().skip(1).map(|line| line.split(',').nth(4).unwrap()).collect();
     assert_eq!(used, ["lab+vital", "vital", "lab+vital", "lab"], "{answers}");
 }
+
+/// The table of the training, as `mm data check` writes its card: rows with a gap lack the sensor, there and when the model is asked.
+#[test]
+fn a_row_with_a_gap_lacks_the_sensor_as_in_the_training() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let draws = rng::standard_normal(&mut rng::stream(5, "gaps", &[]), 3 * 40);
+    let row = |(i, draws): (usize, &[f32])| {
+        let mut cells: Vec<String> = draws.iter().map(|x| format!("{:.2}", x + (i % 2) as f32)).collect();
+        (0..3).filter(|k| i % 9 == 4 && *k != i % 3).for_each(|k| cells[k] = "NA".into());
+        format!("f{i},{},{}\n", cells.join(","), ["apple", "lemon"][i % 2])
+    };
+    let rows: String = draws.chunks_exact(3).enumerate().map(row).collect();
+    std::fs::write(folder.join("fruit.csv"), format!("id,red,green,grams,fruit\n{rows}")).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = mm().current_dir(folder).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    };
+    run(&["data", "check", "fruit.csv", "--write-card", "card.toml"]);
+    let card = std::fs::read_to_string(folder.join("card.toml")).unwrap();
+    assert!(card.contains("partial = \"absent\""), "{card}");
+    run(&["train", "card.toml", "--method", "modality-dropout", "--epochs", "2", "--out", "model"]);
+    run(&["predict", "--model", "model", "--manifest", "fruit.csv", "--out", "answers.csv"]);
+    let answers = std::fs::read_to_string(folder.join("answers.csv")).unwrap();
+    let absent: Vec<usize> = (0..40).filter(|&i| answers.lines().nth(i + 1).unwrap().ends_with("fruit: absent")).collect();
+    assert_eq!(absent, [4, 13, 22, 31], "{answers}");
+}

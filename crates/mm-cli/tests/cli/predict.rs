@@ -134,6 +134,22 @@ fn every_row_is_answered_in_order_with_reasons() {
     }
 }
 
+/// One number that is too large for the model's 32 bits costs its sensor, as in the training, and not the run.
+#[test]
+fn a_number_too_large_for_the_model_is_not_finite() {
+    let mut lines = table();
+    lines.truncate(4);
+    for (line, number) in lines[1..].iter_mut().zip(["1e39", "-1e39", "1e400"]) {
+        let mut cells: Vec<&str> = line.split(',').collect();
+        cells[6] = number;
+        *line = cells.join(",");
+    }
+    write("huge.csv", &lines);
+    succeeds(&mut predict(folder(), "udml", "huge.csv", "huge.out.csv"));
+    let answers = std::fs::read_to_string(folder().join("huge.out.csv")).unwrap();
+    assert!(answers.lines().skip(1).all(|line| line.contains(",photo+sound+note,gauge: not finite,")), "{answers}");
+}
+
 /// A run that is killed goes on where it stopped, and ends with the bytes of one that was not.
 #[test]
 fn a_killed_run_is_taken_up_with_the_same_bytes() {
@@ -192,6 +208,20 @@ fn mistakes_in_the_table_are_named_before_anything_is_answered() {
     assert!(oil.contains("there is no column `gauge.oil`"), "{oil}");
     let none = with("none.csv", &|lines| lines[0] = "id,a,b,c,d,e,f,g,label".into());
     assert!(none.contains("no column holds readings of the model's sensors"), "{none}");
+    // So are mistakes in the names of columns.
+    let mut picture = lines[..8].to_vec();
+    picture[0] = picture[0].replace(",photo,", ",picture,");
+    write("picture.csv", &picture);
+    let column = |manifest: &str, given: &str| fails(predict(folder(), "udml", manifest, "column.csv").args(["--column", given]));
+    let fotos = column("picture.csv", "photo=fotos");
+    assert!(fotos.contains("`--column photo=fotos`: picture.csv has the columns id, picture, sound"), "{fotos}");
+    let fotos = column("samples.csv", "photo=fotos");
+    assert!(fotos.contains("`photo` is read from the column `fotos`, which is not there (the columns are id, photo, sound"), "{fotos}");
+    let shared = column("samples.csv", "sound=photo");
+    assert!(
+        shared.contains("`--column sound=photo`: the sensor `photo` is read from `photo`, too; samples.csv has the columns"),
+        "{shared}"
+    );
     let ending = fails(&mut predict(folder(), "udml", "samples.csv", "out.txt"));
     assert!(ending.contains("use .csv or .jsonl"), "{ending}");
 

@@ -327,7 +327,8 @@ impl DatasetCard {
         let label = self.label.as_ref().filter(|_| targets.is_empty());
         let defaults = [label, self.id.as_ref(), self.group.as_ref(), self.part.as_ref(), self.weight.as_ref()];
         let decimal_comma = self.decimal == Some(',');
-        let labels = Labels { classes: self.classes.as_deref(), missing: self.missing_label, task: self.task, decimal_comma };
+        let labels =
+            Labels { classes: self.classes.as_deref(), missing: self.missing_label, task: self.task, decimal_comma: Some(decimal_comma) };
         let mut read_one = |file: &str, sha256: &Option<String>, reading: ReadAs| -> Result<Table> {
             let path = self.folder().join(file);
             let bytes = contents.get(file).map_or(&[] as &[u8], |bytes| bytes);

@@ -30,8 +30,8 @@ pub(super) struct Labels<'a> {
     pub missing: Unusable,
     /// What they are.
     pub task: TaskKind,
-    /// Numbers have a decimal comma.
-    pub decimal_comma: bool,
+    /// Whether numbers have a decimal comma, where the card may say so.
+    pub decimal_comma: Option<bool>,
 }
 
 impl Labels<'_> {
@@ -78,9 +78,10 @@ impl Labels<'_> {
             TaskKind::Numbers => match self.number(text) {
                 Some(x) if x.is_finite() => Ok(Some(text)),
                 Some(_) => Err(format!("`{text}` is not finite: it cannot be predicted")),
-                None if has_decimal_comma(text) => {
-                    Err(format!("`{text}` is not a number; if its comma is a decimal comma, write decimal = \",\" in the card"))
-                }
+                None if has_decimal_comma(text) => Err(match self.decimal_comma {
+                    Some(_) => format!("`{text}` is not a number; if its comma is a decimal comma, write decimal = \",\" in the card"),
+                    None => format!("`{text}` is not a number; write a point for the decimal comma"),
+                }),
                 None => Err(format!("`{text}` is not a number, and task = \"numbers\" predicts numbers; name another column")),
             },
             _ => Ok(Some(text)),
@@ -125,7 +126,7 @@ impl Labels<'_> {
     }
 
     fn number(&self, text: &str) -> Option<f64> {
-        match self.decimal_comma && has_decimal_comma(text) {
+        match self.decimal_comma == Some(true) && has_decimal_comma(text) {
             true => text.replace(',', ".").parse().ok(),
             false => text.parse().ok(),
         }

@@ -91,6 +91,7 @@ pub use split::{Amount, Part, Split, SplitSpec};
 pub use standardize::{Standardizer, ViewStatistics};
 pub use standardized::Standardized;
 pub use table::TableDataset;
+pub use table_text::{OPEN_QUOTE, open_quote};
 pub use task_kind::TaskKind;
 pub use text::utf8;
 pub use toml_text::{parse_table, parse_toml};

@@ -62,6 +62,11 @@ impl<'a> Numbers<'a> {
     }
 }
 
+/// Whether a number is one to a model, which computes in 32 bits: NaN, infinities and what is too large for that are none.
+pub(super) fn fits(x: f64) -> bool {
+    (x as f32).is_finite()
+}
+
 /// Whether a text is a number but for one comma in the place of the point.
 pub(super) fn has_decimal_comma(text: &str) -> bool {
     text.matches(',').count() == 1 && !text.contains('.') && text.replace(',', ".").parse::<f64>().is_ok()

@@ -1,7 +1,7 @@
 //! One CSV file read: the values of its features, the texts of its keys.
 
 use super::names::some;
-use super::number::{Cell, Numbers, advice, has_decimal_comma};
+use super::number::{Cell, Numbers, advice, fits, has_decimal_comma};
 use super::offset::{collapsed, distances, offsets};
 use super::read_as::{KEY_NAMES, Keys, LABEL, ReadAs, WEIGHT};
 use super::roles::{Header, Role, comment_mark, one_field, roles};
@@ -210,8 +210,7 @@ fn read_rows(
                     }
                     Role::Feature => match numbers.read(field) {
                         Cell::Number(value) => {
-                            // Models compute in f32: what is too large for that is no number to them.
-                            if !(value as f32).is_finite() {
+                            if !fits(value) {
                                 finite = false;
                                 if reading.non_finite == NonFinite::Error {
                                     return error(
@@ -340,7 +339,7 @@ fn leave_out_text(
     while let Ok(Some((record, line))) = records.next() {
         for (kinds, field) in kinds.iter_mut().zip(record) {
             match numbers.read(field) {
-                Cell::Number(value) if value.is_finite() => kinds.numbers = true,
+                Cell::Number(value) if fits(value) => kinds.numbers = true,
                 Cell::Number(_) => kinds.not_finite = kinds.not_finite.or(Some(line)),
                 Cell::Empty => {}
                 Cell::Text => {

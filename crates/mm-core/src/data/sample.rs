@@ -1,5 +1,6 @@
 //! One sample on the CPU, as a source reads it and transforms change it, and how samples become a batch.
 
+use super::number::fits;
 use super::{Batch, InputSpec, Inputs, PixelLabels, Reading, Schema};
 use crate::error::{Error, Result};
 use crate::modality::{Presence, Subset};
@@ -64,14 +65,20 @@ impl Array {
         Self { length: Some(length), ..self }
     }
 
-    /// Whether all numbers are finite, those behind its length left out.
+    /// Whether all numbers are finite in the 32 bits that models compute in, those behind its length left out.
     pub fn is_finite(&self) -> bool {
         let (width, filled) = self.rows();
         // Without an early end: the loop over a row is then made of vector instructions.
         match &self.values {
             Values::F32(values) => values.chunks(width).all(|row| row.iter().take(filled).fold(true, |all, x| all & x.is_finite())),
-            Values::F64(values) => values.chunks(width).all(|row| row.iter().take(filled).fold(true, |all, x| all & x.is_finite())),
+            Values::F64(values) => values.chunks(width).all(|row| row.iter().take(filled).fold(true, |all, x| all & fits(*x))),
         }
+    }
+
+    /// Whether what is not finite is NaN, and not all is.
+    pub(crate) fn has_only_gaps(&self) -> bool {
+        let values = self.filled();
+        values.iter().any(|x| fits(*x)) && values.iter().all(|x| fits(*x) || x.is_nan())
     }
 
     /// Whether it looks like a dead sensor's: all its numbers are the same, those behind its length left out. Two or three numbers are equal by

@@ -82,6 +82,7 @@ impl<'a> TableText<'a> {
         Records {
             path: self.path,
             text,
+            delimiter,
             comment: self.comment,
             reader,
             record: csv::ByteRecord::new(),
@@ -96,15 +97,16 @@ impl<'a> TableText<'a> {
     fn likely_delimiter(&self, names: &[&str]) -> u8 {
         let score = |&delimiter: &u8| {
             let mut records = self.records_with(delimiter);
-            let header: Vec<String> = match records.next() {
-                Ok(Some((record, _))) => record.iter().map(|f| cell(f).to_string()).collect(),
+            // An open quote is told once the delimiter is known.
+            let header: Vec<String> = match records.read() {
+                Ok(true) => records.record.iter().map(|f| cell(f).to_string()).collect(),
                 _ => return (0, false, 0),
             };
             let wanted = names.iter().filter(|name| header.iter().any(|h| h == *name)).count();
             let mut even = true;
             for _ in 0..LOOKED_AT {
-                match records.next() {
-                    Ok(Some((record, _))) => even &= record.len() == header.len(),
+                match records.read() {
+                    Ok(true) => even &= records.record.len() == header.len(),
                     _ => break,
                 }
             }
@@ -119,6 +121,7 @@ impl<'a> TableText<'a> {
 pub(super) struct Records<'t> {
     path: &'t Path,
     text: &'t [u8],
+    delimiter: u8,
     comment: Option<u8>,
     reader: csv::Reader<&'t [u8]>,
     record: csv::ByteRecord,
@@ -135,18 +138,31 @@ impl<'t> Records<'t> {
     pub fn of_rows(path: &'t Path, text: &'t [u8], delimiter: char, line: usize) -> Self {
         let mut builder = csv::ReaderBuilder::new();
         builder.has_headers(false).flexible(true).delimiter(delimiter as u8);
-        let (reader, record) = (builder.from_reader(text), csv::ByteRecord::new());
-        Self { path, text, comment: None, reader, record, line, at: 0, header_read: true, blank: None }
+        let (reader, record, delimiter) = (builder.from_reader(text), csv::ByteRecord::new(), delimiter as u8);
+        Self { path, text, delimiter, comment: None, reader, record, line, at: 0, header_read: true, blank: None }
     }
 
-    /// The next record and the line it begins at.
+    /// The next record and the line it begins at; an error where one of its quotes is still open at the end of the text.
     pub fn next(&mut self) -> Result<Option<(&csv::ByteRecord, usize)>> {
+        if !self.read()? {
+            return Ok(None);
+        }
+        if self.reader.position().byte() as usize == self.text.len()
+            && let Some((line, field)) = open_quote(&self.text[self.at..], self.delimiter)
+        {
+            return Err(parse_error(self.path, self.line + line, field, OPEN_QUOTE));
+        }
+        Ok(Some((&self.record, self.line)))
+    }
+
+    /// Whether there is a next record, which is then in `record` and begins at `line`.
+    fn read(&mut self) -> Result<bool> {
         let found = self.reader.read_byte_record(&mut self.record).map_err(|error| {
             let line = error.position().map_or(self.line, |p| self.line.max(p.line() as usize));
             parse_error(self.path, line, 1, error.to_string())
         })?;
         if !found {
-            return Ok(None);
+            return Ok(false);
         }
         // The position is where the record before it ended: blank lines and comments may follow.
         let begin = self.record.position().map_or(self.at, |p| p.byte() as usize).min(self.text.len());
@@ -168,12 +184,59 @@ impl<'t> Records<'t> {
             self.at = end.map_or(self.text.len(), |end| end + 1);
         }
         self.header_read = true;
-        Ok(Some((&self.record, self.line)))
+        Ok(true)
     }
 
     /// The first blank line so far, and how many there are.
     pub fn blank_lines(&self) -> Option<(usize, usize)> {
         self.blank
+    }
+}
+
+/// What is wrong with a quote that [`open_quote`] finds.
+pub const OPEN_QUOTE: &str = "a quote opened here is never closed, so all that follows is one cell: close it, or take it out; within a quoted \
+                              cell write a quote twice";
+
+/// Where a quote stands that is still open at the end of a text that begins with a record: lines below the first, and the field from 1.
+pub fn open_quote(text: &[u8], delimiter: u8) -> Option<(usize, usize)> {
+    let mut quotes = Quotes::of(Some(delimiter));
+    let (mut begin, mut field) = (0, 1);
+    for (i, &byte) in text.iter().enumerate() {
+        quotes.see(&text[i..=i]);
+        match byte {
+            _ if quotes.open => {}
+            b'\n' | b'\r' => (begin, field) = (i + 1, 1),
+            _ if byte == delimiter => (begin, field) = (i + 1, field + 1),
+            _ => {}
+        }
+    }
+    quotes.open.then(|| (count_lines(text, 0, begin), field))
+}
+
+/// Whether a text so far ends within a quoted field, as the reader of CSV sees it: line ends do not end a row there.
+pub(super) struct Quotes {
+    /// Any that is recognised, if `None`.
+    delimiter: Option<u8>,
+    pub open: bool,
+    /// Whether a quote here would open a field, or stand for itself within one.
+    opens: bool,
+}
+
+impl Quotes {
+    /// At the begin of a row.
+    pub fn of(delimiter: Option<u8>) -> Self {
+        Self { delimiter, open: false, opens: true }
+    }
+
+    pub fn see(&mut self, text: &[u8]) {
+        let delimits = |byte: &u8| self.delimiter.map_or(DELIMITERS.contains(byte), |delimiter| *byte == delimiter);
+        for byte in text {
+            match byte {
+                b'"' if self.open || self.opens => (self.open, self.opens) = (!self.open, true),
+                _ if self.open => {}
+                byte => self.opens = matches!(byte, b'\n' | b'\r') || delimits(byte),
+            }
+        }
     }
 }
 

@@ -96,7 +96,7 @@ impl Given {
 pub enum Reason {
     /// There was no reading.
     Absent,
-    /// Its reading holds a NaN or an infinity.
+    /// Its reading holds a NaN, an infinity or a number too large for 32 bits.
     NonFinite,
     /// All values of its reading are the same (see [`Array::looks_dead`]), which no reading of the training was.
     Dead,
@@ -191,7 +191,7 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
             },
         };
         let usable = array.and_then(|array| match () {
-            _ if !(array.is_finite() || pipeline.standardizer().has_gaps(name) && only_gaps(&array)) => Err(Reason::NonFinite),
+            _ if !(array.is_finite() || pipeline.standardizer().has_gaps(name) && array.has_only_gaps()) => Err(Reason::NonFinite),
             _ if array.looks_dead() && !pipeline.standardizer().constant_seen(name) => Err(Reason::Dead),
             _ => Ok(array),
         });
@@ -215,12 +215,6 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
         return Err(ModalityError::TooFewSensors { used: schema.modalities.format(used), ignored }.into());
     }
     Ok(Prepared { arrays, used, ignored })
-}
-
-/// Whether what is not finite is NaN, and not all is.
-fn only_gaps(array: &Array) -> bool {
-    let values = array.filled();
-    values.iter().any(|x| x.is_finite()) && values.iter().all(|x| !x.is_infinite())
 }
 
 /// The reading of a modality as its kind reads it, not standardized.

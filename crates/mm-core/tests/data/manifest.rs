@@ -51,6 +51,8 @@ fn check(data: &FileSource) {
 fn csv_json_lines_and_parquet_are_read_alike() {
     let folder = folder();
     check(&open(folder.path(), "samples.csv", &format!("{HEADER}{ROWS}")).unwrap());
+    // Too large for 32 bits is not finite either.
+    check(&open(folder.path(), "samples.csv", &format!("{HEADER}{ROWS}").replace("nan,", "1e39,")).unwrap());
     check(&open(folder.path(), "samples.tsv", &format!("{HEADER}{ROWS}").replace(',', "\t")).unwrap());
     let names: Vec<&str> = HEADER.trim().split(',').collect();
     let line = |row: &str| {
@@ -97,6 +99,7 @@ fn what_may_be_misread_is_refused_with_its_place() {
         (HEADER, ROWS.replace("5400123.25", "north"), "bad.csv:2:3: `north` is no number"),
         (HEADER, ROWS.replace("dog,val", ",val"), "bad.csv:3:5: the label is empty"),
         (HEADER, ROWS.replace("val", "vol"), "bad.csv:3:6: `vol` is no part"),
+        (HEADER, ROWS.replace("train,x", "train,\"x"), "bad.csv:2:7: a quote opened here is never closed"),
         (HEADER, ROWS.replace("one,", "one,extra,"), "bad.csv:2:8: 8 fields, but the header has 7"),
         (HEADER, String::new(), "has no rows"),
     ];
@@ -110,6 +113,11 @@ fn what_may_be_misread_is_refused_with_its_place() {
     assert!(error.contains("no column `rgb`") && error.contains("there are: id, rbg"), "{error}");
     let error = said(&HEADER.replace("gps.north", "gps.height,gps.north"), &ROWS.replace("png,", "png,1,").replace("three,,", "three,,1,"));
     assert!(error.contains("3 columns `gps.*`, but the modality `gps` has 2 numbers"), "{error}");
+    std::fs::write(folder.path().join("bad.csv"), "rgb,litres\nrgb/a.png,1.5\nrgb/b.png,\"1,37\"\n").unwrap();
+    let numbers = Manifest::new(folder.path().join("bad.csv")).modality("rgb", Image::rgb(8)).numbers(["litres"]);
+    let error = numbers.open().err().unwrap().to_string();
+    let advice = "bad.csv:3:2: `1,37` is not a number; write a point for the decimal comma";
+    assert!(error.contains(advice) && !error.contains("card"), "{error}");
     let error = said(&HEADER.replace("group", "label"), ROWS);
     assert!(error.contains("two columns are called `label`"), "{error}");
     let error = open(folder.path(), "bad.jsonl", "{\"rgb\": \"rgb/a.png\", \"label\": [1]}\n").err().unwrap().to_string();

@@ -2,7 +2,7 @@
 
 use mm_core::data::kinds::{Origin, Text, Vector};
 use mm_core::data::{InputSpec, kinds::Kind};
-use mm_core::data::{Manifest, ManifestColumns, ManifestRow, ManifestRows, OnCorrupt, ParquetTable, RowSensor};
+use mm_core::data::{Manifest, ManifestColumns, ManifestRow, ManifestRows, OnCorrupt, ParquetTable, Partial, RowSensor};
 use mm_core::rng;
 use rand::RngExt;
 use std::fmt::Write as _;
@@ -135,8 +135,12 @@ fn mistakes_are_named_with_their_place() {
     let late = table(6000) + "s,hum,one,2,cat\n";
     let lines = late.lines().count();
     assert!(said("late.csv", &late).contains(&format!("late.csv:{lines}:3: `one` is no number")), "{}", said("late.csv", &late));
-    let open_quote = table(6000) + "s,\"hum,1,2,cat\n";
-    assert!(said("quote.csv", &open_quote).contains("fields, but the header has 5"));
+    for (row, field) in [("s,\"hum,1,2,cat\n", 2), ("s,hum,1,2,\"cat\nt,hum,1,2,dog\n", 5)] {
+        let open_quote = said("quote.csv", &(table(6000) + row));
+        assert!(open_quote.contains(&format!("quote.csv:{lines}:{field}: a quote opened here is never closed")), "{open_quote}");
+    }
+    let open_quote = said("quote.tsv", "note\tlabel\nhum\t\"cat\nhum\tdog\n");
+    assert!(open_quote.contains("quote.tsv:2:2: a quote opened here is never closed"), "{open_quote}");
     let latin = [b"note,label\n".as_slice(), &b"plain,cat\n".repeat(40_000), b"caf\xe9,cat\n"].concat();
     let error = rows(&write(folder.path(), "latin.csv", &latin)).unwrap_err().to_string();
     assert!(error.contains("latin.csv:40002:1: byte 0xe9 is not valid UTF-8"), "{error}");
@@ -146,6 +150,18 @@ fn mistakes_are_named_with_their_place() {
     // A row that never ends is refused before it fills the memory.
     let endless = format!("note,label\n\"{}", "x".repeat(17 << 20));
     assert!(said("endless.csv", &endless).contains("endless.csv:2:1: a row of more than"), "{}", said("endless.csv", &endless));
+}
+
+/// Only the delimiter of the table makes a quote behind it open a field, wherever a block of rows ends.
+#[test]
+fn quotes_behind_other_delimiters_are_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| format!("s{i},hum;\"{i},\"two\nlines, {}\"\n", "of text ".repeat(i % 9));
+    let text = format!("id,note,label\n{}", (0..20_000).map(row).collect::<String>());
+    assert!(text.len() > 3 << 18);
+    let rows = rows(&write(folder.path(), "t.csv", text.as_bytes())).unwrap();
+    assert_eq!((rows.len(), rows[19_999].line), (20_000, 40_000));
+    assert!(rows.iter().all(|row| row.label.as_ref().is_some_and(|label| label.starts_with("two\nlines"))));
 }
 
 /// Whatever bytes there are, there are rows or an error.
@@ -246,4 +262,28 @@ fn texts_may_be_files_and_commas_may_be_decimal() {
     assert!(error.contains("t.csv:2:2: `0,5` is no number; write a point for the decimal comma"), "{error}");
     let gone = rows(&write(folder.path(), "lost.csv", b"note\ngone.txt\n")).unwrap_err().to_string();
     assert!(gone.contains("lost.csv:2:1: there is no file") && gone.contains("--on-corrupt absent"), "{gone}");
+}
+
+/// Rows in which some numbers are empty are what the card of the training said; a saved model that knows of no card refuses them.
+#[test]
+fn numbers_of_which_some_are_empty_are_absent_where_the_training_said_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "t.csv", b"note,gauge.a,gauge.b\nhum,1,2\nhum,NA,2\nhum,NA,NA\n");
+    let before: ManifestColumns = serde_json::from_str(r#"{"missing": ["NA"]}"#).unwrap();
+    assert_eq!(serde_json::to_string(&before).unwrap(), r#"{"missing":["NA"]}"#);
+    let read = |columns: &ManifestColumns| -> mm_core::Result<Vec<ManifestRow>> {
+        ManifestRows::open(path.clone(), sensors(), columns, OnCorrupt::Error)?.collect()
+    };
+    let error = read(&before).unwrap_err().to_string();
+    assert!(error.contains("t.csv:3:2: 1 of 2 columns of the modality are empty here"), "{error}");
+    let mut columns = before.clone();
+    columns.partial.insert("gauge".into(), Partial::Absent);
+    let saved = serde_json::to_string(&columns).unwrap();
+    assert_eq!(saved, r#"{"missing":["NA"],"partial":{"gauge":"absent"}}"#);
+    let gauges: Vec<_> = read(&serde_json::from_str(&saved).unwrap()).unwrap().into_iter().map(|row| row.origins[1].clone()).collect();
+    assert_eq!(gauges, [Some(Origin::Numbers(vec![1.0, 2.0])), None, None]);
+    // What is no number is none all the same.
+    write(folder.path(), "t.csv", b"note,gauge.a,gauge.b\nhum,NA,two\n");
+    let error = read(&columns).unwrap_err().to_string();
+    assert!(error.contains("t.csv:2:3: `two` is no number"), "{error}");
 }

@@ -73,10 +73,25 @@ fn cells_that_cannot_be_used() {
     one("x,y,kind\n1,NA,a\n1,2,b\n", &["a.csv:2:2: `NA` is not a number"]);
     one("x,y,kind\n1,2,a\n,2,b\n", &["a.csv:3:1: this cell is empty, but modality `a` has other values in this line", "empty all 2 cells"]);
     one("x,y,kind\n1,2,a\n1,2,\n", &["a.csv:3:3: the label is empty"]);
-    one("x,kind\n1,a\n1,\"b\n1,a\n", &["a.csv:3:2: the label spans lines; is a closing quote missing?"]);
+    one("x,kind\n1,a\n1,\"b\n1,a\"\n", &["a.csv:3:2: the label spans lines; is a closing quote missing?"]);
     one("x,kind\n1,a\n,b\n", &["a.csv:3:1: 1 samples have no reading at all: line 3"]);
     one("x,kind\nred,a\nblue,b\n", &["a.csv:1:1: no column of modality `a` holds numbers"]);
     fails(load("", &[("a.csv", b"x,y,kind\n1,2,a\n1,2,\xe9t\xe9\n")]), &["a.csv:3:3: byte 0xe9 is not valid UTF-8"]);
+}
+
+/// It takes in all lines below, which then are missing without a word where it stands in the last column.
+#[test]
+fn a_quote_that_is_never_closed() {
+    let open = "a quote opened here is never closed";
+    one("x,kind\n1,a\n1,\"b\n1,a\n", &["a.csv:3:2: ", open]);
+    one("x,kind,note\n1,a,n\n\n2,b,\"n\n3,a,n\n", &["a.csv:4:3: ", open]);
+    one("x;kind;note\r\n1;a;\"two\r\nlines, of \"\"text\"\"\"\r\n2;b;\"n\r\n", &["a.csv:4:3: ", open]);
+    one("x,kind,\"note\n1,a,n\n2,b,n\n", &["a.csv:1:3: ", open]);
+    one("x,kind,note\n1,a,n\n2,b,\"", &["a.csv:3:3: ", open]);
+    for closed in ["\"n\"", "\"two\nlines\"", "\"he said \"\"n\"\"\"", "5\" pipe", "\"\"", "\"a\"b\""] {
+        let loaded = load("", &[("a.csv", format!("x,kind,note\n1,a,n\n2,b,{closed}").as_bytes())]).unwrap();
+        assert_eq!(loaded.data.column(0), [1.0, 2.0], "{closed}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::error::{Place, PredictionError, Result};
 use super::table::Sink;
 use csv::StringRecord;
 use flate2::read::MultiGzDecoder;
-use mm_core::data::utf8;
+use mm_core::data::{OPEN_QUOTE, open_quote, utf8};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +23,13 @@ pub fn read(path: &Arc<Path>, bytes: &[u8], sink: &mut impl Sink) -> Result<()> 
         })?;
         if !found {
             break;
+        }
+        let begin = record.position().map_or(0, |p| p.byte() as usize);
+        if reader.position().byte() as usize == text.len()
+            && let Some((below, column)) = open_quote(&text.as_bytes()[begin..], b',')
+        {
+            let line = record.position().map_or(1, |p| p.line() as usize) + below;
+            return Err(mm_core::Error::Parse { path: path.to_path_buf(), line, column, problem: OPEN_QUOTE.into() }.into());
         }
         let place = Place { path: path.clone(), line: line(text, &record) };
         match fields {

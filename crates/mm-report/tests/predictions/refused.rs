@@ -52,6 +52,11 @@ fn fields() {
         &["birds.csv:24: modality: no modality is called \"sonar\"; there are: rgb, depth"],
     );
     says(changed("full,gaussian,1,rgb", "rgb,gaussian,1,rgb"), &["their combination is `full`"]);
+    // It would take in all rows below.
+    let (all, last) = (birds(), birds().lines().count());
+    let cut = all.trim_end().rfind(',').unwrap() + 1;
+    let open = format!("{}\"{}", &all[..cut], &all[cut..]);
+    says(Tables::empty().with("birds.csv", open).refused(), &[&format!("birds.csv:{last}:11: a quote opened here is never closed")]);
     let mut bytes = birds().into_bytes();
     bytes[200] = 0xff;
     says(Tables::empty().with("birds.csv", bytes).refused(), &["birds.csv:", "is not valid UTF-8"]);

@@ -3,6 +3,7 @@
 use super::alike::Signature;
 use crate::data::audio::{Sound, Stft};
 use crate::data::image::{Bitmap, Format, ImageError, Samples, colored, thumbnail};
+use crate::data::number::fits;
 use crate::data::{Array, Values};
 use serde::Serialize;
 use twox_hash::XxHash3_64;
@@ -220,7 +221,7 @@ fn whole<T: Copy + PartialEq + Default>(values: &[T]) -> Vec<Flaw> {
 
 /// Of any numbers; a single one is never called constant.
 fn flaws<T: Copy + PartialEq + Default + Into<f64>>(values: &[T]) -> Vec<Flaw> {
-    if values.iter().any(|&x| !x.into().is_finite()) {
+    if values.iter().any(|&x| !fits(x.into())) {
         return vec![Flaw::NonFinite];
     }
     if values.len() < 2 { Vec::new() } else { whole(values) }

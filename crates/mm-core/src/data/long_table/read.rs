@@ -1,7 +1,7 @@
 //! The rows of a long table, column by column: which are numbers, which are the same within a series.
 
 use super::super::manifest::TableStream;
-use super::super::number::{Cell, NO_NUMBER, Numbers};
+use super::super::number::{Cell, NO_NUMBER, Numbers, fits};
 use super::super::table_text::Writing;
 use super::super::text::parse_error;
 use super::LongTable;
@@ -60,7 +60,7 @@ impl Cells {
         self.written_empty += usize::from(is_word);
         let value = match numbers.read(text.as_bytes()) {
             _ if is_word => f32::NAN,
-            Cell::Number(value) if value.is_finite() => {
+            Cell::Number(value) if fits(value) => {
                 self.numbers += 1;
                 value as f32
             }

@@ -3,8 +3,9 @@
 use super::super::Bundle;
 use super::super::kinds::{Kind, Origin, Written};
 use super::super::names::suggestion;
-use super::super::number::{Cell, Numbers, has_decimal_comma};
+use super::super::number::{Cell, Numbers, fits, has_decimal_comma};
 use super::super::table_text::Writing;
+use super::super::view::Partial;
 use super::missing::why_missing;
 use super::table::{Row, Table};
 use crate::error::{Error, Result};
@@ -81,8 +82,8 @@ impl Columns {
         }
     }
 
-    /// Where a row's reading is; `None` where the sensor gave nothing.
-    pub fn origin(&self, cells: &Cells, row: &Row) -> Result<Option<Origin>> {
+    /// Where a row's reading is; `None` where the sensor gave nothing. `partial`: of numbers of which only some are there.
+    pub fn origin(&self, cells: &Cells, row: &Row, partial: Partial) -> Result<Option<Origin>> {
         match self {
             Self::Text(column) => cells.text(row, *column),
             Self::File { path, start, length } => {
@@ -95,14 +96,14 @@ impl Columns {
                 };
                 Ok(Some(cells.origin(file, part)))
             }
-            Self::Numbers(columns) => Ok(cells.numbers(row, columns, false)?.map(Origin::Numbers)),
+            Self::Numbers(columns) => Ok(cells.numbers(row, columns, partial)?.map(Origin::Numbers)),
             Self::Measured { columns, measured } => {
                 let with_indicators = |mut values: Vec<f64>| {
                     let indicators: Vec<f64> = measured.iter().map(|&at| f64::from(u8::from(!values[at].is_nan()))).collect();
                     values.extend(indicators);
                     Origin::Numbers(values)
                 };
-                Ok(cells.numbers(row, columns, true)?.map(with_indicators))
+                Ok(cells.numbers(row, columns, Partial::Indicate)?.map(with_indicators))
             }
         }
     }
@@ -216,24 +217,25 @@ impl<'t> Cells<'t> {
         }
     }
 
-    /// Numbers of a row: all of them or none, or, where there may be gaps, NaN for those that are empty; with one that is not finite the sensor
-    /// gave nothing that can be used.
-    fn numbers(&self, row: &Row, columns: &[usize], gaps: bool) -> Result<Option<Vec<f64>>> {
+    /// Numbers of a row: all of them or none, or, as `partial` says, NaN for those that are empty; with one that is not finite the sensor gave
+    /// nothing that can be used.
+    fn numbers(&self, row: &Row, columns: &[usize], partial: Partial) -> Result<Option<Vec<f64>>> {
         let is_empty = |column: usize| self.numbers.read(row.cells[column].as_bytes()) == Cell::Empty;
         let empty = columns.iter().filter(|&&column| is_empty(column)).count();
         if empty == columns.len() {
             return Ok(None);
         }
-        if let Some(&column) = columns.iter().find(|&&column| is_empty(column) && !gaps) {
+        if let Some(&column) = columns.iter().find(|&&column| is_empty(column) && partial == Partial::Error) {
             let problem = format!("{empty} of {} columns of the modality are empty here: fill all of them, or none", columns.len());
             return Err(self.table.error(row.line, column, problem));
         }
+        let gaps = partial == Partial::Indicate;
         let mut values = Vec::with_capacity(columns.len());
         for &column in columns {
             match self.numbers.read(row.cells[column].as_bytes()) {
                 Cell::Number(x) => values.push(if x.is_nan() && gaps { f64::INFINITY } else { x }),
-                Cell::Empty if gaps => values.push(f64::NAN),
-                Cell::Empty | Cell::Text => {
+                Cell::Empty => values.push(f64::NAN),
+                Cell::Text => {
                     let advice = match has_decimal_comma(&row.cells[column]) {
                         true => "write a point for the decimal comma",
                         false => "leave all cells of a modality empty where there was no reading",
@@ -243,7 +245,10 @@ impl<'t> Cells<'t> {
                 }
             }
         }
-        if !matches!(self.files, Files::Named { .. }) && !values.iter().all(|x| x.is_finite() || gaps && x.is_nan()) {
+        if empty > 0 && !gaps {
+            return Ok(None);
+        }
+        if !matches!(self.files, Files::Named { .. }) && !values.iter().all(|x| fits(*x) || gaps && x.is_nan()) {
             self.not_finite.set(self.not_finite.get() + 1);
             return Ok(None);
         }

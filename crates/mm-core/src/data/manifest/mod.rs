@@ -17,6 +17,7 @@ use super::kinds::Kind;
 use super::labels::{Labels, Unusable, hardly_classes};
 use super::listing::{Listed, Listing, Problem};
 use super::table_text::Writing;
+use super::view::Partial;
 use super::windows::NamedKind;
 use super::{LabelMaps, Part, TargetValue, TaskKind, Windows};
 use crate::error::{Error, Result};
@@ -186,7 +187,7 @@ impl Manifest {
 
     /// How what is to be predicted is read.
     fn reading(&self) -> Labels<'_> {
-        Labels { classes: self.classes.as_deref(), missing: self.unlabelled, task: self.task, decimal_comma: false }
+        Labels { classes: self.classes.as_deref(), missing: self.unlabelled, task: self.task, decimal_comma: None }
     }
 
     /// The label is a map: the column names a file with a class for each pixel.
@@ -368,7 +369,7 @@ impl Manifest {
             }
             let before = listing.problems.len();
             let origins = sensors.iter().enumerate().map(|(m, sensor)| {
-                let origin = sensor.as_ref().map_or(Ok(None), |sensor| sensor.origin(&cells, row));
+                let origin = sensor.as_ref().map_or(Ok(None), |sensor| sensor.origin(&cells, row, Partial::Error));
                 origin.unwrap_or_else(|error| {
                     listing.problems.push(Problem::of(m, &id, error));
                     None

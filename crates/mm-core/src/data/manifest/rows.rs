@@ -6,7 +6,6 @@ use super::super::kinds::{Kind, Origin, Written};
 use super::super::names::{slip, some, suggestion};
 use super::super::reader::MEASURED;
 use super::super::table_text::Writing;
-#[cfg(doc)]
 use super::super::view::Partial;
 use super::super::windows::{Cutter, Windows};
 use super::columns::{Cells, Columns, Files};
@@ -41,6 +40,9 @@ pub struct ManifestColumns {
     /// Cells that stand for no number, besides empty ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// What becomes of rows in which only some numbers of a modality are empty, by modality: an error where nothing is said.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub partial: BTreeMap<String, Partial>,
     /// Where a row is a recording, and samples are windows of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub windows: Option<Windows>,
@@ -101,7 +103,7 @@ enum Of {
 
 struct TableRows {
     stream: TableStream,
-    sensors: Vec<Option<Columns>>,
+    sensors: Vec<(Option<Columns>, Partial)>,
     label: Option<usize>,
     id: Option<usize>,
     folder: PathBuf,
@@ -137,7 +139,9 @@ impl ManifestRows {
         let folder = path.parent().unwrap_or(Path::new("")).into();
         let files = Files::Named { exist: on_corrupt == OnCorrupt::Error };
         let (decimal_comma, missing) = (columns.decimal_comma, columns.missing.clone());
-        let of = Of::Table(Box::new(TableRows { stream, sensors: found, label, id, folder, files, decimal_comma, missing }));
+        let partial = sensors.iter().map(|sensor| columns.partial.get(&sensor.name).copied().unwrap_or_default());
+        let sensors = found.into_iter().zip(partial).collect();
+        let of = Of::Table(Box::new(TableRows { stream, sensors, label, id, folder, files, decimal_comma, missing }));
         Ok(Self { of, remarks, cutter: None })
     }
 
@@ -174,7 +178,9 @@ impl TableRows {
     fn row(&self, row: &Row) -> Result<ManifestRow> {
         let writing = Writing { decimal_comma: self.decimal_comma, missing: &self.missing, ..Writing::default() };
         let cells = Cells::new(&self.stream.table, &self.folder, None, self.files, &writing);
-        let origin = |columns: &Option<Columns>| columns.as_ref().map_or(Ok(None), |columns| columns.origin(&cells, row));
+        let origin = |(columns, partial): &(Option<Columns>, Partial)| {
+            columns.as_ref().map_or(Ok(None), |columns| columns.origin(&cells, row, *partial))
+        };
         let text = |column: Option<usize>| column.map(|column| row.cells[column].clone()).filter(|text| !text.is_empty());
         Ok(ManifestRow {
             line: row.line,
@@ -259,7 +265,9 @@ fn remarks(
             let problem = match columns.modalities.get(near) {
                 Some(expected) if sensor == near => {
                     format!(
-                        "`{near}` is read from the column `{expected}`, which is not there; rename the column `{name}`, or name it for the sensor"
+                        "`{near}` is read from the column `{expected}`, which is not there (the columns are {}); rename the column `{name}`, or \
+                         name it for the sensor",
+                        some(&table.columns, 8)
                     )
                 }
                 _ if sensor == near => {

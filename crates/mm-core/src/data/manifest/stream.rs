@@ -1,7 +1,7 @@
 //! The rows of a manifest one after another: memory does not grow with the table.
 
 use super::super::parquet::ParquetTable;
-use super::super::table_text::{Records, TableText, Writing, count_lines};
+use super::super::table_text::{Quotes, Records, TableText, Writing, count_lines};
 use super::super::text::{parse_error, text};
 use super::json_lines::JsonColumns;
 use super::table::{Row, Table, csv_row, refuse_foreign};
@@ -141,18 +141,22 @@ struct CsvRows {
 impl CsvRows {
     fn open(path: &Path, gzip: bool) -> Result<(Vec<String>, Self)> {
         let mut rows = Self { input: unpacked(path, gzip)?, delimiter: ',', line: 1, rows: VecDeque::new() };
-        let block = rows.block(path)?;
+        let block = rows.block(path, Vec::with_capacity(BLOCK + 4096), None)?;
         // The block is unpacked, whatever the file is called.
         let plain = path.with_extension("csv");
-        text(&plain, &block).map_err(|error| named(error, path))?;
-        let table = TableText::open(&plain, &block, &Writing::default(), &[]).map_err(|error| named(error, path))?;
-        let Some((columns, _)) = table.header()? else {
+        let named = |error| named(error, path);
+        text(&plain, &block).map_err(named)?;
+        rows.delimiter = TableText::open(&plain, &block, &Writing::default(), &[]).map_err(named)?.delimiter();
+        // Only the delimiter says for sure whether a row ends here.
+        let block = rows.block(path, block, Some(rows.delimiter))?;
+        let table =
+            TableText::open(&plain, &block, &Writing { delimiter: Some(rows.delimiter), ..Writing::default() }, &[]).map_err(named)?;
+        let Some((columns, _)) = table.header().map_err(named)? else {
             return Err(Error::File { path: path.into(), problem: "is empty; its first line names the columns".into() });
         };
-        rows.delimiter = table.delimiter();
         let mut records = table.records();
-        records.next()?;
-        while let Some((record, line)) = records.next()? {
+        records.next().map_err(named)?;
+        while let Some((record, line)) = records.next().map_err(named)? {
             rows.rows.push_back(csv_row(path, record, line, columns.len())?);
         }
         rows.line += count_lines(&block, 0, block.len());
@@ -161,7 +165,7 @@ impl CsvRows {
 
     fn next(&mut self, path: &Path, columns: usize) -> Result<Option<Row>> {
         while self.rows.is_empty() {
-            let block = self.block(path)?;
+            let block = self.block(path, Vec::with_capacity(BLOCK + 4096), Some(self.delimiter))?;
             if block.is_empty() {
                 return Ok(None);
             }
@@ -179,9 +183,13 @@ impl CsvRows {
         Ok(self.rows.pop_front())
     }
 
-    /// The next bytes, as many whole rows as make up a block.
-    fn block(&mut self, path: &Path) -> Result<Vec<u8>> {
-        let (mut block, mut quotes, mut row) = (Vec::with_capacity(BLOCK + 4096), Quotes::default(), 0);
+    /// The next bytes behind those of `block`, as many whole rows as make up one.
+    fn block(&mut self, path: &Path, mut block: Vec<u8>, delimiter: Option<char>) -> Result<Vec<u8>> {
+        let (mut quotes, mut row) = (Quotes::of(delimiter.map(|delimiter| delimiter as u8)), 0);
+        quotes.see(&block);
+        if !quotes.open && block.len() >= BLOCK {
+            return Ok(block);
+        }
         loop {
             let before = block.len();
             let read = self.input.by_ref().take(LONGEST_ROW).read_until(b'\n', &mut block).map_err(Error::io(path))?;
@@ -206,30 +214,5 @@ fn named(error: Error, path: &Path) -> Error {
     match error {
         Error::Parse { line, column, problem, .. } => Error::Parse { path: path.into(), line, column, problem },
         other => other,
-    }
-}
-
-/// Whether a text so far ends within a quoted field, whose line ends do not end a row.
-struct Quotes {
-    open: bool,
-    /// Whether a quote here would open a field, or stand for itself within one.
-    opens: bool,
-}
-
-impl Default for Quotes {
-    fn default() -> Self {
-        Self { open: false, opens: true }
-    }
-}
-
-impl Quotes {
-    fn see(&mut self, text: &[u8]) {
-        for byte in text {
-            match byte {
-                b'"' if self.open || self.opens => (self.open, self.opens) = (!self.open, true),
-                _ if self.open => {}
-                byte => self.opens = matches!(byte, b',' | b';' | b'\t' | b'|' | b'\n' | b'\r'),
-            }
-        }
     }
 }
