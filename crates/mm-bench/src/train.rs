@@ -152,7 +152,8 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
     let device = arguments.device.unwrap_or(resolved.device).open()?;
     resolved.train.epochs = arguments.epochs.map_or(resolved.train.epochs, |epochs| epochs as usize);
     let recipe = registry.recipe(&resolved)?;
-    let (mut data, _) = CardReader::open(&resolved.card)?.scored_by(resolved.score.as_deref()).load()?;
+    let (mut data, identity) = CardReader::open(&resolved.card)?.scored_by(resolved.score.as_deref()).load()?;
+    let stamp = identity.stamp();
     let split = data.draw(resolved.training_samples(), resolved.train.seed)?;
     if let Some(absent) = &resolved.absent {
         absent.check(data.source.schema())?;
@@ -169,7 +170,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
     let interrupt = if ranks.world() == 1 { Some(Interrupt::listen()?) } else { None };
     let trainer = |what: &str| {
         let checkpoints =
-            CheckpointConfig { folder: checkpoints.clone(), every_seconds: arguments.checkpoint_seconds, fingerprint: String::new() };
+            CheckpointConfig { folder: checkpoints.clone(), every_seconds: arguments.checkpoint_seconds, fingerprint: stamp.clone() };
         let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints).communicator(ranks.clone()).device(&device);
         let trainer = if ranks.rank() == 0 { trainer.observer(Progress::new(what)) } else { trainer };
         match interrupt.clone() {

@@ -50,6 +50,7 @@ enum Command {
 
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
+    end_with_the_reader();
     let arguments = Arguments::parse();
     mm_bench::exit_code(arguments.log, || match arguments.command {
         Command::Bench(command) => mm_bench::run(command, &mm_bench::Registry::default()),
@@ -62,6 +63,19 @@ pub fn main() -> ExitCode {
         Command::Data(command) => data::run(&command),
         Command::Weights(command) => weights::run(&command),
     })
+}
+
+/// Who reads what is printed may go away, as `head` does after ten lines: the program ends then, where `println!` would panic.
+fn end_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload().downcast_ref::<String>();
+        if said.is_some_and(|said| said.starts_with("failed printing to stdout") && said.contains("os error 32")) {
+            // As shells count a program that its pipe ended.
+            std::process::exit(141);
+        }
+        usual(panic)
+    }));
 }
 
 /// Whether these are arguments that [`main`] takes: for the test of the documentation.

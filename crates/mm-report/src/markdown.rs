@@ -231,7 +231,7 @@ fn severity(data: &DataReport) -> String {
     }
     let reference = format!("Δ to {}", escape(&data.reference));
     format!(
-        "\n### Degraded sensors: mean {} over severities\n\n{}",
+        "\n### Degraded sensors: {} averaged over severities\n\n{}",
         data.measure.title,
         table(&["Corruption", "Sensors", "Method", "Area", &reference, "Verdict"], rows)
     )

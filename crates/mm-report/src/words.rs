@@ -1,6 +1,6 @@
 //! Numbers and findings in words, the same in every format.
 
-use super::analysis::{Difference, FEW_SAMPLES, Headline, OverSeeds, Report, Standing, Value};
+use super::analysis::{AvailableRun, Difference, FEW_SAMPLES, Headline, OverSeeds, Report, Standing, Value};
 use crate::result::Measured;
 use mm_core::statistics::{EffectSize, Interval};
 
@@ -178,12 +178,13 @@ pub fn spread(sd: Option<f64>) -> String {
 /// Title of the section on what samples have.
 pub const WITH_AVAILABLE: &str = "With the sensors that each sample has";
 
-/// What that is.
-pub fn available_note() -> String {
-    "Every test sample is predicted from the sensors that it has; some lack one or more. When more go, a sample loses that many of those it has, \
-     the same ones in all runs and seeds, and keeps one at least; scores are means over several draws of which. The interval of AUROC is over the \
-     choice of test samples (DeLong)."
-        .into()
+/// What that is; an interval of AUROC is told where one is shown.
+pub fn available_note(runs: &[AvailableRun]) -> String {
+    let note = "Every test sample is predicted from the sensors that it has; some lack one or more. When more go, a sample loses that many of those it has, \
+     the same ones in all runs and seeds, and keeps one at least; scores are means over several draws of which.";
+    let of_auroc =
+        if runs.iter().any(|run| run.auroc.is_some()) { " The interval of AUROC is over the choice of test samples (DeLong)." } else { "" };
+    format!("{note}{of_auroc}")
 }
 
 /// `85.4 ± 0.3` of a share, `0.321 ± 0.004` of anything else.

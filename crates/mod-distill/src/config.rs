@@ -260,7 +260,8 @@ impl Recipe for ModDistillConfig {
                     presence.len(),
                     if self.robust { "have none of" } else { "do not have all of" },
                     modalities.format(available),
-                    if self.robust { "" } else { ", or set `robust`" }
+                    // With one alone, who lacks it has nothing left.
+                    if self.robust || available.len() == 1 { "" } else { ", or set `robust`" }
                 ),
             ));
         }

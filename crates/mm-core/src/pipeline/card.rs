@@ -37,20 +37,25 @@ pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
         Some(evaluated) => {
             let timed = if latency.is_some() { " milliseconds for one sample | 9 of 10 within |" } else { "" };
             let rule = if latency.is_some() { "---|---|" } else { "" };
+            // Scores that are no means over samples have none.
+            let intervals = evaluated.combinations.iter().any(|c| c.interval.is_some());
+            let (of_intervals, rule) = if intervals { (" 95 % interval |", format!("---|{rule}")) } else { ("", rule.to_string()) };
             line(format_args!(
-                "\n## What it reaches\n\n| sensors alive | samples | {} | 95 % interval |{timed}\n|---|---|---|---|{rule}",
+                "\n## What it reaches\n\n| sensors alive | samples | {} |{of_intervals}{timed}\n|---|---|---|{rule}",
                 evaluated.measure
             ));
             for c in &evaluated.combinations {
                 let score = c.scores.get(&evaluated.measure).copied().unwrap_or(f64::NAN);
                 let interval = c.interval.map_or(String::new(), |[low, high]| format!("{low:.3} to {high:.3}"));
+                let interval = if intervals { format!(" {interval} |") } else { String::new() };
                 let time = latency.as_ref().map(|latency| match latency.of(&c.combination) {
                     Some(time) => format!(" {:.2} | {:.2} |", time.median_ms, time.p90_ms),
                     None => " | |".into(),
                 });
-                line(format_args!("| {} | {} | {score:.3} | {interval} |{}", c.combination, c.samples, time.unwrap_or_default()));
+                line(format_args!("| {} | {} | {score:.3} |{interval}{}", c.combination, c.samples, time.unwrap_or_default()));
             }
-            line(format_args!("\nIntervals are over samples of one training; another seed gives another model."));
+            let over = if intervals { "Intervals are over samples of one training; another" } else { "Another" };
+            line(format_args!("\n{over} seed gives another model."));
             if let Some(Latency { machine, threads, from_files, .. }) = latency {
                 let what = if *from_files {
                     "from its files, which were in the system's memory, to the answer"

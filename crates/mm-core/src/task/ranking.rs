@@ -6,6 +6,8 @@ use crate::statistics::Areas;
 const MOST_CLASSES: usize = 20;
 /// The same for labels.
 const MOST_LABELS: usize = 100;
+/// Samples of a class that are kept one by one; more are counted in histograms, or they would take more memory than all else.
+const MOST_EXACT: usize = 8192;
 /// Bits of the fraction that a step of a histogram looks at: 32 steps an octave of the odds.
 const FRACTION_BITS: u32 = 5;
 /// Odds beyond this power of two, either way, count as equal.
@@ -18,38 +20,66 @@ const STEPS: usize = (2 * OCTAVES as usize) << FRACTION_BITS;
 pub(super) enum Ranking {
     /// Two classes: the log-odds of the second of each sample, and whether it is of the second; exact.
     Two(Vec<(f32, bool)>),
-    /// More classes: for each, how many of its samples and of the others have odds of it in each step. Pairs within a step, 3 % apart at
-    /// most, count as ties.
-    Many(Vec<[Vec<u32>; 2]>),
+    /// More classes, or labels: each against the rest.
+    Many(Vec<Odds>),
     /// Too many classes.
     Off,
+}
+
+/// The odds of one class, and which samples are its own.
+#[derive(Debug, Clone)]
+pub(super) enum Odds {
+    Exact(Vec<(f64, bool)>),
+    /// How many of the others and of its own are in each step. Pairs within a step, 3 % apart at most, count as ties.
+    Steps([Vec<u32>; 2]),
+}
+
+impl Odds {
+    fn add(&mut self, odds: f64, own: bool) {
+        match self {
+            Self::Exact(scores) if scores.len() < MOST_EXACT => scores.push((odds, own)),
+            Self::Exact(scores) => {
+                let mut steps = [vec![0; STEPS], vec![0; STEPS]];
+                scores.drain(..).chain([(odds, own)]).for_each(|(odds, own)| steps[usize::from(own)][step(odds)] += 1);
+                *self = Self::Steps(steps);
+            }
+            Self::Steps(steps) => steps[usize::from(own)][step(odds)] += 1,
+        }
+    }
+
+    fn areas(&self) -> Option<(f64, f64)> {
+        match self {
+            Self::Exact(scores) => areas(steps(scores.iter().copied()).into_iter()),
+            Self::Steps([others, own]) => areas(others.iter().zip(own).rev().map(|(n, p)| (f64::from(*n), f64::from(*p)))),
+        }
+    }
 }
 
 impl Ranking {
     pub fn new(classes: usize) -> Self {
         match classes {
             2 => Self::Two(Vec::new()),
-            3..=MOST_CLASSES => Self::Many(vec![[Vec::new(), Vec::new()]; classes]),
+            3..=MOST_CLASSES => Self::Many(vec![Odds::Exact(Vec::new()); classes]),
             _ => Self::Off,
         }
     }
 
     /// Of labels, each a matter of its own.
     pub fn of_labels(labels: usize) -> Self {
-        if labels <= MOST_LABELS { Self::Many(vec![[Vec::new(), Vec::new()]; labels]) } else { Self::Off }
+        if labels <= MOST_LABELS { Self::Many(vec![Odds::Exact(Vec::new()); labels]) } else { Self::Off }
     }
 
     /// Adds one label of a sample.
     pub fn add_label(&mut self, label: usize, logit: f32, holds: bool) {
-        if let Self::Many(histograms) = self {
-            count(&mut histograms[label], f64::from(logit).exp(), holds);
+        if let Self::Many(all) = self {
+            all[label].add(f64::from(logit).exp(), holds);
         }
     }
 
     /// Both areas of each label, where some samples have it and others do not.
     pub fn areas_of_labels(&self) -> Vec<Option<(f64, f64)>> {
         match self {
-            Self::Many(histograms) => histograms.iter().map(of_histogram).collect(),
+            Self::Many(all) => all.iter().map(Odds::areas).collect(),
             Self::Two(_) | Self::Off => Vec::new(),
         }
     }
@@ -58,9 +88,9 @@ impl Ranking {
     pub fn add(&mut self, logits: &[f32], shares: &[f64], sum: f64, label: usize) {
         match self {
             Self::Two(scores) => scores.push((logits[1] - logits[0], label == 1)),
-            Self::Many(histograms) => {
-                for (class, (histogram, share)) in histograms.iter_mut().zip(shares).enumerate() {
-                    count(histogram, share / (sum - share), class == label);
+            Self::Many(all) => {
+                for (class, (odds, share)) in all.iter_mut().zip(shares).enumerate() {
+                    odds.add(share / (sum - share), class == label);
                 }
             }
             Self::Off => {}
@@ -72,27 +102,14 @@ impl Ranking {
     pub fn areas(&self) -> Option<(f64, f64)> {
         match self {
             Self::Two(scores) => Some((area_under_roc(scores)?, average_precision(scores)?)),
-            Self::Many(histograms) => {
-                let all: Vec<(f64, f64)> = histograms.iter().filter_map(of_histogram).collect();
+            Self::Many(all) => {
+                let all: Vec<(f64, f64)> = all.iter().filter_map(Odds::areas).collect();
                 let mean = |of: fn(&(f64, f64)) -> f64| all.iter().map(of).sum::<f64>() / all.len() as f64;
                 (!all.is_empty()).then(|| (mean(|a| a.0), mean(|a| a.1)))
             }
             Self::Off => None,
         }
     }
-}
-
-/// Counts odds in the histogram of the others or of a class's own samples.
-fn count(histogram: &mut [Vec<u32>; 2], odds: f64, own: bool) {
-    let counts = &mut histogram[usize::from(own)];
-    if counts.is_empty() {
-        counts.resize(STEPS, 0);
-    }
-    counts[step(odds)] += 1;
-}
-
-fn of_histogram([others, own]: &[Vec<u32>; 2]) -> Option<(f64, f64)> {
-    areas(others.iter().zip(own).rev().map(|(n, p)| (f64::from(*n), f64::from(*p))))
 }
 
 /// The step of a histogram for odds `p / (1 - p)`. The exponent and the first bits of the fraction of a positive float are a number that
@@ -107,20 +124,24 @@ fn step(odds: f64) -> usize {
 
 /// Probability that a positive sample scores higher than a negative one, ties counted half; `None` without either.
 pub fn area_under_roc(scores: &[(f32, bool)]) -> Option<f64> {
-    areas(steps(scores).into_iter()).map(|(roc, _)| roc)
+    areas(steps(in_full(scores)).into_iter()).map(|(roc, _)| roc)
 }
 
 /// `Σ (R_n - R_{n-1}) P_n` over the thresholds, from the highest: average precision, without interpolation; `None` where all samples are
 /// of one kind.
 pub fn average_precision(scores: &[(f32, bool)]) -> Option<f64> {
-    areas(steps(scores).into_iter()).map(|(_, pr)| pr)
+    areas(steps(in_full(scores)).into_iter()).map(|(_, pr)| pr)
+}
+
+fn in_full(scores: &[(f32, bool)]) -> impl Iterator<Item = (f64, bool)> {
+    scores.iter().map(|&(score, positive)| (f64::from(score), positive))
 }
 
 /// Negatives and positives at each score, from the highest.
-fn steps(scores: &[(f32, bool)]) -> Vec<(f64, f64)> {
-    let mut sorted = scores.to_vec();
+fn steps(scores: impl Iterator<Item = (f64, bool)>) -> Vec<(f64, f64)> {
+    let mut sorted: Vec<(f64, bool)> = scores.collect();
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let count = |tied: &[(f32, bool)], kind: bool| tied.iter().filter(|(_, positive)| *positive == kind).count() as f64;
+    let count = |tied: &[(f64, bool)], kind: bool| tied.iter().filter(|(_, positive)| *positive == kind).count() as f64;
     sorted.chunk_by(|a, b| a.0 == b.0).map(|tied| (count(tied, false), count(tied, true))).collect()
 }
 

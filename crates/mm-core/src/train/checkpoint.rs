@@ -200,7 +200,7 @@ impl Checkpoint {
         }
         let Content { files, state } = sealed.content;
         if state.fingerprint != fingerprint {
-            return Err(Error::weights(&path, "belongs to a run with another configuration or other data"));
+            return Err(Error::weights(&path, "belongs to a run with another configuration, or the files of its data have changed since"));
         }
         let read = |name: &str| -> Result<BTreeMap<String, Tensor>> {
             let path = checkpoint.join(name);

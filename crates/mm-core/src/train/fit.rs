@@ -47,6 +47,7 @@ impl Trainer {
             serde_json::to_string(&standardizer),
             serde_json::to_string(&weights),
         ];
+        parts.push(serde_json::to_string(&told(source, split)?));
         // Other devices round otherwise: a run does not move between them.
         if !self.device.is_cpu() {
             parts.push(Ok(format!("{:?}", self.device.location())));
@@ -59,7 +60,8 @@ impl Trainer {
             // Runs of one folder do not meet: each has its own below it.
             Some(checkpoints) => self.clone().checkpoints(CheckpointConfig {
                 folder: checkpoints.folder.join(&fingerprint[..16]),
-                fingerprint: fingerprint.clone(),
+                // What the caller adds is refused, and not begun anew: it may have been changed by mistake.
+                fingerprint: format!("{fingerprint}{}", checkpoints.fingerprint),
                 ..*checkpoints
             }),
             None => self.clone(),
@@ -102,6 +104,24 @@ fn in_digits(probability: f64) -> String {
         _ if rest < 1e-3 && rest > 0.0 => format!("{probability:.*}", 2 + (-rest.log10().floor()) as usize),
         _ => format!("{probability:.4}"),
     }
+}
+
+/// What a source says of the samples that a training goes by, beside their readings: what is to be predicted, and how much each counts. Of a table
+/// it says everything.
+fn told(source: &dyn Source, split: &Split) -> Result<String> {
+    if let Some(table) = source.as_table() {
+        return table.content_hash();
+    }
+    let mut hash = Sha256::new();
+    for &row in split.train.iter().chain(&split.validation) {
+        let meta = source.meta(row);
+        hash.update(format!("{:?}\0{:?}\0{:?}\0{:?}\0", meta.id, meta.presence, meta.class, meta.weight));
+        // Maps of classes are large, and read where they are needed.
+        if !source.schema().target.is_dense() {
+            hash.update(format!("{:?}\0", source.target(row)?));
+        }
+    }
+    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
 
 /// SHA-256 of the parts, in hexadecimal.

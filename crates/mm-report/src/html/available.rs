@@ -17,7 +17,7 @@ pub fn section(data: &DataReport, inks: &Inks) -> Result<Markup, Error> {
     let left_out = report.runs.iter().any(|run| run.left_out > 0);
     Ok(html! {
         h3 { (WITH_AVAILABLE) }
-        p.note { (available_note()) }
+        p.note { (available_note(&report.runs)) }
         (table(WITH_AVAILABLE, html! {
             thead { tr {
                 th scope="col" { "Method" } th scope="col" { (data.measure.heading()) (words.unit()) }

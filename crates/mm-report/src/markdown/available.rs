@@ -24,7 +24,7 @@ pub fn section(data: &DataReport) -> String {
     };
     let mut out = format!(
         "\n### {WITH_AVAILABLE}\n\n{}\n\n{}",
-        available_note(),
+        available_note(&report.runs),
         table(&head.collect::<Vec<_>>(), report.runs.iter().map(row).collect())
     );
     let most = report.runs.iter().map(|run| run.curve.len()).max().unwrap_or(0);
