@@ -10,6 +10,7 @@ use format::Format;
 use indicatif::{ProgressBar, ProgressStyle};
 use maps::Maps;
 use mm_bench::{DeviceArgument, Registry, child};
+use mm_core::data::kinds::Origin;
 use mm_core::data::{Array, InputKind, ManifestColumns, ManifestRow, ManifestRows, OnCorrupt};
 use mm_core::eval::evaluation_batch;
 use mm_core::pipeline::Readings;
@@ -96,7 +97,7 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
         bail!("`--overlays`: the model gives one class a sample and no map of classes to show");
     }
     let columns = arguments.columns(&model)?;
-    let request = arguments.request(&columns, format)?;
+    let request = arguments.request(&model, &columns, format)?;
     let mut output = Output::open(&arguments.out, &request, arguments.overwrite)?;
     let rows = model.rows(&arguments.manifest, &columns)?;
     for (flag, column) in [("--id", &arguments.id), ("--label", &arguments.label)] {
@@ -245,14 +246,18 @@ fn hash_folder(folder: &Path, hash: &mut Sha256) -> Result<()> {
         std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>());
     paths.as_mut().map(|paths| paths.sort()).ok();
     for path in paths.with_context(context)? {
+        hash_file_state(&path, hash);
         if path.is_dir() {
             hash_folder(&path, hash)?;
-            continue;
         }
-        let metadata = std::fs::metadata(&path).with_context(|| format!("reading {}", path.display()))?;
-        hash.update(format!("{}\0{}\0{:?}\0", path.display(), metadata.len(), metadata.modified().ok()));
     }
     Ok(())
+}
+
+/// Name, size and time of a file or folder; one that is not there is told where it is read.
+fn hash_file_state(path: &Path, hash: &mut Sha256) {
+    let state = std::fs::metadata(path).ok().map(|metadata| (metadata.len(), metadata.modified().ok()));
+    hash.update(format!("{}\0{state:?}\0", path.display()));
 }
 
 impl PredictArguments {
@@ -312,12 +317,22 @@ impl PredictArguments {
     }
 
     /// What the answers depend on, in one number: an interrupted run is taken up only where it is the same.
-    fn request(&self, columns: &ManifestColumns, format: Format) -> Result<String> {
+    fn request(&self, model: &Pipeline, columns: &ManifestColumns, format: Format) -> Result<String> {
         let mut hash = Sha256::new();
         let mut files = vec![self.model.join("config.json"), self.model.join("model.safetensors")];
         match self.manifest.is_dir() {
             true => hash_folder(&self.manifest, &mut hash)?,
-            false => files.push(self.manifest.clone()),
+            false => {
+                files.push(self.manifest.clone());
+                // What is wrong with a row is told by the check of all rows.
+                let reads_files = model.config().kinds.iter().any(Option::is_some);
+                let rows = reads_files.then(|| model.rows(&self.manifest, columns)).transpose()?;
+                for origin in rows.into_iter().flatten().map_while(Result::ok).flat_map(|row| row.origins).flatten() {
+                    if let Origin::File { path, .. } = origin {
+                        hash_file_state(&path, &mut hash);
+                    }
+                }
+            }
         }
         for file in files {
             hash.update(hash_file(&file, |_| {})?);

@@ -55,8 +55,12 @@ impl Output {
             std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         }
         let found: Option<State> = std::fs::read(&state).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        // Without an answer there is nothing to go on from, or to lose.
+        let is_empty = found.as_ref().is_some_and(|found| found.rows == 0);
+        let found = found.filter(|_| !is_empty);
+        let may_replace = overwrite || is_empty;
         let exists = std::fs::metadata(&partial).is_ok_and(|partial| partial.len() > 0);
-        if exists && found.is_none() && !overwrite {
+        if exists && found.is_none() && !may_replace {
             bail!("{} was not written by `mm predict`: move it away, or give another `--out`", partial.display());
         }
         let context = || format!("opening {}", partial.display());
@@ -70,7 +74,7 @@ impl Output {
         let resumed = found.clone().filter(|state| state.request == request && state.bytes <= length);
         if let (Some(found), None, false) = (&found, &resumed, overwrite) {
             bail!(
-                "{} is an interrupted run ({} of {} rows) of another model, table or setting: finish that, or give `--overwrite`",
+                "{} is an interrupted run ({} of {} rows) of another model, table, setting, or other readings: finish that, or begin anew with `--overwrite`",
                 partial.display(),
                 found.rows,
                 found.total

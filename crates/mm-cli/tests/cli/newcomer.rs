@@ -48,6 +48,25 @@ fn a_model_of_class_folders_is_asked_with_a_table_of_files() {
     assert!(code == 0 && text.contains("answers.csv: 2 rows"), "{text}");
     let answers = fs::read_to_string(root.join("answers.csv")).unwrap();
     assert!(answers.lines().any(|line| line.starts_with("a,") && line.contains(",image,")), "{answers}");
+    // A file that cannot be read ends the run; when it is mended, or taken out, nothing is left of that.
+    let predict = |manifest: &str, out: &str| run(root, &["predict", "--model", "model", "--manifest", manifest, "--out", out]);
+    fs::write(root.join("broken.png"), "").unwrap();
+    fs::write(root.join("t.csv"), "id,image\na,plain/dim/00.png\nb,broken.png\n").unwrap();
+    let (code, text) = predict("t.csv", "more.csv");
+    assert!(code == 1 && text.contains("broken.png"), "{text}");
+    fs::copy(root.join("plain/lit/01.png"), root.join("broken.png")).unwrap();
+    let (code, text) = predict("t.csv", "more.csv");
+    assert!(code == 0 && text.contains("more.csv: 2 rows") && !text.contains("going on"), "{text}");
+    // Parts that count their files alike.
+    for part in ["train", "test"] {
+        for (class, i) in [("dim", 0), ("lit", 1)] {
+            picture(&root.join("parts").join(part).join(class).join("0.png"), class == "lit", i);
+        }
+    }
+    let (code, text) = predict("parts", "parts.csv");
+    assert!(code == 0 && text.contains("has folders of parts (test, train), and all of them are read"), "{text}");
+    let answers = fs::read_to_string(root.join("parts.csv")).unwrap();
+    assert!(answers.contains("\ntest/dim/0,") && answers.contains("\ntrain/dim/0,"), "{answers}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Runs that are killed or interrupted: they go on where they stopped and end as if nothing had happened.
 
 use super::birds;
-use super::program::{Guarded, bench, cell, cells, lasting, prepare, result, results, runs, said, signal, wait_for, weights};
+use super::program::{Guarded, bench, cell, cells, lasting, mm, prepare, result, results, runs, said, signal, wait_for, weights};
 use mm_bench::{CellSpec, Plan, Registry};
 use mm_core::rng;
 use rand::RngExt;
@@ -56,7 +56,11 @@ fn run(folder: &Path, spec: &CellSpec) -> PathBuf {
 
 /// Epochs and steps of the next in the newest checkpoint.
 fn newest(folder: &Path) -> [usize; 2] {
-    let Ok(entries) = std::fs::read_dir(folder.join("checkpoints")) else { return [0; 2] };
+    newest_of(&folder.join("checkpoints"))
+}
+
+fn newest_of(checkpoints: &Path) -> [usize; 2] {
+    let Ok(entries) = std::fs::read_dir(checkpoints) else { return [0; 2] };
     let done = |name: &str| {
         let (epochs, steps) = name.strip_prefix("epoch-")?.split_once('-')?;
         Some([epochs.parse().ok()?, steps.parse().ok()?])
@@ -127,6 +131,45 @@ fn kill_nine_at_random_moments_changes_no_method() {
     let ends = kills.iter().filter(|[_, steps]| *steps == 0).count();
     println!("{} kills, {ends} of them between two epochs", kills.len());
     assert!(kills.len() >= 20 && ends > 0, "{kills:?}");
+}
+
+/// A training that was killed does not go on with other data.
+#[test]
+fn a_training_whose_labels_change_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    birds::write(folder.path(), 150, "");
+    let train = |out: &str| {
+        let mut train = mm();
+        train.current_dir(folder.path()).args(["train", "birds.toml", "--method", "full-only", "--epochs", "60", "--out", out]);
+        train.args(["--checkpoint-seconds", "0"]);
+        train
+    };
+    let kill = |out: &str| {
+        let mut child = train(out).stderr(Stdio::null()).spawn().unwrap();
+        let checkpoints = folder.path().join(format!("{out}.checkpoints"));
+        let saved = |run: std::fs::DirEntry| newest_of(&run.path()) > [0; 2];
+        wait_for("a checkpoint", || std::fs::read_dir(&checkpoints).ok()?.flatten().any(saved).then_some(()));
+        (child.kill().unwrap(), child.wait().unwrap());
+    };
+    let song = folder.path().join("song.csv");
+    let text = std::fs::read_to_string(&song).unwrap();
+    kill("changed");
+    std::fs::write(&song, text.replacen("wren", "kite", 20)).unwrap();
+    for out in ["changed", "fresh"] {
+        let output = train(out).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let model = |out: &str| std::fs::read(folder.path().join(out).join("model.safetensors")).unwrap();
+    assert!(model("changed") == model("fresh"), "old and new labels are mixed");
+    // The same numbers in a file that is another: that is for the user to say.
+    kill("rewritten");
+    std::fs::write(&song, text.replacen("wren", "kite", 20) + "\n").unwrap();
+    let output = train("rewritten").output().unwrap();
+    assert!(
+        !output.status.success() && said(&output).contains("the files of its data have changed since; remove the folder"),
+        "{}",
+        said(&output)
+    );
 }
 
 /// Every file below the cells is whole.

@@ -145,9 +145,16 @@ impl Folders {
         if !without.is_empty() {
             listing.remarks.push(format!("{}: no folder for {}: absent in every sample", folders.root.display(), without.join(", ")));
         }
+        let parts: BTreeSet<String> = listing.samples.iter().filter_map(|sample| Some(sample.part?.to_string())).collect();
+        if !parts.is_empty() {
+            let parts = parts.into_iter().collect::<Vec<_>>().join(", ");
+            listing.remarks.push(format!("{}: has folders of parts ({parts}), and all of them are read", folders.root.display()));
+        }
         let row = |(line, sample): (usize, Listed)| {
             let origins = place.iter().map(|place| sample.origins[(*place)?].clone()).collect();
-            ManifestRow { line, id: sample.id, label: sample.label, origins }
+            // Parts often count their files alike.
+            let id = sample.part.map_or_else(|| sample.id.clone(), |part| format!("{part}/{}", sample.id));
+            ManifestRow { line, id, label: sample.label, origins }
         };
         Ok(ManifestRows::of_folders(there, (1..).zip(listing.samples).map(row).collect(), listing.remarks))
     }

@@ -143,6 +143,8 @@ fn is_old(entry: &DirEntry) -> bool {
     modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > OLD))
 }
 
+const OF_ANOTHER: &str = "belongs to a run with another configuration, or the files of its data have changed since";
+
 impl Checkpoint {
     /// Writes the checkpoint into `folder` and removes all but the two newest.
     pub fn save(&self, folder: &Path) -> Result<()> {
@@ -183,6 +185,10 @@ impl Checkpoint {
     /// the one before.
     pub fn load(checkpoint: &Path, fingerprint: &str, device: &Device) -> Result<Self> {
         Self::read(checkpoint, fingerprint, device).map_err(|error| match error {
+            Error::Weights { path, problem } if problem == OF_ANOTHER => {
+                let folder = checkpoint.parent().unwrap_or(checkpoint).display();
+                Error::Weights { path, problem: format!("{problem}; remove the folder {folder} to begin anew") }
+            }
             Error::Weights { path, problem } => Error::Weights {
                 path,
                 problem: format!("{problem}; remove the folder {} to go on from the checkpoint before it", checkpoint.display()),
@@ -200,7 +206,7 @@ impl Checkpoint {
         }
         let Content { files, state } = sealed.content;
         if state.fingerprint != fingerprint {
-            return Err(Error::weights(&path, "belongs to a run with another configuration, or the files of its data have changed since"));
+            return Err(Error::weights(&path, OF_ANOTHER));
         }
         let read = |name: &str| -> Result<BTreeMap<String, Tensor>> {
             let path = checkpoint.join(name);
