@@ -9,9 +9,10 @@ use std::process::ExitCode;
 
 /// Arguments of `report`.
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("input").args(["predictions", "results"]).required(true).multiple(true)))]
 pub struct ReportArguments {
-    /// A folder of predictions that another program wrote; may be given several times.
-    #[arg(long, value_name = "DIR", required_unless_present = "results")]
+    /// A folder of predictions that another program wrote; may be given several times. This or `--results` is needed, or both.
+    #[arg(long, value_name = "DIR")]
     predictions: Vec<PathBuf>,
     /// The folder of a bench, whose finished cells are shown; may be given several times.
     #[arg(long, value_name = "DIR")]

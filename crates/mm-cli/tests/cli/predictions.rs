@@ -121,6 +121,9 @@ fn theirs_stand_beside_ours_on_the_same_samples() {
     assert_eq!(run(&alone, "modality-dropout")["mean"]["interval"]["estimate"], ours["mean"]["interval"]["estimate"]);
     let no_prefix = report(&out, &["--predictions", text(&predictions), "--results", text(&bench), "--pairs"]);
     assert!(no_prefix.status.code() == Some(2) && said(&no_prefix).contains("--prefix"), "{}", said(&no_prefix));
+    let nothing = report(&out, &[]);
+    let asked = said(&nothing);
+    assert!(nothing.status.code() == Some(2) && asked.contains("<--predictions <DIR>|--results <DIR>>"), "{asked}");
     let misspelt = report(&out, &["--predictions", text(&predictions), "--reference", "modality-dropuot"]);
     assert!(said(&misspelt).contains("did you mean `modality-dropout`?"), "{}", said(&misspelt));
 }

@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NameMap {
     rules: Vec<(String, Option<String>)>,
+    /// What [`NameMap::below`] was given.
+    prefix: String,
 }
 
 impl NameMap {
@@ -48,7 +50,7 @@ impl NameMap {
         let prefix = without_wrappers(prefix);
         let mut rules: Vec<_> = self.rules.into_iter().map(|(from, to)| (format!("{prefix}{from}"), to)).collect();
         rules.extend([(prefix.to_string(), Some(String::new())), (String::new(), None)]);
-        Self { rules }
+        Self { rules, prefix: format!("{prefix}{}", self.prefix) }
     }
 
     /// Our name for a published one; `None` where a rule skips it.
@@ -175,13 +177,45 @@ fn assign(parameters: &Parameters, names: &[&str], map: &NameMap, source: &Path)
         }
     }
     if taken.is_empty() {
+        let advice = prefix_advice(names, map, &ours);
         let [published, ours] = [name_list(names), name_list(&ours)];
-        let problem = format!("no tensor has the name of a parameter; there: {published}; in the model: {ours}");
-        return Err(Error::weights(source, format!("{problem}; say with `NameMap::rename` how names begin here and there")));
+        let problem = format!("no tensor has the name of a parameter; there: {published}; in the model: {ours}; {advice}");
+        return Err(Error::weights(source, format!("{problem}; a program says with `NameMap::rename` how names begin here and there")));
     }
     let missing = ours.into_iter().filter(|name| !taken.contains_key(name)).collect();
     unused.sort();
     Ok(Assignment { taken, report: ImportReport { missing, unused } })
+}
+
+/// What to write as the prefix of a plan: the beginning behind which most published names that could be ours are.
+fn prefix_advice(names: &[&str], map: &NameMap, ours: &[String]) -> String {
+    let is_ours = |name: &str| map.apply(&format!("{}{name}", map.prefix)).is_some_and(|name| ours.binary_search(&name).is_ok());
+    let mut behind: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut fitting = 0;
+    for name in names.iter().map(|name| without_wrappers(name)).filter(|name| !name.ends_with("num_batches_tracked")) {
+        let starts = [0].into_iter().chain(name.match_indices('.').map(|(point, _)| point + 1));
+        let fits: Vec<usize> = starts.filter(|&start| is_ours(&name[start..])).collect();
+        fitting += usize::from(!fits.is_empty());
+        fits.into_iter().for_each(|start| *behind.entry(&name[..start]).or_default() += 1);
+    }
+    let most = behind.values().copied().max().unwrap_or(0);
+    // Several encoders of one kind are in a file with as many names each.
+    let best: Vec<&str> = behind.into_iter().filter(|(_, count)| *count == most).map(|(prefix, _)| prefix).collect();
+    if 2 * most * best.len() <= fitting {
+        return "in a plan, `pretrained = { from = ..., prefix = ... }` says what the names there begin with".into();
+    }
+    let found = format!("{most} of {} parameters are there", ours.len());
+    match best[..] {
+        [""] => format!("{found} without `{}` in front: leave `prefix` out of `pretrained`", map.prefix),
+        [prefix] if prefix.strip_suffix('.') == Some(map.prefix.as_str()) && !map.prefix.is_empty() => {
+            format!("the prefix `{}` lacks its last point: write `prefix = \"{prefix}\"` in `pretrained`", map.prefix)
+        }
+        _ => {
+            let written: Vec<String> = best.iter().take(3).map(|prefix| format!("`prefix = \"{prefix}\"`")).collect();
+            let behind: Vec<String> = best.iter().take(3).map(|prefix| format!("`{prefix}`")).collect();
+            format!("{found} behind {}: write {} in `pretrained`", behind.join(" and behind "), written.join(" or "))
+        }
+    }
 }
 
 /// A name without what wrappers of a whole model put before it.
@@ -191,6 +225,10 @@ fn without_wrappers(mut name: &str) -> &str {
     }
     name
 }
+
+/// What to do about published values that are NaN or infinite.
+const NON_FINITE: &str = "the file is damaged, or the training that wrote it diverged, and a plan cannot take it; \
+     a program allows them with `ImportOptions::allow_non_finite` if they are meant";
 
 fn set(
     parameters: &Parameters,
@@ -219,7 +257,7 @@ fn set(
         }
         let value = tensor.to_dtype(variable.dtype())?.reshape(variable.shape())?;
         if !options.allow_non_finite {
-            refuse_non_finite(name, &value, source, "allow them with `ImportOptions::allow_non_finite` if they are meant")?;
+            refuse_non_finite(name, &value, source, NON_FINITE)?;
         }
         Ok((variable, value.to_device(parameters.device())?))
     };

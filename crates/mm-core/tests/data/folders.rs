@@ -61,6 +61,9 @@ fn frames_are_in_the_order_in_which_people_count() {
     for (place, name) in names.iter().enumerate() {
         image::GrayImage::from_pixel(1, 1, image::Luma([place as u8])).save(folder.path().join(name)).unwrap();
     }
+    // What macOS leaves beside a file on foreign disks, and a hidden image: no frames.
+    std::fs::write(folder.path().join("._frame1.jpg"), b"no image").unwrap();
+    image::GrayImage::from_pixel(1, 1, image::Luma([200])).save(folder.path().join(".frame0.png")).unwrap();
     let film = Video::new(names.len(), Image::gray(1)).unwrap().read(folder.path()).unwrap().values.into_f32();
     assert_eq!(film.iter().map(|level| (level * 255.0).round() as usize).collect::<Vec<_>>(), (0..names.len()).collect::<Vec<_>>());
 }

@@ -149,6 +149,9 @@ fn folders_of_series_arrays_texts_and_videos() {
         write(root, &format!("all/gauge/{class}/{i}.txt"), format!("{i} {}.5 3", i + 1));
         write(root, &format!("all/note/{class}/{i}.txt"), format!("it hums for the {i}th time"));
         (1..4).for_each(|frame| picture(root, &format!("all/film/{class}/{i}/frame{frame}.jpg"), 9 * i + frame, [16, 20]));
+        // Hidden files are no frames, whatever they hold.
+        write(root, &format!("all/film/{class}/{i}/._frame1.jpg"), "no image");
+        picture(root, &format!("all/film/{class}/{i}/.frame0.jpg"), i, [30, 40]);
     }
     let (check, card) = check_guess(&root.join("all"), root);
     silent(&check, Level::Error);

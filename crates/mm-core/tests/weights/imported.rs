@@ -99,8 +99,31 @@ fn names_none_of_which_matches_are_an_error() {
         );
     }
     let problem = import(&parameters, &published(), &NameMap::new(), Path::new("published")).unwrap_err().to_string();
-    assert!(problem.contains("module.bn.bias"), "{problem}");
+    assert!(problem.contains("module.bn.bias") && problem.contains("prefix = ..."), "{problem}");
     assert_eq!(values(&parameters, "head.weight"), before);
+}
+
+/// What a plan writes is said where the names show it.
+#[test]
+fn a_prefix_that_would_fit_is_named() {
+    let behind = |prefixes: &[&str]| -> BTreeMap<String, Tensor> {
+        let of = |prefix: &str| published().into_iter().map(|(name, t)| (name.replacen("module.", prefix, 1), t)).collect::<Vec<_>>();
+        let mut all: BTreeMap<String, Tensor> = prefixes.iter().flat_map(|prefix| of(prefix)).collect();
+        all.insert("module.other.weight".into(), published()["module.bn.weight"].clone());
+        all
+    };
+    let says = |prefixes: &[&str], map: NameMap, advice: &str| {
+        let problem = import(&model(), &behind(prefixes), &map, Path::new("ck.pth")).unwrap_err().to_string();
+        assert!(problem.contains(advice) && problem.contains("`NameMap::rename`"), "{problem}");
+    };
+    let write = "6 of 6 parameters are there behind `backbone.`: write `prefix = \"backbone.\"` in `pretrained`";
+    says(&["backbone."], map(), write);
+    says(&["module.backbone."], map(), write);
+    says(&["backbone."], map().below("bakbone."), write);
+    says(&["net.backbone."], map(), "write `prefix = \"net.backbone.\"`");
+    says(&["rgb.", "depth."], map(), "write `prefix = \"depth.\"` or `prefix = \"rgb.\"`");
+    says(&["backbone."], map().below("backbone"), "the prefix `backbone` lacks its last point: write `prefix = \"backbone.\"`");
+    says(&[""], map().below("backbone."), "6 of 6 parameters are there without `backbone.` in front: leave `prefix` out");
 }
 
 /// Buffers of types that candle has no tensors of, and a large one: only what is wanted is read.
@@ -136,7 +159,8 @@ fn values_that_are_not_finite_are_refused_unless_asked_for() {
         let parameters = model();
         let before = parameters.snapshot().unwrap();
         let problem = from_pretrained(&parameters, &path, &map()).unwrap_err().to_string();
-        assert!(["`module.bn.bias`", "1 of 3 values", "allow_non_finite"].iter().all(|part| problem.contains(part)), "{problem}");
+        let parts = ["`module.bn.bias`", "1 of 3 values", "the file is damaged", "a plan cannot take it", "allow_non_finite"];
+        assert!(parts.iter().all(|part| problem.contains(part)), "{problem}");
         for (name, tensor) in before {
             assert_eq!(tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap(), values(&parameters, &name), "{name}");
         }

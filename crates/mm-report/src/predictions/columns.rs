@@ -50,7 +50,8 @@ impl Columns {
         let is_known = |name: &str| {
             NEEDED.contains(&name) || OPTIONAL.contains(&name) || name == TRUTH || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         };
-        let unknown: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_known(name)).collect();
+        let unknown = names.iter().enumerate().filter(|(column, name)| !is_known(name) && !is_index_of_rows(*column, name));
+        let unknown: Vec<&str> = unknown.map(|(_, name)| name.as_str()).collect();
         check_prefixes(place, &unknown)?;
         let kind = Kind::of_table(place, &names, is_index, task)?;
         let needed = NEEDED.into_iter().chain((kind == Kind::Classes).then_some(TRUTH));
@@ -85,6 +86,17 @@ impl Columns {
     pub fn field(&self, place: &Place, column: usize, problem: String) -> PredictionError {
         PredictionError::Field { place: place.clone(), column: self.names.get(column).cloned().unwrap_or_default(), problem }
     }
+}
+
+/// Whether a column is the index that pandas writes: the first one of a CSV file, without a name or with the one it gets when read again.
+fn is_index_of_rows(column: usize, name: &str) -> bool {
+    column == 0 && matches!(name, "" | "Unnamed: 0") || is_index_level(name)
+}
+
+/// Whether a name is that of an index without a name which pandas writes to Parquet: `__index_level_0__`.
+pub fn is_index_level(name: &str) -> bool {
+    let level = name.strip_prefix("__index_level_").and_then(|rest| rest.strip_suffix("__"));
+    level.is_some_and(|level| level.parse::<usize>().is_ok())
 }
 
 /// Refuses a column whose prefix is wrong by a letter: without it, the table would look like one of another kind.

@@ -64,6 +64,17 @@ fn every_way_of_writing_gives_the_same() {
     let text = |tables: Tables| serde_json::to_string(&tables.read().expect("read")).expect("json");
     let plain = text(Tables::empty().with("birds.csv", doses()));
     assert_eq!(text(Tables::empty().with("birds.parquet", parquet(&doses()))), plain);
+    // With the index that pandas writes: first and without a name in CSV, last and called by its level in Parquet.
+    let indexed = |name: &str, line: fn(&str, String) -> String| -> String {
+        let number = |(i, text): (usize, &str)| line(text, if i == 0 { name.into() } else { (7 * i).to_string() }) + "\n";
+        doses().lines().enumerate().map(number).collect()
+    };
+    for name in ["", "Unnamed: 0"] {
+        assert_eq!(text(Tables::empty().with("birds.csv", indexed(name, |text, index| format!("{index},{text}")))), plain, "{name}");
+    }
+    let last = indexed("__index_level_0__", |text, index| format!("{text},{index}"));
+    assert_eq!(text(Tables::empty().with("birds.parquet", parquet(&last))), plain);
+    assert_eq!(text(Tables::empty().with("birds.csv", last)), plain);
     let (mut numbers, mut index): (Vec<u8>, String) = Default::default();
     for (i, line) in doses().lines().enumerate() {
         let fields: Vec<&str> = line.split(',').collect();

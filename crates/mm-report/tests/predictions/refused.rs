@@ -30,6 +30,9 @@ fn columns() {
     says(Tables::empty().with("t.csv", birds().replace(',', ";")).refused(), &["fields are separated by commas"]);
     says(Tables::empty().with("t.csv", "").refused(), &["t.csv: the file is empty"]);
     says(Tables::empty().with("t.txt", birds()).refused(), &["holds no predictions"]);
+    // Only the first column without a name is an index.
+    says(changed("p:robin", "p:robin,"), &["the column `` means nothing here"]);
+    says(changed("p:robin", "p:robin,__index_level_x__"), &["the column `__index_level_x__` means nothing here"]);
     says(changed("p:robin", "p:robin,data2"), &["`data2`", "did you mean `data`?"]);
 }
 

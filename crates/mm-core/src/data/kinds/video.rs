@@ -2,6 +2,7 @@
 
 use super::{Image, Kind, MOST_NUMBERS, Open, Origin, Raw, Standardization, Written};
 use crate::corrupt::{Corruption, Family, IMAGE_FAMILIES, corrupt_image};
+use crate::data::folder_entries::{entries, file_name, stem_and_extension};
 use crate::data::{Array, InputKind, InputSpec, Values};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -24,7 +25,7 @@ const MOST_FRAMES: usize = 1024;
 
 /// So many frames of a video, `[channels, frames, height, width]`, each an [`Image`].
 ///
-/// A reading is a folder whose images are the frames, in the order of their names; numbers in names count as numbers, so that `frame10`
+/// A reading is a folder whose images are the frames, but for hidden ones, in the order of their names; numbers in names count as numbers, so that `frame10`
 /// comes after `frame9`. The film is cut into as many equal parts as a reading has frames, and the middle frame of each part is taken. Where
 /// there are fewer images than that, some are taken twice.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,27 +47,16 @@ impl Video {
 
     /// The frames of a folder that a reading consists of, in order.
     fn chosen(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-        let mut images = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(Error::io(folder))?.path();
-            let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-            if extension.is_some_and(|extension| self.image.extensions().contains(&extension.as_str())) {
-                images.push(path);
-            }
-        }
+        let mut images = entries(folder)?;
+        images.retain(|path| self.image.extensions().contains(&stem_and_extension(path).1.as_str()));
         if images.is_empty() {
             let problem = format!("holds no frame of a video: images whose names end in {}", self.image.extensions().join(", "));
             return Err(Error::File { path: folder.into(), problem });
         }
-        images.sort_by(|a, b| natural(&name(a), &name(b)));
+        images.sort_by(|a, b| natural(&file_name(a), &file_name(b)));
         let place = |frame: usize| (2 * frame + 1) * images.len() / (2 * self.frames);
         Ok((0..self.frames).map(|frame| images[place(frame)].clone()).collect())
     }
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Names in the order in which people count: digits in a row are one number.

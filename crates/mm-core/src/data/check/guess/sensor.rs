@@ -4,6 +4,7 @@ use super::column::kind_of;
 use super::numbers::{are_numbers, of_csv, of_numpy};
 use super::quoted;
 use crate::data::audio;
+use crate::data::folder_entries::entries;
 use crate::data::image::{Samples, decode};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -133,11 +134,10 @@ fn frames(folders: &[&Reading]) -> String {
     format!("frames = {frames}  # {seen}\n{}", images("", &middles.iter().collect::<Vec<_>>()).1)
 }
 
-/// The images of a folder, in the order of their names.
+/// The images of a folder, in the order of their names; none of one that cannot be read.
 fn images_in(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut images: Vec<PathBuf> = entries.filter(|path| kind_of(&path.to_string_lossy()) == Some("image")).collect();
-    images.sort();
+    let mut images = entries(folder).unwrap_or_default();
+    images.retain(|path| kind_of(&path.to_string_lossy()) == Some("image"));
     images
 }
 
