@@ -29,7 +29,8 @@ pub(super) enum Ranking {
 /// The odds of one class, and which samples are its own.
 #[derive(Debug, Clone)]
 pub(super) enum Odds {
-    Exact(Vec<(f64, bool)>),
+    /// Rounded, so that odds which are equal but for the order of a sum stay equal.
+    Exact(Vec<(f32, bool)>),
     /// How many of the others and of its own are in each step. Pairs within a step, 3 % apart at most, count as ties.
     Steps([Vec<u32>; 2]),
 }
@@ -37,19 +38,19 @@ pub(super) enum Odds {
 impl Odds {
     fn add(&mut self, odds: f64, own: bool) {
         match self {
-            Self::Exact(scores) if scores.len() < MOST_EXACT => scores.push((odds, own)),
+            Self::Exact(scores) if scores.len() < MOST_EXACT => scores.push((odds as f32, own)),
             Self::Exact(scores) => {
                 let mut steps = [vec![0; STEPS], vec![0; STEPS]];
-                scores.drain(..).chain([(odds, own)]).for_each(|(odds, own)| steps[usize::from(own)][step(odds)] += 1);
+                scores.drain(..).chain([(odds as f32, own)]).for_each(|(odds, own)| steps[usize::from(own)][step(odds)] += 1);
                 *self = Self::Steps(steps);
             }
-            Self::Steps(steps) => steps[usize::from(own)][step(odds)] += 1,
+            Self::Steps(steps) => steps[usize::from(own)][step(odds as f32)] += 1,
         }
     }
 
     fn areas(&self) -> Option<(f64, f64)> {
         match self {
-            Self::Exact(scores) => areas(steps(scores.iter().copied()).into_iter()),
+            Self::Exact(scores) => areas(steps(scores).into_iter()),
             Self::Steps([others, own]) => areas(others.iter().zip(own).rev().map(|(n, p)| (f64::from(*n), f64::from(*p)))),
         }
     }
@@ -114,34 +115,30 @@ impl Ranking {
 
 /// The step of a histogram for odds `p / (1 - p)`. The exponent and the first bits of the fraction of a positive float are a number that
 /// grows with it: a logarithm that costs nothing.
-fn step(odds: f64) -> usize {
+fn step(odds: f32) -> usize {
     const DROPPED: u32 = f32::MANTISSA_DIGITS - 1 - FRACTION_BITS;
     let lowest = 2f32.powi(-(OCTAVES as i32)).to_bits() >> DROPPED;
     // Infinite odds, and the NaN of none of either, are beyond the last octave.
-    let place = ((odds as f32).max(0.0).to_bits() >> DROPPED).saturating_sub(lowest);
+    let place = (odds.max(0.0).to_bits() >> DROPPED).saturating_sub(lowest);
     (place as usize).min(STEPS - 1)
 }
 
 /// Probability that a positive sample scores higher than a negative one, ties counted half; `None` without either.
 pub fn area_under_roc(scores: &[(f32, bool)]) -> Option<f64> {
-    areas(steps(in_full(scores)).into_iter()).map(|(roc, _)| roc)
+    areas(steps(scores).into_iter()).map(|(roc, _)| roc)
 }
 
 /// `Σ (R_n - R_{n-1}) P_n` over the thresholds, from the highest: average precision, without interpolation; `None` where all samples are
 /// of one kind.
 pub fn average_precision(scores: &[(f32, bool)]) -> Option<f64> {
-    areas(steps(in_full(scores)).into_iter()).map(|(_, pr)| pr)
-}
-
-fn in_full(scores: &[(f32, bool)]) -> impl Iterator<Item = (f64, bool)> {
-    scores.iter().map(|&(score, positive)| (f64::from(score), positive))
+    areas(steps(scores).into_iter()).map(|(_, pr)| pr)
 }
 
 /// Negatives and positives at each score, from the highest.
-fn steps(scores: impl Iterator<Item = (f64, bool)>) -> Vec<(f64, f64)> {
-    let mut sorted: Vec<(f64, bool)> = scores.collect();
+fn steps(scores: &[(f32, bool)]) -> Vec<(f64, f64)> {
+    let mut sorted = scores.to_vec();
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let count = |tied: &[(f64, bool)], kind: bool| tied.iter().filter(|(_, positive)| *positive == kind).count() as f64;
+    let count = |tied: &[(f32, bool)], kind: bool| tied.iter().filter(|(_, positive)| *positive == kind).count() as f64;
     sorted.chunk_by(|a, b| a.0 == b.0).map(|tied| (count(tied, false), count(tied, true))).collect()
 }
 

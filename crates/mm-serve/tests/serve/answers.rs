@@ -63,7 +63,7 @@ fn what_is_not_finite_or_dead_is_ignored_and_said() {
     assert_eq!(found["ignored"]["gauge"], "dead");
     // Finite, but not for a model of f32 numbers.
     let error = server.client.json(r#"{"gauge": [1e308, -1e308]}"#).error(422);
-    assert!(error.contains("non-finite"), "{error}");
+    assert!(error.contains("gauge (not finite)"), "{error}");
     // Nothing is left to answer from.
     for nothing in [r#"{"gauge": [null, null]}"#, "{}", r#"{"note": null}"#] {
         let answer = server.client.json(nothing);

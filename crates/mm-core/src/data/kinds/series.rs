@@ -381,14 +381,17 @@ impl Kind for Series {
     }
 
     fn look(&self, origin: &Origin, _picture: bool) -> Result<Look> {
-        let array = self.raw(origin)?.array(NAME)?;
+        let raw = self.raw(origin)?;
+        let finite = raw.non_finite().is_none();
+        let array = raw.array(NAME)?;
         let time = array.shape.last().copied().unwrap_or_default();
         // Where the card names columns, each file may have them in its own order.
         let names = match origin {
             Origin::File { path, .. } if self.0.columns.is_none() => names_of(path),
             _ => None,
         };
-        Ok(Look::of_series(&self.features(Raw::Array(array))?, time, self.0.steps, names))
+        let look = Look::of_series(&self.features(Raw::Array(array))?, time, self.0.steps, names);
+        Ok(if finite { look } else { look.not_finite() })
     }
 
     fn settings(&self) -> serde_json::Value {

@@ -221,7 +221,9 @@ impl LongTable {
         }
         // Series that were cut from one are alike: they stay together.
         columns.group = self.group.clone().or_else(|| self.id.first().filter(|_| is_cut).cloned());
-        for (what, name) in [("the id", Some(id)), ("the label", self.label.as_deref()), ("the group", columns.group.as_deref())] {
+        // A group that is measured is no group, which is told below.
+        let group = columns.group.as_ref().filter(|group| !is_channel(group)).map(String::as_str);
+        for (what, name) in [("the id", Some(id)), ("the label", self.label.as_deref()), ("the group", group)] {
             if let Some(of) = name.and_then(|name| all.iter().find(|of| of.sensor.own_columns().iter().any(|own| own == name))) {
                 let (sensor, channels) = (&of.sensor.name, of.sensor.columns.join(","));
                 let problem = format!(
