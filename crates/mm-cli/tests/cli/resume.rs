@@ -149,7 +149,8 @@ fn a_training_whose_labels_change_begins_anew() {
         let checkpoints = folder.path().join(format!("{out}.checkpoints"));
         let saved = |run: std::fs::DirEntry| newest_of(&run.path()) > [0; 2];
         wait_for("a checkpoint", || std::fs::read_dir(&checkpoints).ok()?.flatten().any(saved).then_some(()));
-        (child.kill().unwrap(), child.wait().unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
     };
     let song = folder.path().join("song.csv");
     let text = std::fs::read_to_string(&song).unwrap();

@@ -103,7 +103,7 @@ fn readings(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdi
 
 /// Whether a row has a reading of a sensor that can be used.
 fn is_usable(row: usize, tally: &Tally) -> bool {
-    tally.contents[row].is_some() && !tally.flaws.get(&Flaw::NonFinite).is_some_and(|rows| rows.binary_search(&row).is_ok())
+    tally.contents[row].is_some() && tally.flaws.get(&Flaw::NonFinite).is_none_or(|rows| rows.binary_search(&row).is_err())
 }
 
 /// A sensor that only samples have that are not for training.
