@@ -49,17 +49,3 @@ fn short(probability: f64) -> f64 {
 fn rounded(value: f64, steps: f64) -> f64 {
     (value * steps).round() / steps
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn probabilities_keep_the_digits_of_an_f32() {
-        for (probability, expected) in [(f64::from(0.1f32), "0.1"), (2.454e-6, "2.454e-6"), (0.0, "0.0"), (1.0, "1.0")] {
-            assert_eq!(format!("{:?}", short(probability)), expected);
-        }
-        let third = 1.0 / 3.0;
-        assert_eq!(short(third) as f32, third as f32);
-    }
-}
