@@ -62,7 +62,15 @@ mod tests {
 
     fn data() -> Dataset {
         let (split, columns, non_finite) = (SplitSpec::default(), ManifestColumns::default(), Vec::new());
-        Dataset { source: Box::new(clear_to_weak(900, 1)), split, non_finite, matched: Vec::new(), remarks: Vec::new(), columns }
+        Dataset {
+            source: Box::new(clear_to_weak(900, 1)),
+            split,
+            non_finite,
+            matched: Vec::new(),
+            remarks: Vec::new(),
+            columns,
+            is_read: true,
+        }
     }
 
     fn share(data: &dyn Source, rows: &[usize], m: usize) -> f64 {

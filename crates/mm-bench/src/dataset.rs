@@ -4,7 +4,7 @@ use crate::file_hashes::{FileHashes, Stamp};
 use anyhow::{Context, Result, bail};
 use mm_core::Error;
 use mm_core::data::kinds::Origin;
-use mm_core::data::{Bundle, Column, DatasetCard, FileCard, Joined, ManifestColumns, Partial, Source, Split, SplitSpec};
+use mm_core::data::{Bundle, Column, DatasetCard, FileCard, Joined, ManifestColumns, OnCorrupt, Partial, Source, Split, SplitSpec};
 use mm_datasets::BuiltIn;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -30,6 +30,8 @@ pub struct Dataset {
     pub remarks: Vec<String>,
     /// Which columns of a manifest hold the readings: a saved model is asked with such manifests.
     pub columns: ManifestColumns,
+    /// Whether all readings were read when it was opened: none is found to be of no use later.
+    pub is_read: bool,
 }
 
 impl Dataset {
@@ -48,10 +50,10 @@ impl Dataset {
 
     /// Reads what a training reads late, for validation and test: a file that is of no use stops it before, and not after hours.
     pub fn try_held_out(&self, split: &Split) -> mm_core::Result<()> {
-        match self.source.as_table() {
-            Some(_) => Ok(()),
-            None => [&split.validation, &split.test].into_iter().try_for_each(|rows| self.source.visit_values(rows, &mut |_, _| ())),
+        if self.is_read {
+            return Ok(());
         }
+        [&split.validation, &split.test].into_iter().try_for_each(|rows| self.source.visit_values(rows, &mut |_, _| ()))
     }
 }
 
@@ -188,7 +190,7 @@ fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, Id
     let several = data.ids().is_some() && files.len() > 1;
     let matched = files.iter().filter(|_| several).map(ToString::to_string).collect();
     let identity = Identity { listed: hex(&hash.into_inner().finalize()), files: Vec::new() };
-    Ok((Dataset { source: Box::new(data), split, non_finite, matched, remarks, columns }, identity))
+    Ok((Dataset { source: Box::new(data), split, non_finite, matched, remarks, columns, is_read: true }, identity))
 }
 
 /// A column that has a name; a position says nothing of another table.
@@ -242,7 +244,8 @@ fn files(card: &FileCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, Identi
     let (split, columns) = (card.split.unwrap_or_default(), source.columns().clone());
     let (non_finite, matched) = Default::default();
     let identity = Identity { listed: hex(&hash.finalize()), files: stamps };
-    Ok((Dataset { source: Box::new(source), split, non_finite, matched, remarks, columns }, identity))
+    let is_read = card.on_corrupt == OnCorrupt::Absent;
+    Ok((Dataset { source: Box::new(source), split, non_finite, matched, remarks, columns, is_read }, identity))
 }
 
 /// What is in a folder, in order.

@@ -55,12 +55,8 @@ impl Output {
             std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         }
         let found: Option<State> = std::fs::read(&state).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        // Without an answer there is nothing to go on from, or to lose.
-        let is_empty = found.as_ref().is_some_and(|found| found.rows == 0);
-        let found = found.filter(|_| !is_empty);
-        let may_replace = overwrite || is_empty;
         let exists = std::fs::metadata(&partial).is_ok_and(|partial| partial.len() > 0);
-        if exists && found.is_none() && !may_replace {
+        if exists && found.is_none() && !overwrite {
             bail!("{} was not written by `mm predict`: move it away, or give another `--out`", partial.display());
         }
         let context = || format!("opening {}", partial.display());
@@ -70,6 +66,8 @@ impl Output {
             // Some file systems have no locks.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
+        // Without an answer there is nothing to go on from, or to lose.
+        let found = found.filter(|found| found.rows > 0);
         let length = file.metadata().with_context(context)?.len();
         let resumed = found.clone().filter(|state| state.request == request && state.bytes <= length);
         if let (Some(found), None, false) = (&found, &resumed, overwrite) {

@@ -2,9 +2,7 @@
 
 use super::kinds::{Kind, Origin, Raw};
 use super::names::some;
-use super::{
-    Array, Change, DataError, LabelMaps, ManifestColumns, Meta, Part, Sample, SampleKey, Schema, Source, Target, TargetValue, Values,
-};
+use super::{Array, Change, DataError, LabelMaps, ManifestColumns, Meta, Part, Sample, SampleKey, Schema, Source, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::{Modalities, Subset};
 use crate::rng;
@@ -214,11 +212,7 @@ impl FileSource {
         let kind = &*self.kinds[m];
         let raw = kind.raw(origin)?;
         // Of all that the sensor gave, not of what a random change or a middle leaves of it: whether a reading is of use is not drawn.
-        if let (Raw::Array(Array { shape, values, .. }), Some(at)) = (&raw, raw.non_finite()) {
-            let value = match values {
-                Values::F32(values) => values[at].into(),
-                Values::F64(values) => values[at],
-            };
+        if let (Raw::Array(Array { shape, .. }), Some((at, value))) = (&raw, raw.non_finite()) {
             let (reading, place) = (origin.to_string(), place_in(shape, at));
             return Err(DataError::NonFinite { reading, value, place, shape: shape.clone() }.into());
         }

@@ -193,11 +193,14 @@ pub enum Raw {
 }
 
 impl Raw {
-    /// The position of the first number that is NaN or infinite.
-    pub(in crate::data) fn non_finite(&self) -> Option<usize> {
+    /// The first number that is NaN or infinite, and its position.
+    pub(in crate::data) fn non_finite(&self) -> Option<(usize, f64)> {
+        fn first(values: &[impl Copy + Into<f64>]) -> Option<(usize, f64)> {
+            values.iter().map(|&x| x.into()).enumerate().find(|(_, x): &(usize, f64)| !x.is_finite())
+        }
         match self {
-            Self::Array(Array { values: Values::F32(values), .. }) => values.iter().position(|x| !x.is_finite()),
-            Self::Array(Array { values: Values::F64(values), .. }) => values.iter().position(|x| !x.is_finite()),
+            Self::Array(Array { values: Values::F32(values), .. }) => first(values),
+            Self::Array(Array { values: Values::F64(values), .. }) => first(values),
             Self::Text(_) => None,
         }
     }
