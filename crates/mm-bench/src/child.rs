@@ -46,13 +46,26 @@ pub fn short_command(threads: usize) -> Result<Command> {
 /// The file of the running program. Linux keeps a replaced one for as long as it runs; elsewhere a replaced one is refused.
 pub fn program() -> Result<PathBuf> {
     let running = Path::new("/proc/self/exe");
-    if running.exists() {
-        return Ok(running.into());
-    }
     let path = std::env::current_exe().context("finding this program")?;
+    if running.exists() {
+        // By its own name, while that is the file that runs: lists of processes show it.
+        return Ok(if same_file(running, &path) { path } else { running.into() });
+    }
     static FIRST: OnceLock<(SystemTime, u64)> = OnceLock::new();
     unchanged(&path, &FIRST)?;
     Ok(path)
+}
+
+#[cfg(unix)]
+fn same_file(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let file = |path: &Path| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    file(one).is_some() && file(one) == file(other)
+}
+
+#[cfg(not(unix))]
+fn same_file(_: &Path, _: &Path) -> bool {
+    false
 }
 
 /// Refuses a file that is not as it was at the first call.
@@ -138,6 +151,17 @@ fn compute_on_this_thread() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn the_same_file_by_two_names_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, link, copy] = ["one", "link", "copy"].map(|name| folder.path().join(name));
+        std::fs::write(&one, "one").unwrap();
+        std::os::unix::fs::symlink(&one, &link).unwrap();
+        std::fs::copy(&one, &copy).unwrap();
+        assert!(same_file(&link, &one) && !same_file(&copy, &one) && !same_file(&folder.path().join("none"), &one));
+    }
 
     #[test]
     fn a_program_replaced_while_it_runs_is_refused() {
