@@ -184,9 +184,9 @@ fn tables(card: &DatasetCard, built_in: Option<&BuiltIn>) -> Result<(Dataset, Id
     columns.decimal_comma = card.decimal == Some(',') || card.views.iter().any(|view| view.decimal == Some(','));
     let of_views = card.views.iter().flat_map(|view| view.missing.as_deref().unwrap_or(&card.missing));
     columns.missing = of_views.cloned().collect::<BTreeSet<_>>().into_iter().collect();
-    // Rows that keep gaps are known by the columns that say where.
-    let partial = card.views.iter().map(|view| (view.modality.clone(), view.partial.unwrap_or(card.partial)));
-    columns.partial = partial.filter(|(_, partial)| *partial == Partial::Absent).collect();
+    // Rows that keep gaps are known by the columns that say where; a model that saw no gaps takes a sensor with some for absent.
+    let partial = card.views.iter().filter(|view| view.partial.unwrap_or(card.partial) != Partial::Error);
+    columns.partial = partial.map(|view| (view.modality.clone(), Partial::Absent)).collect();
     let several = data.ids().is_some() && files.len() > 1;
     let matched = files.iter().filter(|_| several).map(ToString::to_string).collect();
     let identity = Identity { listed: hex(&hash.into_inner().finalize()), files: Vec::new() };

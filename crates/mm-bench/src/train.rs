@@ -11,7 +11,7 @@ use crate::registry::{Registry, check_data};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use indicatif::{ProgressBar, ProgressStyle};
-use mm_core::data::{ManifestColumns, Part, Source, Split};
+use mm_core::data::{ManifestColumns, Part, Source, Split, class_position};
 use mm_core::parallel::Communicator;
 use mm_core::train::{CheckpointConfig, EpochLog, Observer, Step, TrainConfig, Trainer};
 use mm_core::{DeviceName, Pipeline};
@@ -264,7 +264,8 @@ fn check_schema(model: &Pipeline, source: &dyn Source) -> Result<()> {
     if kinds_differ {
         bail!("the data has another kind of target than the model: one predicts classes, labels or numbers where the other does not");
     }
-    if ours != theirs {
+    // Each by itself: programs write the same number in several ways.
+    if ours.len() != theirs.len() || ours.iter().enumerate().any(|(at, name)| class_position(theirs, name) != Some(at)) {
         let list = |names: &[String]| names.join(", ");
         bail!(
             "the data has {} to predict, the model predicts {}: name the model's, in its order, as `classes` or `targets` of the card",

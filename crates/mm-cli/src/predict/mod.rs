@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use maps::Maps;
 use mm_bench::{DeviceArgument, Registry, child};
 use mm_core::data::kinds::Origin;
-use mm_core::data::{Array, InputKind, ManifestColumns, ManifestRow, ManifestRows, OnCorrupt};
+use mm_core::data::{Array, InputKind, ManifestColumns, ManifestRow, ManifestRows, OnCorrupt, class_position};
 use mm_core::eval::evaluation_batch;
 use mm_core::pipeline::Readings;
 use mm_core::weights::{folder_of, hash_file};
@@ -163,7 +163,7 @@ fn check(mut rows: ManifestRows, model: &Pipeline, manifest: &Path) -> Result<u6
         let row = row?;
         total += 1;
         let target = &model.schema().target;
-        let known = |label: &String| target.is_dense() || target.classes() == 0 || model.schema().target.class_names().contains(label);
+        let known = |label: &String| target.is_dense() || target.classes() == 0 || class_position(target.class_names(), label).is_some();
         if let Some(label) = row.label.filter(|label| !known(label)) {
             unknown.get_or_insert((row.line, row.id, label));
         }

@@ -2,6 +2,7 @@
 
 use super::format::Answered;
 use mm_core::Pipeline;
+use mm_core::data::class_position;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,9 +42,10 @@ impl Tally {
         };
         let count = self.combinations.entry(answer.used.join("+")).or_default();
         count.rows += 1;
-        if let Some(label) = label.filter(|label| model.schema().target.class_names().iter().any(|class| class == label)) {
+        let classes = model.schema().target.class_names();
+        if let Some(class) = label.and_then(|label| class_position(classes, label)) {
             count.labelled += 1;
-            count.right += u64::from(answer.class == label);
+            count.right += u64::from(answer.class == classes[class]);
         }
     }
 }

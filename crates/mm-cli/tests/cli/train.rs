@@ -114,6 +114,30 @@ fn a_table_whose_columns_are_in_another_order_is_not_evaluated() {
     assert!(done && !said.contains("learnt"), "{said}");
 }
 
+/// What pandas does to whole numbers beside a gap.
+#[test]
+fn classes_that_another_program_wrote_as_fractions_are_those_of_the_model() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    let table = std::fs::read_to_string(folder.join("t.csv")).unwrap();
+    let written = |classes: [&str; 2]| table.replace("new,", &format!("{},", classes[0])).replace("worn,", &format!("{},", classes[1]));
+    std::fs::write(folder.join("t.csv"), written(["0", "1"])).unwrap();
+    train(folder, "model", &["--option", "available=['a']"]).unwrap();
+    std::fs::write(folder.join("t.csv"), written(["0.0", "1.0"])).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = mm().current_dir(folder).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    run(&["evaluate", "--model", "model", "--card", "card.toml"]);
+    let said = run(&["predict", "--model", "model", "--manifest", "t.csv", "--label", "state", "--out", "answers.csv"]);
+    assert!(said.contains("labelled  accuracy") && !said.contains("no class of the model"), "{said}");
+    std::fs::write(folder.join("t.csv"), written(["0.5", "1.5"])).unwrap();
+    let output = mm().current_dir(folder).args(["evaluate", "--model", "model", "--card", "card.toml"]).output().unwrap();
+    assert!(!output.status.success() && program::said(&output).contains("0.5, 1.5 to predict"), "{}", program::said(&output));
+}
+
 #[test]
 fn devices_that_cannot_be_used_are_refused_before_anything_is_trained() {
     let temporary = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! What is to be predicted as text: which texts are classes, labels and numbers, which say that there is none, and which look like a
 //! mistake.
 
-use super::names::suggestion;
+use super::names::{class_position, suggestion};
 use super::number::has_decimal_comma;
 use super::{TargetValue, TaskKind};
 use serde::{Deserialize, Serialize};
@@ -36,9 +36,9 @@ pub(super) struct Labels<'a> {
 
 impl Labels<'_> {
     /// The class that a cell names; `None` if it names none and that is to be left out.
-    pub fn read<'t>(&self, text: &'t str) -> Result<Option<&'t str>, String> {
-        if self.classes.is_some_and(|classes| classes.iter().any(|class| class == text)) {
-            return Ok(Some(text));
+    pub fn read<'t>(&'t self, text: &'t str) -> Result<Option<&'t str>, String> {
+        if let Some(class) = self.classes.and_then(|classes| Some(&classes[class_position(classes, text)?])) {
+            return Ok(Some(class));
         }
         let empty = text.is_empty();
         if empty || NO_VALUE.contains(&text.to_lowercase().as_str()) {

@@ -77,7 +77,7 @@ pub use labels::Unusable;
 pub use loader::{Loader, Loading, Shard, epoch_batches};
 pub use long_table::{Fill, LongSensor, LongTable, SeriesMade};
 pub use manifest::{Manifest, ManifestColumns, ManifestRow, ManifestRows, RowSensor, concat_parts};
-pub use names::nearest;
+pub use names::{class_position, nearest};
 pub use palette::{VOID_COLOUR, class_colour};
 pub use parquet::{LeftOut, ParquetTable};
 pub use pixel_labels::PixelLabels;

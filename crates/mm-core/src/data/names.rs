@@ -32,6 +32,35 @@ pub(super) fn suggestion<'a>(name: &str, candidates: impl Iterator<Item = &'a st
     format!("there are: {}{}", shown.join(", "), if more { ", ..." } else { "" })
 }
 
+/// The place of a class in a list: the one of that text, else the only one that says the same, as programs write numbers and truths in
+/// several ways (`0` and `0.0`, `true` and `True`).
+///
+/// ```
+/// let classes = ["0".to_string(), "1".to_string()];
+/// assert_eq!(mm_core::data::class_position(&classes, "1.0"), Some(1));
+/// ```
+pub fn class_position(classes: &[String], text: &str) -> Option<usize> {
+    classes.iter().position(|class| class == text).or_else(|| {
+        let said = Said::of(text)?;
+        let mut same = (0..classes.len()).filter(|&at| Said::of(&classes[at]) == Some(said));
+        same.next().filter(|_| same.next().is_none())
+    })
+}
+
+/// What the text of a class says that can be written in another way.
+#[derive(Clone, Copy, PartialEq)]
+enum Said {
+    Number(f64),
+    Truth(bool),
+}
+
+impl Said {
+    fn of(text: &str) -> Option<Self> {
+        let number = || text.parse().ok().filter(|x: &f64| x.is_finite()).map(Self::Number);
+        text.to_lowercase().parse().ok().map(Self::Truth).or_else(number)
+    }
+}
+
 /// Levenshtein distance in characters; very long names are compared by their first 64.
 fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(64).collect();

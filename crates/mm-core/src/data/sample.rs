@@ -67,11 +67,18 @@ impl Array {
 
     /// Whether all numbers are finite in the 32 bits that models compute in, those behind its length left out.
     pub fn is_finite(&self) -> bool {
+        self.is_within(f32::MAX)
+    }
+
+    /// Whether no number is further from zero than that, those behind its length left out.
+    pub(crate) fn is_within(&self, largest: f32) -> bool {
         let (width, filled) = self.rows();
         // Without an early end: the loop over a row is then made of vector instructions.
         match &self.values {
-            Values::F32(values) => values.chunks(width).all(|row| row.iter().take(filled).fold(true, |all, x| all & x.is_finite())),
-            Values::F64(values) => values.chunks(width).all(|row| row.iter().take(filled).fold(true, |all, x| all & fits(*x))),
+            Values::F32(values) => values.chunks(width).all(|row| row.iter().take(filled).fold(true, |all, x| all & (x.abs() <= largest))),
+            Values::F64(values) => {
+                values.chunks(width).all(|row| row.iter().take(filled).fold(true, |all, x| all & ((*x as f32).abs() <= largest)))
+            }
         }
     }
 

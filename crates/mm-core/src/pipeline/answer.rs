@@ -96,7 +96,7 @@ impl Given {
 pub enum Reason {
     /// There was no reading.
     Absent,
-    /// Its reading holds a NaN, an infinity or a number too large for 32 bits.
+    /// Its reading holds a NaN, an infinity or a number too large to compute with: beyond 32 bits, or 10¹⁵ when it is standardized.
     NonFinite,
     /// All values of its reading are the same (see [`Array::looks_dead`]), which no reading of the training was.
     Dead,
@@ -170,6 +170,9 @@ pub struct Prepared {
     ignored: Vec<Ignored>,
 }
 
+/// Beyond it, what networks do with a number leaves the 32 bits: they square it, and square that.
+const LARGEST: f32 = 1e15;
+
 /// Reads files, checks shapes, finds what cannot be used, standardizes the rest.
 pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepared> {
     let schema = pipeline.schema();
@@ -195,12 +198,18 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
             _ if array.looks_dead() && !pipeline.standardizer().constant_seen(name) => Err(Reason::Dead),
             _ => Ok(array),
         });
-        match usable {
+        let usable = match usable {
+            Ok(array) if array.shape != input.shape || array.values.len() != input.elements() => {
+                return Err(Error::shape(format!("reading `{name}`"), format!("{:?}", input.shape), array.shape));
+            }
             Ok(mut array) => {
-                if array.shape != input.shape || array.values.len() != input.elements() {
-                    return Err(Error::shape(format!("reading `{name}`"), format!("{:?}", input.shape), array.shape));
-                }
                 pipeline.standardizer().apply_array(name, &mut array)?;
+                if array.is_within(LARGEST) { Ok(array) } else { Err(Reason::NonFinite) }
+            }
+            Err(reason) => Err(reason),
+        };
+        match usable {
+            Ok(array) => {
                 arrays[m] = Some(array);
                 bits |= 1 << m;
             }

@@ -119,6 +119,15 @@ fn labels_that_are_none() {
     assert_eq!(loaded.data.labels(), [0, 1, 0]);
     let listed = "label = \"kind\"\nclasses = [\"elm\", \"oak\", \"yew\"]";
     fails(load(listed, &[("a.csv", "x,kind\n1,oak\n2,elms\n")]), &["a.csv:3:2: `elms` is none of the classes", "did you mean `elm`?"]);
+    // Numbers and truths as other programs write them; what could be two classes is neither.
+    let written = |classes: &str, labels: [&str; 2]| {
+        let text = format!("x,kind\n1,{}\n2,{}\n", labels[0], labels[1]);
+        load(&format!("label = \"kind\"\nclasses = {classes}"), &[("a.csv", &text)])
+    };
+    assert_eq!(written("[\"0\", \"1\"]", ["1.0", "0.0"]).unwrap().data.labels(), [1, 0]);
+    assert_eq!(written("[\"False\", \"True\"]", ["true", "False"]).unwrap().data.labels(), [1, 0]);
+    assert_eq!(written("[\"01\", \"1\"]", ["01", "1"]).unwrap().data.labels(), [0, 1]);
+    fails(written("[\"01\", \"1\"]", ["1.0", "1"]), &["`1.0` is none of the classes"]);
     remarks(&load(listed, &[("a.csv", "x,kind\n1,oak\n2,elm\n")]).unwrap(), &["no sample has the class `yew`"]);
     fails(load("label = \"kind\"\nclasses = [\"a\", \"a\"]", &[("a.csv", text)]), &["classes in t.toml", "`a` is listed twice"]);
 }

@@ -11,7 +11,7 @@ use super::truths::{Contradiction, Source};
 use super::values::{is_complete, scored, true_pixels};
 use crate::result::CellResult;
 use csv::StringRecord;
-use mm_core::data::nearest;
+use mm_core::data::{class_position, nearest};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -151,7 +151,7 @@ impl<'r> Collector<'r> {
     /// The position of a line's class.
     fn class(&self, data: usize, name: &str, place: &Place) -> Result<f64> {
         let classes = &self.data[data].names;
-        if let Some(class) = classes.iter().position(|class| class == name) {
+        if let Some(class) = class_position(classes, name) {
             return Ok(class as f64);
         }
         let near = nearest(name, classes.iter().map(String::as_str));
