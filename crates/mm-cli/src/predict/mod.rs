@@ -158,13 +158,15 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
 /// Reads all cells once; how many rows there are.
 fn check(mut rows: ManifestRows, model: &Pipeline, manifest: &Path) -> Result<u64> {
     let bar = bar("checking {human_pos} rows", 0)?;
-    let (mut total, mut unknown) = (0, None);
+    let (mut total, mut unknown, mut uncompared) = (0, None, false);
+    let target = &model.schema().target;
+    let compares = !target.is_dense() && target.classes() > 0;
     for row in rows.by_ref() {
         let row = row?;
         total += 1;
-        let target = &model.schema().target;
-        let known = |label: &String| target.is_dense() || target.classes() == 0 || class_position(target.class_names(), label).is_some();
-        if let Some(label) = row.label.filter(|label| !known(label)) {
+        uncompared |= !compares && row.label.is_some();
+        let known = |label: &String| class_position(target.class_names(), label).is_some();
+        if let Some(label) = row.label.filter(|label| compares && !known(label)) {
             unknown.get_or_insert((row.line, row.id, label));
         }
         if total % 256 == 0 {
@@ -175,6 +177,11 @@ fn check(mut rows: ManifestRows, model: &Pipeline, manifest: &Path) -> Result<u6
     if let Some((line, id, label)) = unknown {
         let place = if manifest.is_dir() { format!("{}: {id}", manifest.display()) } else { format!("{}:{line}", manifest.display()) };
         eprintln!("{place}: the label `{label}` is no class of the model; rows of such labels are left out of the accuracy");
+    }
+    if uncompared {
+        let what = if target.is_dense() { "a class for every pixel".into() } else { target.in_words() };
+        let table = manifest.display();
+        eprintln!("{table}: the model predicts {what}, which are not compared with the labels here: `mm evaluate` does, with a card");
     }
     if rows.short() > 0 {
         eprintln!("{}: {} recordings are shorter than a window of the model and are left out", manifest.display(), rows.short());

@@ -224,7 +224,11 @@ impl Folders {
         }
         listing.remarks.extend(ignored.remarks());
         if samples.is_empty() && listing.problems.is_empty() {
-            let where_to = if self.maps.is_some() { "modality/sample" } else { "modality/class/sample" };
+            let where_to = match (self.maps.is_some(), self.loose) {
+                (true, _) => "modality/sample",
+                (false, true) => "modality/sample and modality/class/sample",
+                (false, false) => "modality/class/sample",
+            };
             let problem = format!("holds no sample: files are looked for in {where_to}");
             listing.problems.push(Problem::new(Error::File { path: self.root.clone(), problem }));
         }
@@ -348,6 +352,12 @@ impl Folders {
             let name = file_name(&path);
             match name.parse::<Part>() {
                 Ok(part) => {
+                    if self.loose && holds_readings(&path, kind)? {
+                        found.push((path.clone(), Some(part), String::new()));
+                        if kind.written() == Written::Folder {
+                            continue;
+                        }
+                    }
                     found.extend(within(&path, Some(part))?.into_iter().map(|class| (class.clone(), Some(part), file_name(&class))))
                 }
                 Err(_) => found.push((path, None, name)),

@@ -251,7 +251,7 @@ impl Split {
             rows.iter().filter_map(|&row| data.meta(row).class).for_each(|class| found[class as usize] = true);
             names.iter().zip(found).filter(|(_, found)| !found).map(|(name, _)| format!("`{name}`")).collect()
         };
-        let mut remarks = Vec::new();
+        let mut remarks = Vec::from_iter(self.common_class(data));
         let untrained = lacking(&self.train);
         if !untrained.is_empty() {
             let what = "no training sample has the class";
@@ -268,6 +268,19 @@ impl Split {
             }
         }
         remarks
+    }
+
+    /// Where the average precision of the second of two classes is asked for, and most samples are of it.
+    fn common_class(&self, data: &dyn Source) -> Option<String> {
+        let schema = data.schema();
+        let second = |rows: &[usize]| rows.iter().filter(|&&row| data.meta(row).class == Some(1)).count();
+        let asked = schema.measure().name == "auprc" && schema.target.is_two_classes();
+        let [first, common] = schema.target.class_names() else { return None };
+        (asked && 2 * second(&self.train) > self.train.len()).then(|| {
+            format!(
+                "the AUPRC is that of the second class, `{common}`, which most samples have; for that of `{first}` write classes = [\"{common}\", \"{first}\"] in the card"
+            )
+        })
     }
 
     fn sorted(mut self) -> Result<Self> {

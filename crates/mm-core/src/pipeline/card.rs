@@ -74,6 +74,11 @@ pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
     line(format_args!("let model = mm_bench::from_pretrained(\"this-folder\")?;"));
     let names = schema.modalities.names();
     line(format_args!("let answer = model.predict(&Readings::new().file({:?}, \"a-file\"))?; // any of {}", names[0], names.join(", ")));
+    if schema.target.is_dense() {
+        line(format_args!("if let Some(pixels) = &answer.pixels {{\n    std::fs::write(\"classes.png\", pixels.to_png()?)?;\n}}"));
+        line(format_args!("println!(\"from {{:?}}, ignored {{:?}}\", answer.used, answer.ignored);\n```"));
+        return card;
+    }
     let what = match &schema.target {
         Target::Labels(_) => "labels",
         Target::Numbers(_) => "numbers",

@@ -192,6 +192,20 @@ fn classes_that_a_part_lacks() {
     assert!(remarks.contains("no test sample has the class `elm`"), "{remarks}");
 }
 
+/// The average precision of the common class says nothing of the rare one.
+#[test]
+fn the_class_that_average_precision_is_of_is_told_where_it_is_the_common_one() {
+    let rows: String = (0..12).map(|i| format!("{i},{}\n", if i % 4 == 0 { "ill" } else { "well" })).collect();
+    let remarks = |card: &str| {
+        let loaded = load(&format!("label = \"kind\"\n{card}"), &[("a.csv", &format!("x,kind\n{rows}"))]).unwrap();
+        loaded.split(0).unwrap().remarks(&loaded.data).join("\n")
+    };
+    let found = remarks("score = \"auprc\"");
+    assert!(found.contains("`well`, which most samples have") && found.contains("classes = [\"well\", \"ill\"]"), "{found}");
+    let listed = remarks("score = \"auprc\"\nclasses = [\"well\", \"ill\"]");
+    assert!(!listed.contains("AUPRC") && !remarks("score = \"auroc\"").contains("AUPRC"), "{listed}");
+}
+
 #[test]
 fn delimiters_and_decimal_marks() {
     let expected = [0.5, 2.0, -1.25, 4.0];

@@ -41,7 +41,15 @@ impl Measured {
     pub fn of(target: &Target, name: Option<&str>) -> Option<Self> {
         let task = target.task();
         let measure = task.measures().iter().find(|measure| name.is_none_or(|name| measure.name == name))?;
-        Some(Self::new(*measure, task.score(measure.name)?))
+        Some(Self::new(*measure, task.score(measure.name)?).titled(target))
+    }
+
+    /// Of two classes, the average precision is that of one: which one is told.
+    fn titled(mut self, target: &Target) -> Self {
+        if let (Some(class), "auprc", true) = (target.class_names().get(1), self.name.as_str(), target.is_two_classes()) {
+            self.title = format!("{} of {class}", self.title);
+        }
+        self
     }
 
     fn new(measure: Measure, score: Score) -> Self {
@@ -72,7 +80,7 @@ impl Measured {
 
 impl From<&Schema> for Measured {
     fn from(schema: &Schema) -> Self {
-        Self::new(schema.measure(), schema.score())
+        Self::new(schema.measure(), schema.score()).titled(&schema.target)
     }
 }
 
