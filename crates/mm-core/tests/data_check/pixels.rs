@@ -54,6 +54,16 @@ fn pixels_are_counted_by_class_and_part() {
 }
 
 #[test]
+fn a_class_of_the_training_that_another_part_lacks_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    rooms(folder.path());
+    (9..12).for_each(|i| map(folder.path(), &format!("labels/{i}.png"), 1, [12, 16]));
+    let check = check_card(folder.path(), CARD);
+    tells(&check, Level::Remark, &["classes in train and not in test: table"]);
+    assert!(!said(&check).contains("not in validation"), "{}", said(&check));
+}
+
+#[test]
 fn all_that_is_wrong_with_label_maps_is_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();

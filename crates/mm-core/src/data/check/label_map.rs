@@ -176,6 +176,12 @@ impl MapTally {
                     let found = format!("classes in {part} and not in train: {}", named(&untaught));
                     tell(Level::Warning, found, "no model can learn them: their IoU will be 0", &[]);
                 }
+                let lacking: Vec<usize> =
+                    occur.iter().copied().filter(|class| self.pixels[train][class + 1] > 0 && self.pixels[p][class + 1] == 0).collect();
+                if !lacking.is_empty() && self.pixels[p].iter().any(|&pixels| pixels > 0) {
+                    let advice = "a mean IoU counts such a class, as 0, only where a model predicts it: means of two models are then over other classes";
+                    tell(Level::Remark, format!("classes in train and not in {part}: {}", named(&lacking)), advice, &[]);
+                }
             }
         }
         let share = |label: usize| total(label) as f64 / labelled.max(1) as f64;
