@@ -1,9 +1,11 @@
 //! Files that hold a class for each pixel.
 
+use super::image::turned;
 use super::kinds::{Kind, Origin};
 use super::{InputKind, InputSpec, PixelLabels, Target};
 use crate::error::{Error, Result};
 use crate::task::PixelClasses;
+use ::image::metadata::Orientation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -83,6 +85,10 @@ impl LabelMaps {
         {
             let problem = format!("{} numbers for {} classes: write one for each", values.len(), self.classes.len());
             return Err(Error::config("pixels.values", problem));
+        }
+        if let Some(class) = self.classes.iter().position(|name| name.trim().is_empty()) {
+            let problem = format!("the name of class {} of {} is empty: write one", class + 1, self.classes.len());
+            return Err(Error::config("pixels.classes", problem));
         }
         if self.classes.len() > usize::from(u16::MAX) - 1 {
             return Err(Error::config("pixels.classes", format!("{} classes are more than 65,534", self.classes.len())));
@@ -219,7 +225,7 @@ fn of_file<T>(origin: &Origin, read: impl FnOnce(&[u8], &Path) -> Result<T>) -> 
     }
 }
 
-/// Height, width, and the number of each pixel as it stands in the file.
+/// Height, width, and the number of each pixel as it stands in the file; turned as its EXIF orientation says, as images are.
 pub(super) fn numbers(bytes: &[u8]) -> std::result::Result<(usize, usize, Vec<u16>), String> {
     const ADVICE: &str = "a label map is a PNG file of one number a pixel, grayscale or palette";
     if !bytes.starts_with(b"\x89PNG") {
@@ -238,11 +244,16 @@ pub(super) fn numbers(bytes: &[u8]) -> std::result::Result<(usize, usize, Vec<u1
     }
     match info.color_type {
         png::ColorType::Grayscale | png::ColorType::Indexed => {}
+        png::ColorType::GrayscaleAlpha => {
+            let channel = "its numbers are there: save it without the alpha channel, in Python `image.getchannel(0).save(..)`";
+            return Err(format!("is a PNG file of numbers with transparency, and {ADVICE}; {channel}"));
+        }
         other => {
             let colour = "write the number of its class for each pixel instead of a colour";
             return Err(format!("is a PNG file of colours ({other:?}), and {ADVICE}; {colour}"));
         }
     }
+    let orientation = info.exif_metadata.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
     let size = reader.output_buffer_size().ok_or_else(|| format!("claims {width} x {height} pixels: too many"))?;
     let mut buffer = vec![0; size];
     reader.next_frame(&mut buffer).map_err(damaged)?;
@@ -259,8 +270,9 @@ pub(super) fn numbers(bytes: &[u8]) -> std::result::Result<(usize, usize, Vec<u1
             }
         }
     }
-    match numbers.len() == height * width && !numbers.is_empty() {
-        true => Ok((height, width, numbers)),
-        false => Err("is a PNG file without pixels".into()),
+    if numbers.len() != height * width || numbers.is_empty() {
+        return Err("is a PNG file without pixels".into());
     }
+    let (numbers, width, height) = turned(numbers, width, height, 1, orientation, std::convert::identity);
+    Ok((height, width, numbers))
 }

@@ -60,6 +60,22 @@ fn maps_are_written_as_they_are_read() {
     }
 }
 
+/// As images: a photograph and the map that was drawn on it may both be stored on their side.
+#[test]
+fn maps_are_turned_as_they_say() {
+    let maps = LabelMaps::new(["road", "car", "person"]);
+    // The first row is seen on the right.
+    let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let mut bytes = Vec::new();
+    let mut info = png::Info::with_size(3, 2);
+    (info.color_type, info.bit_depth) = (png::ColorType::Grayscale, png::BitDepth::Eight);
+    info.exif_metadata = Some(exif.as_slice().into());
+    let encoder = png::Encoder::with_info(&mut bytes, info).unwrap();
+    encoder.write_header().unwrap().write_image_data(&[0, 1, 2, 255, 0, 1]).unwrap();
+    let map = decode(&maps, &bytes).unwrap();
+    assert_eq!((map.height(), map.width(), map.labels()), (3, 2, [0, 1, 1, 2, 2, 3].as_slice()));
+}
+
 #[test]
 fn sizes_take_the_nearest_pixel() {
     let maps = LabelMaps { size: Some([1, 2]), ..LabelMaps::new(["a", "b", "c", "d"]) };
@@ -78,7 +94,7 @@ fn what_is_no_label_map_is_refused_by_name() {
     };
     refused(&grey(2, 2, &[0, 1, 5, 0]), &["pixel (1, 0) is 5", "(0, 1)", "void"]);
     refused(&png(1, 1, png::ColorType::Rgb, png::BitDepth::Eight, &[1, 2, 3]), &["colours", "number of its class"]);
-    refused(&png(1, 1, png::ColorType::GrayscaleAlpha, png::BitDepth::Eight, &[1, 2]), &["colours"]);
+    refused(&png(1, 1, png::ColorType::GrayscaleAlpha, png::BitDepth::Eight, &[1, 2]), &["transparency", "without the alpha channel"]);
     refused(b"\xff\xd8\xff\xe0 a photo", &["is no PNG file"]);
     refused(b"", &["is no PNG file"]);
     refused(&grey(2, 2, &[0; 4])[..40], &["damaged"]);
@@ -95,6 +111,7 @@ fn settings_that_contradict_each_other_are_refused() {
     assert!(problem(LabelMaps { values: Some(vec![1]), ..maps.clone() }).contains("1 numbers for 2 classes"));
     assert!(problem(LabelMaps { values: Some(vec![4, 4]), ..maps.clone() }).contains("4 is the number of two classes"));
     assert!(problem(LabelMaps { void: vec![1], ..maps.clone() }).contains("1 is void and the number of `car`"));
+    assert!(problem(LabelMaps::new(["road", " "])).contains("the name of class 2 of 2 is empty"));
     assert!(problem(LabelMaps { size: Some([0, 4]), ..maps.clone() }).contains("pixels.size"));
     assert!(maps.clone().sized(&[], &[]).unwrap_err().to_string().contains("height and width"));
     assert!(maps.read(&Origin::Text("x".into())).is_err());

@@ -2,7 +2,8 @@
 
 use super::made::*;
 use image::{GrayImage, Luma, RgbImage};
-use mm_core::data::check::{Level, guess};
+use mm_core::data::FileCard;
+use mm_core::data::check::{Level, files, guess};
 use std::path::Path;
 
 const CARD: &str =
@@ -37,7 +38,7 @@ fn pixels_are_counted_by_class_and_part() {
     tells(&check, Level::Warning, &["label maps: classes of the card that no pixel has: lamp"]);
     assert_eq!(check.count(Level::Warning), 1, "{}", said(&check));
     let pixels = check.pixels.as_ref().unwrap();
-    assert_eq!((pixels.maps, pixels.sizes.values.clone()), (12, vec![("16 x 12".to_string(), 12)]));
+    assert_eq!((pixels.maps, pixels.sizes.values.clone()), (12, vec![("12 high x 16 wide".to_string(), 12)]));
     // Of 12 rows of 16 pixels one is void, five are the upper half's class, six are floor.
     let expected =
         [("wall", 1, [240, 160, 80], 6), ("floor", 2, [576, 288, 288], 12), ("table", 3, [240, 80, 160], 6), ("lamp", 4, [0; 3], 0)];
@@ -49,7 +50,7 @@ fn pixels_are_counted_by_class_and_part() {
     assert!((4..=12).contains(&check.examples.len()));
     let shown = check.examples[0].map.as_ref().unwrap();
     let picture = image::load_from_memory(shown.picture.as_ref().unwrap()).unwrap().to_rgb8();
-    assert_eq!((picture.dimensions(), shown.form.as_str()), ((16, 12), "16 x 12"));
+    assert_eq!((picture.dimensions(), shown.form.as_str()), ((16, 12), "12 high x 16 wide"));
     assert_eq!((picture.get_pixel(0, 0).0, picture.get_pixel(0, 11).0), ([0; 3], pixels.classes[1].colour));
 }
 
@@ -91,8 +92,12 @@ fn all_that_is_wrong_with_label_maps_is_told_at_once() {
     );
     tells(&check, Level::Error, &["200 is the number of no class", "labels/5.png"]);
     tells(&check, Level::Error, &["t.csv:12:3", "labels/10.png", "missing_label"]);
-    tells(&check, Level::Remark, &["1 of 9 label maps are of another size", "labels/6.png: 32 x 24, and rgb 16 x 12"]);
-    tells(&check, Level::Warning, &["1 of 9 label maps have another ratio of sides", "labels/7.png: 12 x 16, and rgb 16 x 12"]);
+    tells(&check, Level::Remark, &["1 of 9 label maps are of another size", "labels/6.png: 24 high x 32 wide, and rgb 12 high x 16 wide"]);
+    tells(
+        &check,
+        Level::Warning,
+        &["1 of 9 label maps have another ratio of sides", "labels/7.png: 16 high x 12 wide, and rgb 12 high x 16 wide"],
+    );
     tells(&check, Level::Warning, &["1 of 9 label maps have no pixel of a class", "labels/8.png"]);
     tells(&check, Level::Warning, &["classes in test and not in train: table, lamp"]);
     assert!(!check.is_usable());
@@ -107,6 +112,38 @@ fn all_that_is_wrong_with_label_maps_is_told_at_once() {
         &CARD.replace("'floor', 'table', 'lamp']\nvalues = [1, 2, 3, 4]\nvoid = [0]", "]\nvalues = [2]\nvoid = [0, 1, 3, 4]"),
     );
     tells(&one, Level::Error, &["all labelled pixels are of the class `wall`"]);
+}
+
+#[test]
+fn a_size_that_stretches_the_files_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    rooms(folder.path());
+    let with = |size: &str| check_card(folder.path(), &CARD.replace("size = [12, 16]", &format!("size = {size}")));
+    tells(
+        &with("[32, 24]"),
+        Level::Warning,
+        &["label maps 12 high x 16 wide (12), rgb 12 high x 16 wide (12)", "[height, width]", "exchanged: write size = [24, 32]"],
+    );
+    tells(&with("[16, 16]"), Level::Warning, &["size = [16, 16] has another ratio of sides", "write a size, [height, width]"]);
+    for near in ["[12, 16]", "[100, 130]", "[5, 7]"] {
+        assert!(!said(&with(near)).contains("ratio of sides"), "{near}");
+    }
+    // Most files count.
+    (0..7).for_each(|i| picture(folder.path(), &format!("rgb/{i}.png"), i, [16, 12]));
+    let check = with("[12, 16]");
+    tells(&check, Level::Warning, &["than most files: rgb 16 high x 12 wide (7)", "exchanged"]);
+    picture(folder.path(), "rgb/6.png", 6, [12, 16]);
+    assert!(!said(&with("[12, 16]")).contains("than most files"));
+}
+
+#[test]
+fn names_of_classes_are_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    rooms(folder.path());
+    tells(&check_card(folder.path(), &CARD.replace("lamp", "Wall")), Level::Warning, &["classes of the card that look alike: wall, Wall"]);
+    let card = FileCard::from_str(&CARD.replace("lamp", ""), folder.path().join("card.toml")).unwrap();
+    let problem = files(&card, &|_, _| ()).unwrap_err().to_string();
+    assert!(problem.contains("pixels.classes") && problem.contains("class 4 of 4 is empty"), "{problem}");
 }
 
 #[test]

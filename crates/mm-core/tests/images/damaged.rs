@@ -2,6 +2,7 @@
 
 use super::made::{bmp, deflated, jpeg, oriented_png, png, png_of, png16, tiff, webp};
 use image::ExtendedColorType::{L8, L16, La8, Rgb8, Rgba8};
+use mm_core::data::image::{ImageError, decode};
 use mm_core::data::kinds::{Alpha, Depth, Fit, Image, Kind};
 use mm_core::rng;
 use mm_testing::peak_memory;
@@ -46,6 +47,23 @@ fn repaired(bytes: &[u8]) -> Vec<u8> {
         rest = after.get(4..).unwrap_or_default();
     }
     png_of(&chunks)
+}
+
+/// The decoder makes up what is missing.
+#[test]
+fn a_jpeg_file_that_was_cut_off_is_damaged() {
+    let pixels: Vec<u8> = (0..64 * 48).map(|at| (at * 37 % 251) as u8).collect();
+    let (whole, thumbnail) = (jpeg(&pixels, 64, 48, L8, Some(6)), jpeg(&pixels[..64], 8, 8, L8, None));
+    let length = (thumbnail.len() as u16 + 2).to_be_bytes();
+    let with_thumbnail = [&whole[..2], &[0xff, 0xe2], &length, &thumbnail, &whole[2..]].concat();
+    for bytes in [whole, with_thumbnail] {
+        assert_eq!(decode(&bytes).unwrap().width, 48);
+        assert!(decode(&[&bytes[..], b"what a camera appends"].concat()).is_ok());
+        for missing in [1, 2, 40, 400] {
+            let problem = decode(&bytes[..bytes.len() - missing]).unwrap_err();
+            assert!(matches!(problem, ImageError::Damaged { .. }) && problem.to_string().contains("ends before"), "{missing}: {problem}");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Formats and forms of files.
 
-use super::made::{bmp, close, deflated, jpeg, oriented_png, png, png_of, png16, tiff, values, webp};
+use super::made::{bmp, close, deflated, jpeg, oriented_png, png, png_of, png16, tiff, tiff_of_bands, values, webp};
 use image::ExtendedColorType::{L8, L16, La8, Rgb8, Rgb16, Rgba8};
 use mm_core::Error;
 use mm_core::data::image::{ImageError, LARGEST_BYTES, LARGEST_PIXELS, decode};
@@ -8,6 +8,7 @@ use mm_core::data::kinds::{Alpha, AppearanceConfig, Fit, Image, ImageChannels, K
 use mm_core::data::{FileCard, unpacking_at_most};
 use std::path::Path;
 use tiff::encoder::colortype::{CMYK8, Gray8, Gray16, Gray32, Gray32Float, GrayI16, RGB8, RGB16, RGB32Float, RGBA8};
+use tiff::tags::ExtraSamples::{self, AssociatedAlpha, UnassociatedAlpha, Unspecified};
 
 const RGB: [u8; 12] = [255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255];
 
@@ -107,6 +108,27 @@ fn transparency_lies_on_the_page_that_is_asked_for() {
     }
     let grey = png(&[100, 128], 1, 1, La8);
     assert_eq!(values(&Image::gray(1).alpha(Alpha::Black), &grey).map_levels(), [50.0]);
+}
+
+/// Near infrared beside red, green and blue is no transparency.
+#[test]
+fn bands_that_are_no_transparency_are_refused_and_not_lost() {
+    let pixels = [255, 0, 0, 9, 100, 100, 100, 90];
+    for alpha in [AssociatedAlpha, UnassociatedAlpha] {
+        let bytes = tiff_of_bands::<RGB8>(&pixels, 2, 1, &[alpha]);
+        assert_eq!(values(&Image::rgb(1).sized(1, 2), &bytes).map_levels(), [255.0, 100.0, 0.0, 100.0, 0.0, 100.0]);
+        let bytes = tiff_of_bands::<Gray8>(&pixels[..4], 2, 1, &[alpha]);
+        assert_eq!(values(&Image::gray(1).sized(1, 2), &bytes).map_levels(), [255.0, 0.0]);
+    }
+    let refused = |bytes: &[u8], bands: usize| {
+        let problem = problem(bytes);
+        assert_eq!(problem, ImageError::Bands { bands });
+        assert!(problem.to_string().contains(".npy"), "{problem}");
+    };
+    let of = |extra: &[ExtraSamples]| tiff_of_bands::<RGB8>(&pixels[..3 + extra.len()], 1, 1, extra);
+    refused(&of(&[Unspecified]), 4);
+    refused(&of(&[UnassociatedAlpha, Unspecified]), 5);
+    refused(&tiff_of_bands::<Gray8>(&pixels[..2], 1, 1, &[Unspecified]), 2);
 }
 
 trait Levels {

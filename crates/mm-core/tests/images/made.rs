@@ -11,7 +11,7 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use tiff::encoder::TiffEncoder;
 use tiff::encoder::colortype::ColorType;
-use tiff::tags::Tag;
+use tiff::tags::{ExtraSamples, Tag};
 
 pub fn png(pixels: &[u8], width: u32, height: u32, color: ExtendedColorType) -> Vec<u8> {
     oriented_png(pixels, width, height, color, None)
@@ -69,6 +69,17 @@ where
     let mut image = encoder.new_image::<C>(width, height).unwrap();
     image.encoder().write_tag(Tag::Orientation, orientation).unwrap();
     image.write_data(samples).unwrap();
+    bytes.into_inner()
+}
+
+/// Of bands behind those of the colour type.
+pub fn tiff_of_bands<C: ColorType<Inner = u8>>(samples: &[u8], width: u32, height: u32, extra: &[ExtraSamples]) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut bytes).unwrap();
+    let mut image = encoder.new_image::<C>(width, height).unwrap();
+    image.extra_samples(extra).unwrap();
+    image.write_strip(samples).unwrap();
+    image.finish().unwrap();
     bytes.into_inner()
 }
 

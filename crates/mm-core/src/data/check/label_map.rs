@@ -1,12 +1,13 @@
 //! Label maps: what stands in them, and what is wrong with them.
 
 use super::findings::{Form, Level, PixelClass, Pixels, Shown, Unreadable, Verdict};
-use super::look::Look;
+use super::look::{Look, size_in_words};
 use super::subject::Subject;
 use super::verdicts::{count, verdict};
 use crate::data::image::smaller;
 use crate::data::kinds::Origin;
 use crate::data::label_maps::Unknown;
+use crate::data::labels::look_alikes;
 use crate::data::names::some;
 use crate::data::{LabelMaps, PixelLabels, class_colour};
 use crate::error::Result;
@@ -46,7 +47,7 @@ impl MapLook {
 
     /// For the page.
     pub fn shown(&mut self) -> Shown {
-        Shown { picture: self.picture.take(), text: None, form: form_of(self.size) }
+        Shown { picture: self.picture.take(), text: None, form: size_in_words(self.size) }
     }
 }
 
@@ -56,17 +57,13 @@ fn picture_of(labels: &PixelLabels) -> Result<Vec<u8>> {
     labels.resized(height, width)?.to_png()
 }
 
-/// As the sizes of images are written: width first.
-fn form_of([height, width]: [usize; 2]) -> String {
-    format!("{width} x {height}")
-}
-
 /// What was found in all label maps.
 #[derive(Default)]
 pub(super) struct MapTally {
     read: usize,
     unreadable: Vec<Unreadable>,
-    sizes: BTreeMap<String, usize>,
+    /// Height and width, and how often they occur.
+    pub sizes: BTreeMap<[usize; 2], usize>,
     /// By part, pixels by label.
     pixels: Vec<Vec<u64>>,
     /// By label, in how many maps it is.
@@ -97,7 +94,7 @@ impl MapTally {
         };
         let file = || subject.samples[row].map.as_ref().map(Origin::to_string).unwrap_or_default();
         self.read += 1;
-        *self.sizes.entry(form_of(map.size)).or_default() += 1;
+        *self.sizes.entry(map.size).or_default() += 1;
         for (label, &pixels) in map.pixels.iter().enumerate() {
             self.pixels[part][label] += pixels;
             self.maps[label] += usize::from(pixels > 0);
@@ -118,8 +115,8 @@ impl MapTally {
             return;
         }
         let ratio = |[height, width]: [usize; 2]| height as f64 / width as f64;
-        let images: Vec<String> = seen.iter().map(|(name, size)| format!("{name} {}", form_of(*size))).collect();
-        let place = format!("{}: {}, and {}", file(), form_of(map.size), images.join(", "));
+        let images: Vec<String> = seen.iter().map(|(name, size)| format!("{name} {}", size_in_words(*size))).collect();
+        let place = format!("{}: {}, and {}", file(), size_in_words(map.size), images.join(", "));
         match seen.iter().any(|(_, size)| (ratio(*size) / ratio(map.size) - 1.0).abs() < SAME_RATIO) {
             true => self.other_size.push(place),
             false => self.other_ratio.push(place),
@@ -134,6 +131,10 @@ impl MapTally {
             verdicts.push(verdict(level, about, found, advice, places.iter().take(PLACES).cloned().collect()));
         };
         let maps_in_words = |n: usize| count(n, "label map");
+        for alike in look_alikes(maps.classes.iter().map(String::as_str)) {
+            let advice = "if they are one, give their pixels one number; otherwise give them names that are told apart";
+            tell(Level::Warning, format!("classes of the card that look alike: {}", alike.join(", ")), advice, &[]);
+        }
         if !self.unreadable.is_empty() {
             let place =
                 |one: &Unreadable| if one.place.is_empty() { one.problem.clone() } else { format!("{}: {}", one.place, one.problem) };
@@ -231,7 +232,7 @@ impl MapTally {
             pixels: of(k + 1),
             maps: self.maps[k + 1],
         };
-        let mut sizes: Vec<(String, usize)> = self.sizes.iter().map(|(size, count)| (size.clone(), *count)).collect();
+        let mut sizes: Vec<(String, usize)> = self.sizes.iter().map(|(size, count)| (size_in_words(*size), *count)).collect();
         sizes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         Pixels {
             maps: self.read,

@@ -18,7 +18,7 @@ const SHOWN: usize = 160;
 /// One reading, looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Look {
-    /// What readings of one sensor usually share, such as `("size", "28 x 28")`.
+    /// What readings of one sensor usually share, such as `("depth", "8 bit")`.
     pub form: Vec<(&'static str, String)>,
     /// Height and width of what the file holds, where that is an image.
     pub size: Option<[usize; 2]>,
@@ -121,7 +121,7 @@ impl Look {
         let colors = ["grey", "grey and alpha", "RGB", "RGB and alpha"];
         let mut look = Self {
             form: vec![
-                ("size", format!("{} x {}", bitmap.width, bitmap.height)),
+                ("size", size_in_words([bitmap.height, bitmap.width])),
                 ("colours", colors[bitmap.channels.clamp(1, 4) - 1].into()),
                 ("depth", bits.into()),
             ],
@@ -199,6 +199,11 @@ impl Look {
         }
         self
     }
+}
+
+/// In the order of cards, and for those who expect the other one.
+pub(super) fn size_in_words([height, width]: [usize; 2]) -> String {
+    format!("{height} high x {width} wide")
 }
 
 fn hash(bytes: &[u8]) -> u64 {

@@ -12,6 +12,7 @@ mod label_map;
 mod look;
 mod pairing;
 mod predicted;
+mod ratio;
 mod scan;
 mod subject;
 mod twins;

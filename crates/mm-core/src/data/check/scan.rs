@@ -40,6 +40,8 @@ pub(super) struct Tally {
     forms: BTreeMap<&'static str, BTreeMap<String, Seen>>,
     /// The names that columns have in files, in their order, where files are read by it.
     headers: BTreeMap<Vec<String>, Seen>,
+    /// Height and width of images, and how often they occur.
+    pub image_sizes: BTreeMap<[usize; 2], usize>,
     unit: Option<&'static str>,
     lengths: Vec<f32>,
     /// By flaw, the rows that have it.
@@ -124,6 +126,9 @@ impl Tally {
         }
         if let Some(names) = look.names.filter(|names| self.headers.len() < MOST_FORMS || self.headers.contains_key(names)) {
             self.headers.entry(names).or_insert(Seen { count: 0, first: row }).count += 1;
+        }
+        if let Some(size) = look.size {
+            *self.image_sizes.entry(size).or_default() += 1;
         }
         if let Some((length, unit)) = look.length {
             self.unit = Some(unit);

@@ -39,6 +39,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
         _ if subject.targets.is_some() => verdicts.extend(super::predicted::verdicts(subject)),
         _ => classes(subject, &mut verdicts),
     }
+    verdicts.extend(super::ratio::stretched(subject, scanned));
     let remarks = subject.remarks.iter().map(|remark| {
         // The only remark of readers that is probably a mistake.
         let look_alike = remark.contains("look alike") || remark.contains("upper and lower case only");

@@ -63,9 +63,6 @@ pub enum Alpha {
 impl Bitmap {
     /// Turned as its file says it is to be seen.
     pub fn oriented(self, orientation: Orientation) -> Self {
-        if orientation == Orientation::NoTransforms {
-            return self;
-        }
         let Self { width, height, channels, samples } = self;
         let (samples, width, height) = match samples {
             Samples::U8(samples) => turned(samples, width, height, channels, orientation, Samples::U8),
@@ -91,15 +88,19 @@ impl Bitmap {
     }
 }
 
-fn turned<T: Copy>(
+/// Turned, and made something of; with the new width and height.
+pub(in crate::data) fn turned<T: Copy, S>(
     samples: Vec<T>,
     width: usize,
     height: usize,
     channels: usize,
     orientation: Orientation,
-    wrap: fn(Vec<T>) -> Samples,
-) -> (Samples, usize, usize) {
+    wrap: fn(Vec<T>) -> S,
+) -> (S, usize, usize) {
     use Orientation::*;
+    if orientation == NoTransforms {
+        return (wrap(samples), width, height);
+    }
     let across = matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH);
     let (new_width, new_height) = if across { (height, width) } else { (width, height) };
     let mut out = Vec::with_capacity(samples.len());

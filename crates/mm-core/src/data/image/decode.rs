@@ -1,6 +1,6 @@
 //! Bytes of a PNG, JPEG, TIFF, WebP or BMP file in, pixels out. Memory is bounded whatever the file claims.
 
-use super::{Bitmap, Format, ImageError, Samples, tiff};
+use super::{Bitmap, Format, ImageError, Samples, jpeg, tiff};
 use crate::data::begins::begins_as;
 use crate::data::unpacking::most_bytes;
 use ::image::codecs::bmp::BmpDecoder;
@@ -32,6 +32,9 @@ pub fn decode(bytes: &[u8]) -> Result<Bitmap, ImageError> {
             limits.max_alloc = Some(most_bytes(PNG_EXTRAS));
             let decoder = PngDecoder::with_limits(cursor, limits).map_err(|e| problem(format, e, (0, 0)))?;
             read(decoder, format)
+        }
+        Format::Jpeg if jpeg::is_cut_off(bytes) => {
+            Err(ImageError::Damaged { format, problem: "it ends before its image does; copy or download it again".into() })
         }
         Format::Jpeg => read(JpegDecoder::new(cursor).map_err(|e| problem(format, e, (0, 0)))?, format),
         Format::Tiff => tiff::decode(bytes),

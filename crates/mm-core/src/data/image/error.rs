@@ -34,6 +34,15 @@ pub enum ImageError {
         /// What of it is not read.
         what: String,
     },
+    /// A TIFF file of more bands than colours and transparency.
+    #[error(
+        "is a TIFF file of {bands} bands, and only grey or colours are read, with one band that the file calls transparency (ExtraSamples 1 \
+         or 2): save RGB as one file and each further band as a grey one, a sensor each, or all bands as one .npy file (kind = \"array\")"
+    )]
+    Bands {
+        /// How many there are.
+        bands: usize,
+    },
     /// Bytes that contradict the format.
     #[error("is a damaged {format} file: {problem}")]
     Damaged {

@@ -9,11 +9,13 @@ mod error;
 mod geometry;
 mod hash;
 mod idx;
+mod jpeg;
 mod resize;
 mod thumbnail;
 mod tiff;
 
 pub use appearance::{Appearance, AppearanceConfig};
+pub(super) use bitmap::turned;
 pub use bitmap::{Alpha, Bitmap, ImageChannels, Samples};
 pub use decode::{LARGEST_BYTES, LARGEST_PIXELS, LARGEST_SIDE, decode};
 pub use depth::{Metres, resize_depth, to_metres};

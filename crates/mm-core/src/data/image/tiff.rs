@@ -15,12 +15,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Bitmap, ImageError> {
     limits.decoding_buffer_size = most_bytes(LARGEST_BYTES) as usize;
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(problem)?.with_limits(limits);
     let (width, height) = decoder.dimensions().map_err(problem)?;
+    let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten().unwrap_or_default();
+    // Alpha that is multiplied into the colours already, or not. The crate leaves other bands out without a word.
+    if !matches!(extra.as_slice(), [] | [1 | 2]) {
+        return Err(ImageError::Bands { bands: decoder.get_tag_unsigned(Tag::SamplesPerPixel).map_err(problem)? });
+    }
     let color = decoder.colortype().map_err(problem)?;
     let channels = match color {
         ColorType::Gray(_) => 1,
         ColorType::GrayA(_) => 2,
-        // The crate does not say which second channel of grey is alpha; any other would be lost without a word.
-        ColorType::Multiband { num_samples: 2, .. } if has_alpha(&mut decoder) => 2,
+        ColorType::Multiband { num_samples: 2, .. } if !extra.is_empty() => 2,
+        ColorType::Multiband { num_samples, .. } => return Err(ImageError::Bands { bands: num_samples.into() }),
         ColorType::RGB(_) => 3,
         ColorType::RGBA(_) | ColorType::CMYK(_) => 4,
         other => return Err(unsupported(format!("{other:?}"))),
@@ -48,12 +53,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Bitmap, ImageError> {
     let bitmap = Bitmap { width, height, channels, samples };
     let bitmap = if matches!(color, ColorType::CMYK(_)) { without_ink(bitmap) } else { bitmap };
     Ok(bitmap.oriented(orientation.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)))
-}
-
-fn has_alpha(decoder: &mut Decoder<Cursor<&[u8]>>) -> bool {
-    let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten();
-    // Multiplied into the colours already, and not.
-    extra.is_some_and(|extra| matches!(extra.as_slice(), [1 | 2]))
 }
 
 /// Whole numbers of up to 16 bits as they are, floating point numbers as f32. Whole ones of 32 bits say nowhere where white is.
