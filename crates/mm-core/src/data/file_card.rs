@@ -245,6 +245,9 @@ impl FileCard {
             }
             let saved = SavedKind { kind: modality.kind.clone(), settings };
             let kind = saved.open().map_err(|error| match error {
+                Error::Config { problem, .. } if self.pixels.is_some() && problem.contains("missing field `size`") => {
+                    wrong(format!("{problem}: write size = [height, width] in [pixels], which serves all sensors and the label maps"))
+                }
                 Error::Config { problem, .. } => wrong(explained(&problem)),
                 other => other,
             })?;

@@ -230,7 +230,12 @@ pub(super) fn numbers(bytes: &[u8]) -> std::result::Result<(usize, usize, Vec<u1
     const ADVICE: &str = "a label map is a PNG file of one number a pixel, grayscale or palette";
     if !bytes.starts_with(b"\x89PNG") {
         let what = super::begins::begins_as(&bytes[..bytes.len().min(64)]);
-        return Err(format!("is no PNG file{}: {ADVICE}", what.map(|what| format!(" but {what}")).unwrap_or_default()));
+        let save = match what {
+            Some("a JPEG image") => "; JPEG changes numbers: save it as PNG from the original",
+            Some(what) if what.ends_with(" image") => "; save it as PNG",
+            _ => "",
+        };
+        return Err(format!("is no PNG file{}: {ADVICE}{save}", what.map(|what| format!(" but {what}")).unwrap_or_default()));
     }
     let damaged = |error: png::DecodingError| format!("is a damaged PNG file: {error}");
     let limits = png::Limits { bytes: LARGEST_PIXELS as usize * 2 };
@@ -249,7 +254,7 @@ pub(super) fn numbers(bytes: &[u8]) -> std::result::Result<(usize, usize, Vec<u1
             return Err(format!("is a PNG file of numbers with transparency, and {ADVICE}; {channel}"));
         }
         other => {
-            let colour = "write the number of its class for each pixel instead of a colour";
+            let colour = "write the number of its class for each pixel instead of a colour (docs/src/kinds/pixels.md says how)";
             return Err(format!("is a PNG file of colours ({other:?}), and {ADVICE}; {colour}"));
         }
     }

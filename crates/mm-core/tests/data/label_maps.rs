@@ -95,7 +95,8 @@ fn what_is_no_label_map_is_refused_by_name() {
     refused(&grey(2, 2, &[0, 1, 5, 0]), &["pixel (1, 0) is 5", "(0, 1)", "void"]);
     refused(&png(1, 1, png::ColorType::Rgb, png::BitDepth::Eight, &[1, 2, 3]), &["colours", "number of its class"]);
     refused(&png(1, 1, png::ColorType::GrayscaleAlpha, png::BitDepth::Eight, &[1, 2]), &["transparency", "without the alpha channel"]);
-    refused(b"\xff\xd8\xff\xe0 a photo", &["is no PNG file"]);
+    refused(b"\xff\xd8\xff\xe0 a photo", &["is no PNG file but a JPEG image", "from the original"]);
+    refused(b"II*\0 a scan", &["is no PNG file but a TIFF image", "save it as PNG"]);
     refused(b"", &["is no PNG file"]);
     refused(&grey(2, 2, &[0; 4])[..40], &["damaged"]);
     // A file of a few bytes may claim any size.

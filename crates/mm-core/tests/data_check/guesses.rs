@@ -283,3 +283,23 @@ fn rows_that_are_steps_of_series_are_told_apart_from_samples() {
     let samples = remarks("patient,size,pulse,died", &|stay, hour| format!("p{stay},{hour},{},{}", 60 + hour, stay % 2));
     assert!(!samples.contains("rises within"), "{samples}");
 }
+
+#[test]
+fn floating_point_numbers_are_not_taken_for_millimetres() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for i in 0..8u64 {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let metres: Vec<f32> = (0..64).map(|x| (x + i) as f32 / 10.0).collect();
+        let mut encoder = tiff::encoder::TiffEncoder::new(&mut bytes).unwrap();
+        encoder.write_image::<tiff::encoder::colortype::Gray32Float>(8, 8, &metres).unwrap();
+        write(root, &format!("floats/{i}.tif"), bytes.into_inner());
+        deep_picture(root, &format!("deep/{i}.png"), i, 8);
+    }
+    let row = |i: usize| format!("floats/{i}.tif,deep/{i}.png,{}\n", ["cat", "dog"][i % 2]);
+    write(root, "t.csv", format!("floats,deep,label\n{}", (0..8).map(row).collect::<String>()));
+    let card = card(root, "t.csv");
+    let part = |name: &str| card.split("[[modality]]").find(|part| part.contains(&format!("name = \"{name}\""))).unwrap().to_string();
+    assert!(part("floats").contains("# floating point numbers") && part("floats").contains("scale = 1.0"), "{card}");
+    assert!(part("deep").contains("# 16 bits a pixel") && part("deep").contains("scale = 0.001"), "{card}");
+}

@@ -117,3 +117,20 @@ fn a_table_that_cannot_be_used_is_told_in_one_verdict() {
     std::fs::remove_file(root.join("t.csv")).unwrap();
     tells(&check_card(root, CARD), Level::Error, &["t.csv"]);
 }
+
+/// macOS and some archives write an accent as a character of its own.
+#[test]
+fn names_in_other_unicode_characters_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let mut rows = rows(root);
+    let decomposed = "img/Gro\u{308}\u{df}e.png";
+    std::fs::rename(root.join("img/3.png"), root.join("img/Gr\u{f6}\u{df}e.png")).unwrap();
+    rows[3] = rows[3].replace("img/3.png", decomposed);
+    table(root, &rows);
+    // There are file systems that take both for one name.
+    if !root.join(decomposed).exists() {
+        let words = ["t.csv:5:2", "there is `img/Gr\u{f6}\u{df}e.png`, which looks the same", "other Unicode characters"];
+        tells(&check_card(root, CARD), Level::Error, &words);
+    }
+}

@@ -1,7 +1,7 @@
 //! Label maps with the mistakes that people make.
 
 use super::made::*;
-use image::{GrayImage, Luma, RgbImage};
+use image::{GrayAlphaImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
 use mm_core::data::FileCard;
 use mm_core::data::check::{Level, files, guess};
 use std::path::Path;
@@ -231,4 +231,127 @@ fn a_folder_of_label_maps_is_guessed_and_checked() {
     let check = check_card(root, &card.replace("label = ", "missing_label = \"drop\"\nlabel = "));
     silent(&check, Level::Error);
     assert_eq!(check.samples, [3, 4, 3]);
+}
+
+/// Images beside the label maps that are made of their numbers, `name/0.png` and so on, with a table that lists them.
+fn beside(root: &Path, name: &str, colour: impl Fn(u8) -> u8) {
+    rooms(root);
+    let row = |i: usize| {
+        let map = image::open(root.join(format!("labels/{i}.png"))).unwrap().to_luma8();
+        let path = root.join(format!("{name}/{i}.png"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        RgbImage::from_fn(map.width(), map.height(), |x, y| Rgb([colour(map.get_pixel(x, y)[0]), 7, 9])).save(path).unwrap();
+        format!("s{i},rgb/{i}.png,labels/{i}.png,{name}/{i}.png,{}\n", ["train", "train", "val", "test"][i / 3])
+    };
+    write(root, "t.csv", format!("id,rgb,label,{name},part\n{}", (0..12).map(row).collect::<String>()));
+}
+
+#[test]
+fn label_maps_in_other_colours_are_no_sensor() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let of = |name: &str| format!("{CARD}[[modality]]\nname = '{name}'\nkind = 'image'\nchannels = 'rgb'\nsize = [12, 16]\n");
+    beside(root, "painted", |number| 40 * number);
+    let guessed = guess(&root.join("t.csv"), root).unwrap();
+    assert!(guessed.card.contains("name = \"rgb\"") && !guessed.card.contains("painted"), "{}", guessed.card);
+    assert!(guessed.remarks.iter().any(|remark| remark.contains("column `painted` is left out: the class")), "{:?}", guessed.remarks);
+    // A card that was written by hand keeps it.
+    let check = check_card(root, &of("painted"));
+    tells(&check, Level::Warning, &["painted: the colour of a pixel tells exactly", "wall, floor, table", "label in other words"]);
+    assert!(!said(&check).contains("rgb: the colour"), "{}", said(&check));
+    // One class of several may be known before.
+    beside(root, "floors", |number| u8::from(number == 2));
+    let (check, card) = check_guess(&root.join("t.csv"), root);
+    assert!(card.contains("name = \"floors\""), "{card}");
+    tells(&check, Level::Warning, &["floors: the colour of a pixel tells exactly whether it is of a class: class_2 |"]);
+    // Colours that say nothing, under a name that says much.
+    beside(root, "instances", |_| 1);
+    let (check, _) = check_guess(&root.join("t.csv"), root);
+    tells(&check, Level::Remark, &["instances: is called as label maps are"]);
+    for i in 0..12 {
+        std::fs::create_dir_all(root.join("all/rgb")).unwrap();
+        std::fs::copy(root.join(format!("rgb/{i}.png")), root.join(format!("all/rgb/{i}.png"))).unwrap();
+        map(root, &format!("all/masks/{i}.png"), [1, 3][i % 2], [12, 16]);
+        map(root, &format!("all/again/{i}.png"), [1, 3][i % 2], [12, 16]);
+    }
+    let guessed = guess(&root.join("all"), root).unwrap();
+    assert!(guessed.card.contains("name = \"rgb\"") && !guessed.card.contains("again"), "{}", guessed.card);
+    assert!(guessed.remarks.iter().any(|remark| remark.contains("the folder `again` is left out")), "{:?}", guessed.remarks);
+}
+
+#[test]
+fn why_files_are_no_label_maps_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    rooms(root);
+    let listed = |ending: &str, header: &str, weather: bool| {
+        let row = |i: usize| {
+            let part = ["train", "train", "val", "test"][i / 3];
+            let weather = if weather { [",wet", ",dry"][i % 2] } else { "" };
+            format!("s{i},rgb/{i}.png,labels/{i}.{ending},{part}{weather}\n")
+        };
+        write(root, "t.csv", format!("{header}\n{}", (0..12).map(row).collect::<String>()));
+        guess(&root.join("t.csv"), root)
+    };
+    let refused = |ending: &str, words: &[&str]| {
+        for name in ["mask", "label"] {
+            let error = listed(ending, &format!("id,rgb,{name},part"), false).unwrap_err().to_string();
+            let all = words.iter().chain(&["is not taken for label maps"]).all(|word| error.contains(word));
+            assert!(all && !error.contains("call it"), "{words:?}: {error}");
+        }
+    };
+    let each = |ending: &str, make: &dyn Fn(u32, &Path)| (0..12).for_each(|i| make(i, &root.join(format!("labels/{i}.{ending}"))));
+    each("jpg", &|i, path| painted(u64::from(i), [12, 16]).save(path).unwrap());
+    refused("jpg", &["labels/0.jpg is no PNG file but a JPEG image", "from the original"]);
+    each("tif", &|_, path| std::fs::write(path, b"II*\0 a scan").unwrap());
+    refused("tif", &["a TIFF image", "save it as PNG"]);
+    each("png", &|_, path| GrayAlphaImage::new(16, 12).save(path).unwrap());
+    refused("png", &["without the alpha channel"]);
+    let many = |i| ImageBuffer::<Luma<u16>, Vec<u16>>::from_fn(16, 12, |x, y| Luma([(i * 20 + x + y) as u16]));
+    each("png", &|i, path| many(i).save(path).unwrap());
+    refused("png", &["247 different numbers, and more than 200", "docs/src/kinds/pixels.md"]);
+    each("png", &|_, path| GrayImage::new(16, 12).save(path).unwrap());
+    refused("png", &["all pixels of its files are 0"]);
+    each("png", &|i, path| painted(u64::from(i), [12, 16]).save(path).unwrap());
+    refused("png", &["labels/0.png is a PNG file of colours", "number of its class", "docs/src/kinds/pixels.md"]);
+    // With another label they are a sensor, and the check says so.
+    let guessed = listed("png", "id,rgb,mask,part,weather", true).unwrap();
+    assert!(guessed.card.contains("label = \"weather\""), "{}", guessed.card);
+    assert!(guessed.remarks.iter().any(|remark| remark.contains("`mask` is not taken") && remark.contains("of colours")));
+    tells(&check_card(root, &guessed.card), Level::Remark, &["mask: is called as label maps are", "[pixels]"]);
+}
+
+#[test]
+fn label_maps_that_are_called_otherwise_than_images_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for i in 0..12 {
+        picture(root, &format!("rooms/images/scene_{i}.jpg"), i, [12, 16]);
+        map(root, &format!("rooms/masks/scene_{i}_mask.png"), [1, 3][i as usize % 2], [12, 16]);
+    }
+    let error = guess(&root.join("rooms"), root).unwrap_err().to_string();
+    for words in ["`masks` holds label maps", "images/scene_0.jpg must be", "masks/scene_0.png, and", "masks/scene_0_mask.png"] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    let at = |name: String| root.join("rooms/masks").join(name);
+    (0..12).for_each(|i| std::fs::rename(at(format!("scene_{i}_mask.png")), at(format!("scene_{i}.png"))).unwrap());
+    assert!(guess(&root.join("rooms"), root).unwrap().card.contains("label = \"masks\""));
+    // Of colours: why not is said.
+    (0..12).for_each(|i| picture(root, &format!("rooms/masks/scene_{i}.png"), i, [12, 16]));
+    let remarks = guess(&root.join("rooms"), root).unwrap().remarks.join("\n");
+    assert!(remarks.contains("the folder `masks` is not taken for label maps") && remarks.contains("of colours"), "{remarks}");
+}
+
+#[test]
+fn what_a_card_of_label_maps_lacks_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    rooms(root);
+    let card = FileCard::from_str(&CARD.replace("size = [12, 16]\n", ""), root.join("card.toml")).unwrap();
+    let error = files(&card, &|_, _| ()).unwrap_err().to_string();
+    assert!(error.contains("modality.rgb") && error.contains("write size = [height, width] in [pixels]"), "{error}");
+    let (before, after) = (CARD.find("[pixels]").unwrap(), CARD.find("[[modality]]").unwrap());
+    let check = check_card(root, &format!("{}{}", &CARD[..before], &CARD[after..]));
+    tells(&check, Level::Error, &["t.csv:1:3", "names image files, such as `labels/0.png`", "[pixels] with `classes` and `size`"]);
+    assert!(check.count(Level::Error) == 1 && !said(&check).contains(" labels: "), "{}", said(&check));
 }

@@ -4,6 +4,7 @@
 //! files, [`tables`] one of tables, and [`guess`] writes the card of a table or folder that has none.
 
 mod alike;
+mod copied;
 mod far;
 mod findings;
 mod guess;

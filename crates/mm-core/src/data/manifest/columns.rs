@@ -1,6 +1,7 @@
 //! Which columns of a manifest are a sensor, and what their cells say.
 
 use super::super::Bundle;
+use super::super::image::Format;
 use super::super::kinds::{Kind, Origin, Written};
 use super::super::names::suggestion;
 use super::super::number::{Cell, Numbers, fits, has_decimal_comma};
@@ -181,6 +182,23 @@ impl<'t> Cells<'t> {
                 Err(self.table.error(row.line, column, format!("there is no file {}; {why}", path.display())))
             }
         }
+    }
+
+    /// Why a column of labels holds none: more than half of its cells are image files.
+    pub fn images_as_labels(&self, column: usize) -> Option<Error> {
+        let is_image = |cell: &&str| {
+            let ending = Path::new(cell).extension().map(|ending| ending.to_string_lossy().to_lowercase());
+            ending.is_some_and(|ending| Format::ENDINGS.contains(&ending.as_str())) && self.exists(&self.folder.join(cell))
+        };
+        let images: Vec<&str> = self.table.rows.iter().map(|row| row.cells[column].as_str()).filter(is_image).collect();
+        let first = images.first().filter(|_| 2 * images.len() > self.table.rows.len())?;
+        let name = &self.table.columns[column];
+        let advice = "if they are label maps, the card needs [pixels] with `classes` and `size`; otherwise name the column of the classes";
+        Some(self.table.error(
+            1,
+            column,
+            format!("the label column `{name}` names image files, such as `{first}`, and no classes: {advice}"),
+        ))
     }
 
     /// The file of a label map; `None` where the cell is empty. It has to exist, whatever becomes of readings.

@@ -1,6 +1,7 @@
 //! Why a file that a table names is not there, as far as one can tell.
 
 use std::path::{Component, Path, PathBuf};
+use unicode_normalization_alignments::UnicodeNormalization;
 
 /// What is probably wrong with the name of a file in a column, from the folder of the table, and what to write.
 pub(super) fn why_missing(folder: &Path, column: &str, cell: &str) -> Option<String> {
@@ -21,8 +22,18 @@ pub(super) fn why_missing(folder: &Path, column: &str, cell: &str) -> Option<Str
     if folder.join(column).join(cell).is_file() {
         return Some(format!("there is `{column}/{cell}`: name files from the folder of the table"));
     }
-    found(folder, cell)
-        .map(|name| format!("there is `{name}`: names are told apart by upper and lower case, spaces and ending; write it so"))
+    found(folder, cell).map(|name| match composed(&name) == composed(cell) {
+        true => format!(
+            "there is `{name}`, which looks the same and is written with other Unicode characters (an accent and its letter are one or two): \
+             write the table with the names as the files have them"
+        ),
+        false => format!("there is `{name}`: names are told apart by upper and lower case, spaces and ending; write it so"),
+    })
+}
+
+/// With one character for a letter and its accent (NFC), where macOS and some archives have two.
+fn composed(name: &str) -> String {
+    name.nfc().map(|(letter, _)| letter).collect()
 }
 
 /// The name of a file that is called so but for case, spaces at the ends and ending, from the folder.
@@ -51,7 +62,8 @@ fn nearest_entry(folder: &Path, wanted: &str) -> Option<String> {
     let names = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     let mut names: Vec<String> = names.collect();
     names.sort();
-    let same = |name: &String| name.trim().to_lowercase() == wanted.to_lowercase();
-    let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase();
+    let plain = |name: &str| composed(name).to_lowercase();
+    let same = |name: &String| plain(name.trim()) == plain(wanted);
+    let stem = |name: &str| plain(name.rsplit_once('.').map_or(name, |(stem, _)| stem));
     names.iter().find(|name| same(name)).or_else(|| names.iter().find(|name| stem(name) == stem(wanted))).cloned()
 }

@@ -307,7 +307,7 @@ impl Manifest {
             sensors.push(found.map_err(|error| listing.problems.push(Problem::new(error))).ok());
         }
         let column = |name: &str| table.column(name);
-        let label = column(&self.names.label);
+        let mut label = column(&self.names.label);
         let in_columns = self.task.has_columns() && self.separator.is_none();
         if label.is_none() && !in_columns {
             listing.problems.push(Problem::new(columns::no_column(table, &self.names.label, "the label of each sample")));
@@ -324,6 +324,14 @@ impl Manifest {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let cells =
             Cells::new(table, folder, self.bundle.as_ref(), if lenient { Files::OrNothing } else { Files::Exist }, &Writing::default());
+        if self.pixels.is_none()
+            && self.classes.is_none()
+            && !self.task.has_columns()
+            && let Some(error) = label.and_then(|column| cells.images_as_labels(column))
+        {
+            listing.problems.push(Problem::new(error));
+            label = None;
+        }
         let (mut unlabelled, mut nothing) = (0, 0);
         for row in &table.rows {
             let text = |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|text| !text.is_empty());

@@ -3,8 +3,9 @@
 use super::column::{ENDINGS, key, kind_of};
 use super::pixels::{MAPS, MOST_CLASSES, of_maps};
 use super::sensor::{Reading, Written, of_files};
-use super::{Guess, name_of, named_from, quoted};
+use super::{COPY, Guess, name_of, named_from, quoted};
 use crate::data::Part;
+use crate::data::check::copied::Told;
 use crate::data::names::some;
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,14 +31,14 @@ pub(super) fn guess(root: &Path, beside: &Path) -> Result<Guess> {
         let endings: Vec<&str> = ENDINGS.iter().flat_map(|(_, endings)| *endings).copied().collect();
         return Err(wrong(format!("holds no file that is read: their names end in {}", endings.join(", "))));
     }
-    if let Some(guess) = of_label_maps(root, beside, &files)? {
+    let mut remarks = tables_in(root);
+    if let Some(guess) = of_label_maps(root, beside, &files, &mut remarks)? {
         return Ok(guess);
     }
     // Without the folders of parts, wherever they are.
     let levels: Vec<(Vec<&str>, bool)> = files.iter().map(|file| without_part(&file.folders)).collect();
     let tops = tops(&levels);
     let order = "a folder a sensor, in it a folder a class, in it the files; with one sensor the folders of the classes alone";
-    let mut remarks = tables_in(root);
     let others = levels.iter().filter(|(folders, _)| folders.first().is_none_or(|top| tops[top] != folders.len())).count();
     if others > 0 {
         remarks.push(format!("{others} files lie in more or fewer folders than most of them: the check names them"));
@@ -127,7 +128,7 @@ pub(super) fn guess(root: &Path, beside: &Path) -> Result<Guess> {
 }
 
 /// The card of folders of sensors and one of label maps, with folders of parts in them or without; `None` where there is none.
-fn of_label_maps(root: &Path, beside: &Path, files: &[File]) -> Result<Option<Guess>> {
+fn of_label_maps(root: &Path, beside: &Path, files: &[File], remarks: &mut Vec<String>) -> Result<Option<Guess>> {
     let mut tops: BTreeMap<&str, Vec<&File>> = BTreeMap::new();
     for file in files {
         match file.folders.as_slice() {
@@ -144,31 +145,68 @@ fn of_label_maps(root: &Path, beside: &Path, files: &[File]) -> Result<Option<Gu
     let sensors: Vec<(&str, &Vec<&File>)> =
         tops.iter().filter(|(top, files)| **top != maps && is_sensor(files)).map(|(t, f)| (*t, f)).collect();
     let paths: Vec<PathBuf> = tops[maps].iter().map(|file| file.path.clone()).collect();
-    let Some(pixels) = of_maps(&paths, MOST_CLASSES).filter(|_| !sensors.is_empty()) else { return Ok(None) };
+    let pixels = match of_maps(&paths, MOST_CLASSES) {
+        Ok(_) if sensors.is_empty() => return strangers(root, maps, &tops).map_or(Ok(None), Err),
+        Ok(pixels) => pixels,
+        Err(why) => {
+            remarks.extend((!sensors.is_empty()).then(|| format!("the folder `{maps}` is not taken for label maps: {why}")));
+            return Ok(None);
+        }
+    };
     let name = std::fs::canonicalize(root).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let mut card = format!("# Guessed by `mm data check` from {} files: look it over, and correct what is wrong.\n", files.len());
     card += &format!("name = {}\nfolders = {}\n", quoted(&name_of(&name.unwrap_or_default())), quoted(&named_from(root, beside)?));
     if maps != "labels" {
         card += &format!("label = {}  # the folder of the label maps\n", quoted(maps));
     }
-    card += &pixels;
-    let mut remarks = tables_in(root);
+    card += &pixels.card;
     for (top, files) in sensors {
         let kind = files[0].kind;
         if !["image", "array"].contains(&kind) {
             remarks.push(format!("the folder `{top}` is left out: what predicts pixels reads images, depth maps and arrays"));
             continue;
         }
+        if Told::of(&pairs(&tops[maps], files), &pixels.void).is_copy() {
+            remarks.push(format!("the folder `{top}` {COPY}"));
+            continue;
+        }
         let readings: Vec<Reading> = files.iter().map(|file| (file.path.clone(), None)).collect();
         let column = (name_of(top) != top).then(|| top.to_string());
         card += &of_files(&name_of(top), kind, column, &readings).sized_by_maps().toml();
     }
-    Ok(Some(Guess { card, remarks }))
+    Ok(Some(Guess { card, remarks: std::mem::take(remarks) }))
 }
 
-/// Names of files, with the folder of their part.
+/// The error of label maps beside photographs none of which is called as they are.
+fn strangers(root: &Path, maps: &str, tops: &BTreeMap<&str, Vec<&File>>) -> Option<Error> {
+    let paths = |files: &[&File]| files.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
+    let is_photographs = |files: &[&File]| files[0].kind == "image" && of_maps(&paths(files), MOST_CLASSES).is_err();
+    let (_, photographs) = tops.iter().find(|(top, files)| **top != maps && is_photographs(files))?;
+    let (photograph, map) = (&photographs[0].path, &tops[maps][0].path);
+    let wanted = map.with_file_name(format!("{}.png", photograph.file_stem()?.to_string_lossy()));
+    let problem = format!(
+        "the folder `{maps}` holds label maps, and none is called as an image: that of {} must be {}, and there is {}. Rename them, or write \
+         a table of samples; if `{maps}` is a class, write a card",
+        photograph.display(),
+        wanted.display(),
+        map.display()
+    );
+    Some(Error::File { path: root.into(), problem })
+}
+
+/// A file's name, with the folder of its part.
+fn stem(file: &File) -> (Option<&String>, Option<&OsStr>) {
+    (file.folders.get(1), file.path.file_stem())
+}
+
 fn stems<'f>(files: &[&'f File]) -> BTreeSet<(Option<&'f String>, Option<&'f OsStr>)> {
-    files.iter().map(|file| (file.folders.get(1), file.path.file_stem())).collect()
+    files.iter().map(|file| stem(file)).collect()
+}
+
+/// Label maps and the files that are called as they are.
+fn pairs(maps: &[&File], files: &[&File]) -> Vec<(PathBuf, PathBuf)> {
+    let named: BTreeMap<_, &PathBuf> = maps.iter().map(|map| (stem(map), &map.path)).collect();
+    files.iter().filter_map(|file| Some(((*named.get(&stem(file))?).clone(), file.path.clone()))).collect()
 }
 
 /// The folders at the top, each with how many folders most of its files lie in.

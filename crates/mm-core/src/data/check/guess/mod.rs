@@ -11,9 +11,15 @@ mod roles;
 mod sensor;
 mod table;
 
+pub(super) use pixels::called_as_maps;
+
 use crate::data::FileCard;
 use crate::error::{Error, Result};
 use std::path::Path;
+
+/// Why images that show the label maps once more are no sensor.
+const COPY: &str =
+    "is left out: the class of a pixel can be read off its colour, as off the label map; add it if it is known before the classes are";
 
 /// A card that was guessed.
 #[derive(Debug, Clone, PartialEq, Eq)]

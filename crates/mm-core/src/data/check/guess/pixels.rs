@@ -1,5 +1,6 @@
 //! Label maps: which files are some, and the settings of them.
 
+use super::column::key;
 use super::quoted;
 use crate::data::label_maps::numbers;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +9,8 @@ use std::path::PathBuf;
 /// What folders and columns of label maps are called.
 pub(super) const MAPS: [&str; 12] =
     ["label", "label_map", "mask", "segmentation", "annotation", "ground_truth", "semantic", "class_map", "truth", "seg", "gt", "target"];
+/// A further word for images that show classes.
+const INSTANCE: &str = "instance";
 /// Maps that are looked at.
 const LOOKED_AT: usize = 256;
 /// More different numbers than this are the levels of a photograph.
@@ -19,20 +22,43 @@ const USUAL: usize = 160;
 /// What most public data sets write for void.
 const VOID: u16 = 255;
 
-/// `[pixels]` of a card, by some of the maps; `None` where no file is one, or where they hold one number or more than `most`.
-pub(super) fn of_maps(files: &[PathBuf], most: usize) -> Option<String> {
+/// Label maps that were found.
+pub(super) struct Maps {
+    /// `[pixels]` of a card.
+    pub card: String,
+    pub void: Vec<u16>,
+}
+
+/// Whether a word of a name is one for label maps.
+pub(in crate::data::check) fn called_as_maps(name: &str) -> bool {
+    key(name).split('_').any(|word| MAPS.iter().chain([&INSTANCE]).any(|map| word == *map || word.strip_suffix('s') == Some(map)))
+}
+
+/// By some of the files; an error says why they are none: no file is one, or they hold one number or more than `most`.
+pub(super) fn of_maps(files: &[PathBuf], most: usize) -> Result<Maps, String> {
     let step = files.len().div_ceil(LOOKED_AT).max(1);
     let (mut seen, mut sizes): (BTreeSet<u16>, BTreeMap<[usize; 2], usize>) = Default::default();
-    let mut read = 0;
+    let (mut read, mut refused) = (0, None);
     for file in files.iter().step_by(step) {
-        let Some((height, width, numbers)) = std::fs::read(file).ok().and_then(|bytes| numbers(&bytes).ok()) else { continue };
-        seen.extend(numbers);
-        *sizes.entry([height, width]).or_default() += 1;
-        read += 1;
+        match std::fs::read(file).map_err(|error| format!("cannot be read: {error}")).and_then(|bytes| numbers(&bytes)) {
+            Ok((height, width, numbers)) => {
+                seen.extend(numbers);
+                *sizes.entry([height, width]).or_default() += 1;
+                read += 1;
+            }
+            Err(problem) => refused = refused.or_else(|| Some(format!("{} {problem}", file.display()))),
+        }
     }
-    let (&[height, width], _) = sizes.iter().max_by_key(|(_, count)| **count)?;
-    if !(2..=most).contains(&seen.len()) {
-        return None;
+    let Some((&[height, width], _)) = sizes.iter().max_by_key(|(_, count)| **count) else {
+        return Err(refused.unwrap_or_else(|| "it names no file".into()));
+    };
+    match seen.len() {
+        1 => return Err(format!("all pixels of its files are {}", seen.first().copied().unwrap_or_default())),
+        count if count > most => {
+            let advice = "if they are, write [pixels] in a card yourself (docs/src/kinds/pixels.md)";
+            return Err(format!("its files hold {count} different numbers, and more than {most} are not guessed to be classes; {advice}"));
+        }
+        _ => {}
     }
     // 0 and 255 alone are a mask of two classes.
     let has_void = seen.contains(&VOID) && seen.iter().any(|number| ![0, VOID].contains(number));
@@ -52,5 +78,6 @@ pub(super) fn of_maps(files: &[PathBuf], most: usize) -> Option<String> {
     let side = |side: usize| if longer > USUAL { (side * USUAL).div_ceil(longer) } else { side };
     card +=
         &format!("size = [{}, {}]  # height, width of maps and sensors; most maps have {height} x {width}\n", side(height), side(width));
-    Some(card)
+    let void = if has_void { vec![VOID] } else { Vec::new() };
+    Ok(Maps { card, void })
 }

@@ -112,9 +112,11 @@ fn images(name: &str, files: &[&Reading]) -> (&'static str, String) {
     let channels = if gray { "channels = \"gray\"\n" } else { "channels = \"rgb\"\n" };
     let alpha =
         if pictures.iter().any(|picture| picture.channels % 2 == 0) { "alpha = \"white\"  # what is behind transparency\n" } else { "" };
+    let instead = "if these are distances, write kind = \"depth\" and scale =";
     let deep = match gray && pictures.iter().all(|picture| picture.deep) {
-        true => "# 16 bits a pixel: if these are distances, write kind = \"depth\" and scale = 0.001 instead of channels\n",
-        false => "",
+        true if mostly(&|picture| picture.floating) => format!("# floating point numbers: {instead} 1.0 (metres) instead of channels\n"),
+        true => format!("# 16 bits a pixel: {instead} 0.001 (millimetres) instead of channels\n"),
+        false => String::new(),
     };
     ("image", format!("{channels}{size}{fit}{alpha}{deep}"))
 }

@@ -5,8 +5,9 @@ use super::long::steps_of_series;
 use super::pixels::{FEW_CLASSES, MOST_CLASSES, of_maps};
 use super::roles::{PARTS, Roles};
 use super::sensor::{LOOKED_AT, Reading, Written, of_files};
-use super::{Guess, name_of, named_from, quoted};
+use super::{COPY, Guess, name_of, named_from, quoted};
 use crate::data::Part;
+use crate::data::check::copied::Told;
 use crate::data::manifest::{Row, Table};
 use crate::data::names::some;
 use crate::error::{Error, Result};
@@ -24,33 +25,39 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let files = |column: usize| readings(&table, folder, column).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
     let called = roles.label_maps(&columns);
-    let mut maps = called.and_then(|column| Some((column, of_maps(&files(column), MOST_CLASSES)?)));
-    if let (Some(column), None) = (called, &maps) {
-        let problem = "none of its files is a PNG file of one number a pixel, a few different ones";
-        roles.remarks.push(format!("column `{}` is not taken for label maps: {problem}", columns[column].name));
+    let (mut maps, mut refused) = (None, None);
+    match called.map(|column| (column, of_maps(&files(column), MOST_CLASSES))) {
+        Some((column, Ok(found))) => maps = Some((column, found)),
+        Some((column, Err(why))) => refused = Some(format!("column `{}` is not taken for label maps: {why}", columns[column].name)),
+        None => {}
     }
     if roles.label.is_none() && maps.is_none() {
         let images = (0..columns.len()).rev().filter(|&column| columns[column].holds == Holds::Files("image"));
-        maps = images.filter_map(|column| Some((column, of_maps(&files(column), FEW_CLASSES)?))).next();
+        maps = images.filter_map(|column| Some((column, of_maps(&files(column), FEW_CLASSES).ok()?))).next();
     }
     roles.label = maps.as_ref().map(|(column, _)| *column).or(roles.label);
     let pixels = maps.map(|(_, pixels)| pixels);
     let Some(label) = roles.label else {
         let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
-        let problem = format!(
-            "no column looks like the class of a sample: call it `label`; there are: {} (a label has two values or more, each of them often)",
-            some(&names, 12)
-        );
+        let what = "no column looks like the class of a sample";
+        let problem = refused.map(|why| format!("{what}, and {why}")).unwrap_or_else(|| {
+            format!("{what}: call it `label`; there are: {} (a label has two values or more, each of them often)", some(&names, 12))
+        });
         return Err(Error::File { path: path.into(), problem });
     };
     let csv = !table.is_typed;
     let mut remarks = table.remarks();
     remarks.append(&mut roles.remarks);
+    remarks.extend(refused);
     remarks.extend(roles.part.is_none().then(|| parts_beside(path)).flatten());
     remarks.extend(steps_of_series(path, &table, &columns, &roles));
     let mut sensors = sensors(path, &table, &columns, &roles, &mut remarks);
-    if pixels.is_some() {
+    if let Some(maps) = &pixels {
         (sensors, remarks) = maps_only(sensors, remarks);
+        for copy in copies(&table, folder, &columns, label, &maps.void) {
+            sensors.retain(|sensor| sensor.name != name_of(copy));
+            remarks.push(format!("column `{copy}` {COPY}"));
+        }
     }
     let file = named_from(path, beside)?;
     let name = name_of(&path.file_stem().unwrap_or_default().to_string_lossy().replace(".csv", ""));
@@ -80,7 +87,7 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
         if columns[label].cells.len() < table.rows.len() {
             card += "missing_label = \"drop\"  # some rows have no label\n";
         }
-        card += pixels.as_deref().unwrap_or_default();
+        card += pixels.as_ref().map_or("", |maps| &maps.card);
         sensors.iter().for_each(|sensor| card += &sensor.toml());
         if sensors.is_empty() {
             return Err(no_sensor(path, &columns, &roles, csv));
@@ -109,6 +116,14 @@ fn maps_only(sensors: Vec<Written>, mut remarks: Vec<String>) -> (Vec<Written>, 
         remarks.push(format!("columns {} are left out: what predicts pixels reads images, depth maps and arrays", some(&names, 8)));
     }
     (maps.into_iter().map(Written::sized_by_maps).collect(), remarks)
+}
+
+/// The columns of images that show the label maps once more.
+fn copies<'t>(table: &Table, folder: &Path, columns: &[Column<'t>], label: usize, void: &[u16]) -> Vec<&'t str> {
+    let file = |row: &Row, at: usize| Some(&row.cells[at]).filter(|cell| !cell.is_empty()).map(|cell| folder.join(cell));
+    let pairs = |at: usize| table.rows.iter().filter_map(|row| Some((file(row, label)?, file(row, at)?))).collect::<Vec<_>>();
+    let images = (0..columns.len()).filter(|&at| at != label && columns[at].holds == Holds::Files("image"));
+    images.filter(|&at| Told::of(&pairs(at), void).is_copy()).map(|at| columns[at].name).collect()
 }
 
 /// The first line names the columns; one that names a file is a sample.
