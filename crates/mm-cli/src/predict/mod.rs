@@ -1,12 +1,14 @@
 //! `mm predict`: a model and a table of samples in, an answer for each row out.
 
 mod format;
+mod ids;
 mod maps;
 mod output;
 mod tally;
 
 use anyhow::{Context, Result, anyhow, bail};
 use format::Format;
+use ids::Ids;
 use indicatif::{ProgressBar, ProgressStyle};
 use maps::Maps;
 use mm_bench::{DeviceArgument, Registry, child};
@@ -116,7 +118,7 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
         }
         // Mistakes in the last row are found before the first is answered.
         None => {
-            let total = check(rows, &model, &arguments.manifest)?;
+            let total = check(rows, &model, &arguments.manifest, &columns)?;
             let state = State::new(&request, total);
             output.append(format.header(&model).as_bytes(), state)?
         }
@@ -156,12 +158,16 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
 }
 
 /// Reads all cells once; how many rows there are.
-fn check(mut rows: ManifestRows, model: &Pipeline, manifest: &Path) -> Result<u64> {
+fn check(mut rows: ManifestRows, model: &Pipeline, manifest: &Path, columns: &ManifestColumns) -> Result<u64> {
     let bar = bar("checking {human_pos} rows", 0)?;
-    let (mut total, mut unknown) = (0, None);
+    let (mut total, mut unknown, mut ids) = (0, None, Ids::default());
     for row in rows.by_ref() {
         let row = row?;
         total += 1;
+        // In folders, files of one name are one sample.
+        if !manifest.is_dir() {
+            ids.add(&row);
+        }
         let target = &model.schema().target;
         let known = |label: &String| target.is_dense() || target.classes() == 0 || class_position(target.class_names(), label).is_some();
         if let Some(label) = row.label.filter(|label| !known(label)) {
@@ -175,6 +181,9 @@ fn check(mut rows: ManifestRows, model: &Pipeline, manifest: &Path) -> Result<u6
     if let Some((line, id, label)) = unknown {
         let place = if manifest.is_dir() { format!("{}: {id}", manifest.display()) } else { format!("{}:{line}", manifest.display()) };
         eprintln!("{place}: the label `{label}` is no class of the model; rows of such labels are left out of the accuracy");
+    }
+    if let Some(warning) = ids.warning(model, manifest, columns)? {
+        eprintln!("{warning}");
     }
     if rows.short() > 0 {
         eprintln!("{}: {} recordings are shorter than a window of the model and are left out", manifest.display(), rows.short());
