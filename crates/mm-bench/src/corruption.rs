@@ -52,6 +52,9 @@ impl CorruptionEntry {
                 bail!("`together` names families and modalities itself: write `families` and `modalities` as an entry of their own")
             }
         };
+        if self.severities.as_ref().is_some_and(Vec::is_empty) {
+            bail!("`severities` is an empty list, and nothing would be corrupted: name some of 1 to 5, or leave it out for all");
+        }
         let severities: Vec<Severity> = self.severities.clone().unwrap_or_else(|| Severity::all().collect());
         let at = |parts: Vec<Part>| severities.iter().map(move |&severity| PlannedCorruption { parts: parts.clone(), severity });
         let corruptions: Vec<PlannedCorruption> = cases.into_iter().flat_map(at).collect();

@@ -191,6 +191,7 @@ fn slips_are_named_with_field_and_limit() {
         ("[\"song\", \"song+feather\"]", "[\"song\", \"song\"]", "`combinations`"),
         ("[\"song\", \"song+feather\"]", "[]", "`combinations`: modality: the list is empty"),
         ("modalities = \"feather\"", "modalities = \"fur\"", "`[[corruptions]]`"),
+        ("severities = [1, 3]", "severities = []", "`severities` is an empty list"),
         ("severities = [1, 3]", "severities = [3, 3]", "`gaussian on feather of severity 3` appears twice"),
         ("card = \"birds.toml\"\n\n", "card = \"bird.toml\"\n\n", "bird.toml"),
     ];

@@ -2,7 +2,7 @@
 
 use crate::Settings;
 use crate::error::Refusal;
-use crate::given::{All, Given};
+use crate::given::{All, Given, file_advice};
 use bytes::Bytes;
 use mm_core::data::kinds::{Kind, Origin, Written};
 use mm_core::data::{Array, InputSpec, OnCorrupt, unpacking_at_most};
@@ -25,14 +25,15 @@ pub(crate) fn prepare(model: &Pipeline, all: All, settings: &Settings) -> Result
             Given::Absent => continue,
             Given::Text(text) => match kind {
                 Some(kind) if kind.written() == Written::Text => Origin::Text(text),
-                _ => return Err(refused(format!("takes {}, and was given a text", wanted(input, kind)))),
+                Some(_) => return Err(refused(format!("takes {}, and was given a text: {}", wanted(input, kind), file_advice(name)))),
+                None => return Err(refused(format!("takes {}, and was given a text", wanted(input, kind)))),
             },
             Given::Numbers { shape, values } => match of_numbers(shape, values, input, kind).map_err(refused)? {
                 Numbers::Reading(array) => {
                     readings = readings.array(name, array);
                     continue;
                 }
-                Numbers::File(bytes) => Origin::Memory { name: "numbers.npy".into(), bytes, part: None },
+                Numbers::File(bytes) => Origin::Memory { name: name.into(), bytes, part: None },
             },
             Given::Files(files) => {
                 let Some(kind) = kind else {
@@ -52,7 +53,10 @@ pub(crate) fn prepare(model: &Pipeline, all: All, settings: &Settings) -> Result
                 continue;
             }
         };
-        let array = model.reading(&Readings::new().origin(name, origin), name).map_err(|error| refused(error.to_string()))?;
+        let array = model.reading(&Readings::new().origin(name, origin), name).map_err(|error| match error {
+            Error::Shape { expected, found, .. } => refused(format!("was given numbers of shape {found}, and takes {expected}")),
+            error => refused(error.to_string()),
+        })?;
         readings = array.into_iter().fold(readings, |readings, array| readings.array(name, array));
     }
     Ok(model.prepare(&readings)?)
@@ -108,12 +112,19 @@ fn of_files(model: &Pipeline, name: &str, kind: &dyn Kind, mut files: Vec<(Strin
         // A kind that reads folders: its files in the order in which they came.
         let server = |error: std::io::Error| Failed::Server(format!("writing its frames: {error}"));
         let folder = tempfile::tempdir().map_err(server)?;
+        let mut kept = Vec::with_capacity(files.len());
         for (number, (file, bytes)) in files.iter().enumerate() {
-            let ending = plain(file).extension().map(|ending| format!(".{}", ending.display())).unwrap_or_default();
-            std::fs::write(folder.path().join(format!("{number:06}{ending}")), bytes).map_err(server)?;
+            let sent = plain(file);
+            let ending = sent.extension().map(|ending| format!(".{}", ending.display())).unwrap_or_default();
+            let path = folder.path().join(format!("{number:06}{ending}"));
+            std::fs::write(&path, bytes).map_err(server)?;
+            kept.push((path.display().to_string(), sent.display().to_string()));
         }
         // Where the server keeps its files is nobody's business.
-        let hidden = |error: Error| Failed::File(error.to_string().replace(&folder.path().display().to_string(), "frames"));
+        let hidden = |error: Error| {
+            let said = kept.iter().fold(error.to_string(), |said, (path, sent)| said.replace(path, sent));
+            Failed::File(said.replace(&folder.path().display().to_string(), "its frames"))
+        };
         return read(Origin::file(folder.path())).map_err(hidden);
     }
     match (files.pop(), files.is_empty()) {

@@ -1,5 +1,6 @@
 //! What a request says of the sensors: JSON, or the parts of a form.
 
+use crate::decode::wanted;
 use crate::error::Refusal;
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -251,7 +252,7 @@ pub(crate) async fn of_form(bytes: Bytes, boundary: &str, asked: &Asked<'_>) -> 
             // A field of a page in which no file was chosen.
             Some(file) if file.is_empty() && content.is_empty() => Given::Absent,
             Some(file) => Given::Files(vec![(file, content)]),
-            None => of_text(&content, position, asked).map_err(|error| Refusal::of_sensor(&name, error))?,
+            None => of_text(&content, &name, position, asked).map_err(|error| Refusal::of_sensor(&name, error))?,
         };
         match (&mut all[position], given) {
             (Some(Given::Files(files)), Given::Files(more)) if files.len() < MOST_FILES => files.extend(more),
@@ -262,8 +263,13 @@ pub(crate) async fn of_form(bytes: Bytes, boundary: &str, asked: &Asked<'_>) -> 
     Ok(all)
 }
 
+/// How a file is sent, for messages.
+pub(crate) fn file_advice(name: &str) -> String {
+    format!("for a file write `-F {name}=@file`")
+}
+
 /// A part of a form without the name of a file.
-fn of_text(content: &[u8], position: usize, asked: &Asked) -> Result<Given, String> {
+fn of_text(content: &[u8], name: &str, position: usize, asked: &Asked) -> Result<Given, String> {
     let text = std::str::from_utf8(content).map_err(|_| "is no text in UTF-8, and has no name of a file".to_string())?;
     if asked.model.kind(position).is_some_and(|kind| kind.written() == Written::Text) {
         return Ok(Given::Text(text.into()));
@@ -278,6 +284,12 @@ fn of_text(content: &[u8], position: usize, asked: &Asked) -> Result<Given, Stri
     let given = Value { most: asked.most(position) }.deserialize(&mut deserializer).and_then(|given| deserializer.end().map(|()| given));
     given.map_err(|error| match text.split([',', '[', ']']).map(str::trim).find(|cell| cell.parse().is_ok_and(|x: f64| !x.is_finite())) {
         Some(cell) => format!("holds `{cell}`: write null for a number that is not known, or leave the sensor out"),
-        None => format!("is neither a file nor numbers: {error}"),
+        None if error.classify() == Category::Data => error.to_string(),
+        None => match asked.model.kind(position) {
+            Some(kind) if kind.written() == Written::Folder => {
+                format!("takes {}, and was given a text: {}", wanted(&asked.model.schema().inputs[position], Some(kind)), file_advice(name))
+            }
+            _ => format!("is neither a file nor numbers: {}", file_advice(name)),
+        },
     })
 }

@@ -1,12 +1,14 @@
 //! `mm predict`: a model and a table of samples in, an answer for each row out.
 
 mod format;
+mod ids;
 mod maps;
 mod output;
 mod tally;
 
 use anyhow::{Context, Result, anyhow, bail};
 use format::Format;
+use ids::Ids;
 use indicatif::{ProgressBar, ProgressStyle};
 use maps::Maps;
 use mm_bench::{DeviceArgument, Registry, child};
@@ -116,7 +118,7 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
         }
         // Mistakes in the last row are found before the first is answered.
         None => {
-            let total = check(rows, &model, &arguments.manifest)?;
+            let total = check(rows, &model, &arguments.manifest, &columns)?;
             let state = State::new(&request, total);
             output.append(format.header(&model).as_bytes(), state)?
         }
@@ -156,14 +158,18 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
 }
 
 /// Reads all cells once; how many rows there are.
-fn check(mut rows: ManifestRows, model: &Pipeline, manifest: &Path) -> Result<u64> {
+fn check(mut rows: ManifestRows, model: &Pipeline, manifest: &Path, columns: &ManifestColumns) -> Result<u64> {
     let bar = bar("checking {human_pos} rows", 0)?;
-    let (mut total, mut unknown, mut uncompared) = (0, None, false);
+    let (mut total, mut unknown, mut uncompared, mut ids) = (0, None, false, Ids::default());
     let target = &model.schema().target;
     let compares = !target.is_dense() && target.classes() > 0;
     for row in rows.by_ref() {
         let row = row?;
         total += 1;
+        // In folders, files of one name are one sample.
+        if !manifest.is_dir() {
+            ids.add(&row);
+        }
         uncompared |= !compares && row.label.is_some();
         let known = |label: &String| class_position(target.class_names(), label).is_some();
         if let Some(label) = row.label.filter(|label| compares && !known(label)) {
@@ -182,6 +188,9 @@ fn check(mut rows: ManifestRows, model: &Pipeline, manifest: &Path) -> Result<u6
         let what = if target.is_dense() { "a class for every pixel".into() } else { target.in_words() };
         let table = manifest.display();
         eprintln!("{table}: the model predicts {what}, which are not compared with the labels here: `mm evaluate` does, with a card");
+    }
+    if let Some(warning) = ids.warning(model, manifest, columns)? {
+        eprintln!("{warning}");
     }
     if rows.short() > 0 {
         eprintln!("{}: {} recordings are shorter than a window of the model and are left out", manifest.display(), rows.short());

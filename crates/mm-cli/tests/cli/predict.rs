@@ -134,6 +134,23 @@ fn every_row_is_answered_in_order_with_reasons() {
     }
 }
 
+/// Answers of one id cannot be told apart: that is said once, and they are given all the same.
+#[test]
+fn an_id_that_comes_twice_is_told() {
+    let mut lines = table();
+    lines.truncate(4);
+    let id = lines[1].split(',').next().unwrap().to_string();
+    lines[3] = lines[1].clone();
+    lines.push(lines[1].clone());
+    write("twice.csv", &lines);
+    let (_, said) = succeeds(&mut predict(folder(), "udml", "twice.csv", "twice.out.csv"));
+    assert!(said.contains(&format!("twice.csv:4: `{id}` is the id of line 2 too")) && !said.contains("twice.csv:5"), "{said}");
+    lines.truncate(3);
+    write("once.csv", &lines);
+    let (_, said) = succeeds(&mut predict(folder(), "udml", "once.csv", "once.out.csv"));
+    assert!(!said.contains("is the id of line"), "{said}");
+}
+
 /// One number that is too large for the model's 32 bits costs its sensor, as in the training, and not the run.
 #[test]
 fn a_number_too_large_for_the_model_is_not_finite() {

@@ -332,7 +332,9 @@ fn shortage(groups: usize, part: Part, wanted: &[Part]) -> String {
     let names: Vec<String> = wanted.iter().map(Part::to_string).collect();
     let parts = format!("{} parts ({})", wanted.len(), names.join(", "));
     match wanted.len().saturating_sub(groups) {
-        0 => format!("its {groups} groups could not be dealt to {parts}: none was left for {part}"),
+        0 => format!(
+            "its {groups} groups could not be dealt to {parts}: none was left for {part}, as some hold other classes that other parts need"
+        ),
         lacking => format!("it is in {groups} group{}, {lacking} too few for {parts}", if groups == 1 { "" } else { "s" }),
     }
 }

@@ -136,11 +136,15 @@ impl SplitSpec {
     /// else each class is divided in the same way.
     ///
     /// Test rows are drawn first and training rows last, so the same seed gives the same test set whatever the training size. With
-    /// groups, sizes are targets: groups are dealt out, largest first, to the part that lacks most; what fits nowhere goes to training.
+    /// groups, sizes are targets: groups are dealt out, largest first, to the part that lacks most; what fits nowhere goes to training. A
+    /// part that would have none of a class then gets the smallest group that another part can do without.
     pub fn draw(&self, data: &dyn Source, seed: u64) -> Result<Split> {
-        if every_row(data, "part", |meta| meta.part.is_some())? {
+        let parts = every_row(data, "part", |meta| meta.part.is_some())?;
+        // A group that some rows lack is a slip in a fixed split, too.
+        let groups = every_row(data, "group", |meta| meta.group.is_some())?;
+        if parts {
             Split::from_parts(data)
-        } else if every_row(data, "group", |meta| meta.group.is_some())? {
+        } else if groups {
             self.draw_grouped(data, seed)
         } else {
             self.draw_stratified(data, seed)
@@ -184,7 +188,7 @@ impl SplitSpec {
         let amounts = [self.test, self.validation, self.train];
         let targets = amounts.map(|a| sizes.iter().map(|&n| a.of(n) as f64).collect::<Vec<f64>>());
         let mut lacking = targets.clone();
-        let mut parts = [vec![], vec![], vec![]];
+        let mut dealt = Vec::with_capacity(members.len());
         let mut order: Vec<Vec<usize>> = members.into_values().collect();
         order.shuffle(&mut rng::stream(seed, "split groups", &[]));
         order.sort_by_key(|rows| std::cmp::Reverse(rows.len()));
@@ -200,8 +204,11 @@ impl SplitSpec {
             let gains = [gain(0), gain(1), gain(2)];
             let best = (0..3).rev().filter(|p| gains[*p] > 0.0).max_by(|a, b| gains[*a].total_cmp(&gains[*b])).unwrap_or(2);
             counts.iter().for_each(|(&class, n)| lacking[best][class] -= n);
-            parts[best].extend(rows);
+            dealt.push(Group { classes: counts.into_keys().collect(), rows, part: best });
         }
+        fill_empty(&mut dealt, &targets);
+        let mut parts = [vec![], vec![], vec![]];
+        dealt.iter().for_each(|group| parts[group.part].extend(&group.rows));
         let [test, validation, train] = parts;
         let split = Split { train, validation, test };
         let parts = [
@@ -219,6 +226,31 @@ impl SplitSpec {
             }
         }
         split.sorted()
+    }
+}
+
+/// A group that was dealt to a part.
+struct Group {
+    rows: Vec<usize>,
+    classes: Vec<usize>,
+    part: usize,
+}
+
+/// Gives parts that are to have samples of a class and have no group of it the smallest one that no other part needs. `targets`: by part and
+/// class.
+fn fill_empty(dealt: &mut [Group], targets: &[Vec<f64>; 3]) {
+    loop {
+        let mut held = targets.each_ref().map(|targets| vec![0; targets.len()]);
+        dealt.iter().for_each(|group| group.classes.iter().for_each(|&class| held[group.part][class] += 1));
+        let is_spare = |group: &Group| group.classes.iter().all(|&class| targets[group.part][class] <= 0.0 || held[group.part][class] > 1);
+        let lacking = (0..3).flat_map(|part| (0..held[part].len()).map(move |class| (part, class)));
+        let mut lacking = lacking.filter(|&(part, class)| targets[part][class] > 0.0 && held[part][class] == 0);
+        let smallest = |class: usize| {
+            let spare = (0..dealt.len()).filter(|&at| dealt[at].classes.contains(&class) && is_spare(&dealt[at]));
+            spare.min_by_key(|&at| dealt[at].rows.len())
+        };
+        let Some((part, at)) = lacking.find_map(|(part, class)| Some((part, smallest(class)?))) else { return };
+        dealt[at].part = part;
     }
 }
 

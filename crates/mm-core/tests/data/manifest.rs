@@ -87,6 +87,36 @@ fn columns_may_have_other_names() {
 }
 
 #[test]
+fn a_column_that_is_named_has_to_be_there() {
+    let folder = folder();
+    let path = folder.path().join("t.csv");
+    std::fs::write(&path, format!("{HEADER}{ROWS}")).unwrap();
+    let said = |named: Manifest| named.open().err().unwrap().to_string();
+    for (error, expected) in [
+        (said(manifest(&path).id("name")), "there is no column `name` for the name of each sample"),
+        (said(manifest(&path).group("groups")), "there is no column `groups` for the group of each sample; did you mean `group`?"),
+        (said(manifest(&path).part("Part")), "there is no column `Part` for the part of each sample; did you mean `part`?"),
+    ] {
+        assert!(error.contains(expected), "{error}");
+    }
+    // Those that nobody named may be lacking; one that was probably meant is told.
+    std::fs::write(&path, format!("{}{ROWS}", HEADER.replace("id,", "ID,").replace("part,group", "Split,Group"))).unwrap();
+    let data = manifest(&path).open().unwrap();
+    assert_eq!((data.meta(0).id.unwrap(), data.meta(0).part, data.meta(0).group), ("line 2", None, None));
+    let told = data.remarks().join("\n");
+    for (column, usual) in [("ID", "id"), ("Group", "group"), ("Split", "part")] {
+        let advice = format!("call it `{usual}`, or write {usual} = \"{column}\" in the card");
+        assert!(told.contains(&format!("column `{column}` is not read as the")) && told.contains(&advice), "{told}");
+    }
+    let told = manifest(&path).id("ID").group("Group").part("Split").open().unwrap().remarks().join("\n");
+    assert!(!told.contains("is not read"), "{told}");
+    // A column of that name that holds no parts is something else.
+    std::fs::write(&path, "id,rgb,label,split\na,rgb/a.png,cat,3\nb,rgb/b.png,dog,4\n").unwrap();
+    let data = Manifest::new(&path).modality("rgb", Image::rgb(8)).open().unwrap();
+    assert!(data.remarks().is_empty(), "{:?}", data.remarks());
+}
+
+#[test]
 fn what_may_be_misread_is_refused_with_its_place() {
     let folder = folder();
     let said = |header: &str, rows: &str| match open(folder.path(), "bad.csv", &format!("{header}{rows}")) {

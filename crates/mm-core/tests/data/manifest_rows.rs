@@ -118,6 +118,33 @@ fn parts_of_objects_and_lists_are_numbers_of_a_sensor_in_the_order_of_the_text()
     }
 }
 
+/// A list has no names, and is in the order of the training.
+#[test]
+fn numbers_that_the_model_has_names_for_may_be_numbered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut columns = ManifestColumns::default();
+    columns.variables.insert("gauge".into(), vec!["north".into(), "east".into()]);
+    let read = |name: &str, text: &str| -> mm_core::Result<Vec<ManifestRow>> {
+        let path = write(folder.path(), name, text.as_bytes());
+        ManifestRows::open(path, sensors(), &columns, OnCorrupt::Error)?.collect()
+    };
+    let gauges =
+        [("l.jsonl", "{\"gauge\": [1, 2]}\n"), ("t.csv", "id,gauge.2,gauge.1\na,2,1\n"), ("n.csv", "gauge.east,gauge.north\n2,1\n")];
+    for (name, text) in gauges {
+        assert_eq!(read(name, text).unwrap()[0].origins[1], Some(Origin::Numbers(vec![1.0, 2.0])), "{text}");
+    }
+    for (name, text, place) in [
+        ("o.csv", "id,gauge.lat,gauge.lon\na,1,2\n", "o.csv:1:2: column `gauge.lat`"),
+        ("m.csv", "gauge.1,gauge.2,gauge.3\n1,2,3\n", "m.csv:1:1: column `gauge.1`"),
+        ("s.jsonl", "{\"gauge\": [1]}\n", "s.jsonl:1:1: column `gauge.1`"),
+        ("z.csv", "gauge.0,gauge.1\n1,2\n", "z.csv:1:1: column `gauge.0`"),
+    ] {
+        let error = read(name, text).unwrap_err().to_string();
+        let names = "the 2 numbers of the sensor `gauge` are called gauge.north, gauge.east in the model";
+        assert!(error.contains(place) && error.contains(names) && error.contains("`gauge.1` to `gauge.2`"), "{error}");
+    }
+}
+
 #[test]
 fn mistakes_are_named_with_their_place() {
     let folder = tempfile::tempdir().unwrap();

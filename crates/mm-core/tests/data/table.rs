@@ -135,10 +135,11 @@ fn splits_say_which_class_is_too_small() {
     let two_parts = SplitSpec { validation: Amount::PerClass(0), ..SplitSpec::default() };
     let error = two_parts.draw(&grouped, 0).unwrap_err().to_string();
     assert!(error.contains("1 too few for 2 parts (train, test); say in"), "{error}");
-    // Three groups would do, but two of them hold the other class as well.
-    let lopsided = table([vec![0; 40], vec![1; 3]].concat(), 2).with_groups(lopsided()).unwrap();
-    let error = SplitSpec::default().draw(&lopsided, 0).unwrap_err().to_string();
-    assert!(error.contains("could not be dealt to 3 parts"), "{error}");
+    // The groups a, b and c go to three parts, and so do a, b and d: then c and d are in one, and the last class is in two.
+    let groups = ["a", "b", "c", "a", "b", "d", "c", "d", "e"].map(String::from).to_vec();
+    let crossed = table([[0; 3], [1; 3], [2; 3]].concat(), 3).with_groups(groups).unwrap();
+    let error = SplitSpec::default().draw(&crossed, 0).unwrap_err().to_string();
+    assert!(error.contains("its 3 groups could not be dealt to 3 parts") && error.contains("some hold other classes"), "{error}");
     let error = data.with_groups(vec!["a".into()]).unwrap_err().to_string();
     assert!(error.contains("1 groups for 13 samples"), "{error}");
     let fixed = Named { table: table(vec![0, 1], 2), parts: vec![Some(Part::Train); 2], groups: vec![None; 2] };
@@ -195,12 +196,36 @@ fn a_split_is_what_the_rows_say() {
         assert!(refused(&named).contains(&problem), "{}", refused(&named));
         named.groups[row] = there;
     }
+    // Whether a split is drawn or given.
+    named.parts = [Part::Test, Part::Train, Part::Validation, Part::Train].map(Some).to_vec();
+    named.groups[1] = None;
+    assert!(refused(&named).contains("1 of 4 samples have no group"), "{}", refused(&named));
 }
 
 /// 43 samples: class 0 in three groups of very different size, class 1 in the largest of them and in two more.
 fn lopsided() -> Vec<String> {
     let of = |i: usize| if i < 38 { "a" } else { ["b", "c", "a", "d", "e"][i - 38] };
     (0..43).map(|i| of(i).to_string()).collect()
+}
+
+/// Where groups are much larger than a part is to be, it gets one all the same.
+#[test]
+fn large_groups_are_dealt_to_every_part() {
+    let count = |data: &TableDataset, group: &dyn Fn(usize) -> usize| {
+        let split = SplitSpec::default().draw(data, 7).unwrap();
+        assert_eq!(SplitSpec::default().draw(data, 7).unwrap(), split);
+        [split.train, split.validation, split.test].map(|rows| rows.into_iter().map(group).collect::<HashSet<_>>().len())
+    };
+    for (groups, expected) in [(3, [1, 1, 1]), (4, [2, 1, 1]), (5, [3, 1, 1])] {
+        let of = |row: usize| row * groups / 60;
+        let data = table((0..60).map(|i| i % 2).collect(), 2).with_groups((0..60).map(|row| of(row).to_string()).collect()).unwrap();
+        assert_eq!(count(&data, &of), expected);
+    }
+    let data = table([vec![0; 40], vec![1; 3]].concat(), 2).with_groups(lopsided()).unwrap();
+    let split = SplitSpec::default().draw(&data, 0).unwrap();
+    for rows in [split.train, split.validation, split.test] {
+        assert_eq!(rows.iter().map(|&row| data.meta(row).class).collect::<HashSet<_>>().len(), 2);
+    }
 }
 
 #[test]

@@ -87,6 +87,17 @@ fn labels_groups_and_files_that_leak_are_told() {
     assert_eq!((check.groups, check.parts.len()), (Some(11), 3));
 }
 
+/// As when a split is drawn, and as a training says.
+#[test]
+fn a_sample_without_a_group_is_told_where_parts_are_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let mut rows = rows(root);
+    rows[4] = rows[4].replace(",g4", ",");
+    table(root, &rows);
+    tells(&check_card(root, CARD), Level::Error, &["1 of 12 samples have no group, and others have one: `s4`", "in every row, or in none"]);
+}
+
 /// A byte-order mark, `\r\n`, semicolons, spaces around cells: all are read.
 #[test]
 fn how_a_table_is_written_does_not_matter() {

@@ -26,9 +26,21 @@ fn a_file_of_each_kind_is_read_as_from_the_disk() {
     assert_eq!(of_json, Value::from(alone.to_json(&model.schema().target)));
     let described = server.client.get("/model").good();
     assert_eq!((&described["sensors"][0]["send"], &described["sensors"][1]["send"]), (&json!("files"), &json!("file")));
-    // What is wrong with a frame is said without where the server keeps it.
-    let error = server.client.form(&[("film", Some("a.png"), b"no image")]).error(422);
-    assert!(error.contains("sensor `film`: frames") && !error.contains("/tmp"), "{error}");
+    // What is wrong with a frame is said of the name that was sent, without where the server keeps it.
+    let refused = |parts: &[(&str, Option<&str>, &[u8])]| server.client.form(parts).error(422);
+    let error = refused(&[film(0), film(1), ("film", Some("take/b.png"), b"no image")]);
+    assert!(error.contains("sensor `film`: b.png: ") && !error.contains("/tmp") && !error.contains("00000"), "{error}");
+    let error = refused(&[("film", Some("a.txt"), b"no image")]);
+    assert!(error.contains("sensor `film`: its frames: holds no frame"), "{error}");
+    // A file whose `@` was forgotten, and numbers of another shape.
+    let error = refused(&[("film", None, b"a.png")]);
+    assert!(error.contains("takes images, the frames of a video, and was given a text: for a file write `-F film=@file`"), "{error}");
+    let error = refused(&[("shake", None, b"0.csv")]);
+    assert!(error.contains("sensor `shake`: is neither a file nor numbers: for a file write `-F shake=@file`"), "{error}");
+    let error = refused(&[("shake", None, b"1, 2, 3")]);
+    assert!(error.ends_with("sensor `shake`: was given numbers of shape [3], and takes [2, time]"), "{error}");
+    let error = server.client.json("{\"shake\": \"0.csv\"}").error(422);
+    assert!(error.contains("and was given a text: for a file write `-F shake=@file`"), "{error}");
     server.ended().unwrap();
 }
 

@@ -4,6 +4,7 @@ mod columns;
 mod concat;
 mod json_lines;
 mod missing;
+mod roles;
 mod rows;
 mod stream;
 mod table;
@@ -23,6 +24,7 @@ use super::{LabelMaps, Part, TargetValue, TaskKind, Windows};
 use crate::error::{Error, Result};
 use crate::modality::Modalities;
 use columns::{Cells, Columns, Files};
+use roles::Role;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 pub(super) use stream::TableStream;
@@ -51,7 +53,10 @@ pub(super) use table::{Row, Table};
 pub struct Manifest {
     path: PathBuf,
     modalities: Vec<Wanted>,
-    names: Names,
+    label: String,
+    id: Role,
+    group: Role,
+    part: Role,
     classes: Option<Vec<String>>,
     task: TaskKind,
     /// Columns of labels or numbers.
@@ -78,22 +83,16 @@ struct Wanted {
 const LABEL: &str = "label";
 const ID: &str = "id";
 
-/// What the columns are called that are no sensors.
-struct Names {
-    label: String,
-    id: String,
-    group: String,
-    part: String,
-}
-
 impl Manifest {
     /// Of a file.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        let names = Names { label: LABEL.into(), id: ID.into(), group: "group".into(), part: "part".into() };
         Self {
             path: path.into(),
             modalities: Vec::new(),
-            names,
+            label: LABEL.into(),
+            id: Role::ID,
+            group: Role::GROUP,
+            part: Role::PART,
             classes: None,
             task: TaskKind::Classes,
             targets: Vec::new(),
@@ -129,26 +128,23 @@ impl Manifest {
 
     /// The column of the class, instead of `label`.
     pub fn label(mut self, column: impl Into<String>) -> Self {
-        self.names.label = column.into();
+        self.label = column.into();
         self
     }
 
-    /// The column of the name of a sample, instead of `id`.
-    pub fn id(mut self, column: impl Into<String>) -> Self {
-        self.names.id = column.into();
-        self
+    /// The column of the name of a sample, instead of `id`; it has to be there.
+    pub fn id(self, column: impl Into<String>) -> Self {
+        Self { id: self.id.in_column(column), ..self }
     }
 
-    /// The column of the group, instead of `group`.
-    pub fn group(mut self, column: impl Into<String>) -> Self {
-        self.names.group = column.into();
-        self
+    /// The column of the group, instead of `group`; it has to be there.
+    pub fn group(self, column: impl Into<String>) -> Self {
+        Self { group: self.group.in_column(column), ..self }
     }
 
-    /// The column of the part of the split, instead of `part`.
-    pub fn part(mut self, column: impl Into<String>) -> Self {
-        self.names.part = column.into();
-        self
+    /// The column of the part of the split, instead of `part`; it has to be there.
+    pub fn part(self, column: impl Into<String>) -> Self {
+        Self { part: self.part.in_column(column), ..self }
     }
 
     /// The classes, in order; any other label is then an error.
@@ -257,8 +253,8 @@ impl Manifest {
             Columns::File { .. } | Columns::Text(_) | Columns::Measured { .. } => None,
         });
         let columns = ManifestColumns {
-            label: (self.names.label != LABEL).then(|| self.names.label.clone()),
-            id: (self.names.id != ID).then(|| self.names.id.clone()),
+            label: (self.label != LABEL).then(|| self.label.clone()),
+            id: self.id.other_name().cloned(),
             modalities: self.modalities.iter().filter_map(|w| Some((w.name.clone(), w.column.clone()?))).collect(),
             variables: variables.collect(),
             windows: self.windows,
@@ -307,10 +303,10 @@ impl Manifest {
             sensors.push(found.map_err(|error| listing.problems.push(Problem::new(error))).ok());
         }
         let column = |name: &str| table.column(name);
-        let mut label = column(&self.names.label);
+        let mut label = column(&self.label);
         let in_columns = self.task.has_columns() && self.separator.is_none();
         if label.is_none() && !in_columns {
-            listing.problems.push(Problem::new(columns::no_column(table, &self.names.label, "the label of each sample")));
+            listing.problems.push(Problem::new(columns::no_column(table, &self.label, "the label of each sample")));
         }
         let mut wanted = |name: &String, what: &str| {
             let found = column(name);
@@ -319,7 +315,8 @@ impl Manifest {
         };
         let targets: Vec<usize> = self.targets.iter().filter_map(|name| wanted(name, "what is to be predicted")).collect();
         let weight = self.weight.as_ref().and_then(|name| wanted(name, "the weight of each sample"));
-        let (id, group, part) = (column(&self.names.id), column(&self.names.group), column(&self.names.part));
+        let mut find = |role: &Role| role.column(table).map_err(|error| listing.problems.push(Problem::new(error))).ok().flatten();
+        let (id, group, part) = (find(&self.id), find(&self.group), find(&self.part));
         let labels = self.reading();
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let cells =
@@ -426,6 +423,8 @@ impl Manifest {
         listing.remarks.extend(told.map(|(count, what)| format!("{}: {count} of {of} rows {what}", table.path.display())));
         listing.remarks.extend(cells.remarks());
         listing.remarks.extend(table.remarks());
+        let read: Vec<usize> = sensors.iter().flatten().flat_map(Columns::indices).chain(targets).chain(label).chain(weight).collect();
+        listing.remarks.extend([&self.id, &self.group, &self.part].iter().filter_map(|role| role.remark(table, &read)));
         self.look_at_classes(table, label, &mut listing);
         listing
     }

@@ -31,7 +31,8 @@ pub struct ManifestColumns {
     /// The columns of modalities, by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub modalities: BTreeMap<String, String>,
-    /// The names of a vector's numbers in their order, by modality: each stands in the column `<modality>.<name>` or `<name>`.
+    /// The names of a vector's numbers in their order, by modality: each stands in the column `<modality>.<name>` or `<name>`, or all in
+    /// `<modality>.1`, `<modality>.2` and so on.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, Vec<String>>,
     /// Whether a comma may stand for the point of numbers.
@@ -231,15 +232,41 @@ fn by_name(table: &Table, sensor: &str, column: &str, variables: &[String]) -> R
     let found: Vec<Option<usize>> = variables.iter().map(find).collect();
     match found.iter().position(Option::is_none) {
         None => Ok(Some(Columns::Numbers(found.into_iter().flatten().collect()))),
-        Some(_) if found.iter().all(Option::is_none) => Ok(None),
+        Some(_) if found.iter().all(Option::is_none) => by_number(table, sensor, column, variables),
         Some(missing) => {
             let (name, count) = (&variables[missing], variables.len());
             let near = suggestion(name, table.columns.iter().map(String::as_str));
-            let whole = if name.starts_with(&format!("{column}.")) { name.clone() } else { format!("{column}.{name}") };
+            let whole = whole_name(column, name);
             let problem = format!("there is no column `{whole}` for the sensor `{sensor}`, which has {count} numbers; {near}");
             Err(table.error(1, 0, problem))
         }
     }
+}
+
+fn whole_name(column: &str, variable: &str) -> String {
+    if variable.starts_with(&format!("{column}.")) { variable.into() } else { format!("{column}.{variable}") }
+}
+
+/// Columns that have numbers for names, `gps.1`, `gps.2`, as a list in JSON lines has: the named numbers in their order. An error where a
+/// sensor has columns of still other names.
+fn by_number(table: &Table, sensor: &str, column: &str, variables: &[String]) -> Result<Option<Columns>> {
+    let prefix = format!("{column}.");
+    let there: Vec<usize> = (0..table.columns.len()).filter(|&at| table.columns[at].starts_with(&prefix)).collect();
+    let Some(&first) = there.first() else { return Ok(None) };
+    let mut numbered: Vec<(usize, usize)> =
+        there.iter().filter_map(|&at| Some((table.columns[at][prefix.len()..].parse().ok()?, at))).collect();
+    numbered.sort_unstable();
+    if numbered.len() == there.len() && numbered.iter().map(|(number, _)| *number).eq(1..=variables.len()) {
+        return Ok(Some(Columns::Numbers(numbered.into_iter().map(|(_, at)| at).collect())));
+    }
+    let (found, count) = (&table.columns[first], variables.len());
+    let names: Vec<String> = variables.iter().map(|name| whole_name(column, name)).collect();
+    let problem = format!(
+        "column `{found}`: the {count} numbers of the sensor `{sensor}` are called {} in the model; rename the columns, or number them in this \
+         order, `{column}.1` to `{column}.{count}`",
+        some(&names, 8)
+    );
+    Err(table.error(1, first, problem))
 }
 
 /// What to know about the columns; an error where one is probably a sensor's, misspelt, and where no sensor has one.
