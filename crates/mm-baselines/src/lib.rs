@@ -28,7 +28,7 @@ use mm_core::recipe::MethodSpec;
 /// The baselines by name.
 pub fn specs() -> [MethodSpec; 11] {
     [
-        MethodSpec::new("full-only", "trained on complete samples only", FusionConfig::full_only).without(&[
+        MethodSpec::new("full-only", "no sensor dropped in training: samples as they are", FusionConfig::full_only).without(&[
             "combinations",
             "distillation",
             "imputation",

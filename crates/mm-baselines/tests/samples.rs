@@ -151,3 +151,20 @@ fn reads_the_fixed_modality_alone(imputation: Imputation) {
     let one = data(rare).batch(&[0, 1, 2], &Device::Cpu).unwrap();
     assert!(fusion.loss(&one, &Step { seed: 0, epoch: 0, epochs: 1, step: 0, steps: 1 }).unwrap().is_empty());
 }
+
+/// A model of the first two sensors, and samples of which some have the third alone.
+#[test]
+fn samples_without_a_sensor_that_a_model_reads_are_left_out() {
+    let data = data(|i| Subset::from_bits(if i.is_multiple_of(3) { 0b100 } else { 0b111 }).unwrap());
+    let config = FusionConfig { missing: MissingPattern::Fixed("strong+middle".into()), ..FusionConfig::modality_dropout() };
+    let model = Recipe::model(&config, &Setup::new(&SCHEMA)).unwrap();
+    let evaluated = |rows: &[usize]| evaluate(&model, &data, rows, &default_combinations(3, 0), 7, &Device::Cpu).unwrap();
+    let all = evaluated(&(0..SAMPLES).collect::<Vec<_>>());
+    assert_eq!(all.combinations.len(), 6, "all but the third sensor alone");
+    let read = evaluated(&(0..SAMPLES).filter(|i| i % 3 != 0).collect::<Vec<_>>());
+    for (all, read) in all.combinations.iter().zip(&read.combinations) {
+        assert!(all.outcomes.iter().enumerate().all(|(i, x)| x.is_nan() == i.is_multiple_of(3)), "{:?}", all.outcomes);
+        let known: Vec<f32> = all.outcomes.iter().copied().filter(|x| !x.is_nan()).collect();
+        assert_eq!((all.subset, all.scored.samples, known), (read.subset, read.scored.samples, read.outcomes.clone()));
+    }
+}

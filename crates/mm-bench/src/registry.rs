@@ -179,6 +179,9 @@ pub(crate) fn check_data(recipe: &dyn AnyRecipe, resolved: &Resolved, data: &Dat
         if let Some(absent) = (0..modalities.len()).find(|&m| train.rows_with(m).is_empty()) {
             bail!("none of the {} training samples has `{}`; take the modality out of the card", train.len(), modalities.names()[absent]);
         }
+        if let (true, Some(field)) = (resolved.train_on_validation, resolved.train.needs_validation()) {
+            bail!("`{field}` needs validation samples, and with `train_on_validation = true` none is left: take one of the two out");
+        }
         resolved.train.check(&*data.source, &split.validation)?;
         // Its networks are made without weights, which takes no time: whether there can be such.
         recipe.model(&Setup::new(data.source.schema()).for_loading())?;
@@ -186,6 +189,17 @@ pub(crate) fn check_data(recipe: &dyn AnyRecipe, resolved: &Resolved, data: &Dat
     };
     check().with_context(|| format!("`{}` cannot be trained on this", resolved.method))
 }
+
+/// Whether the encoders that a plan names are part of the networks; `None` where it names none.
+pub(crate) fn uses_encoders(recipe: &dyn AnyRecipe, resolved: &Resolved, schema: &Schema) -> Option<bool> {
+    let network = resolved.options.get("network")?.as_table()?;
+    let named = network.contains_key("encoder") || network.contains_key("encoders");
+    named.then(|| !schema.target.is_dense() || recipe.dense_has_encoders())
+}
+
+/// Says that encoders are named for nothing.
+pub(crate) const UNUSED_ENCODERS: &str = "`encoder` and `encoders` of the network change nothing: where every pixel has a class, networks have \
+                                          encoders of their own; for pixels write [network.dense]";
 
 /// Combinations by name, as a plan lists them.
 pub(crate) fn distinct_combinations(modalities: &Modalities, names: &[String]) -> Result<Vec<Subset>> {

@@ -7,7 +7,7 @@ use crate::output;
 use crate::plan::Plan;
 use crate::provenance::machine;
 use crate::ranks;
-use crate::registry::{Registry, check_data};
+use crate::registry::{Registry, UNUSED_ENCODERS, check_data, uses_encoders};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -163,6 +163,9 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
     if ranks.rank() == 0 {
         let remarks = split.remarks(&*data.source).into_iter().chain(resolved.train.few_steps(split.train.len()));
         remarks.for_each(|remark| tracing::warn!("{remark}"));
+        if uses_encoders(&*recipe, &resolved, data.source.schema()) == Some(false) {
+            tracing::warn!("{UNUSED_ENCODERS}");
+        }
         data.try_held_out(&split)?;
     }
     let checkpoints = checkpoint_folder(&arguments.out);

@@ -169,6 +169,8 @@ fn slips_are_named_with_field_and_limit() {
         (OPTIMIZER, "optimizer = { eps = 1e-8 }\n", "missing field `kind`; the kinds are `sgd`, `adam` and `adam_w`, such as {"),
         (OPTIMIZER, "optimizer = [\"adam\"]\n", "expected one of the kinds `sgd`, `adam` and `adam_w`, such as {"),
         ("select = \"best_validation\"", "select = \"best\"", "did you mean `best_validation`?"),
+        ("select = \"best_validation\"", "select_by = \"r2\"", "there is no score `r2` for this target; there are: accuracy, macro_f1"),
+        ("epochs = 4\n", "epochs = 4\nselect_by = \"auroc\"\n", "nothing is selected by it: write `select = \"best_validation\"`"),
         ("batch_size = 8", &format!("batch_size = {huge}"), "train.batch_size"),
         ("learning_rate = 0.05", "learning_rate = nan", "learning_rate"),
         ("gamma = 0.1", "gamma = inf", "schedule.gamma"),
@@ -180,6 +182,7 @@ fn slips_are_named_with_field_and_limit() {
         ("estimator_width = 12", &format!("estimator_width = {huge}"), "estimator_width"),
         ("train_per_class = 4", &format!("train_per_class = {huge}"), "data `few`"),
         ("train_on_validation = false", "train_on_validation = true", "none of the 0 validation samples"),
+        ("train_on_validation = false", "train_on_validation = true\ntrain.patience = 2", "`train_on_validation = true` none is left"),
         ("method = \"udml\"", "method = \"udlm\"", "did you mean `udml`?"),
         ("method = \"udml\"", "method = \"guesswork\"", "There are: full-only, modality-dropout, "),
         ("lambda_mad = 4.0", "lambda_mad = \"much\"", "options.lambda_mad"),
@@ -341,7 +344,8 @@ fn sensors_go_missing_in_training_by_name() {
             ("{ rates = { camra = 0.1 } }", "did you mean \"camera\"?"),
             ("{ rates = [0.1, 0.2] }", "a rate for each modality by name, such as `{ rgb = 0.1, depth = 0.3 }`"),
             ("{ rate = 1.5 }", "rate 1.5 is not between 0 and 1"),
-            ("{ rate = 0.1, rates = { scale = 0.2 } }", "missing"),
+            ("{ rate = 0.1, rates = { scale = 0.2 } }", "several forms of one pattern: write one of `rate`, `rates`, `fixed`"),
+            ("3", "or a table with one of `rate`, `rates`, `fixed`"),
         ] {
             let message = with(method, pattern).expect_err(pattern);
             assert!(message.contains(expected), "{method}, {pattern}: {message}");

@@ -87,6 +87,11 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
         Err(no_dense_form(Self::FAMILY))
     }
 
+    /// Whether its model for every pixel has encoders of [`NetworkConfig`] beside those of its network.
+    fn dense_has_encoders(&self) -> bool {
+        false
+    }
+
     /// Its network: a teacher is trained on the same.
     fn network(&self) -> &NetworkConfig;
 
@@ -150,6 +155,8 @@ pub trait AnyRecipe: Send + Sync {
     fn model(&self, setup: &Setup) -> Result<Box<dyn Model>>;
     /// As [`Recipe::method`].
     fn method(&self, setup: &Setup, teacher: Option<Box<dyn Teacher>>) -> Result<Box<dyn Method>>;
+    /// As [`Recipe::dense_has_encoders`].
+    fn dense_has_encoders(&self) -> bool;
     /// As [`Recipe::network`].
     fn network(&self) -> &NetworkConfig;
     /// As [`Recipe::network_mut`].
@@ -181,6 +188,10 @@ impl<R: Recipe> AnyRecipe for R {
             true => self.dense_method(setup, teacher),
             false => Ok(Box::new(Recipe::method(self, setup, teacher)?)),
         }
+    }
+
+    fn dense_has_encoders(&self) -> bool {
+        Recipe::dense_has_encoders(self)
     }
 
     fn network(&self) -> &NetworkConfig {

@@ -159,6 +159,10 @@ impl Recipe for UdmlConfig {
         Ok(Box::new(DenseUdml::new(self.clone(), setup)?))
     }
 
+    fn dense_has_encoders(&self) -> bool {
+        self.weights == WeightForm::Dynamic && self.estimator_input == EstimatorInput::OwnEncoder
+    }
+
     fn network(&self) -> &NetworkConfig {
         &self.network
     }

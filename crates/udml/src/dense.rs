@@ -46,8 +46,8 @@ impl DenseUdmlModel {
         let sensors = DenseSensor::of_schema(&schema)?;
         let network = dense.build(&sensors, schema.target.classes(), vb.clone())?;
         let dynamic = config.weights == WeightForm::Dynamic;
-        let own = dynamic && config.estimator_input == EstimatorInput::OwnEncoder;
-        let noise_encoders = own.then(|| Encoders::build(&config.network, &schema, vb.pp("noise_encoders"))).transpose()?;
+        let noise_encoders =
+            config.dense_has_encoders().then(|| Encoders::build(&config.network, &schema, vb.pp("noise_encoders"))).transpose()?;
         let widths = match &noise_encoders {
             Some(encoders) => encoders.feature_shapes().iter().map(|shape| shape[0]).collect(),
             None => channels_of_own_maps(&dense, &sensors),

@@ -6,13 +6,13 @@ use crate::cost::Scale;
 use crate::dataset::{CardReader, Dataset};
 use crate::file_hashes::FileHashes;
 use crate::pretrained;
-use crate::registry::{Registry, check_data, distinct_combinations};
+use crate::registry::{Registry, UNUSED_ENCODERS, check_data, distinct_combinations, uses_encoders};
 use anyhow::{Context, Result, anyhow};
 use mm_core::Presence;
 use mm_core::data::parse_table;
 use mm_core::train::TrainConfig;
 use mm_report::check_failure;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Plan {
     /// All cells, teachers before those who need them. A teacher that is also a run of the plan is trained once.
@@ -29,6 +29,7 @@ impl Plan {
         let mut cells: Vec<CellSpec> = Vec::new();
         let mut positions = BTreeMap::new();
         let mut weights = pretrained::Hashes::default();
+        let mut encoders_used = BTreeSet::new();
         // A slip there would be found with `--quick` only.
         parse_table::<TrainConfig>("quick", self.quick.clone())?;
         for data in &self.data {
@@ -82,6 +83,7 @@ impl Plan {
                     resolved.weights = weights.of(&*recipe).with_context(|| format!("run `{}`", run.name()))?;
                     let context = || format!("run `{}` on data `{}`", run.name(), data.name);
                     check_data(&*recipe, &resolved, &loaded, kept.get(&seed)).with_context(context)?;
+                    encoders_used.extend(uses_encoders(&*recipe, &resolved, loaded.source.schema()));
                     let seconds = scale.seconds(&resolved, &*recipe).with_context(context)?;
                     let mut cell = CellSpec::new(&data.name, &run.name(), seconds, resolved);
                     if let Some(teacher) = registry.teacher_of(&cell.resolved, &*recipe, modalities)? {
@@ -93,6 +95,10 @@ impl Plan {
                     add(&mut cells, &mut positions, cell);
                 }
             }
+        }
+        // With data of another kind beside the pixels, they are meant for these.
+        if encoders_used == BTreeSet::from([false]) {
+            tracing::warn!("{UNUSED_ENCODERS}");
         }
         Ok(cells)
     }

@@ -353,3 +353,20 @@ fn rendered_scenes_degrade_in_a_bench() {
     assert_eq!(found, expected);
     assert!(cells[0].corruptions.iter().all(|c| c.metrics.samples == cells[0].test_samples && !c.sums.is_empty()));
 }
+
+/// Networks for every pixel have encoders of their own; those of UDML's noise levels are the plan's.
+#[test]
+fn encoders_that_nothing_uses_are_told() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    squares(folder, 24);
+    let plan = std::fs::read_to_string(folder.join("plan.toml")).unwrap();
+    let named = plan.replace("[network.dense]", "[network]\nencoder = { kind = 'conv', widths = [4] }\n[network.dense]");
+    let with_udml = format!("{named}\n[[runs]]\nmethod = 'udml'\n");
+    for (plan, told) in [(&plan, 0), (&named, 1), (&with_udml, 0)] {
+        std::fs::write(folder.join("plan.toml"), plan).unwrap();
+        let output = bench(&folder.join("plan.toml"), &folder.join("out")).arg("--dry-run").output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        assert_eq!(said(&output).matches("for pixels write [network.dense]").count(), told, "{}", said(&output));
+    }
+}

@@ -1,6 +1,6 @@
 //! What a sample of a data set holds.
 
-use super::{DataError, nearest};
+use super::DataError;
 use crate::error::{Error, Result};
 use crate::eval::decide;
 use crate::modality::Modalities;
@@ -96,9 +96,8 @@ impl Schema {
         match &self.score {
             Some(score) if !heads(score) => {
                 let known: Vec<&str> = task.measures().iter().map(|measure| measure.name).filter(|name| heads(name)).collect();
-                let near = nearest(score, known.iter().copied()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-                let problem = format!("no report on this target is headed by `{score}`; {near}There are: {}", known.join(", "));
-                Err(Error::config("score", problem))
+                let instead = self.target.instead_of(score, &known);
+                Err(Error::config("score", format!("no report on this target is headed by `{score}`{instead}")))
             }
             _ => Ok(()),
         }

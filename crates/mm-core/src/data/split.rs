@@ -264,6 +264,11 @@ impl Split {
     /// The same validation and test rows with only `per_class` training rows of each class, chosen by `seed`; fewer are
     /// part of more.
     pub fn with_train_per_class(&self, per_class: usize, data: &dyn Source, seed: u64) -> Result<Self> {
+        let target = &data.schema().target;
+        if !target.is_class() {
+            let problem = format!("needs one class a sample, and this data has {}: leave it out", target.in_words());
+            return Err(Error::config("train_per_class", problem));
+        }
         let mut train = Vec::new();
         for (class, rows) in shuffled_classes(data, self.train.clone(), seed, "train per class") {
             if rows.len() < per_class || per_class == 0 {

@@ -6,6 +6,7 @@ use crate::modality::Subset;
 use crate::model::{Model, check_prediction};
 use crate::task::{Measure, Scored, Scores};
 use candle_core::Device;
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 /// Above this many modalities, all combinations are too many to evaluate by default.
@@ -44,9 +45,15 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Mean of a measure over the combinations.
+    /// Mean of a measure over the combinations that define it; NaN where none does.
     pub fn mean(&self, measure: &str) -> f64 {
-        self.combinations.iter().map(|c| c.scored.get(measure)).sum::<f64>() / self.combinations.len() as f64
+        let defined: Vec<f64> = self.combinations.iter().map(|c| c.scored.get(measure)).filter(|score| !score.is_nan()).collect();
+        defined.iter().sum::<f64>() / defined.len() as f64
+    }
+
+    /// The combinations whose samples do not define a measure: their truths may all be the same.
+    pub fn undefined(&self, measure: &str) -> impl Iterator<Item = &CombinationEvaluation> {
+        self.combinations.iter().filter(move |c| c.scored.get(measure).is_nan())
     }
 
     /// How badly a combination did: by the measure that models are selected by, the larger the worse.
@@ -55,7 +62,7 @@ impl Evaluation {
         if self.measure.higher_is_better { 1.0 - score } else { score }
     }
 
-    /// Mean over the combinations of the measure that models are selected by.
+    /// Mean over the combinations that define it of the measure that models are selected by.
     pub fn mean_score(&self) -> f64 {
         self.mean(self.measure.name)
     }
@@ -85,10 +92,12 @@ pub fn evaluation_batch(schema: &Schema) -> usize {
 struct Running {
     scores: Box<dyn Scores>,
     outcomes: Vec<f32>,
+    /// Of the sample that is added.
+    numbers: Vec<f32>,
 }
 
 /// Evaluates a model on `rows` of a source for each of `subsets`, in batches of `batch_size`. Predictions are scored as they come and
-/// not kept, so that memory grows by one number for each sample and combination.
+/// not kept, so that memory grows by one number for each sample and combination. Samples that the model reads nothing of are left out.
 pub fn evaluate(
     model: &dyn Model,
     source: &dyn Source,
@@ -104,38 +113,43 @@ pub fn evaluate(
     }
     let (measure, score) = (schema.measure(), schema.score());
     let numbers = score.width();
-    let fresh = |_: &Subset| Mutex::new(Running { scores: schema.scores(), outcomes: Vec::with_capacity(rows.len() * numbers) });
+    let nothing = vec![f32::NAN; rows.len() * numbers];
+    let fresh = |_: &Subset| Mutex::new(Running { scores: schema.scores(), outcomes: nothing.clone(), numbers: Vec::new() });
     let running: Vec<Mutex<Running>> = subsets.iter().map(fresh).collect();
     let (mut encoder_passes, mut batches) = (0, 0);
-    for chunk in rows.chunks(batch_size) {
+    for (chunk, first) in rows.chunks(batch_size).zip((0..).step_by(batch_size)) {
         let batch = source.batch(chunk, device)?;
         let truths = task.values(batch.targets())?;
         let has = batch.presence().subsets();
-        encoder_passes += model.visit_combinations(batch.inputs(), &subsets, &|i, output| {
-            if output.prediction.dims().first() != Some(&chunk.len()) || output.prediction.elem_count() < chunk.len() * task.outputs() {
-                let expected = format!("[{}, {}, ..]", chunk.len(), task.outputs());
+        let asked = |has: Subset| model.supports(has) || subsets.iter().any(|subset| subset.is_subset_of(has));
+        let usable: Vec<usize> = (0..chunk.len()).filter(|&k| asked(has[k])).collect();
+        let inputs = match usable.len() {
+            0 => continue,
+            all if all == chunk.len() => Cow::Borrowed(batch.inputs()),
+            _ => Cow::Owned(batch.inputs().select(&usable)?),
+        };
+        encoder_passes += model.visit_combinations(&inputs, &subsets, &|i, output| {
+            if output.prediction.dims().first() != Some(&usable.len()) || output.prediction.elem_count() < usable.len() * task.outputs() {
+                let expected = format!("[{}, {}, ..]", usable.len(), task.outputs());
                 return Err(Error::shape("prediction", expected, output.prediction.dims()));
             }
             let values = output.prediction.flatten_all()?.to_vec1::<f32>()?;
-            let width = values.len() / chunk.len();
+            let width = values.len() / usable.len();
             // A combination is visited once a batch: nobody waits here.
             let mut running = running[i].lock().unwrap_or_else(PoisonError::into_inner);
-            for (((values, truth), has), &row) in values.chunks_exact(width).zip(&truths).zip(has).zip(chunk) {
-                let Running { scores, outcomes } = &mut *running;
-                match subsets[i].is_subset_of(*has) {
-                    true => {
-                        check_prediction(values, row, || schema.modalities.format(subsets[i]))?;
-                        scores.add(values, truth, outcomes)?;
-                    }
-                    false => outcomes.extend(std::iter::repeat_n(f32::NAN, numbers)),
-                }
+            let Running { scores, outcomes, numbers: of_sample } = &mut *running;
+            for (values, &k) in values.chunks_exact(width).zip(&usable).filter(|(_, k)| subsets[i].is_subset_of(has[**k])) {
+                check_prediction(values, chunk[k], || schema.modalities.format(subsets[i]))?;
+                of_sample.clear();
+                scores.add(values, &truths[k], of_sample)?;
+                outcomes[(first + k) * numbers..][..numbers].copy_from_slice(of_sample);
             }
             Ok(())
         })?;
         batches += 1;
     }
     let finished = subsets.into_iter().zip(running).map(|(subset, running)| {
-        let Running { scores, outcomes } = running.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Running { scores, outcomes, .. } = running.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut scored = scores.finish();
         // What intervals are made from says what heads the report: of many classes, areas are else counted in steps.
         if scored.samples > 0 && score.is_ranked() {

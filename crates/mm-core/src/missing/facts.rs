@@ -1,9 +1,10 @@
 //! What a rate of missing may depend on besides what a sample has: its class, and what its sensors read.
 
 use super::MissingPattern;
-use crate::data::{Batch, DataError, InputKind, Reading, Schema, Source, TargetValue};
+use crate::data::{Batch, InputKind, Reading, Schema, Source, TargetValue};
 use crate::error::{Error, Result};
 use crate::modality::Presence;
+use crate::task::Target;
 
 /// Of each sample of some, what a pattern asks for; empty where it asks for nothing.
 #[derive(Debug, Default)]
@@ -20,7 +21,11 @@ impl Facts {
         match pattern {
             MissingPattern::ByClass(_) => {
                 let values = schema.target.task().values(batch.targets())?;
-                Ok(Self { classes: values.iter().map(class_of).collect::<Result<_>>()?, ..Self::default() })
+                let class = |value: &TargetValue| match value {
+                    TargetValue::Class(class) => Ok(*class),
+                    _ => Err(no_class(&schema.target)),
+                };
+                Ok(Self { classes: values.iter().map(class).collect::<Result<_>>()?, ..Self::default() })
             }
             MissingPattern::ByValue(rates) => {
                 let asked = asked(rates.keys(), schema)?;
@@ -39,7 +44,7 @@ impl Facts {
     pub fn of_rows(pattern: &MissingPattern, source: &dyn Source, rows: &[usize]) -> Result<Self> {
         match pattern {
             MissingPattern::ByClass(_) => {
-                let class = |&row: &usize| source.meta(row).class.ok_or_else(no_class);
+                let class = |&row: &usize| source.meta(row).class.ok_or_else(|| no_class(&source.schema().target));
                 Ok(Self { classes: rows.iter().map(class).collect::<Result<_>>()?, ..Self::default() })
             }
             MissingPattern::ByValue(rates) => {
@@ -74,15 +79,8 @@ fn asked<'a>(names: impl Iterator<Item = &'a String>, schema: &Schema) -> Result
     Ok(asked)
 }
 
-fn class_of(value: &TargetValue) -> Result<u32> {
-    match value {
-        TargetValue::Class(class) => Ok(*class),
-        _ => Err(no_class()),
-    }
-}
-
-fn no_class() -> Error {
-    DataError::TargetKind { expected: "one class, which `missing.by_class` asks for" }.into()
+fn no_class(target: &Target) -> Error {
+    Error::config("missing.by_class", format!("needs one class a sample, and this data has {}", target.in_words()))
 }
 
 /// The mean of what each sample in `rows` fills of a reading; 0 for all others.

@@ -12,6 +12,7 @@
 //! ```
 
 mod facts;
+mod written;
 
 use crate::data::{Batch, Schema, Source, nearest};
 use crate::error::{Error, ModalityError, Result};
@@ -20,7 +21,7 @@ use crate::rng::{Draws, Rng};
 use facts::Facts;
 use rand::RngExt;
 use rand::seq::{IndexedRandom, WeightError};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -30,7 +31,7 @@ use std::fmt;
 /// `"full"`, `{ combinations = { rgb = 1, "rgb+depth" = 3 } }`, `{ by_class = { depth = { attack = 0.6 } } }` or
 /// `{ by_value = { depth = { rate = 0.3, slope = 4 } } }`. The last two are missing not at random: for simulations on complete data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub enum MissingPattern {
     /// Nothing is missing; a sample that lacks a modality is an error.
     Full,
@@ -41,7 +42,7 @@ pub enum MissingPattern {
     /// Each modality of a sample is missing with this probability, independently, given that not all are missing.
     Rate(f64),
     /// The same with a probability of its own for each modality; one that is not named is never missing.
-    #[serde(deserialize_with = "rates_by_name")]
+    #[serde(deserialize_with = "written::rates_by_name")]
     Rates(BTreeMap<String, f64>),
     /// Each sample keeps one of these combinations, as far as it has it, drawn by their weights among those of which it has something.
     Combinations(BTreeMap<String, f64>),
@@ -307,21 +308,6 @@ impl fmt::Display for NothingKept {
             Self::AlwaysMissing => f.write_str("have only modalities that are missing with rate 1; lower one of the rates"),
         }
     }
-}
-
-/// A table of rates; a list, as positions would have it, is told what to write.
-fn rates_by_name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<BTreeMap<String, f64>, D::Error> {
-    struct ByName;
-    impl<'de> de::Visitor<'de> for ByName {
-        type Value = BTreeMap<String, f64>;
-        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-            f.write_str("a rate for each modality by name, such as `{ rgb = 0.1, depth = 0.3 }`")
-        }
-        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> std::result::Result<Self::Value, A::Error> {
-            BTreeMap::deserialize(de::value::MapAccessDeserializer::new(map))
-        }
-    }
-    deserializer.deserialize_map(ByName)
 }
 
 /// One of the `2^n - 1` non-empty combinations of the `n` modalities in `has`.

@@ -18,7 +18,7 @@ pub use numbers::Numbers;
 pub use pixels::PixelClasses;
 pub use ranking::{area_under_roc, average_precision};
 
-use crate::data::{DataError, TargetValue, Targets};
+use crate::data::{DataError, TargetValue, Targets, nearest};
 use crate::error::Result;
 use crate::statistics::Score;
 use candle_core::{Device, Tensor};
@@ -83,14 +83,33 @@ impl Target {
         }
     }
 
-    /// What is predicted, in words: `10 classes`, `3 labels`, `1 number`.
+    /// What is predicted, in words: `10 classes`, `2 classes of each pixel`, `3 labels`, `1 number`.
     pub fn in_words(&self) -> String {
         let (count, what) = match self {
             Self::Labels(task) => (task.names().len(), ["label", "labels"]),
             Self::Numbers(task) => (task.names().len(), ["number", "numbers"]),
+            Self::Pixels(task) => (task.names().len(), ["class of each pixel", "classes of each pixel"]),
             _ => (self.classes(), ["class", "classes"]),
         };
         format!("{count} {}", what[usize::from(count != 1)])
+    }
+
+    /// What there is in place of a score that there is not, or what that asks for: the end of a message.
+    pub(crate) fn instead_of(&self, score: &str, known: &[&str]) -> String {
+        let there_are = known.join(", ");
+        match (self, nearest(score, known.iter().copied())) {
+            (Self::Pixels(task), _) if task.asks_for_class(score) => {
+                let asks = "`iou` and `dice` are of one class, which the card names under [pixels]: `of_interest = \"class\"`";
+                format!("; {asks}. There are: {there_are}")
+            }
+            (_, Some(near)) => format!("; did you mean `{near}`? There are: {there_are}"),
+            (_, None) => format!("; there are: {there_are}"),
+        }
+    }
+
+    /// Whether a sample is of one class.
+    pub fn is_class(&self) -> bool {
+        matches!(self, Self::Classes(_) | Self::FaceAntiSpoofing(_))
     }
 
     /// Whether every pixel is predicted.

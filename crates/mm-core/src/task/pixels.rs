@@ -41,11 +41,19 @@ impl PixelClasses {
         self.names.iter().position(|name| Some(name) == self.of_interest.as_ref())
     }
 
+    /// Whether a score would be there if a class of interest were named.
+    pub(super) fn asks_for_class(&self, score: &str) -> bool {
+        self.of_interest.is_none() && MEASURES[..OF_INTEREST].iter().any(|measure| measure.name == score)
+    }
+
     /// The names, in label order.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 }
+
+/// So many of them are of a class of interest.
+const OF_INTEREST: usize = 2;
 
 /// Of a class of interest, and then of all.
 const MEASURES: [Measure; 8] = [
@@ -160,7 +168,7 @@ impl Task for PixelClasses {
     }
 
     fn measures(&self) -> &'static [Measure] {
-        if self.of_interest.is_some() { &MEASURES } else { &MEASURES[2..] }
+        if self.of_interest.is_some() { &MEASURES } else { &MEASURES[OF_INTEREST..] }
     }
 
     fn score(&self, measure: &str) -> Option<Score> {

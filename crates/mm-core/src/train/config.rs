@@ -340,26 +340,38 @@ impl TrainConfig {
         if self.patience == Some(0) {
             return Err(Error::config("train.patience", "must be at least 1: a run can stop only after a validation without a new best"));
         }
+        if self.select_by.is_some() && !self.validates_after(self.epochs - 1) {
+            let problem = "nothing is selected by it: write `select = \"best_validation\"` or a `patience` beside it, or leave it out";
+            return Err(Error::config("train.select_by", problem));
+        }
         Ok(())
     }
 
     /// Refuses settings that cannot work with the data, `validation` being those of its samples that are held out.
     pub fn check(&self, source: &dyn Source, validation: &[usize]) -> Result<()> {
         self.validate()?;
-        let name_some = "name the part `validation` of some samples, or give it a share under [split] of the card";
-        if validation.is_empty() && self.validates_after(0) {
-            let problem = format!("model selection and early stopping need validation samples, and there are none: {name_some}");
-            return Err(Error::config("train.select", problem));
+        if let (true, Some(field)) = (validation.is_empty(), self.needs_validation()) {
+            let problem = "needs validation samples, and there are none: name the part `validation` of some samples, or give it a share under \
+                           [split] of the card";
+            return Err(Error::config(field, problem));
         }
-        if validation.is_empty() && self.threshold_by.is_some() {
-            let problem = format!("a threshold is chosen on validation samples, and there are none: {name_some}");
-            return Err(Error::config("train.threshold_by", problem));
-        }
+        self.selection_measure(source.schema())?;
         self.augment.check(source.schema())?;
         check_losses(self, source.schema())?;
         super::mixup::check(self.mixup, source.schema())?;
         // Whether such weights are possible; what they are takes a look at the training samples.
         self.class_weights.resolve(source, &[]).map(drop)
+    }
+
+    /// The field that needs validation samples, the first of several.
+    pub fn needs_validation(&self) -> Option<&'static str> {
+        let fields = [
+            ("train.select", self.select == Selection::BestValidation),
+            ("train.patience", self.patience.is_some()),
+            ("train.validate_every", self.validate_every > 0),
+            ("train.threshold_by", self.threshold_by.is_some()),
+        ];
+        fields.into_iter().find(|(_, needs)| *needs).map(|(field, _)| field)
     }
 
     /// What to know before a training on so many samples: that it has few steps.
@@ -386,7 +398,8 @@ impl TrainConfig {
         let Some(name) = &self.select_by else { return Ok(schema.measure()) };
         measures.iter().find(|measure| measure.name == name).copied().ok_or_else(|| {
             let known: Vec<&str> = measures.iter().map(|measure| measure.name).collect();
-            Error::config("train.select_by", format!("there is no score `{name}` for this target; there are: {}", known.join(", ")))
+            let instead = schema.target.instead_of(name, &known);
+            Error::config("train.select_by", format!("there is no score `{name}` for this target{instead}"))
         })
     }
 

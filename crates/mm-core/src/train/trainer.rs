@@ -321,11 +321,19 @@ impl Run {
             return Err(Error::config(
                 "train.select_by",
                 format!(
-                    "the {} of a combination is not defined on the {} validation samples (they may be of one class): use another score, or \
-                     other validation samples",
+                    "the {} is not defined on the {} validation samples, whatever the combination (their truths may all be the same): use \
+                     another score or other validation samples, or none: `select = \"last\"` without `patience` and `validate_every`",
                     measure.title,
                     rows.len()
                 ),
+            ));
+        }
+        for of in evaluation.undefined(measure.name) {
+            let (combination, samples) = (source.schema().modalities.format(of.subset), of.scored.samples);
+            self.note_once(format!(
+                "the {} of {combination} is not defined on the {samples} validation samples that have it (their truths may all be the same): \
+                 the validation score is the mean over the other combinations",
+                measure.title
             ));
         }
         let better = |best: f64| if measure.higher_is_better { score > best } else { score < best };
@@ -342,6 +350,14 @@ impl Run {
             });
         }
         Ok(Some(score))
+    }
+
+    /// What every validation would say again.
+    fn note_once(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            tracing::warn!("{note}");
+            self.notes.push(note);
+        }
     }
 
     fn end_epoch(&mut self, validation_score: Option<f64>) -> Result<&EpochLog> {

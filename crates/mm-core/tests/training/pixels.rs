@@ -1,11 +1,14 @@
 //! A class for each pixel: loss, scores, and intervals over images.
 
 use candle_core::{DType, Device, Tensor};
-use mm_core::data::{LossOptions, PixelLabels, Target, TargetValue, Targets};
+use mm_core::data::{LossOptions, PixelLabels, Source, Split, Target, TargetValue, Targets};
 use mm_core::loss::soft_dice;
+use mm_core::missing::MissingPattern;
+use mm_core::rng::Draws;
 use mm_core::statistics::{Bootstrap, Outcomes, Score, Statistic};
 use mm_core::task::PixelClasses;
-use mm_testing::gradient_error;
+use mm_core::train::{Selection, TrainConfig};
+use mm_testing::{Squares, gradient_error};
 
 fn target() -> Target {
     Target::Pixels(PixelClasses::new(["road", "car"]))
@@ -175,5 +178,34 @@ fn marks_and_sums_of_them_give_the_same_statistics() {
     let (a, b) = (run(Outcomes::from_rows(&marks).unwrap()), run(Outcomes::from_sums(Score::Mean, &columns).unwrap()));
     for statistic in [Statistic::Mean(vec![0, 1]), Statistic::Worst(vec![0, 1]), Statistic::Highest(vec![0, 1])] {
         assert_eq!(a.statistic(&statistic).unwrap(), b.statistic(&statistic).unwrap());
+    }
+}
+
+/// What asks for one class of a sample, or for a class of interest, says so.
+#[test]
+fn settings_of_other_targets_are_refused_in_plain_words() {
+    let data = Squares::new(4, 0);
+    let check = |config: TrainConfig| config.check(&data, &[0]).unwrap_err().to_string();
+    let selected =
+        |by: &str| check(TrainConfig { select: Selection::BestValidation, select_by: Some(by.into()), ..TrainConfig::default() });
+    let scored = |score: &str| data.schema().clone().scored_by(Some(score)).unwrap_err().to_string();
+    let by_class: MissingPattern = serde_json::from_str(r#"{"by_class":{"near":{"square":0.5}}}"#).unwrap();
+    let split = Split { train: vec![0, 1], validation: vec![2], test: vec![3] };
+    for (error, expected) in [
+        (check(TrainConfig { threshold_by: Some("accuracy".into()), ..TrainConfig::default() }), "this data has 2 classes of each pixel"),
+        (selected("accuracy"), "no score `accuracy` for this target"),
+        (selected("dice"), "`of_interest = \"class\"`. There are: miou, mean_dice"),
+        (scored("iou"), "`iou` and `dice` are of one class, which the card names under [pixels]: `of_interest = \"class\"`"),
+        (scored("miuo"), "did you mean `miou`?"),
+        (
+            by_class.draw_rows(&data, &[0, 1], &Draws::new(0, "mask", &[])).unwrap_err().to_string(),
+            "`missing.by_class`: needs one class a sample, and this data has 2 classes of each pixel",
+        ),
+        (
+            split.with_train_per_class(1, &data, 0).unwrap_err().to_string(),
+            "`train_per_class`: needs one class a sample, and this data has 2 classes of each pixel",
+        ),
+    ] {
+        assert!(error.contains(expected), "{error:?} lacks {expected:?}");
     }
 }

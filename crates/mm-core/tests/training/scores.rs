@@ -201,3 +201,45 @@ fn a_run_selects_by_the_score_it_is_told() {
     let error = run("f1").unwrap_err().to_string();
     assert!(error.contains("train.select_by") && error.contains("accuracy, macro_f1, balanced_accuracy, auroc"), "{error}");
 }
+
+/// The validation samples with the weak sensor are all of one class.
+#[test]
+fn a_combination_whose_score_is_not_defined_selects_nothing() {
+    let whole = clear_to_weak(150, 1);
+    let (rows, validation): (Vec<usize>, Vec<usize>) = (0..150).partition(|row| row % 5 != 0);
+    let first = |row: usize| whole.labels()[row] == 0;
+    let has = |row: usize| if row % 5 == 0 && !first(row) { Subset::from_bits(0b011).unwrap() } else { Subset::full(3) };
+    let data = whole.with_presence(Presence::new((0..150).map(has).collect())).unwrap();
+    let config = TrainConfig {
+        epochs: 2,
+        batch_size: 16,
+        select: Selection::BestValidation,
+        select_by: Some("auroc".into()),
+        ..TrainConfig::default()
+    };
+    let run = |validation: &[usize]| Trainer::new(config.clone()).run(&mut Dropout::new(0), &data, &rows, validation);
+    let outcome = run(&validation).unwrap();
+    assert!(outcome.history.iter().all(|epoch| epoch.validation_score.is_some_and(f64::is_finite)));
+    let told: Vec<&String> = outcome.notes.iter().filter(|note| note.contains("is not defined on the")).collect();
+    assert!(told.len() == 4 && told[1].contains("the AUROC of strong+weak is not defined"), "{:?}", outcome.notes);
+    let one_class: Vec<usize> = validation.into_iter().filter(|&row| first(row)).collect();
+    let error = run(&one_class).unwrap_err().to_string();
+    for part in ["train.select_by", "the AUROC is not defined on the", "whatever the combination", "`select = \"last\"`"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
+fn what_needs_validation_samples_is_named_where_there_are_none() {
+    let data = clear_to_weak(20, 1);
+    for (config, field) in [
+        (TrainConfig { select: Selection::BestValidation, ..TrainConfig::default() }, "`train.select`"),
+        (TrainConfig { patience: Some(2), ..TrainConfig::default() }, "`train.patience`"),
+        (TrainConfig { validate_every: 2, ..TrainConfig::default() }, "`train.validate_every`"),
+        (TrainConfig { threshold_by: Some("accuracy".into()), ..TrainConfig::default() }, "`train.threshold_by`"),
+    ] {
+        let error = config.check(&data, &[]).unwrap_err().to_string();
+        assert!(error.contains(field) && error.contains("needs validation samples, and there are none"), "{error}");
+    }
+    assert!(TrainConfig::default().check(&data, &[]).is_ok());
+}
