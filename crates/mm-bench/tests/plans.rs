@@ -170,7 +170,6 @@ fn slips_are_named_with_field_and_limit() {
         (OPTIMIZER, "optimizer = [\"adam\"]\n", "expected one of the kinds `sgd`, `adam` and `adam_w`, such as {"),
         ("select = \"best_validation\"", "select = \"best\"", "did you mean `best_validation`?"),
         ("select = \"best_validation\"", "select_by = \"r2\"", "there is no score `r2` for this target; there are: accuracy, macro_f1"),
-        ("epochs = 4\n", "epochs = 4\nselect_by = \"auroc\"\n", "nothing is selected by it: write `select = \"best_validation\"`"),
         ("batch_size = 8", &format!("batch_size = {huge}"), "train.batch_size"),
         ("learning_rate = 0.05", "learning_rate = nan", "learning_rate"),
         ("gamma = 0.1", "gamma = inf", "schedule.gamma"),

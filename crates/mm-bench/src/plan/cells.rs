@@ -115,7 +115,7 @@ impl Plan {
             let mut found = split.remarks(&*loaded.source);
             // `--quick` asks whether everything works, and not what is learned.
             for run in self.runs.iter().filter(|_| !self.is_quick) {
-                found.extend(self.train_config(data, run, seed)?.few_steps(split.train.len()));
+                found.extend(self.train_config(data, run, seed)?.remarks(split.train.len()));
             }
             found.sort();
             found.dedup();

@@ -290,12 +290,13 @@ fn whoever_trains_for_a_few_steps_is_told_so() {
     let told = says(&["train", "card.toml", "--method", "full-only", "--epochs", "3", "--out", "short"]);
     assert!(told.contains("few steps, 3 (18 samples in batches of 64, epochs: 3)"), "{told}");
     let bench = |name: &str, more: &[&str]| {
-        let plan = "name = 'plan'\nseeds = [0]\n[train]\nepochs = 25\nbatch_size = 4\n[[data]]\nname = 'machines'\ncard = 'card.toml'\n
+        let plan = "name = 'plan'\nseeds = [0]\n[train]\nepochs = 25\nbatch_size = 4\nselect_by = 'auroc'\n[[data]]\nname = 'machines'\ncard = 'card.toml'\n
             [[runs]]\nmethod = 'full-only'\n[[runs]]\nname = 'short'\nmethod = 'full-only'\ntrain = { epochs = 24 }\n";
         std::fs::write(folder.join("plan.toml"), plan).unwrap();
         says(&[&["bench", "plan.toml", "--out", name], more].concat())
     };
     let told = bench("all", &[]);
     assert!(told.contains("data `machines`, seed 0: a training takes few steps, 96 ") && !told.contains("steps, 100"), "{told}");
+    assert!(told.contains("`select_by = \"auroc\"` changes nothing: for a selection write `select = \"best_validation\"`"), "{told}");
     assert!(!bench("quick", &["--quick"]).contains("few steps"));
 }

@@ -340,10 +340,6 @@ impl TrainConfig {
         if self.patience == Some(0) {
             return Err(Error::config("train.patience", "must be at least 1: a run can stop only after a validation without a new best"));
         }
-        if self.select_by.is_some() && !self.validates_after(self.epochs - 1) {
-            let problem = "nothing is selected by it: write `select = \"best_validation\"` or a `patience` beside it, or leave it out";
-            return Err(Error::config("train.select_by", problem));
-        }
         Ok(())
     }
 
@@ -374,8 +370,19 @@ impl TrainConfig {
         fields.into_iter().find(|(_, needs)| *needs).map(|(field, _)| field)
     }
 
-    /// What to know before a training on so many samples: that it has few steps.
-    pub fn few_steps(&self, samples: usize) -> Option<String> {
+    /// What to know before a training on so many samples: that it has few steps, and a score that nothing is selected by.
+    pub fn remarks(&self, samples: usize) -> Vec<String> {
+        let unused = self.select_by.as_ref().filter(|_| !self.validates_after(self.epochs.saturating_sub(1)));
+        let unused = unused.map(|score| {
+            format!(
+                "`select_by = {score:?}` changes nothing: for a selection write `select = \"best_validation\"`, a `patience` or \
+                 `validate_every` beside it"
+            )
+        });
+        self.few_steps(samples).into_iter().chain(unused).collect()
+    }
+
+    fn few_steps(&self, samples: usize) -> Option<String> {
         let (epochs, batch) = (self.epochs, self.batch_size);
         // The last batch of an epoch is left out where it is smaller.
         let steps = epochs.saturating_mul((samples / batch.max(1)).max(1));
