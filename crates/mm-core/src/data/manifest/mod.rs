@@ -7,6 +7,7 @@ mod missing;
 mod rows;
 mod stream;
 mod table;
+mod unread;
 
 pub use concat::concat_parts;
 pub use rows::{ManifestColumns, ManifestRow, ManifestRows, RowSensor};
@@ -418,6 +419,14 @@ impl Manifest {
         listing.remarks.extend(told.map(|(count, what)| format!("{}: {count} of {of} rows {what}", table.path.display())));
         listing.remarks.extend(cells.remarks());
         listing.remarks.extend(table.remarks());
+        let own = [label, weight, id, group, part].into_iter().flatten().chain(targets);
+        let used: Vec<usize> = own.chain(sensors.iter().flatten().flat_map(Columns::indices)).collect();
+        let found = self
+            .modalities
+            .iter()
+            .zip(&sensors)
+            .filter_map(|(wanted, columns)| Some((wanted.column.as_deref().unwrap_or(&wanted.name), &wanted.kind, columns.as_ref()?)));
+        listing.remarks.extend(unread::remarks(table, found, &used));
         self.look_at_classes(table, label, &mut listing);
         listing
     }
