@@ -136,6 +136,15 @@ pub enum Error {
         found: String,
     },
 
+    /// A reading that was decoded, and of which a model gets nothing all the same.
+    #[error("{reading}: {problem}")]
+    Reading {
+        /// Where it is.
+        reading: String,
+        /// What is wrong with it.
+        problem: Box<Error>,
+    },
+
     /// A weights or checkpoint file that is truncated, corrupt or of another model.
     #[error("{path}: {problem}")]
     Weights {

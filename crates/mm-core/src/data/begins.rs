@@ -1,7 +1,7 @@
 //! What a file is, by how it begins: for messages on files that are not what their place says.
 
 /// Signatures at the start of files, and what has them.
-const BEGINNINGS: [(&[u8], &str); 25] = [
+const BEGINNINGS: [(&[u8], &str); 27] = [
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
@@ -13,6 +13,8 @@ const BEGINNINGS: [(&[u8], &str); 25] = [
     (b"ID3", "an MP3 sound"),
     (b"\xff\xfb", "an MP3 sound"),
     (b"caff", "a CAF sound"),
+    (b"RF64", "an RF64 sound (a WAV file for more than 4 GB)"),
+    (b"BW64", "a BW64 sound (a WAV file for more than 4 GB)"),
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive (an .npz or .xlsx is one, too)"),
     (b"\x1f\x8b", "compressed with gzip"),
@@ -38,6 +40,9 @@ pub(super) fn begins_as(bytes: &[u8]) -> Option<&'static str> {
         _ if begins(b"RIFF") && inside(8, b"WAVE") => Some("a WAV sound"),
         _ if begins(b"RIFF") && inside(8, b"WEBP") => Some("a WebP image"),
         _ if begins(b"RIFF") && inside(8, b"AVI ") => Some("an AVI film"),
+        // Sony's Wave64 has names of 16 bytes, of which the first four are those of a WAV file.
+        _ if begins(b"riff") && inside(24, b"wave") => Some("a W64 sound"),
+        _ if begins(b"FORM") && (inside(8, b"AIFF") || inside(8, b"AIFC")) => Some("an AIFF sound"),
         _ if inside(4, b"ftyphei") || inside(4, b"ftypmif1") => Some("a HEIC image"),
         _ if inside(4, b"ftypavif") => Some("an AVIF image"),
         _ if inside(4, b"ftyp") => Some("an MP4 film or sound"),

@@ -209,6 +209,10 @@ impl FileSource {
 
     /// What a model gets of a reading.
     fn reading(&self, m: usize, origin: &Origin, change: &Change) -> Result<Array> {
+        self.features(m, origin, change).map_err(|error| origin.blame(error))
+    }
+
+    fn features(&self, m: usize, origin: &Origin, change: &Change) -> Result<Array> {
         let kind = &*self.kinds[m];
         let raw = kind.raw(origin)?;
         // Of all that the sensor gave, not of what a random change or a middle leaves of it: whether a reading is of use is not drawn.

@@ -38,13 +38,14 @@ pub(super) fn explained(message: &str) -> String {
     plain(message) + &near
 }
 
-/// A value of another type, in words that need no program: serde says "invalid type: string "1", expected usize".
+/// A value of another type or out of range, in words that need no program: serde says "invalid type: string "1", expected usize".
 fn plain(message: &str) -> String {
-    let Some((found, expected)) = message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) else {
-        return message.into();
-    };
+    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    let Some((found, expected)) = rest.and_then(|rest| rest.split_once(", expected ")) else { return message.into() };
     let whole = ["usize", "u64", "u32", "u16", "u8", "i64", "i32"];
     let expected = match expected {
+        name if name.starts_with('u') && whole.contains(&name) && found.starts_with("integer `-") => "a whole number that is not negative",
+        name if whole.contains(&name) && message.starts_with("invalid value") => "a smaller whole number",
         name if whole.contains(&name) => "a whole number",
         "f64" | "f32" => "a number",
         "a sequence" => "a list, in [ ]",

@@ -236,7 +236,7 @@ pub(super) fn reading_of(readings: &Readings, modality: &str, pipeline: &Pipelin
 /// Reads what lies somewhere, as the kind of the modality says.
 fn decode(name: &str, input: &InputSpec, origin: &Origin, kind: Option<&dyn Kind>) -> Result<Array> {
     match (kind, origin) {
-        (Some(kind), _) => kind.features(kind.raw(origin)?),
+        (Some(kind), _) => kind.raw(origin).and_then(|raw| kind.features(raw)).map_err(|error| origin.blame(error)),
         (None, Origin::Numbers(values)) if values.len() == input.elements() => Ok(Array::exact(input.shape.clone(), values.clone())),
         (None, _) => {
             let problem = format!("{origin} cannot be read: the model does not say what its files hold; give an array instead");

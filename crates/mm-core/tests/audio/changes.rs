@@ -173,6 +173,17 @@ fn changes_stay_in_their_ranges() {
     assert!((10.0 * (noise::power(&original) / noise::power(&added)).log10() - 15.0).abs() < 0.1);
 }
 
+/// Half of a sound at least stays, and half of what comes out at least is sound, however large the shift.
+#[test]
+fn a_shift_beyond_the_sound_leaves_half_of_it() {
+    let shift = Augment { shift: 60.0, ..Augment::default() };
+    let lengths: Vec<usize> = (0..20).map(|id| changed(shift, id).len()).collect();
+    assert!(
+        lengths.iter().all(|length| (2000..=6000).contains(length)) && lengths.contains(&2000) && lengths.contains(&6000),
+        "{lengths:?}"
+    );
+}
+
 #[test]
 fn masks_cover_whole_frames_and_bands_of_what_is_filled() {
     let (bands, frames, filled) = (40, 60, 30);

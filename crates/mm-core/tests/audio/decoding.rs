@@ -79,6 +79,11 @@ fn a_part_is_what_the_whole_file_has_there() {
             other => panic!("{name}: {other}"),
         };
         assert_eq!([beyond(length - 5..length + 1), beyond(length + 90_000..length + 90_005)], [length; 2], "{name}");
+        // Without an end it goes to that of the file.
+        for start in [0, 5, 11_000, length - 1] {
+            assert!(read(&fixture(name), Some(start..u64::MAX)).unwrap().mixed() == whole[start as usize..], "{name}: {start}");
+        }
+        assert_eq!([beyond(length..u64::MAX), beyond(length + 90_000..u64::MAX)], [length; 2], "{name}");
     }
     let bytes = wav(8000, 2, &chirp(20_000));
     let whole = decode(&bytes, Path::new(PATH), None).unwrap();
@@ -97,6 +102,8 @@ fn errors_say_what_is_wrong_and_what_to_do() {
     assert!(foreign.contains("WAV, FLAC, MP3 or Ogg Vorbis") && foreign.contains("ffmpeg"), "{foreign}");
     assert_eq!(failed(&wav(8000, 1, &[]), None), AudioError::Empty { path: PATH.into() });
     assert!(matches!(read(Path::new("missing.wav"), None), Err(Error::Io { .. })));
+    let folder = tempfile::tempdir().unwrap();
+    assert!(read(folder.path(), None).unwrap_err().to_string().contains("is a folder, and a sound is a file"));
 
     let mut flac = std::fs::read(fixture("chirp.flac")).unwrap();
     let last = flac.len() - 100;
@@ -113,4 +120,23 @@ fn a_length_beyond_the_limit_is_refused_before_it_is_read() {
     bytes[4..8].copy_from_slice(&(claimed + 36).to_le_bytes());
     assert!(matches!(failed(&bytes, None), AudioError::TooLong { most: MOST_SAMPLES, .. }));
     assert!(matches!(failed(&bytes, Some(0..200)), AudioError::Damaged { sample: 100, .. }));
+}
+
+/// By their beginnings: the decoder only says that it knows none of them.
+#[test]
+fn formats_that_are_not_read_are_named() {
+    let filled = |parts: &[&[u8]]| [&parts.concat()[..], &[1; 200]].concat();
+    let wave64 = [b"riff".as_slice(), &[7; 20], b"wave", &[7; 12]];
+    let files = [
+        (filled(&[b"RF64\xff\xff\xff\xffWAVEds64"]), "it is an RF64 sound"),
+        (filled(&[b"FORM\0\0\x40\0AIFFCOMM"]), "it is an AIFF sound"),
+        (filled(&[b"FORM\0\0\x40\0AIFCCOMM"]), "it is an AIFF sound"),
+        (filled(&wave64), "it is a W64 sound"),
+        (filled(&[b"caff\0\x01\0\0desc"]), "it is a CAF sound"),
+        (filled(&[b"\0\0\0\x20ftypM4A \0\0\0\0"]), "it is an MP4 film or sound"),
+    ];
+    for (bytes, what) in files {
+        let error = failed(&bytes, None).to_string();
+        assert!(error.contains(what) && error.contains("ffmpeg -i FILE NEW.flac"), "{error}");
+    }
 }

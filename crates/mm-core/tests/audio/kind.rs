@@ -2,7 +2,7 @@ use crate::{chirp_f32, fixture};
 use mm_core::corrupt::{Corruption, Family};
 use mm_core::data::audio::{AudioSettings, Augment, Features, Length};
 use mm_core::data::kinds::{Audio, Kind, Origin, Raw, SavedKind};
-use mm_core::data::{FileRow, FileSource, InputKind, InputSpec, SampleKey, Source, Target, TargetValue};
+use mm_core::data::{FileCard, FileRow, FileSource, InputKind, InputSpec, SampleKey, Source, Target, TargetValue};
 use mm_core::rng::stream;
 use mm_core::{Error, Modalities};
 use std::sync::Arc;
@@ -53,6 +53,7 @@ fn what_a_sensor_gave_is_its_samples() {
     let audio = kind(Length::Repeat, Augment::default());
     let Raw::Array(raw) = audio.raw(&part(100, 900)).unwrap() else { panic!() };
     assert_eq!((raw.shape, raw.values.into_f32()), (vec![1, 800], chirp_f32(900)[100..].to_vec()));
+    assert!(part(100, u64::MAX).to_string().ends_with("chirp.flac from 100"), "{}", part(100, u64::MAX));
     assert!(!audio.augments() && kind(Length::Crop, Augment::default()).augments());
     let disturbed = |seed| {
         let raw = audio.raw(&part(0, 6000)).unwrap();
@@ -67,4 +68,23 @@ fn texts_are_no_sounds() {
     let error = audio.raw(&Origin::Text("a sentence".into())).unwrap_err();
     assert!(matches!(error, Error::Config { .. }) && error.to_string().contains("a sentence"), "{error}");
     assert!(audio.features(Raw::Text("a sentence".into())).is_err());
+}
+
+#[test]
+fn a_kind_by_another_name_is_recognised() {
+    let card = |kind: &str| {
+        let text = format!("name = \"s\"\nmanifest = \"s.csv\"\n[[modality]]\nname = \"x\"\nkind = \"{kind}\"\n");
+        FileCard::from_str(&text, "card.toml").unwrap().open().err().unwrap().to_string()
+    };
+    for (kind, meant) in
+        [("sound", "audio"), ("WAV", "audio"), ("photo", "image"), ("sentence", "text"), ("film", "video"), ("vecto", "vector")]
+    {
+        let error = card(kind);
+        assert!(error.contains(&format!("`{kind}`; did you mean `{meant}`? There are: array, audio")), "{error}");
+    }
+    assert!(card("zzzzzz").contains("is called `zzzzzz`. There are: array"), "{}", card("zzzzzz"));
+    let negative = "audio\"\nrate = 8000\nseconds = 1\naugment = { time_masks = -1 } #";
+    assert!(card(negative).contains("the number `-1` stands where a whole number that is not negative is expected"), "{}", card(negative));
+    let large = "audio\"\nrate = 8000000000\nseconds = 1 #";
+    assert!(card(large).contains("the number `8000000000` stands where a smaller whole number is expected"), "{}", card(large));
 }

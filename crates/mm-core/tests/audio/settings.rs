@@ -26,8 +26,10 @@ fn what_is_left_out_follows_the_rate() {
     assert_eq!(suggested(16_000), [400, 160, 64]);
     assert_eq!(suggested(22_050), [512, 256, 64]);
     assert_eq!(suggested(48_000), [1024, 512, 64]);
+    assert_eq!([suggested(96_000), suggested(192_000)], [[1024, 512, 64], [2048, 1024, 64]]);
     // All of them have bands that hold a frequency.
-    for rate in [8000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000] {
+    for rate in [8000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 96_001, 128_000, 176_400, 192_000, 384_000, 768_000]
+    {
         FrontEnd::new(AudioSettings::new(rate, 1.0)).unwrap();
     }
 }
@@ -62,7 +64,27 @@ fn what_cannot_work_is_refused() {
     assert_eq!(with("features = \"waveform\"\naugment = { time_masks = 1 }"), "augment.time_masks, augment.frequency_masks");
     assert_eq!(with("augment = { speed = [1.2, 0.8] }"), "augment.speed");
     assert_eq!(with("augment = { noise = 2 }"), "augment.noise");
-    assert!(refused(AudioSettings::new(8000, 0.01)).contains("n_fft / 2 + 1"));
+    assert_eq!(refused(AudioSettings::new(8000, 0.01)), "seconds, rate, n_fft");
+}
+
+/// No sound is to blame for these, and none can be filled up to them.
+#[test]
+fn settings_that_leave_no_frame_are_refused_in_their_own_words() {
+    let said = |settings: AudioSettings| FrontEnd::new(settings).err().unwrap().to_string();
+    let kilohertz = said(AudioSettings::new(8, 0.8));
+    assert!(kilohertz.contains("0.8 seconds at rate = 8 (in samples a second: 8 kHz is rate = 8000) are 6 samples"), "{kilohertz}");
+    let long = said(AudioSettings { n_fft: Some(20_000), ..AudioSettings::new(8000, 0.8) });
+    assert!(long.contains("are 6400 samples, and frames of n_fft = 20000 need at least 10001") && !long.contains("kHz"), "{long}");
+    assert!(![kilohertz, long].iter().any(|text| text.contains("pad") || text.contains("length")));
+}
+
+/// What a random change takes off a sound that is long enough is no error.
+#[test]
+fn random_changes_do_not_make_a_sound_too_short() {
+    let augment = Augment { speed: [1.1, 1.2], shift: 0.1, ..Augment::default() };
+    let front_end = FrontEnd::new(AudioSettings { length: Length::Crop, augment, ..AudioSettings::new(8000, 0.5) }).unwrap();
+    let changed = |samples: usize, id: u64| front_end.augmented(vec![vec![0.5; samples]], &mut stream(1, "augment", &[id]));
+    assert!((0..20).all(|id| changed(4000, id).is_ok() && changed(2000, id).is_err()));
 }
 
 #[test]
@@ -109,6 +131,9 @@ fn channels_are_those_of_the_settings() {
     assert_eq!(with(1).decode(&stereo, path, None).unwrap().len(), 1);
     let error = with(3).decode(&stereo, path, None).unwrap_err();
     assert_eq!(error.to_string(), "sound: two.wav has 2 channels, but the settings ask for 3; set `channels` to 2, or to 1 for their mean");
+    let mono = with(2).decode(&wav(8000, 1, &chirp(4000)), Path::new("one.wav"), None).unwrap_err().to_string();
+    let advice = "set `channels` to 1, which takes the mean of files that have more";
+    assert_eq!(mono, format!("sound: one.wav has one channel, but the settings ask for 2; {advice}"));
 }
 
 #[test]

@@ -8,4 +8,5 @@ mod manifests;
 mod pixels;
 mod real;
 mod series;
+mod sounds;
 mod tables;

@@ -2,6 +2,7 @@
 
 use super::made::*;
 use mm_core::data::check::{Check, Flaw, Level};
+use mm_core::data::{FileCard, SampleKey, Source};
 use std::path::Path;
 
 /// Files of so many steps each, two classes; the first line of each is what `header` gives.
@@ -81,4 +82,31 @@ fn series_that_are_cut_are_told_with_their_lengths() {
     let check = check_card(root, &format!("{}time_first = true\n", CARD.replace("folders = \"runs\"", "folders = \"arrays\"")));
     assert_eq!((lengths(&check), check.sensors[0].flaws[&Flaw::Cut]), ((40.0, 40.0, 40.0), 8));
     silent(&check, Level::Warning);
+}
+
+#[test]
+fn series_too_short_to_be_cut_are_named_by_the_check_and_by_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    runs(root, &|i| if i == 5 { 29 } else { 40 }, &|_| "x,y\n");
+    let crop = format!("{CARD}length = \"crop\"\n");
+    tells(&check_card(root, &crop), Level::Error, &["runs: 1 reading cannot be read", "walk/05.csv: tensor `series`", "[2, 29]"]);
+    let source = FileCard::from_str(&crop, root.join("card.toml")).unwrap().open().unwrap();
+    let row = (0..source.len()).find(|&row| source.meta(row).id.is_some_and(|id| id.contains("05"))).unwrap();
+    let key = SampleKey { seed: 0, epoch: 0, id: 0 };
+    for error in [source.read(row).unwrap_err(), source.read_augmented(row, key).unwrap_err()] {
+        assert!(error.to_string().contains("walk/05.csv: tensor `series`"), "{error}");
+    }
+    // An error that names its file says it once.
+    runs(root, &|i| if i == 5 { 0 } else { 40 }, &|_| "x,y\n");
+    let error = source.read(row).unwrap_err().to_string();
+    assert_eq!(error.matches("05.csv").count(), 1, "{error}");
+}
+
+#[test]
+fn series_that_are_mostly_padding_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    runs(folder.path(), &|_| 20, &|_| "x,y\n");
+    let check = check_card(folder.path(), &CARD.replace("steps = 30", "steps = 1000"));
+    tells(&check, Level::Remark, &["the longest reading has 20 steps, and a model gets 1000", "`steps`"]);
 }

@@ -18,7 +18,8 @@ const EQUALIZER_POINTS: usize = 5;
 pub struct Augment {
     /// Least and largest speed: 1.1 is a tenth faster, shorter and higher. `[1, 1]`: as it is.
     pub speed: [f64; 2],
-    /// Largest shift in seconds, either way: later, with silence in front, or earlier, with the beginning cut off (half of the sound at most).
+    /// Largest shift in seconds, either way: later, with silence in front, or earlier, with the beginning cut off; by half of the sound at
+    /// most.
     pub shift: f64,
     /// Largest gain of a frequency in decibels, up or down, in a smooth curve over all frequencies: other microphones and other rooms.
     pub equalizer: f64,
@@ -123,9 +124,9 @@ impl Augment {
         if faster != SPEED_STEPS {
             *samples = resample(samples, faster, SPEED_STEPS);
         }
-        let places = (shift.abs() * f64::from(rate)).round() as usize;
+        let places = ((shift.abs() * f64::from(rate)).round() as usize).min(samples.len() / 2);
         match shift < 0.0 {
-            true => drop(samples.drain(..places.min(samples.len() / 2))),
+            true => drop(samples.drain(..places)),
             false => drop(samples.splice(0..0, std::iter::repeat_n(0.0, places))),
         }
         if self.equalizer > 0.0 {

@@ -54,12 +54,16 @@ impl Sound {
     }
 }
 
-/// Reads a file, or the samples `part` of it (start..end at the file's own rate, counted from 0).
+/// Reads a file, or the samples `part` of it (start..end at the file's own rate, counted from 0; `u64::MAX` is its end).
 ///
 /// A part of a FLAC or WAV file is sought, not decoded up to; so is one of an MP3 or Ogg Vorbis file, from two thirds of a second or more before
 /// it, because frames depend on earlier ones. The samples are those that the whole file has at the same places.
 pub fn read(path: &Path, part: Option<Range<u64>>) -> Result<Sound> {
-    guarded(Box::new(File::open(path).map_err(Error::io(path))?), path, part).map_err(|error| {
+    let file = File::open(path).map_err(Error::io(path))?;
+    if path.is_dir() {
+        return Err(Error::File { path: path.into(), problem: "is a folder, and a sound is a file: name one file".into() });
+    }
+    guarded(Box::new(file), path, part).map_err(|error| {
         let mut head = Vec::new();
         // A file that can be read no longer is what the decoder said of it.
         let read = File::open(path).and_then(|file| file.take(64).read_to_end(&mut head));
@@ -75,7 +79,7 @@ pub fn decode(bytes: &[u8], path: &Path, part: Option<Range<u64>>) -> Result<Sou
 /// Says what a file of another format is, where its beginning tells; the decoder only says that it knows none.
 fn foreign(error: Error, head: &[u8]) -> Error {
     match (error, begins_as(head)) {
-        (Error::Audio(AudioError::Format { path, .. }), Some(what)) if !SOUNDS.iter().any(|sound| what.contains(sound)) => {
+        (Error::Audio(AudioError::Format { path, .. }), Some(what)) if !SOUNDS.contains(&what) => {
             AudioError::Format { path, problem: format!("it is {what}") }.into()
         }
         (error, _) => error,
@@ -83,7 +87,7 @@ fn foreign(error: Error, head: &[u8]) -> Error {
 }
 
 /// What the decoder knows more about than the beginning of a file says.
-const SOUNDS: [&str; 2] = ["sound", "Ogg"];
+const SOUNDS: [&str; 4] = ["a WAV sound", "a FLAC sound", "an MP3 sound", "an Ogg file"];
 
 /// The decoder of Ogg Vorbis (symphonia 0.6.1) panics at some damaged files: an assertion on codebooks, a division by zero.
 fn guarded<'s>(source: Box<dyn MediaSource + 's>, path: &'s Path, part: Option<Range<u64>>) -> Result<Sound> {
@@ -93,14 +97,18 @@ fn guarded<'s>(source: Box<dyn MediaSource + 's>, path: &'s Path, part: Option<R
 
 fn sound<'s>(source: Box<dyn MediaSource + 's>, path: &'s Path, part: Option<Range<u64>>) -> Result<Sound> {
     let mut file = Opened::new(source, path, part.is_none())?;
-    let Range { start, end } = part.clone().unwrap_or(0..u64::MAX);
-    let outside = |length| AudioError::Part { path: path.into(), part: start..end, length };
+    let asked = part.clone().unwrap_or(0..u64::MAX);
+    let known = file.length.filter(|_| file.exact);
+    // A part without an end goes to that of the file.
+    let end = known.filter(|_| part.is_some() && asked.end == u64::MAX).unwrap_or(asked.end);
+    let start = asked.start;
+    let outside = |length| AudioError::Part { path: path.into(), part: asked.clone(), length };
     let too_long = |channels| AudioError::TooLong { path: path.into(), channels, most: most_samples() };
-    if start >= end || file.exact && file.length.is_some_and(|length| part.is_some() && end > length) {
+    if start >= end || part.is_some() && known.is_some_and(|length| end > length) {
         return Err(outside(file.length.unwrap_or(0)).into());
     }
     // How many there must be, where that is known.
-    let wanted = if part.is_some() { Some(end - start) } else { file.length.filter(|_| file.exact) };
+    let wanted = if part.is_some() { (end < u64::MAX).then(|| end - start) } else { known };
     if wanted.is_some_and(|wanted| wanted.saturating_mul(file.channels as u64) > most_samples() as u64) {
         return Err(too_long(file.channels).into());
     }
@@ -129,6 +137,7 @@ fn sound<'s>(source: Box<dyn MediaSource + 's>, path: &'s Path, part: Option<Ran
     match wanted {
         Some(wanted) if found < wanted && file.exact => Err(file.damaged(format!("it ends here, {} samples early", wanted - found))),
         Some(wanted) if found < wanted => Err(outside(file.next).into()),
+        _ if found == 0 && part.is_some() => Err(outside(file.next).into()),
         _ if found == 0 => Err(AudioError::Empty { path: path.into() }.into()),
         _ if file.decoder.finalize().verify_ok == Some(false) => {
             file.next = 0;

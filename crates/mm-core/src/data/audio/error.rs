@@ -58,7 +58,7 @@ pub enum AudioError {
         most: usize,
     },
     /// Another number of channels than the settings ask for.
-    #[error("{} has {found} channels, but the settings ask for {expected}; set `channels` to {found}, or to 1 for their mean", path.display())]
+    #[error("{} has {}", path.display(), other_channels(*found, *expected))]
     Channels {
         /// The file.
         path: PathBuf,
@@ -77,6 +77,15 @@ pub enum AudioError {
         /// How many there are.
         found: usize,
     },
+}
+
+/// What to do about another number of channels.
+fn other_channels(found: usize, expected: usize) -> String {
+    let asked = format!("but the settings ask for {expected}; set `channels` to");
+    match found {
+        1 => format!("one channel, {asked} 1, which takes the mean of files that have more"),
+        _ => format!("{found} channels, {asked} {found}, or to 1 for their mean"),
+    }
 }
 
 /// The end of a part; where none was given, it is that of the file.

@@ -4,11 +4,14 @@ use super::decode::most_samples;
 use super::{AudioError, AudioSettings, Features, Length, LogMel, Sound, Stft};
 use super::{corrupt_sound, decode, read, resample, resampled_length};
 use crate::corrupt::Corruption;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rng::{Rng, stream};
 use rand::RngExt;
 use std::ops::Range;
 use std::path::Path;
+
+/// A lower rate is probably meant in kHz.
+const LEAST_USUAL_RATE: u32 = 1000;
 
 /// Samples by channel, at the rate of the settings; all channels have the same number.
 pub type Wave = Vec<Vec<f32>>;
@@ -49,9 +52,15 @@ impl FrontEnd {
                 Spectrum::Mel(LogMel::new(stft()?, settings.rate, settings.mels.unwrap_or_default(), low, high)?)
             }
         };
-        if let Some(half) = settings.n_fft.map(|n| n / 2).filter(|&half| settings.samples() <= half) {
-            let what = "mirroring at the ends (n_fft / 2 + 1 samples; see `seconds` and `n_fft`)";
-            return Err(AudioError::Short { what, least: half + 1, found: settings.samples() }.into());
+        if let Some(n_fft) = settings.n_fft.filter(|n_fft| settings.samples() <= n_fft / 2) {
+            let (rate, seconds, samples) = (settings.rate, settings.seconds, settings.samples());
+            let unit = if rate < LEAST_USUAL_RATE { " (in samples a second: 8 kHz is rate = 8000)" } else { "" };
+            let problem = format!(
+                "{seconds} seconds at rate = {rate}{unit} are {samples} samples, and frames of n_fft = {n_fft} need at least {}: \
+                 set a higher `seconds` or `rate`, or a smaller `n_fft`",
+                n_fft / 2 + 1
+            );
+            return Err(Error::config("seconds, rate, n_fft", problem));
         }
         Ok(Self { settings, spectrum })
     }
@@ -108,7 +117,12 @@ impl FrontEnd {
         let place = rng.random::<f64>();
         let masks = stream(rng.random(), "masks of a sound", &[]);
         for channel in &mut wave {
+            let long_enough = channel.len() >= self.settings.samples();
             self.settings.augment.apply(channel, self.settings.rate, &mut rng.clone());
+            if self.settings.length == Length::Crop && long_enough && channel.len() < self.settings.samples() {
+                // What a random change took off is no mistake in the file.
+                channel.resize(self.settings.samples(), 0.0);
+            }
         }
         let mut reading = self.at(wave, place)?;
         if let [_, bands, frames] = self.shape()[..] {
@@ -129,6 +143,15 @@ impl FrontEnd {
         self.at(wave, 0.5)
     }
 
+    /// Refuses a sound that has too few samples and may not be filled; `found` at the rate `rate`.
+    pub(in crate::data) fn check_length(&self, found: usize, rate: u32) -> Result<()> {
+        let (found, least) = (resampled_length(found, rate, self.settings.rate), self.settings.samples());
+        match self.settings.length == Length::Crop && found < least {
+            true => Err(AudioError::Short { what: "`length = \"crop\"` at the stated seconds", least, found }.into()),
+            false => Ok(()),
+        }
+    }
+
     /// Of a longer sound, the part that starts at share `place` of what is too much.
     fn at(&self, mut wave: Wave, place: f64) -> Result<AudioReading> {
         if let Some(level) = self.settings.loudness {
@@ -137,9 +160,8 @@ impl FrontEnd {
         let samples = self.settings.samples();
         let mut reading = AudioReading { values: Vec::with_capacity(self.shape().iter().product()), filled: 0 };
         for mut channel in wave {
-            let found = channel.len();
-            let short = || AudioError::Short { what: "`length = \"crop\"` at the stated seconds", least: samples, found };
-            let filled = self.settings.length.fit(&mut channel, samples, place).ok_or_else(short)?;
+            self.check_length(channel.len(), self.settings.rate)?;
+            let filled = self.settings.length.fit(&mut channel, samples, place).unwrap_or_default();
             let (mut values, width, filled) = match &self.spectrum {
                 Spectrum::None => (channel, samples, filled),
                 Spectrum::Stft(stft) => (stft.log_magnitudes(&channel)?, stft.frames(samples), stft.frames(filled)),

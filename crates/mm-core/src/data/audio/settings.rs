@@ -21,7 +21,8 @@ pub enum Features {
 }
 
 /// Settings of sounds. What is left out of the spectrum's settings is chosen by the rate: below 12 kHz an `n_fft` of 256, a `hop` of 128 and 40
-/// `mels`; below 20 kHz 400, 160 and 64; below 32 kHz 512, 256 and 64; above 1024, 512 and 64.
+/// `mels`; below 20 kHz 400, 160 and 64; below 32 kHz 512, 256 and 64; to 96 kHz 1024, 512 and 64; above, twice, four or eight times the
+/// `n_fft` and `hop`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AudioSettings {
@@ -107,7 +108,11 @@ impl AudioSettings {
             ..12_000 => (256, 128, 40),
             12_000..20_000 => (400, 160, 64),
             20_000..32_000 => (512, 256, 64),
-            _ => (1024, 512, 64),
+            // As long in time at 192 kHz as at 96 kHz: the lowest bands would hold no frequency otherwise.
+            rate => {
+                let times = rate.div_ceil(96_000).next_power_of_two() as usize;
+                (1024 * times, 512 * times, 64)
+            }
         };
         let needless = |given: bool, field: &str, form: &str| match given {
             true => Err(Error::config(field, format!("is no setting of `features = \"{form}\"`; leave it out"))),

@@ -54,7 +54,8 @@ pub enum Flaw {
     Constant,
     /// A sound below -60 dB of full scale.
     Silent,
-    /// A sound of which at least one sample in a thousand lies in a run at its peak, near full scale.
+    /// A sound of which, near full scale, at least one sample in a thousand lies in a run of three or more at its peak, or one in twenty in
+    /// a run of two or more.
     Clipped,
     /// Longer than what a model gets of it.
     Cut,
@@ -238,13 +239,19 @@ fn is_silent(samples: &[f32]) -> bool {
     (power / samples.len().max(1) as f64).sqrt() < 1e-3
 }
 
-/// Whether the peak is near full scale, and one sample in a thousand lies in a run of three or more that stay there.
+/// Whether the peak is near full scale, and more samples stay there than do by chance: one in a thousand in runs of three or more, or one in
+/// twenty in runs of two or more, which is all that a high tone has time for. A sound of two values is one by intention.
 fn is_clipped(samples: &[f32]) -> bool {
     let peak = samples.iter().fold(0f32, |peak, x| peak.max(x.abs()));
-    let at_peak = |x: &&f32| x.abs() >= peak - 1e-4;
-    let runs = samples.chunk_by(|a, b| at_peak(&a) && at_peak(&b) && a.signum() == b.signum());
-    let held: usize = runs.filter(|run| run.len() >= 3).map(<[f32]>::len).sum();
-    peak >= 0.98 && held * 1000 >= samples.len()
+    let at_peak = |x: &f32| x.abs() >= peak - 1e-4;
+    let runs = samples.chunk_by(|a, b| at_peak(a) && at_peak(b) && a.signum() == b.signum());
+    let (mut of_two, mut of_three) = (0, 0);
+    for run in runs.filter(|run| run.len() >= 2) {
+        of_two += run.len();
+        of_three += if run.len() >= 3 { run.len() } else { 0 };
+    }
+    let two_values = || samples.iter().filter(|x| at_peak(x)).count() * 20 >= samples.len() * 19;
+    peak >= 0.98 && (of_three * 1000 >= samples.len() || of_two * 20 >= samples.len() && !two_values())
 }
 
 /// Loudness over time (to the right) and frequency (upwards), 70 dB from black to white.

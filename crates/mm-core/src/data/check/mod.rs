@@ -11,6 +11,7 @@ mod guess;
 mod headers;
 mod label_map;
 mod look;
+mod padded;
 mod pairing;
 mod predicted;
 mod ratio;

@@ -47,6 +47,8 @@ pub(super) struct SensorOf {
     pub name: String,
     pub kind: String,
     pub shape: Vec<usize>,
+    /// How long a model gets its readings, as the card says, in the unit of their lengths.
+    pub length: Option<f64>,
     /// Column of the table, from 1.
     pub column: Option<usize>,
     /// Names of its numbers, where they are known.
@@ -92,7 +94,7 @@ impl<'a> Subject<'a> {
         }
         let look: LookAt = Box::new(move |sample, _, sensor, picture| {
             let origin = sample.origins.get(sensor)?.as_ref()?;
-            Some(kinds[sensor].look(origin, picture))
+            Some(kinds[sensor].look(origin, picture).map_err(|error| origin.blame(error)))
         });
         let Listing { samples, problems, remarks, rows } = listing;
         Ok(Self {
@@ -137,6 +139,7 @@ impl<'a> Subject<'a> {
             name: name.clone(),
             kind: kind(&input.shape).into(),
             shape: input.shape.clone(),
+            length: None,
             column: None,
             variables: report.features.clone(),
         };
@@ -287,5 +290,8 @@ impl<'a> Subject<'a> {
 }
 
 fn sensor(name: &str, kind: &dyn Kind) -> SensorOf {
-    SensorOf { name: name.into(), kind: kind.name().into(), shape: kind.input().shape, column: None, variables: Vec::new() }
+    let settings = kind.settings();
+    // Settings are called as the units are.
+    let length = ["seconds", "steps"].iter().find_map(|unit| settings.get(unit)?.as_f64());
+    SensorOf { name: name.into(), kind: kind.name().into(), shape: kind.input().shape, length, column: None, variables: Vec::new() }
 }

@@ -29,6 +29,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
         verdicts.extend(super::headers::differ(subject, m, tally));
         flaws(subject, m, tally, &mut verdicts);
         verdicts.extend(super::far::verdict(subject, m, tally));
+        verdicts.extend(super::padded::verdict_of(subject, m, tally));
     }
     left_out(subject, scanned, &mut verdicts);
     verdicts.extend(super::pairing::verdicts(subject, scanned));
@@ -222,7 +223,9 @@ fn flaws(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>
             ),
             Flaw::Silent => (Level::Warning, "are silent (below -60 dB of full scale)", "if the microphone was off, leave the reading out"),
             Flaw::Clipped => {
-                (Level::Warning, "are clipped: one sample in a thousand or more lies at the peak", "record again with less gain if you can")
+                let found =
+                    "are clipped: near full scale, one sample in a thousand or more lies in a run at the peak, or one in twenty in a pair";
+                (Level::Warning, found, "record again with less gain if you can")
             }
             Flaw::Cut => (Level::Remark, "are longer than what a model gets of them", longer(&sensor.kind)),
             Flaw::Enlarged => (

@@ -99,7 +99,10 @@ impl Kind for Audio {
             (expected, found) if expected > 1 && expected != found => {
                 Err(AudioError::Channels { path: path.clone(), expected, found }.into())
             }
-            _ => Ok(Look::of_sound(&sound, settings.seconds, settings.rate, picture)),
+            _ => {
+                self.0.check_length(sound.channels[0].len(), sound.rate)?;
+                Ok(Look::of_sound(&sound, settings.seconds, settings.rate, picture))
+            }
         }
     }
 

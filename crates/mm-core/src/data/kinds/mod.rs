@@ -1,5 +1,6 @@
 //! What the readings of a sensor are, and how a file becomes one.
 
+use super::audio::AudioError;
 use super::check::Look;
 use super::{Array, InputSpec, Values, nearest};
 use crate::corrupt::{Corruption, Family};
@@ -98,7 +99,8 @@ pub trait Kind: Send + Sync {
 
     /// Reads a file as a model gets it.
     fn read(&self, path: &Path) -> Result<Array> {
-        self.features(self.raw(&Origin::file(path))?)
+        let origin = Origin::file(path);
+        self.raw(&origin).and_then(|raw| self.features(raw)).map_err(|error| origin.blame(error))
     }
 }
 
@@ -135,6 +137,7 @@ pub enum Origin {
         /// The file.
         path: PathBuf,
         /// Which part of it, where it holds several readings one after another: in samples of a sound or images of an IDX file, from 0.
+        /// An end of `u64::MAX` is none: of a sound or series all that follows, of images one.
         part: Option<Range<u64>>,
     },
     /// In a file whose content is in memory, as that of a built-in data set is.
@@ -168,6 +171,18 @@ impl Origin {
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self::File { path: path.into(), part: None }
     }
+
+    /// An error of the reading that is here, with the place where the error names none.
+    pub(crate) fn blame(&self, error: Error) -> Error {
+        let says = |path: &Path| error.to_string().contains(&*path.to_string_lossy());
+        match (&error, self) {
+            (_, Self::File { path, .. } | Self::Memory { name: path, .. }) if says(path) => error,
+            (Error::Shape { .. } | Error::Text(_) | Error::Audio(AudioError::Short { .. }), _) => {
+                Error::Reading { reading: self.to_string(), problem: Box::new(error) }
+            }
+            _ => error,
+        }
+    }
 }
 
 impl std::fmt::Display for Origin {
@@ -175,7 +190,8 @@ impl std::fmt::Display for Origin {
         match self {
             Self::File { path, part: None } | Self::Memory { name: path, part: None, .. } => write!(f, "{}", path.display()),
             Self::File { path, part: Some(part) } | Self::Memory { name: path, part: Some(part), .. } => {
-                write!(f, "{} from {} to {}", path.display(), part.start, part.end)
+                let end = if part.end == u64::MAX { String::new() } else { format!(" to {}", part.end) };
+                write!(f, "{} from {}{end}", path.display(), part.start)
             }
             Self::Text(text) => write!(f, "`{}`", shortened(text)),
             Self::Numbers(values) => write!(f, "{} numbers", values.len()),
@@ -269,7 +285,8 @@ impl SavedKind {
     /// What to say of a kind that nobody knows.
     pub(super) fn unknown(kind: &str) -> String {
         let names = || KINDS.iter().map(|(name, _)| *name);
-        let near = nearest(kind, names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let also = ALSO_CALLED.iter().find(|(_, also)| also.contains(&kind.to_lowercase().as_str())).map(|(name, _)| *name);
+        let near = also.or_else(|| nearest(kind, names())).map_or(".".into(), |near| format!("; did you mean `{near}`?"));
         format!("no kind of reading is called `{kind}`{near} There are: {}", names().collect::<Vec<_>>().join(", "))
     }
 
@@ -280,6 +297,16 @@ impl SavedKind {
         opened.map_err(|e| Error::config(format!("kind.{}", self.kind), e.to_string()))
     }
 }
+
+/// What else people call a kind.
+const ALSO_CALLED: [(&str, &[&str]); 6] = [
+    ("audio", &["sound", "sounds", "speech", "microphone", "wav", "flac", "mp3", "ogg"]),
+    ("image", &["photo", "picture", "camera", "rgb", "png", "jpg", "jpeg"]),
+    ("series", &["time_series", "timeseries", "signal", "csv"]),
+    ("text", &["sentence", "sentences", "note", "words", "txt"]),
+    ("vector", &["numbers", "number", "features", "tabular", "table"]),
+    ("video", &["film", "movie", "frames", "mp4"]),
+];
 
 /// How a kind is made from its settings.
 type Open = fn(&serde_json::Value) -> serde_json::Result<Arc<dyn Kind>>;

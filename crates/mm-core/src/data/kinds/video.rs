@@ -110,6 +110,10 @@ impl Kind for Video {
         let folder = match origin {
             Origin::File { path, part: None } if path.is_dir() => path,
             Origin::File { path, part: None } => return self.decode(&[], path).map(Raw::Array),
+            Origin::File { path, part: Some(_) } => {
+                let problem = "a video is a whole folder of frames: leave out start and length".into();
+                return Err(Error::File { path: path.clone(), problem });
+            }
             other => return Err(Error::config("kind", format!("{other} stands where a folder of frames is expected"))),
         };
         let shape = self.input().shape;

@@ -8,6 +8,7 @@ mod roles;
 mod rows;
 mod stream;
 mod table;
+mod unread;
 
 pub use concat::concat_parts;
 pub use rows::{ManifestColumns, ManifestRow, ManifestRows, RowSensor};
@@ -423,8 +424,12 @@ impl Manifest {
         listing.remarks.extend(told.map(|(count, what)| format!("{}: {count} of {of} rows {what}", table.path.display())));
         listing.remarks.extend(cells.remarks());
         listing.remarks.extend(table.remarks());
-        let read: Vec<usize> = sensors.iter().flatten().flat_map(Columns::indices).chain(targets).chain(label).chain(weight).collect();
+        let own = [label, weight, id, group, part].into_iter().flatten().chain(targets);
+        let read: Vec<usize> = own.chain(sensors.iter().flatten().flat_map(Columns::indices)).collect();
         listing.remarks.extend([&self.id, &self.group, &self.part].iter().filter_map(|role| role.remark(table, &read)));
+        let named = self.modalities.iter().map(|wanted| (wanted.column.as_deref().unwrap_or(&wanted.name), &wanted.kind));
+        let found = named.zip(&sensors).filter_map(|((column, kind), columns)| Some((column, kind, columns.as_ref()?)));
+        listing.remarks.extend(unread::remarks(table, found, &read));
         self.look_at_classes(table, label, &mut listing);
         listing
     }

@@ -1,0 +1,122 @@
+//! Sounds that are too short for the card, far shorter than it asks for, or clipped; and columns of parts that nothing reads.
+
+use super::made::*;
+use mm_core::data::check::{Flaw, Level};
+use mm_core::data::{FileCard, SampleKey, Source};
+use std::f32::consts::TAU;
+use std::path::Path;
+
+const COUNT: usize = 24;
+
+/// Sounds at 8 kHz, of so many samples each, two classes.
+fn sounds(root: &Path, samples: &dyn Fn(usize) -> usize) {
+    for i in 0..COUNT {
+        write(root, &format!("sound/{}/{i:02}.wav", ["door", "rain"][i % 2]), wav(&noise(i as u64, samples(i)), 8000, 1));
+    }
+}
+
+fn card(settings: &str) -> String {
+    format!("name = \"s\"\nfolders = \"sound\"\n[[modality]]\nname = \"sound\"\ncolumn = \".\"\nkind = \"audio\"\nrate = 8000\n{settings}")
+}
+
+/// What training refuses, or takes for absent, the check names; and training says which file it is.
+#[test]
+fn sounds_too_short_to_be_cut_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    sounds(root, &|i| if i % 4 == 0 { 3000 } else { 4000 });
+    let crop = card("seconds = 0.5\nlength = \"crop\"\n");
+    tells(
+        &check_card(root, &crop),
+        Level::Error,
+        &["sound: 6 readings cannot be read", "door/04.wav: sound: a sound of 3000 samples is too short", "at least 4000"],
+    );
+    let lenient = crop.replace("[[", "on_corrupt = \"absent\"\n[[");
+    tells(&check_card(root, &lenient), Level::Warning, &["6 readings cannot be read", "door/00.wav", "count as absent"]);
+    silent(&check_card(root, &card("seconds = 0.5\n")), Level::Error);
+    // At their own rate they are as long in seconds.
+    silent(&check_card(root, &card("seconds = 0.37\nlength = \"crop\"\n").replace("8000", "16000")), Level::Error);
+
+    let source = FileCard::from_str(&crop, root.join("card.toml")).unwrap().open().unwrap();
+    let key = SampleKey { seed: 0, epoch: 0, id: 0 };
+    let rows = || 0..source.len();
+    let errors: Vec<String> = rows().filter_map(|row| source.read_augmented(row, key).err()).map(|error| error.to_string()).collect();
+    assert_eq!(errors.len(), 6);
+    assert!(errors.iter().all(|error| error.contains("3000 samples is too short") && error.contains(".wav: ")), "{errors:?}");
+    assert_eq!(errors, rows().filter_map(|row| Some(source.read(row).err()?.to_string())).collect::<Vec<_>>());
+}
+
+#[test]
+fn readings_that_are_mostly_padding_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    sounds(root, &|i| 3000 + 100 * i);
+    let check = check_card(root, &card("seconds = 500\nfeatures = \"waveform\"\n"));
+    tells(&check, Level::Remark, &["the longest reading has 0.66 seconds, and a model gets 500", "`seconds`"]);
+    for seconds in ["0.5", "2.5"] {
+        let said = said(&check_card(root, &card(&format!("seconds = {seconds}\n"))));
+        assert!(!said.contains("the longest reading"), "{said}");
+    }
+}
+
+fn clipped(root: &Path, samples: &[f32]) -> bool {
+    sounds(root, &|_| 4000);
+    write(root, "sound/rain/01.wav", wav(samples, 8000, 1));
+    let check = check_card(root, &card("seconds = 0.5\n"));
+    check.sensors[0].flaws.contains_key(&Flaw::Clipped)
+}
+
+#[test]
+fn high_tones_that_are_clipped_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let tone = |hertz: f32, gain: f32| -> Vec<f32> {
+        (0..4000).map(|n| (gain * (TAU * hertz * n as f32 / 8000.0).sin()).clamp(-1.0, 1.0)).collect()
+    };
+    for (hertz, gain) in [(300.0, 1.4), (1200.0, 1.5), (1200.0, 3.0), (2100.0, 2.0)] {
+        assert!(clipped(root, &tone(hertz, gain)), "{hertz} {gain}");
+    }
+    // Tones of full scale touch it at every peak, and no longer.
+    for hertz in [100.0, 440.0, 1000.0, 1200.0, 2000.0, 2100.0] {
+        assert!(!clipped(root, &tone(hertz, 1.0)), "{hertz}");
+    }
+    // Neither is a sound of two values, or a quiet one.
+    let bits: Vec<f32> = noise(7, 2000).iter().flat_map(|x| [x.signum(), -x.signum()]).collect();
+    assert!(!bits.windows(3).any(|run| run[0] == run[1] && run[1] == run[2]));
+    assert!(!clipped(root, &bits));
+    let quiet: Vec<f32> = tone(1200.0, 3.0).iter().map(|x| x / 2.0).collect();
+    assert!(!clipped(root, &quiet));
+}
+
+/// Texts and videos are read whole; a sound has a start and a length, and no end.
+#[test]
+fn columns_beside_a_sensor_that_are_not_read_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    sounds(root, &|_| 4000);
+    (0..COUNT).for_each(|i| picture(root, &format!("film/{i}/1.png"), i as u64, [8, 8]));
+    let table = |columns: &str, cells: &str| {
+        let row = |i: usize| {
+            let class = ["door", "rain"][i % 2];
+            format!("s{i},sound/{class}/{i:02}.wav,film/{i},a word about {i},{class},{cells}\n")
+        };
+        write(root, "t.csv", format!("id,sound,film,note,label,{columns}\n{}", (0..COUNT).map(row).collect::<String>()));
+    };
+    let card = "name = \"s\"\nmanifest = \"t.csv\"\n[[modality]]\nname = \"sound\"\nkind = \"audio\"\nrate = 8000\nseconds = 0.5\n\
+                [[modality]]\nname = \"film\"\nkind = \"video\"\nframes = 1\nchannels = \"rgb\"\nsize = [8, 8]\n\
+                [[modality]]\nname = \"note\"\nkind = \"text\"\n";
+    table("sound.start,sound.end,note.start,note.length", "10,4000,0,3");
+    let check = check_card(root, card);
+    tells(&check, Level::Remark, &["column is not read: `sound.end`; of a file `sound.start` and `sound.length` are"]);
+    tells(&check, Level::Remark, &["columns are not read: `note.start`, `note.length`; a text has no start and length"]);
+    silent(&check, Level::Error);
+    table("sound.length,sound.label", "2000,door");
+    let check = check_card(root, &card.replacen("manifest", "label = \"sound.label\"\nmanifest", 1));
+    assert!(!said(&check).contains("not read: "), "{}", said(&check));
+    table("film.start,film.length", "0,1");
+    tells(
+        &check_card(root, card),
+        Level::Error,
+        &["film: 24 readings cannot be read", "a whole folder of frames: leave out start and length"],
+    );
+}
