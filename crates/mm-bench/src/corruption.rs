@@ -151,6 +151,18 @@ pub fn evaluate(
     Ok((clean.map(|p| CleanResult { metrics: p.metrics, correct: p.correct, sums: p.sums, excluded: p.excluded }), results))
 }
 
+/// A note on each corruption that left no test sample that could be predicted.
+pub fn without_result(planned: &[PlannedCorruption], results: &[CorruptionResult], schema: &Schema) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for entry in planned {
+        let (name, severity, subset) = (entry.name(), u8::from(entry.severity), entry.subset(schema)?);
+        if !results.iter().any(|found| (&found.corruption, found.severity, &found.subset) == (&name, severity, &subset)) {
+            notes.push(format!("under {entry} no test sample could be predicted: it is left out"));
+        }
+    }
+    Ok(notes)
+}
+
 impl Test<'_> {
     /// Predicts the samples of a source that have something left; `None` if none can be predicted.
     fn predicted(&self, data: &dyn Source, has_something: impl Fn(usize) -> bool) -> Result<Option<Predicted>> {
