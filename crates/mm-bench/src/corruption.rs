@@ -296,4 +296,14 @@ mod tests {
         assert!(clean.is_some() && results.iter().all(|r| r.severity < 5));
         assert!(results.iter().any(|r| r.non_finite > 0));
     }
+
+    #[test]
+    fn a_corruption_that_leaves_nothing_is_noted() {
+        let data = clear_to_weak(4, 0);
+        let (families, modalities) = (vec![Family::NanBurst], Some("all".to_string()));
+        let entry = CorruptionEntry { families, modalities, together: Vec::new(), severities: None };
+        let (_, results) = evaluated(&data, &[0, 1, 2, 3], Family::NanBurst, "all");
+        let notes = without_result(&entry.resolve(&data).unwrap(), &results, data.schema()).unwrap();
+        assert!(notes.last().is_some_and(|note| note.contains("of severity 5 no test sample could be predicted")), "{notes:?}");
+    }
 }
