@@ -154,6 +154,18 @@ pub fn evaluate(
     Ok((clean.map(|p| CleanResult { metrics: p.metrics, correct: p.correct, sums: p.sums, excluded: p.excluded }), results))
 }
 
+/// A note on each corruption that left no test sample that could be predicted.
+pub fn without_result(planned: &[PlannedCorruption], results: &[CorruptionResult], schema: &Schema) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for entry in planned {
+        let (name, severity, subset) = (entry.name(), u8::from(entry.severity), entry.subset(schema)?);
+        if !results.iter().any(|found| (&found.corruption, found.severity, &found.subset) == (&name, severity, &subset)) {
+            notes.push(format!("under {entry} no test sample could be predicted: it is left out"));
+        }
+    }
+    Ok(notes)
+}
+
 impl Test<'_> {
     /// Predicts the samples of a source that have something left; `None` if none can be predicted.
     fn predicted(&self, data: &dyn Source, has_something: impl Fn(usize) -> bool) -> Result<Option<Predicted>> {
@@ -286,5 +298,15 @@ mod tests {
         let (clean, results) = evaluated(&clear_to_weak(4, 0), &[0, 1, 2, 3], Family::NanBurst, "all");
         assert!(clean.is_some() && results.iter().all(|r| r.severity < 5));
         assert!(results.iter().any(|r| r.non_finite > 0));
+    }
+
+    #[test]
+    fn a_corruption_that_leaves_nothing_is_noted() {
+        let data = clear_to_weak(4, 0);
+        let (families, modalities) = (vec![Family::NanBurst], Some("all".to_string()));
+        let entry = CorruptionEntry { families, modalities, together: Vec::new(), severities: None };
+        let (_, results) = evaluated(&data, &[0, 1, 2, 3], Family::NanBurst, "all");
+        let notes = without_result(&entry.resolve(&data).unwrap(), &results, data.schema()).unwrap();
+        assert!(notes.last().is_some_and(|note| note.contains("of severity 5 no test sample could be predicted")), "{notes:?}");
     }
 }

@@ -118,7 +118,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
 
     let (modalities, measure) = (&schema.modalities, Measured::from(&schema));
     let samples = TestSamples::new(data, &split.test, &loaded.non_finite);
-    let (combinations, undefined): (Vec<CombinationResult>, Vec<CombinationResult>) = evaluation
+    let combinations: Vec<CombinationResult> = evaluation
         .combinations
         .iter()
         .map(|c| {
@@ -133,10 +133,13 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
                 outputs: c.scored.outputs.iter().map(|of| of.iter().map(|(name, x)| (name.to_string(), *x)).collect()).collect(),
             }
         })
-        .partition(|combination| !combination.metrics.score.is_nan());
+        .collect();
     let evaluated = |subset: &Subset| evaluation.combinations.iter().any(|c| c.subset == *subset);
-    let left_out =
-        |&subset: &Subset| NotEvaluated { subset: modalities.format(subset), excluded: samples.excluded(subset, model.supports(subset)) };
+    let left_out = |&subset: &Subset| NotEvaluated {
+        subset: modalities.format(subset),
+        excluded: samples.excluded(subset, model.supports(subset)),
+        undefined: false,
+    };
     let full = modalities.format(modalities.full());
     let cost = Cost {
         train_seconds: outcome.seconds,
@@ -169,21 +172,23 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         truths: split.test.iter().map(|&row| data.meta(row).class).collect(),
         true_outputs: true_outputs(&split.test, |row| data.target(row))?,
         readings: samples.readings(modalities),
-        data_remarks: data_remarks(&loaded, &split).into_iter().chain(undefined.iter().map(|c| c.no_score(&measure))).collect(),
+        data_remarks: data_remarks(&loaded, &split),
         summary: Summary::of(&combinations, &full, &measure),
         combinations,
-        not_evaluated: subsets
-            .iter()
-            .filter(|s| !evaluated(s))
-            .map(left_out)
-            .chain(undefined.iter().map(CombinationResult::without_score))
-            .collect(),
+        not_evaluated: subsets.iter().filter(|s| !evaluated(s)).map(left_out).collect(),
         available: available.map(|available| available_result(available, &measure)),
         clean,
+        notes: outcome
+            .notes
+            .clone()
+            .into_iter()
+            .chain(not_finite(&outcome))
+            .chain(note)
+            .chain(corruption::without_result(&resolved.corruptions, &corruptions, &schema)?)
+            .collect(),
         corruptions,
         cost: Some(cost),
         epochs: epochs(&outcome),
-        notes: outcome.notes.clone().into_iter().chain(not_finite(&outcome)).chain(note).collect(),
         provenance: Some(Provenance {
             version: version(),
             data_hash: resolved.data_hash.clone(),
@@ -193,7 +198,8 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         }),
         pictures,
         folder: None,
-    };
+    }
+    .with_defined_scores();
     // With it the folder is that of a saved model.
     let mut training = TrainingSummary::new(&resolved.train, split.train.len(), &outcome, &spec.key);
     training.notes = result.notes.clone();

@@ -72,3 +72,18 @@ fn there_is_a_table_where_samples_have_groups_that_differ() {
     let (page, text) = (std::fs::read_to_string(paths.html).expect("page"), std::fs::read_to_string(paths.markdown).expect("text"));
     assert!(page.contains("By group") && text.contains("### By group: "), "{text}");
 }
+
+#[test]
+fn a_number_says_how_many_samples_of_the_group_it_stands_on() {
+    let mut results = grouped(Synthetic { seeds: vec![0], ..Synthetic::small() }.results());
+    results.iter_mut().flat_map(|r| &mut r.combinations).filter(|c| c.subset == "depth").for_each(|c| {
+        c.correct.replace_range(40.., &"-".repeat(40));
+    });
+    let report = analyse("plan", "", &results, &[], &settings()).expect("analysed");
+    let of = |name: &str| report.data[0].by_group.iter().find(|group| group.combination == name).expect("shown").runs[0].samples.clone();
+    assert_eq!((of("rgb"), of("depth")), (vec![27, 53], vec![14, 26]));
+    let (page, text) = (crate::html::page(&report).expect("page"), crate::markdown::text(&report));
+    let depth = text.split("### By group: depth").nth(1).expect("a table").split("###").next().expect("its end");
+    assert!(depth.contains("† (14) |") && depth.contains("† (26) |") && depth.contains("† fewer than 30"), "{depth}");
+    assert!(page.contains("(14)") && !text.contains("(53) †"), "{text}");
+}

@@ -136,7 +136,10 @@ fn read_folder(folder: &Path) -> Result<Vec<Found>, Error> {
         let corrupt =
             |error: serde_json::Error| wrong(&path, format!("not the result of a cell ({error}); remove it and run the bench again"));
         let result: CellResult = serde_json::from_slice(&text).map_err(corrupt)?;
-        results.push(Found { cell: CellResult { folder: Some(cell), ..result }, hidden: spec.unwrap_or_default().hidden });
+        results.push(Found {
+            cell: CellResult { folder: Some(cell), ..result }.with_defined_scores(),
+            hidden: spec.unwrap_or_default().hidden,
+        });
     }
     Ok(results)
 }

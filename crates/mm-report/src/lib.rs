@@ -18,6 +18,8 @@ mod rows;
 #[cfg(test)]
 mod scores_tests;
 #[cfg(test)]
+mod severity_tests;
+#[cfg(test)]
 mod synthetic;
 #[cfg(test)]
 mod tests;
@@ -71,7 +73,17 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
-    /// A statistic could not be computed, or a file not be written.
+    /// A statistic of a run could not be computed.
+    #[error("data {data}, run {run}: {problem}")]
+    Statistic {
+        /// Data entry.
+        data: String,
+        /// Run.
+        run: String,
+        /// What is wrong.
+        problem: mm_core::Error,
+    },
+    /// Outcomes could not be resampled, or a file not be written.
     #[error(transparent)]
     Core(#[from] mm_core::Error),
     /// A run that none of the results is of.

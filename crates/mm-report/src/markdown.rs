@@ -151,13 +151,19 @@ fn by_group(data: &DataReport) -> String {
     let of_combination = |report: &GroupReport| {
         let groups = report.groups.iter().map(|(group, samples)| format!("{} ({samples})", escape(group)));
         let head: Vec<String> = std::iter::once("Method".into()).chain(groups).collect();
-        let score = |score: &Option<OverSeeds>| match score {
-            Some(OverSeeds { mean, sd }) => format!("{} {}", words.score(*mean), words.spread(*sd)).trim_end().to_string(),
+        let score = |(at, score): (usize, &Option<OverSeeds>), run: &GroupScores| match score {
+            Some(OverSeeds { mean, sd }) => {
+                let (mark, of) = standing_in_group(report, run, at);
+                format!("{}{mark} {} {of}", words.score(*mean), words.spread(*sd)).split_whitespace().collect::<Vec<_>>().join(" ")
+            }
             None => "–".into(),
         };
-        let row = |run: &GroupScores| std::iter::once(escape(&run.run)).chain(run.scores.iter().map(score)).collect();
+        let row =
+            |run: &GroupScores| std::iter::once(escape(&run.run)).chain(run.scores.iter().enumerate().map(|of| score(of, run))).collect();
         let head: Vec<&str> = head.iter().map(String::as_str).collect();
-        format!("\n### By group: {}\n\n{}", escape(&report.combination), table(&head, report.runs.iter().map(row).collect()))
+        let table = table(&head, report.runs.iter().map(row).collect());
+        let marked = if table.contains('†') { format!("\n{}\n", mark_in_words()) } else { String::new() };
+        format!("\n### By group: {}\n\n{table}{marked}", escape(&report.combination))
     };
     data.by_group.iter().map(of_combination).collect()
 }
@@ -222,7 +228,8 @@ fn severity(data: &DataReport) -> String {
                 let (delta, verdict) =
                     run.comparison.as_ref().map_or(("–".into(), "–".into()), |c| (words.difference(c), c.verdict.to_string()));
                 let area = run.area.as_ref().map_or("–".into(), |area| words.interval(area));
-                vec![escape(&report.condition.corruption), escape(&report.condition.subset), escape(&run.run), area, delta, verdict]
+                let run_in = [&report.condition.corruption, &report.condition.subset, &run.run].map(|name| escape(name));
+                [run_in.as_slice(), &[area, most_severe(run, words), delta, verdict]].concat()
             })
         })
         .collect();
@@ -231,9 +238,9 @@ fn severity(data: &DataReport) -> String {
     }
     let reference = format!("Δ to {}", escape(&data.reference));
     format!(
-        "\n### Degraded sensors: {} averaged over severities\n\n{}",
+        "\n### Degraded sensors: {} averaged from clean to the most severe (trapezoid)\n\n{}",
         data.measure.title,
-        table(&["Corruption", "Sensors", "Method", "Area", &reference, "Verdict"], rows)
+        table(&["Corruption", "Sensors", "Method", "Area", "Most severe", &reference, "Verdict"], rows)
     )
 }
 

@@ -3,7 +3,7 @@
 use super::analysis::{Report, analyse};
 use super::synthetic::Synthetic;
 use super::*;
-use crate::result::{CellResult, Measured};
+use crate::result::{AvailableResult, CellResult, CleanResult, Measured};
 use mm_core::statistics::{Bootstrap, Score};
 
 pub fn settings() -> Settings {
@@ -102,4 +102,72 @@ fn areas_have_intervals_from_the_scores_of_the_samples() {
         assert!(run.shapley.is_some(), "a guess reaches one half");
     }
     assert!(crate::html::page(&report).expect("page").contains("AUROC, %"));
+}
+
+/// Areas of which all test samples of one seed with one sensor are of one class, and so are all under a corruption and with what samples have.
+#[test]
+fn what_samples_do_not_define_is_written_and_read_without_it() {
+    let measure =
+        Measured { name: "auroc".into(), title: "AUROC".into(), score: Score::AreaUnderRoc { outputs: 1 }, ..Measured::default() };
+    let mut results = Synthetic { seeds: vec![0, 1], ..Synthetic::small() }.results();
+    for result in &mut results {
+        result.measure = measure.clone();
+        let seed = result.seed;
+        let scored = |marks: &mut String, is_one_class: bool| {
+            let of = |(i, mark): (usize, u8)| [f32::from(mark), f32::from(u8::from(is_one_class || i % 2 == 0))];
+            let sums: Vec<f32> = marks.bytes().enumerate().flat_map(of).collect();
+            *marks = marks.replace('0', "1");
+            (measure.score.of_all(&sums), sums)
+        };
+        for c in &mut result.combinations {
+            (c.metrics.score, c.sums) = scored(&mut c.correct, seed == 1 && c.subset == "depth");
+            if c.metrics.score.is_nan() {
+                // As a program wrote it that took the rounding of sums for a spread.
+                c.metrics.score = -1e37;
+            }
+        }
+        for c in &mut result.corruptions {
+            (c.metrics.score, c.sums) = scored(&mut c.correct, c.severity == 5);
+        }
+        let clean = result.clean.as_mut().expect("clean");
+        (clean.metrics.score, clean.sums) = scored(&mut clean.correct, true);
+        let CleanResult { metrics, correct, sums, excluded } = clean.clone();
+        result.available = Some(AvailableResult { metrics, correct, sums, excluded, placements: Vec::new(), removed: Vec::new() });
+    }
+    let read = |result: &CellResult| -> CellResult {
+        let bytes = serde_json::to_vec(&result.clone().with_defined_scores()).expect("json");
+        serde_json::from_slice(&bytes).expect("read")
+    };
+    let results: Vec<CellResult> = results.iter().map(read).collect();
+    let cell = &results[1];
+    assert!(cell.clean.is_none() && cell.available.is_none() && cell.corruptions.len() == 4, "{:?}", cell.data_remarks);
+    assert!(cell.not_evaluated[0].undefined && cell.summary.as_ref().is_some_and(|summary| summary.worst >= 0.0));
+    let data = report(&results).data.remove(0);
+    assert!(data.runs.iter().all(|run| run.evaluated == 2 && run.combinations[1].is_some_and(|depth| depth.interval.is_none())));
+    let says = |remark: &str| data.data_remarks.iter().any(|found| found.starts_with(remark));
+    assert!(says("seed 1: the AUROC of depth is not defined on its 80 test samples"), "{:?}", data.data_remarks);
+    assert!(says("the AUROC under gaussian on rgb, severity 5, is not defined on the test samples"), "{:?}", data.data_remarks);
+}
+
+#[test]
+fn the_best_with_all_modalities_is_the_best_of_all_that_have_them() {
+    let mut results = Synthetic { seeds: vec![0, 1], ..Synthetic::small() }.results();
+    results.iter_mut().filter(|r| r.run == "modality-dropout").for_each(|r| {
+        r.combinations.retain(|c| c.subset != "rgb");
+        r.combinations.iter_mut().for_each(|c| (c.correct, c.metrics.score) = ("1".repeat(80), 1.0));
+    });
+    let best: Vec<String> = report(&results).data[0].headlines.iter().map(|headline| headline.best.clone()).collect();
+    assert_eq!(best, ["better", "better", "modality-dropout"]);
+}
+
+#[test]
+fn small_scores_have_an_exponent() {
+    let words = crate::words::Words::from(&Measured { share: false, ..Measured::default() });
+    assert_eq!(
+        [1.5e-11, -2e-8, 0.0, 1e-17, 1.234e-7, 0.5].map(|x| words.score(x)),
+        ["1.50e−11", "−2.00e−8", "0.00", "0.00", "0.000000123", "0.500"]
+    );
+    let interval = mm_core::statistics::Interval { estimate: 2e-11, low: 0.0, high: 4e-11 };
+    assert_eq!(words.interval(&interval), "2.00e−11 [0, 4.00e−11]");
+    assert_eq!(words.points_interval(&interval), "+2.00e−11 [0, +4.00e−11]");
 }

@@ -166,7 +166,7 @@ fn a_model_that_supports_few_combinations_fills_no_table() {
     for r in results.iter_mut().filter(|r| r.run == "better") {
         r.combinations.retain(|c| c.subset != "rgb");
         let excluded = Excluded { absent: 0, non_finite: 0, unusable: 80 };
-        r.not_evaluated = vec![NotEvaluated { subset: "rgb".into(), excluded }];
+        r.not_evaluated = vec![NotEvaluated { subset: "rgb".into(), excluded, undefined: false }];
     }
     let report = report(&results);
     assert_eq!((report.data[0].incomplete.len(), report.data[0].incomplete[0].standing.excluded.unusable), (1, 160));
@@ -180,7 +180,7 @@ fn a_model_that_supports_few_combinations_fills_no_table() {
 fn without(cell: &mut CellResult, names: &[&str]) {
     cell.combinations.retain(|c| !names.contains(&c.subset.as_str()));
     let excluded = Excluded { absent: 70, non_finite: 10, unusable: 0 };
-    cell.not_evaluated = names.iter().map(|name| NotEvaluated { subset: name.to_string(), excluded }).collect();
+    cell.not_evaluated = names.iter().map(|name| NotEvaluated { subset: name.to_string(), excluded, undefined: false }).collect();
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Numbers and findings in words, the same in every format.
 
-use super::analysis::{AvailableRun, Difference, FEW_SAMPLES, Headline, OverSeeds, Report, Standing, Value};
+use super::analysis::{
+    AvailableRun, Difference, FEW_SAMPLES, GroupReport, GroupScores, Headline, OverSeeds, Report, SeverityRun, Standing, Value,
+};
 use crate::result::Measured;
 use mm_core::statistics::{EffectSize, Interval};
 
@@ -24,6 +26,10 @@ const NARROW: f64 = 0.003;
 const MOST_DECIMALS: usize = 4;
 /// Digits of a score that is no share.
 const DIGITS: i32 = 3;
+/// A score that needs more decimals has an exponent.
+const LONGEST: usize = 9;
+/// What is smaller is rounding.
+const ROUNDING: f64 = 1e-15;
 
 impl Words {
     /// Of shares.
@@ -50,15 +56,23 @@ impl Words {
     fn decimals(&self, size: f64) -> usize {
         match self.share {
             true => 1,
-            false if size == 0.0 || !size.is_finite() => DIGITS as usize - 1,
-            false => (DIGITS - 1 - size.abs().log10().floor() as i32).clamp(0, 9) as usize,
+            false if size.abs() < ROUNDING || !size.is_finite() => DIGITS as usize - 1,
+            false => (DIGITS - 1 - size.abs().log10().floor() as i32).max(0) as usize,
         }
     }
 
     fn with_decimals(&self, score: f64, decimals: usize) -> String {
         match score.is_finite() {
-            true => format!("{:.decimals$}", self.factor() * score).replace('-', "−"),
+            true => self.digits(score, decimals).replace('-', "−"),
             false => "–".into(),
+        }
+    }
+
+    fn digits(&self, score: f64, decimals: usize) -> String {
+        match score {
+            _ if decimals <= LONGEST => format!("{:.decimals$}", self.factor() * score),
+            score if score.abs() < ROUNDING => "0".into(),
+            score => format!("{:.*e}", DIGITS as usize - 1, self.factor() * score),
         }
     }
 
@@ -83,7 +97,7 @@ impl Words {
     }
 
     fn signed(&self, difference: f64, decimals: usize) -> String {
-        let text = format!("{:.decimals$}", self.factor() * difference.abs());
+        let text = self.digits(difference.abs(), decimals).replace('-', "−");
         match text.bytes().any(|c| (b'1'..=b'9').contains(&c)) {
             true if difference > 0.0 => format!("+{text}"),
             true => format!("−{text}"),
@@ -226,6 +240,17 @@ pub fn intervals(resamples: usize) -> String {
          A difference is called better or worse where its interval leaves out 0. “No difference found” is not a proof of equality.",
         thousands(resamples)
     )
+}
+
+/// The score at the most severe level, and that: `61.2 [58.0, 64.4] (5)`.
+pub fn most_severe(run: &SeverityRun, words: Words) -> String {
+    run.points.last().map_or("–".into(), |(severity, score)| format!("{} ({severity})", words.interval(score)))
+}
+
+/// Behind a score of a group: a mark where it stands on few samples, and how many were evaluated where that is not all.
+pub fn standing_in_group(report: &GroupReport, run: &GroupScores, group: usize) -> (&'static str, String) {
+    let Some((&samples, (_, all))) = run.samples.get(group).zip(report.groups.get(group)) else { return ("", String::new()) };
+    (mark(samples < FEW_SAMPLES), if samples == *all { String::new() } else { format!("({samples})") })
 }
 
 /// `12 test samples (3 absent, 1 not finite, 2 that the model cannot use)`.

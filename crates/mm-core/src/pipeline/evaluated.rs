@@ -27,7 +27,7 @@ pub struct CombinationScore {
     pub combination: String,
     /// Samples that have all of it.
     pub samples: usize,
-    /// All scores by name.
+    /// All scores that the samples define, by name.
     pub scores: BTreeMap<String, f64>,
     /// 95 % interval of the score that heads the table, over samples (Wilson's for shares, else normal); none where that score is no mean
     /// over samples.
@@ -44,7 +44,13 @@ impl Evaluated {
             CombinationScore {
                 combination: schema.modalities.format(c.subset),
                 samples: c.scored.samples,
-                scores: c.scored.values.iter().map(|(name, value)| (name.to_string(), *value)).collect(),
+                scores: c
+                    .scored
+                    .values
+                    .iter()
+                    .filter(|(_, value)| !value.is_nan())
+                    .map(|(name, value)| (name.to_string(), *value))
+                    .collect(),
                 interval: is_mean.then(|| interval(&outcomes)),
             }
         });
@@ -77,8 +83,8 @@ impl fmt::Display for Evaluated {
         let longest = self.combinations.iter().map(|c| c.combination.chars().count()).max().unwrap_or(0).max(11);
         writeln!(f, "{:longest$}  samples  {}", "combination", self.measure)?;
         for c in &self.combinations {
-            let score = c.scores.get(&self.measure).copied().unwrap_or(f64::NAN);
-            write!(f, "{:longest$}  {:7}  {score:.3}", c.combination, c.samples)?;
+            let score = c.scores.get(&self.measure).filter(|score| !score.is_nan()).map_or("-".into(), |score| format!("{score:.3}"));
+            write!(f, "{:longest$}  {:7}  {score}", c.combination, c.samples)?;
             match c.interval {
                 Some([low, high]) => writeln!(f, " [{low:.3}, {high:.3}]")?,
                 None => writeln!(f)?,

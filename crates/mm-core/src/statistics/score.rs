@@ -156,24 +156,33 @@ fn mean_defined(values: impl Iterator<Item = f64>) -> f64 {
     sum / count
 }
 
+/// The numbers of samples have 32 bits, and so do their squares: what is left of the sum of these beyond this share is rounding.
+const ROUNDING: f64 = 2.0 * f32::EPSILON as f64;
+
+/// From the mean of the squares and the mean; 0 where all values are the same.
+fn variance(squares: f64, mean: f64) -> f64 {
+    let variance = squares - mean * mean;
+    if variance > ROUNDING * squares { variance } else { 0.0 }
+}
+
 /// NaN where all true values are the same.
 fn r2(of: &[f64], samples: f64) -> f64 {
-    let spread = of[2] - of[1] * of[1] / samples;
-    if spread > 0.0 { 1.0 - of[0] / spread } else { f64::NAN }
+    let variance = variance(of[2] / samples, of[1] / samples);
+    if variance > 0.0 { 1.0 - of[0] / samples / variance } else { f64::NAN }
 }
 
 /// Pearson's, or Lin's; NaN where all true values are the same, 0 where all predictions are.
 fn correlation(of: &[f64], samples: f64, concordance: bool) -> f64 {
     let mean = |k: usize| of[k] / samples;
     let (truth, predicted) = (mean(0), mean(1));
-    let (of_truth, of_predicted) = (mean(2) - truth * truth, (mean(3) - predicted * predicted).max(0.0));
+    let (of_truth, of_predicted) = (variance(mean(2), truth), variance(mean(3), predicted));
     let together = mean(4) - truth * predicted;
-    if of_truth <= 0.0 {
+    if of_truth == 0.0 {
         return f64::NAN;
     }
     match concordance {
         true => 2.0 * together / (of_truth + of_predicted + (truth - predicted).powi(2)),
-        false if of_predicted <= 0.0 => 0.0,
+        false if of_predicted == 0.0 => 0.0,
         false => together / (of_truth * of_predicted).sqrt(),
     }
 }

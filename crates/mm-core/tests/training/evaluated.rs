@@ -2,6 +2,7 @@
 
 use mm_core::data::Split;
 use mm_core::fusion::{FusionModel, NetworkConfig};
+use mm_core::pipeline::Evaluated;
 use mm_core::recipe::{Recipe, Setup};
 use mm_core::teacher::Teacher;
 use mm_core::train::{TrainConfig, Trainer};
@@ -55,4 +56,14 @@ fn shares_have_wilsons_interval() {
     assert!((low - 0.4902).abs() < 1e-3 && (high - 0.9433).abs() < 1e-3, "{low} {high}");
     let [low, high] = interval(&right[..20]);
     assert!(low > 0.83 && high <= 1.0 + 1e-12, "{low} {high}");
+}
+
+/// A test part without a labelled pixel has no mean IoU.
+#[test]
+fn a_score_that_is_not_defined_is_a_dash() {
+    let combination = |scores| serde_json::json!({ "combination": "rgb", "samples": 3, "scores": scores, "interval": null });
+    let combinations = [serde_json::json!({}), serde_json::json!({ "miou": 0.5 })].map(combination);
+    let evaluated: Evaluated = serde_json::from_value(serde_json::json!({ "measure": "miou", "combinations": combinations })).unwrap();
+    let rows: Vec<String> = evaluated.to_string().lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(rows, ["rgb 3 -", "rgb 3 0.500"]);
 }

@@ -4,6 +4,7 @@ mod available;
 mod checkpoint;
 mod class_weights;
 mod clip;
+mod constant;
 mod device;
 mod evaluated;
 mod evaluation;

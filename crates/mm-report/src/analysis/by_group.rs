@@ -29,6 +29,9 @@ pub struct GroupScores {
     pub run: String,
     /// By group; nothing where no sample of it was evaluated, or its samples do not define the score.
     pub scores: Vec<Option<OverSeeds>>,
+    /// How many distinct test samples of each group were evaluated, all seeds together.
+    #[serde(default)]
+    pub samples: Vec<usize>,
 }
 
 /// Of every combination where they are few, otherwise of the full one and the best run's worst; nothing where samples have no groups, or all the same.
@@ -51,7 +54,8 @@ pub fn of(runs: &[Group], best: usize, subsets: &[Subset], full: Subset) -> Vec<
                 over_seeds(&values.collect::<Vec<f64>>())
             };
             let scores = groups.iter().map(score).collect();
-            (!cells.is_empty()).then(|| GroupScores { run: run.run.clone(), scores })
+            let samples = groups.iter().map(|(group, _)| evaluated(group, &cells)).collect();
+            (!cells.is_empty()).then(|| GroupScores { run: run.run.clone(), scores, samples })
         };
         let runs: Vec<GroupScores> = runs.iter().filter_map(of_run).collect();
         GroupReport { combination: name(subset, best.cells[0].result), groups: groups.clone(), runs }
@@ -65,6 +69,17 @@ fn samples_of(group: &str, runs: &[Group]) -> usize {
     let rows = cells.flat_map(|cell| {
         let rows = cell.result.test_rows.iter().flat_map(|rows| rows.numbers());
         rows.zip(cell.result.test_groups.iter().flatten()).filter(|(_, of)| *of == group).map(|(row, _)| *row)
+    });
+    distinct_sorted(rows).len()
+}
+
+/// Distinct test samples of a group that were evaluated, of all seeds.
+fn evaluated(group: &str, cells: &[(&Cell, &Outcome)]) -> usize {
+    let rows = cells.iter().enumerate().flat_map(|(seed, (cell, outcome))| {
+        let of_group = cell.result.test_groups.iter().flatten().zip(outcome.marks.bytes()).enumerate();
+        let those = of_group.filter(|(_, (of, mark))| *of == group && *mark != b'-').map(|(i, _)| i);
+        // Without rows, the samples of a seed are its own.
+        those.map(move |i| cell.result.test_rows.as_ref().map_or((seed + 1, i), |rows| (0, rows.numbers()[i])))
     });
     distinct_sorted(rows).len()
 }

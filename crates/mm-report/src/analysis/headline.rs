@@ -25,7 +25,7 @@ pub enum Measure {
 pub struct Headline {
     /// The measure.
     pub measure: Measure,
-    /// The run with the best estimate among those that evaluated all combinations.
+    /// The run with the best estimate among those that evaluated all combinations; with all modalities, among those that evaluated that.
     pub best: String,
     /// Its value.
     pub value: Value,
@@ -79,7 +79,9 @@ pub fn of(runs: &[RunReport], reference: usize, scored: &Measured) -> Vec<Headli
 fn headline(measure: Measure, runs: &[RunReport], reference: usize, scored: &Measured) -> Option<Headline> {
     let reference = &runs.get(reference)?.run;
     let any_complete = runs.iter().any(|r| r.complete);
-    let ranked: Vec<&RunReport> = runs.iter().filter(|r| r.complete || !any_complete).collect();
+    // All modalities are the same for every run that has them, whatever else it lacks.
+    let is_ranked = |r: &&RunReport| measure.value(r).is_some() && (r.complete || !any_complete || measure == Measure::Full);
+    let ranked: Vec<&RunReport> = runs.iter().filter(is_ranked).collect();
     let score = |r: &RunReport| measure.value(r).map_or(f64::NEG_INFINITY, |v| scored.goodness(v.interval.estimate));
     // Of equals, the reference: another one is not better then.
     let rank = |r: &RunReport| (score(r), r.run == *reference);

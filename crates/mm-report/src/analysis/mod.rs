@@ -37,7 +37,7 @@ pub use pixels::{PixelReport, PixelScores};
 pub use run::{CombinationValue, RunReport, Value};
 pub use samples::{CombinationSamples, FEW_SAMPLES, Standing};
 pub use sensors::{SensorReport, SensorSet};
-pub use severity::{Condition, SeverityReport};
+pub use severity::{Condition, SeverityReport, SeverityRun};
 pub use training::EpochMean;
 
 use super::{Error, FailureRates, Settings};
@@ -203,15 +203,16 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
 
     let judging = first.measure.judging();
     let conditions = severity::conditions(&groups);
+    let severities: Vec<Vec<u8>> = conditions.iter().map(|condition| severity::usual(&groups, condition)).collect();
     let scope = Scope { subsets: &subsets, rankable: &rankable, shown: &shown, full, first };
     let mut by_run = std::collections::BTreeMap::new();
     study::for_each_run(&groups, reference, settings, |i, view, pair| {
         let run = RunReport::new(&groups[i], view, &scope, rates.as_ref())?;
         let compare = |pair: &study::Pair| comparison::compare(&groups[i], &groups[reference], pair, full, rates.as_ref());
         let compared = pair.as_ref().map(compare).transpose()?.flatten();
-        let under = |c| severity::of_run(&groups[i], view, pair.as_ref(), c);
+        let under = |(condition, usual): (_, &Vec<u8>)| severity::of_run(&groups[i], view, pair.as_ref(), condition, usual);
         let available = available::of_run(&groups[i], view, pair.as_ref())?;
-        by_run.insert(i, (run, compared, conditions.iter().map(under).collect::<Result<Vec<_>, _>>()?, available));
+        by_run.insert(i, (run, compared, conditions.iter().zip(&severities).map(under).collect::<Result<Vec<_>, _>>()?, available));
         Ok(())
     })?;
     let (mut runs, mut compared, mut by_condition) = (Vec::new(), Vec::new(), vec![Vec::new(); conditions.len()]);
@@ -223,6 +224,8 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         by_condition.iter_mut().zip(conditions).for_each(|(runs, run)| runs.extend(run));
     }
     runs.iter_mut().zip(comparison::judge(compared, judging)).for_each(|(run, comparison)| run.comparison = comparison);
+    let mut remarks = remarks::of(&groups, reference, chosen.is_some(), &runs, &cells)?;
+    remarks.extend(severity::remarks(&groups, &conditions, &severities));
     let severity = severity::judge(conditions, by_condition, judging);
     let best = run::best(&runs, &first.measure);
     Ok(DataReport {
@@ -234,8 +237,8 @@ fn analyse_data(name: &str, results: &[CellResult], settings: &Settings) -> Resu
         test_samples: distinct(cells.iter().map(|c| c.test_samples)),
         seeds: distinct_sorted(cells.iter().map(|c| c.seed)),
         reference: groups.get(reference).map(|g| g.run.clone()).unwrap_or_default(),
-        remarks: remarks::of(&groups, reference, chosen.is_some(), &runs, &cells)?,
-        data_remarks: distinct(cells.iter().flat_map(|c| c.data_remarks.iter().cloned())),
+        remarks,
+        data_remarks: remarks::on_data(&cells),
         failure_rates: rates.as_ref().map(|rates| rates.named(first)),
         readings: samples::readings(&cells),
         incomplete: samples::incomplete(&groups, &subsets, first),

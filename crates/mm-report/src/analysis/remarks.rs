@@ -15,7 +15,14 @@ pub fn of(groups: &[Group], reference: usize, chosen: bool, runs: &[RunReport], 
     let mut remarks = without_samples(cells)?;
     let evaluated = distinct(groups.iter().map(|g| g.run.clone()));
     for run in distinct(cells.iter().map(|c| c.run.clone())).into_iter().filter(|run| !evaluated.contains(run)) {
-        remarks.push(format!("{run} has no test sample in any combination that was asked for: it is not shown."));
+        let undefined = cells.iter().any(|c| c.run == run && c.not_evaluated.iter().any(|not| not.undefined));
+        remarks.push(match undefined {
+            true => format!(
+                "The {} of {run} is not defined on its test samples, in any combination that was asked for: it is not shown.",
+                cells[0].measure.title
+            ),
+            false => format!("{run} has no test sample in any combination that was asked for: it is not shown."),
+        });
     }
     let Some(of_reference) = groups.get(reference) else { return Ok(remarks) };
     let name = &of_reference.run;
@@ -83,6 +90,16 @@ pub fn of(groups: &[Group], reference: usize, chosen: bool, runs: &[RunReport], 
     Ok(remarks)
 }
 
+/// What reading the data remarked, each once, with the seeds of which it was said where others have none of it.
+pub fn on_data(cells: &[&CellResult]) -> Vec<String> {
+    let all = distinct_sorted(cells.iter().map(|c| c.seed));
+    let with_seeds = |remark: String| {
+        let seeds = distinct_sorted(cells.iter().filter(|c| c.data_remarks.contains(&remark)).map(|c| c.seed));
+        if seeds == all { remark } else { format!("{}: {remark}", seeds_in_words(&seeds)) }
+    };
+    distinct(cells.iter().flat_map(|c| c.data_remarks.iter().cloned())).into_iter().map(with_seeds).collect()
+}
+
 /// Which seeds have no test sample of a combination, those of the same seeds together.
 fn without_samples(cells: &[&CellResult]) -> Result<Vec<String>, Error> {
     let mut seeds: BTreeMap<Subset, Vec<u64>> = BTreeMap::new();
@@ -116,6 +133,7 @@ pub(super) fn seeds_in_words(seeds: &[u64]) -> String {
     format!("{} {}", if seeds.len() == 1 { "seed" } else { "seeds" }, list(seeds))
 }
 
-fn list(seeds: &[u64]) -> String {
-    seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+/// `0, 3`.
+pub(super) fn list<T: ToString>(numbers: &[T]) -> String {
+    numbers.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,6 +1,7 @@
 //! Sensors that degrade: accuracy by severity, and the area under the curve.
 
-use super::outcomes::{Group, Situation};
+use super::outcomes::{Cell, Group, Situation};
+use super::remarks::{list, seeds_in_words};
 use super::study::{Pair, View};
 use super::{Difference, Error};
 use crate::result::CorruptionResult;
@@ -32,7 +33,7 @@ pub struct SeverityRun {
     pub run: String,
     /// Severity and accuracy, all on the same samples; severity 0 is the clean sensor.
     pub points: Vec<(u8, Interval)>,
-    /// Normalised area under the curve: the mean accuracy over the severities.
+    /// Normalised area under the curve, from clean to the most severe; absent where the severities are not those of most runs.
     pub area: Option<Interval>,
     /// Difference of the area to the reference, judged together with those of all corruptions and runs of this data entry.
     pub comparison: Option<Difference>,
@@ -46,7 +47,8 @@ pub fn conditions(groups: &[Group]) -> Vec<Condition> {
 }
 
 /// A run under a corruption, and its difference to the reference for [`judge`]; `None` if not all its seeds were evaluated under it.
-pub fn of_run(group: &Group, view: View, pair: Option<&Pair>, condition: &Condition) -> Result<Option<Unjudged>, Error> {
+/// Severities are compared as long as they are the `usual` ones.
+pub fn of_run(group: &Group, view: View, pair: Option<&Pair>, condition: &Condition, usual: &[u8]) -> Result<Option<Unjudged>, Error> {
     let severities = view.severities(condition);
     if severities.iter().all(|s| *s == 0) {
         return Ok(None);
@@ -56,11 +58,69 @@ pub fn of_run(group: &Group, view: View, pair: Option<&Pair>, condition: &Condit
     let run = SeverityRun {
         run: group.run.clone(),
         points: severities.iter().map(point).collect::<Result<_, Error>>()?,
-        area: area(view, condition, &severities)?.as_ref().map(|area| view.interval(area)),
+        area: match severities == usual {
+            true => area(view, condition, &severities)?.as_ref().map(|area| view.interval(area)),
+            false => None,
+        },
         comparison: None,
         non_finite: records.map(|c| c.non_finite).sum(),
     };
     Ok(Some((run, pair.map(|p| compare(p, condition)).transpose()?.flatten())))
+}
+
+/// The severities that most runs have of a corruption; of equally many, the longer list.
+pub fn usual(groups: &[Group], condition: &Condition) -> Vec<u8> {
+    let all: Vec<Vec<u8>> = groups.iter().map(|group| common(group, condition)).filter(|of| of.iter().any(|s| *s > 0)).collect();
+    let often = |of: &&Vec<u8>| (all.iter().filter(|other| other == of).count(), of.len());
+    all.iter().max_by_key(often).cloned().unwrap_or_default()
+}
+
+/// Which runs are not shown under a corruption, or not comparable with the others, and why.
+pub fn remarks(groups: &[Group], conditions: &[Condition], usual: &[Vec<u8>]) -> Vec<String> {
+    let each = conditions.iter().zip(usual).flat_map(|(condition, usual)| groups.iter().map(move |group| (condition, usual, group)));
+    each.filter_map(|(condition, usual, group)| remark(group, condition, usual)).collect()
+}
+
+fn remark(group: &Group, condition: &Condition, usual: &[u8]) -> Option<String> {
+    let (run, under) = (&group.run, format!("{} on {}", condition.corruption, condition.subset));
+    let has_some = |cell: &&Cell| severities_of(cell, condition).iter().any(|s| *s > 0);
+    let (with, without): (Vec<&Cell>, Vec<&Cell>) = group.cells.iter().partition(has_some);
+    if !without.is_empty() {
+        let seeds = seeds_in_words(&without.iter().map(|cell| cell.result.seed).collect::<Vec<_>>());
+        let of = if with.is_empty() { String::new() } else { format!(" with {seeds}") };
+        let recorded = without.iter().any(|cell| cell.result.corruptions.iter().any(|c| Condition::of(c) == *condition));
+        let why = if recorded { "no test sample that was evaluated at every severity" } else { "no result" };
+        return Some(format!("{run} has {why} under {under}{of}: it is not shown there."));
+    }
+    let common = common(group, condition);
+    if common.iter().all(|s| *s == 0) {
+        return Some(format!("The seeds of {run} have no severity of {under} in common: it is not shown there."));
+    }
+    let more: Vec<u64> = with.iter().filter(|cell| severities_of(cell, condition) != common).map(|cell| cell.result.seed).collect();
+    let more = if more.is_empty() { String::new() } else { format!(" ({} more, which other seeds lack)", seeds_in_words(&more)) };
+    if common != usual {
+        return Some(format!(
+            "{run} has the severities {} of {under}{more}, others have {}: its area is left out, and a difference is over those that both have.",
+            list(&common),
+            list(usual)
+        ));
+    }
+    (!more.is_empty()).then(|| format!("{run} is shown with the severities {} of {under}{more}.", list(&common)))
+}
+
+/// The severities that all seeds have, 0 included.
+fn common(group: &Group, condition: &Condition) -> Vec<u8> {
+    let mut common = group.cells.first().map(|cell| severities_of(cell, condition)).unwrap_or_default();
+    common.retain(|s| group.cells.iter().all(|cell| severities_of(cell, condition).contains(s)));
+    common
+}
+
+fn severities_of(cell: &Cell, condition: &Condition) -> Vec<u8> {
+    let of = |situation: &Situation| match situation {
+        Situation::Corrupted(of, severity) if of == condition => Some(*severity),
+        _ => None,
+    };
+    cell.outcomes.keys().filter_map(of).collect()
 }
 
 /// A run under a corruption, its comparison still open.

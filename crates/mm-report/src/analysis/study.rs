@@ -12,6 +12,9 @@ const MEMORY: usize = 256 << 20;
 
 /// Runs resampled together.
 struct Study {
+    data: String,
+    /// Names of the runs.
+    runs: Vec<String>,
     measure: Measured,
     seeds: Vec<u64>,
     resampled: Resampled,
@@ -162,11 +165,21 @@ impl Study {
             }
         };
         let outcomes: Vec<Outcomes> = rows.iter().zip(runs[0]).map(outcomes).collect::<mm_core::Result<_>>()?;
-        Ok(Self { measure: runs[0][0].result.measure.clone(), seeds, resampled: settings.bootstrap.run(&outcomes)?, columns })
+        let first = runs[0][0].result;
+        let names = runs.iter().map(|run| run[0].result.run.clone()).collect();
+        Ok(Self {
+            data: first.data.clone(),
+            runs: names,
+            measure: first.measure.clone(),
+            seeds,
+            resampled: settings.bootstrap.run(&outcomes)?,
+            columns,
+        })
     }
 }
 
-/// A cell's outcomes on the samples that all partners evaluated; `None` if one lacks the situation or no sample is left.
+/// A cell's outcomes on the samples that all partners evaluated; `None` if one lacks the situation, or what is left does
+/// not define the score.
 fn masked<'c, 'a: 'c>(cell: &Cell<'a>, situation: &Situation, partners: impl Iterator<Item = &'c Cell<'a>>) -> Option<(String, &'a [f32])> {
     let outcome = cell.outcomes.get(situation)?;
     let mut marks = outcome.marks.as_bytes().to_vec();
@@ -175,7 +188,8 @@ fn masked<'c, 'a: 'c>(cell: &Cell<'a>, situation: &Situation, partners: impl Ite
         marks.iter_mut().zip(other).filter(|(_, o)| **o == b'-').for_each(|(c, _)| *c = b'-');
     }
     let marks = String::from_utf8(marks).ok()?;
-    marks.bytes().any(|c| c != b'-').then_some((marks, outcome.sums))
+    let is_defined = marks.bytes().any(|c| c != b'-') && !cell.result.measure.is_undefined(&marks, outcome.sums);
+    is_defined.then_some((marks, outcome.sums))
 }
 
 impl View<'_> {
@@ -240,6 +254,8 @@ impl View<'_> {
     }
 
     fn statistic(&self, statistic: &Statistic) -> Result<Resamples, Error> {
-        Ok(self.study.resampled.statistic(statistic)?)
+        let (data, run) = (&self.study.data, &self.study.runs[self.member]);
+        let named = |problem| Error::Statistic { data: data.clone(), run: run.clone(), problem };
+        self.study.resampled.statistic(statistic).map_err(named)
     }
 }

@@ -95,6 +95,7 @@ pub fn y_label(y: f64, percent: bool, range: f64) -> String {
     match (percent, range) {
         (true, range) if range < 0.05 => format!("{:.1}", 100.0 * y),
         (true, _) => format!("{:.0}", 100.0 * y),
+        (false, range) if range < 0.01 && y != 0.0 => format!("{y:.1e}"),
         (false, range) if range < 1.0 => format!("{y:.2}"),
         (false, _) => format!("{y:.1}"),
     }

@@ -2,7 +2,7 @@
 
 use super::parts::{number, table};
 use crate::analysis::{DataReport, GroupReport};
-use crate::words::Words;
+use crate::words::{Words, mark_in_words, standing_in_group};
 use maud::{Markup, html};
 
 /// The section; nothing where test samples have no groups.
@@ -11,7 +11,7 @@ pub fn section(data: &DataReport) -> Markup {
     html! {
         @if !data.by_group.is_empty() {
             h3 { "By group" }
-            p.note { "Of the test samples of each group, mean over the seeds. Groups are small samples of their own: what differs between them may be chance." }
+            p.note { "Of the test samples of each group, mean over the seeds. Groups are small samples of their own: what differs between them may be chance. A number in brackets is how many of the samples were evaluated. " (mark_in_words()) }
             @for report in &data.by_group { (of_combination(report, words)) }
         }
     }
@@ -28,9 +28,12 @@ fn of_combination(report: &GroupReport, words: Words) -> Markup {
             } }
             tbody { @for run in &report.runs { tr {
                 th scope="row" { (run.run) }
-                @for score in &run.scores {
+                @for (at, score) in run.scores.iter().enumerate() {
                     @match score {
-                        Some(score) => (number(&words.score(score.mean), &words.spread(score.sd))),
+                        Some(score) => {
+                            @let (mark, of) = standing_in_group(report, run, at);
+                            (number(&format!("{}{mark}", words.score(score.mean)), format!("{} {of}", words.spread(score.sd)).trim()))
+                        }
                         None => td.muted { "–" },
                     }
                 }

@@ -45,10 +45,9 @@ impl Test<'_> {
         let has_corruptions = situations.keys().any(|s| matches!(s, Situation::Corrupted(..)));
         for (situation, predicted) in situations {
             let Evaluated { metrics, correct, sums, excluded, confusion, outputs } = self.evaluate(cell, situation, predicted)?;
-            let is_defined = !metrics.score.is_nan();
             match situation {
                 Situation::Only(subset) => {
-                    if *subset == full && has_corruptions && is_defined {
+                    if *subset == full && has_corruptions {
                         let (metrics, correct, sums) = (metrics.clone(), correct.clone(), sums.clone());
                         clean = Some(CleanResult { metrics, correct, sums, excluded });
                     }
@@ -56,7 +55,7 @@ impl Test<'_> {
                     let result = CombinationResult { subset: subset.clone(), metrics, correct, sums, excluded, confusion, outputs };
                     by_subset.insert(subset, result);
                 }
-                Situation::Corrupted(name, subset, severity) if is_defined => corruptions.push(CorruptionResult {
+                Situation::Corrupted(name, subset, severity) => corruptions.push(CorruptionResult {
                     corruption: name.clone(),
                     severity: *severity,
                     subset: modalities.format(*subset),
@@ -66,16 +65,14 @@ impl Test<'_> {
                     excluded,
                     non_finite: 0,
                 }),
-                Situation::Corrupted(..) => {}
             }
         }
         // In the order of all results.
         let all = Subset::all_non_empty(modalities.len());
-        let (combinations, undefined): (Vec<CombinationResult>, Vec<CombinationResult>) =
-            all.filter_map(|s| by_subset.remove(&modalities.format(s))).partition(|combination| !combination.metrics.score.is_nan());
+        let combinations: Vec<CombinationResult> = all.filter_map(|s| by_subset.remove(&modalities.format(s))).collect();
         let of_classes = self.target.classes() > 0;
         let class = |row: &usize| self.truth(*row).first().map_or(0, |class| *class as u32);
-        Ok(CellResult {
+        let result = CellResult {
             key: self.key(cell),
             data: data.name.clone(),
             run: cell.run.clone(),
@@ -97,10 +94,10 @@ impl Test<'_> {
                 Kind::Classes | Kind::Pixels => Vec::new(),
             },
             readings: self.readings(situations),
-            data_remarks: undefined.iter().map(|combination| combination.no_score(self.measure)).collect(),
+            data_remarks: Vec::new(),
             summary: Summary::of(&combinations, &modalities.format(full), self.measure),
             combinations,
-            not_evaluated: undefined.iter().map(CombinationResult::without_score).collect(),
+            not_evaluated: Vec::new(),
             available: None,
             clean,
             corruptions,
@@ -110,7 +107,8 @@ impl Test<'_> {
             provenance: None,
             pictures: Vec::new(),
             folder: None,
-        })
+        };
+        Ok(result.with_defined_scores())
     }
 
     fn evaluate(&self, cell: &Cell, situation: &Situation, predicted: &Predicted) -> Result<Evaluated> {

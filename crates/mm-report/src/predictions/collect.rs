@@ -34,6 +34,7 @@ struct Table {
     file: u32,
     /// From its header on.
     columns: Option<Columns>,
+    is_empty: bool,
     /// The numbers of an index, and how many of its lines were read.
     matrix: Option<(Matrix, usize)>,
     /// By data set: for each class, label or number, which of a line it is.
@@ -66,12 +67,26 @@ impl<'r> Collector<'r> {
         let file = self.files.len() as u32;
         self.files.push(path);
         let (order, truths, values) = (HashMap::new(), Vec::new(), Vec::new());
-        self.table = Some(Table { file, columns: None, matrix: matrix.map(|m| (m, 0)), order, truths, values, last: [usize::MAX; 3] });
+        self.table = Some(Table {
+            file,
+            columns: None,
+            is_empty: true,
+            matrix: matrix.map(|m| (m, 0)),
+            order,
+            truths,
+            values,
+            last: [usize::MAX; 3],
+        });
     }
 
     /// Ends a table.
     pub fn end_table(&mut self) -> Result<()> {
-        let Some(Table { file, matrix: Some((matrix, lines)), .. }) = self.table.take() else { return Ok(()) };
+        let Some(Table { file, matrix, is_empty, .. }) = self.table.take() else { return Ok(()) };
+        if is_empty {
+            let problem = "there is no row below the names of the columns; write the predictions into it, or remove the file".into();
+            return Err(PredictionError::File { path: self.files[file as usize].to_path_buf(), problem });
+        }
+        let Some((matrix, lines)) = matrix else { return Ok(()) };
         if matrix.rows() == lines {
             return Ok(());
         }
@@ -218,6 +233,7 @@ impl Sink for Collector<'_> {
         let Some(columns) = &table.columns else { return Ok(()) };
         let (line, are_logits) = (columns.line(place, fields)?, columns.are_logits);
         table.numbers(place, fields)?;
+        table.is_empty = false;
         let at = At { file: table.file, line: place.line as u32 };
         let [d, c, s] = self.situation(&line, place)?;
         let Some(table) = &mut self.table else { return Ok(()) };

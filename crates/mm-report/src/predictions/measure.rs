@@ -32,8 +32,10 @@ impl DataSet {
         }
         let of = |number: usize| {
             let truths: Vec<f64> = self.truths.known().map(|truth| truth[number]).collect();
-            let spread = standard_deviation(&truths).filter(|spread| spread.is_normal());
-            [mean(&truths), spread.unwrap_or(1.0)]
+            let mean = mean(&truths);
+            // Of equal values the mean is rounded, and the distances from it are no spread.
+            let spread = standard_deviation(&truths).filter(|spread| spread.is_normal() && *spread > 1e-12 * mean.abs());
+            [mean, spread.unwrap_or(1.0)]
         };
         (0..self.names.len()).map(of).collect()
     }

@@ -1,6 +1,6 @@
 //! What came of the test samples: with each combination, with what they have, with sensors that degrade.
 
-use super::{Measured, Metrics};
+use super::Metrics;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,20 +26,6 @@ pub struct CombinationResult {
     pub outputs: Vec<BTreeMap<String, f64>>,
 }
 
-impl CombinationResult {
-    /// Where its samples do not define the score that heads the report: none of them can be used for it.
-    pub fn without_score(&self) -> NotEvaluated {
-        let excluded = Excluded { unusable: self.metrics.samples, ..self.excluded };
-        NotEvaluated { subset: self.subset.clone(), excluded }
-    }
-
-    /// That it is left out for this reason, for the remarks on the data.
-    pub fn no_score(&self, measure: &Measured) -> String {
-        let (title, subset, samples) = (&measure.title, &self.subset, self.metrics.samples);
-        format!("the {title} of {subset} is not defined on its {samples} test samples (their truths may all be the same): it is left out")
-    }
-}
-
 /// Samples that were not evaluated, each counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Excluded {
@@ -58,6 +44,9 @@ pub struct NotEvaluated {
     pub subset: String,
     /// Why.
     pub excluded: Excluded,
+    /// Whether samples were predicted, which do not define the score that heads the report.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undefined: bool,
 }
 
 /// What test samples have of one modality.

@@ -1,5 +1,6 @@
 //! What one finished cell (data, run, seed) leaves behind: `result.json`, all the report is made from.
 
+mod defined;
 mod evaluated;
 mod scores;
 

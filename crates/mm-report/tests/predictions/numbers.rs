@@ -139,6 +139,34 @@ fn a_score_that_is_not_defined_is_left_out() {
 }
 
 #[test]
+fn true_values_that_are_all_the_same_define_no_score() {
+    for constant in ["0.1", "7.7", "1000000.3", "3.0"] {
+        let line = |seed: u64, combination: &str, i: usize| format!("r,{seed},{combination},{i},{constant},{}\n", 3.0 + 0.5 * i as f64);
+        let lines = (0..120).map(|i| line(i / 60, ["a", "b", "a+b"][i as usize % 60 / 20], i as usize % 20));
+        let table = format!("run,seed,combination,sample,true:age,predicted:age\n{}", lines.collect::<String>());
+        let cells = Tables::empty().with("t.csv", table).read().expect("read");
+        assert!(cells.iter().all(|cell| cell.combinations.is_empty() && cell.not_evaluated.len() == 3), "{constant}");
+        let text = report(&cells, "r").2;
+        assert!(text.contains("The R² of r is not defined on its test samples, in any combination"), "{text}");
+    }
+}
+
+#[test]
+fn the_seed_without_a_score_is_named() {
+    let line = |seed: u64, i: usize| format!("r,{seed},a,{i},{},{}\n", if seed == 1 { 7.7 } else { i as f64 }, i as f64 + 0.5);
+    let lines: String = (0..20).map(|i| line(0, i)).chain((20..40).map(|i| line(1, i))).collect();
+    let cells = Tables::empty().with("t.csv", format!("run,seed,combination,sample,true:age,predicted:age\n{lines}")).read().expect("read");
+    let text = report(&cells, "r").2;
+    assert!(text.contains("seed 1: the R² of a is not defined on its 20 test samples"), "{text}");
+}
+
+#[test]
+fn a_table_without_rows_is_named() {
+    let empty = format!("{}\n", doses().lines().next().expect("a header"));
+    says(Tables::empty().with("birds.csv", empty).refused(), &["birds.csv: there is no row below the names of the columns"]);
+}
+
+#[test]
 fn what_is_no_number_is_refused() {
     says(changed("predicted:dose", "predicted:doze"), &["there is no column `predicted:dose`; is it `predicted:doze`?"]);
     says(changed("predicted:dose", "predcted:dose"), &["`predcted:dose` means nothing here; did you mean `predicted:dose`?"]);
