@@ -48,6 +48,11 @@ impl Dataset {
         }
     }
 
+    /// What to know about a split before training.
+    pub fn remarks_on(&self, split: &Split) -> Vec<String> {
+        split.remarks(&*self.source).into_iter().chain(self.split.remark(split, &*self.source)).collect()
+    }
+
     /// Reads what a training reads late, for validation and test: a file that is of no use stops it before, and not after hours.
     pub fn try_held_out(&self, split: &Split) -> mm_core::Result<()> {
         if self.is_read {

@@ -179,6 +179,12 @@ pub(crate) fn check_data(recipe: &dyn AnyRecipe, resolved: &Resolved, data: &Dat
         if let Some(absent) = (0..modalities.len()).find(|&m| train.rows_with(m).is_empty()) {
             bail!("none of the {} training samples has `{}`; take the modality out of the card", train.len(), modalities.names()[absent]);
         }
+        if !split.train.is_empty() && split.train.iter().all(|&row| data.source.meta(row).weight == 0.0) {
+            bail!(
+                "all {} training samples have the weight 0, and nothing would be learnt: correct the column of weights",
+                split.train.len()
+            );
+        }
         if let (true, Some(field)) = (resolved.train_on_validation, resolved.train.needs_validation()) {
             bail!("`{field}` needs validation samples, and with `train_on_validation = true` none is left: take one of the two out");
         }

@@ -277,7 +277,7 @@ fn true_outputs(rows: &[usize], target: impl Fn(usize) -> mm_core::Result<Target
 
 /// What to know about the data: how ids matched, what the reader remarked, which classes a part lacks.
 fn data_remarks(loaded: &Dataset, split: &Split) -> Vec<String> {
-    loaded.matched.iter().chain(&loaded.remarks).cloned().chain(split.remarks(&*loaded.source)).collect()
+    loaded.matched.iter().chain(&loaded.remarks).cloned().chain(loaded.remarks_on(split)).collect()
 }
 
 /// The data, if it still is what the bench found when it began: a result is kept under the hash of that.

@@ -31,9 +31,9 @@ fn print(model: &Pipeline) {
     let longest = evaluated.combinations.iter().map(|c| c.combination.chars().count()).max().unwrap_or(0).max(11);
     println!("{:longest$}  samples  {:26}  milliseconds for one sample", "combination", evaluated.measure);
     for c in &evaluated.combinations {
-        let score = c.scores.get(&evaluated.measure).copied().unwrap_or(f64::NAN);
+        let score = c.in_digits(&evaluated.measure);
         let interval = c.interval.map_or(String::new(), |[low, high]| format!(" [{low:.3}, {high:.3}]"));
         let time = latency.as_ref().and_then(|latency| latency.of(&c.combination)).map(|c| format!("{:.2}", c.median_ms));
-        println!("{:longest$}  {:7}  {:26}  {}", c.combination, c.samples, format!("{score:.3}{interval}"), time.unwrap_or_default());
+        println!("{:longest$}  {:7}  {:26}  {}", c.combination, c.samples, format!("{score}{interval}"), time.unwrap_or_default());
     }
 }

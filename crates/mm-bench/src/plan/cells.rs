@@ -112,7 +112,7 @@ impl Plan {
         let mut remarks: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for &seed in &self.seeds {
             let split = loaded.draw(data.training_samples(), seed)?;
-            let mut found = split.remarks(&*loaded.source);
+            let mut found = loaded.remarks_on(&split);
             // `--quick` asks whether everything works, and not what is learned.
             for run in self.runs.iter().filter(|_| !self.is_quick) {
                 found.extend(self.train_config(data, run, seed)?.remarks(split.train.len()));

@@ -72,7 +72,7 @@ impl fmt::Display for Tally {
         }
         if self.nothing > 0 {
             let rows = if self.nothing == 1 { "1 row has".into() } else { format!("{} rows have", self.nothing) };
-            writeln!(f, "{rows} no sensor that can be used: no class is given there")?;
+            writeln!(f, "{rows} no sensor that can be used, and no answer")?;
         }
         self.ignored.iter().try_for_each(|(what, count)| writeln!(f, "ignored {count} times: {what}"))
     }

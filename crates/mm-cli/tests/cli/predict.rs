@@ -167,6 +167,24 @@ fn a_number_too_large_for_the_model_is_not_finite() {
     assert!(answers.lines().skip(1).all(|line| line.contains(",photo+sound+note,gauge: not finite,")), "{answers}");
 }
 
+/// What a training with `on_corrupt = "absent"` takes for absent is so when the model is asked, too.
+#[test]
+fn cells_that_cannot_be_read_are_absent_where_that_is_asked_for() {
+    let mut lines = table();
+    lines.truncate(3);
+    for (line, cell) in lines[1..].iter_mut().zip(["", "n.d."]) {
+        let mut cells: Vec<&str> = line.split(',').collect();
+        cells[6] = cell;
+        *line = cells.join(",");
+    }
+    write("odd.csv", &lines);
+    let output = predict(folder(), "udml", "odd.csv", "odd.out.csv").output().unwrap();
+    assert!(!output.status.success() && said(&output).contains("odd.csv:2:7"), "{}", said(&output));
+    succeeds(predict(folder(), "udml", "odd.csv", "odd.out.csv").args(["--on-corrupt", "absent"]));
+    let answers = std::fs::read_to_string(folder().join("odd.out.csv")).unwrap();
+    assert!(answers.lines().skip(1).all(|line| line.contains(",photo+sound+note,gauge: absent,")), "{answers}");
+}
+
 /// A run that is killed goes on where it stopped, and ends with the bytes of one that was not.
 #[test]
 fn a_killed_run_is_taken_up_with_the_same_bytes() {

@@ -138,6 +138,26 @@ fn classes_that_another_program_wrote_as_fractions_are_those_of_the_model() {
     assert!(!output.status.success() && program::said(&output).contains("0.5, 1.5 to predict"), "{}", program::said(&output));
 }
 
+/// Names may be what Markdown takes for more than text; weights may be nothing.
+#[test]
+fn odd_names_stay_as_they_are_and_weights_of_nothing_are_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    let table = std::fs::read_to_string(folder.join("t.csv")).unwrap();
+    let odd = table.replace("new,", "*new*,").replace("worn,", "\"worn, <b>\",");
+    std::fs::write(folder.join("t.csv"), &odd).unwrap();
+    train(folder, "model", &["--option", "available=['a']"]).unwrap();
+    let readme = std::fs::read_to_string(folder.join("model/README.md")).unwrap();
+    assert!(readme.contains("Classes: \\*new\\*, \"worn, \\<b\\>\"."), "{readme}");
+    let weighted: String = odd.lines().enumerate().map(|(i, row)| format!("{row},{}\n", if i == 0 { "w" } else { "0" })).collect();
+    std::fs::write(folder.join("t.csv"), weighted).unwrap();
+    let card = std::fs::read_to_string(folder.join("card.toml")).unwrap();
+    std::fs::write(folder.join("card.toml"), card.replacen("label = ", "weight = 'w'\nlabel = ", 1)).unwrap();
+    let said = train(folder, "none", &["--option", "available=['a']"]).unwrap_err();
+    assert!(said.contains("training samples have the weight 0"), "{said}");
+}
+
 #[test]
 fn devices_that_cannot_be_used_are_refused_before_anything_is_trained() {
     let temporary = tempfile::tempdir().unwrap();

@@ -61,7 +61,7 @@ impl Schema {
         match self.threshold {
             Some(_) if !self.target.is_two_classes() => Err(Error::config(
                 "threshold",
-                format!("a threshold decides between two classes, and there are {}", self.target.in_words()),
+                format!("a threshold decides between two classes of a sample, and there are {}", self.target.in_words()),
             )),
             Some(threshold) if !(threshold > 0.0 && threshold < 1.0) => {
                 Err(Error::config("threshold", format!("{threshold} is no probability between 0 and 1")))

@@ -229,6 +229,27 @@ impl SplitSpec {
     }
 }
 
+/// By how much a part that groups make may differ from what was asked for.
+const FAR: usize = 2;
+
+impl SplitSpec {
+    /// What to know about a split of whole groups: held-out parts of far other sizes than this asks for.
+    pub fn remark(&self, split: &Split, data: &dyn Source) -> Option<String> {
+        let is_drawn = (0..data.len()).any(|row| data.meta(row).group.is_some() && data.meta(row).part.is_none());
+        let mut sizes = vec![0; strata(data)];
+        (0..data.len()).for_each(|row| sizes[class_of(data, row)] += 1);
+        let held_out = [(Part::Validation, self.validation, &split.validation), (Part::Test, self.test, &split.test)];
+        let far = held_out.into_iter().filter_map(|(part, asked, rows)| {
+            let asked: usize = sizes.iter().map(|&size| asked.of(size)).sum();
+            let is_far = !rows.is_empty() && (rows.len() > FAR * asked || FAR * rows.len() < asked);
+            is_far.then(|| format!("{} {part} samples where {asked} are asked for", rows.len()))
+        });
+        let far: Vec<String> = far.filter(|_| is_drawn).collect();
+        let advice = "a group stays whole: name parts in a column, or write other shares under [split] of the card";
+        (!far.is_empty()).then(|| format!("groups make {}: {advice}", far.join(", and ")))
+    }
+}
+
 /// A group that was dealt to a part.
 struct Group {
     rows: Vec<usize>,

@@ -27,7 +27,7 @@ pub(crate) fn check_threshold_by(by: Option<&str>, target: &Target) -> Result<()
     let problem = if !DECIDED.contains(&by) {
         format!("no threshold is chosen by `{by}`; there are: {}", DECIDED.join(", "))
     } else if !target.is_two_classes() {
-        format!("a threshold decides between two classes, and this data has {}", target.in_words())
+        format!("a threshold decides between two classes of a sample, and this data has {}", target.in_words())
     } else {
         return Ok(());
     };

@@ -23,7 +23,8 @@ pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
         Target::Numbers(_) => "Numbers, in the unit of the data",
         _ => "Classes",
     };
-    line(format_args!("\n{predicted}: {}.\n", schema.target.output_names().join(", ")));
+    let outputs: Vec<String> = schema.target.output_names().iter().map(|name| as_text(name)).collect();
+    line(format_args!("\n{predicted}: {}.\n", outputs.join(", ")));
     let config = &training.config;
     line(format_args!(
         "Trained on {} samples: {} epochs of batches of {}, {} steps, seed {}.",
@@ -45,14 +46,14 @@ pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
                 evaluated.measure
             ));
             for c in &evaluated.combinations {
-                let score = c.scores.get(&evaluated.measure).copied().unwrap_or(f64::NAN);
+                let score = c.in_digits(&evaluated.measure);
                 let interval = c.interval.map_or(String::new(), |[low, high]| format!("{low:.3} to {high:.3}"));
                 let interval = if intervals { format!(" {interval} |") } else { String::new() };
                 let time = latency.as_ref().map(|latency| match latency.of(&c.combination) {
                     Some(time) => format!(" {:.2} | {:.2} |", time.median_ms, time.p90_ms),
                     None => " | |".into(),
                 });
-                line(format_args!("| {} | {} | {score:.3} |{interval}{}", c.combination, c.samples, time.unwrap_or_default()));
+                line(format_args!("| {} | {} | {score} |{interval}{}", c.combination, c.samples, time.unwrap_or_default()));
             }
             let over = if intervals { "Intervals are over samples of one training; another" } else { "Another" };
             line(format_args!("\n{over} seed gives another model."));
@@ -87,4 +88,18 @@ pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
     let form = if what == "class" { "{}" } else { "{:?}" };
     line(format_args!("println!(\"{form} from {{:?}}, ignored {{:?}}\", answer.{what}, answer.used, answer.ignored);\n```"));
     card
+}
+
+/// A name that Markdown would take for more than text, or a list for several.
+fn as_text(name: &str) -> String {
+    let last = name.chars().count().saturating_sub(1);
+    let mut text = String::new();
+    for (at, c) in name.chars().enumerate() {
+        // Within a word an underscore is one.
+        if "\\`*[]<>|#".contains(c) || c == '_' && (at == 0 || at == last) {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    if name.contains(',') { format!("\"{text}\"") } else { text }
 }

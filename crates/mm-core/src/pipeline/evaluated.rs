@@ -34,6 +34,13 @@ pub struct CombinationScore {
     pub interval: Option<[f64; 2]>,
 }
 
+impl CombinationScore {
+    /// A score in digits; `-` where the samples do not define it.
+    pub fn in_digits(&self, measure: &str) -> String {
+        self.scores.get(measure).filter(|score| !score.is_nan()).map_or("-".into(), |score| format!("{score:.3}"))
+    }
+}
+
 impl Evaluated {
     /// Of an evaluation.
     pub fn new(schema: &Schema, evaluation: &Evaluation) -> Self {
@@ -83,8 +90,7 @@ impl fmt::Display for Evaluated {
         let longest = self.combinations.iter().map(|c| c.combination.chars().count()).max().unwrap_or(0).max(11);
         writeln!(f, "{:longest$}  samples  {}", "combination", self.measure)?;
         for c in &self.combinations {
-            let score = c.scores.get(&self.measure).filter(|score| !score.is_nan()).map_or("-".into(), |score| format!("{score:.3}"));
-            write!(f, "{:longest$}  {:7}  {score}", c.combination, c.samples)?;
+            write!(f, "{:longest$}  {:7}  {}", c.combination, c.samples, c.in_digits(&self.measure))?;
             match c.interval {
                 Some([low, high]) => writeln!(f, " [{low:.3}, {high:.3}]")?,
                 None => writeln!(f)?,

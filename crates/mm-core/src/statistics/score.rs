@@ -127,10 +127,32 @@ impl Score {
         }
         let (mut sums, mut count) = (vec![0.0; self.width()], 0.0);
         for of_sample in samples() {
-            sums.iter_mut().zip(of_sample).for_each(|(sum, x)| *sum += f64::from(*x));
+            sums.iter_mut().zip(self.exact(of_sample)).for_each(|(sum, x)| *sum += x);
             count += 1.0;
         }
         self.of(&sums, count)
+    }
+
+    /// The numbers of a sample as they are summed. Squares and products are made anew: of 32 bits each, they would differ from those of the
+    /// values by more than values far from 0 differ among themselves.
+    pub(super) fn exact(&self, of_sample: &[f32]) -> impl Iterator<Item = f64> {
+        let width = match self {
+            Self::R2 { .. } => 3,
+            Self::Pearson { .. } | Self::Concordance { .. } => 5,
+            _ => 1,
+        };
+        of_sample.chunks_exact(width).flat_map(move |of| {
+            (0..width).map(move |k| {
+                let x = |at: usize| f64::from(of[at]);
+                match (width, k) {
+                    (3, 2) => x(1) * x(1),
+                    (5, 2) => x(0) * x(0),
+                    (5, 3) => x(1) * x(1),
+                    (5, 4) => x(0) * x(1),
+                    _ => x(k),
+                }
+            })
+        })
     }
 }
 
@@ -156,8 +178,8 @@ fn mean_defined(values: impl Iterator<Item = f64>) -> f64 {
     sum / count
 }
 
-/// The numbers of samples have 32 bits, and so do their squares: what is left of the sum of these beyond this share is rounding.
-const ROUNDING: f64 = 2.0 * f32::EPSILON as f64;
+/// What is left of a sum of squares beyond this share is the rounding of the sum.
+const ROUNDING: f64 = 1e-12;
 
 /// From the mean of the squares and the mean; 0 where all values are the same.
 fn variance(squares: f64, mean: f64) -> f64 {
@@ -181,8 +203,8 @@ fn correlation(of: &[f64], samples: f64, concordance: bool) -> f64 {
         return f64::NAN;
     }
     match concordance {
+        _ if of_predicted == 0.0 => 0.0,
         true => 2.0 * together / (of_truth + of_predicted + (truth - predicted).powi(2)),
-        false if of_predicted == 0.0 => 0.0,
         false => together / (of_truth * of_predicted).sqrt(),
     }
 }

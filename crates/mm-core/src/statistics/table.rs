@@ -29,7 +29,7 @@ enum Rows {
     /// The right answers and, where samples are missing, the evaluated, each 0 or 255; so many bytes a row.
     Marks(usize, Vec<u8>),
     /// The numbers that the score adds up.
-    Sums(Score, Vec<f32>),
+    Sums(Score, Vec<f64>),
     /// For each column its evaluated samples in order.
     Ranks(Vec<Ranks>),
 }
@@ -76,7 +76,7 @@ impl Table {
                 let of_column = |column: usize| Ranks::new(*score, &(0..samples).map(|i| row(i, column)).collect::<Vec<_>>());
                 Rows::Ranks((0..columns).map(of_column).collect())
             }
-            Values::Sums(score, values) => Rows::Sums(*score, values.clone()),
+            Values::Sums(score, values) => Rows::Sums(*score, score.exact(values).collect()),
         };
         let evaluated = if gaps { evaluated } else { Vec::new() };
         let table = Self { columns, rows, members, evaluated, whole: vec![f64::NAN; columns] };
@@ -178,7 +178,7 @@ impl Counters {
         }
     }
 
-    fn of_sums(&mut self, table: &Table, score: Score, rows: &[f32], weights: &[u8]) {
+    fn of_sums(&mut self, table: &Table, score: Score, rows: &[f64], weights: &[u8]) {
         let (columns, width) = (table.columns, score.width());
         self.sums.clear();
         self.sums.resize(columns * width, 0.0);
@@ -192,7 +192,7 @@ impl Counters {
             }
             all += u32::from(weight);
             let weight = u32::from(weight);
-            self.sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x) * f64::from(weight));
+            self.sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x * f64::from(weight));
             if !table.is_complete() {
                 let evaluated = &table.evaluated[i * columns..][..columns];
                 self.counts.iter_mut().zip(evaluated).for_each(|(count, x)| *count += u32::from(*x) * weight);

@@ -157,7 +157,7 @@ impl Task for Numbers {
 
     fn scores(&self, measure: &str) -> Box<dyn Scores> {
         let zeros = || vec![[0.0; 7]; self.names.len()];
-        Box::new(NumberScores { task: self.clone(), asked: measure.into(), samples: 0, origin: Vec::new(), sums: zeros() })
+        Box::new(NumberScores { task: self.clone(), asked: measure.into(), samples: 0, sums: zeros() })
     }
 }
 
@@ -174,8 +174,6 @@ struct NumberScores {
     task: Numbers,
     asked: String,
     samples: usize,
-    /// The first true values, from which the others and the predictions count: squares of numbers far from 0 would lose their digits.
-    origin: Vec<f64>,
     /// Of each number, in standard deviations: error's size, its square, true value, predicted, their squares, their product.
     sums: Vec<[f64; 7]>,
 }
@@ -186,13 +184,10 @@ impl Scores for NumberScores {
         if prediction.len() != self.sums.len() {
             return Err(Error::shape("prediction", format!("[{}]", self.sums.len()), prediction.len()));
         }
-        if self.origin.is_empty() {
-            self.origin = truths.to_vec();
-        }
         let mut absolute = 0.0;
         for (k, ((&predicted, truth), sums)) in prediction.iter().zip(truths).zip(&mut self.sums).enumerate() {
             let [mean, std] = self.task.of(k);
-            let (predicted, truth) = (f64::from(predicted) - (self.origin[k] - mean) / std, (truth - self.origin[k]) / std);
+            let (predicted, truth) = (f64::from(predicted), (truth - mean) / std);
             let error = predicted - truth;
             let of = [error.abs(), error * error, truth, predicted, truth * truth, predicted * predicted, truth * predicted];
             sums.iter_mut().zip(of).for_each(|(sum, x)| *sum += x);

@@ -221,6 +221,10 @@ fn large_groups_are_dealt_to_every_part() {
         let data = table((0..60).map(|i| i % 2).collect(), 2).with_groups((0..60).map(|row| of(row).to_string()).collect()).unwrap();
         assert_eq!(count(&data, &of), expected);
     }
+    // Which is told where it makes a part of far another size than was asked for.
+    let data = table((0..60).map(|i| i % 2).collect(), 2).with_groups((0..60).map(|row| (row / 20).to_string()).collect()).unwrap();
+    let remark = SplitSpec::default().remark(&SplitSpec::default().draw(&data, 7).unwrap(), &data).unwrap();
+    assert!(remark.contains("20 validation samples where 6 are asked for: a group stays whole"), "{remark}");
     let data = table([vec![0; 40], vec![1; 3]].concat(), 2).with_groups(lopsided()).unwrap();
     let split = SplitSpec::default().draw(&data, 0).unwrap();
     for rows in [split.train, split.validation, split.test] {
@@ -245,6 +249,7 @@ fn groups_stay_together_and_parts_are_near_their_size() {
         }
     }
     assert_eq!(SplitSpec::default().draw(&data, 1).unwrap(), split);
+    assert_eq!(SplitSpec::default().remark(&split, &data), None);
 }
 
 #[test]

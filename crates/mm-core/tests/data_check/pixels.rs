@@ -264,6 +264,20 @@ fn label_maps_in_other_colours_are_no_sensor() {
     let (check, card) = check_guess(&root.join("t.csv"), root);
     assert!(card.contains("name = \"floors\""), "{card}");
     tells(&check, Level::Warning, &["floors: the colour of a pixel tells exactly whether it is of a class: class_2 |"]);
+    // A copy of another size, and levels of heat that no other class has: a reading of its own.
+    let again = |make: &dyn Fn(&RgbImage) -> RgbImage| {
+        beside(root, "seen", |number| 40 * number);
+        for i in 0..12 {
+            let path = root.join(format!("seen/{i}.png"));
+            make(&image::open(&path).unwrap().to_rgb8()).save(path).unwrap();
+        }
+        check_guess(&root.join("t.csv"), root)
+    };
+    let (_, card) = again(&|copy| RgbImage::from_fn(2 * copy.width(), 2 * copy.height(), |x, y| *copy.get_pixel(x / 2, y / 2)));
+    assert!(!card.contains("seen"), "{card}");
+    let (check, card) =
+        again(&|map| RgbImage::from_fn(16, 12, |x, y| Rgb([if map.get_pixel(x, y)[0] == 80 { 20 } else { 130 } + (x + 3 * y) as u8; 3])));
+    assert!(card.contains("name = \"seen\"") && !said(&check).contains("the colour of a pixel"), "{card}{}", said(&check));
     // Colours that say nothing, under a name that says much.
     beside(root, "instances", |_| 1);
     let (check, _) = check_guess(&root.join("t.csv"), root);
@@ -277,6 +291,22 @@ fn label_maps_in_other_colours_are_no_sensor() {
     let guessed = guess(&root.join("all"), root).unwrap();
     assert!(guessed.card.contains("name = \"rgb\"") && !guessed.card.contains("again"), "{}", guessed.card);
     assert!(guessed.remarks.iter().any(|remark| remark.contains("the folder `again` is left out")), "{:?}", guessed.remarks);
+}
+
+/// A folder may be called like maps and be a class.
+#[test]
+fn grey_photographs_of_masks_are_no_label_maps() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for (class, at) in [("mask", 0), ("no_mask", 100)] {
+        std::fs::create_dir_all(root.join("faces").join(class)).unwrap();
+        for i in 0..12 {
+            let face = GrayImage::from_fn(16, 12, |x, y| Luma([(at + i + 8 * x + y % 8) as u8]));
+            face.save(root.join(format!("faces/{class}/{i}.png"))).unwrap();
+        }
+    }
+    let guessed = guess(&root.join("faces"), root).unwrap();
+    assert!(!guessed.card.contains("[pixels]"), "{}", guessed.card);
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn no_coefficient_is_defined_where_all_true_values_are_the_same() {
             assert!(of_samples.is_nan() && scored.get(measure).is_nan(), "{measure} of {constant}: {of_samples} {}", scored.get(measure));
             assert!(scored.get("mae").is_finite());
         }
-        // As older results have them: not from the first true value on.
+        // As results have them, with a square of 32 bits.
         let numbers = [1.0, constant as f32, (constant * constant) as f32].repeat(60);
         assert!(Score::R2 { targets: 1 }.of_all(&numbers).is_nan(), "{constant}");
     }
@@ -35,8 +35,24 @@ fn no_coefficient_is_defined_where_all_true_values_are_the_same() {
 #[test]
 fn equal_predictions_correlate_with_nothing() {
     for constant in CONSTANTS {
-        let (scored, of_samples) = scored("pearson", [constant, 1.3], (0..60).map(|i| (constant + f64::from(i % 11), constant + 0.3)));
-        assert_eq!((scored.get("pearson"), of_samples), (0.0, 0.0), "{constant}");
+        for measure in ["pearson", "concordance"] {
+            let pairs = (0..60).map(|i| (constant + f64::from(i % 11), constant + 0.3));
+            let (scored, of_samples) = scored(measure, [constant, 1.3], pairs);
+            assert_eq!((scored.get(measure), of_samples), (0.0, 0.0), "{measure} {constant}");
+        }
+    }
+}
+
+/// Predictions far from the truth, as in another unit, or hardly different: they rise with it all the same, whichever sample is the first.
+#[test]
+fn predictions_with_little_spread_of_their_own_are_scored() {
+    let truth = |k: i32| 20.0 + 0.1 * f64::from(k % 13);
+    for (offset, slope) in [(273.15, 1.0), (3000.0, 1.0), (0.0, 3e-4)] {
+        for first in [0, 6, 12] {
+            let pairs = (first..first + 130).map(|k| (truth(k), offset + slope * (truth(k) - 20.6) + 20.6));
+            let (of_task, of_samples) = scored("pearson", [20.6, 0.37], pairs);
+            assert!(of_task.get("pearson") > 0.999 && of_samples > 0.999, "{offset} {slope}: {of_samples}");
+        }
     }
 }
 

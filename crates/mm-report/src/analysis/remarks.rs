@@ -45,7 +45,7 @@ pub fn of(groups: &[Group], reference: usize, chosen: bool, runs: &[RunReport], 
     }
     let few = runs.iter().flat_map(|r| r.combinations.iter().flatten()).filter(|c| c.standing.few).count();
     if few > 0 {
-        remarks.push(format!("{few} accuracies stand on fewer than {FEW_SAMPLES} test samples and are marked (†): they say little."));
+        remarks.push(format!("{few} scores stand on fewer than {FEW_SAMPLES} test samples and are marked (†): they say little."));
     }
     for (group, run) in groups.iter().zip(runs) {
         if !group.left_out.is_empty() {

@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 const COMPARED: usize = 8;
 /// Fewer say little.
 const LEAST: usize = 2;
-/// More different colours in a file are a photograph.
-const FEW: usize = 64;
+/// A file of more colours than so many for each class is no picture of classes: a thermal image has levels, too, and each thing of a map of
+/// things a colour.
+const FEW: usize = 8;
 /// Classes that a verdict names.
 const NAMED: usize = 8;
 
@@ -35,18 +36,19 @@ impl Told {
         for (map, image) in pairs.iter().step_by(pairs.len().div_ceil(COMPARED).max(1)) {
             let Some((height, width, numbers)) = std::fs::read(map).ok().and_then(|bytes| numbers(&bytes).ok()) else { continue };
             let Some((size, colours)) = colours(image) else { continue };
-            if size != [height, width] {
+            let mut numbers_of: HashMap<u64, BTreeSet<u16>> = HashMap::new();
+            for (pixel, number) in numbers.into_iter().enumerate().filter(|(_, number)| !void.contains(number)) {
+                // A copy may be larger or smaller: the pixel at the same place.
+                let [row, column] = [(pixel / width, height, size[0]), (pixel % width, width, size[1])]
+                    .map(|(at, of, size)| (2 * at + 1) * size / (2 * of));
+                numbers_of.entry(colours[row * size[1] + column]).or_default().insert(number);
+            }
+            let classes = numbers_of.values().flatten().collect::<BTreeSet<_>>().len();
+            if numbers_of.len() > FEW * classes {
                 return Self::default();
             }
-            let mut numbers_of: HashMap<u64, BTreeSet<u16>> = HashMap::new();
-            for (number, colour) in numbers.into_iter().zip(colours).filter(|(number, _)| !void.contains(number)) {
-                numbers_of.entry(colour).or_default().insert(number);
-                if numbers_of.len() > FEW {
-                    return Self::default();
-                }
-            }
             // Where there is one class only, any image tells it.
-            if numbers_of.values().flatten().collect::<BTreeSet<_>>().len() < 2 {
+            if classes < 2 {
                 continue;
             }
             compared += 1;

@@ -239,19 +239,14 @@ fn is_silent(samples: &[f32]) -> bool {
     (power / samples.len().max(1) as f64).sqrt() < 1e-3
 }
 
-/// Whether the peak is near full scale, and more samples stay there than do by chance: one in a thousand in runs of three or more, or one in
-/// twenty in runs of two or more, which is all that a high tone has time for. A sound of two values is one by intention.
+/// Whether the peak is near full scale, and one sample in a thousand stays there for three or more: a clean tone, however high, stays for two
+/// at most, where its period is an even number of samples.
 fn is_clipped(samples: &[f32]) -> bool {
     let peak = samples.iter().fold(0f32, |peak, x| peak.max(x.abs()));
     let at_peak = |x: &f32| x.abs() >= peak - 1e-4;
     let runs = samples.chunk_by(|a, b| at_peak(a) && at_peak(b) && a.signum() == b.signum());
-    let (mut of_two, mut of_three) = (0, 0);
-    for run in runs.filter(|run| run.len() >= 2) {
-        of_two += run.len();
-        of_three += if run.len() >= 3 { run.len() } else { 0 };
-    }
-    let two_values = || samples.iter().filter(|x| at_peak(x)).count() * 20 >= samples.len() * 19;
-    peak >= 0.98 && (of_three * 1000 >= samples.len() || of_two * 20 >= samples.len() && !two_values())
+    let flat: usize = runs.map(<[f32]>::len).filter(|length| *length >= 3).sum();
+    peak >= 0.98 && flat * 1000 >= samples.len()
 }
 
 /// Loudness over time (to the right) and frequency (upwards), 70 dB from black to white.

@@ -13,12 +13,16 @@ const SAME: f64 = 0.05;
 /// Height and width, and how often they occur.
 type Sizes = BTreeMap<[usize; 2], usize>;
 
-/// A warning where most label maps, or most images of a sensor, are stretched; none where no sensor has images.
+/// A warning where most label maps are stretched, with the sensors whose images are, too; none where no sensor has images.
 pub(super) fn stretched(subject: &Subject, scanned: &Scanned) -> Option<Verdict> {
     let size @ [height, width] = subject.maps.as_ref()?.size?;
     let images = subject.sensors.iter().zip(&scanned.sensors).map(|(sensor, tally)| (sensor.name.as_str(), &tally.image_sizes));
     let images: Vec<(&str, &Sizes)> = images.filter(|(_, sizes)| !sizes.is_empty()).collect();
     let maps = scanned.maps.iter().filter(|_| !images.is_empty()).map(|maps| ("label maps", &maps.sizes));
+    if scanned.maps.as_ref().is_some_and(|maps| !maps.sizes.is_empty() && share(&maps.sizes, size) >= 0.5) {
+        // Images of another ratio than the label maps are told where these are compared.
+        return None;
+    }
     let stretched: Vec<(&str, &Sizes)> = maps.chain(images.iter().copied()).filter(|(_, sizes)| share(sizes, size) < 0.5).collect();
     let found: Vec<String> = stretched.iter().filter_map(|(name, sizes)| most_frequent(name, sizes, size)).collect();
     if found.is_empty() {

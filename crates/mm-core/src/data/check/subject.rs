@@ -63,7 +63,7 @@ impl<'a> Subject<'a> {
         let names: Vec<String> = card.modalities.iter().map(|modality| modality.name.clone()).collect();
         let maps = card.pixels.clone().map(|maps| maps.fitted(&names, &kinds)).transpose()?;
         let (mut table_path, mut map_column) = (None, None);
-        let listing = match card.lists(None)? {
+        let mut listing = match card.lists(None)? {
             Lists::Folders(folders) => folders.list(),
             Lists::Manifest(manifest) => {
                 let path = card.listed_in();
@@ -90,7 +90,11 @@ impl<'a> Subject<'a> {
             // Row by row those that are listed, before any are left out.
             targets = opened.as_ref().ok().filter(|_| listing.problems.is_empty()).and_then(|source| predicted::targets(source));
             let used = opened.and_then(|source| source.with_known_absences(&card.listed_in()));
-            no_split = used.and_then(|source| card.split.unwrap_or_default().draw(&source, 0).map(drop)).err();
+            let spec = card.split.unwrap_or_default();
+            match used.and_then(|source| Ok(spec.remark(&spec.draw(&source, 0)?, &source))) {
+                Ok(remark) => listing.remarks.extend(remark),
+                Err(error) => no_split = Some(error),
+            }
         }
         let look: LookAt = Box::new(move |sample, _, sensor, picture| {
             let origin = sample.origins.get(sensor)?.as_ref()?;
@@ -145,6 +149,10 @@ impl<'a> Subject<'a> {
         };
         let schema = data.schema();
         let spec: SplitSpec = loaded.split_spec();
+        let (remark, no_split) = match spec.draw(data, 0) {
+            Ok(split) => (spec.remark(&split, data), None),
+            Err(error) => (None, Some(error)),
+        };
         Self {
             name: name.into(),
             place: place.into(),
@@ -152,8 +160,8 @@ impl<'a> Subject<'a> {
             samples: (0..data.len()).map(listed).collect(),
             rows: data.len(),
             problems: Vec::new(),
-            remarks: loaded.remarks.clone(),
-            no_split: spec.draw(data, 0).err(),
+            remarks: loaded.remarks.iter().cloned().chain(remark).collect(),
+            no_split,
             targets: predicted::targets(data),
             lenient: false,
             of_files: false,

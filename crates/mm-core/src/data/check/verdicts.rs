@@ -223,8 +223,7 @@ fn flaws(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>
             ),
             Flaw::Silent => (Level::Warning, "are silent (below -60 dB of full scale)", "if the microphone was off, leave the reading out"),
             Flaw::Clipped => {
-                let found =
-                    "are clipped: near full scale, one sample in a thousand or more lies in a run at the peak, or one in twenty in a pair";
+                let found = "are clipped: near full scale, one sample in a thousand or more lies in a run of three at the peak";
                 (Level::Warning, found, "record again with less gain if you can")
             }
             Flaw::Cut => (Level::Remark, "are longer than what a model gets of them", longer(&sensor.kind)),

@@ -34,7 +34,8 @@ pub fn decode(bytes: &[u8]) -> Result<Bitmap, ImageError> {
             read(decoder, format)
         }
         Format::Jpeg if jpeg::is_cut_off(bytes) => {
-            Err(ImageError::Damaged { format, problem: "it ends before its image does; copy or download it again".into() })
+            let problem = "it has no end marker, as files that were cut off: copy or download it again, or save it anew if it is whole";
+            Err(ImageError::Damaged { format, problem: problem.into() })
         }
         Format::Jpeg => read(JpegDecoder::new(cursor).map_err(|e| problem(format, e, (0, 0)))?, format),
         Format::Tiff => tiff::decode(bytes),

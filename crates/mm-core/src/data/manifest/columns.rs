@@ -52,7 +52,15 @@ impl Columns {
     pub fn find_any(table: &Table, name: &str, column: &str, written: Written, numbers: Option<usize>) -> Result<Option<Self>> {
         let at = |suffix: &str| table.column(&format!("{column}.{suffix}"));
         match (table.column(column), written, numbers) {
-            (Some(path), Written::File | Written::Folder, _) => Ok(Some(Self::File { path, start: at("start"), length: at("length") })),
+            (Some(path), Written::File | Written::Folder, _) => {
+                if let (Some(end), None, Written::File) = (at("end"), at("length"), written) {
+                    let problem = format!(
+                        "a part is given by its start and length: write `{column}.length`, end minus start, in place of `{column}.end`"
+                    );
+                    return Err(table.error(1, end, problem));
+                }
+                Ok(Some(Self::File { path, start: at("start"), length: at("length") }))
+            }
             (Some(text), Written::Text, _) => Ok(Some(Self::Text(text))),
             (None, Written::File, numbers) => Self::find_numbers(table, name, column, numbers),
             (None, Written::Text | Written::Folder, _) => Ok(None),

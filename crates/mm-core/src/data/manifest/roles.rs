@@ -45,11 +45,14 @@ impl Role {
             let name = table.columns[column].to_lowercase();
             let holds_parts =
                 || table.rows.iter().map(|row| &row.cells[column]).all(|text| text.is_empty() || text.parse::<Part>().is_ok());
-            name == self.usual || self.usual == Self::PART.usual && name == "split" && holds_parts()
+            match self.usual == Self::PART.usual {
+                true => ["part", "split"].contains(&name.as_str()) && holds_parts(),
+                false => name == self.usual,
+            }
         };
         let column = (0..table.columns.len()).filter(|column| !read.contains(column)).find(meant)?;
         let (name, usual) = (&table.columns[column], self.usual);
-        let advice = format!("call it `{usual}`, or write {usual} = \"{name}\" in the card");
+        let advice = format!("if it is that, call it `{usual}`, or write {usual} = \"{name}\" in the card");
         Some(format!("{}: column `{name}` is not read as {}: {advice}", table.path.display(), self.what))
     }
 }

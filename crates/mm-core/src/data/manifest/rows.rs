@@ -133,9 +133,9 @@ impl ManifestRows {
             }
         };
         let found = sensors.iter().map(find).collect::<Result<Vec<_>>>()?;
-        // A model that learnt from columns of other names is also asked where there are no such columns.
-        let id = table.column(columns.id.as_deref().unwrap_or(ID));
-        let label = table.column(columns.label.as_deref().unwrap_or(LABEL));
+        // A model that learnt from columns of other names is also asked where there are no such columns, or the usual ones.
+        let called = |name: &Option<String>, usual| name.as_ref().and_then(|name| table.column(name)).or_else(|| table.column(usual));
+        let (id, label) = (called(&columns.id, ID), called(&columns.label, LABEL));
         let remarks = remarks(table, &sensors, &found, &[id, label], columns)?;
         let folder = path.parent().unwrap_or(Path::new("")).into();
         let files = Files::Named { exist: on_corrupt == OnCorrupt::Error };
@@ -179,8 +179,11 @@ impl TableRows {
     fn row(&self, row: &Row) -> Result<ManifestRow> {
         let writing = Writing { decimal_comma: self.decimal_comma, missing: &self.missing, ..Writing::default() };
         let cells = Cells::new(&self.stream.table, &self.folder, None, self.files, &writing);
+        let lenient = matches!(self.files, Files::Named { exist: false });
         let origin = |(columns, partial): &(Option<Columns>, Partial)| {
-            columns.as_ref().map_or(Ok(None), |columns| columns.origin(&cells, row, *partial))
+            let origin = columns.as_ref().map_or(Ok(None), |columns| columns.origin(&cells, row, *partial));
+            // As in a training that takes what cannot be read for absent.
+            origin.or_else(|error| if lenient { Ok(None) } else { Err(error) })
         };
         let text = |column: Option<usize>| column.map(|column| row.cells[column].clone()).filter(|text| !text.is_empty());
         Ok(ManifestRow {

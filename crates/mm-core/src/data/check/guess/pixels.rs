@@ -15,6 +15,8 @@ const INSTANCE: &str = "instance";
 const LOOKED_AT: usize = 256;
 /// More different numbers than this are the levels of a photograph.
 pub(super) const MOST_CLASSES: usize = 200;
+/// So many things are hardly in one picture.
+const MOST_OF_A_FILE: usize = 64;
 /// So few are classes, whatever the column is called.
 pub(super) const FEW_CLASSES: usize = 32;
 /// Longer side that is enough for a start.
@@ -38,11 +40,13 @@ pub(in crate::data::check) fn called_as_maps(name: &str) -> bool {
 pub(super) fn of_maps(files: &[PathBuf], most: usize) -> Result<Maps, String> {
     let step = files.len().div_ceil(LOOKED_AT).max(1);
     let (mut seen, mut sizes): (BTreeSet<u16>, BTreeMap<[usize; 2], usize>) = Default::default();
-    let (mut read, mut refused) = (0, None);
+    let (mut read, mut refused, mut of_photographs) = (0, None, 0);
     for file in files.iter().step_by(step) {
         match std::fs::read(file).map_err(|error| format!("cannot be read: {error}")).and_then(|bytes| numbers(&bytes)) {
             Ok((height, width, numbers)) => {
-                seen.extend(numbers);
+                let of_file = BTreeSet::from_iter(numbers);
+                of_photographs += usize::from(of_file.len() > MOST_OF_A_FILE);
+                seen.extend(of_file);
                 *sizes.entry([height, width]).or_default() += 1;
                 read += 1;
             }
@@ -52,6 +56,9 @@ pub(super) fn of_maps(files: &[PathBuf], most: usize) -> Result<Maps, String> {
     let Some((&[height, width], _)) = sizes.iter().max_by_key(|(_, count)| **count) else {
         return Err(refused.unwrap_or_else(|| "it names no file".into()));
     };
+    if 2 * of_photographs > read {
+        return Err(format!("most of its files hold more than {MOST_OF_A_FILE} different numbers, as photographs do"));
+    }
     match seen.len() {
         1 => return Err(format!("all pixels of its files are {}", seen.first().copied().unwrap_or_default())),
         count if count > most => {

@@ -231,7 +231,7 @@ fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remark
         match &column.holds {
             Holds::Text => sensors.push(Written { name, kind: "text", column: renamed, settings: String::new() }),
             // The place of a reading in its file.
-            Holds::Numbers { .. } if ["start", "length"].contains(&variable) && columns.iter().any(|c| c.name == stem) => {}
+            Holds::Numbers { .. } if ["start", "length", "end"].contains(&variable) && columns.iter().any(|c| c.name == stem) => {}
             Holds::Numbers { .. } if !variable.is_empty() => {
                 let count = columns.iter().filter(|other| other.is_numbers() && other.name.starts_with(&format!("{stem}."))).count();
                 if !sensors.iter().any(|sensor| sensor.kind == "vector" && sensor.name == name_of(stem)) {
