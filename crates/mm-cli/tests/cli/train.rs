@@ -128,7 +128,7 @@ fn classes_that_another_program_wrote_as_fractions_are_those_of_the_model() {
     let run = |arguments: &[&str]| {
         let output = mm().current_dir(folder).args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", said(&output));
-        said(&output)
+        String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output)
     };
     run(&["evaluate", "--model", "model", "--card", "card.toml"]);
     let said = run(&["predict", "--model", "model", "--manifest", "t.csv", "--label", "state", "--out", "answers.csv"]);

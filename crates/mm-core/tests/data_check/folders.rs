@@ -100,7 +100,7 @@ fn odd_forms_and_dead_sensors_are_told() {
         image::RgbImage::from_pixel(24, 24, image::Rgb([level; 3])).save(folder.path().join(format!("rgb/dog/{name}.png"))).unwrap();
     }
     let check = check_card(folder.path(), CARD);
-    tells(&check, Level::Remark, &["sizes differ: 24 x 24", "40 x 80 (1)"]);
+    tells(&check, Level::Remark, &["sizes differ: 24 high x 24 wide", "80 high x 40 wide (1)"]);
     tells(&check, Level::Warning, &["bit depths differ", "16 bit (1)", "deep.png"]);
     tells(&check, Level::Warning, &["colours differ", "grey (1)"]);
     tells(&check, Level::Warning, &["2 of 21 readings are nothing but zeros", "black.png", "black2.png"]);

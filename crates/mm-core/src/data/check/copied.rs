@@ -33,7 +33,8 @@ impl Told {
     /// By some pairs of a label map and an image: a number is told if, in every pair, its pixels have colours that no other number has.
     pub fn of(pairs: &[(PathBuf, PathBuf)], void: &[u16]) -> Self {
         let (mut told, mut compared): (BTreeMap<u16, bool>, usize) = Default::default();
-        for (map, image) in pairs.iter().step_by(pairs.len().div_ceil(COMPARED).max(1)) {
+        let some = COMPARED.min(pairs.len());
+        for (map, image) in (0..some).map(|i| &pairs[i * pairs.len() / some]) {
             let Some((height, width, numbers)) = std::fs::read(map).ok().and_then(|bytes| numbers(&bytes).ok()) else { continue };
             let Some((size, colours)) = colours(image) else { continue };
             let mut numbers_of: HashMap<u64, BTreeSet<u16>> = HashMap::new();
