@@ -25,7 +25,10 @@ fn the_scores_are_those_by_hand() {
         tables.read().expect("read").remove(0)
     };
     let cell = read("6,3,1,2,2,1", "");
-    assert_eq!((cell.classes.join(" "), cell.predicts(), cell.measure.name.as_str()), ("road grass".into(), "2 classes".into(), "miou"));
+    assert_eq!(
+        (cell.classes.join(" "), cell.predicts(), cell.measure.name.as_str()),
+        ("road grass".into(), "2 classes of each pixel".into(), "miou")
+    );
     assert!(cell.truths.is_none() && cell.outputs.is_empty());
     let found = &cell.combinations[0];
     close(found.metrics.score, (10.0 / 13.0 + 3.0 / 6.0) / 2.0);
