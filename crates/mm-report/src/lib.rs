@@ -81,7 +81,7 @@ pub enum Error {
         /// Run.
         run: String,
         /// What is wrong.
-        problem: mm_core::Error,
+        problem: Box<mm_core::Error>,
     },
     /// Outcomes could not be resampled, or a file not be written.
     #[error(transparent)]

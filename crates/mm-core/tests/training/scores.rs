@@ -208,7 +208,7 @@ fn a_combination_whose_score_is_not_defined_selects_nothing() {
     let whole = clear_to_weak(150, 1);
     let (rows, validation): (Vec<usize>, Vec<usize>) = (0..150).partition(|row| row % 5 != 0);
     let first = |row: usize| whole.labels()[row] == 0;
-    let has = |row: usize| if row % 5 == 0 && !first(row) { Subset::from_bits(0b011).unwrap() } else { Subset::full(3) };
+    let has = |row: usize| if row.is_multiple_of(5) && !first(row) { Subset::from_bits(0b011).unwrap() } else { Subset::full(3) };
     let data = whole.with_presence(Presence::new((0..150).map(has).collect())).unwrap();
     let config = TrainConfig {
         epochs: 2,

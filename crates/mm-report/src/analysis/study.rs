@@ -255,7 +255,7 @@ impl View<'_> {
 
     fn statistic(&self, statistic: &Statistic) -> Result<Resamples, Error> {
         let (data, run) = (&self.study.data, &self.study.runs[self.member]);
-        let named = |problem| Error::Statistic { data: data.clone(), run: run.clone(), problem };
+        let named = |problem| Error::Statistic { data: data.clone(), run: run.clone(), problem: Box::new(problem) };
         self.study.resampled.statistic(statistic).map_err(named)
     }
 }
