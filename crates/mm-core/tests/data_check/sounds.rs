@@ -107,7 +107,7 @@ fn columns_beside_a_sensor_that_are_not_read_are_told() {
                 [[modality]]\nname = \"note\"\nkind = \"text\"\n";
     // What ends somewhere else is not read to the end of the file.
     table("sound.start,sound.end", "10,4000");
-    tells(&check_card(root, card), Level::Error, &["t.csv:1:6", "write `sound.length`, end minus start, in place of `sound.end`"]);
+    tells(&check_card(root, card), Level::Error, &["t.csv:1:7", "write `sound.length`, end minus start, in place of `sound.end`"]);
     table("sound.start,sound.length,sound.end,note.start,note.length", "10,3000,3010,0,3");
     let check = check_card(root, card);
     tells(&check, Level::Remark, &["column is not read: `sound.end`; of a file `sound.start` and `sound.length` are"]);
