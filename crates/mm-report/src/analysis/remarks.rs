@@ -60,7 +60,7 @@ pub fn of(groups: &[Group], reference: usize, chosen: bool, runs: &[RunReport], 
         }
         if !run.complete {
             remarks.push(format!(
-                "{} is evaluated on {} combinations: its mean and worst are over these, and it is not ranked.",
+                "{} is evaluated on {} combinations: its mean and worst are over these, and are not ranked.",
                 run.run, run.evaluated
             ));
         }

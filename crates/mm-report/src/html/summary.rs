@@ -108,7 +108,7 @@ fn row(run: &RunReport, data: &DataReport, gap: bool, differences: usize) -> Mar
     let (reference, failure, words) = (run.run == data.reference, data.failure_rates.is_some(), Words::from(&data.measure));
     html! {
         tr.reference[reference] {
-            th scope="row" { (run.run) @if !run.complete { span.muted title="Evaluated on fewer combinations: not ranked" { " *" } } }
+            th scope="row" { (run.run) @if !run.complete { span.muted title="Evaluated on fewer combinations: mean and worst are not ranked" { " *" } } }
             (value(Some(&run.mean), words))
             (value(Some(&run.worst), words))
             @if gap { (value(run.full.as_ref(), words)) (value(run.gap.as_ref(), words)) }
