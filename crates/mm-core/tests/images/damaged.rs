@@ -61,7 +61,10 @@ fn a_jpeg_file_that_was_cut_off_is_damaged() {
         assert!(decode(&[&bytes[..], b"what a camera appends"].concat()).is_ok());
         for missing in [1, 2, 40, 400] {
             let problem = decode(&bytes[..bytes.len() - missing]).unwrap_err();
-            assert!(matches!(problem, ImageError::Damaged { .. }) && problem.to_string().contains("has no end marker"), "{missing}: {problem}");
+            assert!(
+                matches!(problem, ImageError::Damaged { .. }) && problem.to_string().contains("has no end marker"),
+                "{missing}: {problem}"
+            );
         }
     }
 }
