@@ -170,15 +170,17 @@ impl MapTally {
         }
         let parts = subject.parts();
         if let Some(train) = parts.iter().position(|part| part == "train") {
+            let only_in = |here: usize, there: usize| -> Vec<usize> {
+                let [here, there] = [&self.pixels[here], &self.pixels[there]];
+                occur.iter().copied().filter(|class| here[class + 1] > 0 && there[class + 1] == 0).collect()
+            };
             for (p, part) in parts.iter().enumerate() {
-                let untaught: Vec<usize> =
-                    occur.iter().copied().filter(|class| self.pixels[train][class + 1] == 0 && self.pixels[p][class + 1] > 0).collect();
+                let untaught = only_in(p, train);
                 if !untaught.is_empty() {
                     let found = format!("classes in {part} and not in train: {}", named(&untaught));
                     tell(Level::Warning, found, "no model can learn them: their IoU will be 0", &[]);
                 }
-                let lacking: Vec<usize> =
-                    occur.iter().copied().filter(|class| self.pixels[train][class + 1] > 0 && self.pixels[p][class + 1] == 0).collect();
+                let lacking = only_in(train, p);
                 if !lacking.is_empty() && self.pixels[p].iter().any(|&pixels| pixels > 0) {
                     let advice = "a mean IoU counts such a class, as 0, only where a model predicts it: means of two models are then over other classes";
                     tell(Level::Remark, format!("classes in train and not in {part}: {}", named(&lacking)), advice, &[]);

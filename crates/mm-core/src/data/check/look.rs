@@ -54,8 +54,7 @@ pub enum Flaw {
     Constant,
     /// A sound below -60 dB of full scale.
     Silent,
-    /// A sound of which, near full scale, at least one sample in a thousand lies in a run of three or more at its peak, or one in twenty in
-    /// a run of two or more.
+    /// A sound of which, near full scale, at least one sample in a thousand lies in a run of three or more at its peak.
     Clipped,
     /// Longer than what a model gets of it.
     Cut,
