@@ -113,16 +113,6 @@ impl Observer for Marks {
     fn finished(&self) {}
 }
 
-#[cfg(feature = "mpi")]
-fn ranks() -> Result<Arc<dyn Communicator>> {
-    Ok(Arc::new(mm_core::parallel::Mpi::start()?))
-}
-
-#[cfg(not(feature = "mpi"))]
-fn ranks() -> Result<Arc<dyn Communicator>> {
-    Ok(Arc::new(mm_core::parallel::Alone))
-}
-
 /// The fastest of many exchanges: of a few bytes, and of megabytes.
 fn measure_link(ranks: &dyn Communicator) -> Result<Link> {
     let fastest = |length: usize| -> Result<f64> {
@@ -158,7 +148,7 @@ fn main() -> Result<()> {
     let samples = BATCH * (WARM + STEPS + 1);
     let noise = vec![1.0; sensors];
     let data = patterns(schema, samples, &noise, |_| Subset::full(sensors));
-    let ranks = ranks()?;
+    let ranks = mm_mpi::communicator()?;
     let counted = Arc::new(Counted { inner: ranks.clone(), exchanged: Mutex::default() });
     let marks = Marks(Arc::default(), counted.clone());
     let mut method =

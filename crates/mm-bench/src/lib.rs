@@ -19,7 +19,6 @@ mod pictures;
 mod plan;
 mod pretrained;
 mod provenance;
-mod ranks;
 mod registry;
 mod run_cell;
 mod schedule;

@@ -6,7 +6,6 @@ use crate::interrupt::Interrupt;
 use crate::output;
 use crate::plan::Plan;
 use crate::provenance::machine;
-use crate::ranks;
 use crate::registry::{Registry, UNUSED_ENCODERS, check_data, uses_encoders};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
@@ -109,7 +108,7 @@ fn lay_over(options: &mut toml::Table, over: toml::Table) {
 ///
 /// Where `mpirun` started several of this process, they train together; the first writes and returns the model, the others return none.
 pub fn train(arguments: &TrainArguments, registry: &Registry) -> Result<Option<Pipeline>> {
-    let ranks = ranks::communicator()?;
+    let ranks = mm_mpi::communicator()?;
     let trained = train_on(&ranks, arguments, registry);
     if let (Err(error), true) = (&trained, ranks.world() > 1) {
         // The others wait for this process, and would for ever: they are ended, and no caller comes to print the error.

@@ -10,15 +10,11 @@
 
 mod batch;
 mod error;
-#[cfg(feature = "mpi")]
-mod mpi;
 mod norms;
 mod rows;
 mod sum;
 mod threads;
 
-#[cfg(feature = "mpi")]
-pub use self::mpi::Mpi;
 pub(crate) use batch::gather_batch;
 pub use error::ParallelError;
 pub(crate) use norms::{whole_moments, whole_sums};

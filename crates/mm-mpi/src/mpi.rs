@@ -1,12 +1,12 @@
 //! Ranks that `mpirun` started, on one machine or several.
 
-use super::sum::hash_of;
-use super::{Communicator, ParallelError};
+use mm_core::parallel::{Communicator, ParallelError};
 use mpi::Threading;
 use mpi::datatype::{Partition, PartitionMut};
 use mpi::environment::Universe;
 use mpi::topology::{Communicator as _, SimpleCommunicator};
 use mpi::traits::CommunicatorCollectives;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// This process among those that `mpirun` started.
@@ -45,7 +45,7 @@ impl Mpi {
     /// Tells all ranks the lengths that each is about to send, `[rank][message]`, after a look at whether they are at the same exchange.
     fn announce(&self, what: &str, lengths: &[usize]) -> Result<Vec<Vec<usize>>, ParallelError> {
         let all = SimpleCommunicator::world();
-        let own: Vec<u64> = std::iter::once(hash_of([what])).chain(lengths.iter().map(|length| *length as u64)).collect();
+        let own: Vec<u64> = std::iter::once(hash_of(what)).chain(lengths.iter().map(|length| *length as u64)).collect();
         // Of one length in every exchange, so that two that differ understand each other.
         let width = 1 + self.world;
         let mut sent = own.clone();
@@ -64,6 +64,13 @@ impl Mpi {
         }
         Ok(by_rank.iter().map(|theirs| theirs[1..].iter().map(|length| *length as usize).collect()).collect())
     }
+}
+
+/// The same on all ranks: they run the same program.
+fn hash_of(what: &str) -> u64 {
+    let mut hash = DefaultHasher::new();
+    what.hash(&mut hash);
+    hash.finish()
 }
 
 /// Lengths and places of messages one behind the other, and their length together.
