@@ -162,7 +162,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
     check_data(&*recipe, &resolved, &data, None)?;
     if ranks.rank() == 0 {
         let remarks = data.remarks_on(&split).into_iter().chain(resolved.train.remarks(split.train.len()));
-        remarks.for_each(|remark| tracing::warn!("{remark}"));
+        remarks.chain(recipe.begins_too_late(resolved.train.epochs)).for_each(|remark| tracing::warn!("{remark}"));
         if uses_encoders(&*recipe, &resolved, data.source.schema()) == Some(false) {
             tracing::warn!("{UNUSED_ENCODERS}");
         }

@@ -320,3 +320,34 @@ fn whoever_trains_for_a_few_steps_is_told_so() {
     assert!(told.contains("`select_by = \"auroc\"` changes nothing: for a selection write `select = \"best_validation\"`"), "{told}");
     assert!(!bench("quick", &["--quick"]).contains("few steps"));
 }
+
+#[test]
+fn a_method_whose_own_losses_never_begin_is_told() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    let says = |arguments: &[&str]| {
+        let output = mm().current_dir(folder).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    let late = "they begin after 2 epochs (`begin_epoch = 2`), and `epochs` is 2; set `epochs` to 3 or more";
+    let train = |epochs: &str| {
+        let options = ["--epochs", epochs, "--option", "begin_epoch=2", "--overwrite", "--out", "late"];
+        says(&[&["train", "card.toml", "--method", "mmanet"], &options[..]].concat())
+    };
+    let told = train("2");
+    assert!(told.contains("`mmanet` trains without losses of its own") && told.contains(late), "{told}");
+    assert!(!train("3").contains("losses of its own"));
+    let plan = "name = 'plan'\nseeds = [0]\nquick = { epochs = 3 }\n[train]\nepochs = 6\n[[data]]\nname = 'machines'\ncard = 'card.toml'\n
+        [[runs]]\nmethod = 'mmanet'\n[[runs]]\nmethod = 'dmrnet'\n";
+    std::fs::write(folder.join("plan.toml"), plan).unwrap();
+    let told = says(&["bench", "plan.toml", "--out", "all"]);
+    assert!(told.contains("run `dmrnet`: `dmrnet` trains without") && !told.contains("run `mmanet`"), "{told}");
+    let report = |out: &str| std::fs::read_to_string(folder.join(out).join("report.json")).unwrap();
+    assert!(report("all").contains("`dmrnet` trains without losses of its own"));
+    // A quick look shows all of a method at work.
+    assert!(!says(&["bench", "plan.toml", "--quick", "--out", "quick"]).contains("losses of its own"));
+    let quick = report("quick");
+    assert!(!quick.contains("losses of its own") && quick.contains("mined"), "{quick}");
+}
