@@ -205,6 +205,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     // With it the folder is that of a saved model.
     let mut training = TrainingSummary::new(&resolved.train, split.train.len(), &outcome, &spec.key);
     training.notes = result.notes.clone();
+    training.test = Some(split.test_hash(data));
     let mut config = PipelineConfig::of_trained(&*recipe, data.schema().clone(), &*loaded.source, standardizer.clone(), training)?;
     config.columns = loaded.columns.clone();
     config.evaluation = Some(Evaluated::new(data.schema(), &evaluation));

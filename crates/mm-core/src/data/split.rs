@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::rng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Deserializer, Serialize, de};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
@@ -326,6 +327,13 @@ impl Split {
             }
         }
         remarks
+    }
+
+    /// SHA-256 of which rows, of how many, are for the test: of another split, or of a table that grew, it is another.
+    pub fn test_hash(&self, data: &dyn Source) -> String {
+        let mut hash = Sha256::new_with_prefix(data.len().to_le_bytes());
+        self.test.iter().for_each(|&row| hash.update(format!("{row} {:?}\0", data.meta(row).id)));
+        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }
 
     /// Where the average precision of the second of two classes is asked for, and most samples are of it.
