@@ -26,9 +26,8 @@ fn numbers_that_say_nothing_are_told() {
 fn what_the_score_hardly_counts_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    let row = |i: usize| {
-        format!("{},{},{}e-6,{},{}\n", i as f64 * 0.5, i * 1_000_000, i % 7, i * 20_000, if i % 4 == 0 { "ill" } else { "well" })
-    };
+    let row =
+        |i: usize| format!("{},{},{}e-6,{},{}\n", i as f64 * 0.5, i * 1_000_000, i % 7, i * 20_000, ["ill", "well", "well", "well"][i % 4]);
     write(root, "n.csv", format!("x,cost,tiny,near,state\n{}", (0..40).map(row).collect::<String>()));
     let check = |lines: &str| {
         let view = "[[view]]\nmodality = \"a\"\nfile = \"n.csv\"\ncolumns = [\"x\"]\n";
