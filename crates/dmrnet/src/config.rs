@@ -194,6 +194,10 @@ impl Recipe for DmrnetConfig {
         }
     }
 
+    fn begins(&self) -> Option<(&'static str, usize)> {
+        (self.beta > 0.0).then_some(("warm_up_epochs", self.warm_up_epochs))
+    }
+
     fn cost(&self, modalities: &Modalities) -> Result<RecipeCost> {
         Ok(RecipeCost { step: 2.0, ..RecipeCost::of_one_network(modalities) })
     }

@@ -84,6 +84,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let data = standardized.source();
     let schema = data.schema().clone();
 
+    let recipe = registry.recipe(resolved)?;
     let teacher = resolved.teacher.as_ref().map(|key| folder.with_file_name(key).join(WEIGHTS));
     let mut method = registry.build(resolved, &schema, teacher.as_deref())?;
     let checkpoints =
@@ -184,6 +185,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
             .into_iter()
             .chain(not_finite(&outcome))
             .chain(note)
+            .chain(recipe.begins_too_late(resolved.train.epochs))
             .chain(corruption::without_result(&resolved.corruptions, &corruptions, &schema)?)
             .collect(),
         corruptions,
@@ -203,7 +205,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     // With it the folder is that of a saved model.
     let mut training = TrainingSummary::new(&resolved.train, split.train.len(), &outcome, &spec.key);
     training.notes = result.notes.clone();
-    let recipe = registry.recipe(resolved)?;
+    training.test = Some(split.test_hash(data));
     let mut config = PipelineConfig::of_trained(&*recipe, data.schema().clone(), &*loaded.source, standardizer.clone(), training)?;
     config.columns = loaded.columns.clone();
     config.evaluation = Some(Evaluated::new(data.schema(), &evaluation));

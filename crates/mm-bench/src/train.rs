@@ -161,7 +161,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
     check_data(&*recipe, &resolved, &data, None)?;
     if ranks.rank() == 0 {
         let remarks = data.remarks_on(&split).into_iter().chain(resolved.train.remarks(split.train.len()));
-        remarks.for_each(|remark| tracing::warn!("{remark}"));
+        remarks.chain(recipe.begins_too_late(resolved.train.epochs)).for_each(|remark| tracing::warn!("{remark}"));
         if uses_encoders(&*recipe, &resolved, data.source.schema()) == Some(false) {
             tracing::warn!("{UNUSED_ENCODERS}");
         }
@@ -217,7 +217,7 @@ pub fn evaluate(arguments: &EvaluateArguments, registry: &Registry) -> Result<Pi
     let (data, _) = CardReader::open(&arguments.card)?.load()?;
     check_schema(&model, &*data.source)?;
     check_columns(&model.config().columns, &data.columns)?;
-    let rows = part(&arguments.part, &data, &model)?;
+    let rows = part(arguments, &data, &model)?;
     if rows.is_empty() {
         bail!("the part `{}` of {} has no samples", arguments.part, arguments.card);
     }
@@ -229,14 +229,25 @@ pub fn evaluate(arguments: &EvaluateArguments, registry: &Registry) -> Result<Pi
     Ok(model)
 }
 
-/// The samples of a part, as the model's seed divides them. Says so where a model trained on samples it is now asked about.
-fn part(name: &str, data: &Dataset, model: &Pipeline) -> Result<Vec<usize>> {
+/// The samples of a part, as the model's seed divides them. Says so where a model trained on samples it is now asked about, or may have.
+fn part(arguments: &EvaluateArguments, data: &Dataset, model: &Pipeline) -> Result<Vec<usize>> {
+    let name = &arguments.part;
     if name == "all" {
         return Ok((0..data.source.len()).collect());
     }
     let Ok(part) = name.parse::<Part>() else { bail!("`--part {name}`: use train, validation, test or all") };
     let training = &model.config().training;
-    let Split { train, validation, test } = data.draw(TrainingSamples::default(), training.config.seed)?;
+    let split = data.draw(TrainingSamples::default(), training.config.seed)?;
+    let is_drawn = (0..data.source.len()).any(|row| data.source.meta(row).part.is_none());
+    let is_other = || training.test.as_ref().is_some_and(|test| *test != split.test_hash(&*data.source));
+    if part != Part::Train && is_drawn && is_other() {
+        eprintln!(
+            "warning: {} draws other parts than those of the training (its rows, `part` or [split] are others), and the model may have learnt \
+             samples of the part `{part}`: give the card and the table of the training, or of new data only `--part all`",
+            arguments.card
+        );
+    }
+    let Split { train, validation, test } = split;
     if part == Part::Validation && !validation.is_empty() && training.samples == train.len() + validation.len() {
         eprintln!(
             "warning: this model trained on {} samples, as many as the parts for training and validation have together (`train_on_validation`): \

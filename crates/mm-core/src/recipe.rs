@@ -113,6 +113,11 @@ pub trait Recipe: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
         Ok(None)
     }
 
+    /// The option that says when losses of the method's own begin, and their first epoch (from 0), where they do not begin at once.
+    fn begins(&self) -> Option<(&'static str, usize)> {
+        None
+    }
+
     /// What it costs beside one network trained on the same samples.
     fn cost(&self, modalities: &Modalities) -> Result<RecipeCost> {
         Ok(RecipeCost::of_one_network(modalities))
@@ -167,12 +172,25 @@ pub trait AnyRecipe: Send + Sync {
     fn check_samples(&self, modalities: &Modalities, train: &Presence, validation: &Presence) -> Result<()>;
     /// As [`Recipe::teacher_sees`].
     fn teacher_sees(&self, modalities: &Modalities) -> Result<Option<Subset>>;
+    /// As [`Recipe::begins`].
+    fn begins(&self) -> Option<(&'static str, usize)>;
     /// As [`Recipe::cost`].
     fn cost(&self, modalities: &Modalities) -> Result<RecipeCost>;
     /// As [`Recipe::FAMILY`].
     fn family(&self) -> &'static str;
     /// All settings, as a saved model holds them.
     fn settings(&self) -> Result<serde_json::Value>;
+
+    /// What to know before a training of so many epochs: that the method's own losses never begin in it.
+    fn begins_too_late(&self, epochs: usize) -> Option<String> {
+        let (option, begin) = self.begins().filter(|(_, begin)| *begin >= epochs)?;
+        Some(format!(
+            "`{}` trains without losses of its own: they begin after {begin} epochs (`{option} = {begin}`), and `epochs` is {epochs}; set \
+             `epochs` to {} or more, or `{option}` among its options to less",
+            self.family(),
+            begin.saturating_add(1)
+        ))
+    }
 }
 
 impl<R: Recipe> AnyRecipe for R {
@@ -212,6 +230,10 @@ impl<R: Recipe> AnyRecipe for R {
 
     fn teacher_sees(&self, modalities: &Modalities) -> Result<Option<Subset>> {
         Recipe::teacher_sees(self, modalities)
+    }
+
+    fn begins(&self) -> Option<(&'static str, usize)> {
+        Recipe::begins(self)
     }
 
     fn cost(&self, modalities: &Modalities) -> Result<RecipeCost> {

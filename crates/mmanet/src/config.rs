@@ -191,6 +191,10 @@ impl Recipe for MmanetConfig {
         Ok(Some(modalities.full()))
     }
 
+    fn begins(&self) -> Option<(&'static str, usize)> {
+        (self.lambda_mad > 0.0 || self.lambda_mar > 0.0).then_some(("begin_epoch", self.begin_epoch))
+    }
+
     fn cost(&self, modalities: &Modalities) -> Result<RecipeCost> {
         Ok(RecipeCost { step: 2.0, ..RecipeCost::of_one_network(modalities) })
     }

@@ -29,7 +29,7 @@ impl Plan {
         let mut cells: Vec<CellSpec> = Vec::new();
         let mut positions = BTreeMap::new();
         let mut weights = pretrained::Hashes::default();
-        let mut encoders_used = BTreeSet::new();
+        let (mut encoders_used, mut late) = (BTreeSet::new(), BTreeSet::new());
         // A slip there would be found with `--quick` only.
         parse_table::<TrainConfig>("quick", self.quick.clone())?;
         for data in &self.data {
@@ -79,7 +79,21 @@ impl Plan {
                         teacher: None,
                         weights: BTreeMap::new(),
                     };
-                    let recipe = registry.recipe(&resolved).with_context(|| format!("run `{}`", run.name()))?;
+                    let mut recipe = registry.recipe(&resolved).with_context(|| format!("run `{}`", run.name()))?;
+                    let epochs = resolved.train.epochs;
+                    if let (true, Some((option, _))) = (self.is_quick && recipe.begins_too_late(epochs).is_some(), recipe.begins()) {
+                        // All of the method is to be seen at work; one that has to wait longer stays, and is told.
+                        let mut earlier = resolved.clone();
+                        earlier.options.insert(option.into(), toml::Value::try_from(epochs - 1)?);
+                        if let Ok(found) = registry.recipe(&earlier) {
+                            (resolved, recipe) = (earlier, found);
+                        }
+                    }
+                    if let Some(remark) = recipe.begins_too_late(epochs)
+                        && late.insert((run.name(), remark.clone()))
+                    {
+                        tracing::warn!("run `{}`: {remark}", run.name());
+                    }
                     resolved.weights = weights.of(&*recipe).with_context(|| format!("run `{}`", run.name()))?;
                     let context = || format!("run `{}` on data `{}`", run.name(), data.name);
                     check_data(&*recipe, &resolved, &loaded, kept.get(&seed)).with_context(context)?;

@@ -64,7 +64,7 @@ fn write(name: &str, lines: &[String]) -> PathBuf {
 fn a_folder_of_files_becomes_a_model_with_a_card() {
     let card = std::fs::read_to_string(folder().join("udml/README.md")).unwrap();
     assert!(card.contains("| photo+sound+note+gauge |") && card.contains("milliseconds for one sample"), "{card}");
-    assert!(card.contains("mm predict --model"), "{card}");
+    assert!(card.contains("mm predict --model") && card.contains("Readings::new().file(\"photo\", \"a-file\")"), "{card}");
     assert!(!folder().join("udml.checkpoints").exists() && !folder().join("mmanet.checkpoints").exists());
     // A model that is there is not replaced before it is asked for, nor after an hour of training.
     assert!(fails(&mut train(folder(), "mmanet", "mmanet")).contains("--overwrite"));

@@ -149,6 +149,7 @@ fn odd_names_stay_as_they_are_and_weights_of_nothing_are_refused() {
     std::fs::write(folder.join("t.csv"), &odd).unwrap();
     train(folder, "model", &["--option", "available=['a']"]).unwrap();
     let readme = std::fs::read_to_string(folder.join("model/README.md")).unwrap();
+    assert!(readme.contains("Readings::new().vector(\"a\", [0.5; 2])"), "{readme}");
     assert!(readme.contains("Classes: \\*new\\*, \"worn, \\<b\\>\"."), "{readme}");
     let weighted: String = odd.lines().enumerate().map(|(i, row)| format!("{row},{}\n", if i == 0 { "w" } else { "0" })).collect();
     std::fs::write(folder.join("t.csv"), weighted).unwrap();
@@ -319,4 +320,70 @@ fn whoever_trains_for_a_few_steps_is_told_so() {
     assert!(told.contains("data `machines`, seed 0: a training takes few steps, 96 ") && !told.contains("steps, 100"), "{told}");
     assert!(told.contains("`select_by = \"auroc\"` changes nothing: for a selection write `select = \"best_validation\"`"), "{told}");
     assert!(!bench("quick", &["--quick"]).contains("few steps"));
+}
+
+#[test]
+fn a_method_whose_own_losses_never_begin_is_told() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    let says = |arguments: &[&str]| {
+        let output = mm().current_dir(folder).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    let late = "they begin after 2 epochs (`begin_epoch = 2`), and `epochs` is 2; set `epochs` to 3 or more";
+    let train = |epochs: &str| {
+        let options = ["--epochs", epochs, "--option", "begin_epoch=2", "--overwrite", "--out", "late"];
+        says(&[&["train", "card.toml", "--method", "mmanet"], &options[..]].concat())
+    };
+    let told = train("2");
+    assert!(told.contains("`mmanet` trains without losses of its own") && told.contains(late), "{told}");
+    assert!(!train("3").contains("losses of its own"));
+    let plan = "name = 'plan'\nseeds = [0]\nquick = { epochs = 3 }\n[train]\nepochs = 6\n[[data]]\nname = 'machines'\ncard = 'card.toml'\n
+        [[runs]]\nmethod = 'mmanet'\n[[runs]]\nmethod = 'dmrnet'\n";
+    std::fs::write(folder.join("plan.toml"), plan).unwrap();
+    let told = says(&["bench", "plan.toml", "--out", "all"]);
+    assert!(told.contains("run `dmrnet`: `dmrnet` trains without") && !told.contains("run `mmanet`"), "{told}");
+    let report = |out: &str| std::fs::read_to_string(folder.join(out).join("report.json")).unwrap();
+    assert!(report("all").contains("`dmrnet` trains without losses of its own"));
+    // A quick look shows all of a method at work.
+    assert!(!says(&["bench", "plan.toml", "--quick", "--out", "quick"]).contains("losses of its own"));
+    let quick = report("quick");
+    assert!(!quick.contains("losses of its own") && quick.contains("mined"), "{quick}");
+}
+
+#[test]
+fn whoever_asks_about_other_parts_than_those_of_the_training_is_told_so() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    let given = std::fs::read_to_string(folder.join("card.toml")).unwrap();
+    let drawn = given.replace("part = 'part'\n", "ignore = ['part']\n");
+    std::fs::write(folder.join("drawn.toml"), &drawn).unwrap();
+    std::fs::write(folder.join("other.toml"), format!("{drawn}[split]\ntrain = 0.5\nvalidation = 0.1\ntest = 0.4\n")).unwrap();
+    let table = std::fs::read_to_string(folder.join("t.csv")).unwrap();
+    std::fs::write(folder.join("grown.csv"), format!("{table}1.5,2,1,2.25,worn,test\n2.5,2,1,2.25,new,train\n")).unwrap();
+    std::fs::write(folder.join("grown.toml"), drawn.replace("t.csv", "grown.csv")).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = mm().current_dir(folder).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    for (card, model) in [("card.toml", "given"), ("drawn.toml", "drawn")] {
+        run(&["train", card, "--method", "modality-dropout", "--epochs", "1", "--out", model]);
+    }
+    for (model, card, part, is_told) in [
+        ("drawn", "drawn.toml", "test", false),
+        ("drawn", "other.toml", "test", true),
+        ("drawn", "grown.toml", "validation", true),
+        ("drawn", "grown.toml", "all", false),
+        // The parts that a table gives are its own affair.
+        ("drawn", "card.toml", "test", false),
+        ("given", "card.toml", "test", false),
+        ("given", "drawn.toml", "test", true),
+    ] {
+        let told = run(&["evaluate", "--model", model, "--card", card, "--part", part]);
+        assert_eq!(told.contains("draws other parts than those of the training"), is_told, "{model} {card} {part}: {told}");
+    }
 }

@@ -13,12 +13,13 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     }
 }
 
-/// The nearest of `candidates`, if one is near enough to be a slip: at most a third of the letters wrong (rounded up).
+/// The nearest of `candidates`, if one is near enough to be a slip: at most a third of the letters wrong (rounded up), and not all.
 pub(super) fn slip<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     let distances = candidates.into_iter().map(|c| (edit_distance(&wanted, &c.to_lowercase()), c));
     let (distance, candidate) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= wanted.chars().count().div_ceil(3)).then_some(candidate)
+    let letters = wanted.chars().count();
+    (distance <= letters.div_ceil(3) && distance < letters).then_some(candidate)
 }
 
 /// A sentence to add to a message: the nearest name, or what there is (at most eight names).

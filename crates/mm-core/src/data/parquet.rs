@@ -1,7 +1,8 @@
 //! Parquet files as tables of texts: every cell as a CSV file would have it.
 
 use crate::error::{Error, Result};
-use parquet::basic::{ConvertedType, Repetition, Type as Physical};
+use jiff::Timestamp;
+use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
@@ -19,6 +20,8 @@ pub struct ParquetTable {
     columns: Vec<String>,
     left_out: Vec<LeftOut>,
     rows: RowIter<'static>,
+    /// By column: whether its whole numbers are times in nanoseconds, of which the crate knows nothing.
+    nanoseconds: Vec<bool>,
 }
 
 /// A column that is not read.
@@ -56,12 +59,13 @@ impl ParquetTable {
             }
         }
         let columns = kept.iter().map(|field| field.name().to_string()).collect();
+        let nanoseconds = kept.iter().map(|field| is_nanoseconds(field)).collect();
         let rows = RowIter::from_file_into(Box::new(reader));
         let rows = match left_out.is_empty() || kept.is_empty() {
             true => rows,
             false => rows.project(Some(Type::group_type_builder(schema.name()).with_fields(kept).build()?))?,
         };
-        Ok(Self { path: path.into(), columns, left_out, rows })
+        Ok(Self { path: path.into(), columns, left_out, rows, nanoseconds })
     }
 
     /// The names of the columns.
@@ -80,7 +84,7 @@ impl Iterator for ParquetTable {
 
     fn next(&mut self) -> Option<Self::Item> {
         // A time that no calendar has panics when it is written out.
-        let read = catch_unwind(AssertUnwindSafe(|| self.rows.next().map(|row| row.map(|row| cells(&row)))));
+        let read = catch_unwind(AssertUnwindSafe(|| self.rows.next().map(|row| row.map(|row| cells(&row, &self.nanoseconds)))));
         match read {
             Ok(row) => row.map(|row| row.map_err(|error| unreadable(&self.path, &error.to_string()))),
             Err(_) => Some(Err(unreadable(&self.path, "it is damaged"))),
@@ -88,8 +92,16 @@ impl Iterator for ParquetTable {
     }
 }
 
-fn cells(row: &Row) -> Vec<String> {
-    row.get_column_iter().map(|(_, field)| text(field)).collect()
+fn cells(row: &Row, nanoseconds: &[bool]) -> Vec<String> {
+    let cell = |((_, field), is_time): ((_, &Field), &bool)| match field {
+        Field::Long(since) if *is_time => Timestamp::from_nanosecond(i128::from(*since)).map_or_else(|_| text(field), |at| at.to_string()),
+        _ => text(field),
+    };
+    row.get_column_iter().zip(nanoseconds).map(cell).collect()
+}
+
+fn is_nanoseconds(field: &Type) -> bool {
+    matches!(field.get_basic_info().logical_type_ref(), Some(LogicalType::Timestamp(of)) if matches!(of.unit, TimeUnit::NANOS))
 }
 
 fn text(field: &Field) -> String {

@@ -1,11 +1,13 @@
 //! Which samples train, which choose the model, which test.
 
 use super::names::some;
-use super::{DataError, Meta, Source};
+use super::{DataError, Meta, Source, Target, TargetValue};
 use crate::error::{Error, Result};
 use crate::rng;
+use crate::statistics::standard_deviation;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Deserializer, Serialize, de};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
@@ -229,6 +231,9 @@ impl SplitSpec {
     }
 }
 
+/// Numbers to be predicted are of unlike units where their standard deviations are so many times as large.
+const UNLIKE: f64 = 100.0;
+
 /// By how much a part that groups make may differ from what was asked for.
 const FAR: usize = 2;
 
@@ -309,7 +314,7 @@ impl Split {
             rows.iter().filter_map(|&row| data.meta(row).class).for_each(|class| found[class as usize] = true);
             names.iter().zip(found).filter(|(_, found)| !found).map(|(name, _)| format!("`{name}`")).collect()
         };
-        let mut remarks = Vec::from_iter(self.common_class(data));
+        let mut remarks = self.remarks_on_score(data);
         let untrained = lacking(&self.train);
         if !untrained.is_empty() {
             let what = "no training sample has the class";
@@ -326,6 +331,45 @@ impl Split {
             }
         }
         remarks
+    }
+
+    /// SHA-256 of which rows, of how many, are for the test: of another split, or of a table that grew, it is another.
+    pub fn test_hash(&self, data: &dyn Source) -> String {
+        let mut hash = Sha256::new_with_prefix(data.len().to_le_bytes());
+        self.test.iter().for_each(|&row| hash.update(format!("{row} {:?}\0", data.meta(row).id)));
+        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// What to know about the score that heads the report.
+    pub(super) fn remarks_on_score(&self, data: &dyn Source) -> Vec<String> {
+        self.common_class(data).into_iter().chain(self.unlike_units(data)).collect()
+    }
+
+    /// Where errors in the units of several numbers are asked for, and some of them are too small to count.
+    fn unlike_units(&self, data: &dyn Source) -> Option<String> {
+        let (Target::Numbers(_), measure) = (&data.schema().target, data.schema().measure()) else { return None };
+        if !["mae", "rmse"].contains(&measure.name) {
+            return None;
+        }
+        let values = |row: usize| match data.target(row) {
+            Ok(TargetValue::Numbers(numbers)) => Some(numbers),
+            _ => None,
+        };
+        let rows: Vec<Vec<f64>> = self.train.iter().filter_map(|&row| values(row)).collect();
+        let names = data.schema().target.output_names();
+        let std = |k: usize| standard_deviation(&rows.iter().map(|row| row[k]).collect::<Vec<_>>()).filter(|std| *std > 0.0);
+        let spread: Vec<(&String, f64)> = names.iter().enumerate().filter_map(|(k, name)| Some((name, std(k)?))).collect();
+        let (largest, most) = spread.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let small = spread.iter().filter(|(_, std)| std * UNLIKE < *most).map(|(name, _)| format!("`{name}`"));
+        let small: Vec<String> = small.collect();
+        (!small.is_empty()).then(|| {
+            format!(
+                "the {} is a mean over numbers in their own units, in which {} hardly count: the standard deviation of `{largest}` is more than \
+                 {UNLIKE} times theirs; write score = \"r2\" in the card, or look at each number by itself",
+                measure.title,
+                some(&small, 5)
+            )
+        })
     }
 
     /// Where the average precision of the second of two classes is asked for, and most samples are of it.

@@ -1,13 +1,14 @@
 //! The model card of a saved model: `README.md` in its folder.
 
 use super::{Latency, PipelineConfig};
-use crate::data::Target;
+use crate::data::kinds::SavedKind;
+use crate::data::{InputKind, InputSpec, Target};
 use crate::model::Model;
 use std::fmt::Write;
 
 /// What the model is, what it reached with each combination, and how to load it.
 pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
-    let PipelineConfig { family, schema, training, evaluation, latency, .. } = config;
+    let PipelineConfig { family, schema, kinds, columns, training, evaluation, latency, .. } = config;
     let mut card = String::new();
     // Writing to a string does not fail.
     let mut line = |text: std::fmt::Arguments| _ = writeln!(card, "{text}");
@@ -74,7 +75,8 @@ pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
     line(format_args!("Or in a program:\n\n```rust,ignore\nuse mm_core::pipeline::Readings;\n"));
     line(format_args!("let model = mm_bench::from_pretrained(\"this-folder\")?;"));
     let names = schema.modalities.names();
-    line(format_args!("let answer = model.predict(&Readings::new().file({:?}, \"a-file\"))?; // any of {}", names[0], names.join(", ")));
+    let given = given(&names[0], &schema.inputs[0], kinds[0].as_ref(), columns.variables.contains_key(&names[0]));
+    line(format_args!("let answer = model.predict(&Readings::new(){given})?; // any of {}", names.join(", ")));
     if schema.target.is_dense() {
         line(format_args!("if let Some(pixels) = &answer.pixels {{\n    std::fs::write(\"classes.png\", pixels.to_png()?)?;\n}}"));
         line(format_args!("println!(\"from {{:?}}, ignored {{:?}}\", answer.used, answer.ignored);\n```"));
@@ -88,6 +90,16 @@ pub(super) fn text(config: &PipelineConfig, model: &dyn Model) -> String {
     let form = if what == "class" { "{}" } else { "{:?}" };
     line(format_args!("println!(\"{form} from {{:?}}, ignored {{:?}}\", answer.{what}, answer.used, answer.ignored);\n```"));
     card
+}
+
+/// How a program gives a reading of a sensor; `named`: its numbers stood in columns.
+fn given(name: &str, input: &InputSpec, kind: Option<&SavedKind>, named: bool) -> String {
+    match kind.map(|kind| kind.kind.as_str()) {
+        Some("text") => format!(".text({name:?}, \"some words\")"),
+        Some(_) if !named => format!(".file({name:?}, \"a-file\")"),
+        _ if input.kind == InputKind::Vector => format!(".vector({name:?}, [0.5; {}])", input.elements()),
+        _ => format!(".array({name:?}, array)"),
+    }
 }
 
 /// A name that Markdown would take for more than text, or a list for several.

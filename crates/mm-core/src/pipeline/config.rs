@@ -62,6 +62,9 @@ pub struct TrainingSummary {
     /// SHA-256 of the data, where the source knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// Which samples were left for the test: [`Split::test_hash`](crate::data::Split::test_hash).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<String>,
     /// What the training said.
     pub notes: Vec<String>,
 }
@@ -70,7 +73,7 @@ impl TrainingSummary {
     /// Of a training on so many samples, identified by `fingerprint`.
     pub fn new(config: &TrainConfig, samples: usize, outcome: &TrainOutcome, fingerprint: &str) -> Self {
         let (steps, notes) = (outcome.steps, outcome.notes.clone());
-        Self { config: config.clone(), samples, steps, fingerprint: fingerprint.into(), data: None, notes }
+        Self { config: config.clone(), samples, steps, fingerprint: fingerprint.into(), data: None, test: None, notes }
     }
 }
 

@@ -25,7 +25,7 @@ pub enum Score {
         /// Which one, from 0.
         class: usize,
     },
-    /// Mean F1 over classes or labels, from the same numbers; one that neither occurs nor is called counts 0.
+    /// Mean F1 over the classes or labels that occur or are called, from the same numbers.
     MeanF1 {
         /// Number of classes or labels.
         classes: usize,
@@ -104,10 +104,11 @@ impl Score {
             Self::Ratio => sums[0] / sums[1],
             Self::MeanIou { classes } => mean_defined((0..classes).map(|class| class_iou(sums, classes, class))),
             Self::ClassIou { classes, class } => class_iou(sums, classes, class),
-            Self::MeanF1 { classes } => (0..classes).map(|class| f1(counts(sums, classes, class))).sum::<f64>() / classes as f64,
+            Self::MeanF1 { classes } => mean_defined((0..classes).map(|class| f1(counts(sums, classes, class)))),
             Self::MicroF1 { classes } => {
                 let all = (0..classes).map(|class| counts(sums, classes, class));
-                f1(all.fold([0.0; 3], |sum, of| [sum[0] + of[0], sum[1] + of[1], sum[2] + of[2]]))
+                let all = f1(all.fold([0.0; 3], |sum, of| [sum[0] + of[0], sum[1] + of[1], sum[2] + of[2]]));
+                if all.is_nan() { 0.0 } else { all }
             }
             Self::MeanRecall { classes } => mean_defined((0..classes).map(|class| sums[class] / sums[classes + class])),
             Self::RootMean { targets } => sums.iter().map(|sum| (sum / samples).sqrt()).sum::<f64>() / targets as f64,
@@ -167,9 +168,9 @@ fn class_iou(sums: &[f64], classes: usize, class: usize) -> f64 {
     both / (predicted + actual - both)
 }
 
-/// 0 for a class that neither occurs nor is predicted.
+/// NaN for a class that neither occurs nor is predicted.
 fn f1([both, predicted, actual]: [f64; 3]) -> f64 {
-    2.0 * both / (predicted + actual).max(1.0)
+    2.0 * both / (predicted + actual)
 }
 
 /// Of those that are numbers; NaN where none is.

@@ -38,7 +38,7 @@ impl Classes {
 
 const MEASURES: [Measure; 8] = [
     Measure::share("accuracy", "accuracy", "share of right predictions"),
-    Measure::share("macro_f1", "macro F1", "mean over all classes of F1; a class that never occurs nor is predicted counts 0"),
+    Measure::share("macro_f1", "macro F1", "mean of F1 over the classes that occur or are predicted"),
     Measure::share("balanced_accuracy", "balanced accuracy", "mean recall over the classes that occur"),
     Measure::share(
         "auroc",
@@ -247,11 +247,12 @@ impl Scores for ClassScores {
         let true_positives = |k: usize| matrix[k][k] as f64;
         let actual = |k: usize| matrix[k].iter().map(|&n| n as f64).sum::<f64>();
         let predicted = |k: usize| matrix.iter().map(|row| row[k] as f64).sum::<f64>();
-        let f1 = (0..classes).map(|k| 2.0 * true_positives(k) / (predicted(k) + actual(k)).max(1.0)).sum::<f64>();
+        let concerned = (0..classes).filter(|&k| predicted(k) + actual(k) > 0.0);
+        let f1: Vec<f64> = concerned.map(|k| 2.0 * true_positives(k) / (predicted(k) + actual(k))).collect();
         let occurring: Vec<usize> = (0..classes).filter(|&k| actual(k) > 0.0).collect();
         let mut values = BTreeMap::from([
             ("accuracy", (0..classes).map(true_positives).sum::<f64>() / samples),
-            ("macro_f1", f1 / classes as f64),
+            ("macro_f1", f1.iter().sum::<f64>() / f1.len() as f64),
             ("balanced_accuracy", occurring.iter().map(|&k| true_positives(k) / actual(k)).sum::<f64>() / occurring.len() as f64),
             ("nll", self.nll / samples),
             ("brier", self.brier / samples),

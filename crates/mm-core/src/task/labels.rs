@@ -33,7 +33,7 @@ impl Labels {
 }
 
 const MEASURES: [Measure; 8] = [
-    Measure::share("macro_f1", "macro F1", "mean over all labels of F1; a label that never holds nor is predicted counts 0"),
+    Measure::share("macro_f1", "macro F1", "mean of F1 over the labels that hold for some sample or are predicted"),
     Measure::share("micro_f1", "micro F1", "F1 of all labels of all samples together"),
     Measure::share("map", "mean average precision", "average precision of each label, mean over those that hold for some samples"),
     Measure::share(
@@ -245,18 +245,21 @@ impl Scores for LabelScores {
         let areas = self.ranking.areas_of_labels();
         let of_label = |label: usize| {
             let [right, called, actual] = self.counts[label].map(|n| n as f64);
-            let values = [
-                ("f1", 2.0 * right / (called + actual).max(1.0)),
-                ("hamming", self.wrong[label] as f64 / samples),
-                ("nll", self.nll[label] / samples),
-            ];
+            let values = [("hamming", self.wrong[label] as f64 / samples), ("nll", self.nll[label] / samples)];
             let areas = areas.get(label).copied().flatten();
-            values.into_iter().chain(areas.into_iter().flat_map(|(roc, pr)| [("auroc", roc), ("map", pr)])).collect::<BTreeMap<_, _>>()
+            let f1 = (called + actual > 0.0).then(|| ("f1", 2.0 * right / (called + actual)));
+            values
+                .into_iter()
+                .chain(f1)
+                .chain(areas.into_iter().flat_map(|(roc, pr)| [("auroc", roc), ("map", pr)]))
+                .collect::<BTreeMap<_, _>>()
         };
         let outputs: Vec<BTreeMap<&'static str, f64>> = (0..self.counts.len()).map(of_label).collect();
         let mut values = means(&outputs);
-        if let Some(macro_f1) = values.remove("f1") {
-            values.insert("macro_f1", macro_f1);
+        values.remove("f1");
+        let f1: Vec<f64> = outputs.iter().filter_map(|of| of.get("f1").copied()).collect();
+        if !f1.is_empty() {
+            values.insert("macro_f1", f1.iter().sum::<f64>() / f1.len() as f64);
         }
         let defined: Vec<(f64, f64)> = areas.iter().copied().flatten().collect();
         for (name, of) in [("auroc", (|a| a.0) as fn(&(f64, f64)) -> f64), ("map", |a| a.1)] {

@@ -71,7 +71,8 @@ impl Trainer {
         let schema = schema.clone().deciding_at(threshold)?;
         let mut training = TrainingSummary::new(self.config(), split.train.len(), &outcome, &fingerprint);
         training.data = source.as_table().map(|table| table.content_hash()).transpose()?;
-        training.notes.extend(note);
+        training.test = Some(split.test_hash(source));
+        training.notes.extend(note.into_iter().chain(recipe.begins_too_late(self.config().epochs)));
         let config = PipelineConfig::of_trained(recipe, schema, source, standardizer, training)?;
         let model = config.training.config.deployed(method.into_model());
         Ok(Pipeline::new(config, model, source.kinds()))

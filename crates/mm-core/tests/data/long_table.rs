@@ -213,6 +213,8 @@ fn times_are_read_as_tables_have_them() {
         ["2024-02-28 23:59:30", "2024-02-29 00:00:30"],
         ["2024-01-31T10:00:00Z", "2024-01-31T11:01:00+01:00"],
         ["2024-01-31T10:00:00.25", "2024-01-31T10:01:00.25"],
+        // As Parquet files have them.
+        ["2024-01-31 10:00:00.000000 +00:00", "2024-01-31 10:01:00.000000 +00:00"],
     ] {
         let folder = tempfile::tempdir().unwrap();
         let table = format!("patient,hour,hr,died\na,{second},7,0\na,{first},5,0\nb,{first},1,1\n");
@@ -227,6 +229,33 @@ fn times_are_read_as_tables_have_them() {
         let error = write(folder.path(), &table, &settings(&["patient"])).unwrap_err().to_string();
         assert!(error.contains(&format!("table.csv:3:2: `{wrong}` is no time")), "{error}");
     }
+    for (first, other, said) in [
+        ("2024-01-31 10:00", "10:30", "`10:30` is a time of day, and line 2 has a date"),
+        ("10:30", "3600", "`3600` is a number, and line 2 has a time of day"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let table = format!("patient,hour,hr,died\na,{first},7,0\na,{other},5,0\nb,{first},1,1\n");
+        let error = write(folder.path(), &table, &settings(&["patient"])).unwrap_err().to_string();
+        assert!(error.contains(&format!("table.csv:3:2: {said}: write all times in one way")), "{error}");
+    }
+}
+
+/// The card would draw parts of its own.
+#[test]
+fn a_part_that_changes_within_a_series_is_refused() {
+    let made = |parts: [&str; 3], ignore: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b, c] = parts;
+        let table = format!("patient,hour,hr,died,part\na,0,7,0,{a}\na,1,5,0,{b}\nb,0,1,1,{c}\n");
+        let ignore = ignore.iter().map(ToString::to_string).collect();
+        write(folder.path(), &table, &LongTable { ignore, ..settings(&["patient"]) }).map(drop).map_err(|error| error.to_string())
+    };
+    let error = made(["train", "test", "test"], &[]).unwrap_err();
+    assert!(error.contains("table.csv:2:5: column `part` changes within a series") && error.contains("--ignore part"), "{error}");
+    made(["train", "train", "test"], &[]).unwrap();
+    made(["train", "test", "test"], &["part"]).unwrap();
+    // Parts of something else.
+    made(["knee", "hip", "hip"], &[]).unwrap();
 }
 
 #[test]

@@ -145,6 +145,38 @@ fn numbers_that_the_model_has_names_for_may_be_numbered() {
     }
 }
 
+/// An answer from half of the sensors would say nothing of the column that was meant.
+#[test]
+fn names_in_another_case_and_numbers_in_place_of_files_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut columns = ManifestColumns::default();
+    columns.variables.insert("g".into(), vec!["a".into(), "b".into()]);
+    columns.variables.insert("h".into(), vec!["q".into()]);
+    columns.modalities.insert("note".into(), "text".into());
+    let (one, text) = (Vector::new(1), Text::hashed(64));
+    let sensors = vec![
+        RowSensor::new("g", &InputSpec::vector(2), None),
+        RowSensor::new("h", &one.input(), Some(&one)),
+        RowSensor::new("note", &text.input(), Some(&text)),
+    ];
+    let read = |name: &str, text: &str| -> mm_core::Result<Vec<ManifestRow>> {
+        let path = write(folder.path(), name, text.as_bytes());
+        ManifestRows::open(path, sensors.clone(), &columns, OnCorrupt::Error)?.collect()
+    };
+    for (name, text, told) in [
+        ("case.csv", "A,B,h.q\n1,2,3\n", "case.csv:1:1: column `A`: the sensor `g` was read from `a` in the training; write the name so"),
+        ("case.jsonl", "{\"G\": {\"a\": 1, \"b\": 2}, \"h.q\": 3}\n", "column `G.a`: the model has no such sensor; did you mean `g`?"),
+        ("column.csv", "a,b,Text\n1,2,hums\n", "column.csv:1:3: column `Text`: the sensor `note` was read from `text` in the training"),
+        ("one.csv", "x,y,b\n1,2,3\n", "there is no column `a` for the sensor `g`, which has 2 numbers; there are: x, y, b"),
+        ("whole.csv", "x,g.b\n1,3\n", "there is no column `g.a` for the sensor `g`"),
+        ("number.csv", "a,b,h\n1,2,3\n", "; if it is a number of the sensor, call the column `h.q`"),
+    ] {
+        let error = read(name, text).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+    assert_eq!(read("right.csv", "a,b,h.q,W\n1,2,3,4\n").unwrap()[0].origins[1], Some(Origin::Numbers(vec![3.0])));
+}
+
 #[test]
 fn mistakes_are_named_with_their_place() {
     let folder = tempfile::tempdir().unwrap();
@@ -270,6 +302,27 @@ fn booleans_are_texts_and_lists_are_left_out_by_name() {
     assert!(error.contains("column `scan` cannot be the sensor `scan`: it holds lists"), "{error}");
     let error = Manifest::new(&path).modality("scan", Vector::new(2)).label("note").open().err().unwrap().to_string();
     assert!(error.contains("column `scan`") && error.contains("it holds lists"), "{error}");
+}
+
+/// pandas writes nanoseconds, which without their unit are a whole number.
+#[test]
+fn times_of_parquet_files_are_dates() {
+    use parquet::data_type::Int64Type;
+    let folder = tempfile::tempdir().unwrap();
+    let columns = "optional int64 ns (TIMESTAMP(NANOS,false)); optional int64 us (TIMESTAMP(MICROS,true)); optional int64 count;";
+    let schema = parquet::schema::parser::parse_message_type(&format!("message t {{ {columns} }}")).unwrap().into();
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for at in [1_711_843_200_500_000_000, 1_711_843_200_500_000, 7] {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int64Type>().write_batch(&[at], Some(&[1, 0]), None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    let path = write(folder.path(), "t.parquet", &writer.into_inner().unwrap());
+    let table = ParquetTable::open(&path, std::fs::File::open(&path).unwrap()).unwrap();
+    let cells: Vec<Vec<String>> = table.collect::<mm_core::Result<_>>().unwrap();
+    assert_eq!(cells, [["2024-03-31T00:00:00.5Z", "2024-03-31 00:00:00.500000 +00:00", "7"], ["", "", ""]]);
 }
 
 /// A cell of a text sensor that names a file is the text in it; numbers are read as the training's tables had them.

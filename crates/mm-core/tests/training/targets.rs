@@ -203,6 +203,31 @@ fn area_by_definition(scores: &[(f32, bool)], weights: &[usize]) -> f64 {
     pairs / all
 }
 
+/// scikit-learn: `f1_score([0, 1, 0, 0], [0, 1, 1, 0], average="macro")` is that of two classes, however many there are elsewhere.
+#[test]
+fn macro_f1_is_over_what_occurs_or_is_predicted() {
+    let scored = |target: Target, samples: &[([f32; 3], TargetValue)]| {
+        let (mut scores, mut numbers) = (target.task().scores("macro_f1"), Vec::new());
+        samples.iter().for_each(|(logits, truth)| scores.add(logits, truth, &mut numbers).unwrap());
+        (scores.finish(), Score::MeanF1 { classes: 3 }.of_all(&numbers))
+    };
+    let (first, second) = ([1.0, 0.0, -9.0], [0.0, 1.0, -9.0]);
+    let classes = [(first, 0), (second, 1), (second, 0), (first, 0)].map(|(logits, class)| (logits, TargetValue::Class(class)));
+    let (found, of_numbers) = scored(Target::of_classes(["a", "b", "c"]), &classes);
+    close(found.get("macro_f1"), (0.8 + 2.0 / 3.0) / 2.0);
+    close(of_numbers, found.get("macro_f1"));
+    // Predicted without occurring, a class counts 0.
+    let (found, _) = scored(Target::of_classes(["a", "b", "c"]), &[classes[0].clone(), (second, TargetValue::Class(0))]);
+    close(found.get("macro_f1"), (2.0 / 3.0 + 0.0) / 2.0);
+    let of_labels = |held: [bool; 3]| ([1.0, 1.0, -1.0], TargetValue::Labels(held.to_vec()));
+    let (found, of_numbers) = scored(labels(), &[of_labels([true, false, false]), of_labels([true, true, false])]);
+    close(found.get("macro_f1"), (1.0 + 2.0 / 3.0) / 2.0);
+    close(of_numbers, found.get("macro_f1"));
+    assert!(!found.outputs[2].contains_key("f1"));
+    let (found, of_numbers) = scored(labels(), &[([-1.0; 3], TargetValue::Labels(vec![false; 3]))]);
+    assert!(found.get("macro_f1").is_nan() && of_numbers.is_nan());
+}
+
 #[test]
 fn areas_are_resampled_from_the_scores() {
     let mut random = mm_core::rng::stream(3, "areas", &[]);

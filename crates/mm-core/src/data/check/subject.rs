@@ -8,7 +8,7 @@ use crate::data::kinds::{Kind, Origin};
 use crate::data::listing::{Listed, Listing, Problem};
 use crate::data::manifest::Table;
 use crate::data::names::some;
-use crate::data::{FileCard, LabelMaps, LoadedData, OnCorrupt, Part, Source, SplitSpec};
+use crate::data::{FileCard, LabelMaps, LoadedData, OnCorrupt, Part, Source, Split, SplitSpec};
 use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 
@@ -91,8 +91,10 @@ impl<'a> Subject<'a> {
             targets = opened.as_ref().ok().filter(|_| listing.problems.is_empty()).and_then(|source| predicted::targets(source));
             let used = opened.and_then(|source| source.with_known_absences(&card.listed_in()));
             let spec = card.split.unwrap_or_default();
-            match used.and_then(|source| Ok(spec.remark(&spec.draw(&source, 0)?, &source))) {
-                Ok(remark) => listing.remarks.extend(remark),
+            let told =
+                |split: Split, source: &dyn Source| spec.remark(&split, source).into_iter().chain(split.remarks_on_score(source)).collect();
+            match used.and_then(|source| Ok::<Vec<String>, Error>(told(spec.draw(&source, 0)?, &source))) {
+                Ok(remarks) => listing.remarks.extend(remarks),
                 Err(error) => no_split = Some(error),
             }
         }
@@ -149,9 +151,9 @@ impl<'a> Subject<'a> {
         };
         let schema = data.schema();
         let spec: SplitSpec = loaded.split_spec();
-        let (remark, no_split) = match spec.draw(data, 0) {
-            Ok(split) => (spec.remark(&split, data), None),
-            Err(error) => (None, Some(error)),
+        let (told, no_split) = match spec.draw(data, 0) {
+            Ok(split) => (spec.remark(&split, data).into_iter().chain(split.remarks_on_score(data)).collect(), None),
+            Err(error) => (Vec::new(), Some(error)),
         };
         Self {
             name: name.into(),
@@ -160,7 +162,7 @@ impl<'a> Subject<'a> {
             samples: (0..data.len()).map(listed).collect(),
             rows: data.len(),
             problems: Vec::new(),
-            remarks: loaded.remarks.iter().cloned().chain(remark).collect(),
+            remarks: loaded.remarks.iter().cloned().chain(told).collect(),
             no_split,
             targets: predicted::targets(data),
             lenient: false,

@@ -5,7 +5,7 @@ use super::super::number::{Cell, NO_NUMBER, Numbers, fits};
 use super::super::table_text::Writing;
 use super::super::text::parse_error;
 use super::LongTable;
-use super::time::{is_clock, time_of};
+use super::time::{CLOCK, form_of, time_of};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -173,6 +173,8 @@ struct Reader<'a> {
     decimal_comma: bool,
     ids: HashMap<String, usize>,
     labels: HashMap<String, usize>,
+    /// How times are written, and in which line the first is.
+    form: Option<(&'static str, usize)>,
 }
 
 impl<'a> Reader<'a> {
@@ -198,6 +200,7 @@ impl<'a> Reader<'a> {
             decimal_comma,
             ids: HashMap::new(),
             labels: HashMap::new(),
+            form: None,
         })
     }
 
@@ -217,7 +220,12 @@ impl<'a> Reader<'a> {
                 let problem = format!("`{}` is no time: write a number, 2024-01-31 10:00:00 or 10:00", cells[at]);
                 return wrong(at, problem);
             };
-            rows.is_clock = rows.is_clock && is_clock(&cells[at]);
+            let form = form_of(&cells[at]);
+            let (first, of) = *self.form.get_or_insert((form, line));
+            if form != first {
+                return wrong(at, format!("`{}` is {form}, and line {of} has {first}: write all times in one way", cells[at]));
+            }
+            rows.is_clock = form == CLOCK;
             rows.time.get_or_insert_default().push(time);
         }
         if let Some(at) = self.label {

@@ -17,9 +17,16 @@ pub(in crate::data) fn time_of(text: &str, decimal_comma: bool) -> Option<f64> {
     hours_and_minutes(text).or_else(|| seconds_of_date(text))
 }
 
-/// Whether a time is hours and minutes, without a date.
-pub(super) fn is_clock(text: &str) -> bool {
-    hours_and_minutes(text).is_some()
+/// Hours and minutes, without a date.
+pub(super) const CLOCK: &str = "a time of day";
+
+/// How a time is written, in words.
+pub(super) fn form_of(text: &str) -> &'static str {
+    match () {
+        _ if hours_and_minutes(text).is_some() => CLOCK,
+        _ if text.replacen(',', ".", 1).parse::<f64>().is_ok() => "a number",
+        _ => "a date",
+    }
 }
 
 fn hours_and_minutes(text: &str) -> Option<f64> {
@@ -36,7 +43,9 @@ fn hours_and_minutes(text: &str) -> Option<f64> {
 
 fn seconds_of_date(text: &str) -> Option<f64> {
     let of = |at: Timestamp| Some(at.as_second() as f64 + f64::from(at.subsec_nanosecond()) * 1e-9);
-    if let Ok(at) = text.parse::<Timestamp>() {
+    // Programs write the offset with a space before it, too.
+    let joined = text.rsplit_once(' ').filter(|(_, offset)| offset.starts_with(['+', '-'])).map(|(at, offset)| format!("{at}{offset}"));
+    if let Ok(at) = joined.as_deref().unwrap_or(text).parse::<Timestamp>() {
         return of(at);
     }
     let without_zone = text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)));

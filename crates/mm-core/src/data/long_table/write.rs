@@ -205,6 +205,13 @@ impl LongTable {
             let cells = &rows.cells[column];
             let values: Vec<&str> = cells.constant.iter().flatten().map(String::as_str).collect();
             match cells.is_text() {
+                Some((line, text)) if ["part", "split"].contains(&name.to_lowercase().as_str()) && text.parse::<Part>().is_ok() => {
+                    let problem = format!(
+                        "column `{name}` changes within a series, and a series is of one part: give all its rows the same, or leave the column \
+                         out with --ignore {name}"
+                    );
+                    return Err(parse_error(table, *line, column + 1, problem));
+                }
                 Some((line, text)) => left.push(format!("`{name}` (`{text}` in line {line})")),
                 None if cells.is_channel() => unused.push(name),
                 None if values.is_empty() => empty.push(name),

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// The columns of a sensor.
 pub(super) enum Columns {
-    /// A file a cell, perhaps a part of it.
-    File { path: usize, start: Option<usize>, length: Option<usize> },
+    /// A file a cell, perhaps a part of it; `numbers`: how a column of its numbers would be called, where they may stand in the table.
+    File { path: usize, start: Option<usize>, length: Option<usize>, numbers: Option<String> },
     /// A text a cell.
     Text(usize),
     /// A number a column.
@@ -59,7 +59,8 @@ impl Columns {
                     );
                     return Err(table.error(1, end, problem));
                 }
-                Ok(Some(Self::File { path, start: at("start"), length: at("length") }))
+                let numbers = numbers.map(|_| format!("{column}.1"));
+                Ok(Some(Self::File { path, start: at("start"), length: at("length"), numbers }))
             }
             (Some(text), Written::Text, _) => Ok(Some(Self::Text(text))),
             (None, Written::File, numbers) => Self::find_numbers(table, name, column, numbers),
@@ -87,7 +88,7 @@ impl Columns {
         match self {
             Self::Text(column) => vec![*column],
             Self::Numbers(columns) | Self::Measured { columns, .. } => columns.clone(),
-            Self::File { path, start, length } => [Some(*path), *start, *length].into_iter().flatten().collect(),
+            Self::File { path, start, length, .. } => [Some(*path), *start, *length].into_iter().flatten().collect(),
         }
     }
 
@@ -95,8 +96,8 @@ impl Columns {
     pub fn origin(&self, cells: &Cells, row: &Row, partial: Partial) -> Result<Option<Origin>> {
         match self {
             Self::Text(column) => cells.text(row, *column),
-            Self::File { path, start, length } => {
-                let Some(file) = cells.file(row, *path)? else { return Ok(None) };
+            Self::File { path, start, length, numbers } => {
+                let Some(file) = cells.file(row, *path, numbers.as_deref())? else { return Ok(None) };
                 let whole = |column: &Option<usize>| column.map(|column| cells.whole_number(row, column)).transpose().map(Option::flatten);
                 let part = match (whole(start)?, whole(length)?) {
                     (None, None) => None,
@@ -156,7 +157,7 @@ impl<'t> Cells<'t> {
         let is_name = cell.to_lowercase().ends_with(".txt") && !cell.contains('\n');
         // A sentence may end so, too.
         if is_name && (self.exists(&self.folder.join(cell)) || !cell.contains(char::is_whitespace)) {
-            return Ok(self.file(row, column)?.map(|file| self.origin(file, None)));
+            return Ok(self.file(row, column, None)?.map(|file| self.origin(file, None)));
         }
         Ok(Some(cell).filter(|text| !text.is_empty()).map(|text| Origin::Text(text.clone())))
     }
@@ -168,8 +169,8 @@ impl<'t> Cells<'t> {
         }
     }
 
-    /// A file that exists.
-    fn file(&self, row: &Row, column: usize) -> Result<Option<PathBuf>> {
+    /// A file that exists; `numbers` is how a column of numbers in its place would be called.
+    fn file(&self, row: &Row, column: usize, numbers: Option<&str>) -> Result<Option<PathBuf>> {
         let cell = &row.cells[column];
         if cell.is_empty() {
             return Ok(None);
@@ -185,7 +186,10 @@ impl<'t> Cells<'t> {
             }
             Files::Exist | Files::Named { .. } => {
                 let setting = if self.files == Files::Exist { "on_corrupt = \"absent\"" } else { "--on-corrupt absent" };
-                let why = why_missing(self.folder, &self.table.columns[column], cell)
+                let number = numbers.filter(|_| cell.parse::<f64>().is_ok());
+                let why = number
+                    .map(|called| format!("if it is a number of the sensor, call the column `{called}`"))
+                    .or_else(|| why_missing(self.folder, &self.table.columns[column], cell))
                     .unwrap_or_else(|| format!("an empty cell says that the sensor gave nothing, {setting} takes such cells for it"));
                 Err(self.table.error(row.line, column, format!("there is no file {}; {why}", path.display())))
             }

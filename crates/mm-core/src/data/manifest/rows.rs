@@ -128,7 +128,13 @@ impl ManifestRows {
             match (columns.variables.get(&sensor.name), files, table.column(column)) {
                 (Some(variables), None, _) => by_name(table, &sensor.name, column, variables),
                 (None, None, Some(number)) if sensor.numbers == Some(1) => Ok(Some(Columns::Numbers(vec![number]))),
-                (_, Some(written), _) => Columns::find_any(table, &sensor.name, column, written, sensor.numbers),
+                (variables, Some(written), _) => {
+                    let mut found = Columns::find_any(table, &sensor.name, column, written, sensor.numbers)?;
+                    if let (Some(Columns::File { numbers, .. }), Some(first)) = (&mut found, variables.and_then(|names| names.first())) {
+                        *numbers = Some(whole_name(column, first));
+                    }
+                    Ok(found)
+                }
                 (None, None, _) => Columns::find_numbers(table, &sensor.name, column, sensor.numbers),
             }
         };
@@ -239,7 +245,9 @@ fn by_name(table: &Table, sensor: &str, column: &str, variables: &[String]) -> R
         Some(missing) => {
             let (name, count) = (&variables[missing], variables.len());
             let near = suggestion(name, table.columns.iter().map(String::as_str));
-            let whole = whole_name(column, name);
+            // As the others are called.
+            let is_short = variables.iter().any(|name| table.column(name).is_some());
+            let whole = if is_short { name.clone() } else { whole_name(column, name) };
             let problem = format!("there is no column `{whole}` for the sensor `{sensor}`, which has {count} numbers; {near}");
             Err(table.error(1, 0, problem))
         }
@@ -289,8 +297,18 @@ fn remarks(
     for column in unused {
         let name = table.columns[column].as_str();
         let sensor = name.split('.').next().unwrap_or_default();
-        // Two letters are near any other two.
-        let likely = |near: &&str| *near == sensor || sensor.chars().count() > 2;
+        // Two letters are near any other two, and the same ones in another case are a slip.
+        let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+        let likely = |near: &&str| same(near, sensor) || sensor.chars().count() > 2;
+        let of_case = |of: &str| {
+            let names = columns.variables.get(of).into_iter().flatten().find(|right| same(right, name));
+            names.or_else(|| columns.modalities.get(of).filter(|right| same(right, sensor) && *right != sensor))
+        };
+        if let Some((of, right)) = without.iter().find_map(|of| Some((of, of_case(of)?))) {
+            let problem =
+                format!("column `{name}`: the sensor `{of}` was read from `{right}` in the training; write the name so, or take it out");
+            return Err(table.error(1, column, problem));
+        }
         if let Some(near) = slip(sensor, without.iter().copied()).filter(likely) {
             let problem = match columns.modalities.get(near) {
                 Some(expected) if sensor == near => {
