@@ -83,6 +83,9 @@ pub const GRACE: Duration = Duration::from_secs(20);
 /// Exit code of a cell that ended because it was asked to.
 pub const STOPPED: u8 = 75;
 
+/// Exit code of a process whose error nobody could hear: standard error could not be written to.
+pub const UNHEARD: u8 = 74;
+
 /// Ends this process when its parent lets go of the other end of standard input, to which it writes nothing, or is gone, however it
 /// ended: first by asking, so that a training saves where it is, and some time later by force.
 pub fn end_with_parent(interrupt: &Interrupt) -> Result<()> {

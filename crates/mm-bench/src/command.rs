@@ -15,9 +15,11 @@ use crate::{child, job};
 
 use anyhow::{Context, Result};
 use mm_core::DeviceName;
+use mm_report::finished;
 use mm_report::result::CellResult;
 use mm_report::roster::{Listed, Roster};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -97,7 +99,8 @@ pub fn run(command: Command, registry: &Registry) -> Result<ExitCode> {
         Command::Bench(arguments) => run_plan(arguments, registry),
         Command::Cell(arguments) => match child::computing(|| run_cell(&arguments, registry)) {
             Err(error) if matches!(error.downcast_ref(), Some(mm_core::Error::Stopped { .. })) => {
-                eprintln!("error: {error:#}");
+                // Who asked for the end does not wait for words.
+                _ = writeln!(std::io::stderr(), "error: {error:#}");
                 Ok(ExitCode::from(child::STOPPED))
             }
             ended => ended,
@@ -217,9 +220,7 @@ pub fn write_report(output: &mut Output, roster: &Roster, results: &[CellResult]
 pub fn read_result(folder: &Path, cell: &Listed) -> Result<CellResult> {
     let path = folder.join(&cell.key).join(RESULT);
     let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    let corrupt = || format!("{} is corrupt: remove it and run the bench again", path.display());
-    let result: CellResult = serde_json::from_slice(&text).with_context(corrupt)?;
-    Ok(CellResult { folder: Some(folder.join(&cell.key)), ..result })
+    Ok(finished::parse(&folder.join(&cell.key), &text, Some((&cell.key, cell.seed)))?)
 }
 
 fn print_cells(cells: &[CellSpec], jobs: usize) {

@@ -85,6 +85,17 @@ impl Identity {
         self.with(self.files.iter().map(|file| format!("{}\0{}\0{:?}", file.path.display(), file.bytes, file.changed)))
     }
 
+    /// As [`stamp`](Self::stamp), and where anything else about a file does: its owner, or another file of the same size and time in its place.
+    pub(crate) fn full_stamp(&self) -> String {
+        self.with(self.files.iter().map(|file| format!("{file:?}")))
+    }
+
+    /// With the files as they are by now.
+    pub(crate) fn now(&self) -> Result<Self> {
+        let files = self.files.iter().map(|file| Stamp::of(&file.path)).collect::<Result<_>>()?;
+        Ok(Self { listed: self.listed.clone(), files })
+    }
+
     /// Changes where the card or what a file holds does: the same on every machine that has a copy. Reads the files that are not known.
     pub(crate) fn hash(&self, known: &mut FileHashes) -> Result<String> {
         Ok(self.with(known.of(&self.files)?.into_iter()))

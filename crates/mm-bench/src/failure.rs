@@ -1,5 +1,6 @@
 //! Why a cell's process died: how it ended, and what it said last.
 
+use crate::child;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -13,6 +14,9 @@ const SHOWN: usize = 2000;
 
 /// One message: the panic or the error of the process, and the signal that ended it.
 pub fn reason(status: ExitStatus, log: &Path) -> String {
+    if status.code() == Some(child::UNHEARD.into()) {
+        return format!("it failed, and could not write the reason to {}, as where the disk is full", log.display());
+    }
     let text = tail(log).unwrap_or_default();
     let said = panic(&text).or_else(|| error(&text)).or_else(|| last_line(&text));
     let said = said.map(|said| said.chars().take(SHOWN).collect::<String>());
@@ -100,6 +104,8 @@ mod tests {
         let aborted = "echo 'memory allocation of 8 bytes failed' >&2; echo >&2; kill -ABRT $$";
         assert_eq!(reason_of(aborted), "killed by SIGABRT: memory allocation of 8 bytes failed; its log is LOG");
         assert_eq!(reason_of("exit 3"), "ended with exit status: 3, without a message");
+        let unheard = "it failed, and could not write the reason to LOG, as where the disk is full";
+        assert_eq!(reason_of("echo WARN slow >&2; exit 74"), unheard);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use mm_core::weights::{hash_file, write_atomically};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -18,6 +19,9 @@ pub struct Stamp {
     pub bytes: u64,
     /// When it was changed, in nanoseconds since 1970; unknown where the disk does not say.
     pub changed: Option<u64>,
+    /// On Unix when the system last noted a change of any kind, in seconds and nanoseconds: no program sets it back, as copies do the other.
+    #[serde(default)]
+    pub noted: Option<(i64, i64)>,
 }
 
 impl Stamp {
@@ -25,8 +29,21 @@ impl Stamp {
     pub fn of(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path).with_context(|| format!("looking at {}", path.display()))?;
         let since = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).ok().map(|time| time.as_nanos() as u64);
-        Ok(Self { path: path.into(), bytes: metadata.len(), changed: metadata.modified().ok().and_then(since) })
+        let changed = metadata.modified().ok().and_then(since);
+        Ok(Self { path: path.into(), bytes: metadata.len(), changed, noted: noted(&metadata) })
     }
+}
+
+// The number of the file would tell no more, and some file systems give a new one each time.
+#[cfg(unix)]
+fn noted(metadata: &Metadata) -> Option<(i64, i64)> {
+    use std::os::unix::fs::MetadataExt;
+    Some((metadata.ctime(), metadata.ctime_nsec()))
+}
+
+#[cfg(not(unix))]
+fn noted(_: &Metadata) -> Option<(i64, i64)> {
+    None
 }
 
 /// Hashes of files, each computed once and again where the file has another stamp.
@@ -68,5 +85,28 @@ impl FileHashes {
             self.known.insert(stamp.path.clone(), ((*stamp).clone(), hash));
         }
         Ok(files.iter().filter_map(|stamp| self.known.get(&stamp.path)).map(|(_, hash)| hash.clone()).collect())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn another_content_of_the_same_size_and_time_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "one").unwrap();
+        let (first, mut hashes) = (Stamp::of(&path).unwrap(), FileHashes::default());
+        let one = hashes.of(std::slice::from_ref(&first)).unwrap();
+        // The clock of file systems ticks some hundred times a second.
+        std::thread::sleep(Duration::from_millis(50));
+        let time = std::fs::metadata(&path).unwrap().modified().unwrap();
+        std::fs::write(&path, "two").unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        let second = Stamp::of(&path).unwrap();
+        assert_eq!((first.bytes, first.changed), (second.bytes, second.changed));
+        assert_ne!(hashes.of(&[second]).unwrap(), one);
     }
 }

@@ -14,6 +14,7 @@ mod file_hashes;
 mod interrupt;
 mod job;
 mod merge;
+mod model_place;
 mod output;
 mod pictures;
 mod plan;
@@ -27,6 +28,7 @@ mod train;
 
 pub use cell::{CellSpec, Resolved};
 pub use command::{BenchArguments, Command, run};
+pub use file_hashes::Stamp;
 pub use plan::{DEFAULT_PLAN, DataEntry, Plan};
 pub use provenance::{LogFormat, exit_code, machine, peak_memory_bytes, version};
 pub use registry::Registry;

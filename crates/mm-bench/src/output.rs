@@ -3,7 +3,8 @@
 use super::cell::CellSpec;
 use super::interrupt::Interrupt;
 use anyhow::{Context, Result, bail};
-use mm_core::weights::write_atomically;
+use mm_core::train::is_checkpoint_name;
+use mm_core::weights::{is_temporary_name, write_atomically};
 use mm_report::pictured;
 use mm_report::roster::{self, Roster};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub const RESULT: &str = "result.json";
 
 /// The weights of a finished cell; a cell that learns from it reads them.
 pub const WEIGHTS: &str = "model.safetensors";
+/// Where a cell is that has not finished.
+pub const CHECKPOINTS: &str = "checkpoints";
 const CELLS: &str = "cells";
 /// Hashes of the data's files.
 pub const FILE_HASHES: &str = "files.json";
@@ -109,7 +112,7 @@ impl Output {
         let keys: BTreeSet<&str> = cells.iter().map(|cell| cell.key.as_str()).collect();
         for key in keys {
             let folder = self.cells().join(key);
-            remove_checkpoints(&folder.join("checkpoints"))?;
+            remove_checkpoints(&folder.join(CHECKPOINTS))?;
             remove_leftovers(&folder)?;
             let pictures = folder.join(pictured::FOLDER);
             for name in names(&pictures)?.iter().filter(|name| pictured::is_name_of_picture(name)) {
@@ -168,19 +171,19 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(write_atomically(to, &bytes)?)
 }
 
-/// Removes the checkpoints of a finished cell.
+/// Removes the checkpoints of a finished cell, and no other folder beside them.
 pub fn remove_checkpoints(folder: &Path) -> Result<()> {
     for name in names(folder)? {
-        if name.starts_with("epoch-") || name.starts_with(".unfinished-") {
+        if is_checkpoint_name(&name) {
             remove(&folder.join(name), |path| std::fs::remove_dir_all(path))?;
         }
     }
     remove_if_empty(folder)
 }
 
-/// Removes the files that a killed process did not come to rename; for folders that only we write to.
+/// Removes the files that a killed process did not come to rename.
 pub fn remove_leftovers(folder: &Path) -> Result<()> {
-    for name in names(folder)?.iter().filter(|name| name.starts_with(".tmp")) {
+    for name in names(folder)?.iter().filter(|name| is_temporary_name(name)) {
         remove(&folder.join(name), |path| std::fs::remove_file(path))?;
     }
     Ok(())
@@ -202,7 +205,7 @@ pub fn remove_if_empty(folder: &Path) -> Result<()> {
 }
 
 /// What a folder holds, in order; nothing if it does not exist.
-fn names(folder: &Path) -> Result<Vec<String>> {
+pub fn names(folder: &Path) -> Result<Vec<String>> {
     let context = || format!("reading the folder {}", folder.display());
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,7 +1,7 @@
 //! What a result was made by: program, machine, memory; and what the programs log.
 
-use crate::job;
-use std::io::IsTerminal;
+use crate::{child, job};
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Version of this program, with the commit where the build knew it.
@@ -41,6 +41,8 @@ fn init_logging(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| "warn,symphonia=off,symphonia_core=off,symphonia_bundle_mp3=off,mm_bench=info".into());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written, as on a full disk, would end the training with a panic.
+    let builder = builder.log_internal_errors(false);
     match format {
         LogFormat::Human => builder.without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => builder.json().init(),
@@ -55,9 +57,9 @@ pub fn exit_code(format: LogFormat, command: impl FnOnce() -> anyhow::Result<Exi
         eprintln!("error: {problem}");
         return ExitCode::FAILURE;
     }
-    command().unwrap_or_else(|error| {
-        eprintln!("error: {}", told(&error));
-        ExitCode::FAILURE
+    command().unwrap_or_else(|error| match writeln!(std::io::stderr(), "error: {}", told(&error)) {
+        Ok(()) => ExitCode::FAILURE,
+        Err(_) => ExitCode::from(child::UNHEARD),
     })
 }
 

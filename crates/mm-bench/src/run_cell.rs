@@ -2,12 +2,13 @@
 
 use super::cell::{CellSpec, LevelName, Resolved};
 use super::counts::TestSamples;
-use super::output::{self, WEIGHTS};
+use super::output::{self, FILE_HASHES, WEIGHTS};
 use super::pictures::{self, Tested};
 use super::pretrained::Hashes;
 use super::{Registry, corruption};
 use crate::child;
-use crate::dataset::{CardReader, Dataset};
+use crate::dataset::{CardReader, Dataset, Identity};
+use crate::file_hashes::FileHashes;
 use crate::interrupt::Interrupt;
 use crate::provenance::{machine, peak_memory_bytes, version};
 use anyhow::{Context, Result, bail};
@@ -21,7 +22,7 @@ use mm_core::{DeviceName, Subset};
 use mm_kernels::simd::Level;
 use mm_report::Rows;
 use mm_report::result::*;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Where there are too many combinations for all, all cells evaluate the same ones: what seeds and runs do not share cannot be compared.
@@ -73,7 +74,9 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
         bail!("the plan asks for the level {} of vector instructions, and this process has {}", level.name(), Level::best().name());
     }
 
-    let (mut loaded, registry) = (load_unchanged(resolved)?, with_features(arguments, resolved, registry)?.on(&device));
+    // What the bench has read of the data's files.
+    let known = folder.join("../..").join(FILE_HASHES);
+    let ((mut loaded, identity), registry) = (load_unchanged(resolved, &known)?, with_features(arguments, resolved, registry)?.on(&device));
     let split = loaded.draw(resolved.training_samples(), resolved.train.seed)?;
     if let Some(absent) = &resolved.absent {
         loaded = absent.applied(loaded, &split, resolved.train.seed)?;
@@ -87,8 +90,11 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let recipe = registry.recipe(resolved)?;
     let teacher = resolved.teacher.as_ref().map(|key| folder.with_file_name(key).join(WEIGHTS));
     let mut method = registry.build(resolved, &schema, teacher.as_deref())?;
-    let checkpoints =
-        CheckpointConfig { folder: folder.join("checkpoints"), every_seconds: arguments.checkpoint_seconds, fingerprint: spec.key.clone() };
+    let checkpoints = CheckpointConfig {
+        folder: folder.join(output::CHECKPOINTS),
+        every_seconds: arguments.checkpoint_seconds,
+        fingerprint: spec.key.clone(),
+    };
     let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints.clone()).stop_when(move || interrupt.is_set());
     let outcome = trainer.run(&mut *method, data, &split.train, &split.validation)?;
     let (threshold, note) = trainer.threshold(method.model(), data, &split.validation)?;
@@ -115,6 +121,11 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     let tested = Tested { standardized: data, raw: &*loaded.source, rows: &split.test };
     let pictures = pictures::write(folder, &*model, tested, &evaluation).context("writing pictures of test samples")?;
 
+    // Files are read all the while: a checkpoint of what they held meanwhile is of no more use than the model.
+    if let Err(error) = check_unchanged(&identity, resolved, &known) {
+        output::remove_checkpoints(&checkpoints.folder)?;
+        return Err(error);
+    }
     model.parameters().save(&folder.join(WEIGHTS), |_| true)?;
 
     let (modalities, measure) = (&schema.modalities, Measured::from(&schema));
@@ -211,7 +222,7 @@ pub fn run_cell(arguments: &CellArguments, registry: &Registry) -> Result<()> {
     config.evaluation = Some(Evaluated::new(data.schema(), &evaluation));
     config.write(folder)?;
 
-    let bytes = serde_json::to_vec(&result)?;
+    let bytes = result.to_bytes()?;
     // A number that is not finite would be written as null, and the result could never be read.
     serde_json::from_slice::<CellResult>(&bytes).with_context(|| {
         let nulls = bytes.windows(5).position(|window| window == b":null").unwrap_or_default();
@@ -283,15 +294,29 @@ fn data_remarks(loaded: &Dataset, split: &Split) -> Vec<String> {
 }
 
 /// The data, if it still is what the bench found when it began: a result is kept under the hash of that.
-fn load_unchanged(resolved: &Resolved) -> Result<Dataset> {
-    let changed = || format!("the data of `{}` changed since the bench began: run the bench again", resolved.card);
+fn load_unchanged(resolved: &Resolved, known: &Path) -> Result<(Dataset, Identity)> {
+    let changed = || changed(resolved);
     let read = CardReader::open(&resolved.card).and_then(|source| source.scored_by(resolved.score.as_deref()).load());
     let (loaded, identity) = read.context("it was read without error then").with_context(changed)?;
     let found_then = if resolved.data_stamp.is_empty() { &resolved.data_hash } else { &resolved.data_stamp };
-    if identity.stamp() != *found_then {
+    // Files that were only given to another owner, or copied back, hold what they held.
+    if identity.full_stamp() != *found_then && identity.hash(&mut FileHashes::read(known)).with_context(changed)? != resolved.data_hash {
         bail!(changed());
     }
-    Ok(loaded)
+    Ok((loaded, identity))
+}
+
+/// Refuses what was computed while files of the data changed: of which state it is, nobody knows.
+fn check_unchanged(identity: &Identity, resolved: &Resolved, known: &Path) -> Result<()> {
+    let now = identity.now().with_context(|| changed(resolved))?;
+    // A file that was written and then written back has another time.
+    let is_same = now.full_stamp() == identity.full_stamp()
+        || (now.stamp() == identity.stamp() && now.hash(&mut FileHashes::read(known))? == resolved.data_hash);
+    if is_same { Ok(()) } else { bail!(changed(resolved)) }
+}
+
+fn changed(resolved: &Resolved) -> String {
+    format!("the data of `{}` changed since the bench began: run the bench again", resolved.card)
 }
 
 /// The training history; what was not finite is left out, and [`not_finite`] says so.

@@ -118,6 +118,10 @@ pub fn run_all(cells: &[CellSpec], jobs: &Jobs, interrupt: &Interrupt) -> Result
             eprintln!("cell {cell}: others learn from it, and its {} is gone: it is computed anew", output::WEIGHTS);
             std::fs::remove_file(&result).with_context(|| format!("removing {}", result.display()))?;
         }
+        if result.exists() {
+            // Of a cell that was killed between the two.
+            output::remove_checkpoints(&left(cell, output::CHECKPOINTS))?;
+        }
         match result.exists() {
             true => _ = state.done.insert(cell.key.clone()),
             false => state.waiting.push(cell.clone()),

@@ -3,7 +3,7 @@
 use crate::cell::Resolved;
 use crate::dataset::{CardReader, Dataset, TrainingSamples};
 use crate::interrupt::Interrupt;
-use crate::output;
+use crate::model_place::{Taken, checkpoint_folder, refuse_existing};
 use crate::plan::Plan;
 use crate::provenance::machine;
 use crate::registry::{Registry, UNUSED_ENCODERS, check_data, uses_encoders};
@@ -167,46 +167,50 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
         }
         data.try_held_out(&split)?;
     }
+    let taken = if ranks.rank() == 0 { Some(Taken::new(&arguments.out)?) } else { None };
+    // The one that had it before may just have ended.
+    refuse_existing(&arguments.out, arguments.overwrite)?;
     let checkpoints = checkpoint_folder(&arguments.out);
     // Ctrl-C saves where the training is. Several processes would not all hear it at one step: they end, and go on from the last checkpoint.
     let interrupt = if ranks.world() == 1 { Some(Interrupt::listen()?) } else { None };
-    let trainer = |what: &str| {
-        let checkpoints =
+    let trainer = |what: &str, teacher: Option<&String>| {
+        let config =
             CheckpointConfig { folder: checkpoints.clone(), every_seconds: arguments.checkpoint_seconds, fingerprint: stamp.clone() };
-        let trainer = Trainer::new(resolved.train.clone()).checkpoints(checkpoints).communicator(ranks.clone()).device(&device);
-        let trainer = if ranks.rank() == 0 { trainer.observer(Progress::new(what)) } else { trainer };
+        let trainer = Trainer::new(resolved.train.clone()).checkpoints(config).communicator(ranks.clone()).device(&device);
+        let trainer = match &taken {
+            Some(taken) => trainer.observer(Progress::new(what, taken.holds_another(teacher).then(|| checkpoints.clone()))),
+            None => trainer,
+        };
         match interrupt.clone() {
             Some(interrupt) => trainer.stop_when(move || interrupt.is_set()),
             None => trainer,
         }
     };
     let source = &*data.source;
-    let mut runs = Vec::new();
     let teacher = match registry.teacher_of(&resolved, &*recipe, &source.schema().modalities)? {
         Some(settings) => {
-            let teacher =
-                trainer("teacher").fit_any(&*registry.recipe(&settings)?, None, source, &split).context("training the teacher")?;
-            runs.push(teacher.config().training.fingerprint.clone());
-            Some(teacher)
+            let recipe = registry.recipe(&settings)?;
+            Some(trainer("teacher", None).fit_any(&*recipe, None, source, &split).context("training the teacher")?)
         }
         None => None,
     };
-    let trained = trainer(&resolved.method).fit_any(&*recipe, teacher, source, &split)?;
-    runs.push(trained.config().training.fingerprint.clone());
+    let of_teacher = teacher.as_ref().map(|teacher| teacher.config().training.fingerprint.clone());
+    let trained = trainer(&resolved.method, of_teacher.as_ref()).fit_any(&*recipe, teacher, source, &split)?;
     ranks.finish();
-    if ranks.rank() != 0 {
-        return Ok(None);
-    }
+    let Some(taken) = taken else { return Ok(None) };
     let mut model = trained.with_columns(data.columns);
     if !split.test.is_empty() {
         model.evaluate(source, &split.test)?;
         model.measure_latency(source, &split.test, &machine())?;
     }
-    model.save_pretrained(&arguments.out)?;
-    for run in runs {
-        output::remove_checkpoints(&checkpoints.join(&run[..run.len().min(16)]))?;
+    // Files are read all the while: a checkpoint of what they held meanwhile is of no more use than the model.
+    if !identity.now().is_ok_and(|now| now.stamp() == stamp) {
+        taken.clear()?;
+        bail!("the data of `{}` changed while the model trained, and nothing was saved: train again", resolved.card);
     }
-    output::remove_if_empty(&checkpoints)?;
+    refuse_existing(&arguments.out, arguments.overwrite).context("while the model trained, its place was taken")?;
+    model.save_pretrained(&arguments.out)?;
+    taken.clear()?;
     Ok(Some(model))
 }
 
@@ -306,66 +310,50 @@ fn check_columns(ours: &ManifestColumns, theirs: &ManifestColumns) -> Result<()>
     Ok(())
 }
 
-/// Where an interrupted run is kept: beside the model's folder, which holds nothing but a finished model.
-fn checkpoint_folder(out: &Path) -> PathBuf {
-    let mut name = out.file_name().unwrap_or_default().to_os_string();
-    name.push(".checkpoints");
-    out.with_file_name(name)
-}
-
-/// Before hours of training, and not behind them.
-fn refuse_existing(out: &Path, overwrite: bool) -> Result<()> {
-    // The nearest that exists has to be a folder that can be written to.
-    if let Some(there) = out.ancestors().map(|path| if path == Path::new("") { Path::new(".") } else { path }).find(|path| path.exists()) {
-        if !there.is_dir() {
-            bail!("{} is a file: give a new or empty folder for the model", there.display());
-        }
-        tempfile::tempfile_in(there)
-            .with_context(|| format!("{} cannot be written to: give another folder for the model", there.display()))?;
-    }
-    let Ok(mut entries) = std::fs::read_dir(out) else { return Ok(()) };
-    let ours = out.join("config.json").exists() && out.join("model.safetensors").exists();
-    match (entries.next().is_some(), ours) {
-        (true, false) => bail!("{} holds other files: give a new or empty folder for the model", out.display()),
-        (true, true) if !overwrite => bail!("{} holds a model: give another folder, or `--overwrite`", out.display()),
-        _ => Ok(()),
-    }
-}
-
 /// A bar that shows where a training is.
-struct Progress(ProgressBar);
+struct Progress {
+    bar: ProgressBar,
+    /// Where checkpoints are that this run does not go on from, if it begins at its beginning.
+    others: Option<PathBuf>,
+}
 
 impl Progress {
-    fn new(what: &str) -> Self {
+    fn new(what: &str, others: Option<PathBuf>) -> Self {
         let bar = ProgressBar::new(0);
         // A template without mistakes; without it the bar has its own form.
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %, {eta} left  {prefix} {msg}") {
             bar.set_style(style);
         }
         bar.set_prefix(what.to_string());
-        Self(bar)
+        Self { bar, others }
     }
 }
 
 impl Observer for Progress {
     fn step(&self, step: &Step) {
         let (steps, at) = (step.epochs * step.steps, step.epoch * step.steps + step.step);
-        if self.0.length() != Some(steps as u64) {
-            self.0.set_length(steps as u64);
+        if self.bar.length() != Some(steps as u64) {
+            if let Some(folder) = self.others.as_ref().filter(|_| at == 0) {
+                tracing::warn!(
+                    "the training begins anew: the checkpoints in {} are of other settings or other data, and go when this model is saved",
+                    folder.display()
+                );
+            }
+            self.bar.set_length(steps as u64);
             // A run that is taken up is not timed from its beginning.
-            self.0.set_position(at as u64);
-            self.0.reset_eta();
+            self.bar.set_position(at as u64);
+            self.bar.reset_eta();
         }
-        self.0.set_position(at as u64);
+        self.bar.set_position(at as u64);
     }
 
     fn epoch(&self, log: &EpochLog, epochs: usize) {
         let score = log.validation_score.map(|score| format!(", validation {score:.3}")).unwrap_or_default();
         let loss = log.losses.get("total").copied().unwrap_or(f64::NAN);
-        self.0.set_message(format!("epoch {} of {epochs}, loss {loss:.3}{score}", log.epoch + 1));
+        self.bar.set_message(format!("epoch {} of {epochs}, loss {loss:.3}{score}", log.epoch + 1));
     }
 
     fn finished(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

@@ -1,12 +1,13 @@
 //! A model as it is shipped: saved, loaded by name, asked with what is alive.
 
+use candle_core::Device;
 use mm_baselines::FusionConfig;
 use mm_bench::{Registry, from_pretrained};
 use mm_core::data::kinds::Series;
 use mm_core::data::{Array, FileSource, Manifest, ShortRecording, Source, Split, TableDataset, Windows};
 use mm_core::encoder::{EncoderConfig, TemporalConfig, TransformerConfig};
 use mm_core::fusion::NetworkConfig;
-use mm_core::pipeline::{Readings, Reason};
+use mm_core::pipeline::{ModelPlace, Readings, Reason};
 use mm_core::train::{TrainConfig, Trainer};
 use mm_core::{Error, ModalityError, Pipeline, Presence, Subset};
 use mm_testing::{clear_to_weak, clear_to_weak_schema};
@@ -224,6 +225,40 @@ fn what_cannot_be_loaded_is_refused() {
     std::fs::write(folder.path().join("thesis.tex"), "mine").unwrap();
     assert!(model.save_pretrained(folder.path()).unwrap_err().to_string().contains("other files"));
     assert!(!folder.path().join("config.json").exists());
+}
+
+/// Files of two saves are no model, and what a killed save left is no other's file.
+#[test]
+fn what_a_killed_save_leaves_is_refused_and_replaced() {
+    let (data, split) = data();
+    let model = trainer().fit(FusionConfig::full_only(), &data, &split).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let file = |name: &str| path.join(name);
+    model.save_pretrained(&path).unwrap();
+    let (weights, _) = mm_core::weights::load(&file("model.safetensors"), &Device::Cpu).unwrap();
+    let others = weights.into_iter().map(|(name, tensor)| (name, tensor.neg().unwrap())).collect();
+    mm_core::weights::save(&file("model.safetensors"), &others, None).unwrap();
+    let problem = format!("{:#}", from_pretrained(&path).err().expect("refused"));
+    assert!(problem.contains("model.safetensors: is not the file that config.json was written with"), "{problem}");
+    // Older versions wrote no checksum.
+    let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(file("config.json")).unwrap()).unwrap();
+    assert!(config.as_object_mut().unwrap().remove("weights_sha256").is_some());
+    std::fs::write(file("config.json"), config.to_string()).unwrap();
+    assert!(from_pretrained(&path).is_ok());
+    // Killed while it replaced a model, beside a file of the user.
+    std::fs::create_dir(file(".saving")).unwrap();
+    [".saving/config.json", ".saving/.tmpAb12Cd", "notes.txt"].iter().for_each(|name| std::fs::write(file(name), "half").unwrap());
+    model.save_pretrained(&path).unwrap();
+    assert_eq!(from_pretrained(&path).unwrap().config(), model.config());
+    assert!(!file(".saving").exists() && file("notes.txt").exists());
+    // Killed in a new folder, before the configuration was in its place.
+    ["notes.txt", "config.json"].iter().for_each(|name| std::fs::remove_file(file(name)).unwrap());
+    assert_eq!(ModelPlace::of(&path).unwrap(), ModelPlace::Other, "without the mark they may be anybody's");
+    std::fs::create_dir(file(".saving")).unwrap();
+    assert_eq!(ModelPlace::of(&path).unwrap(), ModelPlace::Free);
+    model.save_pretrained(&path).unwrap();
+    assert!(from_pretrained(&path).is_ok() && !file(".saving").exists());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::result::CellResult;
 use crate::roster::Roster;
-use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,6 @@ pub struct Finished {
     pub results: Vec<CellResult>,
     /// What a reader must know: results that were left out, cells that are missing.
     pub notes: Vec<String>,
-}
-
-/// The part of a cell's `spec.json` that matters here.
-#[derive(Default, Deserialize)]
-struct Spec {
-    /// Only a teacher of other cells.
-    #[serde(default)]
-    hidden: bool,
 }
 
 /// Reads the finished cells of benches: those of the plan that a folder was last run with, as it was then. Of a folder without a plan, which
@@ -113,6 +105,21 @@ fn finished_at(cell: &CellResult) -> &str {
     cell.provenance.as_ref().map_or("", |p| &p.finished_at)
 }
 
+/// The result that a file in a cell's folder holds; refused where it is not that of the cell with this key and seed, or was changed.
+pub fn parse(folder: &Path, text: &[u8], of: Option<(&str, u64)>) -> Result<CellResult, Error> {
+    let wrong = |problem: String| Error::Results {
+        path: folder.join("result.json"),
+        problem: format!("{problem}; remove it and run the bench again"),
+    };
+    let result = CellResult::from_bytes(text).map_err(wrong)?;
+    match of {
+        Some((key, seed)) if key != result.key || seed != result.seed => {
+            Err(wrong(format!("the result of the cell {} with seed {}, and not of {key} with seed {seed}", result.key, result.seed)))
+        }
+        _ => Ok(CellResult { folder: Some(folder.into()), ..result }),
+    }
+}
+
 /// A finished cell, and whether it was computed as a teacher of other cells only.
 struct Found {
     cell: CellResult,
@@ -132,14 +139,11 @@ fn read_folder(folder: &Path) -> Result<Vec<Found>, Error> {
             Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => continue,
             text => text.map_err(|error| wrong(&path, error.to_string()))?,
         };
-        let spec = std::fs::read(cell.join("spec.json")).ok().and_then(|text| serde_json::from_slice::<Spec>(&text).ok());
-        let corrupt =
-            |error: serde_json::Error| wrong(&path, format!("not the result of a cell ({error}); remove it and run the bench again"));
-        let result: CellResult = serde_json::from_slice(&text).map_err(corrupt)?;
-        results.push(Found {
-            cell: CellResult { folder: Some(cell), ..result }.with_defined_scores(),
-            hidden: spec.unwrap_or_default().hidden,
-        });
+        let spec = std::fs::read(cell.join("spec.json")).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        let spec = spec.unwrap_or_default();
+        let of = spec["key"].as_str().zip(spec["resolved"]["train"]["seed"].as_u64());
+        let hidden = spec["hidden"].as_bool().unwrap_or_default();
+        results.push(Found { cell: parse(&cell, &text, of)?.with_defined_scores(), hidden });
     }
     Ok(results)
 }
@@ -219,6 +223,30 @@ mod tests {
         let finished = read_all(&[&folder]).expect("read");
         assert!(finished.results.len() == 4 && finished.results.iter().any(|cell| cell.key == "changed"));
         assert!(finished.notes[0].contains("no cell of its plan `tiny` has finished; shown are the newest"), "{:?}", finished.notes);
+    }
+
+    #[test]
+    fn a_result_that_was_changed_or_is_of_another_cell_is_refused() {
+        let cells = Synthetic::small().results();
+        let folder = bench(&cells);
+        let cell = folder.path().join("cells").join(&cells[0].key);
+        let write = |name: &str, bytes: &[u8]| std::fs::write(cell.join(name), bytes).expect("written");
+        let read = || read_all(&[&folder]).map(|finished| finished.results.len()).map_err(|error| error.to_string());
+        let bytes = cells[0].to_bytes().expect("json");
+        write("result.json", &bytes);
+        assert_eq!(read(), Ok(cells.len()));
+        // However it is laid out.
+        let mut value: Value = serde_json::from_slice(&bytes).expect("json");
+        write("result.json", &serde_json::to_vec_pretty(&value).expect("json"));
+        assert_eq!(read(), Ok(cells.len()));
+        value["summary"]["mean"] = 0.987.into();
+        write("result.json", value.to_string().as_bytes());
+        assert!(read().expect_err("refused").contains("changed since the bench wrote it"));
+        write("result.json", &cells[1].to_bytes().expect("json"));
+        let spec = format!("{{\"key\": {:?}, \"resolved\": {{\"train\": {{\"seed\": {}}}}}}}", cells[0].key, cells[0].seed);
+        write("spec.json", spec.as_bytes());
+        let problem = read().expect_err("refused");
+        assert!(problem.contains(&format!("and not of {} with seed {}", cells[0].key, cells[0].seed)), "{problem}");
     }
 
     #[test]

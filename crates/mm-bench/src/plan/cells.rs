@@ -37,7 +37,7 @@ impl Plan {
             let score = data.score.clone().or_else(|| self.score.clone());
             let reader = CardReader::open(&data.card).with_context(context)?.scored_by(score.as_deref());
             let (loaded, identity) = reader.load().with_context(context)?;
-            let (data_hash, data_stamp) = (identity.hash(files).with_context(context)?, identity.stamp());
+            let (data_hash, data_stamp) = (identity.hash(files).with_context(context)?, identity.full_stamp());
             let modalities = &loaded.source.schema().modalities;
             let combinations = match &self.combinations {
                 Some(names) => {

@@ -11,7 +11,7 @@ use format::Format;
 use ids::Ids;
 use indicatif::{ProgressBar, ProgressStyle};
 use maps::Maps;
-use mm_bench::{DeviceArgument, Registry, child};
+use mm_bench::{DeviceArgument, Registry, Stamp, child};
 use mm_core::data::kinds::Origin;
 use mm_core::data::{Array, InputKind, ManifestColumns, ManifestRow, ManifestRows, OnCorrupt, class_position};
 use mm_core::eval::evaluation_batch;
@@ -270,10 +270,9 @@ fn hash_folder(folder: &Path, hash: &mut Sha256) -> Result<()> {
     Ok(())
 }
 
-/// Name, size and time of a file or folder; one that is not there is told where it is read.
+/// By what a file or folder is seen to have changed; one that is not there is told where it is read.
 fn hash_file_state(path: &Path, hash: &mut Sha256) {
-    let state = std::fs::metadata(path).ok().map(|metadata| (metadata.len(), metadata.modified().ok()));
-    hash.update(format!("{}\0{state:?}\0", path.display()));
+    hash.update(format!("{}\0{:?}\0", path.display(), Stamp::of(path).ok()));
 }
 
 impl PredictArguments {

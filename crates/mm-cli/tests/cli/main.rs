@@ -1,6 +1,8 @@
 //! The program `mm`, by running it.
 
 mod birds;
+#[cfg(unix)]
+mod changes;
 mod data_check;
 mod data_prepare;
 mod export;

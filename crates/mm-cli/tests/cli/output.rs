@@ -96,14 +96,32 @@ fn starting_all_over_removes_what_this_plan_wrote_and_no_more() {
     let of_one = results(&out);
     assert_eq!(run(&two, &out, &[]), "1 of 1");
     let of_two = results(&out).into_keys().find(|path| !of_one.contains_key(path)).unwrap();
-    let mine = [write(out.join("cells/scope1/microscope.tif"), "raw"), write(of_two.with_file_name("notes.txt"), "mine")];
-    let leftover = write(of_two.with_file_name("checkpoints").join("epoch-000001/state.json"), "{}");
+    let checkpoints = of_two.with_file_name("checkpoints");
+    let mine = [
+        write(out.join("cells/scope1/microscope.tif"), "raw"),
+        write(of_two.with_file_name("notes.txt"), "mine"),
+        write(of_two.with_file_name(".tmp-notes"), "mine"),
+        write(checkpoints.join("epoch-notes/state.txt"), "mine"),
+    ];
+    let temporary = write(of_two.with_file_name(".tmpAb12Cd"), "");
+    let leftover = write(checkpoints.join("epoch-000001/state.json"), "{}");
 
     assert_eq!(run(&two, &out, &["--resume=false"]), "1 of 1");
-    assert!(mine.iter().all(|path| path.exists()) && !leftover.exists());
+    assert!(mine.iter().all(|path| path.exists()) && !leftover.exists() && !temporary.exists());
     assert!(of_one.iter().all(|(path, bytes)| std::fs::read(path).unwrap() == *bytes), "the other plan's cell was touched");
     assert_eq!(run(&one, &out, &[]), "0 of 1");
+    // Of a cell that was killed behind its result.
+    write(leftover.clone(), "{}");
     assert_eq!(run(&two, &out, &[]), "0 of 1");
+    assert!(mine.iter().all(|path| path.exists()) && !leftover.exists());
+}
+
+/// As where the disk of the log is full.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_cell_whose_error_cannot_be_written_says_so_by_its_exit_code() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    assert_eq!(mm().args(["cell", "nowhere"]).stderr(full).status().unwrap().code(), Some(74));
 }
 
 #[test]

@@ -204,6 +204,9 @@ fn a_killed_run_is_taken_up_with_the_same_bytes() {
         println!("skipped: the run was finished before it was killed");
         return;
     }
+    for ending in ["partial", "partial.json"] {
+        std::fs::copy(folder().join(format!("killed.csv.{ending}")), folder().join(format!("again.csv.{ending}"))).unwrap();
+    }
     // Another request does not take it up.
     assert!(fails(&mut predict(folder(), "udml", "many.csv", "killed.csv")).contains("is an interrupted run"));
     let (resumed, said) = succeeds(&mut predict(folder(), "mmanet", "many.csv", "killed.csv"));
@@ -217,6 +220,15 @@ fn a_killed_run_is_taken_up_with_the_same_bytes() {
     std::fs::write(folder().join("mine.csv.partial"), "thesis").unwrap();
     assert!(fails(&mut predict(folder(), "mmanet", "many.csv", "mine.csv")).contains("was not written by `mm predict`"));
     assert_eq!(bytes("mine.csv.partial"), b"thesis");
+    // Another file of the same size and time may be another reading.
+    if cfg!(unix) {
+        let (photo, new) = (folder().join("photos/000.png"), folder().join("new.png"));
+        std::fs::copy(&photo, &new).unwrap();
+        let time = std::fs::metadata(&photo).unwrap().modified().unwrap();
+        std::fs::File::options().write(true).open(&new).unwrap().set_modified(time).unwrap();
+        std::fs::rename(&new, &photo).unwrap();
+        assert!(fails(&mut predict(folder(), "mmanet", "many.csv", "again.csv")).contains("or other readings"));
+    }
 }
 
 #[test]

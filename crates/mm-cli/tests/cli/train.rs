@@ -71,6 +71,15 @@ fn a_place_that_no_model_can_be_written_to_is_refused_before_the_training() {
         assert!(said.contains("taken is a file: give a new or empty folder for the model"), "{said}");
         assert!(!folder.join("taken.checkpoints").exists());
     }
+    std::fs::write(folder.join("other.checkpoints"), "mine").unwrap();
+    let said = train(folder, "other", &["--option", "available=['a']"]).unwrap_err();
+    assert!(said.contains("other.checkpoints is a file, and a folder of this name holds the checkpoints"), "{said}");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("nowhere", folder.join("link")).unwrap();
+        let said = train(folder, "link", &["--option", "available=['a']"]).unwrap_err();
+        assert!(said.contains("link is a link to something that is not there: give a new or empty folder"), "{said}");
+    }
 }
 
 #[test]

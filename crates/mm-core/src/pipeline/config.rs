@@ -1,12 +1,12 @@
 //! `config.json`: everything about a saved model but its weights.
 
-use super::{CONFIG, Evaluated, Latency};
+use super::{CONFIG, Evaluated, Latency, WEIGHTS};
 use crate::data::kinds::SavedKind;
 use crate::data::{ManifestColumns, NonFinite, Schema, Source, Standardizer};
 use crate::error::{Error, Result};
 use crate::recipe::AnyRecipe;
 use crate::train::{TrainConfig, TrainOutcome};
-use crate::weights::write_atomically;
+use crate::weights::{hash_file, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -45,6 +45,9 @@ pub struct PipelineConfig {
     /// How long a prediction takes, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
+    /// SHA-256 of the file of weights beside it, in the file; configurations of older versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_sha256: Option<String>,
 }
 
 /// How a model was trained.
@@ -99,12 +102,14 @@ impl PipelineConfig {
             training,
             evaluation: None,
             latency: None,
+            weights_sha256: None,
         })
     }
 
     /// Writes it beside the model's weights, `model.safetensors`: then the folder is that of a saved model.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        write_atomically(&folder.join(CONFIG), self.to_json()?.as_bytes())
+        let weights_sha256 = Some(hash_file(&folder.join(WEIGHTS), |_| {})?);
+        write_atomically(&folder.join(CONFIG), Self { weights_sha256, ..self.clone() }.to_json()?.as_bytes())
     }
 
     /// Reads a file; one of a newer form is refused.

@@ -4,12 +4,14 @@ mod answer;
 mod card;
 mod config;
 mod evaluated;
+mod folder;
 mod json;
 mod latency;
 
 pub use answer::{Answer, Ignored, Prepared, Readings, Reason};
 pub use config::{FORMAT, PipelineConfig, TrainingSummary};
 pub use evaluated::{CombinationScore, Evaluated};
+pub use folder::ModelPlace;
 pub use json::ignored_json;
 pub use latency::{CombinationLatency, Latency};
 
@@ -25,7 +27,7 @@ use crate::model::{Model, Output};
 use crate::recipe::{AnyRecipe, Recipe, Setup};
 use crate::teacher::Teacher;
 use crate::train::check_losses;
-use crate::weights::write_atomically;
+use crate::weights::{hash_file, write_atomically};
 use candle_core::Device;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -89,19 +91,18 @@ impl Pipeline {
     }
 
     /// Saves it as a folder: `config.json`, `model.safetensors`, and a model card as `README.md`. A folder of other files is refused.
+    /// A process that is killed meanwhile leaves the model that was there, or one that is not loaded; the next save replaces it.
     pub fn save_pretrained(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
-        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        let ours = folder.join(CONFIG).exists() && folder.join(WEIGHTS).exists();
-        let mut entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-        if !ours && entries.next().is_some() {
+        if ModelPlace::of(folder)? == ModelPlace::Other {
             let problem = "holds other files: give a new or empty folder for the model".into();
             return Err(Error::File { path: folder.into(), problem });
         }
-        self.model.parameters().save(&folder.join(WEIGHTS), |_| true)?;
-        write_atomically(&folder.join(CARD), card::text(&self.config, &*self.model).as_bytes())?;
-        // Last: a folder with it is complete.
-        self.config.write(folder)
+        folder::fill(folder, |saving| {
+            self.model.parameters().save(&saving.join(WEIGHTS), |_| true)?;
+            write_atomically(&saving.join(CARD), card::text(&self.config, &*self.model).as_bytes())?;
+            self.config.write(saving)
+        })
     }
 
     /// Loads a folder that [`Pipeline::save_pretrained`] wrote, of settings of type `R`; it computes on the CPU.
@@ -120,12 +121,24 @@ impl Pipeline {
             let problem = format!("is no folder of a saved model: it has no {CONFIG}; `mm train` makes such a folder");
             return Err(Error::File { path: folder.into(), problem });
         }
-        let config = PipelineConfig::read(&folder.join(CONFIG))?;
+        let mut config = PipelineConfig::read(&folder.join(CONFIG))?;
         let wrong = |problem: String| Error::File { path: folder.join(CONFIG), problem };
         let recipe = recipe(&config.family, config.settings.clone()).map_err(|e| wrong(format!("its settings cannot be used: {e}")))?;
         let known = || wrong(format!("is a model of `{}`, and this program loads {}", config.family, families.join(", ")));
         let mut model = recipe.ok_or_else(known)?.model(&Setup::new(&config.schema).for_loading().device(device))?;
-        model.parameters().load(&folder.join(WEIGHTS))?;
+        let weights = folder.join(WEIGHTS);
+        model.parameters().load(&weights)?;
+        // Behind the load, which knows a damaged tensor by name.
+        if let Some(expected) = config.weights_sha256.take()
+            && hash_file(&weights, |_| {})? != expected
+        {
+            let problem = format!(
+                "is not the file that {CONFIG} was written with: a save was interrupted, or files of two models were mixed; save the model \
+                 again (`mm train --overwrite` goes on where it was interrupted), or, if the weights were changed on purpose, remove \
+                 `weights_sha256` from {CONFIG}"
+            );
+            return Err(Error::File { path: weights, problem });
+        }
         model.freeze();
         let kinds = config.kinds.iter().map(|kind| kind.as_ref().map_or(Ok(None), SavedKind::open)).collect::<Result<_>>()?;
         let model = config.training.config.deployed(model);

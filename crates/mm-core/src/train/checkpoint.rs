@@ -93,11 +93,22 @@ const BEST: &str = "best.safetensors";
 const AVERAGE: &str = "average.safetensors";
 const STATE: &str = "state.json";
 
+const UNFINISHED: &str = ".unfinished-";
+
 /// How many checkpoints stay in the folder.
 const KEPT: usize = 2;
 
 fn folder_name(epochs_done: usize, steps_done: usize) -> String {
     format!("epoch-{epochs_done:06}-{steps_done:06}")
+}
+
+/// Whether a name is that of a checkpoint's folder, or of one that was not finished; other folders beside them are somebody's own.
+pub fn is_checkpoint_name(name: &str) -> bool {
+    is_finished(name) || name.strip_prefix(UNFINISHED).is_some_and(weights::is_random)
+}
+
+fn is_finished(name: &str) -> bool {
+    name.strip_prefix("epoch-").is_some_and(|numbers| numbers.split('-').all(|number| number.parse::<u64>().is_ok()))
 }
 
 /// Epochs and steps in a folder's name: as numbers, whatever their digits.
@@ -114,7 +125,7 @@ fn existing(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
         let path = entry.map_err(Error::io(folder))?.path();
-        if path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("epoch-")) {
+        if path.file_name().and_then(|n| n.to_str()).is_some_and(is_finished) {
             found.push(path);
         }
     }
@@ -151,11 +162,11 @@ impl Checkpoint {
         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
         // Unfinished ones of a killed process would only collect; one that is in work may be of another process with the same run.
         for entry in std::fs::read_dir(folder).map_err(Error::io(folder))?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(".unfinished-") && is_old(&entry) {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) && is_old(&entry) {
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
-        let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(folder).map_err(Error::io(folder))?;
+        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(folder).map_err(Error::io(folder))?;
         let mut files = BTreeMap::new();
         let (best, average) = (self.best.as_ref(), self.average.as_ref());
         let tensors = [(MODEL, Some(&self.model)), (OPTIMIZER, Some(&self.optimizer)), (BEST, best), (AVERAGE, average)];

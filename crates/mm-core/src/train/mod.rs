@@ -10,7 +10,7 @@ mod mixup;
 mod observer;
 mod trainer;
 
-pub use checkpoint::{Checkpoint, State as CheckpointState, latest as latest_checkpoint};
+pub use checkpoint::{Checkpoint, State as CheckpointState, is_checkpoint_name, latest as latest_checkpoint};
 pub(crate) use config::check_losses;
 pub use config::{BatchNorms, CheckpointConfig, ClassWeights, Selection, TrainConfig};
 pub use history::{EpochLog, TrainOutcome};

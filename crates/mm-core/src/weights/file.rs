@@ -48,6 +48,16 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Whether a name is that of a file which [`write_atomically`] did not come to rename, as where its process was killed.
+pub fn is_temporary_name(name: &str) -> bool {
+    name.strip_prefix(".tmp").is_some_and(is_random)
+}
+
+/// What the names of temporary files and folders end with.
+pub(crate) fn is_random(end: &str) -> bool {
+    end.len() == 6 && end.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
 /// The folder that a file is in; `.` where its path names none.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))

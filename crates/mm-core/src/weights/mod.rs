@@ -15,8 +15,8 @@ mod source;
 pub use channels::ChannelRule;
 pub use convert::{Conversion, convert};
 
-pub(crate) use file::{decode, encode, hash, temporary_file};
-pub use file::{folder_of, hash_file, load, save, write_atomically};
+pub(crate) use file::{decode, encode, hash, is_random, temporary_file};
+pub use file::{folder_of, hash_file, is_temporary_name, load, save, write_atomically};
 pub(crate) use foreign::lfs_pointer;
 pub(crate) use hub::is_model_id;
 pub use hub::{cached_model, hub_cache};

@@ -3,6 +3,7 @@
 mod defined;
 mod evaluated;
 mod scores;
+mod sealed;
 
 pub use evaluated::{AvailableResult, CleanResult, CombinationResult, CorruptionResult, Excluded, NotEvaluated, Readings, RemovedResult};
 pub use scores::{Measured, Metrics, SpoofMetrics, Summary, marks};
