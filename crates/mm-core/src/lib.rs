@@ -38,4 +38,4 @@ pub use statistics::StatisticsError;
 
 /// Raised by every change after which a training or an evaluation gives other numbers, beyond rounding. Benches keep results under it, so
 /// that machines and rebuilt programs share them.
-pub const NUMBERS: u32 = 2;
+pub const NUMBERS: u32 = 3;
