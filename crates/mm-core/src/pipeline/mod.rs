@@ -7,7 +7,7 @@ mod evaluated;
 mod json;
 mod latency;
 
-pub use answer::{Answer, Ignored, Prepared, Readings, Reason};
+pub use answer::{Answer, Ignored, LARGEST, Prepared, Readings, Reason};
 pub use config::{FORMAT, PipelineConfig, TrainingSummary};
 pub use evaluated::{CombinationScore, Evaluated};
 pub use json::ignored_json;
