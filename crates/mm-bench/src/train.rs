@@ -165,6 +165,7 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
         if uses_encoders(&*recipe, &resolved, data.source.schema()) == Some(false) {
             tracing::warn!("{UNUSED_ENCODERS}");
         }
+        recipe.network().frozen_at_random().iter().for_each(|remark| tracing::warn!("{remark}"));
         data.try_held_out(&split)?;
     }
     let taken = if ranks.rank() == 0 { Some(Taken::new(&arguments.out)?) } else { None };

@@ -29,7 +29,8 @@ fn export(ExportArguments { model: folder, out, overwrite }: &ExportArguments) -
     if out.extension().is_none_or(|ending| ending != "onnx") {
         bail!("`--out {}`: a file that ends in .onnx is written", out.display());
     }
-    if out.exists() && !overwrite {
+    // A link that leads nowhere is something, too.
+    if out.symlink_metadata().is_ok() && !overwrite {
         bail!("{} exists: `--overwrite` replaces it", out.display());
     }
     let pipeline = Registry::default().from_pretrained(folder)?;
@@ -47,6 +48,13 @@ fn export(ExportArguments { model: folder, out, overwrite }: &ExportArguments) -
     if pipeline.config().training.config.test_flips {
         println!(
             "the model also asks for mirrored images (`test_flips`), the file does not: its scores are those of the images as they are"
+        );
+    }
+    let schema = pipeline.schema();
+    if let (Some(threshold), Some(class)) = (schema.threshold(), schema.target.output_names().get(1)) {
+        println!(
+            "the model says `{class}` from a probability of {threshold} on (`threshold_by`), the file gives probabilities alone: the number is its \
+             metadata entry `threshold`"
         );
     }
     for (what, values) in [("input", &graph.input), ("output", &graph.output)] {

@@ -20,6 +20,8 @@ pub(crate) struct Graph {
     pub inputs: Vec<ValueInfo>,
     /// Boolean `[batch, 1]`: what must hold of a sample besides, or it is answered with NaN.
     pub conditions: Vec<Value>,
+    /// Names of inputs, that nothing else may have.
+    pub reserved: BTreeSet<String>,
     /// How many nodes of a kind there are: for their names.
     counts: BTreeMap<String, usize>,
     /// Small constants by what they hold, so that none is there twice.
@@ -40,8 +42,13 @@ impl Graph {
 
     fn unique(&mut self, kind: &str) -> String {
         let count = self.counts.entry(kind.into()).or_default();
-        *count += 1;
-        format!("/{kind}_{count}")
+        loop {
+            *count += 1;
+            let name = format!("/{kind}_{count}");
+            if !self.reserved.contains(&name) {
+                return name;
+            }
+        }
     }
 
     /// The output, of shape `shape`, of a node, which is added unless there is one that computes the same.

@@ -38,12 +38,12 @@ pub fn export_parts(config: &PipelineConfig, parameters: &Parameters) -> Result<
     let prediction = method::deploy(&mut graph, config, &weights::Scope::new(parameters))?;
     let output = target::outputs(&mut graph, &config.schema.target, prediction);
     graph.prune(&output);
-    let bytes = graph.bytes();
+    let metadata_props = metadata(config, &graph.inputs);
+    let bytes = graph.bytes() + metadata_props.iter().map(|entry| entry.value.len()).sum::<usize>();
     if bytes > LARGEST {
         return Err(Error::TooLarge { bytes });
     }
     let graph::Graph { nodes, constants, inputs, .. } = graph;
-    let metadata_props = metadata(config, &inputs);
     let graph = proto::Graph { node: nodes, name: config.family.clone(), initializer: constants, input: inputs, output };
     Ok(proto::Model {
         ir_version: proto::IR_VERSION,
@@ -67,16 +67,27 @@ fn metadata(config: &PipelineConfig, inputs: &[proto::ValueInfo]) -> Vec<proto::
     let read = || schema.modalities.names().iter().enumerate().filter(|(_, name)| inputs.iter().any(|input| input.name == **name));
     let sensors: Vec<String> = read().map(|(_, name)| name.clone()).collect();
     let kinds: Vec<String> = read().map(|(m, _)| kind(config, m)).collect();
+    let settings: Vec<_> = read().map(|(m, _)| config.kinds.get(m).and_then(Option::as_ref).map(|kind| kind.settings.clone())).collect();
+    // Of numbers, since what says whether one was measured is found by the graph.
+    let columns = |(m, name): (usize, &String)| {
+        let names = config.columns.variables.get(name)?;
+        Some(names[..names.len() - sensors::measured(config, m).len()].to_vec())
+    };
+    let columns: Vec<Option<Vec<String>>> = read().map(columns).collect();
     let json = |value: serde_json::Value| value.to_string();
     let entries = [
         ("family", config.family.clone()),
         ("library", config.library.clone()),
         ("sensors", json(sensors.into())),
         ("kinds", json(kinds.into())),
+        ("settings", json(settings.into())),
+        ("columns", json(columns.into())),
         ("target", target::word(&schema.target).into()),
         ("outputs", json(schema.target.output_names().to_vec().into())),
     ];
-    entries.into_iter().map(|(key, value)| proto::Entry { key: key.into(), value }).collect()
+    let threshold = schema.threshold().map(|threshold| ("threshold", threshold.to_string()));
+    let flips = config.training.config.test_flips.then(|| ("test_flips", true.to_string()));
+    entries.into_iter().chain(threshold).chain(flips).map(|(key, value)| proto::Entry { key: key.into(), value }).collect()
 }
 
 /// The kind of a modality's readings by its name, or what its numbers are where no kind is known.

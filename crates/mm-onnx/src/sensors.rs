@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
-use crate::proto::DataType;
+use crate::proto::{Attribute, DataType};
 use mm_core::Subset;
 use mm_core::data::{InputKind, InputSpec, ViewStatistics};
-use mm_core::pipeline::PipelineConfig;
+use mm_core::pipeline::{LARGEST, PipelineConfig};
 
 /// Name of the input that says which sensors a sample has.
 pub const PRESENCE: &str = "presence";
@@ -40,6 +40,7 @@ impl Sensors {
         let names = config.schema.modalities.names();
         let read: Vec<&str> = reads.indices().filter_map(|m| names.get(m).map(String::as_str)).collect();
         refuse_equal_names(&read, config)?;
+        graph.reserved = read.iter().flat_map(|name| [name.to_string(), lengths_name(name)]).collect();
         let doc = format!("which sensors each sample has, in this order: {}", read.join(", "));
         let presence = Value { name: PRESENCE.into(), shape: vec![read.len()] };
         let mut all = Vec::with_capacity(names.len());
@@ -128,7 +129,20 @@ fn reading(graph: &mut Graph, config: &PipelineConfig, m: usize, present: &Value
         }
         _ => (DataType::Float, what(spec)),
     };
-    let given = graph.input(name, data_type, &spec.shape, doc);
+    // What says whether a number was measured follows from the others: a program gives NaN for those that were not.
+    let measured = measured(config, m);
+    let (doc, mut shape) =
+        (if measured.is_empty() { doc } else { format!("{doc}; NaN where a number was not measured") }, spec.shape.clone());
+    shape[0] -= measured.len();
+    let mut given = graph.input(name, data_type, &shape, doc);
+    if !measured.is_empty() {
+        let gap = graph.unary("IsNaN", &given);
+        let there = graph.unary("Not", &gap);
+        let there = graph.cast(&there, data_type);
+        let positions = graph.ints(&measured);
+        let flags = graph.node("Gather", &[&there.name, &positions], [measured.len()], vec![Attribute::int("axis", 1)]);
+        given = graph.concat(&[given, flags]);
+    }
     let lengths = differs_in_length(config, m).then(|| {
         let last = spec.shape.last().copied().unwrap_or(0);
         let given = graph.input(&lengths_name(name), DataType::Int64, &[], format!("how much of the last dimension of `{name}` is filled"));
@@ -158,12 +172,27 @@ fn reading(graph: &mut Graph, config: &PipelineConfig, m: usize, present: &Value
     Ok((value, lengths))
 }
 
-/// Whether all numbers of a sample are finite: what a runtime makes of NaN in a ReLU is its own affair, and may be zero.
+/// Whether all numbers of a sample are finite as [`LARGEST`] says: what a runtime makes of NaN in a ReLU is its own affair, and may be zero.
 fn finite(graph: &mut Graph, x: &Value) -> Value {
     let numbers = graph.flatten(x);
-    let size = graph.reduce("ReduceL1", &numbers, 1);
-    let most = graph.float(f32::MAX);
-    graph.node("Less", &[&size.name, &most], [1], vec![])
+    let sizes = graph.unary("Abs", &numbers);
+    let [most, half] = [LARGEST, 0.5].map(|number| graph.float(number));
+    // NaN is not less or equal; the largest number of some runtimes passes it over.
+    let within = graph.node("LessOrEqual", &[&sizes.name, &most], sizes.shape.clone(), vec![]);
+    let within = graph.cast(&within, DataType::Float);
+    let least = graph.reduce("ReduceMin", &within, 1);
+    graph.node("Less", &[&half, &least.name], [1], vec![])
+}
+
+/// Positions of the numbers of a modality behind which a column says whether they were measured, in the order of these columns; none where the model
+/// does not know its columns by name.
+pub(crate) fn measured(config: &PipelineConfig, m: usize) -> Vec<i64> {
+    let name = &config.schema.modalities.names()[m];
+    let known = config.columns.variables.get(name).is_some_and(|names| names.len() == config.schema.inputs[m].elements());
+    if config.schema.inputs[m].kind != InputKind::Vector || !config.standardizer.has_gaps(name) || !known {
+        return Vec::new();
+    }
+    config.columns.measured(name).into_iter().map(|at| at as i64).collect()
 }
 
 /// `(x - mean) / std`; the mean where a number was not measured.

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use mm_bench::Registry;
 use mm_core::Pipeline;
-use mm_testing::{Expected, Network, expected, exported_dense, exported_encoders, exported_methods};
+use mm_testing::{Expected, Network, expected, exported_dense, exported_encoders, exported_for, exported_methods};
 use prost::Message;
 use std::io::Cursor;
 use tract_onnx::prelude::*;
@@ -126,7 +126,8 @@ fn a_reading_that_is_not_finite_is_answered_with_nan() {
     let classes = before.len() / inputs[0].1.dims()[0];
     // The last sample has all sensors.
     let last = inputs[0].1.dims()[0] - 1;
-    for spoilt in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+    // The last is finite, but more than a network can compute with.
+    for spoilt in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e17] {
         let mut inputs = inputs.clone();
         let (width, mut values) = (inputs[1].1.dims()[1], inputs[1].1.flatten_all().unwrap().to_vec1::<f64>().unwrap());
         values[last * width + 2] = spoilt;
@@ -135,4 +136,62 @@ fn a_reading_that_is_not_finite_is_answered_with_nan() {
         assert!(after[last * classes..].iter().all(|x| x.is_nan()), "{spoilt}: {:?}", &after[last * classes..]);
         assert_eq!(after[..last * classes], before[..last * classes]);
     }
+}
+
+#[test]
+fn sensors_may_be_called_as_nodes() {
+    let network = exported_for(&["/Sub_1", "/Where_2"]);
+    let graph = mm_onnx::export(&load(&network)).unwrap().graph.unwrap();
+    let names: Vec<&String> = graph.node.iter().flat_map(|node| &node.output).chain(graph.input.iter().map(|input| &input.name)).collect();
+    assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len(), "{names:?}");
+    assert_eq!(problem(&network), None);
+}
+
+/// A model that knows its columns by name finds by itself what was not measured: as if a program had said it in columns of its own.
+#[test]
+fn whether_a_number_was_measured_follows_from_nan() {
+    let networks = exported_encoders();
+    let pipeline = load(networks.iter().find(|network| network.name == "modality-dropout, gaps in readings").unwrap());
+    let Expected { mut inputs, .. } = expected(&pipeline);
+    let samples = inputs[0].1.dims()[0];
+    let mut rows = inputs[0].1.to_vec2::<f64>().unwrap();
+    for row in &mut rows {
+        (row[4], row[5]) = (f64::from(u8::from(!row[1].is_nan())), f64::from(u8::from(!row[3].is_nan())));
+    }
+    assert!(rows.iter().any(|row| row[5] == 1.0) && rows.iter().any(|row| row[5] == 0.0));
+    inputs[0].1 = Tensor::new(rows, &candle_core::Device::Cpu).unwrap();
+    let told = run(&mm_onnx::export(&pipeline).unwrap().encode_to_vec(), &inputs).unwrap();
+
+    let mut config = pipeline.config().clone();
+    let names = ["a", "b", "c", "d", "b.measured", "d.measured"].map(String::from);
+    config.columns.variables.insert("strong".into(), names.to_vec());
+    let model = mm_onnx::export_parts(&config, pipeline.model().parameters()).unwrap();
+    inputs[0].1 = inputs[0].1.narrow(1, 0, 4).unwrap();
+    let found = run(&model.encode_to_vec(), &inputs).unwrap();
+    assert_eq!(told.len(), found.len());
+    for ((name, told), (_, found)) in told.iter().zip(&found) {
+        assert!(told.len() >= samples && told.iter().zip(found).all(|(told, found)| (told - found).abs() < 1e-6), "{name}");
+    }
+    assert_eq!(entry(&model, "columns").unwrap(), r#"[["a","b","c","d"],null,null]"#);
+}
+
+fn entry(model: &mm_onnx::proto::Model, key: &str) -> Option<String> {
+    model.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone())
+}
+
+#[test]
+fn the_metadata_say_how_readings_are_made_and_answers_are_taken() {
+    let networks = exported_encoders();
+    let pipeline = load(networks.iter().find(|network| network.name == "modality-dropout, sound, cnn").unwrap());
+    let mut config = serde_json::to_value(pipeline.config()).unwrap();
+    let model = mm_onnx::export(&pipeline).unwrap();
+    let settings: serde_json::Value = serde_json::from_str(&entry(&model, "settings").unwrap()).unwrap();
+    assert_eq!(settings, serde_json::json!([config["kinds"][0]["settings"], null]));
+    assert!(settings[0]["rate"] == 8000 && settings[0]["hop"].is_number(), "{settings}");
+    assert_eq!((entry(&model, "threshold"), entry(&model, "test_flips")), (None, None));
+    config["schema"]["threshold"] = 0.3.into();
+    config["training"]["config"]["test_flips"] = true.into();
+    let config = serde_json::from_value(config).unwrap();
+    let model = mm_onnx::export_parts(&config, pipeline.model().parameters()).unwrap();
+    assert_eq!((entry(&model, "threshold").as_deref(), entry(&model, "test_flips").as_deref()), (Some("0.3"), Some("true")));
 }

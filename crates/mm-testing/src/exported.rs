@@ -101,6 +101,12 @@ pub fn exported_methods() -> Vec<Network> {
     ]
 }
 
+/// A network for vectors of sensors of these names.
+pub fn exported_for(sensors: &[&str]) -> Network {
+    let sensors: Vec<(&str, InputSpec)> = sensors.iter().map(|name| (*name, InputSpec::vector(4))).collect();
+    network("sensors of these names", "modality-dropout", "", schema(&sensors, classes()))
+}
+
 /// Each encoder, trunk and target.
 pub fn exported_encoders() -> Vec<Network> {
     let two = |name: &str, method, options: &str| network(name, method, options, images(classes()));

@@ -18,7 +18,7 @@ mod squares;
 
 pub use data::{Hidden, batch, clear_to_weak, clear_to_weak_schema, fit, patterns, spoilt, tensors, with_presence, with_values};
 pub use dropout::Dropout;
-pub use exported::{Expected, Network, deployed_sizes, expected, exported_dense, exported_encoders, exported_methods};
+pub use exported::{Expected, Network, deployed_sizes, expected, exported_dense, exported_encoders, exported_for, exported_methods};
 pub use golden::{assert_close, fill, fill_hash, fill_values};
 pub use gradient::{gradient_error, gradient_error_of};
 pub use hostile::{Hostile, form};

@@ -222,7 +222,7 @@ impl Method for DenseUdml {
     fn loss(&mut self, batch: &Batch, step: &Step) -> Result<Losses> {
         let (model, config, schema) = (&self.model, &self.model.config, &self.model.schema);
         let drawn = config.missing.draw_batch(batch.presence(), batch, schema, &step.draws("missing"))?;
-        let noisy = config.noisy(batch.inputs(), step)?;
+        let noisy = config.noisy(batch.inputs(), schema, step)?;
         let inputs = &noisy.inputs;
         let encoded = self.model.network.encode(inputs, &drawn, Mode::Train)?;
         // Encoders of its own have no part in what is dropped: they see all that the data has.

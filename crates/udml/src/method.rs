@@ -37,7 +37,7 @@ impl Method for Udml {
         let modalities = schema.modalities.len();
         let (task, targets) = (schema.target.task(), batch.targets());
         let drawn = config.missing.draw_batch(batch.presence(), batch, schema, &step.draws("missing"))?;
-        let noisy = config.noisy(batch.inputs(), step)?;
+        let noisy = config.noisy(batch.inputs(), schema, step)?;
         let encoded = self.model.run(&noisy.inputs, &drawn, Some(step))?;
 
         let log_level = if config.detach_weights { encoded.log_level.detach() } else { encoded.log_level.clone() };

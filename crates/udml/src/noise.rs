@@ -2,7 +2,7 @@
 
 use crate::UdmlConfig;
 use candle_core::Tensor;
-use mm_core::data::Inputs;
+use mm_core::data::{InputKind, InputSpec, Inputs, Reading, Schema};
 use mm_core::train::Step;
 use mm_core::{Error, Result, rng};
 use rand::RngExt;
@@ -99,10 +99,10 @@ pub struct NoisyInputs {
 
 impl UdmlConfig {
     /// The inputs of a step: noisy once the clean share of the run is over.
-    pub(crate) fn noisy(&self, inputs: &Inputs, step: &Step) -> Result<NoisyInputs> {
+    pub(crate) fn noisy(&self, inputs: &Inputs, schema: &Schema, step: &Step) -> Result<NoisyInputs> {
         let clean = NoiseConfig::clean();
         let noise = if epochs_done(step) < self.clean_share { &clean } else { &self.noise };
-        inject_noise(inputs, noise, step.seed, step.epoch as u64)
+        inject_noise(inputs, &schema.inputs, noise, step.seed, step.epoch as u64)
     }
 
     /// Whether the weights of this step do not look at the noise yet.
@@ -116,19 +116,21 @@ fn epochs_done(step: &Step) -> f64 {
     step.epoch as f64 / step.epochs.max(1) as f64
 }
 
-/// Corrupts the readings that are present, keyed by (seed, epoch, sample, modality): not by what else is in the batch.
-pub fn inject_noise(inputs: &Inputs, config: &NoiseConfig, seed: u64, epoch: u64) -> Result<NoisyInputs> {
+/// Corrupts the readings that are present, keyed by (seed, epoch, sample, modality): not by what else is in the batch. `specs` says what the
+/// readings of each modality are: token ids stay as they are, and so does what lies behind a reading's length.
+pub fn inject_noise(inputs: &Inputs, specs: &[InputSpec], config: &NoiseConfig, seed: u64, epoch: u64) -> Result<NoisyInputs> {
     let modalities = inputs.modalities().len();
     let mut levels = vec![CLEAN_LEVEL; inputs.len() * modalities];
     let mut noisy = inputs.clone();
     if !config.families.is_empty() {
         let is_clean = |&id: &u64| rng::stream(seed, "clean sample", &[epoch, id]).random::<f64>() < config.clean_samples;
         let clean: Vec<bool> = inputs.ids().iter().map(is_clean).collect();
-        for m in 0..modalities {
+        // An id is the name of a word: some more or less is another word, or none.
+        for m in (0..modalities).filter(|&m| specs.get(m).is_none_or(|spec| spec.kind != InputKind::Tokens)) {
             let rows: Vec<usize> = inputs.presence().rows_with(m).into_iter().map(|r| r as usize).filter(|&r| !clean[r]).collect();
             if let Some(reading) = inputs.at(m).filter(|_| !rows.is_empty()) {
                 let key = |row: usize| rng::stream(seed, "noise", &[epoch, inputs.ids()[row], m as u64]);
-                let values = corrupt(&reading.values, config, &rows, key, |row, level| levels[row * modalities + m] = level)?;
+                let values = corrupt(reading, config, &rows, key, |row, level| levels[row * modalities + m] = level)?;
                 noisy = noisy.with_values(m, values)?;
             }
         }
@@ -138,12 +140,13 @@ pub fn inject_noise(inputs: &Inputs, config: &NoiseConfig, seed: u64, epoch: u64
 }
 
 fn corrupt(
-    input: &Tensor,
+    reading: &Reading,
     config: &NoiseConfig,
     rows: &[usize],
     key: impl Fn(usize) -> rng::Rng,
     mut set_level: impl FnMut(usize, f32),
 ) -> Result<Tensor> {
+    let input = &reading.values;
     let batch = input.dim(0)?;
     let width = input.elem_count() / batch.max(1);
     // Minus zero is the neutral element of floating-point addition: what has no noise stays as it is, bit for bit.
@@ -172,7 +175,7 @@ fn corrupt(
     }
     let noisy = (input + Tensor::from_vec(noise, input.shape(), input.device())?)?;
     if constants.iter().all(Option::is_none) {
-        return Ok(noisy);
+        return where_filled(reading, noisy);
     }
     let mut per_row = vec![1; input.rank()];
     per_row[0] = batch;
@@ -180,5 +183,16 @@ fn corrupt(
     let replaced = Tensor::from_vec(replaced, per_row.as_slice(), input.device())?.broadcast_as(input.shape())?;
     let constants: Vec<f32> = constants.into_iter().map(Option::unwrap_or_default).collect();
     let constants = Tensor::from_vec(constants, per_row, input.device())?.broadcast_as(input.shape())?;
-    Ok(replaced.where_cond(&constants, &noisy)?)
+    where_filled(reading, replaced.where_cond(&constants, &noisy)?)
+}
+
+/// The values as far as each sample is filled; what lies behind is no reading, and stays as it is.
+fn where_filled(reading: &Reading, values: Tensor) -> Result<Tensor> {
+    let (Some(lengths), [batch, .., last]) = (&reading.lengths, values.dims()) else { return Ok(values) };
+    let filled = |length: u32| (0..*last as u32).map(move |at| u8::from(at < length));
+    let filled: Vec<u8> = lengths.to_vec1::<u32>()?.into_iter().flat_map(filled).collect();
+    let mut shape = vec![1; values.rank()];
+    (shape[0], shape[values.rank() - 1]) = (*batch, *last);
+    let filled = Tensor::from_vec(filled, shape, values.device())?.broadcast_as(values.shape())?;
+    Ok(filled.where_cond(&values, &reading.values)?)
 }

@@ -29,7 +29,7 @@ impl Plan {
         let mut cells: Vec<CellSpec> = Vec::new();
         let mut positions = BTreeMap::new();
         let mut weights = pretrained::Hashes::default();
-        let (mut encoders_used, mut late) = (BTreeSet::new(), BTreeSet::new());
+        let (mut encoders_used, mut frozen_at_random, mut late) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         // A slip there would be found with `--quick` only.
         parse_table::<TrainConfig>("quick", self.quick.clone())?;
         for data in &self.data {
@@ -97,6 +97,7 @@ impl Plan {
                     resolved.weights = weights.of(&*recipe).with_context(|| format!("run `{}`", run.name()))?;
                     let context = || format!("run `{}` on data `{}`", run.name(), data.name);
                     check_data(&*recipe, &resolved, &loaded, kept.get(&seed)).with_context(context)?;
+                    frozen_at_random.extend(recipe.network().frozen_at_random());
                     encoders_used.extend(uses_encoders(&*recipe, &resolved, loaded.source.schema()));
                     let seconds = scale.seconds(&resolved, &*recipe).with_context(context)?;
                     let mut cell = CellSpec::new(&data.name, &run.name(), seconds, resolved);
@@ -114,6 +115,7 @@ impl Plan {
         if encoders_used == BTreeSet::from([false]) {
             tracing::warn!("{UNUSED_ENCODERS}");
         }
+        frozen_at_random.iter().for_each(|remark| tracing::warn!("{remark}"));
         Ok(cells)
     }
 

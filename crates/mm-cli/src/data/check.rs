@@ -55,7 +55,7 @@ fn check(arguments: &CheckArguments) -> Result<Check> {
         return of_card(&String::from_utf8_lossy(&text), path);
     }
     let file = arguments.write_card.clone().unwrap_or_else(|| path.with_file_name("card.toml"));
-    if arguments.write_card.is_some() && file.exists() {
+    if arguments.write_card.is_some() && file.symlink_metadata().is_ok() {
         bail!("{} is there already and may be yours: give another `--write-card`, or move it away", file.display());
     }
     let Guess { card, remarks } = guess(path, folder_of(&file)).with_context(|| format!("guessing what {} holds", path.display()))?;

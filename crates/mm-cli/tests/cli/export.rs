@@ -8,6 +8,10 @@ use std::process::Command;
 
 /// Thirty samples of two sensors, and a model of them.
 fn train(folder: &Path, method: &str) {
+    train_with(folder, method, &[]);
+}
+
+fn train_with(folder: &Path, method: &str, more: &[&str]) {
     let mut table = String::from("a1,a2,b1,b2,b3,state,part\n");
     for i in 0..30 {
         let (state, shift) = if i % 2 == 0 { ("worn", 3) } else { ("new", 0) };
@@ -19,7 +23,7 @@ fn train(folder: &Path, method: &str) {
         [[view]]\nmodality = 'current'\nfile = 't.csv'\ncolumns = ['b1', 'b2', 'b3']\n";
     std::fs::write(folder.join("card.toml"), format!("name = 'machines'\nlabel = 'state'\npart = 'part'\n{views}")).unwrap();
     let mut train = mm();
-    train.current_dir(folder).args(["train", "card.toml", "--method", method, "--epochs", "1", "--out", "my-model"]);
+    train.current_dir(folder).args(["train", "card.toml", "--method", method, "--epochs", "1", "--out", "my-model"]).args(more);
     let output = train.output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
 }
@@ -57,12 +61,20 @@ fn a_model_becomes_a_file_that_says_what_it_reads() {
     assert_eq!((metadata("kinds").as_str(), metadata("target").as_str()), (r#"["vector","vector"]"#, "classes"));
     assert_eq!(serde_json::from_str::<Vec<String>>(&metadata("outputs")).unwrap().len(), 2);
     assert_eq!(metadata("family"), "udml");
+    assert_eq!((metadata("columns").as_str(), metadata("settings").as_str()), (r#"[["a1","a2"],["b1","b2","b3"]]"#, "[null,null]"));
     // The same model is the same file.
     let bytes = std::fs::read(folder.join("model.onnx")).unwrap();
     let again = export(folder, &["--out", "model.onnx"]).unwrap_err();
     assert!(again.contains("model.onnx exists: `--overwrite` replaces it"), "{again}");
     export(folder, &["--out", "model.onnx", "--overwrite"]).unwrap();
     assert_eq!(std::fs::read(folder.join("model.onnx")).unwrap(), bytes);
+    // A link is somebody's, though what it leads to is gone.
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("gone.onnx", folder.join("link.onnx")).unwrap();
+        let link = export(folder, &["--out", "link.onnx"]).unwrap_err();
+        assert!(link.contains("link.onnx exists: `--overwrite` replaces it"), "{link}");
+    }
     let wrong = export(folder, &["--out", "model.pb"]).unwrap_err();
     assert!(wrong.contains("a file that ends in .onnx is written"), "{wrong}");
     documented_program(folder);
@@ -82,6 +94,21 @@ fn documented_program(folder: &Path) {
     assert!(output.status.success(), "{}", said(&output));
     let answers = String::from_utf8(output.stdout).unwrap();
     assert_eq!(answers.lines().filter(|line| line.contains("'worn'") && line.contains("'new'")).count(), 2, "{answers}");
+}
+
+#[test]
+fn a_threshold_is_told_and_kept() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let plan = "name = 'p'\nseeds = [0]\ndata = [{ name = 'd', card = 'card.toml' }]\nruns = [{ method = 'modality-dropout' }]\n
+        [train]\nthreshold_by = 'accuracy'\n";
+    std::fs::write(folder.join("plan.toml"), plan).unwrap();
+    train_with(folder, "modality-dropout", &["--plan", "plan.toml"]);
+    let printed = export(folder, &["--out", "model.onnx"]).unwrap();
+    assert!(printed.contains("the model says `worn` from a probability of 0."), "{printed}");
+    let model = Model::decode(std::fs::read(folder.join("model.onnx")).unwrap().as_slice()).unwrap();
+    let threshold = model.metadata_props.iter().find(|entry| entry.key == "threshold").unwrap();
+    assert!(printed.contains(&format!("a probability of {} on", threshold.value)), "{printed}");
 }
 
 #[test]

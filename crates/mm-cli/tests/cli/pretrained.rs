@@ -130,6 +130,15 @@ fn other_weights_are_other_cells() {
 }
 
 #[test]
+fn an_encoder_that_is_frozen_before_it_learnt_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = plan(folder.path(), "[[runs]]\nmethod = \"modality-dropout\"\n", r#"{ kind = "mlp", widths = [8], frozen = true }"#);
+    let output = bench(&path, &folder.path().join("out")).output().unwrap();
+    let text = said(&output);
+    assert!(output.status.success() && text.contains("`network.encoders.song` is frozen without `pretrained`"), "{text}");
+}
+
+#[test]
 fn weights_that_are_not_there_are_named_before_anything_is_trained() {
     let folder = tempfile::tempdir().unwrap();
     let runs = "[[runs]]\nmethod = \"modality-dropout\"\n";
@@ -147,7 +156,7 @@ fn weights_that_are_not_there_are_named_before_anything_is_trained() {
     let output = bench(&path, &folder.path().join("out")).output().unwrap();
     assert!(!output.status.success() && said(&output).contains("git lfs pull"), "{}", said(&output));
     let text = problem(r#"{ kind = "mlp", widths = [8], pretrained = { form = "x" } }"#);
-    assert!(text.contains("network.encoders.song") && text.contains("a table { from, entry, prefix, channels }"), "{text}");
+    assert!(text.contains("network.encoders.song") && text.contains("a table { from, entry, prefix, skip, channels }"), "{text}");
     let text = problem(r#"{ kind = "mlp", widths = [8], frozen = true, learning_rate_factor = 0.1 }"#);
     assert!(text.contains("network.encoders.song.learning_rate_factor"), "{text}");
 }

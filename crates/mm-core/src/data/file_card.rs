@@ -243,6 +243,10 @@ impl FileCard {
             {
                 settings["size"] = size.into();
             }
+            // As all paths of a card, from where the card is.
+            if let Some(tokenizer) = settings["tokenizer"].as_str().filter(|_| modality.kind == "text") {
+                settings["tokenizer"] = self.folder().join(tokenizer).to_string_lossy().into();
+            }
             let saved = SavedKind { kind: modality.kind.clone(), settings };
             let kind = saved.open().map_err(|error| match error {
                 Error::Config { problem, .. } if self.pixels.is_some() && problem.contains("missing field `size`") => {

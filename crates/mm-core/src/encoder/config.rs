@@ -122,6 +122,15 @@ struct Training {
 /// The names of its fields.
 const TRAINING: [&str; 3] = ["pretrained", "frozen", "learning_rate_factor"];
 
+/// What serde says of settings; of one that is unknown, with those that every encoder has.
+fn wrong_settings(error: &serde_json::Error) -> String {
+    let problem = error.to_string();
+    match problem.starts_with("unknown field") {
+        true => format!("{problem}, or of any encoder {}", TRAINING.map(|name| format!("`{name}`")).join(", ")),
+        false => problem,
+    }
+}
+
 fn is_one(factor: &f64) -> bool {
     *factor == 1.0
 }
@@ -275,7 +284,7 @@ impl EncoderConfig {
             && let Some(kind) = kinds.iter().find(|kind| kind.name == self.kind)
         {
             let settings = Value::Object(self.settings.clone());
-            let recipe = (kind.parse)(settings).map_err(|e| Error::config(format!("encoder `{}`", self.kind), e.to_string()))?;
+            let recipe = (kind.parse)(settings).map_err(|e| Error::config(format!("encoder `{}`", self.kind), wrong_settings(&e)))?;
             self.recipe = Some(recipe);
         }
         Ok(())
@@ -398,6 +407,6 @@ impl<'de> Deserialize<'de> for EncoderConfig {
         // What every program knows is checked here, where the place in the file is known.
         let known = kinds().into_iter().find(|known| known.name == kind);
         let parsed = known.map(|known| (known.parse)(Value::Object(settings.clone()))).transpose();
-        Ok(Self { recipe: parsed.map_err(D::Error::custom)?, kind, settings, training, cache: None })
+        Ok(Self { recipe: parsed.map_err(|error| D::Error::custom(wrong_settings(&error)))?, kind, settings, training, cache: None })
     }
 }

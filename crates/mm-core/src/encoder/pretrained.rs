@@ -3,12 +3,12 @@
 use super::EncoderRecipe;
 use crate::error::{Error, Result};
 use crate::nn::{Parameters, is_to_be_loaded};
-use crate::weights::{ChannelRule, ImportOptions, from_pretrained};
+use crate::weights::{ChannelRule, ImportOptions, ImportReport, NameMap, from_pretrained, without_wrappers};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,18 +24,20 @@ pub struct Pretrained {
     pub entry: Option<String>,
     /// What the names of the encoder's weights begin with; others are left out. Empty: the weights are of one encoder.
     pub prefix: String,
+    /// Beginnings of names behind the prefix that are no part of the encoder, such as a head of other classes: they are left out.
+    pub skip: Vec<String>,
     /// What a first convolution becomes whose channels are others than the published ones.
     pub channels: ChannelRule,
 }
 
 impl From<&str> for Pretrained {
     fn from(from: &str) -> Self {
-        Self { from: from.into(), entry: None, prefix: String::new(), channels: ChannelRule::default() }
+        Self { from: from.into(), entry: None, prefix: String::new(), skip: Vec::new(), channels: ChannelRule::default() }
     }
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a path, an id of the Hub, or a table { from, entry, prefix, channels }")]
+#[serde(untagged, expecting = "a path, an id of the Hub, or a table { from, entry, prefix, skip, channels }")]
 enum Written {
     Short(String),
     Long(Long),
@@ -49,6 +51,8 @@ struct Long {
     entry: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     prefix: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    skip: Vec<String>,
     #[serde(default)]
     channels: ChannelRule,
 }
@@ -57,7 +61,7 @@ impl From<Written> for Pretrained {
     fn from(written: Written) -> Self {
         match written {
             Written::Short(from) => Self::from(from.as_str()),
-            Written::Long(Long { from, entry, prefix, channels }) => Self { from, entry, prefix, channels },
+            Written::Long(Long { from, entry, prefix, skip, channels }) => Self { from, entry, prefix, skip, channels },
         }
     }
 }
@@ -67,8 +71,8 @@ impl From<Pretrained> for Written {
         match pretrained == Pretrained::from(pretrained.from.as_str()) {
             true => Self::Short(pretrained.from),
             false => {
-                let Pretrained { from, entry, prefix, channels } = pretrained;
-                Self::Long(Long { from, entry, prefix, channels })
+                let Pretrained { from, entry, prefix, skip, channels } = pretrained;
+                Self::Long(Long { from, entry, prefix, skip, channels })
             }
         }
     }
@@ -77,11 +81,11 @@ impl From<Pretrained> for Written {
 impl Pretrained {
     /// Sets the parameters of an encoder; each must be in the file, and what else is there must be known as no part of it.
     pub(super) fn load(&self, parameters: &Parameters, recipe: &dyn EncoderRecipe) -> Result<()> {
-        let mut names = recipe.published_names();
+        let mut names = self.skip.iter().fold(NameMap::new(), NameMap::skip).before(recipe.published_names());
         if !self.prefix.is_empty() {
             names = names.below(&self.prefix);
         }
-        let mut options = ImportOptions::new(names);
+        let mut options = ImportOptions::from(&names);
         options.entry = self.entry.clone();
         if let Some(first) = recipe.first_convolution() {
             options = options.adapt_channels(first, self.channels);
@@ -91,10 +95,33 @@ impl Pretrained {
         report.complete(source).map_err(|error| match error {
             Error::Weights { path, problem } => Error::Weights {
                 path,
-                problem: format!("{problem}; do depth and the other settings fit, or is it a `prefix` that is missing?"),
+                problem: format!(
+                    "{problem}; do depth and the other settings fit, or is it a `prefix` that is missing?{}",
+                    self.skip_advice(&report, &names, parameters)
+                ),
             },
             other => other,
         })
+    }
+
+    /// How to leave out what is beside the encoder. A layer more is no such thing: without it the network would be another.
+    fn skip_advice(&self, report: &ImportReport, names: &NameMap, parameters: &Parameters) -> String {
+        let end = |name: &str| name.find('.').map_or(name.len(), |point| point + 1);
+        let parts: BTreeSet<String> = parameters.names().iter().map(|name| name[..end(name)].to_string()).collect();
+        let beside = |name: &String| {
+            let name = without_wrappers(name);
+            let ours = names.apply(name)?;
+            let (part, rest) = ours.split_at(end(&ours));
+            let behind = name.strip_prefix(without_wrappers(&self.prefix))?;
+            (!parts.contains(part)).then(|| behind.strip_suffix(rest).map(String::from))?
+        };
+        let beside: Option<BTreeSet<String>> = report.unused.iter().map(beside).collect();
+        match beside {
+            Some(beside) if report.missing.is_empty() => {
+                format!(" If they are no part of the encoder, write `skip = {:?}` in `pretrained`", Vec::from_iter(beside))
+            }
+            _ => String::new(),
+        }
     }
 }
 

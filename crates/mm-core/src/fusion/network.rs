@@ -80,6 +80,19 @@ impl NetworkConfig {
         self.encoder.iter().chain(self.encoders.values()).any(EncoderConfig::is_frozen)
     }
 
+    /// What to say of encoders that are frozen before they learnt anything.
+    pub fn frozen_at_random(&self) -> Vec<String> {
+        let named = self.encoders.iter().map(|(name, encoder)| (format!("network.encoders.{name}"), encoder));
+        let all = self.encoder.iter().map(|encoder| ("network.encoder".to_string(), encoder)).chain(named);
+        let random = all.filter(|(_, encoder)| encoder.is_frozen() && encoder.pretrained_weights().is_none());
+        let remark = |(field, _)| {
+            format!(
+                "`{field}` is frozen without `pretrained`: its random weights are never trained; write `pretrained`, or leave `frozen` out"
+            )
+        };
+        random.map(remark).collect()
+    }
+
     /// Refuses settings that cannot work for any data set.
     pub fn validate(&self) -> Result<()> {
         self.encoder.iter().try_for_each(|encoder| encoder.validate("network.encoder"))?;

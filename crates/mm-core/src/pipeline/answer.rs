@@ -170,8 +170,8 @@ pub struct Prepared {
     ignored: Vec<Ignored>,
 }
 
-/// Beyond it, what networks do with a number leaves the 32 bits: they square it, and square that.
-const LARGEST: f32 = 1e15;
+/// The largest standardized number, beyond which a sensor is not finite: what networks do with more leaves the 32 bits, they square it, and square that.
+pub const LARGEST: f32 = 1e15;
 
 /// Reads files, checks shapes, finds what cannot be used, standardizes the rest.
 pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepared> {

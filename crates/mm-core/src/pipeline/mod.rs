@@ -8,7 +8,7 @@ mod folder;
 mod json;
 mod latency;
 
-pub use answer::{Answer, Ignored, Prepared, Readings, Reason};
+pub use answer::{Answer, Ignored, LARGEST, Prepared, Readings, Reason};
 pub use config::{FORMAT, PipelineConfig, TrainingSummary};
 pub use evaluated::{CombinationScore, Evaluated};
 pub use folder::ModelPlace;

@@ -66,5 +66,7 @@ const SUMMED: usize = 1 << 16;
 
 fn sum(dtype: Dtype, bytes: &[u8]) -> Option<f64> {
     let numbers = Content::Bytes(bytes.to_vec()).tensor(dtype, &[bytes.len() * 8 / dtype.bitsize()], &Device::Cpu).ok()?;
+    // From 8 bits to 64 at once the conversion never ends; 32 bits hold all such numbers.
+    let numbers = if dtype == Dtype::F8_E4M3 { numbers.to_dtype(DType::F32).ok()? } else { numbers };
     Some(numbers.to_dtype(DType::F64).and_then(|numbers| numbers.to_vec1::<f64>()).ok()?.into_iter().sum())
 }

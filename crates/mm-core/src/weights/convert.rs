@@ -49,7 +49,7 @@ struct Entry {
 /// never a part.
 pub fn convert(source: &Path, target: &Path, options: &ReadOptions, overwrite: bool) -> Result<Conversion> {
     let problem = |problem: &str| Error::File { path: target.into(), problem: problem.into() };
-    if target.exists() && !overwrite {
+    if target.symlink_metadata().is_ok() && !overwrite {
         return Err(problem(EXISTS));
     }
     if source.canonicalize().ok().is_some_and(|source| target.canonicalize().is_ok_and(|target| target == source)) {

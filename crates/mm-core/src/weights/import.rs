@@ -45,6 +45,12 @@ impl NameMap {
         self
     }
 
+    /// These rules, and behind them others.
+    pub(crate) fn before(mut self, others: Self) -> Self {
+        self.rules.extend(others.rules);
+        Self { prefix: others.prefix, ..self }
+    }
+
     /// The same rules for names that begin with `prefix`; all others are left out. Wrappers such as `module.` are no part of it.
     pub fn below(self, prefix: &str) -> Self {
         let prefix = without_wrappers(prefix);
@@ -201,7 +207,8 @@ fn prefix_advice(names: &[&str], map: &NameMap, ours: &[String]) -> String {
     let most = behind.values().copied().max().unwrap_or(0);
     // Several encoders of one kind are in a file with as many names each.
     let best: Vec<&str> = behind.into_iter().filter(|(_, count)| *count == most).map(|(prefix, _)| prefix).collect();
-    if 2 * most * best.len() <= fitting {
+    // Of a part of a network the names come again in its other parts; where all are there, that is the place.
+    if most < ours.len() && 2 * most * best.len() <= fitting {
         return "in a plan, `pretrained = { from = ..., prefix = ... }` says what the names there begin with".into();
     }
     let found = format!("{most} of {} parameters are there", ours.len());
@@ -219,7 +226,7 @@ fn prefix_advice(names: &[&str], map: &NameMap, ours: &[String]) -> String {
 }
 
 /// A name without what wrappers of a whole model put before it.
-fn without_wrappers(mut name: &str) -> &str {
+pub(crate) fn without_wrappers(mut name: &str) -> &str {
     while let Some(rest) = ["module.", "_orig_mod."].iter().find_map(|prefix| name.strip_prefix(prefix)) {
         name = rest;
     }
@@ -229,6 +236,9 @@ fn without_wrappers(mut name: &str) -> &str {
 /// What to do about published values that are NaN or infinite.
 const NON_FINITE: &str = "the file is damaged, or the training that wrote it diverged, and a plan cannot take it; \
      a program allows them with `ImportOptions::allow_non_finite` if they are meant";
+
+/// What to do about a batch norm's variance that is none: the network would answer NaN.
+const NEGATIVE: &str = "a variance (`running_var`) is below 0; the file is damaged, or two of its tensors are swapped: fetch it again";
 
 fn set(
     parameters: &Parameters,
@@ -245,6 +255,14 @@ fn set(
             && let (&[_, _, height, width], &[_, channels, ..]) = (tensor.dims(), variable.dims())
             && variable.dims()[2..] == [height, width]
         {
+            let found = tensor.dim(1)?;
+            // Of colours alone it is known that one weight serves them all; a fourth channel is something else.
+            if found > 3 && found != channels {
+                tracing::warn!(
+                    "{}: `{name}` reads {found} channels and the sensor has {channels}: all of them get the same weights",
+                    source.display()
+                );
+            }
             tensor = rule.adapted(&tensor.to_dtype(variable.dtype())?, channels)?;
         }
         if without_ones(tensor.dims()) != without_ones(variable.dims()) {
@@ -258,6 +276,12 @@ fn set(
         let value = tensor.to_dtype(variable.dtype())?.reshape(variable.shape())?;
         if !options.allow_non_finite {
             refuse_non_finite(name, &value, source, NON_FINITE)?;
+        }
+        if ours.ends_with("running_var")
+            && value.elem_count() > 0
+            && value.flatten_all()?.min(0)?.to_dtype(DType::F32)?.to_scalar::<f32>()? < 0.0
+        {
+            return Err(Error::weights(source, format!("tensor `{name}`: {NEGATIVE}")));
         }
         Ok((variable, value.to_device(parameters.device())?))
     };

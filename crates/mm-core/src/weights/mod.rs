@@ -22,8 +22,8 @@ pub(crate) use hub::is_model_id;
 pub use hub::{cached_model, hub_cache};
 #[cfg(feature = "hub")]
 pub use hub::{fetch_model, hub_endpoint};
-pub(crate) use import::refuse_non_finite;
 pub use import::{ImportOptions, ImportReport, NameMap, from_pretrained, import, pretrained_file, pretrained_hash, pretrained_weights};
+pub(crate) use import::{refuse_non_finite, without_wrappers};
 pub use inspect::{TensorSummary, inspect};
 pub use pth::{PthError, WHOLE};
 pub use source::{Ignored, ReadOptions, TensorInfo, WeightsFile};

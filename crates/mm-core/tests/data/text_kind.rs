@@ -2,7 +2,7 @@
 
 use candle_core::Device;
 use mm_core::data::kinds::{Kind, Origin, SavedKind, Standardization, Text};
-use mm_core::data::{Batch, FileRow, FileSource, InputKind, Source, Target, TargetValue};
+use mm_core::data::{Batch, FileCard, FileRow, FileSource, InputKind, Source, Target, TargetValue};
 use mm_core::encoder::{BertConfig, EncoderConfig};
 use mm_core::fusion::{FusionModel, NetworkConfig};
 use mm_core::nn::{Mode, Parameters};
@@ -42,6 +42,22 @@ fn a_text_is_read_from_a_table_or_a_file() {
     assert!(kind.raw(&part).unwrap_err().to_string().contains("leave out start and length"));
     std::fs::File::create(&path).unwrap().set_len(1 << 30).unwrap();
     assert!(kind.read(&path).unwrap_err().to_string().contains("split it"));
+}
+
+/// As the table of the samples does.
+#[test]
+fn a_tokenizer_of_a_card_is_named_from_the_folder_of_the_card() {
+    let (folder, kind) = tokens(8);
+    std::fs::write(folder.path().join("samples.csv"), "note,label\na robot,x\nits cameras,y\n").unwrap();
+    let modality = "[[modality]]\nname = 'note'\nkind = 'text'\nfeatures = 'tokens'\nlength = 8\n";
+    let card = |tokenizer: &str| {
+        let text = format!("name = 't'\nmanifest = 'samples.csv'\n{modality}tokenizer = '{tokenizer}'\n");
+        FileCard::from_str(&text, folder.path().join("card.toml")).unwrap().open()
+    };
+    assert_eq!(card("tokenizer.json").unwrap().schema().inputs, [kind.input()]);
+    card(folder.path().join("tokenizer.json").to_str().unwrap()).unwrap();
+    let problem = card("no-such-file.json").map(drop).unwrap_err().to_string();
+    assert!(problem.contains(&*folder.path().join("no-such-file.json").to_string_lossy()), "{problem}");
 }
 
 /// A saved model needs no file of a tokenizer.

@@ -124,6 +124,16 @@ fn an_inspection_sums_every_type_up() {
     assert_eq!(found, expected);
 }
 
+#[test]
+fn numbers_of_8_bits_are_summed_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quarter.safetensors");
+    let numbers = Tensor::new(&[1f32, 2.0, 0.5, -0.25], &Device::Cpu).unwrap().to_dtype(DType::F8E4M3).unwrap();
+    save(&path, &BTreeMap::from([("w".to_string(), numbers)]), None).unwrap();
+    let found = inspect(WeightsFile::open(&path, &ReadOptions::default()).unwrap()).unwrap();
+    assert_eq!((found[0].tensor.dtype.as_str(), found[0].sum), ("F8_E4M3", Some(3.25)));
+}
+
 fn model() -> Parameters {
     let parameters = Parameters::new(0, &Device::Cpu);
     linear(2, 3, parameters.builder().pp("head")).unwrap();

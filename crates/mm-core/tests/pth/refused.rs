@@ -31,8 +31,6 @@ fn a_class_or_function_that_is_not_known_is_named_and_never_called() {
         ("builtins", "eval", vec![text("1")]),
         ("__builtin__", "getattr", vec![]),
         ("torch.storage", "_load_from_bytes", vec![text("")]),
-        ("torch._utils", "_rebuild_sparse_tensor", vec![]),
-        ("torch", "ComplexFloatStorage", vec![]),
         ("torch", "load", vec![]),
         ("numpy", "load", vec![]),
         ("collections", "OrderedDict.fromkeys", vec![]),
@@ -51,6 +49,22 @@ fn a_class_or_function_that_is_not_known_is_named_and_never_called() {
         }
     }
     assert!(!touched.exists());
+}
+
+#[test]
+fn numbers_that_are_not_read_are_said_to_be_numbers() {
+    let cases = [
+        ("torch._utils", "_rebuild_tensor_v3", "float8", "(v.float()).contiguous()"),
+        ("torch._utils", "_rebuild_sparse_tensor", "sparse tensors", "(v.to_dense()).contiguous()"),
+        ("torch._utils", "_rebuild_qtensor", "quantized numbers", "(v.dequantize()).contiguous()"),
+        ("torch", "ComplexFloatStorage", "complex numbers", "torch.view_as_real(v)"),
+    ];
+    for (module, name, what, plain) in cases {
+        let found = refused(&dict(vec![("w", floats("0", &[4])), ("x", Py::Global(module, name))]));
+        assert!(matches!(&found, PthError::Numbers { name: found, .. } if *found == format!("{module}.{name}")), "{found:?}");
+        let text = found.to_string();
+        assert!(text.contains(what) && text.contains(plain) && !text.contains("program"), "{text}");
+    }
 }
 
 fn instructions(value: &Py) -> Vec<u8> {

@@ -179,6 +179,15 @@ fn values_that_are_not_finite_are_refused_unless_asked_for() {
     assert!(problem.contains("`module.bn.bias`"), "{problem}");
 }
 
+/// The square root of a variance below 0 is NaN, and so would be the first loss.
+#[test]
+fn a_variance_below_zero_is_refused_by_name() {
+    let mut tensors = published();
+    tensors.insert("module.bn.running_var".into(), Tensor::new(&[1f32, -0.5, 2.0], &Device::Cpu).unwrap());
+    let problem = import(&model(), &tensors, &map(), Path::new("published")).unwrap_err().to_string();
+    assert!(problem.contains("`module.bn.running_var`") && problem.contains("below 0"), "{problem}");
+}
+
 #[test]
 fn a_wrong_shape_changes_nothing() {
     let parameters = model();

@@ -1,5 +1,6 @@
 //! Weights of ours and of others.
 
+mod advice;
 mod files;
 mod foreign;
 mod imported;

@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const SMALL: ResNetConfig = ResNetConfig { depth: 18, stem: Stem::Small, stages: 2, width: 4, squeeze_excite: false };
+pub(super) const SMALL: ResNetConfig = ResNetConfig { depth: 18, stem: Stem::Small, stages: 2, width: 4, squeeze_excite: false };
 
 /// A published classifier for pictures of three channels, with all four stages and the names of torchvision and timm.
-fn published(folder: &Path) -> (PathBuf, Parameters) {
+pub(super) fn published(folder: &Path) -> (PathBuf, Parameters) {
     let parameters = Parameters::new(7, &Device::Cpu);
     ResNet::new(&ResNetConfig { stages: 4, ..SMALL }, 3, 5, parameters.builder()).unwrap();
     // Statistics of a network that was trained.
@@ -33,13 +33,13 @@ fn published(folder: &Path) -> (PathBuf, Parameters) {
     (path, parameters)
 }
 
-fn schema(channels: usize) -> Schema {
+pub(super) fn schema(channels: usize) -> Schema {
     let modalities = Modalities::new(["rgb", "song"]).unwrap();
     let inputs = vec![InputSpec::image([channels, 8, 8]), InputSpec::vector(3)];
     Schema::new(modalities, inputs, Target::of_classes(["a", "b"])).unwrap()
 }
 
-fn network(rgb: EncoderConfig) -> NetworkConfig {
+pub(super) fn network(rgb: EncoderConfig) -> NetworkConfig {
     let encoders = [("rgb".to_string(), rgb), ("song".to_string(), EncoderConfig::mlp([4]))].into();
     NetworkConfig { encoders, trunk: TrunkConfig::Mlp { widths: vec![6] }, ..NetworkConfig::default() }
 }

@@ -19,7 +19,7 @@ pub fn concat_parts(parts: &[(Part, PathBuf)], out: &Path) -> Result<Vec<usize>>
     if !["csv", "jsonl"].contains(&ending.as_str()) {
         return Err(wrong(out, "is to be a table: give it a name that ends in .csv or .jsonl".into()));
     }
-    if out.exists() {
+    if out.symlink_metadata().is_ok() {
         return Err(wrong(out, "is there already, and is not overwritten: give another name".into()));
     }
     let folder = whole_folder(out)?;

@@ -54,6 +54,16 @@ impl ManifestColumns {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Positions of the numbers of a modality that were missing in the training ([`Partial::Indicate`]): behind all numbers, a reading says of
+    /// each of these whether it was measured.
+    pub fn measured(&self, modality: &str) -> Vec<usize> {
+        let names = self.variables.get(modality).map(Vec::as_slice).unwrap_or_default();
+        let stem = |name: &String| names.iter().position(|of| name.strip_suffix(MEASURED) == Some(of));
+        let mut measured: Vec<usize> = names.iter().rev().map_while(stem).collect();
+        measured.reverse();
+        measured
+    }
 }
 
 /// A sensor of a model, as far as a manifest is concerned.

@@ -79,6 +79,21 @@ pub enum PthError {
         name: String,
     },
 
+    /// Tensors of numbers, or of a layout, that are not read.
+    #[error(
+        "there are {what} in it (`{name}`), which are not read; save them in Python as plain numbers:\n    import torch; from safetensors.torch \
+        import save_file\n    save_file({{k: ({plain}).contiguous() for k, v in torch.load(\"FILE\", map_location=\"cpu\").items()}}, \
+        \"model.safetensors\")\nwith `[\"state_dict\"]` before `.items()` if the weights are that entry"
+    )]
+    Numbers {
+        /// What PyTorch calls the function or class that makes them.
+        name: String,
+        /// What they are.
+        what: &'static str,
+        /// The Python that makes plain ones of `v`.
+        plain: &'static str,
+    },
+
     /// A tensor whose numbers are still to be conjugated or negated.
     #[error("a tensor in it is a conjugate or negative view; call `.resolve_conj()` or `.resolve_neg()` on it in Python before saving")]
     Unresolved,

@@ -309,10 +309,25 @@ impl Machine<'_> {
 }
 
 fn global(module: &str, name: &str) -> Result<Value> {
-    match Global::find(module, name) {
-        Some(global) => Ok(Value::Global(global)),
-        None => Err(PthError::Global { name: shown(&format!("{module}.{name}")) }),
+    let full = || shown(&format!("{module}.{name}"));
+    match (Global::find(module, name), other_numbers(module, name)) {
+        (Some(global), _) => Ok(Value::Global(global)),
+        (None, Some((what, plain))) => Err(PthError::Numbers { name: full(), what, plain }),
+        (None, None) => Err(PthError::Global { name: full() }),
     }
+}
+
+/// What PyTorch makes of this name, where it is numbers that are not read, and the Python that makes plain ones of them.
+fn other_numbers(module: &str, name: &str) -> Option<(&'static str, &'static str)> {
+    Some(match (module, name) {
+        ("torch._utils", "_rebuild_tensor_v3") => ("numbers of a type such as float8 or uint16", "v.float()"),
+        ("torch._utils", "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor") => ("sparse tensors", "v.to_dense()"),
+        ("torch._utils", "_rebuild_qtensor") => ("quantized numbers", "v.dequantize()"),
+        ("torch", "ComplexHalfStorage" | "ComplexFloatStorage" | "ComplexDoubleStorage") => {
+            ("complex numbers", "torch.view_as_real(v) if v.is_complex() else v")
+        }
+        _ => return None,
+    })
 }
 
 /// A whole number of any length.
