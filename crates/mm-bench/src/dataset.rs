@@ -162,6 +162,14 @@ impl CardReader {
         self
     }
 
+    /// Of data that a trained model is asked about ([`DatasetCard::of_new_data`]).
+    pub fn of_new_data(self) -> Self {
+        match self.0 {
+            Card::Tables(card, built_in) => Self(Card::Tables(Box::new(card.of_new_data()), built_in)),
+            files => Self(files),
+        }
+    }
+
     /// Reads the samples, or lists those that are files; with them what tells the data from others.
     pub fn load(&self) -> Result<(Dataset, Identity)> {
         match &self.0 {

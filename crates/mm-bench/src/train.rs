@@ -10,7 +10,8 @@ use crate::registry::{Registry, UNUSED_ENCODERS, check_data, uses_encoders};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use indicatif::{ProgressBar, ProgressStyle};
-use mm_core::data::{ManifestColumns, Part, Source, Split, class_position};
+use mm_core::data::kinds::Kind;
+use mm_core::data::{Part, Source, Split, class_position};
 use mm_core::parallel::Communicator;
 use mm_core::train::{CheckpointConfig, EpochLog, Observer, Step, TrainConfig, Trainer};
 use mm_core::{DeviceName, Pipeline};
@@ -219,9 +220,14 @@ fn train_on(ranks: &Arc<dyn Communicator>, arguments: &TrainArguments, registry:
 pub fn evaluate(arguments: &EvaluateArguments, registry: &Registry) -> Result<Pipeline> {
     let registry = registry.clone().on(&arguments.device.open()?);
     let mut model = registry.from_pretrained(&arguments.model)?;
-    let (data, _) = CardReader::open(&arguments.card)?.load()?;
+    let (data, _) = CardReader::open(&arguments.card)?.of_new_data().load()?;
     check_schema(&model, &*data.source)?;
-    check_columns(&model.config().columns, &data.columns)?;
+    check_columns(&model.config().columns.variables, &data.columns.variables)?;
+    let names = model.schema().modalities.names();
+    let ours = names.iter().enumerate().map(|(m, name)| (name, model.kind(m).and_then(series_columns)));
+    let theirs = names.iter().zip(data.source.kinds()).map(|(name, kind)| (name, kind.as_deref().and_then(series_columns)));
+    let known = |(name, columns): (&String, Option<Vec<String>>)| Some((name.clone(), columns?));
+    check_columns(&ours.filter_map(known).collect(), &theirs.filter_map(known).collect())?;
     let rows = part(arguments, &data, &model)?;
     if rows.is_empty() {
         bail!("the part `{}` of {} has no samples", arguments.part, arguments.card);
@@ -295,9 +301,9 @@ fn check_schema(model: &Pipeline, source: &dyn Source) -> Result<()> {
 }
 
 /// Refuses the numbers of a sensor in another order than the model's: a model knows them by their places.
-fn check_columns(ours: &ManifestColumns, theirs: &ManifestColumns) -> Result<()> {
-    for (sensor, ours) in &ours.variables {
-        let Some(theirs) = theirs.variables.get(sensor).filter(|theirs| *theirs != ours) else { continue };
+fn check_columns(ours: &BTreeMap<String, Vec<String>>, theirs: &BTreeMap<String, Vec<String>>) -> Result<()> {
+    for (sensor, ours) in ours {
+        let Some(theirs) = theirs.get(sensor).filter(|theirs| *theirs != ours) else { continue };
         let Some((at, (found, learnt))) = theirs.iter().zip(ours).enumerate().find(|(_, (found, learnt))| found != learnt) else {
             continue;
         };
@@ -309,6 +315,12 @@ fn check_columns(ours: &ManifestColumns, theirs: &ManifestColumns) -> Result<()>
         tracing::warn!("{differ}: the numbers are read by their places");
     }
     Ok(())
+}
+
+/// The names of the columns that a kind reads from the files of a series, where it knows them.
+fn series_columns(kind: &dyn Kind) -> Option<Vec<String>> {
+    let settings = kind.settings();
+    ["columns", "names"].iter().find_map(|field| serde_json::from_value(settings.get(field)?.clone()).ok())
 }
 
 /// A bar that shows where a training is.

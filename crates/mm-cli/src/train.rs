@@ -3,7 +3,11 @@
 use anyhow::Result;
 use mm_bench::{EvaluateArguments, Registry, TrainArguments, child};
 use mm_core::Pipeline;
+use mm_core::eval::default_combinations;
 use std::process::ExitCode;
+
+/// Combinations without a sample that are named.
+const NAMED: usize = 8;
 
 /// Trains, evaluates and saves a model.
 pub fn train(arguments: &TrainArguments) -> Result<ExitCode> {
@@ -35,5 +39,13 @@ fn print(model: &Pipeline) {
         let interval = c.interval.map_or(String::new(), |[low, high]| format!(" [{low:.3}, {high:.3}]"));
         let time = latency.as_ref().and_then(|latency| latency.of(&c.combination)).map(|c| format!("{:.2}", c.median_ms));
         println!("{:longest$}  {:7}  {:26}  {}", c.combination, c.samples, format!("{score}{interval}"), time.unwrap_or_default());
+    }
+    let modalities = &model.schema().modalities;
+    let asked = default_combinations(modalities.len(), 0).into_iter().filter(|subset| model.model().supports(*subset));
+    let asked = asked.map(|subset| modalities.format(subset));
+    let without: Vec<String> = asked.filter(|name| !evaluated.combinations.iter().any(|c| c.combination == *name)).collect();
+    if !without.is_empty() {
+        let more = if without.len() > NAMED { format!(" and {} more", without.len() - NAMED) } else { String::new() };
+        println!("no sample that was evaluated has {}{more}", without[..without.len().min(NAMED)].join(", "));
     }
 }

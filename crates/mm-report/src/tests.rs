@@ -184,6 +184,16 @@ fn without(cell: &mut CellResult, names: &[&str]) {
 }
 
 #[test]
+fn a_combination_that_no_seed_has_is_said_not_to_be_shown() {
+    for seeds in [vec![0], vec![0, 1]] {
+        let mut results = Synthetic { seeds, ..Synthetic::small() }.results();
+        results.iter_mut().for_each(|r| without(r, &["rgb+depth"]));
+        let remarks = report(&results).data.remove(0).remarks.join("\n");
+        assert!(remarks.contains("has rgb+depth: nothing is shown of it.") && !remarks.contains("other seeds"), "{remarks}");
+    }
+}
+
+#[test]
 fn a_combination_that_one_seed_lacks_is_said_and_the_rest_shown() {
     let mut results = Synthetic { seeds: vec![0, 1, 2, 3], ..Synthetic::small() }.results();
     results.iter_mut().filter(|r| r.seed == 2).for_each(|r| without(r, &["rgb+depth"]));

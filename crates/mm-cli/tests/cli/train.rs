@@ -31,6 +31,23 @@ fn train(folder: &Path, out: &str, more: &[&str]) -> Result<serde_json::Value, S
 }
 
 #[test]
+fn combinations_without_a_sample_are_told_below_the_table() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    card(folder);
+    let table = std::fs::read_to_string(folder.join("t.csv")).unwrap();
+    let without = |line: &str| match line.split(',').collect::<Vec<_>>()[..] {
+        [a1, a2, _, _, state, "test"] => format!("{a1},{a2},,,{state},test\n"),
+        _ => format!("{line}\n"),
+    };
+    std::fs::write(folder.join("t.csv"), table.lines().map(without).collect::<String>()).unwrap();
+    let arguments = ["train", "card.toml", "--method", "modality-dropout", "--epochs", "1", "--out", "model"];
+    let output = mm().current_dir(folder).args(arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("no sample that was evaluated has b, a+b\n") && text.ends_with("model\n"), "{text}{}", said(&output));
+}
+
+#[test]
 fn options_are_given_without_a_plan_and_over_one() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();

@@ -84,7 +84,7 @@ pub struct DatasetCard {
     /// First character of lines that are no data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<char>,
-    /// Cells that stand for no reading, besides empty ones: `["NA", "-999"]`.
+    /// Cells that stand for no reading, label or target, besides empty ones: `["NA", "-999"]`. Those of a view are of its readings alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// Columns that are no features, in every file that has them.
@@ -132,6 +132,9 @@ pub struct DatasetCard {
     /// Where the card was read.
     #[serde(skip)]
     path: PathBuf,
+    /// Columns to ignore may be in none of the files.
+    #[serde(skip)]
+    is_of_new_data: bool,
 }
 
 /// A data set as its card reads it.
@@ -178,6 +181,11 @@ impl DatasetCard {
         Ok(card)
     }
 
+    /// For data that a trained model is asked about: columns to ignore need not be there.
+    pub fn of_new_data(self) -> Self {
+        Self { is_of_new_data: true, ..self }
+    }
+
     fn check(&self) -> Result<()> {
         let at = |field: &str| format!("{field} in {}", self.path.display());
         Modalities::new(self.views.iter().map(|v| &v.modality)).map_err(|e| Error::config(at("view"), e.to_string()))?;
@@ -191,7 +199,11 @@ impl DatasetCard {
         if let Some(Err(problem)) = self.split.map(|split| split.validate()) {
             return Err(Error::config(at("split"), problem));
         }
-        check_targets(self.task, &self.targets, self.classes.as_deref()).map_err(|(field, problem)| Error::config(at(field), problem))?;
+        let of_labels = self.labels.as_ref().and_then(|labels| labels.column.as_ref());
+        let label = self.label.as_ref().or(of_labels).or(self.views.iter().find_map(|view| view.label.as_ref()));
+        let label = label.map(|column| column.name().map_or_else(|| column.position().unwrap_or_default().to_string(), String::from));
+        check_targets(self.task, &self.targets, label.as_deref(), self.classes.as_deref())
+            .map_err(|(field, problem)| Error::config(at(field), problem))?;
         if self.task.has_columns() && self.target_columns().is_empty() {
             let problem = "lists the columns that are to be predicted by name, such as targets = [\"age\"]";
             return Err(Error::config(at("targets"), problem));
@@ -263,7 +275,7 @@ impl DatasetCard {
 
     fn writing_of_labels(&self, labels: &LabelSpec) -> Writing<'_> {
         let (delimiter, comment) = (labels.delimiter.or(self.delimiter), labels.comment.or(self.comment));
-        Writing { delimiter, comment, ..Writing::default() }
+        Writing { delimiter, comment, decimal_comma: self.decimal == Some(','), ..Writing::default() }
     }
 
     /// The files that the card names, each once.
@@ -327,8 +339,13 @@ impl DatasetCard {
         let label = self.label.as_ref().filter(|_| targets.is_empty());
         let defaults = [label, self.id.as_ref(), self.group.as_ref(), self.part.as_ref(), self.weight.as_ref()];
         let decimal_comma = self.decimal == Some(',');
-        let labels =
-            Labels { classes: self.classes.as_deref(), missing: self.missing_label, task: self.task, decimal_comma: Some(decimal_comma) };
+        let labels = Labels {
+            classes: self.classes.as_deref(),
+            missing: self.missing_label,
+            task: self.task,
+            decimal_comma: Some(decimal_comma),
+            none: &self.missing,
+        };
         let mut read_one = |file: &str, sha256: &Option<String>, reading: ReadAs| -> Result<Table> {
             let path = self.folder().join(file);
             let bytes = contents.get(file).map_or(&[] as &[u8], |bytes| bytes);
@@ -339,6 +356,7 @@ impl DatasetCard {
             modality: None,
             columns: None,
             ignore: &self.ignore,
+            taken: &[],
             view_ignore: &[],
             shape: None,
             own: [None; 5],
@@ -351,10 +369,13 @@ impl DatasetCard {
             labels,
         };
         let mut tables = Vec::with_capacity(self.views.len() + 1);
-        for view in &self.views {
+        for (at, view) in self.views.iter().enumerate() {
+            let others = self.views.iter().enumerate().filter(|(other, of)| *other != at && of.file == view.file);
+            let taken: Vec<&Column> = others.flat_map(|(_, of)| of.columns.iter().flatten()).collect();
             let reading = ReadAs {
                 modality: Some(&view.modality),
                 columns: view.columns.as_deref(),
+                taken: &taken,
                 view_ignore: &view.ignore,
                 shape: view.shape,
                 own: [view.label.as_ref().filter(|_| targets.is_empty()), view.id.as_ref(), view.group.as_ref(), view.part.as_ref(), None],
@@ -397,14 +418,14 @@ impl DatasetCard {
         }
     }
 
-    /// Whether the columns that any file may have are in one of them, and no label is a feature of another file.
+    /// Whether the columns that any file may have are in one of them (those to ignore, too), and no label is a feature of another file.
     fn check_keys(&self, tables: &[Table], defaults: Keys<&Column>) -> Result<()> {
-        for (key, column) in defaults.into_iter().enumerate() {
-            if let (Some(column), true) = (column, tables.iter().all(|t| t.keys[key].is_none())) {
-                let problem = tables.iter().find_map(|t| column.find(&t.header.names).err()).unwrap_or_default();
-                let (path, line) = (&tables[0].path, tables[0].header.line);
-                return Err(parse_error(path, line, 1, format!("{problem} (in none of the files)")));
-            }
+        let keys = defaults.into_iter().enumerate().filter(|(key, _)| tables.iter().all(|t| t.keys[*key].is_none()));
+        let ignored = self.ignore.iter().filter(|column| !self.is_of_new_data && tables.iter().all(|t| !column.is_in(&t.header.names)));
+        for column in keys.filter_map(|(_, column)| column).chain(ignored) {
+            let problem = tables.iter().find_map(|t| column.find(&t.header.names).err()).unwrap_or_default();
+            let (path, line) = (&tables[0].path, tables[0].header.line);
+            return Err(parse_error(path, line, 1, format!("{problem} (in none of the files)")));
         }
         let own = self.views.iter().map(|v| &v.label).chain(self.labels.iter().map(|l| &l.column));
         for name in own.filter_map(|column| column.as_ref().and_then(Column::name)) {
@@ -423,11 +444,16 @@ impl DatasetCard {
 pub(super) fn check_targets(
     task: TaskKind,
     targets: &[String],
+    label: Option<&str>,
     classes: Option<&[String]>,
 ) -> std::result::Result<(), (&'static str, String)> {
     if !task.has_columns() && !targets.is_empty() {
         let problem = "are columns of labels or numbers: write task = \"labels\" or task = \"numbers\" too";
         return Err(("targets", problem.into()));
+    }
+    if let Some(label) = label.filter(|label| !targets.is_empty() && !targets.iter().any(|target| target == label)) {
+        let problem = format!("`{label}` is not predicted, as `targets` say what is: take one of the two out, or list it in `targets`");
+        return Err(("label", problem));
     }
     if task.has_columns() && classes.is_some() {
         return Err((

@@ -197,10 +197,13 @@ impl FileCard {
                 at("windows"),
                 "are cut from series, and [pixels] has a label for each pixel of an image: keep one of the two",
             )),
-            _ => match check_targets(self.task, &self.targets, self.classes.as_deref().filter(|_| self.separator.is_none())) {
-                Err((field, problem)) => Err(Error::config(at(field), problem)),
-                Ok(()) => self.check_split(&at),
-            },
+            _ => {
+                let classes = self.classes.as_deref().filter(|_| self.separator.is_none());
+                match check_targets(self.task, &self.targets, self.label.as_deref(), classes) {
+                    Err((field, problem)) => Err(Error::config(at(field), problem)),
+                    Ok(()) => self.check_split(&at),
+                }
+            }
         }
     }
 
@@ -212,14 +215,14 @@ impl FileCard {
     }
 
     /// Lists the samples; their readings are read when they are needed. With `on_corrupt = "absent"` each is read once now, as it has to be known
-    /// which count as absent ([`FileSource::with_known_absences`]).
+    /// which count as absent ([`FileSource::with_known_absences`]). Of series, the first lines are read ([`FileSource::settled`]).
     pub fn open(&self) -> Result<FileSource> {
-        self.listed(None)?.with_known_absences(&self.listed_in())
+        self.listed(None)?.with_known_absences(&self.listed_in())?.settled()
     }
 
     /// [`FileCard::open`], with manifest and files in memory.
     pub fn open_bundle(&self, bundle: &Bundle) -> Result<FileSource> {
-        self.listed(Some(bundle))?.with_known_absences(&self.listed_in())
+        self.listed(Some(bundle))?.with_known_absences(&self.listed_in())?.settled()
     }
 
     /// Lists the samples, and reads none.

@@ -207,6 +207,18 @@ impl FileSource {
         }
     }
 
+    /// With kinds that know what all files of their sensor say, as a training needs them ([`Kind::settled`]): series without `columns` whose columns
+    /// stand in another order in some files are an error, and a model of others finds them by name.
+    pub fn settled(mut self) -> Result<Self> {
+        for m in 0..self.kinds.len() {
+            let origins: Vec<&Origin> = self.rows.iter().filter_map(|row| row.origins[m].as_ref()).collect();
+            if let Some(kind) = self.kinds[m].settled(&origins)? {
+                self.kinds[m] = kind;
+            }
+        }
+        Ok(self)
+    }
+
     /// What a model gets of a reading.
     fn reading(&self, m: usize, origin: &Origin, change: &Change) -> Result<Array> {
         self.features(m, origin, change).map_err(|error| origin.blame(error))

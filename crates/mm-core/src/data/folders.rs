@@ -273,7 +273,7 @@ impl Folders {
         }
         let classes: BTreeSet<String> = listing.samples.iter().filter_map(|sample| sample.label.clone()).collect();
         let place = self.root.display().to_string();
-        listing.remark_look_alikes(&Vec::from_iter(classes), &place);
+        listing.remark_look_alikes("classes", &Vec::from_iter(classes), &place);
         listing.remark_cases(&place);
         if let Some(windows) = &self.windows {
             let sensors: Vec<NamedKind> = self.modalities.iter().map(|wanted| (wanted.name.as_str(), &*wanted.kind)).collect();

@@ -39,12 +39,17 @@ impl fmt::Display for FileReport {
     }
 }
 
-/// Rows of the same place are one sample.
+/// Rows of the same place are one sample, and so is an id where there are some.
 pub(super) fn by_rows(tables: &[Table]) -> Result<RowMaps> {
     let samples = tables[0].lines.len();
     if let Some(other) = tables.iter().find(|t| t.lines.len() != samples) {
         let (path, other_path) = (tables[0].path.clone(), other.path.clone());
         return Err(DataError::Rows { path, rows: samples, other: other_path, other_rows: other.lines.len() }.into());
+    }
+    for table in tables.iter().filter(|table| table.keys[ID].is_some()) {
+        let column = &table.header.names[id_column(table)];
+        let advice = format!("; where rows belong together (of one patient), write group = {column:?} in place of `id`");
+        rows_by_id(table, &advice)?;
     }
     Ok(vec![(0..samples).map(Some).collect(); tables.len()])
 }
@@ -54,7 +59,7 @@ pub(super) fn by_rows(tables: &[Table]) -> Result<RowMaps> {
 pub(super) fn by_id(tables: &[Table], allow_unmatched: bool, remarks: &mut Vec<String>) -> Result<RowMaps> {
     let mut rows_of: Vec<HashMap<&str, usize>> = Vec::with_capacity(tables.len());
     for table in tables {
-        rows_of.push(rows_by_id(table)?);
+        rows_of.push(rows_by_id(table, "")?);
     }
     let mut order: Vec<&str> = Vec::new();
     let mut seen = HashSet::new();
@@ -98,7 +103,8 @@ fn id_column(table: &Table) -> usize {
     table.keys[ID].as_ref().map_or(0, |column| column.column)
 }
 
-fn rows_by_id(table: &Table) -> Result<HashMap<&str, usize>> {
+/// The row of each id; an error with this advice where one stands twice.
+fn rows_by_id<'t>(table: &'t Table, advice: &str) -> Result<HashMap<&'t str, usize>> {
     if table.keys[ID].is_none() {
         return Err(parse_error(
             &table.path,
@@ -116,7 +122,7 @@ fn rows_by_id(table: &Table) -> Result<HashMap<&str, usize>> {
     }
     match twice.values().min() {
         Some(row) => {
-            let problem = format!("ids that appear twice: {}; an id is one sample", some(&sorted(twice.keys().copied()), 5));
+            let problem = format!("ids that appear twice: {}; an id is one sample{advice}", some(&sorted(twice.keys().copied()), 5));
             Err(parse_error(&table.path, table.lines[*row], id_column(table) + 1, problem))
         }
         None => Ok(rows),

@@ -1,13 +1,14 @@
 //! Files joined to samples.
 
 use super::ids::{FileReport, RowMaps, by_id, by_rows, file_reports, likeness};
-use super::labels::{Labels, Unusable, hardly_classes, look_alikes};
+use super::labels::{Labels, Unusable, alike_groups, hardly_classes, look_alikes, seen};
 use super::names::{some, suggestion};
 use super::read_as::{GROUP, ID, KEY_NAMES, LABEL, PART, WEIGHT};
 use super::reader::{KeyColumn, Table};
+use super::split::{Part, torn};
 use super::table::TableTargets;
+use super::text::parse_error;
 use super::{DataError, Schema, TableDataset};
-use super::{split::Part, text::parse_error};
 use crate::error::{Error, Result};
 use crate::modality::{Modalities, Presence, Subset};
 use serde::{Deserialize, Serialize};
@@ -124,6 +125,7 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         Some(texts) => Some(texts.iter().enumerate().map(|(s, t)| parse_part(&tables, &maps, s, t)).collect::<Result<_>>()?),
         None => None,
     };
+    remarks.extend(groups.as_ref().and_then(|groups| alike_groups(groups.iter().map(String::as_str))));
     if let (Some(groups), Some(parts)) = (&groups, &parts) {
         no_group_in_two_parts(&tables, &maps, groups, parts)?;
     }
@@ -333,13 +335,7 @@ fn no_group_in_two_parts(tables: &[Table], maps: &RowMaps, groups: &[String], pa
         if parts[known] != parts[sample] {
             let (path, line, column) = place_of_key(tables, maps, GROUP, sample);
             let (other, other_line, _) = place_of_key(tables, maps, GROUP, known);
-            let problem = format!(
-                "group `{group}` is in two parts: {} here, {} in {}:{other_line}; give all its samples one part, or take out `group` if its \
-                 samples may be in several",
-                parts[sample],
-                parts[known],
-                other.display()
-            );
+            let problem = torn(group, parts[sample], parts[known], &format!("{}:{other_line}", other.display()));
             return Err(parse_error(path, line, column, problem));
         }
     }
@@ -374,7 +370,7 @@ fn check_classes(
         return at(problem);
     }
     for same in look_alikes(classes.iter().map(String::as_str)) {
-        let shown: Vec<String> = same.iter().map(|c| format!("`{c}`")).collect();
+        let shown: Vec<String> = same.iter().map(|c| format!("`{}`", seen(c))).collect();
         remarks.push(format!("the labels {} are different classes; are they one? Then write them alike", shown.join(", ")));
     }
     for class in (0..classes.len()).filter(|&c| counts[c] == 0) {

@@ -1,7 +1,7 @@
 //! What is to be predicted as text: which texts are classes, labels and numbers, which say that there is none, and which look like a
 //! mistake.
 
-use super::names::{class_position, suggestion};
+use super::names::{class_position, some, suggestion};
 use super::number::has_decimal_comma;
 use super::{TargetValue, TaskKind};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub(super) struct Labels<'a> {
     pub task: TaskKind,
     /// Whether numbers have a decimal comma, where the card may say so.
     pub decimal_comma: Option<bool>,
+    /// What the card says of cells that stand for nothing, besides empty ones.
+    pub none: &'a [String],
 }
 
 impl Labels<'_> {
@@ -41,13 +43,14 @@ impl Labels<'_> {
             return Ok(Some(class));
         }
         let empty = text.is_empty();
-        if empty || NO_VALUE.contains(&text.to_lowercase().as_str()) {
+        if self.is_none(text) {
             let drop = "write missing_label = \"drop\" in the card to leave such samples out";
             return match self.missing {
                 Unusable::Drop => Ok(None),
                 Unusable::Error if empty => Err(format!("the label is empty; every sample needs one, or {drop}")),
                 Unusable::Error => {
-                    Err(format!("`{text}` says that there is no label; {drop}, or list it in classes = [...] if it is a class"))
+                    let says = self.says_so(text);
+                    Err(format!("`{text}` says that there is no label{says}; {drop}, or list it in classes = [...] if it is a class"))
                 }
             };
         }
@@ -62,18 +65,29 @@ impl Labels<'_> {
 
     /// A cell of a column of its own: a number, or whether a label holds. The text; `None` where there is nothing and that is to be left out.
     pub fn read_column<'t>(&self, text: &'t str) -> Result<Option<&'t str>, String> {
-        if text.is_empty() || NO_VALUE.contains(&text.to_lowercase().as_str()) {
+        if self.is_none(text) {
             return match self.missing {
                 Unusable::Drop => Ok(None),
                 Unusable::Error => {
-                    let drop = "write missing_label = \"drop\" in the card to leave such samples out";
-                    Err(format!("`{text}` is no value, and every sample needs one of what is to be predicted; {drop}"))
+                    let (says, drop) = (self.says_so(text), "write missing_label = \"drop\" in the card to leave such samples out");
+                    Err(format!("`{text}` is no value{says}, and every sample needs one of what is to be predicted; {drop}"))
                 }
             };
         }
         match self.task {
             TaskKind::Labels if mark(text).is_none() => {
-                Err(format!("`{text}` does not say whether the label holds: write 1 or 0, true or false, yes or no"))
+                // A card of a manifest may say what stands between two.
+                let sign = ['|', ';', ',', '/'].into_iter().find(|&sign| text.contains(sign));
+                let list = match (sign.filter(|_| self.decimal_comma.is_none()), text.parse::<f64>()) {
+                    (Some(sign), _) => {
+                        format!("; if it lists those that hold, name its column as `label` and write separator = \"{sign}\"")
+                    }
+                    (None, Err(_)) if self.decimal_comma.is_none() => {
+                        "; if cells list those that hold, write what stands between two, such as separator = \"|\"".into()
+                    }
+                    _ => String::new(),
+                };
+                Err(format!("`{text}` does not say whether the label holds: write 1 or 0, true or false, yes or no{list}"))
             }
             TaskKind::Numbers => match self.number(text) {
                 Some(x) if x.is_finite() => Ok(Some(text)),
@@ -86,6 +100,21 @@ impl Labels<'_> {
             },
             _ => Ok(Some(text)),
         }
+    }
+
+    /// Whether a cell says that there is nothing: it is empty, or as programs write it, or as the card says.
+    fn is_none(&self, text: &str) -> bool {
+        text.is_empty() || NO_VALUE.contains(&text.to_lowercase().as_str()) || self.is_marked(text)
+    }
+
+    /// Whether it is one of the cells of the card; `-999` is `-999.0`, as in cells of sensors.
+    fn is_marked(&self, text: &str) -> bool {
+        let number = |text: &str| self.number(text).filter(|x| x.is_finite());
+        self.none.iter().map(|mark| mark.trim()).any(|mark| mark == text || number(mark).is_some() && number(mark) == number(text))
+    }
+
+    fn says_so(&self, text: &str) -> &'static str {
+        if self.is_marked(text) { ", as `missing` in the card says" } else { "" }
     }
 
     /// The labels or numbers of a sample from the texts of its columns, which [`Labels::read_column`] let pass.
@@ -164,13 +193,33 @@ fn mark(text: &str) -> Option<bool> {
     }
 }
 
-/// A text as a person would compare it: numbers by value, else without regard to case and spaces.
+/// Characters without width, which nobody sees.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
+/// A text as a person would compare it: numbers by value, else without regard to case, spaces and characters that nobody sees.
 pub(super) fn alike(text: &str) -> String {
-    let squeezed: String = text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
+    let squeezed: String = text.chars().filter(|&c| !c.is_whitespace() && !is_unseen(c)).flat_map(char::to_lowercase).collect();
     match squeezed.parse::<f64>() {
-        Ok(number) if number.is_finite() => format!("{}", number + 0.0),
+        // Longer numbers may differ behind the digits of an f64.
+        Ok(number) if number.is_finite() && squeezed.len() < 16 => format!("{}", number + 0.0),
         _ => squeezed,
     }
+}
+
+/// A name in a message about names that look alike: what nobody sees is written as its code.
+pub(super) fn seen(name: &str) -> String {
+    let shown = |c: char| if is_unseen(c) || c.is_whitespace() && c != ' ' { c.escape_unicode().to_string() } else { c.into() };
+    name.chars().map(shown).collect()
+}
+
+/// What to say of groups that look alike.
+pub(super) fn alike_groups<'a>(groups: impl Iterator<Item = &'a str>) -> Option<String> {
+    let sets = look_alikes(groups.collect::<BTreeSet<_>>().into_iter());
+    let sets: Vec<String> = sets.iter().map(|set| set.iter().map(|name| seen(name)).collect::<Vec<_>>().join(" and ")).collect();
+    let advice = "a split may tear them apart: write them alike if they are the same";
+    (!sets.is_empty()).then(|| format!("groups that look alike: {}; {advice}", some(&sets, 5)))
 }
 
 /// Names that are different texts but probably mean the same, together.

@@ -2,8 +2,9 @@
 //! them all.
 
 use super::kinds::Origin;
+use super::labels::{alike_groups, look_alikes, seen};
 use super::names::some;
-use super::{Part, labels::look_alikes};
+use super::split::{Part, torn};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -84,11 +85,14 @@ impl Listing {
         }
     }
 
-    /// Remarks on classes that look alike, and on names that differ in case only; `place` is where they stand.
-    pub fn remark_look_alikes(&mut self, classes: &[String], place: &str) {
+    /// Remarks on classes (or labels: `what`) and groups that look alike; `place` is where they stand.
+    pub fn remark_look_alikes(&mut self, what: &str, classes: &[String], place: &str) {
         for alike in look_alikes(classes.iter().map(String::as_str)) {
-            self.remarks.push(format!("{place}: classes that look alike: {}; write them alike if they are the same", alike.join(", ")));
+            let alike: Vec<String> = alike.into_iter().map(seen).collect();
+            self.remarks.push(format!("{place}: {what} that look alike: {}; write them alike if they are the same", alike.join(", ")));
         }
+        let groups = self.samples.iter().filter_map(|sample| sample.group.as_deref());
+        self.remarks.extend(alike_groups(groups).map(|alike| format!("{place}: {alike}")));
     }
 
     /// Ids that several samples have, as problems: an id is one sample. `error` words it for a sample, and the first of its id.
@@ -100,6 +104,20 @@ impl Listing {
                 None => drop(first.insert(&sample.id, at)),
             }
         }
+    }
+
+    /// Refuses a group in two parts: `error` takes what is wrong with a sample.
+    pub fn refuse_torn_groups(&self, place: &Path, error: impl Fn(&Listed, String) -> Error) -> Result<()> {
+        let mut first: HashMap<&str, (Part, &Listed)> = HashMap::new();
+        for sample in &self.samples {
+            let (Some(group), Some(part)) = (sample.group.as_deref(), sample.part) else { continue };
+            let (known, of) = *first.entry(group).or_insert((part, sample));
+            if known != part {
+                let line = of.line.map_or(String::new(), |line| format!(":{line}"));
+                return Err(error(sample, torn(group, part, known, &format!("{}{line}", place.display()))));
+            }
+        }
+        Ok(())
     }
 
     /// Names of one class that differ in case only are told: on another system they may be one file, and sensors do not find each other.

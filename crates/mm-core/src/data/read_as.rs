@@ -23,6 +23,8 @@ pub(super) struct ReadAs<'a> {
     pub columns: Option<&'a [Column]>,
     /// Columns that are no features, if the file has them.
     pub ignore: &'a [Column],
+    /// Columns of this file that other views name as theirs: no features here unless `columns` says so.
+    pub taken: &'a [&'a Column],
     /// Columns that are no features and that the file must have.
     pub view_ignore: &'a [Column],
     pub shape: Option<[usize; 3]>,

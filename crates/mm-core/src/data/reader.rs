@@ -8,7 +8,7 @@ use super::roles::{Header, Role, comment_mark, one_field, roles};
 use super::table_text::{TableText, cell};
 use super::text::parse_error;
 use super::view::{NonFinite, Partial};
-use super::{Column, InputSpec, labels::Labels};
+use super::{Column, InputSpec};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -199,8 +199,7 @@ fn read_rows(
                 match role {
                     Role::Skip => {}
                     Role::Key(key) => {
-                        let text =
-                            key_cell(field, *key, &reading.labels).map_err(|problem| parse_error(path, line, column + 1, problem))?;
+                        let text = key_cell(field, *key, reading).map_err(|problem| parse_error(path, line, column + 1, problem))?;
                         rows.keys[*key].push(text)
                     }
                     Role::Target(target) => {
@@ -293,19 +292,26 @@ fn wrong_length(record: &csv::ByteRecord, expected: usize) -> String {
     problem
 }
 
-fn key_cell(field: &[u8], key: usize, labels: &Labels) -> std::result::Result<String, String> {
+fn key_cell(field: &[u8], key: usize, reading: &ReadAs) -> std::result::Result<String, String> {
     let text = cell(field);
     // A quote that is never closed swallows the lines below it.
     if text.contains(['\n', '\r']) {
         return Err(format!("the {} spans lines; is a closing quote missing?", KEY_NAMES[key]));
     }
     match text {
-        _ if key == LABEL => Ok(labels.read(text)?.unwrap_or_default().into()),
+        _ if key == LABEL => Ok(reading.labels.read(text)?.unwrap_or_default().into()),
         "" => Err(format!("the {} is empty; every sample needs one", KEY_NAMES[key])),
-        _ if key == WEIGHT => match text.parse::<f32>() {
-            Ok(weight) if weight >= 0.0 && weight.is_finite() => Ok(text.into()),
-            _ => Err(format!("`{text}` is no weight of a sample: a finite number that is not negative")),
-        },
+        _ if key == WEIGHT => {
+            let has_comma = has_decimal_comma(text);
+            let number = if has_comma && reading.writing.decimal_comma { text.replace(',', ".") } else { text.into() };
+            match number.parse::<f32>() {
+                Ok(weight) if weight >= 0.0 && weight.is_finite() => Ok(number),
+                _ if has_comma && !reading.writing.decimal_comma => {
+                    Err(format!("`{text}` is no weight of a sample; if its comma is a decimal comma, write decimal = \",\" in the card"))
+                }
+                _ => Err(format!("`{text}` is no weight of a sample: a finite number that is not negative")),
+            }
+        }
         text => Ok(text.into()),
     }
 }

@@ -34,8 +34,14 @@ pub(super) fn roles(reading: &ReadAs, path: &Path, header: &Header, delimiter: c
     let names = &header.names;
     let find = |column: &Column| column.find(names).map_err(|problem| header.error(path, 0, problem + &one_field(header, delimiter)));
     let mut roles = vec![if reading.columns.is_some() { Role::Skip } else { Role::Feature }; names.len()];
-    for column in reading.columns.into_iter().flatten() {
-        roles[find(column)?] = Role::Feature;
+    match reading.columns {
+        Some(columns) => {
+            for column in columns {
+                roles[find(column)?] = Role::Feature;
+            }
+        }
+        // One that is not there is told where its view is read.
+        None => reading.taken.iter().filter_map(|column| column.find(names).ok()).for_each(|index| roles[index] = Role::Skip),
     }
     for column in reading.view_ignore.iter().chain(reading.ignore.iter().filter(|c| c.is_in(names))) {
         let index = find(column)?;
@@ -78,11 +84,12 @@ pub(super) fn roles(reading: &ReadAs, path: &Path, header: &Header, delimiter: c
     }
     check_names(path, header, &mut roles, &by_position, named, ignored)?;
     if let (Some(modality), false) = (reading.modality, roles.contains(&Role::Feature)) {
-        let used: Vec<String> = names
+        let mut used: Vec<String> = names
             .iter()
             .zip(&roles)
             .filter_map(|(name, role)| if let Role::Key(key) = role { Some(format!("`{name}` is the {}", KEY_NAMES[*key])) } else { None })
             .collect();
+        used.extend((!reading.taken.is_empty()).then(|| "other views of the file name theirs".into()));
         let used = if used.is_empty() { String::new() } else { format!(": {}", used.join(", ")) };
         return Err(header.error(path, 0, format!("no column is left for modality `{modality}`{used}{}", one_field(header, delimiter))));
     }

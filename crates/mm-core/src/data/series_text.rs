@@ -1,9 +1,14 @@
 //! Series as a text: a line a step, a column a channel.
 
+use super::check::difference;
+use super::kinds::Origin;
+use super::names::some;
 use super::numpy;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The lines of a series, cut into cells.
 pub(super) struct SeriesText<'t> {
@@ -54,6 +59,31 @@ pub(super) fn names_of(path: &Path) -> Option<Vec<String>> {
             return Some(if text.named { text.first.iter().map(ToString::to_string).collect() } else { Vec::new() });
         }
     }
+}
+
+/// The names that the columns of all files have, in one order; `None` where files have others or none. Which is wrong where the same names stand
+/// in another order.
+pub(super) fn agreed_names(origins: &[&Origin]) -> Result<Option<Vec<String>>, String> {
+    let paths = origins.iter().copied().filter_map(|origin| if let Origin::File { path, .. } = origin { Some(path) } else { None });
+    // Windows of a recording are of one file.
+    let files: Vec<&PathBuf> = paths.collect::<BTreeSet<_>>().into_iter().collect();
+    let names: Vec<Option<Vec<String>>> = files.par_iter().map(|path| names_of(path)).collect();
+    let mut headers: BTreeMap<&[String], (usize, &Path)> = BTreeMap::new();
+    for (path, names) in files.iter().zip(&names) {
+        let Some(names) = names else { continue };
+        headers.entry(names.as_slice()).or_insert((0, path.as_path())).0 += 1;
+    }
+    let mut counted: Vec<(&[String], usize)> = headers.iter().map(|(names, (count, _))| (*names, *count)).collect();
+    counted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    if let Some(difference) = difference(&counted).filter(|difference| difference.is_turned) {
+        let first: Vec<String> = counted.iter().map(|(names, _)| headers[names].1.display().to_string()).collect();
+        return Err(format!("{}; such as {}; {}", difference.found, some(&first, 2), difference.advice));
+    }
+    let own: BTreeSet<&String> = counted.iter().flat_map(|(names, _)| names.iter()).collect();
+    Ok(match counted[..] {
+        [(names, _)] if own.len() == names.len() && !names.is_empty() && !own.iter().any(|name| name.is_empty()) => Some(names.to_vec()),
+        _ => None,
+    })
 }
 
 /// Whether a cell is a number.

@@ -153,19 +153,23 @@ impl SplitSpec {
         }
     }
 
+    /// How many of so many samples of a class are for training, validation and the test, where there are no groups.
+    fn sizes(&self, rows: usize) -> [usize; 3] {
+        let [mut train, validation, test] = [self.train, self.validation, self.test].map(|a| a.of(rows));
+        if let Amount::Share(share) = self.train {
+            // What rounding up the others takes comes out of training; shares of 1 leave nothing over.
+            let left = rows.saturating_sub(validation.saturating_add(test));
+            train = if self.shares() > 1.0 - 1e-9 { left } else { train.min(left) };
+            train = train.max(usize::from(share > 0.0));
+        }
+        [train, validation, test]
+    }
+
     fn draw_stratified(&self, data: &dyn Source, seed: u64) -> Result<Split> {
-        let all = [self.train, self.validation, self.test];
-        let shares = self.shares();
         self.validate().map_err(|problem| Error::config("split", problem))?;
         let mut split = Split { train: vec![], validation: vec![], test: vec![] };
         for (class, rows) in shuffled_classes(data, (0..data.len()).collect(), seed, "split") {
-            let [mut train, validation, test] = all.map(|a| a.of(rows.len()));
-            if let Amount::Share(share) = self.train {
-                // What rounding up the others takes comes out of training; shares of 1 leave nothing over.
-                let left = rows.len().saturating_sub(validation.saturating_add(test));
-                train = if shares > 1.0 - 1e-9 { left } else { train.min(left) };
-                train = train.max(usize::from(share > 0.0));
-            }
+            let [train, validation, test] = self.sizes(rows.len());
             let needed = [train, validation, test].iter().fold(0usize, |sum, n| sum.saturating_add(*n));
             if needed > rows.len() {
                 let class = class_name(data, class);
@@ -238,11 +242,21 @@ const UNLIKE: f64 = 100.0;
 const FAR: usize = 2;
 
 impl SplitSpec {
-    /// What to know about a split of whole groups: held-out parts of far other sizes than this asks for.
+    /// What to know about a split that is drawn: samples that shares leave out, and of whole groups held-out parts of far other sizes than this
+    /// asks for.
     pub fn remark(&self, split: &Split, data: &dyn Source) -> Option<String> {
         let is_drawn = (0..data.len()).any(|row| data.meta(row).group.is_some() && data.meta(row).part.is_none());
         let mut sizes = vec![0; strata(data)];
         (0..data.len()).for_each(|row| sizes[class_of(data, row)] += 1);
+        let without = |row: usize| data.meta(row).group.is_none() && data.meta(row).part.is_none();
+        let is_shared = [self.train, self.validation, self.test].iter().all(|amount| !matches!(amount, Amount::PerClass(1..)));
+        let used: usize = sizes.iter().map(|&size| self.sizes(size).iter().sum::<usize>()).sum();
+        if is_shared && used < data.len() && (0..data.len()).all(without) {
+            let (unused, of, shares) = (data.len() - used, data.len(), (self.shares() * 1e4).round() / 1e4);
+            return Some(format!(
+                "{unused} of {of} samples are in no part: the shares under [split] sum to {shares}, and 1 leaves none out"
+            ));
+        }
         let held_out = [(Part::Validation, self.validation, &split.validation), (Part::Test, self.test, &split.test)];
         let far = held_out.into_iter().filter_map(|(part, asked, rows)| {
             let asked: usize = sizes.iter().map(|&size| asked.of(size)).sum();
@@ -253,6 +267,14 @@ impl SplitSpec {
         let advice = "a group stays whole: name parts in a column, or write other shares under [split] of the card";
         (!far.is_empty()).then(|| format!("groups make {}: {advice}", far.join(", and ")))
     }
+}
+
+/// What is wrong with a group that is in this part and in another one, at another place.
+pub(super) fn torn(group: &str, here: Part, there: Part, place: &str) -> String {
+    format!(
+        "group `{group}` is in two parts: {here} here, {there} in {place}; give all its samples one part, or take out `group` if its samples may be \
+         in several"
+    )
 }
 
 /// A group that was dealt to a part.

@@ -97,7 +97,8 @@ fn ids_that_do_not_match() {
     let counts: Vec<_> = loaded.files.iter().map(|f| (f.file.as_str(), f.rows, f.matched, f.unmatched, f.lacking)).collect();
     assert_eq!(counts, [("a.csv", 2, 1, 1, 1), ("b.csv", 2, 1, 1, 1)]);
     // Views of one file match each other, and yet no other file.
-    let card = format!("{BY_ID}\nallow_unmatched = true\n[[view]]\nmodality = \"z\"\nfile = \"a.csv\"\ncolumns = [\"x\"]");
+    let card = format!("{BY_ID}\nallow_unmatched = true\n[[view]]\nmodality = \"z\"\nfile = \"a.csv\"\ncolumns = [\"w\"]");
+    let a = "id,kind,x,w\n0,oak,1,4\n1,elm,2,5\n2,oak,3,6\n";
     fails(load(&card, &[("a.csv", a), ("b.csv", "id,y\n7,1\n8,2\n")]), &["no id of this file is in another file"]);
     // A sample without label names its id, the files and the hint.
     let result = load(&format!("{BY_ID}\nallow_unmatched = true"), &[("a.csv", names), ("b.csv", "id,y\nA1,1\nb1,2\n")]);
@@ -172,6 +173,85 @@ fn labels_in_a_file_of_their_own() {
     let by_id = format!("join = \"id\"\nid = \"id\"\n{short}");
     let lacking = ("diet.csv", "id,diet\np,fish\nQ,meat\n");
     fails(load(&by_id, &[a, lacking]), &["a.csv:3:1: no file has the label of the id `q`", "such as `q` and `Q`"]);
+}
+
+#[test]
+fn cells_of_missing_are_no_labels_and_no_targets() {
+    let text = "x,kind,wet\n1,oak,1\n2,unknown,-999.0\n3,elm,0\n";
+    let of = |card: &str| load(&format!("missing = [\"unknown\", \"-999\"]\n{card}"), &[("a.csv", text)]);
+    fails(of("label = \"kind\"\nignore = [\"wet\"]"), &["a.csv:3:2: `unknown` says that there is no label, as `missing` in the card says"]);
+    let loaded = of("label = \"kind\"\nignore = [\"wet\"]\nmissing_label = \"drop\"").unwrap();
+    assert_eq!((loaded.data.column(0), loaded.data.labels()), ([1.0, 3.0].as_slice(), [1, 0].as_slice()));
+    remarks(&loaded, &["1 samples without a label are left out"]);
+    let listed = of("label = \"kind\"\nignore = [\"wet\"]\nclasses = [\"elm\", \"oak\", \"unknown\"]").unwrap();
+    assert_eq!(listed.data.labels(), [1, 2, 0]);
+    for task in ["numbers", "labels"] {
+        let card = format!("task = \"{task}\"\ntargets = [\"wet\"]\nignore = [\"kind\"]");
+        fails(of(&card), &["a.csv:3:3: `-999.0` is no value, as `missing` in the card says"]);
+        assert_eq!(of(&format!("{card}\nmissing_label = \"drop\"")).unwrap().data.column(0), [1.0, 3.0]);
+    }
+    // What a view says is of its readings alone.
+    let card = "label = \"wet\"\n[[view]]\nmodality = \"z\"\nfile = \"other.txt\"\nmissing = [\"0\"]";
+    let loaded = load(card, &[("a.csv", "x\n1\n2\n"), ("other.txt", "z,wet\n0,0\n7,1\n")]).unwrap();
+    assert_eq!((loaded.data.labels(), loaded.data.meta(0).presence.bits()), ([0, 1].as_slice(), 0b10));
+}
+
+#[test]
+fn weights_may_have_a_decimal_comma() {
+    let card = "label = \"kind\"\nweight = \"w\"\n";
+    let files = [("a.csv", "x;kind;w\n1;oak;0,35\n2;elm;2\n")];
+    let loaded = load(&format!("{card}decimal = \",\""), &files).unwrap();
+    assert_eq!((loaded.data.meta(0).weight, loaded.data.meta(1).weight), (0.35, 2.0));
+    fails(load(card, &files), &["a.csv:2:3: `0,35` is no weight of a sample; if its comma is a decimal comma"]);
+}
+
+#[test]
+fn an_id_that_stands_twice_is_refused_by_row_too() {
+    let text = "pid,x,kind\np,1,oak\nq,2,elm\np,3,oak\n";
+    let expected = ["a.csv:4:1: ids that appear twice: p; an id is one sample", "write group = \"pid\" in place of `id`"];
+    fails(load("id = \"pid\"\nlabel = \"kind\"", &[("a.csv", text)]), &expected);
+    assert_eq!(load("group = \"pid\"\nlabel = \"kind\"", &[("a.csv", text)]).unwrap().data.len(), 3);
+}
+
+#[test]
+fn columns_to_ignore_are_in_one_of_the_files() {
+    let card = "label = \"kind\"\nignore = [\"nr\"]";
+    let files = [("a.csv", "x,kind\n1,oak\n2,elm\n"), ("b.csv", "y,nr\n3,1\n4,2\n")];
+    assert_eq!(load(card, &files).unwrap().report[1].features, ["y"]);
+    fails(load(&card.replace("nr", "nrr"), &files), &["a.csv:1:1: there is no column `nrr`", "(in none of the files)"]);
+    fails(load(&card.replace("nr", "xx"), &files), &["did you mean `x`? (in none of the files)"]);
+    // Data that a model is asked about need not have them.
+    let text = format!("name = \"t\"\n{card}\n[[view]]\nmodality = \"a\"\nfile = \"a.csv\"\n");
+    let new = DatasetCard::from_str(&text, "t.toml").unwrap().of_new_data();
+    assert_eq!(new.load(|_| Ok(files[0].1.as_bytes().into())).unwrap().data.len(), 2);
+}
+
+#[test]
+fn columns_of_other_views_of_the_file_are_theirs() {
+    let view = |name: &str, more: &str| format!("[[view]]\nmodality = \"{name}\"\nfile = \"table.txt\"\n{more}\n");
+    let card = format!("label = \"kind\"\n{}{}", view("s", ""), view("t", "columns = [\"z\", 4]"));
+    let loaded = load(&card, &[("table.txt", "x,y,z,q,kind\n1,2,3,4,oak\n5,6,7,8,elm\n")]).unwrap();
+    assert_eq!(loaded.report[0].features, ["x", "y"]);
+    assert_eq!(loaded.report[1].features, ["z", "q"]);
+    fails(load(&card, &[("table.txt", "z,kind,w,q\n1,oak,,2\n2,elm,,3\n")]), &["no column of modality `s` holds numbers"]);
+    let text = ("table.txt", "z,kind,q,r\n1,oak,2,3\n2,elm,4,5\n");
+    fails(
+        load(&card.replace("4]", "\"q\", \"r\"]"), &[text]),
+        &["no column is left for modality `s`", "other views of the file name theirs"],
+    );
+}
+
+#[test]
+fn groups_and_labels_that_look_alike_are_told() {
+    let told = |groups: [&str; 4], kinds: [&str; 2]| {
+        let rows: String = (0..4).map(|i| format!("{i},{},{}\n", kinds[i % 2], groups[i])).collect();
+        load("label = \"kind\"\ngroup = \"who\"", &[("a.csv", &format!("x,kind,who\n{rows}"))]).unwrap().remarks.join("\n")
+    };
+    let alike = told(["7", "007", "Ann", "ann"], ["oak", "elm"]);
+    assert!(alike.contains("groups that look alike: 007 and 7, Ann and ann; a split may tear them apart"), "{alike}");
+    assert_eq!(told(["1", "2", "10000000000000001", "10000000000000002"], ["oak", "elm"]), "");
+    let alike = told(["1", "2", "3", "4"], ["oak", "oak\u{200b}"]);
+    assert!(alike.contains("`oak`, `oak\\u{200b}` are different classes"), "{alike}");
 }
 
 #[test]

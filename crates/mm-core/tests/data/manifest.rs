@@ -18,7 +18,7 @@ fn folder() -> tempfile::TempDir {
 const HEADER: &str = "id,rgb,gps.north,gps.east,label,part,group\n";
 const ROWS: &str = "one,rgb/a.png,5400123.25,1.5,cat,train,x\n\
                     two,rgb/b.png,,,dog,val,y\n\
-                    three,,5400124.5,2.5,cat,test,x\n\
+                    three,,5400124.5,2.5,cat,test,w\n\
                     four,rgb/d.png,nan,3.5,dog,train,z\n";
 
 fn manifest(path: impl AsRef<Path>) -> Manifest {
@@ -36,7 +36,7 @@ fn check(data: &FileSource) {
     assert_eq!(meta.iter().map(|m| m.presence.bits()).collect::<Vec<_>>(), [3, 1, 2, 1]);
     assert_eq!(meta.iter().map(|m| m.class.unwrap()).collect::<Vec<_>>(), [0, 1, 0, 1]);
     assert_eq!(meta.iter().map(|m| m.part.unwrap()).collect::<Vec<_>>(), [Part::Train, Part::Validation, Part::Test, Part::Train]);
-    assert_eq!(meta.iter().map(|m| m.group.unwrap()).collect::<Vec<_>>(), ["x", "y", "x", "z"]);
+    assert_eq!(meta.iter().map(|m| m.group.unwrap()).collect::<Vec<_>>(), ["x", "y", "w", "z"]);
     assert_eq!(data.schema().target.class_names(), ["cat", "dog"]);
     let sample = data.read(0).unwrap();
     assert_eq!(sample.readings[0].as_ref().unwrap().shape, [3, 8, 8]);
@@ -131,6 +131,7 @@ fn what_may_be_misread_is_refused_with_its_place() {
         (HEADER, ROWS.replace("val", "vol"), "bad.csv:3:6: `vol` is no part"),
         (HEADER, ROWS.replace("train,x", "train,\"x"), "bad.csv:2:7: a quote opened here is never closed"),
         (HEADER, ROWS.replace("one,", "one,extra,"), "bad.csv:2:8: 8 fields, but the header has 7"),
+        (HEADER, ROWS.replace("test,w", "test,x"), "bad.csv:4:7: group `x` is in two parts: test here, train in "),
         (HEADER, String::new(), "has no rows"),
     ];
     for (header, rows, expected) in cases {
@@ -151,7 +152,16 @@ fn what_may_be_misread_is_refused_with_its_place() {
     let error = said(&HEADER.replace("group", "label"), ROWS);
     assert!(error.contains("two columns are called `label`"), "{error}");
     let error = open(folder.path(), "bad.jsonl", "{\"rgb\": \"rgb/a.png\", \"label\": [1]}\n").err().unwrap().to_string();
-    assert!(error.contains("there are: rgb, label.1"), "{error}");
+    assert!(error.contains("`label` is a list (`label.1`, ..) and cannot be the label of each sample"), "{error}");
+    let listed = |label: &str| {
+        let path = folder.path().join("bad.jsonl");
+        std::fs::write(&path, format!("{{\"rgb\": \"rgb/a.png\", \"signs\": {label}}}\n")).unwrap();
+        Manifest::new(path).modality("rgb", Image::rgb(8)).labels(["signs"]).open().err().unwrap().to_string()
+    };
+    let error = listed("[\"cough\", \"fever\"]");
+    assert!(error.contains("labels are listed in one text") && error.contains("separator = \"|\""), "{error}");
+    assert!(listed("\"cough;fever\"").contains("name its column as `label` and write separator = \";\""));
+    assert!(listed("\"cough\"").contains("such as separator = \"|\"") && !listed("2").contains("separator"));
     let error = open(folder.path(), "bad.jsonl", "{\"rgb\": \"rgb/a.png\"\n").err().unwrap().to_string();
     assert!(error.contains("bad.jsonl:1:") && error.contains("JSON object"), "{error}");
     assert!(matches!(manifest(folder.path().join("none.csv")).open(), Err(Error::Io { .. })));

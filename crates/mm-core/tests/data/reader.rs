@@ -234,6 +234,7 @@ fn cards_that_cannot_be_used() {
         (format!("{CARD}allow_unmatched = true\n{view}"), "only has a meaning with join = \"id\""),
         (format!("{CARD}part = \"p\"\n{view}"), "the split is fixed by the column `part`"),
         (format!("{CARD}{view}{view}"), "the name \"a\" appears twice"),
+        (format!("{CARD}task = \"numbers\"\ntargets = [\"age\"]\n{view}"), "`kind` is not predicted, as `targets` say"),
         (CARD.to_string(), "missing field `view`"),
         (format!("{CARD}view = []"), "1 to 16 modalities are possible, found 0"),
         (format!("name = \"t\"\nsplit.train = -1\n{view}"), "expected a number of samples per class (140) or a share"),

@@ -124,6 +124,11 @@ fn splits_say_which_class_is_too_small() {
     assert!(error(spec(count(0), count(1), count(1))).contains("the train part of the split is empty"));
     let split = SplitSpec::default().draw(&data, 0).unwrap();
     assert_eq!((split.train.len(), split.validation.len(), split.test.len()), (8, 2, 3));
+    // Shares that leave samples over: six and two train, one and one test.
+    assert_eq!(SplitSpec::default().remark(&split, &data), None);
+    let half = spec(Amount::Share(0.6), count(0), Amount::Share(0.1));
+    let remark = half.remark(&half.draw(&data, 0).unwrap(), &data).unwrap();
+    assert!(remark.contains("3 of 13 samples are in no part: the shares under [split] sum to 0.7"), "{remark}");
     let error = split.with_train_per_class(2, &data, 0).unwrap_err().to_string();
     assert!(error.contains("class `class-1` has 1 training samples; 2 per class were asked for"), "{error}");
     let grouped = data.clone().with_groups((0..13).map(|i| (i / 10).to_string()).collect()).unwrap();

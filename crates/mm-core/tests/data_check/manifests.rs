@@ -82,9 +82,25 @@ fn labels_groups_and_files_that_leak_are_told() {
     tells(&check, Level::Warning, &["2 classes have one sample only: Dog, wolf"]);
     tells(&check, Level::Error, &["classes in test and not in train: wolf"]);
     tells(&check, Level::Error, &["groups: 1 group lies in several parts", "g0 (train, test)"]);
+    assert!(!said(&check).contains("is in two parts"), "told once: {}", said(&check));
     tells(&check, Level::Warning, &["rgb: 1 file is named by several rows", "in several parts", "s1 (train, Dog)"]);
     tells(&check, Level::Remark, &["1 of 13 rows have no reading of any sensor"]);
     assert_eq!((check.groups, check.parts.len()), (Some(11), 3));
+}
+
+#[test]
+fn groups_and_labels_of_lists_that_look_alike_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let mut rows = rows(root);
+    rows[1] = rows[1].replace(",g1", ",G0");
+    table(root, &rows);
+    tells(&check_card(root, CARD), Level::Warning, &["groups that look alike: G0 and g0"]);
+    write(root, "l.csv", "s.x,signs\n1,cough;Fever\n2,fever\n3,Cough\n4,\n");
+    let card = "name = \"l\"\nmanifest = \"l.csv\"\ntask = \"labels\"\nlabel = \"signs\"\nseparator = \";\"\n\
+        [[modality]]\nname = \"s\"\nkind = \"vector\"\nfeatures = 1\n";
+    tells(&check_card(root, card), Level::Warning, &["labels that look alike: Cough, cough"]);
+    tells(&check_card(root, card), Level::Warning, &["labels that look alike: Fever, fever"]);
 }
 
 /// As when a split is drawn, and as a training says.

@@ -2,6 +2,7 @@
 
 use super::made::*;
 use mm_core::data::check::{Check, Flaw, Level};
+use mm_core::data::kinds::{Kind, SavedKind};
 use mm_core::data::{FileCard, SampleKey, Source};
 use std::path::Path;
 
@@ -31,6 +32,11 @@ fn columns_in_another_order_are_told_or_found_by_name() {
     let check = check_card(root, CARD);
     tells(&check, Level::Error, &["runs: columns differ from file to file", "x, y (20); y, x (4)", "columns = [\"x\", \"y\"] in the card"]);
     tells(&check, Level::Error, &["x, y: ", "y, x: ", "sit/00.csv"]);
+    // Training refuses them in the same words.
+    let open = || FileCard::from_str(CARD, root.join("card.toml")).unwrap().open();
+    let error = open().err().unwrap().to_string();
+    assert!(error.contains("columns differ from file to file, and are read by their order: x, y (20); y, x (4)"), "{error}");
+    assert!(error.contains("write columns = [\"x\", \"y\"] in the card") && error.contains("sit/00.csv"), "{error}");
     let (check, card) = check_guess(&root.join("runs"), root);
     assert!(card.contains("\ncolumns = [\"x\", \"y\"]"), "{card}");
     silent(&check, Level::Error);
@@ -41,6 +47,7 @@ fn columns_in_another_order_are_told_or_found_by_name() {
     let (check, card) = check_guess(&root.join("runs"), root);
     assert!(!card.contains("columns ="), "{card}");
     tells(&check, Level::Warning, &["x, y (23); X, y (1)", "03.csv", "give the same column the same name"]);
+    assert!(open().unwrap().kinds()[0].as_ref().unwrap().settings().get("names").is_none());
     runs(root, &|_| 20, &|i| if i == 3 { "" } else { "x,y\n" });
     tells(&check_guess(&root.join("runs"), root).0, Level::Warning, &["x, y (23); no names (1)", "03.csv", "a first line of names"]);
     for header in ["", "x,y\n", "\u{feff}\r\n\"x\", y\r\n"] {
@@ -52,6 +59,31 @@ fn columns_in_another_order_are_told_or_found_by_name() {
     let (check, card) = check_guess(&root.join("runs"), root);
     assert!(!card.contains("columns ="), "{card}");
     tells(&check, Level::Error, &["the first line holds numbers such as `0.5`"]);
+}
+
+/// A model knows its columns by the names of its files, and reads those of other orders; a file without names goes by the order.
+#[test]
+fn names_of_columns_are_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    runs(folder.path(), &|_| 20, &|_| "x,y\n");
+    let source = FileCard::from_str(CARD, folder.path().join("card.toml")).unwrap().open().unwrap();
+    let kind = SavedKind::of(&**source.kinds()[0].as_ref().unwrap());
+    assert_eq!(kind.settings["names"], serde_json::json!(["x", "y"]));
+    let saved = kind.open().unwrap().unwrap();
+    let decode = |text: &str| saved.decode(text.as_bytes(), Path::new("new.csv")).map(|array| array.values.into_f32());
+    for text in ["x,y\n1,10\n2,20\n", "y,x\n10,1\n20,2\n", "t,y,x\n0,10,1\n1,20,2\n", "1,10\n2,20\n"] {
+        assert_eq!(decode(text).unwrap(), [1.0, 2.0, 10.0, 20.0], "{text}");
+    }
+    let error = decode("a,y\n1,10\n").unwrap_err().to_string();
+    assert!(
+        error.contains("new.csv:1:1: there is no column `x`; there are: a, y") && error.contains("of the training have x, y"),
+        "{error}"
+    );
+    // A model that was saved before knows none.
+    let mut old = kind.clone();
+    old.settings.as_object_mut().unwrap().remove("names");
+    let old = old.open().unwrap().unwrap();
+    assert_eq!(old.decode(b"y,x\n10,1\n", Path::new("new.csv")).unwrap().values.into_f32(), [10.0, 1.0]);
 }
 
 #[test]

@@ -1,7 +1,30 @@
 //! Tables of numbers.
 
 use super::made::*;
-use mm_core::data::check::Level;
+use mm_core::data::check::{Check, Level};
+
+/// Of twenty samples of two sensors, eight are for training, four for validation and eight for the test; `b` is what is given for a row.
+fn parted(b: impl Fn(usize) -> String) -> Check {
+    let folder = tempfile::tempdir().unwrap();
+    let part = |i: usize| ["train", "train", "validation", "test", "test"][i / 4];
+    let rows: String = (0..20).map(|i| format!("{},{},{},{}\n", i * i, b(i), ["low", "high"][i % 2], part(i))).collect();
+    write(folder.path(), "t.csv", format!("a,b,label,part\n{rows}"));
+    let views = ["a", "b"].map(|name| format!("[[view]]\nmodality = \"{name}\"\nfile = \"t.csv\"\ncolumns = [\"{name}\"]\n")).concat();
+    check_card(folder.path(), &format!("name = \"t\"\nlabel = \"label\"\npart = \"part\"\n{views}"))
+}
+
+#[test]
+fn sensors_that_a_part_tells_nothing_of_are_told() {
+    let number = |i: usize| (3 * i + 1).to_string();
+    silent(&parted(number), Level::Warning);
+    let check = parted(|i| if i < 8 { "5".into() } else { number(i) });
+    tells(&check, Level::Warning, &["b: all 8 readings of training samples are the same"]);
+    let check = parted(|i| if i > 0 && i < 8 { String::new() } else { number(i) });
+    tells(&check, Level::Warning, &["b: a single training sample has a reading"]);
+    let check = parted(|i| if i >= 12 { String::new() } else { number(i) });
+    tells(&check, Level::Warning, &["b: no test sample has a reading", "no combination with it is tested"]);
+    assert_eq!(check.count(Level::Warning), 1, "{}", said(&check));
+}
 
 #[test]
 fn numbers_that_say_nothing_are_told() {

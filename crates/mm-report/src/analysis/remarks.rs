@@ -112,10 +112,12 @@ fn without_samples(cells: &[&CellResult]) -> Result<Vec<String>, Error> {
     for (subset, seeds) in seeds {
         by_seeds.entry(distinct_sorted(seeds.into_iter())).or_default().push(subset);
     }
+    let all = distinct_sorted(cells.iter().map(|c| c.seed));
     let remark = |(seeds, mut subsets): (Vec<u64>, Vec<Subset>)| {
         subsets.sort_by_key(order);
         let names = some_of(subsets.iter().map(|s| name(*s, cells[0])).collect());
-        format!("No test sample of {} has {names}: what is shown of it is of the other seeds.", seeds_in_words(&seeds))
+        let shown = if seeds == all { "nothing is shown of it" } else { "what is shown of it is of the other seeds" };
+        format!("No test sample of {} has {names}: {shown}.", seeds_in_words(&seeds))
     };
     Ok(by_seeds.into_iter().map(remark).collect())
 }

@@ -12,10 +12,28 @@ const SHOWN: usize = 5;
 /// Names of a header.
 const NAMES: usize = 8;
 
-/// An error where the same columns stand in another order, for a channel is then two things; a warning where names differ.
+/// How the names of columns differ from file to file.
+pub(in crate::data) struct Difference {
+    /// Whether the same ones stand in another order, too: a channel is then two things.
+    pub is_turned: bool,
+    pub found: String,
+    pub advice: String,
+}
+
+/// An error where the same columns stand in another order; a warning where names differ.
 pub(super) fn differ(subject: &Subject, m: usize, tally: &Tally) -> Option<Verdict> {
     let headers = tally.headers();
-    let [(first, ..), _, ..] = headers[..] else { return None };
+    let counted: Vec<(&[String], usize)> = headers.iter().map(|(names, count, _)| (*names, *count)).collect();
+    let Difference { is_turned, found, advice } = difference(&counted)?;
+    let place = |(names, _, row): &(&[String], usize, usize)| format!("{}: {}", in_words(names), subject.reading(*row, m));
+    let places = headers.iter().take(SHOWN).map(place).collect();
+    let level = if is_turned { Level::Error } else { Level::Warning };
+    Some(verdict(level, &subject.sensors[m].name, found, advice, places))
+}
+
+/// In words, of names that were counted, most frequent first; `None` where all are the same.
+pub(in crate::data) fn difference(headers: &[(&[String], usize)]) -> Option<Difference> {
+    let [(first, _), _, ..] = headers else { return None };
     let sorted = |names: &[String]| {
         let mut names = names.to_vec();
         names.sort();
@@ -33,13 +51,13 @@ pub(super) fn differ(subject: &Subject, m: usize, tally: &Tally) -> Option<Verdi
         }
         false => "give the same column the same name in every file, and the card columns = [..]: they are then found by name".into(),
     };
-    let in_words = |names: &[String]| if names.is_empty() { "no names".into() } else { some(names, NAMES) };
-    let found: Vec<String> = headers.iter().map(|(names, count, _)| format!("{} ({count})", in_words(names))).collect();
+    let found: Vec<String> = headers.iter().map(|(names, count)| format!("{} ({count})", in_words(names))).collect();
     let found = format!("columns differ from file to file, and are read by their order: {}", some_of(&found));
-    let place = |(names, _, row): &(&[String], usize, usize)| format!("{}: {}", in_words(names), subject.reading(*row, m));
-    let places = headers.iter().take(SHOWN).map(place).collect();
-    let level = if is_turned { Level::Error } else { Level::Warning };
-    Some(verdict(level, &subject.sensors[m].name, found, advice, places))
+    Some(Difference { is_turned, found, advice })
+}
+
+fn in_words(names: &[String]) -> String {
+    if names.is_empty() { "no names".into() } else { some(names, NAMES) }
 }
 
 /// The first headers; names have commas between them.

@@ -9,6 +9,7 @@ mod far;
 mod findings;
 mod guess;
 mod headers;
+mod held_out;
 mod label_map;
 mod look;
 mod padded;
@@ -25,6 +26,7 @@ pub use findings::{
     Check, Counted, Example, Form, GENERATOR, Lengths, Level, Member, PixelClass, Pixels, Sensor, Shown, Twins, Unreadable, Verdict,
 };
 pub use guess::{Guess, guess};
+pub(in crate::data) use headers::difference;
 pub use look::{Flaw, Look};
 pub use predicted::{Predicted, Spread};
 

@@ -25,6 +25,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
     for (m, tally) in scanned.sensors.iter().enumerate() {
         readings(subject, m, tally, &mut verdicts);
         untrained(subject, m, tally, &mut verdicts);
+        verdicts.extend(super::held_out::verdicts(subject, m, tally));
         forms(subject, m, tally, &mut verdicts);
         verdicts.extend(super::headers::differ(subject, m, tally));
         flaws(subject, m, tally, &mut verdicts);
@@ -44,7 +45,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
     verdicts.extend(super::ratio::stretched(subject, scanned));
     let remarks = subject.remarks.iter().map(|remark| {
         // The only remark of readers that is probably a mistake.
-        let look_alike = remark.contains("look alike") || remark.contains("upper and lower case only");
+        let look_alike = ["look alike", "write them alike", "upper and lower case only"].iter().any(|words| remark.contains(words));
         let level = if look_alike { Level::Warning } else { Level::Remark };
         verdict(level, "list", remark.clone(), if look_alike { "write them alike" } else { "" }, Vec::new())
     });
@@ -105,7 +106,7 @@ fn readings(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdi
 }
 
 /// Whether a row has a reading of a sensor that can be used.
-fn is_usable(row: usize, tally: &Tally) -> bool {
+pub(super) fn is_usable(row: usize, tally: &Tally) -> bool {
     tally.contents[row].is_some() && tally.flaws.get(&Flaw::NonFinite).is_none_or(|rows| rows.binary_search(&row).is_err())
 }
 
@@ -339,13 +340,14 @@ fn parts(subject: &Subject, verdicts: &mut Vec<Verdict>) {
         verdicts.push(verdict(Level::Remark, "parts", found, advice, vec![]));
     }
     let groups = subject.groups_in_several_parts();
+    let is_told = !groups.is_empty() || without > 0 && subject.has_parts();
     if !groups.is_empty() {
         let found =
             format!("{} in several parts", if groups.len() == 1 { "1 group lies".into() } else { format!("{} groups lie", groups.len()) });
         let advice = "samples of one group (a person, a recording) belong into one part; without `group` in the card they may not";
         verdicts.push(verdict(Level::Error, "groups", found, advice, groups.into_iter().take(PLACES).collect()));
     }
-    if let Some(error) = subject.no_split.as_ref().filter(|_| without == 0 || !subject.has_parts()) {
+    if let Some(error) = subject.no_split.as_ref().filter(|_| !is_told) {
         verdicts.push(verdict(Level::Error, "parts", error.to_string(), "", vec![]));
     }
 }

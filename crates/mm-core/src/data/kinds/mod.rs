@@ -83,6 +83,12 @@ pub trait Kind: Send + Sync {
         Err(corruption.unknown_to(self.name(), self.families()))
     }
 
+    /// The kind as the files of a data set together say it, such as with the names of their columns; `None` where they say nothing more, an
+    /// error where they contradict each other.
+    fn settled(&self, _origins: &[&Origin]) -> Result<Option<Arc<dyn Kind>>> {
+        Ok(None)
+    }
+
     /// What the statistics of its readings are.
     fn standardization(&self) -> Standardization {
         Standardization::Fitted

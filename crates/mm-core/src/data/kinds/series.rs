@@ -7,7 +7,7 @@ use crate::data::audio::Length;
 use crate::data::check::Look;
 use crate::data::number::has_decimal_comma;
 use crate::data::recordings::Recordings;
-use crate::data::series_text::{SeriesText, names_of};
+use crate::data::series_text::{SeriesText, agreed_names, names_of};
 use crate::data::{Array, InputKind, InputSpec, SeriesAugment, Values, numpy, utf8};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -55,6 +55,9 @@ struct Settings {
     /// Columns of CSV files, by name and in this order; otherwise all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     columns: Option<Vec<String>>,
+    /// Without `columns`, the names that those of all files have: found by name in a file that has names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    names: Option<Vec<String>>,
     /// Of `.npz` archives, where they have several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     entry: Option<String>,
@@ -69,7 +72,7 @@ struct Settings {
 impl Series {
     /// Of so many channels, brought to so many steps: shorter ones are padded, of longer ones a part is cut out.
     pub fn new(channels: usize, steps: usize) -> Result<Self> {
-        Settings { channels, steps, length: Length::default(), columns: None, entry: None, time_first: false, augment: None }.try_into()
+        Settings { channels, steps, length: Length::default(), columns: None, names: None, entry: None, time_first: false, augment: None }.try_into()
     }
 
     /// What becomes of shorter ones.
@@ -152,10 +155,15 @@ impl Series {
         let problem = |line: usize, column: usize, problem: String| Error::Parse { path: path.into(), line, column, problem };
         let Some(text) = SeriesText::of(utf8(path, bytes)?) else { return Err(problem(1, 1, "the file is empty".into())) };
         let header = &text.first;
-        let columns: Vec<usize> = match &self.0.columns {
+        let learnt = self.0.names.as_ref().filter(|_| text.named);
+        let columns: Vec<usize> = match self.0.columns.as_ref().or(learnt) {
             Some(names) if text.named => {
                 let place = |name: &String| header.iter().position(|found| found == name);
-                let missing = |name: &String| problem(1, 1, format!("there is no column `{name}`; there are: {}", header.join(", ")));
+                let advice = match learnt {
+                    Some(names) => format!("; the files of the training have {}: call the columns so", names.join(", ")),
+                    None => String::new(),
+                };
+                let missing = |name: &String| problem(1, 1, format!("there is no column `{name}`; there are: {}{advice}", header.join(", ")));
                 names.iter().map(|name| place(name).ok_or_else(|| missing(name))).collect::<Result<_>>()?
             }
             Some(_) => return Err(problem(1, 1, "columns are named, but the file begins with numbers and not with names".into())),
@@ -257,7 +265,7 @@ impl TryFrom<Settings> for Series {
     type Error = Error;
 
     fn try_from(settings: Settings) -> Result<Self> {
-        let Settings { channels, steps, columns, .. } = &settings;
+        let Settings { channels, steps, columns, names, .. } = &settings;
         if *channels == 0 || *steps == 0 || channels.checked_mul(*steps).is_none_or(|n| n > MOST_NUMBERS) {
             let limit = format!("a reading of at most {MOST_NUMBERS} numbers");
             let problem = format!("channels and steps must be above 0, and {limit}, found {channels} and {steps}");
@@ -271,7 +279,7 @@ impl TryFrom<Settings> for Series {
                 return Err(Error::config("series.augment", problem));
             }
         }
-        match columns {
+        match columns.as_ref().or(names.as_ref()) {
             Some(columns) if columns.len() != *channels => {
                 Err(Error::config("series.columns", format!("{} are named for {channels} channels", columns.len())))
             }
@@ -363,6 +371,16 @@ impl Kind for Series {
             }
             _ => Ok(self.raw(origin)?.array(NAME)?.shape[1] as u64),
         }
+    }
+
+    /// Without `columns`, with the names that the files have: a model finds them by name.
+    fn settled(&self, origins: &[&Origin]) -> Result<Option<Arc<dyn Kind>>> {
+        if self.0.columns.is_some() {
+            return Ok(None);
+        }
+        let names = agreed_names(origins).map_err(|problem| Error::config("series.columns", problem))?;
+        let names = names.filter(|names| names.len() == self.0.channels);
+        Ok(names.map(|names| Arc::new(Self(Settings { names: Some(names), ..self.0.clone() }, self.1.clone())) as Arc<dyn Kind>))
     }
 
     fn families(&self) -> &'static [Family] {

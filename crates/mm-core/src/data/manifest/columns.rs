@@ -31,6 +31,10 @@ pub(super) fn no_column(table: &Table, name: &str, what: &str) -> Error {
     if let Some(why) = table.why_left_out(name) {
         return table.error(1, 0, format!("column `{name}` cannot be {what}: it {why}"));
     }
+    if table.is_typed && table.column(&format!("{name}.1")).is_some() {
+        let advice = "its parts are columns; labels are listed in one text, such as \"cough|fever\", with separator = \"|\" in the card";
+        return table.error(1, 0, format!("`{name}` is a list (`{name}.1`, ..) and cannot be {what}: {advice}"));
+    }
     let near = suggestion(name, table.columns.iter().map(String::as_str));
     table.error(1, 0, format!("there is no column `{name}` for {what}; {near}"))
 }

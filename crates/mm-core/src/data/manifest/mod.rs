@@ -184,7 +184,7 @@ impl Manifest {
 
     /// How what is to be predicted is read.
     fn reading(&self) -> Labels<'_> {
-        Labels { classes: self.classes.as_deref(), missing: self.unlabelled, task: self.task, decimal_comma: None }
+        Labels { classes: self.classes.as_deref(), missing: self.unlabelled, task: self.task, decimal_comma: None, none: &[] }
     }
 
     /// The label is a map: the column names a file with a class for each pixel.
@@ -225,6 +225,10 @@ impl Manifest {
             listing.forgive(&self.path);
         }
         listing.refuse()?;
+        if let Some(group) = self.group.column(&table)? {
+            let hint = if self.group.is_said() { "" } else { " (a column of that name is read as it)" };
+            listing.refuse_torn_groups(&self.path, |sample, torn| table.error(sample.line.unwrap_or(1), group, format!("{torn}{hint}")))?;
+        }
         if listing.samples.is_empty() {
             let problem = format!("none of its {} rows is a sample: {}", listing.rows, listing.remarks.join("; "));
             return Err(Error::File { path: self.path, problem });
@@ -443,6 +447,8 @@ impl Manifest {
         {
             listing.problems.push(Problem::new(table.error(1, column, problem)));
         }
-        listing.remark_look_alikes(&classes, &table.path.display().to_string());
+        // A list of labels is none of classes.
+        let (what, names) = if self.separator.is_some() { ("labels", self.values(listing).0) } else { ("classes", classes) };
+        listing.remark_look_alikes(what, &names, &table.path.display().to_string());
     }
 }

@@ -28,6 +28,11 @@ impl Role {
         self.said.as_ref().filter(|name| *name != self.usual)
     }
 
+    /// Whether somebody named its column.
+    pub fn is_said(&self) -> bool {
+        self.said.is_some()
+    }
+
     /// Its column.
     pub fn column(&self, table: &Table) -> Result<Option<usize>> {
         match &self.said {
