@@ -15,6 +15,7 @@ mod source;
 pub use channels::ChannelRule;
 pub use convert::{Conversion, convert};
 
+pub(crate) use file::refuse_pipe;
 pub(crate) use file::{decode, encode, hash, temporary_file};
 pub use file::{folder_of, hash_file, load, save, write_atomically};
 pub(crate) use foreign::lfs_pointer;
