@@ -210,6 +210,20 @@ fn what_is_written_opens_and_gives_batches() {
     assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
 }
 
+/// The folder stays the same one; in it lies what a killed run left.
+#[cfg(unix)]
+#[test]
+fn an_empty_folder_behind_a_link_is_filled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (there, link) = (folder.path().join("there"), folder.path().join("link"));
+    std::fs::create_dir_all(there.join(".unfinished/folder/rgb")).unwrap();
+    std::fs::write(there.join(".unfinished/lock"), "").unwrap();
+    std::os::unix::fs::symlink(&there, &link).unwrap();
+    let [card, _] = write(&link, &SMALL, &|| ()).unwrap();
+    assert!(card == link.join("card.toml") && there.join("rgb/000019.png").is_file() && !there.join(".unfinished").exists());
+    assert_eq!(FileCard::from_path(&card).unwrap().open().unwrap().len(), 20);
+}
+
 #[test]
 fn a_folder_with_other_files_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();

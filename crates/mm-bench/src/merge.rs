@@ -42,6 +42,8 @@ pub fn run(arguments: &MergeArguments) -> Result<ExitCode> {
         twice += usize::from(compare(cell, &sources)? > 1);
         let target = cells.join(&cell.key);
         if !target.join(RESULT).exists() {
+            // One that is cut off is told where it lies.
+            read_result(first, cell)?;
             output::copy_cell(&first.join(&cell.key), &target)?;
         } else if !sources.contains(&cells) {
             compare(cell, &[cells.clone(), first.clone()])?;

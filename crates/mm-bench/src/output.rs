@@ -128,12 +128,11 @@ impl Output {
     }
 
     fn refuse_foreign_report(&self) -> Result<()> {
-        match REPORT.iter().find(|name| self.folder.join(name).exists()) {
-            Some(name) if !self.about.report => bail!(
-                "{} was not written by a bench and would be overwritten: move it away, or give another `--out`",
-                self.folder.join(name).display()
-            ),
-            _ => Ok(()),
+        match mm_report::foreign(&self.folder) {
+            Some(path) => {
+                bail!("{} was not written by a bench and would be overwritten: move it away, or give another `--out`", path.display())
+            }
+            None => Ok(()),
         }
     }
 

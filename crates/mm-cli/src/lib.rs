@@ -65,16 +65,20 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Who reads what is printed may go away, as `head` does after ten lines: the program ends then, where `println!` would panic.
+/// Who reads what is printed may go away, as `head` does after ten lines, and a disk may be full: the program ends then, where `println!` would panic.
 fn end_with_the_reader() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let said = panic.payload().downcast_ref::<String>();
-        if said.is_some_and(|said| said.starts_with("failed printing to stdout") && said.contains("os error 32")) {
+        match said.and_then(|said| said.strip_prefix("failed printing to stdout: ")) {
             // As shells count a program that its pipe ended.
-            std::process::exit(141);
+            Some(problem) if problem.contains("os error 32") => std::process::exit(141),
+            Some(problem) => {
+                eprintln!("error: standard output: {problem}");
+                std::process::exit(1)
+            }
+            None => usual(panic),
         }
-        usual(panic)
     }));
 }
 

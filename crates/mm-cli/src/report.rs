@@ -1,6 +1,6 @@
 //! `mm report`: finished cells and predictions in, the report out.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use mm_report::result::CellResult;
 use mm_report::{Settings, finished, predictions};
 use std::collections::BTreeSet;
@@ -78,13 +78,7 @@ fn refuse_foreign(out: &Path) -> Result<()> {
     if out.join("bench.lock").exists() {
         bail!("{} is the folder of a bench, which writes its own report there: give another `--out`", out.display());
     }
-    let json = out.join("report.json");
-    let ours = match std::fs::read(&json) {
-        Ok(text) => serde_json::from_slice::<serde_json::Value>(&text).is_ok_and(|report| report.get("resamples").is_some()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(error).with_context(|| format!("reading {}", json.display())),
-    };
-    match ["report.html", "report.md", "report.json"].iter().map(|name| out.join(name)).find(|path| path.exists() && !ours) {
+    match mm_report::foreign(out) {
         Some(path) => {
             bail!("{} was not written by `mm report` and would be overwritten: move it away, or give another `--out`", path.display())
         }

@@ -147,6 +147,20 @@ pub fn pairs(ours: &[CellResult], theirs: &[CellResult], prefix: &str) -> Vec<(S
     pairs
 }
 
+/// The files of a report, and what each of them holds.
+const MARKS: [(&str, &str); 3] = [
+    ("report.html", html::MARK),
+    ("report.md", "`±` is the standard deviation over seeds, `[low, high]` "),
+    ("report.json", "\"resamples\": "),
+];
+
+/// A file in the way of a report in this folder: it is called as one of its files, and was not written by [`write`].
+pub fn foreign(folder: &Path) -> Option<PathBuf> {
+    let is_ours = |path: &Path, mark: &str| std::fs::read(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(mark));
+    let files = MARKS.iter().map(|(name, mark)| (folder.join(name), mark));
+    files.into_iter().find(|(path, mark)| path.symlink_metadata().is_ok() && !is_ours(path, mark)).map(|(path, _)| path)
+}
+
 /// Analyses the results of a plan and writes the three files into `out_dir`, each whole or not at all.
 pub fn write(
     out_dir: &Path,

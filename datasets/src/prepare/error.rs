@@ -41,8 +41,8 @@ pub enum Error {
         problem: String,
     },
 
-    /// The output folder holds files that this program did not write.
-    #[error("{path} exists and was not written by `data prepare`: give an empty folder with --out")]
+    /// The output folder holds files that this program did not write, or that were changed since.
+    #[error("{path} exists and is not as `data prepare` wrote it: move it away, or give an empty folder with --out")]
     Occupied {
         /// The file.
         path: PathBuf,

@@ -2,16 +2,23 @@
 
 use super::disk::{text, write_whole};
 use super::error::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// How every card begins that was written here.
 const MARK: &str = "# Written by `mm data prepare";
 
+/// What was written here, a line a file: its SHA-256 and its name, as `sha256sum` lists them.
+const LIST: &str = ".written-by-mm-data-prepare";
+
 /// What is being written.
 pub(super) struct Output {
     folder: PathBuf,
-    /// Whether a card in the folder says that it was written here: its files may be written anew.
-    ours: bool,
+    /// Lines of the list: a file that is still as one of them says may be written anew.
+    written: RefCell<HashSet<String>>,
     cards: Vec<PathBuf>,
     remarks: Vec<String>,
 }
@@ -21,10 +28,9 @@ impl Output {
     pub fn open(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
         let folder = folder.canonicalize().map_err(Error::io(folder))?;
-        let entries = std::fs::read_dir(&folder).map_err(Error::io(&folder))?;
-        let cards = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
-        let ours = cards.into_iter().any(|card| text(&card).is_ok_and(|text| text.starts_with(MARK)));
-        Ok(Self { folder, ours, cards: Vec::new(), remarks: Vec::new() })
+        let list = folder.join(LIST);
+        let written = if list.exists() { text(&list)?.lines().map(String::from).collect() } else { HashSet::new() };
+        Ok(Self { folder, written: RefCell::new(written), cards: Vec::new(), remarks: Vec::new() })
     }
 
     /// Writes a card.
@@ -47,17 +53,27 @@ impl Output {
         self.file(name, &bytes)
     }
 
-    /// Writes a file, unless one is there that was not written here.
+    /// Writes a file, unless one is there that was not written here, or was changed since.
     pub fn file(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.folder.join(name);
-        match path.exists() && !self.ours {
-            true => {
-                // Cards that were written a moment ago would make the folder ours the next time.
-                self.cards.iter().for_each(|card| drop(std::fs::remove_file(card)));
-                Err(Error::Occupied { path })
+        let line = |bytes: &[u8]| {
+            let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{hash}  {name}")
+        };
+        if path.symlink_metadata().is_ok() {
+            let found = if path.is_file() { std::fs::read(&path).map_err(Error::io(&path))? } else { Vec::new() };
+            if !path.is_file() || found != bytes && !self.written.borrow().contains(&line(&found)) {
+                return Err(Error::Occupied { path });
             }
-            false => write_whole(&path, bytes),
         }
+        // Listed before it is written: what a killed run wrote is ours, too.
+        let new = line(bytes);
+        if self.written.borrow_mut().insert(new.clone()) {
+            let list = self.folder.join(LIST);
+            let file = std::fs::File::options().append(true).create(true).open(&list);
+            file.and_then(|mut file| file.write_all(format!("{new}\n").as_bytes())).map_err(Error::io(&list))?;
+        }
+        write_whole(&path, bytes)
     }
 
     /// Where it is.

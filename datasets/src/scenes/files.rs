@@ -2,8 +2,7 @@
 
 use super::{CLASSES, DEGREES_PER_LEVEL, KINDS, METRES_PER_NUMBER, Scene, render};
 use bytes::Bytes;
-use mm_core::data::{Bundle, Part};
-use mm_core::weights::folder_of;
+use mm_core::data::{Bundle, NewFolder, Part};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -54,6 +53,10 @@ pub enum Error {
         /// The folder or file.
         path: PathBuf,
     },
+
+    /// The folder cannot be made, or another run is making it.
+    #[error(transparent)]
+    Folder(#[from] mm_core::Error),
 
     /// A file could not be written.
     #[error("{path}: {source}")]
@@ -207,15 +210,11 @@ pub fn bundle(settings: &Settings) -> Result<Bundle> {
 /// `progress` is told after each scene.
 pub fn write(out: &Path, settings: &Settings, progress: &(dyn Fn() + Sync)) -> Result<[PathBuf; 2]> {
     settings.validate()?;
-    let is_empty = |folder: &Path| std::fs::read_dir(folder).map(|mut entries| entries.next().is_none()).map_err(io(folder));
-    if out.symlink_metadata().is_ok() && !(out.is_dir() && is_empty(out)?) {
+    if NewFolder::refuse(out).is_err() {
         return Err(Error::Occupied { path: out.into() });
     }
-    let parent = folder_of(out);
-    std::fs::create_dir_all(parent).map_err(io(parent))?;
-    // Removed when anything goes wrong.
-    let temporary = tempfile::Builder::new().prefix(".scenes-").tempdir_in(parent).map_err(io(parent))?;
-    let folder = temporary.path().join("scenes");
+    let new = NewFolder::begin(out)?;
+    let folder = new.path();
     for name in ["rgb", "depth", "thermal", "labels"] {
         let path = folder.join(name);
         std::fs::create_dir_all(&path).map_err(io(&path))?;
@@ -235,11 +234,7 @@ pub fn write(out: &Path, settings: &Settings, progress: &(dyn Fn() + Sync)) -> R
     put("card.toml", settings.card().as_bytes())?;
     put("rooms.toml", settings.card_of_rooms().as_bytes())?;
     put("README.md", README.as_bytes())?;
-    // On Linux a folder takes the place of an empty one; elsewhere it must not be there. One that is no longer empty stays.
-    if out.is_dir() {
-        std::fs::remove_dir(out).map_err(io(out))?;
-    }
-    std::fs::rename(&folder, out).map_err(io(out))?;
+    new.finish()?;
     Ok(["card.toml", "rooms.toml"].map(|card| out.join(card)))
 }
 

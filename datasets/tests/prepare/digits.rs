@@ -48,6 +48,20 @@ fn it_can_be_made_again_and_never_over_files_of_the_user() {
     let first = std::fs::read(bench.out().join("samples.csv")).unwrap();
     bench.prepare("fsdd").unwrap();
     assert_eq!(std::fs::read(bench.out().join("samples.csv")).unwrap(), first);
+    // Other data are written over what is as it was written, and over nothing else.
+    std::fs::remove_file(bench.root().join("recordings/0_jackson_0.wav")).unwrap();
+    bench.prepare("fsdd").unwrap();
+    assert_ne!(std::fs::read(bench.out().join("samples.csv")).unwrap(), first);
+    for name in ["samples.csv", "fsdd.toml"] {
+        let path = bench.out().join(name);
+        let ours = std::fs::read(&path).unwrap();
+        std::fs::write(&path, "name = \"edited\"").unwrap();
+        let error = bench.prepare("fsdd").unwrap_err();
+        assert!(matches!(&error, Error::Occupied { path } if path.ends_with(name)), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"name = \"edited\"");
+        std::fs::write(&path, ours).unwrap();
+    }
+    bench.prepare("fsdd").unwrap();
     std::fs::remove_dir_all(bench.out()).unwrap();
     std::fs::create_dir(bench.out()).unwrap();
     std::fs::write(bench.out().join("fsdd.toml"), "name = \"mine\"").unwrap();

@@ -27,21 +27,32 @@ pub struct CheckArguments {
 /// Checks, and fails where the data cannot be used as they are.
 pub fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     // Before hours of reading.
+    refuse_same(arguments)?;
     for file in [&arguments.json, &arguments.html].into_iter().flatten() {
         refuse_foreign(file)?;
     }
-    let check = check(arguments)?;
+    let mut card = String::new();
+    let check = check(arguments, &mut card).and_then(|check| write(arguments, &check).map(|()| check));
+    // Last: who reads it may go away, as `head` does, and that ends the program.
+    print!("{card}");
+    let check = check?;
     print!("{}", mm_report::check::text(&check));
-    if let Some(file) = &arguments.json {
-        write_atomically(file, &serde_json::to_vec_pretty(&check)?)?;
-    }
-    if let Some(file) = &arguments.html {
-        write_atomically(file, mm_report::check::page(&check)?.as_bytes())?;
-    }
     Ok(if check.is_usable() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn check(arguments: &CheckArguments) -> Result<Check> {
+/// Writes the files that are asked for.
+fn write(arguments: &CheckArguments, check: &Check) -> Result<()> {
+    if let Some(file) = &arguments.json {
+        write_atomically(file, &serde_json::to_vec_pretty(check)?)?;
+    }
+    if let Some(file) = &arguments.html {
+        write_atomically(file, mm_report::check::page(check)?.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Checks; a card that is guessed goes to `told`, as it is printed.
+fn check(arguments: &CheckArguments, told: &mut String) -> Result<Check> {
     let path = &arguments.data;
     if !path.exists() {
         bail!("there is no {}: give a card, a table of samples or a folder (see docs/src/data-check.md)", path.display());
@@ -59,14 +70,14 @@ fn check(arguments: &CheckArguments) -> Result<Check> {
         bail!("{} is there already and may be yours: give another `--write-card`, or move it away", file.display());
     }
     let Guess { card, remarks } = guess(path, folder_of(&file)).with_context(|| format!("guessing what {} holds", path.display()))?;
-    println!("{card}");
-    remarks.iter().for_each(|remark| println!("# {remark}"));
+    *told += &format!("{card}\n");
+    remarks.iter().for_each(|remark| *told += &format!("# {remark}\n"));
     match &arguments.write_card {
         Some(file) => {
             write_atomically(file, card.as_bytes())?;
-            println!("# This card was written to {}: check it again after each change.\n", file.display());
+            *told += &format!("# This card was written to {}: check it again after each change.\n\n", file.display());
         }
-        None => println!("# `--write-card FILE` writes this card.\n"),
+        None => *told += "# `--write-card FILE` writes this card.\n\n",
     }
     of_card(&card, &file)
 }
@@ -94,6 +105,23 @@ fn of_card(text: &str, path: &Path) -> Result<Check> {
     };
     bar.finish_and_clear();
     Ok(check)
+}
+
+/// Refuses one file for two things.
+fn refuse_same(arguments: &CheckArguments) -> Result<()> {
+    let files = [("--write-card", &arguments.write_card), ("--json", &arguments.json), ("--html", &arguments.html)];
+    let files: Vec<(&str, &PathBuf)> = files.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?))).collect();
+    // A file that is not there yet is known by its folder.
+    let place = |file: &Path| match std::fs::canonicalize(folder_of(file)) {
+        Ok(folder) => Some(folder.join(file.file_name()?)),
+        Err(_) => std::path::absolute(file).ok(),
+    };
+    for (at, (flag, file)) in files.iter().enumerate() {
+        if let Some((other, _)) = files[..at].iter().find(|(_, other)| place(other) == place(file)) {
+            bail!("`{other}` and `{flag}` name one file, {}: give each its own", file.display());
+        }
+    }
+    Ok(())
 }
 
 /// Refuses to overwrite a file that this command did not write: the name of the program stands near its beginning.

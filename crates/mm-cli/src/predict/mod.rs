@@ -99,6 +99,10 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
         bail!("`--overlays`: the model gives one class a sample and no map of classes to show");
     }
     let columns = arguments.columns(&model)?;
+    let mut maps = match model.schema().target.is_dense() {
+        true => Some(Maps::of(&arguments.out, arguments.overlays)?),
+        false => None,
+    };
     let request = arguments.request(&model, &columns, format)?;
     let mut output = Output::open(&arguments.out, &request, arguments.overwrite)?;
     let rows = model.rows(&arguments.manifest, &columns)?;
@@ -109,6 +113,13 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
     }
     arguments.check_columns(&model, &columns, rows.columns())?;
     rows.remarks().iter().for_each(|remark| eprintln!("{remark}"));
+    if let (Some(maps), Some(state)) = (&maps, output.resumed()) {
+        let lacking = state.tally.answered().saturating_sub(maps.there(state.rows));
+        if lacking > 0 {
+            eprintln!("{lacking} of {} maps of rows that were answered before are gone; beginning anew", state.tally.answered());
+            output.begin_anew()?;
+        }
+    }
     let mut state = match output.resumed() {
         Some(state) => {
             if state.rows > 0 {
@@ -123,10 +134,9 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
             output.append(format.header(&model).as_bytes(), state)?
         }
     };
-    let maps = match model.schema().target.is_dense() {
-        true => Some(Maps::open(&arguments.out, model.schema().target.class_names(), arguments.overlays)?),
-        false => None,
-    };
+    if let Some(maps) = &mut maps {
+        maps.open(model.schema().target.class_names(), state.total)?;
+    }
     let bar = bar("{bar:30} {human_pos} of {human_len} rows, {per_sec}, {eta} left", state.total)?;
     bar.set_position(state.rows);
     bar.reset_eta();
@@ -150,6 +160,9 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
     bar.finish_and_clear();
     if state.rows != state.total {
         bail!("{} changed while it was read: it had {} rows, and now has {}", arguments.manifest.display(), state.total, state.rows);
+    }
+    if let Some(maps) = &mut maps {
+        maps.finish(state.rows)?;
     }
     output.finish(&state)?;
     print!("{}", state.tally);
@@ -229,7 +242,7 @@ fn answer(
         };
         state.tally.add(model, label.as_deref(), &answer);
         let pixels = answer.as_ref().ok().and_then(|answer| answer.pixels.as_ref());
-        let map = maps.zip(pixels).map(|(maps, pixels)| maps.write(state.rows, pixels)).transpose()?;
+        let map = maps.map(|maps| maps.write(state.rows, pixels)).transpose()?.flatten();
         if let (Some(maps), Some(pixels), Ok(answer)) = (maps.filter(|maps| maps.overlays), pixels, &answer) {
             // A file is read once more, which only who asks for pictures pays for.
             if let Some(reading) = first_image(model, readings, &answer.used)? {
@@ -342,8 +355,12 @@ impl PredictArguments {
                 // What is wrong with a row is told by the check of all rows.
                 let reads_files = model.config().kinds.iter().any(Option::is_some);
                 let rows = reads_files.then(|| model.rows(&self.manifest, columns)).transpose()?;
+                let out = std::fs::canonicalize(&self.out).ok();
                 for origin in rows.into_iter().flatten().map_while(Result::ok).flat_map(|row| row.origins).flatten() {
                     if let Origin::File { path, .. } = origin {
+                        if path.file_name() == self.out.file_name() && out.is_some() && std::fs::canonicalize(&path).ok() == out {
+                            bail!("`--out {}` is a reading of the table of samples: give another file for the answers", self.out.display());
+                        }
                         hash_file_state(&path, &mut hash);
                     }
                 }

@@ -55,9 +55,14 @@ impl Output {
             std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         }
         let found: Option<State> = std::fs::read(&state).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let exists = std::fs::metadata(&partial).is_ok_and(|partial| partial.len() > 0);
-        if exists && found.is_none() && !overwrite {
-            bail!("{} was not written by `mm predict`: move it away, or give another `--out`", partial.display());
+        let is_link = partial.symlink_metadata().is_ok_and(|partial| !partial.is_file());
+        let holds = |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        // `--overwrite` is about answers, and these are none. A link would be written through.
+        if let Some(foreign) = [(&partial, is_link || found.is_none() && holds(&partial)), (&state, found.is_none() && holds(&state))]
+            .into_iter()
+            .find_map(|(path, is_foreign)| is_foreign.then_some(path))
+        {
+            bail!("{} was not written by `mm predict`: move it away, or give another `--out`", foreign.display());
         }
         let context = || format!("opening {}", partial.display());
         let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&partial).with_context(context)?;
@@ -65,6 +70,10 @@ impl Output {
             Err(TryLockError::WouldBlock) => bail!("another `mm predict` is writing {}", path.display()),
             // Some file systems have no locks.
             Ok(()) | Err(TryLockError::Error(_)) => {}
+        }
+        // From now on the unfinished file is known as ours.
+        if found.is_none() {
+            write_atomically(&state, &serde_json::to_vec(&State::new(request, 0))?)?;
         }
         // Without an answer there is nothing to go on from, or to lose.
         let found = found.filter(|found| found.rows > 0);
@@ -86,6 +95,15 @@ impl Output {
     /// Where the run was that is taken up.
     pub fn resumed(&self) -> Option<State> {
         self.resumed.clone()
+    }
+
+    /// Forgets what was answered before.
+    pub fn begin_anew(&mut self) -> Result<()> {
+        if let Some(State { request, .. }) = self.resumed.take() {
+            write_atomically(&self.state, &serde_json::to_vec(&State::new(&request, 0))?)?;
+        }
+        let emptied = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::End(0)));
+        emptied.map(drop).with_context(|| format!("writing {}", self.partial.display()))
     }
 
     /// Appends answers; `state` is what is reached with them.
@@ -115,6 +133,7 @@ impl Drop for Output {
     fn drop(&mut self) {
         if self.written.is_none() && self.resumed.is_none() {
             _ = std::fs::remove_file(&self.partial);
+            _ = std::fs::remove_file(&self.state);
         }
     }
 }

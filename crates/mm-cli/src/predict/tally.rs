@@ -48,6 +48,11 @@ impl Tally {
             count.right += u64::from(answer.class == classes[class]);
         }
     }
+
+    /// Rows with an answer.
+    pub fn answered(&self) -> u64 {
+        self.combinations.values().map(|count| count.rows).sum()
+    }
 }
 
 impl fmt::Display for Tally {

@@ -38,6 +38,11 @@ fn from_a_table_to_a_card_that_is_in_order() {
     assert!(code == 1 && text.contains("days.csv:9:2: the label is empty") && text.contains("1 error,"), "{text}");
     let (code, text) = check(folder.path(), &["none.csv"]);
     assert!(code == 1 && text.contains("there is no none.csv"), "{text}");
+    #[cfg(unix)]
+    {
+        let (code, text) = check(folder.path(), &["/dev/null"]);
+        assert!(code == 1 && text.contains("/dev/null: is a pipe or a device, which cannot be read twice"), "{text}");
+    }
 }
 
 #[test]
@@ -80,6 +85,20 @@ fn findings_are_files_and_foreign_files_stay() {
         assert!(code == 1 && text.contains("was not written by `mm data check`"), "{text}");
         assert_eq!(std::fs::read(at(name)).unwrap(), b"mine");
     }
+    for (arguments, flags) in [
+        (["--json", "out/same", "--html", "out/../out/same"], "`--json` and `--html`"),
+        (["--json", "x", "--write-card", "x"], "`--write-card` and `--json`"),
+    ] {
+        let (code, text) = check(folder.path(), &[&["days.csv"], &arguments[..]].concat());
+        assert!(code == 1 && text.contains(&format!("{flags} name one file")), "{text}");
+    }
+    assert!(!at("out/same").exists() && !at("x").exists());
+    // Who reads what is printed may be gone.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mm"));
+    command.current_dir(folder.path()).args(["data", "check", "days.csv", "--json", "gone.json"]).stdout(writer).status().unwrap();
+    assert!(at("gone.json").exists());
 }
 
 /// The folder of a table that is named without one is the current one.

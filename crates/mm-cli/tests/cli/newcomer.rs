@@ -287,3 +287,13 @@ fn what_a_bench_has_trained_is_a_model() {
     }
     assert!(asked >= 4, "{asked}");
 }
+
+/// A disk that is full is told in one line.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_output_is_an_error() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = mm().args(["bench", "--list"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(said(&output), "error: standard output: No space left on device (os error 28)\n");
+}

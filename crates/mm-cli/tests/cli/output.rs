@@ -86,6 +86,22 @@ fn a_report_put_into_a_bench_s_folder_is_not_overwritten() {
     std::fs::remove_file(&report).unwrap();
     assert_eq!(run(&path, &out, &[]), "1 of 1");
     assert!(report.exists());
+    // Nor among those of a bench that has written its own.
+    std::fs::write(&report, "mine").unwrap();
+    let message = refused(&path, &out, &[]);
+    assert!(message.contains("report.html was not written by a bench") && std::fs::read(&report).unwrap() == b"mine", "{message}");
+}
+
+#[test]
+fn a_result_that_is_cut_off_is_named_where_it_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out, other) = (plan(folder.path(), 2), folder.path().join("out"), folder.path().join("other"));
+    assert_eq!(run(&path, &out, &[]), "1 of 1");
+    let (result, bytes) = results(&out).into_iter().next().unwrap();
+    std::fs::write(&result, &bytes[..bytes.len() / 2]).unwrap();
+    let output = mm().args(["bench", "merge"]).arg(&out).arg("--out").arg(&other).output().unwrap();
+    assert!(!output.status.success() && said(&output).contains(&format!("{} is corrupt", result.display())), "{}", said(&output));
+    assert!(results(&other).is_empty());
 }
 
 #[test]

@@ -85,11 +85,12 @@ fn a_folder_of_label_maps_becomes_a_report_and_a_model_that_answers_with_maps() 
     let readme = std::fs::read_to_string(model.join("README.md")).unwrap();
     assert!(readme.contains("miou") && readme.contains("pixels.to_png()?") && !readme.contains("answer.class"), "{readme}");
 
-    let predict = |out: &Path, more: &[&str]| {
+    let ask = |table: &str, out: &Path, more: &[&str]| {
         let mut predict = mm();
-        predict.arg("predict").arg("--model").arg(&model).arg("--manifest").arg(folder.join("samples.csv")).arg("--out").arg(out);
+        predict.arg("predict").arg("--model").arg(&model).arg("--manifest").arg(folder.join(table)).arg("--out").arg(out);
         predict.args(more).output().unwrap()
     };
+    let predict = |out: &Path, more: &[&str]| ask("samples.csv", out, more);
     let answers = folder.join("answers.csv");
     let output = predict(&answers, &["--overlays"]);
     assert!(output.status.success(), "{}", said(&output));
@@ -111,10 +112,44 @@ fn a_folder_of_label_maps_becomes_a_report_and_a_model_that_answers_with_maps() 
     // Without the option nothing is left of an older overlay.
     let output = predict(&answers, &["--overwrite"]);
     assert!(output.status.success() && !folder.join("answers_maps/000001_overlay.png").exists(), "{}", said(&output));
+    // Fewer rows leave no map of more, and other files stay.
+    std::fs::write(folder.join("answers_maps/mine.png"), "mine").unwrap();
+    let rows = std::fs::read_to_string(folder.join("samples.csv")).unwrap();
+    let few = |count: usize| rows.lines().take(count + 1).map(|line| format!("{line}\n")).collect::<String>();
+    std::fs::write(folder.join("few.csv"), few(8)).unwrap();
+    let output = ask("few.csv", &answers, &["--overwrite"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(std::fs::read_dir(folder.join("answers_maps")).unwrap().count(), 8 + 2 + 1);
+    // Another table of the same stem would write over them.
+    let output = ask("few.csv", &folder.join("answers.jsonl"), &[]);
+    assert!(!output.status.success() && said(&output).contains("answers_maps holds the maps of answers.csv"), "{}", said(&output));
+    assert!(!folder.join("answers.jsonl.partial").exists());
     // A folder of the user's own is not written to.
     std::fs::create_dir(folder.join("other_maps")).unwrap();
     let output = predict(&folder.join("other.csv"), &[]);
     assert!(!output.status.success() && said(&output).contains("other_maps"), "{}", said(&output));
+
+    // A run that ended at its last row goes on behind the first, as long as the map of that is there.
+    std::fs::write(folder.join("broken.png"), "no image").unwrap();
+    std::fs::write(folder.join("bad.csv"), few(4) + "broken.png,,0_labels.png,test\n").unwrap();
+    let bad = || said(&ask("bad.csv", &folder.join("bad_answers.csv"), &[]));
+    assert!(bad().contains("broken.png"));
+    let (partial, state) = (folder.join("bad_answers.csv.partial"), folder.join("bad_answers.csv.partial.json"));
+    let text =
+        std::fs::read_to_string(&partial).unwrap().lines().next().unwrap().to_string() + "\nline 2,bad_answers_maps/000001.png,rgb,\n";
+    std::fs::write(&partial, &text).unwrap();
+    let mut reached: serde_json::Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+    (reached["rows"], reached["bytes"]) = (1.into(), text.len().into());
+    reached["tally"]["combinations"] = serde_json::json!({ "rgb": { "rows": 1, "labelled": 0, "right": 0 } });
+    std::fs::write(&state, reached.to_string()).unwrap();
+    assert!(bad().contains("1 of 5 rows were answered before; going on"));
+    std::fs::remove_file(folder.join("bad_answers_maps/000001.png")).unwrap();
+    let told = bad();
+    assert!(
+        told.contains("1 of 1 maps of rows that were answered before are gone; beginning anew") && !told.contains("going on"),
+        "{told}"
+    );
+    assert!(folder.join("bad_answers_maps/000001.png").exists());
 }
 
 /// The settings of a training and an option of `mm predict` ask for the same; a bench has the scores of it.

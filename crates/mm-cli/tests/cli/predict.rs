@@ -231,6 +231,35 @@ fn a_killed_run_is_taken_up_with_the_same_bytes() {
     }
 }
 
+/// Whatever `--overwrite` says: it is about answers.
+#[test]
+fn files_of_others_beside_the_answers_stay() {
+    let mut lines = table();
+    lines.truncate(4);
+    std::fs::copy(folder().join("photos/000.png"), folder().join("photos/one.csv")).unwrap();
+    lines[1] = lines[1].replace("photos/000.png", "photos/one.csv");
+    write("beside.csv", &lines);
+    let refused = |out: &str| fails(predict(folder(), "mmanet", "beside.csv", out).arg("--overwrite"));
+    for (out, name) in [("own1.csv", "own1.csv.partial"), ("own2.csv", "own2.csv.partial.json")] {
+        std::fs::write(folder().join(name), "thesis").unwrap();
+        let told = refused(out);
+        assert!(told.contains(&format!("{name} was not written by `mm predict`")), "{told}");
+        assert_eq!(std::fs::read(folder().join(name)).unwrap(), b"thesis");
+    }
+    #[cfg(unix)]
+    {
+        std::fs::write(folder().join("empty.txt"), "").unwrap();
+        std::os::unix::fs::symlink("empty.txt", folder().join("own3.csv.partial")).unwrap();
+        assert!(refused("own3.csv").contains("own3.csv.partial was not written by `mm predict`"));
+        let device = fails(&mut predict(folder(), "mmanet", "/dev/null", "device.csv"));
+        assert!(device.contains("/dev/null: is a pipe or a device, which cannot be read twice"), "{device}");
+    }
+    let reading = refused("photos/one.csv");
+    assert!(reading.contains("`--out photos/one.csv` is a reading of the table of samples"), "{reading}");
+    succeeds(&mut predict(folder(), "mmanet", "beside.csv", "own4.csv"));
+    assert!(!folder().join("own4.csv.partial.json").exists());
+}
+
 #[test]
 fn mistakes_in_the_table_are_named_before_anything_is_answered() {
     let lines = table();
@@ -242,7 +271,7 @@ fn mistakes_in_the_table_are_named_before_anything_is_answered() {
     };
     let gone = with("gone.csv", &|lines| lines[7] = lines[7].replace("006.png", "999.png"));
     assert!(gone.contains("gone.csv:8:2: there is no file") && gone.contains("--on-corrupt absent"), "{gone}");
-    assert!(!folder().join("gone.csv.out.csv.partial").exists());
+    assert!(!folder().join("gone.csv.out.csv.partial").exists() && !folder().join("gone.csv.out.csv.partial.json").exists());
     let word = with("word.csv", &|lines| lines[2] = lines[2].replace(",broken", "x,broken"));
     assert!(word.contains("word.csv:3:8:") && word.contains("is no number"), "{word}");
     let name = with("name.csv", &|lines| lines[0] = lines[0].replace(",photo,", ",foto,"));

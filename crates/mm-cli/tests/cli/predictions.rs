@@ -177,6 +177,17 @@ fn nothing_of_others_is_overwritten() {
     assert!(said(&report(folder.path(), &results)).contains("report.md was not written by `mm report`"));
     assert!(said(&report(&bench, &results)).contains("is the folder of a bench"));
     assert_eq!(report(folder.path(), &[]).status.code(), Some(2));
+    // Each file by itself: what a killed run lacks is written, and the user's own among ours stays.
+    let out = folder.path().join("ours");
+    written(&out, &results);
+    ["report.md", "report.json"].iter().for_each(|name| std::fs::remove_file(out.join(name)).unwrap());
+    written(&out, &results);
+    for name in ["report.html", "report.md", "report.json"] {
+        let ours = std::fs::read(out.join(name)).unwrap();
+        std::fs::write(out.join(name), "{\"mine\": 1}").unwrap();
+        assert!(said(&report(&out, &results)).contains(&format!("{name} was not written by `mm report`")));
+        std::fs::write(out.join(name), ours).unwrap();
+    }
     let nowhere = report(&folder.path().join("out"), &["--results", text(folder.path())]);
     assert!(said(&nowhere).contains("`--results` names the folder of a bench"), "{}", said(&nowhere));
 }

@@ -25,3 +25,16 @@ pub fn stem_and_extension(path: &Path) -> (String, String) {
     let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     (text(path.file_stem()), text(path.extension()).to_lowercase())
 }
+
+/// Of what a folder of samples holds, what has a name in UTF-8; the others are told: read as text, two of them may be one.
+pub fn with_names(mut paths: Vec<PathBuf>, mut told: impl FnMut(Error)) -> Vec<PathBuf> {
+    paths.retain(|path| {
+        let name = path.file_name().unwrap_or_default();
+        if name.to_str().is_none() {
+            let problem = format!("holds {name:?}, a name that is not UTF-8 (other bytes are shown as \\x..): rename it");
+            told(Error::File { path: path.parent().unwrap_or(path).into(), problem });
+        }
+        name.to_str().is_some()
+    });
+    paths
+}

@@ -1,7 +1,7 @@
 //! Samples in folders of files: `root/modality/class/sample.png`.
 
 use super::files::{FileRow, FileSource, OnCorrupt, RowTarget};
-use super::folder_entries::{entries, file_name, stem_and_extension};
+use super::folder_entries::{entries, file_name, stem_and_extension, with_names};
 use super::kinds::{Kind, Origin, Written};
 use super::labels::Unusable;
 use super::listing::{Listed, Listing, Problem};
@@ -185,6 +185,7 @@ impl Folders {
                     listing.problems.push(Problem::new(error));
                     Vec::new()
                 });
+                let files = with_names(files, |error| listing.problems.push(Problem::new(error)));
                 if files.is_empty() {
                     ignored.empty.push(class_folder.display().to_string());
                 }
@@ -294,7 +295,8 @@ impl Folders {
                 problems.push(Problem::new(error));
                 Vec::new()
             });
-            for path in files.into_iter().filter(|path| !path.is_dir()) {
+            let files = files.into_iter().filter(|path| !path.is_dir()).collect();
+            for path in with_names(files, |error| problems.push(Problem::new(error))) {
                 let (stem, extension) = stem_and_extension(&path);
                 if extension != "png" {
                     let problem =
@@ -339,6 +341,7 @@ impl Folders {
         }
         let mut within = |folder: &Path, part: Option<Part>| -> Result<Vec<PathBuf>> {
             let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries(folder)?.into_iter().partition(|path| path.is_dir());
+            let folders = with_names(folders, |error| problems.push(Problem::new(error)));
             for path in files {
                 if !self.loose && kind.extensions().contains(&stem_and_extension(&path).1.as_str()) {
                     let where_to = if part.is_some() { "in the folder of a part" } else { "in the folder of a sensor" };

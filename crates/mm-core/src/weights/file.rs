@@ -103,8 +103,20 @@ pub(crate) fn hash(bytes: &[u8]) -> String {
     hex(Sha256::new_with_prefix(bytes))
 }
 
-/// The SHA-256 of a file in hexadecimal, read in pieces; `read` is told how many bytes each has.
+/// What a pipe gives is gone when it is read once more.
+pub(crate) fn refuse_pipe(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            let problem = "is a pipe or a device, which cannot be read twice: write what it gives to a file first, and name that".into();
+            Err(Error::File { path: path.into(), problem })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The SHA-256 of a file in hexadecimal, read in pieces; `read` is told how many bytes each has. Who hashes a file reads it once more.
 pub fn hash_file(path: &Path, mut read: impl FnMut(u64)) -> Result<String> {
+    refuse_pipe(path)?;
     let mut file = File::open(path).map_err(Error::io(path))?;
     let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
     loop {

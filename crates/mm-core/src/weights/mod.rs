@@ -15,7 +15,7 @@ mod source;
 pub use channels::ChannelRule;
 pub use convert::{Conversion, convert};
 
-pub(crate) use file::{decode, encode, hash, is_random, temporary_file};
+pub(crate) use file::{decode, encode, hash, is_random, refuse_pipe, temporary_file};
 pub use file::{folder_of, hash_file, is_temporary_name, load, save, write_atomically};
 pub(crate) use foreign::lfs_pointer;
 pub(crate) use hub::is_model_id;

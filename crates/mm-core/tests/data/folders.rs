@@ -116,3 +116,27 @@ fn damaged_images_are_errors() {
     header.extend([0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60, 16, 2, 0, 0, 0, 0, 0, 0, 0]);
     assert!(Image::rgb(8).decode(&header, Path::new("huge.png")).is_err());
 }
+
+/// Read as text, `M\xfcller` and `M\xf6ller` would be one name.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_utf8_are_errors() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    photos(folder.path(), 6);
+    for (place, name) in [("rgb/disc", &b"M\xfcller.png"[..]), ("depth/disc", b"M\xf6ller.png"), ("rgb", b"gr\xfcn")] {
+        let path = folder.path().join(place).join(std::ffi::OsStr::from_bytes(name));
+        match place {
+            "rgb" => std::fs::create_dir(&path).unwrap(),
+            _ => std::fs::write(&path, "").unwrap(),
+        }
+        let error = open(folder.path()).err().unwrap().to_string();
+        let shown = name.escape_ascii().to_string().to_lowercase();
+        assert!(error.to_lowercase().contains(&shown) && error.contains("is not UTF-8") && error.contains("rename it"), "{error}");
+        match place {
+            "rgb" => std::fs::remove_dir(&path).unwrap(),
+            _ => std::fs::remove_file(&path).unwrap(),
+        }
+    }
+    open(folder.path()).unwrap();
+}

@@ -74,6 +74,28 @@ fn sensors_are_what_is_empty_together_and_rows_are_ordered_by_time() {
     assert!(twice.contains("out: is there already, and is not overwritten"), "{twice}");
 }
 
+/// What a killed run left lies beside, and the next one removes it; that of one that is still at work stays.
+#[test]
+fn no_half_folder_is_found_under_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let unfinished = folder.path().join(".out.unfinished");
+    std::fs::create_dir_all(unfinished.join("folder")).unwrap();
+    std::fs::write(unfinished.join("folder/half.npy"), "half").unwrap();
+    let settings = LongTable { fill: Fill::Last, ..settings(&["patient"]) };
+    let write = || write(folder.path(), STAYS, &settings);
+    let foreign = write().unwrap_err().to_string();
+    assert!(foreign.contains(".out.unfinished: is where the folder is made, and was not left by this program"), "{foreign}");
+    let lock = std::fs::File::create(unfinished.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let busy = write().unwrap_err().to_string();
+    assert!(busy.contains("out: is being written by another run") && unfinished.join("folder/half.npy").exists(), "{busy}");
+    drop(lock);
+    write().unwrap();
+    let names = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    assert!(!unfinished.exists() && !names(&folder.path().join("out")).contains(&"half.npy".into()));
+    open(folder.path());
+}
+
 #[test]
 fn new_data_are_made_as_the_old_ones_were() {
     let folder = tempfile::tempdir().unwrap();

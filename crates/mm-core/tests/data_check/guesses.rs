@@ -135,6 +135,36 @@ fn npy(shape: &[usize], value: f64) -> Vec<u8> {
     file
 }
 
+/// `x.start` and `x.length` say where a reading is, and are none.
+#[test]
+fn parts_of_arrays_in_a_table_are_readings() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write(root, "x.npy", npy(&[40, 3], 1.0));
+    write(root, "one.npy", npy(&[40], 1.0));
+    write(root, "film.npy", npy(&[40, 2, 9], 1.0));
+    for (name, length, lines) in [
+        ("x", 1, ["kind = \"array\"", "shape = [3]"]),
+        ("one", 1, ["kind = \"array\"", "shape = [1]"]),
+        ("film", 1, ["kind = \"array\"", "shape = [2, 9]"]),
+        ("x", 2, ["kind = \"series\"", "time_first = true"]),
+    ] {
+        let row = |i: usize| format!("s{i},{name}.npy,{},{length},{}\n", i * length, ["no", "yes"][i % 2]);
+        let rows: String = (0..20).map(row).collect();
+        write(root, "n.csv", format!("id,{name},{name}.start,{name}.length,label\n{rows}"));
+        let (check, card) = check_guess(&root.join("n.csv"), root);
+        has(&card, &["manifest = \"n.csv\"", &format!("name = \"{name}\"")]);
+        has(&card, &lines);
+        assert!(!card.contains("[[view]]") && !card.contains(".start"), "{card}");
+        silent(&check, Level::Error);
+    }
+    // Files of one line of numbers, beside a number of the table.
+    let row = |i: usize| format!("v/{i}.csv,{i}.5,{}\n", ["no", "yes"][i % 2]);
+    (0..20).for_each(|i| write(root, &format!("v/{i}.csv"), format!("{i},2,{}\n", i * i)));
+    write(root, "v.csv", format!("v,age,label\n{}", (0..20).map(row).collect::<String>()));
+    has(&card(root, "v.csv"), &["manifest = \"v.csv\"", "name = \"v\"", "kind = \"vector\"", "features = 3"]);
+}
+
 #[test]
 fn folders_of_series_arrays_texts_and_videos() {
     let folder = tempfile::tempdir().unwrap();

@@ -28,6 +28,9 @@ pub(crate) use parts::table;
 
 pub(crate) const STYLE: &str = include_str!("style.css");
 
+/// In every page, and the end of its title.
+pub(crate) const MARK: &str = " – bench report</title><style>";
+
 /// The colour of each run, the same on the whole page.
 struct Inks(Vec<String>);
 

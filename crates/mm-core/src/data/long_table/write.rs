@@ -5,9 +5,9 @@ use super::read::{Rows, read};
 use super::sensors::sensors;
 use super::series::{Stretch, stretches};
 use super::{Fill, LongTable};
-use crate::data::Part;
 use crate::data::names::some;
 use crate::data::text::parse_error;
+use crate::data::{NewFolder, Part};
 use crate::error::{Error, Result};
 use crate::weights::write_atomically;
 use serde::{Deserialize, Serialize};
@@ -76,9 +76,7 @@ impl LongTable {
     /// `series.toml`, and with labels `card.toml`.
     pub fn write(&self, table: &Path, out: &Path) -> Result<SeriesMade> {
         let wrong = |path: &Path, problem: String| Error::File { path: path.into(), problem };
-        if std::fs::read_dir(out).map_or(out.exists(), |mut entries| entries.next().is_some()) {
-            return Err(wrong(out, "is there already, and is not overwritten: give the name of a new folder".into()));
-        }
+        NewFolder::refuse(out)?;
         if self.every.is_some_and(|every| !(every > 0.0 && every.is_finite())) || self.every.is_some() && self.time.is_none() {
             return Err(wrong(table, "is to be put on a grid of steps: that needs a column of the time, and a length above 0".into()));
         }
@@ -121,22 +119,24 @@ impl LongTable {
         }
         let columns = self.columns(table, &rows, &all, is_cut, &mut remarks)?;
 
-        std::fs::create_dir_all(out).map_err(Error::io(out))?;
+        let new = NewFolder::begin(out)?;
+        let folder = new.path();
         for of in &all {
-            let path = out.join(format!("{}.npy", of.sensor.name));
+            let path = folder.join(format!("{}.npy", of.sensor.name));
             write_atomically(&path, &npy(&of.values, of.channels))?;
         }
         let used = LongTable { sensors: all.iter().map(|of| of.sensor.clone()).collect(), ..self.clone() };
         let text = toml::to_string(&used).map_err(|error| wrong(out, error.to_string()))?;
         write_atomically(
-            &out.join("series.toml"),
+            &folder.join("series.toml"),
             format!("# How the series here were made, for `mm data series --as`.\n{text}").as_bytes(),
         )?;
-        write_atomically(&out.join("samples.csv"), &samples(&rows, &series, &all, &columns).map_err(Error::io(out))?)?;
+        write_atomically(&folder.join("samples.csv"), &samples(&rows, &series, &all, &columns).map_err(Error::io(out))?)?;
         let card = rows.label.is_some();
         if card {
-            write_atomically(&out.join("card.toml"), self.card(out, &rows, &series, &all, &columns, lengths).as_bytes())?;
+            write_atomically(&folder.join("card.toml"), self.card(out, &rows, &series, &all, &columns, lengths).as_bytes())?;
         }
+        new.finish()?;
         let absent = |of: Values| (of.places.iter().filter(|place| place.is_none()).count(), of.sensor);
         let sensors = all.into_iter().map(absent).map(|(absent, sensor)| (sensor, absent)).collect();
         Ok(SeriesMade { rows: rows.lines.len(), series: series.len(), steps: [shortest, longest], sensors, card, remarks })

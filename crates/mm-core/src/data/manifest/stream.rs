@@ -6,6 +6,7 @@ use super::super::text::{parse_error, text};
 use super::json_lines::JsonColumns;
 use super::table::{Row, Table, csv_row, refuse_foreign};
 use crate::error::{Error, Result};
+use crate::weights::refuse_pipe;
 use flate2::bufread::MultiGzDecoder;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -33,6 +34,7 @@ enum Rows {
 impl TableStream {
     /// Opens a file and finds its columns; what it is says its ending, and Parquet and gzip their content. JSON lines are read once for that.
     pub fn open(path: &Path) -> Result<Self> {
+        refuse_pipe(path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let ends = |ending: &str| name.ends_with(ending) || name.ends_with(&format!("{ending}.gz"));
         let mut head = [0; 4];

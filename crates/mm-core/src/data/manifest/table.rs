@@ -5,6 +5,7 @@ use super::super::table_text::{TableText, Writing, cell};
 use super::super::text::parse_error;
 use super::json_lines::json_lines;
 use crate::error::{Error, Result};
+use crate::weights::refuse_pipe;
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ impl Table {
             let problem = "is a folder and no table: in a card, folders = \"..\" names a folder of sensors".into();
             return Err(Error::File { path: path.into(), problem });
         }
+        refuse_pipe(path)?;
         Self::of(path, std::fs::read(path).map_err(Error::io(path))?.into())
     }
 

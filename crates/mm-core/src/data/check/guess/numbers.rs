@@ -101,11 +101,24 @@ pub(super) fn of_numpy(files: &[&Reading]) -> (&'static str, String) {
     let lengths = |axis: usize| shapes.iter().map(|shape| shape[axis]).collect::<Vec<usize>>();
     let differs = |axis: usize| lengths(axis).iter().any(|length| *length != shapes[0][axis]);
     let seen = seen(&shapes);
+    // A manifest names entries of the first axis, one each, or steps of a series.
+    let lengths_of_parts: Vec<u64> = files.iter().filter_map(|(_, part)| part.as_ref().map(|part| part.end - part.start)).collect();
+    let is_entry = |length: &u64| *length == 1 || *length > u64::MAX / 2;
+    let are_entries = !lengths_of_parts.is_empty() && lengths_of_parts.iter().all(is_entry);
     let (kind, mut settings) = match axes {
+        0 | 1 if are_entries => {
+            let features = shapes[0].first().unwrap_or(&1);
+            ("array", format!("shape = [{features}]  # seen: {features} numbers in each entry of the first axis\n"))
+        }
+        0 | 1 if !lengths_of_parts.is_empty() => {
+            let channels = shapes[0].first().unwrap_or(&1);
+            let known = lengths_of_parts.into_iter().filter(|length| !is_entry(length)).map(|length| length as usize).collect();
+            ("series", format!("channels = {channels}  # seen: in each step\n{}time_first = true\n", steps(known)))
+        }
         0 => ("vector", "features = 1\n".into()),
         1 if differs(0) => ("series", format!("channels = 1  # seen: one axis, of different lengths\n{}", steps(lengths(0)))),
         1 => ("vector", format!("features = {}  # seen: one axis, of this length in all files\n", shapes[0][0])),
-        2 => {
+        2 if !are_entries => {
             // Time is the axis that differs; else the longer one.
             let time_first = match (differs(0), differs(1)) {
                 (true, false) => true,
@@ -119,7 +132,7 @@ pub(super) fn of_numpy(files: &[&Reading]) -> (&'static str, String) {
             let comment = format!("seen: {seen}; axis {} is taken for the time, because {why}", time + 1);
             ("series", format!("channels = {channels}  # {comment}\n{}{turned}", steps(lengths(time))))
         }
-        3 | 4 => {
+        2..=4 => {
             let mut shape = most_frequent(shapes.iter().cloned()).unwrap_or_default();
             let last = shape[axes - 1];
             let channels_last = last <= MOST_CHANNELS && shape[..axes - 1].iter().all(|side| *side > last);

@@ -77,7 +77,9 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
         card += &format!("task = \"numbers\"\ntargets = [{}]{classes}\n", quoted(columns[label].name));
     }
     let of_classes = roles.label.filter(|_| !is_quantity);
-    let of_files = sensors.iter().any(|sensor| sensor.kind != "vector") || !csv;
+    // Vectors in files of their own are none of the table's numbers.
+    let has_files = |sensor: &Written| columns.iter().any(|c| name_of(c.name) == sensor.name && matches!(c.holds, Holds::Files(_)));
+    let of_files = sensors.iter().any(|sensor| sensor.kind != "vector" || has_files(sensor)) || !csv;
     if of_files {
         card += &format!("manifest = {}\n", quoted(&file));
         card += &key("label", of_classes, &classes);
