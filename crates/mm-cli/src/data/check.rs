@@ -58,7 +58,8 @@ fn check(arguments: &CheckArguments) -> Result<Check> {
     if arguments.write_card.is_some() && file.exists() {
         bail!("{} is there already and may be yours: give another `--write-card`, or move it away", file.display());
     }
-    let Guess { card, remarks } = guess(path, folder_of(&file)).with_context(|| format!("guessing what {} holds", path.display()))?;
+    let Guess { card, remarks, findings } =
+        guess(path, folder_of(&file)).with_context(|| format!("guessing what {} holds", path.display()))?;
     println!("{card}");
     remarks.iter().for_each(|remark| println!("# {remark}"));
     match &arguments.write_card {
@@ -68,7 +69,10 @@ fn check(arguments: &CheckArguments) -> Result<Check> {
         }
         None => println!("# `--write-card FILE` writes this card.\n"),
     }
-    of_card(&card, &file)
+    let mut check = of_card(&card, &file)?;
+    check.verdicts.extend(findings);
+    check.verdicts.sort_by_key(|verdict| verdict.level);
+    Ok(check)
 }
 
 /// Checks what a card describes; `path` is where it is, or would be.

@@ -29,6 +29,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
         verdicts.extend(super::headers::differ(subject, m, tally));
         flaws(subject, m, tally, &mut verdicts);
         verdicts.extend(super::far::verdict(subject, m, tally));
+        verdicts.extend(super::far::codes(subject, m, tally));
         verdicts.extend(super::padded::verdict_of(subject, m, tally));
     }
     left_out(subject, scanned, &mut verdicts);
@@ -43,9 +44,10 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
     }
     verdicts.extend(super::ratio::stretched(subject, scanned));
     let remarks = subject.remarks.iter().map(|remark| {
-        // The only remark of readers that is probably a mistake.
+        // The remarks of readers that are probably mistakes.
         let look_alike = remark.contains("look alike") || remark.contains("upper and lower case only");
-        let level = if look_alike { Level::Warning } else { Level::Remark };
+        let is_mistake = look_alike || remark.contains("between thousands: write") || remark.contains("which measure nothing");
+        let level = if is_mistake { Level::Warning } else { Level::Remark };
         verdict(level, "list", remark.clone(), if look_alike { "write them alike" } else { "" }, Vec::new())
     });
     verdicts.extend(remarks);
