@@ -69,7 +69,8 @@ fn check(arguments: &CheckArguments, told: &mut String) -> Result<Check> {
     if arguments.write_card.is_some() && file.symlink_metadata().is_ok() {
         bail!("{} is there already and may be yours: give another `--write-card`, or move it away", file.display());
     }
-    let Guess { card, remarks } = guess(path, folder_of(&file)).with_context(|| format!("guessing what {} holds", path.display()))?;
+    let Guess { card, remarks, findings } =
+        guess(path, folder_of(&file)).with_context(|| format!("guessing what {} holds", path.display()))?;
     *told += &format!("{card}\n");
     remarks.iter().for_each(|remark| *told += &format!("# {remark}\n"));
     match &arguments.write_card {
@@ -79,7 +80,10 @@ fn check(arguments: &CheckArguments, told: &mut String) -> Result<Check> {
         }
         None => *told += "# `--write-card FILE` writes this card.\n\n",
     }
-    of_card(&card, &file)
+    let mut check = of_card(&card, &file)?;
+    check.verdicts.extend(findings);
+    check.verdicts.sort_by_key(|verdict| verdict.level);
+    Ok(check)
 }
 
 /// Checks what a card describes; `path` is where it is, or would be.

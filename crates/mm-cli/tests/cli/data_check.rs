@@ -63,6 +63,17 @@ fn each_line_of_a_table_of_numbers_that_has_a_mistake_is_named() {
     assert!(named.iter().all(|place| text.contains(place)) && text.matches("t.csv:11:3: the label is empty").count() == 1, "{text}");
 }
 
+/// The card leaves such a column out, and what reads the card does not see it.
+#[test]
+fn numbers_that_are_not_read_as_they_are_written_are_a_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| format!("{}.5%,{}.25,{}\n", i * 7 % 23, i * 5 % 19, ["wet", "dry"][i % 2]);
+    std::fs::write(folder.path().join("t.csv"), format!("share,wind,label\n{}", (0..24).map(row).collect::<String>())).unwrap();
+    let (code, text) = check(folder.path(), &["t.csv"]);
+    assert!(code == 0 && text.contains("warning  share: column `share` is left out of the guessed card"), "{text}");
+    assert!(text.contains("`0.5%` in line 2, column 1") && text.contains("write numbers alone"), "{text}");
+}
+
 #[test]
 fn findings_are_files_and_foreign_files_stay() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 //! mistake.
 
 use super::names::{class_position, some, suggestion};
-use super::number::has_decimal_comma;
+use super::number::{comma_advice, has_decimal_comma};
 use super::{TargetValue, TaskKind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -92,10 +92,9 @@ impl Labels<'_> {
             TaskKind::Numbers => match self.number(text) {
                 Some(x) if x.is_finite() => Ok(Some(text)),
                 Some(_) => Err(format!("`{text}` is not finite: it cannot be predicted")),
-                None if has_decimal_comma(text) => Err(match self.decimal_comma {
-                    Some(_) => format!("`{text}` is not a number; if its comma is a decimal comma, write decimal = \",\" in the card"),
-                    None => format!("`{text}` is not a number; write a point for the decimal comma"),
-                }),
+                None if has_decimal_comma(text) => {
+                    Err(format!("`{text}` is not a number; {}", comma_advice(text, self.decimal_comma.is_some())))
+                }
                 None => Err(format!("`{text}` is not a number, and task = \"numbers\" predicts numbers; name another column")),
             },
             _ => Ok(Some(text)),
@@ -233,15 +232,25 @@ pub(super) fn look_alikes<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Vec<&
 const FEW_FRACTIONS: usize = 8;
 const FEW_NAMES: usize = 20;
 
+/// Whether different labels are numbers of a quantity, few of which come back, rather than classes. Whole numbers without a gap are those of classes
+/// where they begin at 0 or 1, and count the samples where each comes once.
+pub(super) fn is_quantity<T: AsRef<str>>(names: &[T], samples: usize) -> bool {
+    let numbers: Option<Vec<f64>> = names.iter().map(|name| name.as_ref().parse().ok().filter(|x: &f64| x.is_finite())).collect();
+    let Some(numbers) = numbers else { return false };
+    let (low, high) = numbers.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
+    let is_whole = numbers.iter().all(|x| x.fract() == 0.0);
+    let is_count = is_whole && high - low + 1.0 == numbers.len() as f64 && (numbers.len() == samples || [0.0, 1.0].contains(&low));
+    let few = if is_whole { FEW_NAMES } else { FEW_FRACTIONS };
+    numbers.len() >= few && 3 * numbers.len() > samples && !is_count
+}
+
 /// Why labels are hardly classes: numbers of a quantity, or a different text for nearly every sample.
 pub(super) fn hardly_classes(names: &[String], samples: usize) -> Option<String> {
-    let numbers: Option<Vec<f64>> = names.iter().map(|n| n.parse().ok()).collect();
-    let fractions = numbers.is_some_and(|numbers| numbers.iter().any(|n| n.fract() != 0.0));
     let ways_out = "list them in classes = [...] of the card if they are classes after all";
-    if fractions && names.len() >= FEW_FRACTIONS && 3 * names.len() > samples {
+    if is_quantity(names, samples) {
         return Some(format!(
             "the label looks continuous: {} different numbers in {samples} samples, such as `{}`. To predict a quantity (regression) write \
-             task = \"numbers\" in the card; {ways_out}",
+             task = \"numbers\" and targets = [...] with its column in place of label in the card; {ways_out}",
             names.len(),
             names[0]
         ));

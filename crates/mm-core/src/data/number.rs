@@ -1,5 +1,6 @@
 //! A cell as a number, a missing reading or text.
 
+use super::decimal_marks::in_thousands;
 use super::table_text::{Writing, cell};
 
 /// Words by which programs write that there is no number, in lower case.
@@ -72,11 +73,21 @@ pub(super) fn has_decimal_comma(text: &str) -> bool {
     text.matches(',').count() == 1 && !text.contains('.') && text.replace(',', ".").parse::<f64>().is_ok()
 }
 
+/// What to write for a number with a comma, where a card may say that it is a decimal one or not.
+pub(super) fn comma_advice(text: &str, in_card: bool) -> String {
+    let decimal = match in_card {
+        true => "if its comma is a decimal comma, write decimal = \",\" in the card",
+        false => "write a point for the decimal comma",
+    };
+    let thousands = if in_thousands(text, ',') { ", or leave the comma out if it stands between thousands" } else { "" };
+    format!("{decimal}{thousands}")
+}
+
 /// What to write for a cell of a column that is no number.
 pub(super) fn advice(text: &str, modality: &str, column: &str) -> String {
     let shown: String = text.chars().take(40).collect();
     if has_decimal_comma(text) {
-        return format!("`{shown}` is not a number; if its comma is a decimal comma, write decimal = \",\" in the card");
+        return format!("`{shown}` is not a number; {}", comma_advice(text, true));
     }
     if text.chars().all(|c| c.is_ascii_digit() || ".,-+ '\u{a0}".contains(c)) && text.contains(|c: char| c.is_ascii_digit()) {
         return format!("`{shown}` is not a number; write it without separators between thousands, with a single decimal point");

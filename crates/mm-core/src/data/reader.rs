@@ -1,10 +1,12 @@
 //! One CSV file read: the values of its features, the texts of its keys.
 
+use super::decimal_marks::DecimalMarks;
 use super::names::some;
 use super::number::{Cell, Numbers, advice, fits, has_decimal_comma};
 use super::offset::{collapsed, distances, offsets};
 use super::read_as::{KEY_NAMES, Keys, LABEL, ReadAs, WEIGHT};
 use super::roles::{Header, Role, comment_mark, one_field, roles};
+use super::row_names::{Digits, are_ids, counts_rows, is_called_id};
 use super::table_text::{TableText, cell};
 use super::text::parse_error;
 use super::view::{NonFinite, Partial};
@@ -181,6 +183,7 @@ fn read_rows(
     let targets = vec![Vec::new(); reading.targets.len()];
     let mut rows = Rows { values: Vec::with_capacity(text.len() / 4), targets, ..Rows::default() };
     let mut marks = DecimalMarks::new(reading.writing.decimal_comma, roles.len());
+    let mut digits = vec![Digits::default(); roles.len()];
     let mut trailing = 0;
     let mut records = text.records();
     records.next()?; // the header
@@ -221,7 +224,8 @@ fn read_rows(
                                     );
                                 }
                             }
-                            marks.see(column, field).map_err(|problem| parse_error(path, line, column + 1, problem))?;
+                            marks.see(column, field, line).map_err(|problem| parse_error(path, line, column + 1, problem))?;
+                            digits[column].see(cell(field));
                             rows.values.push(value);
                         }
                         Cell::Empty => {
@@ -264,8 +268,33 @@ fn read_rows(
     if trailing > 0 {
         rows.remarks.push(format!("a delimiter at the end of the line is ignored, in {trailing} lines"));
     }
-    rows.remarks.extend(marks.remark());
+    rows.remarks.extend(marks.remarks(&header.names));
+    if reading.columns.is_none() {
+        rows.remarks.extend(row_names(&rows.values, header, roles, &digits));
+    }
     Ok(rows)
+}
+
+/// A remark on features that nobody asked for and that name rows.
+fn row_names(values: &[f64], header: &Header, roles: &[Role], digits: &[Digits]) -> Option<String> {
+    let features: Vec<usize> = (0..roles.len()).filter(|&column| roles[column] == Role::Feature).collect();
+    let names_rows = |feature: usize, name: &str| {
+        let numbers = || values.iter().skip(feature).step_by(features.len()).copied();
+        counts_rows(numbers()) || is_called_id(name) && are_ids(numbers())
+    };
+    let found = features
+        .iter()
+        .enumerate()
+        .filter(|(feature, column)| digits[**column].are_names() || names_rows(*feature, &header.names[**column]));
+    let found: Vec<&str> = found.map(|(_, &column)| header.names[column].as_str()).collect();
+    (!found.is_empty()).then(|| {
+        let ignore: Vec<String> = found.iter().map(|name| format!("{name:?}")).collect();
+        format!(
+            "the columns {} look like names of rows, which measure nothing, and are read as features: name one as `id`, or write ignore = [{}] in the card",
+            some(&found, 5),
+            ignore.join(", ")
+        )
+    })
 }
 
 /// The values with a column behind them for each of those that have gaps in rows that are present: 1 where there is a number, 0 elsewhere.
@@ -380,38 +409,4 @@ fn leave_out_text(
         ignored.push(name.clone());
     }
     Ok(ignored.len() > before)
-}
-
-/// With a decimal comma, a point may be a decimal point or stand between thousands: one column must not have both.
-struct DecimalMarks {
-    on: bool,
-    /// Whether the column has had a comma, a point.
-    seen: Vec<[bool; 2]>,
-}
-
-impl DecimalMarks {
-    fn new(on: bool, columns: usize) -> Self {
-        Self { on, seen: vec![[false; 2]; if on { columns } else { 0 }] }
-    }
-
-    fn see(&mut self, column: usize, field: &[u8]) -> std::result::Result<(), String> {
-        if !self.on {
-            return Ok(());
-        }
-        let seen = &mut self.seen[column];
-        seen[0] |= field.contains(&b',');
-        seen[1] |= field.contains(&b'.');
-        match seen {
-            [true, true] => Err(format!(
-                "`{}`: this column has numbers with a decimal comma and numbers with a point; write all alike, without separators between thousands",
-                cell(field)
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    fn remark(&self) -> Option<String> {
-        let points: Vec<String> = (0..self.seen.len()).filter(|&c| self.seen[c][1]).map(|c| (c + 1).to_string()).collect();
-        (!points.is_empty()).then(|| format!("decimal = \",\", but the points of columns {} are read as decimal points", points.join(", ")))
-    }
 }

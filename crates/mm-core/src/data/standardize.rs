@@ -7,6 +7,7 @@ use super::{
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// Means and standard deviations of the training samples; stored with a model as JSON.
 ///
@@ -80,6 +81,7 @@ impl Standardizer {
                 measured.map(|&x| x - *mean).for_each(|distance| *sum += distance * distance);
             }
         })?;
+        let exact = close_whole_numbers(data, rows, &views, &counts)?;
         let kinds = data.kinds();
         for (m, ((view, counts), kind)) in views.iter_mut().zip(&counts).zip(&kinds).enumerate() {
             match kind.as_ref().map(|kind| kind.standardization()) {
@@ -99,10 +101,11 @@ impl Standardizer {
                 }
                 Some(Standardization::Fitted) | None => {}
             }
-            for ((std, mean), count) in view.std.iter_mut().zip(&view.mean).zip(counts) {
+            for (f, ((std, mean), count)) in view.std.iter_mut().zip(&mut view.mean).zip(counts).enumerate() {
                 *std = (*std / count.max(1.0)).sqrt();
-                // A constant feature; its mean is exact only to the rounding of f64.
-                if *std <= 1e-12 * mean.abs() || *std < f64::from(f32::MIN_POSITIVE) {
+                if let Some(found) = exact.get(&(m, f)) {
+                    [*mean, *std] = *found;
+                } else if is_constant_at(*mean, *std) || *std < f64::from(f32::MIN_POSITIVE) {
                     *std = 1.0;
                 }
             }
@@ -271,6 +274,58 @@ impl ViewStatistics {
             standardized.iter_mut().filter(|x| x.is_nan()).for_each(|x| *x = 0.0);
         }
     }
+}
+
+/// A constant feature; its mean is exact only to the rounding of f64.
+fn is_constant_at(mean: f64, std: f64) -> bool {
+    std <= 1e-12 * mean.abs()
+}
+
+/// Mean and standard deviation of features that look constant for their size alone: whole numbers are exact, and those near 1e15 may still
+/// differ. By view and feature, from the distances to the first number; `views` has the sums of squares.
+fn close_whole_numbers(
+    data: &dyn Source,
+    rows: &[usize],
+    views: &[ViewStatistics],
+    counts: &[Vec<f64>],
+) -> Result<HashMap<(usize, usize), [f64; 2]>> {
+    let mut sums: HashMap<(usize, usize), Distances> = HashMap::new();
+    for (v, (view, counts)) in views.iter().zip(counts).enumerate() {
+        let features = view.std.iter().zip(&view.mean).zip(counts).enumerate();
+        let close = features.filter(|(_, ((sum, mean), count))| **sum > 0.0 && is_constant_at(**mean, (**sum / **count).sqrt()));
+        sums.extend(close.map(|(f, _)| ((v, f), Distances::default())));
+    }
+    if sums.is_empty() {
+        return Ok(HashMap::new());
+    }
+    data.visit_values(rows, &mut |v, x| {
+        let size = x.len() / views[v].mean.len();
+        for (f, x) in x.chunks_exact(size).enumerate() {
+            let Some(of) = sums.get_mut(&(v, f)) else { continue };
+            for x in x.iter().filter(|x| !(views[v].gaps && x.is_nan())) {
+                let distance = x - *of.first.get_or_insert(*x);
+                of.sum += distance;
+                of.squares += distance * distance;
+                of.has_fractions |= x.fract() != 0.0;
+            }
+        }
+    })?;
+    let exact = |((v, f), of): ((usize, usize), Distances)| {
+        let count = counts[v][f];
+        let mean = of.sum / count;
+        let std = (of.squares / count - mean * mean).max(0.0).sqrt();
+        Some(((v, f), [of.first? + mean, std])).filter(|_| !of.has_fractions && std > 0.0)
+    };
+    Ok(sums.into_iter().filter_map(exact).collect())
+}
+
+/// Distances of numbers to the first of them.
+#[derive(Default)]
+struct Distances {
+    first: Option<f64>,
+    sum: f64,
+    squares: f64,
+    has_fractions: bool,
 }
 
 /// Mean and standard deviation over the training samples of each number that is to be predicted; nothing where the target is no number.

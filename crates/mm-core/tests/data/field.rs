@@ -66,6 +66,20 @@ fn a_large_offset_costs_no_digits() {
     assert_eq!(batch.inputs().at(0).unwrap().values.to_vec2::<f32>().unwrap(), [[5_812_345.0]]);
 }
 
+/// Near 1e15 the deviation of whole numbers is small beside them, and no rounding; that of fractions may be nothing else.
+#[test]
+fn large_whole_numbers_that_hardly_differ_are_standardized() {
+    let statistics = |number: &dyn Fn(u64) -> String| {
+        let rows = (0..90).fold("x,kind\n".to_string(), |t, i| format!("{t}{},{}\n", number(i), i % 2));
+        let loaded = load("label = \"kind\"", &[("a.csv", &rows)]).unwrap();
+        let fitted = Standardizer::fit(&loaded.data, &(0..90).collect::<Vec<_>>()).unwrap();
+        (fitted.views()[0].mean[0], fitted.views()[0].std[0])
+    };
+    let (mean, std) = statistics(&|i| (1_000_000_000_000_000 + i % 5).to_string());
+    assert!(mean == 1_000_000_000_000_002.0 && (std - 2f64.sqrt()).abs() < 1e-12, "{mean} {std}");
+    assert_eq!(statistics(&|i| ["0.3", "0.30000000000000004"][i as usize % 2].into()).1, 1.0);
+}
+
 #[test]
 fn numbers_that_collapse_are_told() {
     // Two places far apart, each with metres of signal: no offset serves both.
@@ -306,6 +320,8 @@ fn delimiters_and_decimal_marks() {
     let named = |text: &str, expected: &[&str]| fails(load("label = \"kind\"", &[("a.csv", text)]), expected);
     named("x;y;kind\n0,5;2;oak\n1;4;elm\n", &["a.csv:2:1: `0,5` is not a number", "decimal = \",\""]);
     named("x,y,kind\n1,\"0,5\",oak\n2,\"1,5\",elm\n", &["a.csv:2:2: `0,5` is not a number", "decimal = \",\""]);
+    let thousands = ["a.csv:2:2: `1,234` is not a number", "decimal = \",\"", "leave the comma out if it stands between thousands"];
+    named("x,y,kind\n1,\"1,234\",oak\n2,3,elm\n", &thousands);
     named("x,y,kind\n1,\"1,234.5\",oak\n2,3,elm\n", &["a.csv:2:2: `1,234.5` is not a number", "separators between thousands"]);
     named("# exported 2024\nx,kind\n1,oak\n2,elm\n", &["a.csv:1:1: the first line looks like a comment", "comment = \"#\""]);
     named("# exported, 2024\nx,kind\n1,oak\n2,elm\n", &["a.csv:1:1: the first line looks like a comment", "comment = \"#\""]);

@@ -339,3 +339,31 @@ fn sensors_named_as_another_column_of_the_new_table_are_refused() {
     write(folder.path(), table, &LongTable { sensors: named("state_sensor"), ..usual }).unwrap();
     assert_eq!(open(folder.path()).len(), 2);
 }
+
+#[test]
+fn thousands_and_codes_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = String::from("patient;hour;cost;pulse;died\n");
+    for k in 0..40 {
+        let (cost, pulse) = (300 + 37 * k, if k % 5 == 0 { -999 } else { 60 + k * 7 % 23 });
+        let cost = if cost < 1000 { cost.to_string() } else { format!("{}.{:03}", cost / 1000, cost % 1000) };
+        table += &format!("p{};{k};{cost};{pulse};{}\n", k / 10, k / 10 % 2);
+    }
+    let remarks = write(folder.path(), &table, &settings(&["patient"])).unwrap().remarks.join("\n");
+    assert!(remarks.contains("numbers of `cost` (`1.003` in line 21, column 3) are read as decimal numbers"), "{remarks}");
+    assert!(remarks.contains("-999 of `pulse` in 8 of 40 rows; where it stands for no value, name it with --missing"), "{remarks}");
+}
+
+/// By the rule of all tables: few of the numbers come back.
+#[test]
+fn labels_of_series_may_be_quantities() {
+    let made = |label: &dyn Fn(usize) -> usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let row = |i: usize| format!("p{},{},{},{}\n", i / 2, i % 2, i * 7 % 23, label(i / 2));
+        write(folder.path(), &format!("patient,hour,hr,died\n{}", (0..96).map(row).collect::<String>()), &settings(&["patient"])).unwrap();
+        std::fs::read_to_string(folder.path().join("out/card.toml")).unwrap()
+    };
+    assert!(made(&|k| k % 24 * 5).contains("task = \"numbers\"\ntargets = [\"died\"]"));
+    // 24 classes, twice each, are numbered without a gap.
+    assert!(made(&|k| k % 24).contains("label = \"died\""));
+}

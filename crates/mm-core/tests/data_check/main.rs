@@ -5,6 +5,7 @@ mod folders;
 mod guesses;
 mod made;
 mod manifests;
+mod numbers;
 mod pixels;
 mod real;
 mod series;

@@ -3,6 +3,7 @@
 use super::findings::{Level, Verdict};
 use super::scan::Tally;
 use super::subject::Subject;
+use crate::data::far_values::FarValues;
 use crate::data::names::some;
 
 /// So many times the mean of the others is far beyond them.
@@ -19,11 +20,14 @@ pub(super) struct Sizes {
     sum: f64,
     /// The largest one by its size, and the row that has it.
     largest: (f64, usize),
+    /// Those that may be codes.
+    ends: FarValues,
 }
 
 impl Sizes {
     /// A further number.
     pub fn add(&mut self, value: f64, row: usize) {
+        self.ends.add(value);
         let size = value.abs();
         if size == 0.0 || !size.is_finite() {
             return;
@@ -60,4 +64,16 @@ pub(super) fn verdict(subject: &Subject, m: usize, tally: &Tally) -> Option<Verd
         advice: "is the unit another one there, or does the number stand for no reading? Beside it all others look alike to a model".into(),
         places: Vec::new(),
     })
+}
+
+/// A warning of numbers that stand for no reading in several samples.
+pub(super) fn codes(subject: &Subject, m: usize, tally: &Tally) -> Option<Verdict> {
+    let sensor = &subject.sensors[m];
+    let name = |v: usize| sensor.variables.get(v).cloned().unwrap_or_else(|| format!("number {}", v + 1));
+    let found = FarValues::in_words(tally.sizes.iter().enumerate().map(|(v, sizes)| (name(v), &sizes.ends)))?;
+    let advice = match subject.of_files {
+        true => "is it a code for no reading? Then leave the numbers of the sensor out there: it counts as absent",
+        false => "is it a code for no reading? Then name it in `missing` of the card, as the file writes it",
+    };
+    Some(Verdict { level: Level::Warning, about: sensor.name.clone(), found, advice: advice.into(), places: Vec::new() })
 }

@@ -30,6 +30,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
         verdicts.extend(super::headers::differ(subject, m, tally));
         flaws(subject, m, tally, &mut verdicts);
         verdicts.extend(super::far::verdict(subject, m, tally));
+        verdicts.extend(super::far::codes(subject, m, tally));
         verdicts.extend(super::padded::verdict_of(subject, m, tally));
     }
     left_out(subject, scanned, &mut verdicts);
@@ -44,9 +45,11 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
     }
     verdicts.extend(super::ratio::stretched(subject, scanned));
     let remarks = subject.remarks.iter().map(|remark| {
-        // The only remark of readers that is probably a mistake.
-        let look_alike = ["look alike", "write them alike", "upper and lower case only"].iter().any(|words| remark.contains(words));
-        let level = if look_alike { Level::Warning } else { Level::Remark };
+        // The remarks of readers that are probably mistakes.
+        let any = |words: &[&str]| words.iter().any(|words| remark.contains(words));
+        let look_alike = any(&["look alike", "write them alike", "upper and lower case only"]);
+        let is_mistake = look_alike || any(&["between thousands: write", "which measure nothing"]);
+        let level = if is_mistake { Level::Warning } else { Level::Remark };
         verdict(level, "list", remark.clone(), if look_alike { "write them alike" } else { "" }, Vec::new())
     });
     verdicts.extend(remarks);

@@ -5,7 +5,7 @@ use super::{Kind, MOST_NUMBERS, Open, Origin, Raw, open};
 use crate::corrupt::{Corruption, Family, SERIES_FAMILIES, corrupt_series};
 use crate::data::audio::Length;
 use crate::data::check::Look;
-use crate::data::number::has_decimal_comma;
+use crate::data::number::{comma_advice, has_decimal_comma};
 use crate::data::recordings::Recordings;
 use crate::data::series_text::{SeriesText, agreed_names, names_of};
 use crate::data::{Array, InputKind, InputSpec, SeriesAugment, Values, numpy, utf8};
@@ -192,8 +192,8 @@ impl Series {
             for &column in &columns {
                 let cell = cells[column];
                 let advice = match has_decimal_comma(cell) {
-                    true => "write a point for the decimal comma",
-                    false => "where there was no value write nan",
+                    true => comma_advice(cell, false),
+                    false => "where there was no value write nan".into(),
                 };
                 let wrong = || problem(line, column + 1, format!("`{cell}` is no number; {advice}"));
                 values.push(cell.parse::<f64>().map_err(|_| wrong())?);

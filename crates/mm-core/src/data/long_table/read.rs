@@ -1,5 +1,7 @@
 //! The rows of a long table, column by column: which are numbers, which are the same within a series.
 
+use super::super::decimal_marks::{Thousands, in_thousands};
+use super::super::far_values::FarValues;
 use super::super::manifest::TableStream;
 use super::super::number::{Cell, NO_NUMBER, Numbers, fits};
 use super::super::table_text::Writing;
@@ -43,6 +45,7 @@ pub(super) struct Cells {
     pub gaps: u64,
     /// The first cell that is no number, with its line.
     no_number: Option<(usize, String)>,
+    thousands: Thousands,
     numbers: usize,
     others: usize,
     varies: bool,
@@ -51,8 +54,8 @@ pub(super) struct Cells {
 
 impl Cells {
     fn new() -> Self {
-        let (values, constant) = (Vec::new(), Vec::new());
-        Self { values, constant, gaps: 0, no_number: None, numbers: 0, others: 0, varies: false, written_empty: 0 }
+        let (values, constant, thousands) = (Vec::new(), Vec::new(), Thousands::default());
+        Self { values, constant, gaps: 0, no_number: None, thousands, numbers: 0, others: 0, varies: false, written_empty: 0 }
     }
 
     fn add(&mut self, row: usize, line: usize, id: usize, text: &str, numbers: &Numbers) {
@@ -62,6 +65,7 @@ impl Cells {
             _ if is_word => f32::NAN,
             Cell::Number(value) if fits(value) => {
                 self.numbers += 1;
+                self.thousands.see(text, line);
                 value as f32
             }
             Cell::Number(_) | Cell::Empty => f32::NAN,
@@ -95,6 +99,9 @@ impl Cells {
         let Some((line, text)) = &self.no_number else { return Ok(()) };
         if self.varies && self.others * SLIPS <= self.numbers {
             let advice = match text.contains(',') && !decimal_comma {
+                true if in_thousands(text, ',') => {
+                    "leave the comma out if it stands between thousands, else write a point, or separate the columns by semicolons"
+                }
                 true => "write numbers with a point, or separate the columns by semicolons",
                 false => "mend it, or name it with --missing where it stands for no value",
             };
@@ -107,6 +114,12 @@ impl Cells {
     /// Whether the column holds numbers that change within a series.
     pub fn is_channel(&self) -> bool {
         self.varies && !self.values.is_empty() && self.numbers > 0
+    }
+
+    fn far_values(&self) -> FarValues {
+        let mut far = FarValues::default();
+        self.values.iter().filter(|value| !value.is_nan()).for_each(|value| far.add(f64::from(*value)));
+        far
     }
 
     /// Whether it holds something else that changes.
@@ -137,6 +150,19 @@ pub(super) fn read(path: &Path, settings: &LongTable) -> Result<Rows> {
         cells.settle(path, at, name, ids, reader.decimal_comma)?;
         words += if cells.is_channel() { cells.written_empty } else { 0 };
     }
+    let channels: Vec<(usize, &String, &Cells)> = rows
+        .columns
+        .iter()
+        .zip(&rows.cells)
+        .enumerate()
+        .map(|(at, (name, cells))| (at, name, cells))
+        .filter(|(.., cells)| cells.is_channel())
+        .collect();
+    let thousands = Thousands::remark(channels.iter().map(|(at, name, cells)| (*at, name.as_str(), &cells.thousands)));
+    let far: Vec<(String, FarValues)> = channels.iter().map(|(_, name, cells)| (format!("`{name}`"), cells.far_values())).collect();
+    let far = FarValues::in_words(far.iter().map(|(name, of)| (name.clone(), of)));
+    rows.remarks.extend(thousands);
+    rows.remarks.extend(far.map(|found| format!("{found}; where it stands for no value, name it with --missing")));
     if words > 0 {
         rows.remarks.push(format!("{words} cells say that there is no value (NA, nan and the like), and count as empty"));
     }

@@ -5,6 +5,7 @@ use super::read::{Rows, read};
 use super::sensors::sensors;
 use super::series::{Stretch, stretches};
 use super::{Fill, LongTable};
+use crate::data::labels::is_quantity;
 use crate::data::names::some;
 use crate::data::text::parse_error;
 use crate::data::{NewFolder, Part};
@@ -19,8 +20,6 @@ use std::path::Path;
 const MOST_STEPS_A_ROW: f64 = 100.0;
 /// Which may be as long as this all the same.
 const NOT_MANY: f64 = 1e5;
-/// More different whole numbers than that are a quantity.
-const MOST_NUMBERED: usize = 20;
 /// Longer series are better cut into windows.
 const LONG: usize = 2000;
 
@@ -272,7 +271,7 @@ impl LongTable {
         if columns.id != "id" {
             _ = writeln!(card, "id = {}", quoted(columns.id));
         }
-        match is_quantity(rows, series) {
+        match has_quantities(rows, series) {
             true => _ = writeln!(card, "task = \"numbers\"\ntargets = [{}]", quoted(label)),
             false => _ = writeln!(card, "label = {}", quoted(label)),
         }
@@ -345,11 +344,11 @@ fn is_sensor_column(name: &str, all: &[Values]) -> bool {
 }
 
 /// Whether labels are quantities rather than classes.
-fn is_quantity(rows: &Rows, series: &[Stretch]) -> bool {
-    let used: BTreeSet<usize> = series.iter().filter_map(|stretch| stretch.label).collect();
-    let used: Vec<&str> = used.into_iter().map(|label| rows.labels[label].as_str()).collect();
-    let numbers: Option<Vec<f64>> = used.iter().map(|label| label.parse().ok()).collect();
-    numbers.is_some_and(|numbers| numbers.len() > MOST_NUMBERED || numbers.iter().any(|number| number.fract() != 0.0))
+fn has_quantities(rows: &Rows, series: &[Stretch]) -> bool {
+    let labels: Vec<usize> = series.iter().filter_map(|stretch| stretch.label).collect();
+    let used: BTreeSet<&usize> = labels.iter().collect();
+    let used: Vec<&str> = used.into_iter().map(|label| rows.labels[*label].as_str()).collect();
+    is_quantity(&used, labels.len())
 }
 
 /// `samples.csv`.

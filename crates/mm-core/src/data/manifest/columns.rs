@@ -1,10 +1,11 @@
 //! Which columns of a manifest are a sensor, and what their cells say.
 
 use super::super::Bundle;
+use super::super::decimal_marks::Thousands;
 use super::super::image::Format;
 use super::super::kinds::{Kind, Origin, Written};
 use super::super::names::suggestion;
-use super::super::number::{Cell, Numbers, fits, has_decimal_comma};
+use super::super::number::{Cell, Numbers, comma_advice, fits, has_decimal_comma};
 use super::super::table_text::Writing;
 use super::super::view::Partial;
 use super::missing::why_missing;
@@ -94,6 +95,18 @@ impl Columns {
             Self::Numbers(columns) | Self::Measured { columns, .. } => columns.clone(),
             Self::File { path, start, length, .. } => [Some(*path), *start, *length].into_iter().flatten().collect(),
         }
+    }
+
+    /// A remark on numbers that look as if their marks stood between thousands.
+    pub fn thousands(&self, table: &Table) -> Option<String> {
+        let (Self::Numbers(columns) | Self::Measured { columns, .. }) = self else { return None };
+        let look = |&column: &usize| {
+            let mut thousands = Thousands::default();
+            table.rows.iter().for_each(|row| thousands.see(&row.cells[column], row.line));
+            thousands
+        };
+        let found: Vec<Thousands> = columns.iter().map(look).collect();
+        Thousands::remark(columns.iter().zip(&found).map(|(&column, of)| (column, table.columns[column].as_str(), of)))
     }
 
     /// Where a row's reading is; `None` where the sensor gave nothing. `partial`: of numbers of which only some are there.
@@ -271,8 +284,8 @@ impl<'t> Cells<'t> {
                 Cell::Empty => values.push(f64::NAN),
                 Cell::Text => {
                     let advice = match has_decimal_comma(&row.cells[column]) {
-                        true => "write a point for the decimal comma",
-                        false => "leave all cells of a modality empty where there was no reading",
+                        true => comma_advice(&row.cells[column], false),
+                        false => "leave all cells of a modality empty where there was no reading".into(),
                     };
                     let problem = format!("`{}` is no number; {advice}", row.cells[column]);
                     return Err(self.table.error(row.line, column, problem));

@@ -428,6 +428,8 @@ impl Manifest {
         listing.remarks.extend(told.map(|(count, what)| format!("{}: {count} of {of} rows {what}", table.path.display())));
         listing.remarks.extend(cells.remarks());
         listing.remarks.extend(table.remarks());
+        let thousands = sensors.iter().flatten().filter_map(|sensor| sensor.thousands(table));
+        listing.remarks.extend(thousands.map(|remark| format!("{}: {remark}", table.path.display())));
         let own = [label, weight, id, group, part].into_iter().flatten().chain(targets);
         let read: Vec<usize> = own.chain(sensors.iter().flatten().flat_map(Columns::indices)).collect();
         listing.remarks.extend([&self.id, &self.group, &self.part].iter().filter_map(|role| role.remark(table, &read)));

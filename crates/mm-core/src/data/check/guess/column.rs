@@ -1,9 +1,11 @@
 //! What the cells of a column look like.
 
+use super::marked::{MARKED, has_thousands, is_marked};
 use crate::data::image::Format;
-use crate::data::labels::hardly_classes;
+use crate::data::labels::is_quantity;
 use crate::data::manifest::Table;
 use crate::data::number::NO_NUMBER;
+use crate::data::row_names::{Digits, counts_rows};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -16,7 +18,11 @@ pub(super) const ENDINGS: [(&str, &[&str]); 5] = [
     ("array", &["npy", "npz"]),
 ];
 /// A column of numbers may have one cell in so many that is none: a slip, which the check names.
-const SLIPS: usize = 10;
+pub(super) const SLIPS: usize = 10;
+/// So many different words in a column of numbers may stand for no reading, each of them at least twice.
+const MOST_WORDS: usize = 3;
+/// With fewer different numbers, what stands beside them may be classes.
+const FEWEST_NUMBERS: usize = 8;
 
 /// A column, looked at.
 pub(super) struct Column<'t> {
@@ -36,6 +42,8 @@ pub(super) enum Holds {
     Files(&'static str),
     /// Numbers; with decimal commas, and with words for no number.
     Numbers { whole: bool, comma: bool, missing: Vec<String> },
+    /// Numbers that are not read as they are written: with signs, units or separators between thousands.
+    Marked,
     /// Sentences.
     Text,
     /// Names: few words, often the same ones.
@@ -43,11 +51,11 @@ pub(super) enum Holds {
 }
 
 impl<'t> Column<'t> {
-    /// Looks at a column.
-    pub fn of(table: &'t Table, column: usize) -> Self {
+    /// Looks at a column; `of_commas`: whether commas stand between the fields.
+    pub fn of(table: &'t Table, column: usize, of_commas: bool) -> Self {
         let cells: Vec<&str> = table.rows.iter().map(|row| row.cells[column].as_str()).filter(|cell| !cell.is_empty()).collect();
         let distinct = cells.iter().collect::<HashSet<_>>().len();
-        Self { name: &table.columns[column], holds: holds(&cells, distinct), cells, distinct }
+        Self { name: &table.columns[column], holds: holds(&cells, distinct, of_commas), cells, distinct }
     }
 
     /// Its name as one compares it.
@@ -60,10 +68,17 @@ impl<'t> Column<'t> {
         self.distinct == self.cells.len()
     }
 
+    /// Whether it counts the rows, or its numbers have zeros in front.
+    pub fn names_rows(&self, rows: usize) -> bool {
+        let mut digits = Digits::default();
+        self.cells.iter().for_each(|cell| digits.see(cell));
+        digits.are_names() || self.cells.len() == rows && counts_rows(self.cells.iter().map(|cell| cell.parse().unwrap_or(f64::NAN)))
+    }
+
     /// Whether it is a quantity rather than the numbers of classes.
     pub fn is_quantity(&self) -> bool {
-        let names: Vec<String> = self.cells.iter().collect::<HashSet<_>>().into_iter().map(ToString::to_string).collect();
-        matches!(self.holds, Holds::Numbers { whole: false, .. }) && hardly_classes(&names, self.cells.len()).is_some()
+        let names: Vec<&str> = self.cells.iter().copied().collect::<HashSet<_>>().into_iter().collect();
+        is_quantity(&names, self.cells.len())
     }
 
     /// The ending of most of its cells, where they look like files and are none that are read.
@@ -95,7 +110,7 @@ pub(super) fn kind_of(file: &str) -> Option<&'static str> {
     ENDINGS.iter().find(|(_, endings)| endings.contains(&ending.as_str())).map(|(kind, _)| *kind)
 }
 
-fn holds(cells: &[&str], distinct: usize) -> Holds {
+fn holds(cells: &[&str], distinct: usize, of_commas: bool) -> Holds {
     if cells.is_empty() {
         return Holds::Nothing;
     }
@@ -105,8 +120,11 @@ fn holds(cells: &[&str], distinct: usize) -> Holds {
             return Holds::Files(kind);
         }
     }
-    if let Some(numbers) = numbers(cells) {
+    if let Some(numbers) = numbers(cells, of_commas) {
         return numbers;
+    }
+    if distinct >= MARKED && is_marked(cells) {
+        return Holds::Marked;
     }
     // `0.53 g`: numbers with a unit are no sentences.
     let with_unit = cells.iter().filter(|cell| cell.split_whitespace().next().is_some_and(|word| word.parse::<f64>().is_ok())).count();
@@ -123,17 +141,34 @@ fn holds(cells: &[&str], distinct: usize) -> Holds {
 }
 
 /// Numbers, where all cells are some but those that say there is none, and a few slips.
-fn numbers(cells: &[&str]) -> Option<Holds> {
-    let (words, numbers): (Vec<&str>, Vec<&str>) = cells.iter().partition(|cell| NO_NUMBER.contains(&cell.to_lowercase().as_str()));
+fn numbers(cells: &[&str], of_commas: bool) -> Option<Holds> {
     let is_number = |cell: &&str| cell.parse::<f64>().is_ok() || ["true", "false"].contains(&cell.to_lowercase().as_str());
     let with_point = |cell: &&str| cell.replacen(',', ".", 1).parse::<f64>().is_ok();
+    let others = words_beside_numbers(cells, &|cell| is_number(cell) || with_point(cell));
+    let is_word = |cell: &&str| NO_NUMBER.contains(&cell.to_lowercase().as_str()) || others.contains(cell);
+    let (words, numbers): (Vec<&str>, Vec<&str>) = cells.iter().partition(|cell| is_word(cell));
     let most = |is: &dyn Fn(&&str) -> bool| numbers.iter().filter(|cell| !is(cell)).count() * SLIPS <= numbers.len();
     let comma = !most(&is_number);
     if numbers.is_empty() || comma && !most(&with_point) {
         return None;
     }
+    if comma && has_thousands(&numbers, of_commas) {
+        return Some(Holds::Marked);
+    }
     let mut missing: Vec<String> = words.into_iter().filter(|word| word.parse::<f64>().is_err()).map(String::from).collect();
     missing.sort();
     missing.dedup();
     Some(Holds::Numbers { whole: numbers.iter().all(|cell| cell.parse::<i64>().is_ok()), comma, missing })
+}
+
+/// Words that stand beside numbers, and so probably for none: few, without a digit, each more than once, and no more than there are numbers.
+fn words_beside_numbers<'t>(cells: &[&'t str], is_number: &dyn Fn(&&str) -> bool) -> HashSet<&'t str> {
+    let (numbers, others): (Vec<&str>, Vec<&str>) = cells.iter().partition(|cell| is_number(cell));
+    let is_known = |cell: &str| NO_NUMBER.contains(&cell.to_lowercase().as_str());
+    let others: Vec<&str> = others.into_iter().filter(|cell| !is_known(cell)).collect();
+    let words: HashSet<&str> = others.iter().copied().collect();
+    let is_word = |word: &&str| !word.contains(|c: char| c.is_ascii_digit()) && others.iter().filter(|other| *other == word).count() > 1;
+    let different = || numbers.iter().collect::<HashSet<_>>().len();
+    let are_words = words.len() <= MOST_WORDS && others.len() <= numbers.len() && words.iter().all(is_word);
+    if !words.is_empty() && are_words && different() >= FEWEST_NUMBERS { words } else { HashSet::new() }
 }

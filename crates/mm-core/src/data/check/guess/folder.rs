@@ -124,7 +124,7 @@ pub(super) fn guess(root: &Path, beside: &Path) -> Result<Guess> {
         let written: Written = of_files(&sensor, kind, column, &readings);
         card += &written.toml();
     }
-    Ok(Guess { card, remarks })
+    Ok(Guess { card, remarks, findings: Vec::new() })
 }
 
 /// The card of folders of sensors and one of label maps, with folders of parts in them or without; `None` where there is none.
@@ -174,7 +174,7 @@ fn of_label_maps(root: &Path, beside: &Path, files: &[File], remarks: &mut Vec<S
         let column = (name_of(top) != top).then(|| top.to_string());
         card += &of_files(&name_of(top), kind, column, &readings).sized_by_maps().toml();
     }
-    Ok(Some(Guess { card, remarks: std::mem::take(remarks) }))
+    Ok(Some(Guess { card, remarks: std::mem::take(remarks), findings: Vec::new() }))
 }
 
 /// The error of label maps beside photographs none of which is called as they are.

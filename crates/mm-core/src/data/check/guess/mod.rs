@@ -5,6 +5,7 @@
 mod column;
 mod folder;
 mod long;
+mod marked;
 mod numbers;
 mod pixels;
 mod roles;
@@ -13,6 +14,7 @@ mod table;
 
 pub(super) use pixels::called_as_maps;
 
+use super::findings::Verdict;
 use crate::data::FileCard;
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -28,6 +30,8 @@ pub struct Guess {
     pub card: String,
     /// What was left out, and why.
     pub remarks: Vec<String>,
+    /// What is probably a mistake in the data and cannot be seen by the card, which leaves it out.
+    pub findings: Vec<Verdict>,
 }
 
 /// Guesses the card of a table of samples (CSV, JSON lines, Parquet) or a folder of folders; `beside` is the folder where the card will be,

@@ -4,6 +4,8 @@ use super::column::{Column, Holds, key};
 use super::pixels::MAPS;
 use crate::data::Part;
 use crate::data::long_table::time_of;
+use crate::data::names::some;
+use crate::data::row_names::is_called_id;
 use std::collections::{HashMap, HashSet};
 
 const LABELS: [&str; 14] = [
@@ -51,6 +53,8 @@ pub(super) struct Roles {
     pub part: Option<usize>,
     pub group: Option<usize>,
     pub id: Option<usize>,
+    /// Numbers that name rows and measure nothing.
+    pub names: Vec<usize>,
     /// What a reader should know about them.
     pub remarks: Vec<String>,
 }
@@ -58,7 +62,7 @@ pub(super) struct Roles {
 impl Roles {
     /// Whether a column has one of these uses.
     pub fn has(&self, column: usize) -> bool {
-        [self.label, self.part, self.group, self.id].contains(&Some(column))
+        [self.label, self.part, self.group, self.id].contains(&Some(column)) || self.names.contains(&column)
     }
 
     /// Finds them: first what is called so, then what looks so.
@@ -98,7 +102,7 @@ impl Roles {
                 Holds::Names => !column.cells.iter().all(|cell| time_of(cell, false).is_some()),
                 Holds::Numbers { whole, .. } => *whole,
                 Holds::Text => column.distinct * 4 <= rows,
-                Holds::Nothing | Holds::Files(_) => false,
+                Holds::Marked | Holds::Nothing | Holds::Files(_) => false,
             }
         };
         let free = |roles: &Self, column: usize| !roles.has(column) && !columns[column].name.contains('.');
@@ -111,6 +115,18 @@ impl Roles {
             names.max_by_key(|&c| (!columns[c].is_numbers(), c))
         });
         roles.group = called(&GROUPS, &is_group).filter(|&column| free(&roles, column));
+        let numbers: Vec<usize> = (0..columns.len()).filter(|&c| free(&roles, c) && columns[c].is_numbers()).collect();
+        let mut names: Vec<usize> = numbers.iter().copied().filter(|&c| columns[c].names_rows(rows)).collect();
+        if let (None, Some(at)) = (roles.id, names.iter().position(|&c| is_called_id(columns[c].name) && is_id(&columns[c]))) {
+            roles.id = Some(names.remove(at));
+        }
+        // Without any other number it is better than nothing.
+        if names.len() < numbers.len() && !names.is_empty() {
+            let shown: Vec<&str> = names.iter().map(|&c| columns[c].name).collect();
+            let what = "they count the rows, or have zeros in front as names have, and measure nothing";
+            roles.remarks.push(format!("columns {} are left out: {what}; add those to `columns` that do", some(&shown, 8)));
+            roles.names = names;
+        }
         roles
     }
 

@@ -2,13 +2,15 @@
 
 use super::column::{Column, ENDINGS, Holds, kind_of};
 use super::long::steps_of_series;
+use super::marked;
 use super::pixels::{FEW_CLASSES, MOST_CLASSES, of_maps};
 use super::roles::{PARTS, Roles};
 use super::sensor::{LOOKED_AT, Reading, Written, of_files};
 use super::{COPY, Guess, name_of, named_from, quoted};
 use crate::data::Part;
 use crate::data::check::copied::Told;
-use crate::data::manifest::{Row, Table};
+use crate::data::check::findings::Verdict;
+use crate::data::manifest::{Row, Table, TableStream};
 use crate::data::names::some;
 use crate::error::{Error, Result};
 use crate::weights::folder_of;
@@ -17,7 +19,8 @@ use std::path::Path;
 /// Guesses it.
 pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     let table = Table::read(path)?;
-    let columns: Vec<Column> = (0..table.columns.len()).map(|column| Column::of(&table, column)).collect();
+    let of_commas = !table.is_typed && TableStream::open(path)?.delimiter() == Some(',');
+    let columns: Vec<Column> = (0..table.columns.len()).map(|column| Column::of(&table, column, of_commas)).collect();
     refuse_sample_as_header(&table, &columns)?;
     refuse_odd_part(&table, &columns)?;
     let cell = |row: usize, column: usize| table.rows[row].cells[column].clone();
@@ -52,6 +55,8 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     remarks.extend(roles.part.is_none().then(|| parts_beside(path)).flatten());
     remarks.extend(steps_of_series(path, &table, &columns, &roles));
     let mut sensors = sensors(path, &table, &columns, &roles, &mut remarks);
+    let mut findings = marked::findings(&table, &columns, &roles);
+    findings.retain(|finding| !sensors.iter().any(|sensor| sensor.name == name_of(&finding.about)));
     if let Some(maps) = &pixels {
         (sensors, remarks) = maps_only(sensors, remarks);
         for copy in copies(&table, folder, &columns, label, &maps.void) {
@@ -92,21 +97,21 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
         card += pixels.as_ref().map_or("", |maps| &maps.card);
         sensors.iter().for_each(|sensor| card += &sensor.toml());
         if sensors.is_empty() {
-            return Err(no_sensor(path, &columns, &roles, csv));
+            return Err(no_sensor(path, &columns, &roles, csv, &findings));
         }
-        return Ok(Guess { card, remarks });
+        return Ok(Guess { card, remarks, findings });
     }
     let numbers: Vec<usize> = (0..columns.len()).filter(|&c| columns[c].is_numbers() && !roles.has(c)).collect();
     remarks.retain(|remark| !remark.contains(PLAIN));
     if numbers.is_empty() {
-        return Err(no_sensor(path, &columns, &roles, csv));
+        return Err(no_sensor(path, &columns, &roles, csv, &findings));
     }
     card += &numbers_toml(&table, &columns, &roles, &numbers, (of_classes, &classes));
     for (sensor, of) in by_sensor(&columns, &numbers, &name) {
         let names: Vec<String> = of.iter().map(|&column| quoted(columns[column].name)).collect();
         card += &format!("\n[[view]]\nmodality = {}\nfile = {}\ncolumns = [{}]\n", quoted(&sensor), quoted(&file), names.join(", "));
     }
-    Ok(Guess { card, remarks })
+    Ok(Guess { card, remarks, findings })
 }
 
 /// The sensors that give maps, without sizes of their own; a network for pixels reads no others.
@@ -177,7 +182,7 @@ fn parts_beside(path: &Path) -> Option<String> {
 }
 
 /// An error about a table without a sensor; numbers in typed tables are told from other columns by their names only.
-fn no_sensor(path: &Path, columns: &[Column], roles: &Roles, csv: bool) -> Error {
+fn no_sensor(path: &Path, columns: &[Column], roles: &Roles, csv: bool, findings: &[Verdict]) -> Error {
     let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
     let numbers: Vec<&str> = (0..columns.len()).filter(|&c| columns[c].is_numbers() && !roles.has(c)).map(|c| columns[c].name).collect();
     let problem = match numbers.first().filter(|_| !csv) {
@@ -189,6 +194,7 @@ fn no_sensor(path: &Path, columns: &[Column], roles: &Roles, csv: bool) -> Error
     };
     let unread: Vec<(&str, String)> = columns.iter().filter_map(|column| Some((column.name, column.unread_ending()?))).collect();
     let problem = if unread.is_empty() { problem } else { format!("{problem}; {}", not_read(&unread)) };
+    let problem = findings.iter().fold(problem, |problem, finding| format!("{problem}; {}: {}", finding.found, finding.advice));
     Error::File { path: path.into(), problem }
 }
 
@@ -218,7 +224,7 @@ fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remark
         }
         let kind = match &column.holds {
             Holds::Files(kind) => Some(*kind),
-            Holds::Text | Holds::Names if names_folders(folder, column) => Some("video"),
+            Holds::Text | Holds::Names | Holds::Marked if names_folders(folder, column) => Some("video"),
             _ => None,
         };
         if let Some(kind) = kind {
@@ -250,6 +256,8 @@ fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remark
             Holds::Names if 2 * column.cells.iter().filter(|cell| cell.contains(['/', '\\'])).count() > column.cells.len() => {
                 paths.push(column.name)
             }
+            // A finding says so.
+            Holds::Marked => {}
             Holds::Names | Holds::Nothing | Holds::Files(_) => odd.push(column.name),
         }
     }
@@ -324,7 +332,7 @@ fn numbers_toml(
         card += "decimal = \",\"\n";
     }
     if !words.is_empty() {
-        card += &format!("missing = [{}]  # cells that stand for no reading\n", words.join(", "));
+        card += &format!("missing = [{}]  # cells that stand for no reading: take out those that say more\n", words.join(", "));
     }
     let gaps = |column: usize| table.rows.iter().any(|row| row.cells[column].is_empty() || words.contains(&quoted(&row.cells[column])));
     if numbers.iter().any(|&column| gaps(column)) {
