@@ -422,7 +422,7 @@ impl DatasetCard {
     fn check_keys(&self, tables: &[Table], defaults: Keys<&Column>) -> Result<()> {
         let keys = defaults.into_iter().enumerate().filter(|(key, _)| tables.iter().all(|t| t.keys[*key].is_none()));
         let ignored = self.ignore.iter().filter(|column| !self.is_of_new_data && tables.iter().all(|t| !column.is_in(&t.header.names)));
-        for column in keys.filter_map(|(_, column)| column).chain(ignored) {
+        if let Some(column) = keys.filter_map(|(_, column)| column).chain(ignored).next() {
             let problem = tables.iter().find_map(|t| column.find(&t.header.names).err()).unwrap_or_default();
             let (path, line) = (&tables[0].path, tables[0].header.line);
             return Err(parse_error(path, line, 1, format!("{problem} (in none of the files)")));

@@ -2,7 +2,7 @@
 
 use super::made::*;
 use mm_core::data::check::{Check, Flaw, Level};
-use mm_core::data::kinds::{Kind, SavedKind};
+use mm_core::data::kinds::SavedKind;
 use mm_core::data::{FileCard, SampleKey, Source};
 use std::path::Path;
 
