@@ -227,7 +227,12 @@ pub fn evaluate(arguments: &EvaluateArguments, registry: &Registry) -> Result<Pi
     let ours = names.iter().enumerate().map(|(m, name)| (name, model.kind(m).and_then(series_columns)));
     let theirs = names.iter().zip(data.source.kinds()).map(|(name, kind)| (name, kind.as_deref().and_then(series_columns)));
     let known = |(name, columns): (&String, Option<Vec<String>>)| Some((name.clone(), columns?));
-    check_columns(&ours.filter_map(known).collect(), &theirs.filter_map(known).collect())?;
+    let (ours, theirs) = (ours.filter_map(known).collect(), theirs.filter_map(known).collect());
+    check_columns(&ours, &theirs)?;
+    // By their places they would be other readings.
+    if let Some((sensor, names)) = ours.iter().find(|(sensor, names)| theirs.get(*sensor).is_some_and(|found| found != *names)) {
+        bail!("the files of `{sensor}` have the columns {}, and those of the training {}", theirs[sensor].join(", "), names.join(", "));
+    }
     let rows = part(arguments, &data, &model)?;
     if rows.is_empty() {
         bail!("the part `{}` of {} has no samples", arguments.part, arguments.card);

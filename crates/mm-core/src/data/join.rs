@@ -101,7 +101,8 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
     let kept: Vec<usize> = (0..all).filter(|&s| label_texts[s].is_some() && presence[s].is_some()).collect();
     let unlabelled = label_texts.iter().filter(|l| l.is_none()).count();
     if unlabelled > 0 {
-        remarks.push(format!("{unlabelled} samples without a label are left out"));
+        let marks = if joining.labels.none.is_empty() { "" } else { "; cells of the card's `missing` count as none" };
+        remarks.push(format!("{unlabelled} samples without a label are left out{marks}"));
     }
     if all - unlabelled > kept.len() {
         remarks.push(format!("{} samples without any reading are left out", all - unlabelled - kept.len()));
@@ -365,7 +366,7 @@ fn check_classes(
         ));
     }
     if given.classes.is_none()
-        && let Some(problem) = hardly_classes(classes, labels.len())
+        && let Some(problem) = hardly_classes(&labels.iter().map(|&label| classes[label as usize].as_str()).collect::<Vec<_>>())
     {
         return at(problem);
     }

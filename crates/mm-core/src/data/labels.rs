@@ -113,7 +113,10 @@ impl Labels<'_> {
     }
 
     fn says_so(&self, text: &str) -> &'static str {
-        if self.is_marked(text) { ", as `missing` in the card says" } else { "" }
+        match self.is_marked(text) {
+            true => ", as `missing` in the card says (write it in the [[view]] if it is of readings alone)",
+            false => "",
+        }
     }
 
     /// The labels or numbers of a sample from the texts of its columns, which [`Labels::read_column`] let pass.
@@ -232,22 +235,32 @@ pub(super) fn look_alikes<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Vec<&
 const FEW_FRACTIONS: usize = 8;
 const FEW_NAMES: usize = 20;
 
-/// Whether different labels are numbers of a quantity, few of which come back, rather than classes. Whole numbers without a gap are those of classes
-/// where they begin at 0 or 1, and count the samples where each comes once.
-pub(super) fn is_quantity<T: AsRef<str>>(names: &[T], samples: usize) -> bool {
-    let numbers: Option<Vec<f64>> = names.iter().map(|name| name.as_ref().parse().ok().filter(|x: &f64| x.is_finite())).collect();
-    let Some(numbers) = numbers else { return false };
+/// Whether labels are numbers of a quantity, few of which come back, rather than classes. Whole numbers without a gap are those of classes where
+/// they begin at 0 or 1, and count the samples where each comes once; those that nearly all come again name something, such as persons.
+pub(super) fn is_quantity<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
+    let (mut samples, mut counts) = (0, BTreeMap::new());
+    for text in texts.filter(|text| !NO_VALUE.contains(&text.to_lowercase().as_str())) {
+        samples += 1;
+        *counts.entry(text).or_insert(0) += 1;
+    }
+    // A comma may be a decimal one, or stand between thousands: either way it is a number.
+    let number = |text: &str| text.replacen(',', ".", 1).replace(',', "").parse::<f64>().ok();
+    let Some(mut numbers) = counts.keys().map(|text| number(text)).collect::<Option<Vec<f64>>>() else { return false };
+    numbers.retain(|x| x.is_finite());
     let (low, high) = numbers.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
     let is_whole = numbers.iter().all(|x| x.fract() == 0.0);
     let is_count = is_whole && high - low + 1.0 == numbers.len() as f64 && (numbers.len() == samples || [0.0, 1.0].contains(&low));
     let few = if is_whole { FEW_NAMES } else { FEW_FRACTIONS };
-    numbers.len() >= few && 3 * numbers.len() > samples && !is_count
+    let come_once = counts.values().filter(|count| **count == 1).count();
+    let come_again = is_whole && 4 * come_once < numbers.len();
+    numbers.len() >= few && 3 * numbers.len() > samples && !is_count && !come_again
 }
 
 /// Why labels are hardly classes: numbers of a quantity, or a different text for nearly every sample.
-pub(super) fn hardly_classes(names: &[String], samples: usize) -> Option<String> {
+pub(super) fn hardly_classes(texts: &[&str]) -> Option<String> {
+    let (names, samples) = (Vec::from_iter(texts.iter().collect::<BTreeSet<_>>()), texts.len());
     let ways_out = "list them in classes = [...] of the card if they are classes after all";
-    if is_quantity(names, samples) {
+    if is_quantity(texts.iter().copied()) {
         return Some(format!(
             "the label looks continuous: {} different numbers in {samples} samples, such as `{}`. To predict a quantity (regression) write \
              task = \"numbers\" and targets = [...] with its column in place of label in the card; {ways_out}",

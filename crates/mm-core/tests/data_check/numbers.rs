@@ -63,15 +63,16 @@ fn a_far_number_in_several_rows_is_a_code() {
         };
         // Nothing in most rows, and numbers that grow by a factor: both are usual.
         let (spent, size) = (if i.is_multiple_of(3) { 1000 + i * 13 % 50 } else { 0 }, 1.3f64.powi(i as i32 % 30));
-        format!("{pulse},{pressure},{spent},{size:.3},{}", class(i))
+        let (dose, answer) = (10f64.powi(i as i32 % 11 - 5), if i.is_multiple_of(9) { 99 } else { 1 + i % 5 });
+        format!("{pulse},{pressure},{spent},{size:.3},{dose:e},{answer},{}", class(i))
     };
-    let card = guessed(root, "v.pulse,v.pressure,v.spent,v.size,label", 60, &row).card;
+    let card = guessed(root, "v.pulse,v.pressure,v.spent,v.size,v.dose,v.answer,label", 60, &row).card;
     let check = check_card(root, &card);
     let codes = ["2.1475e9 of v.pulse in 12 of 60 rows", "-999 of v.pressure in 9 of 60 rows", "9999 of v.pressure in 5 of 60 rows"];
     tells(&check, Level::Warning, &codes);
-    tells(&check, Level::Warning, &["name it in `missing` of the card"]);
+    tells(&check, Level::Warning, &["99 of v.answer in 7 of 60 rows", "name it in `missing` of the card"]);
     let text = said(&check);
-    assert!(!text.contains("of v.spent") && !text.contains("of v.size"), "{text}");
+    assert!(["spent", "size", "dose"].iter().all(|name| !text.contains(&format!("of v.{name}"))), "{text}");
 }
 
 #[test]
@@ -120,11 +121,18 @@ fn numbers_with_signs_and_units_are_told() {
 fn whole_numbers_of_a_quantity_are_no_classes() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    let card = guessed(root, "x,target", 60, &|i| format!("{}.5,{}.0", i * 7 % 13, i * 37 % 24 * 5)).card;
+    let card = guessed(root, "x,target", 60, &|i| format!("{}.5,{}.0", i * 7 % 13, i * i % 97 * 5)).card;
     assert!(card.contains("task = \"numbers\"\ntargets = [\"target\"]"), "{card}");
     let written = "name = \"t\"\nlabel = \"target\"\n[[view]]\nmodality = \"v\"\nfile = \"t.csv\"\n";
     let error = DatasetCard::from_str(written, root.join("card.toml")).unwrap().load_files().unwrap_err().to_string();
-    assert!(error.contains("24 different numbers in 60 samples") && error.contains("task = \"numbers\" and targets = [...]"), "{error}");
+    assert!(error.contains("49 different numbers in 60 samples") && error.contains("task = \"numbers\" and targets = [...]"), "{error}");
+    // With a decimal comma they are numbers, too, and some may lack.
+    let target = |i: usize| if i.is_multiple_of(20) { "NA".into() } else { format!("\"{},63\"", i * i % 97) };
+    let card = guessed(root, "x,target", 60, &|i| format!("\"{},5\",{}", i * 7 % 13, target(i))).card;
+    assert!(card.contains("task = \"numbers\"\ntargets = [\"target\"]"), "{card}");
+    // Persons come again, whatever their numbers.
+    let card = guessed(root, "x,target", 60, &|i| format!("{}.5,{}", i * 7 % 13, 1000 + i / 2 * 7)).card;
+    assert!(card.contains("label = \"target\"") && !card.contains("task ="), "{card}");
     // Numbers of classes have no gaps.
     let card = guessed(root, "x,target", 60, &|i| format!("{}.5,{}", i * 7 % 13, i * 37 % 24)).card;
     assert!(card.contains("label = \"target\"") && !card.contains("task ="), "{card}");
@@ -141,4 +149,10 @@ fn words_beside_numbers_are_listed_as_missing() {
     let card = guessed(folder.path(), "pulse,label", 40, &|i| format!("{},{}", value(i), class(i / 2))).card;
     assert!(card.contains("missing = [\".\", \"unknown\"]"), "{card}");
     assert_eq!(check_card(folder.path(), &card).sensors[0].present, 30);
+    // A word that is a class as well stands for no reading only where readings are.
+    let label = |i: usize| if i % 5 == 1 { "unknown" } else { class(i / 2) };
+    let card = guessed(folder.path(), "pulse,label", 40, &|i| format!("{},{}", value(i), label(i))).card;
+    assert!(card.contains("columns = [\"pulse\"]\nmissing = [\".\", \"unknown\"]"), "{card}");
+    let check = check_card(folder.path(), &card);
+    assert_eq!((check.count(Level::Error), check.sensors[0].present), (0, 30), "{}", said(&check));
 }

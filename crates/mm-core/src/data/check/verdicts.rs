@@ -50,7 +50,13 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
         let look_alike = any(&["look alike", "write them alike", "upper and lower case only"]);
         let is_mistake = look_alike || any(&["between thousands: write", "which measure nothing"]);
         let level = if is_mistake { Level::Warning } else { Level::Remark };
-        verdict(level, "list", remark.clone(), if look_alike { "write them alike" } else { "" }, Vec::new())
+        verdict(
+            level,
+            "list",
+            remark.clone(),
+            if look_alike && !remark.contains("rite them alike") { "write them alike" } else { "" },
+            Vec::new(),
+        )
     });
     verdicts.extend(remarks);
     verdicts.sort_by_key(|verdict| verdict.level);

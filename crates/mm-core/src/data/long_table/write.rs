@@ -12,7 +12,6 @@ use crate::data::{NewFolder, Part};
 use crate::error::{Error, Result};
 use crate::weights::write_atomically;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -345,10 +344,7 @@ fn is_sensor_column(name: &str, all: &[Values]) -> bool {
 
 /// Whether labels are quantities rather than classes.
 fn has_quantities(rows: &Rows, series: &[Stretch]) -> bool {
-    let labels: Vec<usize> = series.iter().filter_map(|stretch| stretch.label).collect();
-    let used: BTreeSet<&usize> = labels.iter().collect();
-    let used: Vec<&str> = used.into_iter().map(|label| rows.labels[*label].as_str()).collect();
-    is_quantity(&used, labels.len())
+    is_quantity(series.iter().filter_map(|stretch| Some(rows.labels[stretch.label?].as_str())))
 }
 
 /// `samples.csv`.

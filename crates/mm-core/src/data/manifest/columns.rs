@@ -2,6 +2,7 @@
 
 use super::super::Bundle;
 use super::super::decimal_marks::Thousands;
+use super::super::decimal_marks::in_thousands;
 use super::super::image::Format;
 use super::super::kinds::{Kind, Origin, Written};
 use super::super::names::suggestion;
@@ -285,6 +286,7 @@ impl<'t> Cells<'t> {
                 Cell::Text => {
                     let advice = match has_decimal_comma(&row.cells[column]) {
                         true => comma_advice(&row.cells[column], false),
+                        false if in_thousands(&row.cells[column], ',') => "write it without separators between thousands".into(),
                         false => "leave all cells of a modality empty where there was no reading".into(),
                     };
                     let problem = format!("`{}` is no number; {advice}", row.cells[column]);

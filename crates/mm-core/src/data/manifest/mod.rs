@@ -445,7 +445,8 @@ impl Manifest {
         let texts: Vec<&str> = listing.samples.iter().filter_map(|sample| sample.label.as_deref()).collect();
         let (classes, _) = self.reading().classes(&texts);
         if self.classes.is_none()
-            && let (Some(column), Some(problem)) = (column, hardly_classes(&classes, texts.len()))
+            && self.separator.is_none()
+            && let (Some(column), Some(problem)) = (column, hardly_classes(&texts))
         {
             listing.problems.push(Problem::new(table.error(1, column, problem)));
         }

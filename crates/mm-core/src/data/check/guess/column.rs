@@ -77,8 +77,7 @@ impl<'t> Column<'t> {
 
     /// Whether it is a quantity rather than the numbers of classes.
     pub fn is_quantity(&self) -> bool {
-        let names: Vec<&str> = self.cells.iter().copied().collect::<HashSet<_>>().into_iter().collect();
-        is_quantity(&names, self.cells.len())
+        is_quantity(self.cells.iter().copied())
     }
 
     /// The ending of most of its cells, where they look like files and are none that are read.

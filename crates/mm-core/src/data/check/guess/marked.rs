@@ -5,7 +5,7 @@ use super::roles::Roles;
 use crate::data::check::findings::{Level, Verdict};
 use crate::data::check::verdicts::verdict;
 use crate::data::decimal_marks::{Thousands, in_thousands};
-use crate::data::manifest::Table;
+use crate::data::manifest::{Row, Table};
 use crate::data::number::{NO_NUMBER, has_decimal_comma};
 use std::collections::HashSet;
 
@@ -59,7 +59,8 @@ pub(super) fn findings(table: &Table, columns: &[Column], roles: &Roles) -> Vec<
     let marked = (0..columns.len()).filter(|&at| columns[at].holds == Holds::Marked && !roles.has(at));
     let finding = |at: usize| {
         let is_odd = |cell: &str| cell.parse::<f64>().is_err() && !NO_NUMBER.contains(&cell.to_lowercase().as_str()) && !cell.is_empty();
-        let row = table.rows.iter().find(|row| is_odd(&row.cells[at]))?;
+        let odd = |row: &&Row| is_odd(&row.cells[at]);
+        let row = table.rows.iter().filter(odd).find(|row| !has_decimal_comma(&row.cells[at])).or_else(|| table.rows.iter().find(odd))?;
         let (cell, name) = (&row.cells[at], columns[at].name);
         let (what, advice) = match in_thousands(cell, ',') {
             true => (

@@ -101,8 +101,9 @@ impl Roles {
                 // What says when is no class, though it comes back.
                 Holds::Names => !column.cells.iter().all(|cell| time_of(cell, false).is_some()),
                 Holds::Numbers { whole, .. } => *whole,
-                Holds::Text => column.distinct * 4 <= rows,
-                Holds::Marked | Holds::Nothing | Holds::Files(_) => false,
+                // Doses may be classes.
+                Holds::Text | Holds::Marked => column.distinct * 4 <= rows,
+                Holds::Nothing | Holds::Files(_) => false,
             }
         };
         let free = |roles: &Self, column: usize| !roles.has(column) && !columns[column].name.contains('.');
@@ -116,7 +117,8 @@ impl Roles {
         });
         roles.group = called(&GROUPS, &is_group).filter(|&column| free(&roles, column));
         let numbers: Vec<usize> = (0..columns.len()).filter(|&c| free(&roles, c) && columns[c].is_numbers()).collect();
-        let mut names: Vec<usize> = numbers.iter().copied().filter(|&c| columns[c].names_rows(rows)).collect();
+        let mut names: Vec<usize> =
+            numbers.iter().copied().filter(|&c| !columns[c].name.is_empty() && columns[c].names_rows(rows)).collect();
         if let (None, Some(at)) = (roles.id, names.iter().position(|&c| is_called_id(columns[c].name) && is_id(&columns[c]))) {
             roles.id = Some(names.remove(at));
         }

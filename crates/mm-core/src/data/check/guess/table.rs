@@ -14,6 +14,7 @@ use crate::data::manifest::{Row, Table, TableStream};
 use crate::data::names::some;
 use crate::error::{Error, Result};
 use crate::weights::folder_of;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Guesses it.
@@ -110,6 +111,10 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     for (sensor, of) in by_sensor(&columns, &numbers, &name) {
         let names: Vec<String> = of.iter().map(|&column| quoted(columns[column].name)).collect();
         card += &format!("\n[[view]]\nmodality = {}\nfile = {}\ncolumns = [{}]\n", quoted(&sensor), quoted(&file), names.join(", "));
+        let (words, are_classes) = missing_words(&columns, &of, of_classes);
+        if are_classes {
+            card += &format!("missing = [{}]  # cells that stand for no reading: take out those that say more\n", words.join(", "));
+        }
     }
     Ok(Guess { card, remarks, findings })
 }
@@ -319,19 +324,11 @@ fn numbers_toml(
     key("part", roles.part, "");
     key("group", roles.group, "  # samples of one group stay in one part");
     key("id", roles.id, "");
-    let (mut comma, mut words) = (false, Vec::new());
-    for &column in numbers {
-        if let Holds::Numbers { comma: has, missing, .. } = &columns[column].holds {
-            comma |= has;
-            words.extend(missing.iter().map(|word| quoted(word)));
-        }
-    }
-    words.sort();
-    words.dedup();
-    if comma {
+    let (words, are_classes) = missing_words(columns, numbers, of_classes);
+    if numbers.iter().any(|&column| matches!(columns[column].holds, Holds::Numbers { comma: true, .. })) {
         card += "decimal = \",\"\n";
     }
-    if !words.is_empty() {
+    if !words.is_empty() && !are_classes {
         card += &format!("missing = [{}]  # cells that stand for no reading: take out those that say more\n", words.join(", "));
     }
     let gaps = |column: usize| table.rows.iter().any(|row| row.cells[column].is_empty() || words.contains(&quoted(&row.cells[column])));
@@ -343,6 +340,17 @@ fn numbers_toml(
         card += "missing_label = \"drop\"  # some rows have no label\n";
     }
     card
+}
+
+/// Words in these columns that stand for no number; whether one is a class as well, so that they are of the sensors alone.
+fn missing_words(columns: &[Column], numbers: &[usize], of_classes: Option<usize>) -> (Vec<String>, bool) {
+    let words = |column: &usize| match &columns[*column].holds {
+        Holds::Numbers { missing, .. } => missing.clone(),
+        _ => Vec::new(),
+    };
+    let words: BTreeSet<String> = numbers.iter().flat_map(words).collect();
+    let are_classes = of_classes.is_some_and(|label| columns[label].cells.iter().any(|cell| words.contains(*cell)));
+    (words.iter().map(|word| quoted(word)).collect(), are_classes)
 }
 
 /// Columns by sensor: what stands before the first point of their names, or all together.
