@@ -1,7 +1,7 @@
 //! What a step of a training on several ranks costs each of them, and what larger numbers of ranks would take.
 //!
 //! ```text
-//! cargo build --release -p mm-bench --features mpi --example ranks
+//! cargo build --release -p mm-bench --features mm-bench/mpi --example ranks
 //! RAYON_NUM_THREADS=1 mpirun -n 1 target/release/examples/ranks images
 //! RAYON_NUM_THREADS=1 mpirun -n 2 target/release/examples/ranks images MILLISECONDS_ALONE
 //! ```

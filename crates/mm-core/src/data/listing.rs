@@ -106,18 +106,18 @@ impl Listing {
         }
     }
 
-    /// Refuses a group in two parts: `error` takes what is wrong with a sample.
-    pub fn refuse_torn_groups(&self, place: &Path, error: impl Fn(&Listed, String) -> Error) -> Result<()> {
+    /// Remarks on a group in two parts: who publishes parts may have meant it so.
+    pub fn remark_torn_group(&mut self, place: &Path, hint: &str) {
         let mut first: HashMap<&str, (Part, &Listed)> = HashMap::new();
         for sample in &self.samples {
             let (Some(group), Some(part)) = (sample.group.as_deref(), sample.part) else { continue };
             let (known, of) = *first.entry(group).or_insert((part, sample));
             if known != part {
-                let line = of.line.map_or(String::new(), |line| format!(":{line}"));
-                return Err(error(sample, torn(group, part, known, &format!("{}{line}", place.display()))));
+                let at = |sample: &Listed| format!("{}{}", place.display(), sample.line.map_or(String::new(), |line| format!(":{line}")));
+                let remark = format!("{}: {}{hint}", at(sample), torn(group, part, known, &at(of)));
+                return self.remarks.push(remark);
             }
         }
-        Ok(())
     }
 
     /// Names of one class that differ in case only are told: on another system they may be one file, and sensors do not find each other.

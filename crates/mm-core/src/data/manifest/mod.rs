@@ -225,10 +225,7 @@ impl Manifest {
             listing.forgive(&self.path);
         }
         listing.refuse()?;
-        if let Some(group) = self.group.column(&table)? {
-            let hint = if self.group.is_said() { "" } else { " (a column of that name is read as it)" };
-            listing.refuse_torn_groups(&self.path, |sample, torn| table.error(sample.line.unwrap_or(1), group, format!("{torn}{hint}")))?;
-        }
+        listing.remark_torn_group(&self.path, if self.group.is_said() { "" } else { " (a column of that name is read as it)" });
         if listing.samples.is_empty() {
             let problem = format!("none of its {} rows is a sample: {}", listing.rows, listing.remarks.join("; "));
             return Err(Error::File { path: self.path, problem });
