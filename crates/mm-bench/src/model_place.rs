@@ -39,6 +39,9 @@ pub fn refuse_existing(out: &Path, overwrite: bool) -> Result<()> {
 
 /// Where an interrupted run is kept: beside the model's folder, which holds nothing but a finished model.
 pub fn checkpoint_folder(out: &Path) -> PathBuf {
+    // `.` has no name, but the folder that it is.
+    let named = if out.file_name().is_none() { out.canonicalize().ok() } else { None };
+    let out = named.as_deref().unwrap_or(out);
     let mut name = out.file_name().unwrap_or_default().to_os_string();
     name.push(".checkpoints");
     out.with_file_name(name)
@@ -56,7 +59,9 @@ impl Taken {
     /// Takes it; refused while another training has it.
     pub fn new(out: &Path) -> Result<Self> {
         let folder = checkpoint_folder(out);
-        std::fs::create_dir_all(&folder).with_context(|| format!("creating {} for the checkpoints", folder.display()))?;
+        std::fs::create_dir_all(&folder).with_context(|| {
+            format!("creating {} for the checkpoints, beside the model: give an `--out` where that can be written", folder.display())
+        })?;
         let path = folder.join(LOCK);
         let lock = File::options().write(true).create(true).truncate(false).open(&path);
         let lock = lock.with_context(|| format!("opening {}", path.display()))?;

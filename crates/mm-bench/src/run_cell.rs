@@ -309,9 +309,7 @@ fn load_unchanged(resolved: &Resolved, known: &Path) -> Result<(Dataset, Identit
 /// Refuses what was computed while files of the data changed: of which state it is, nobody knows.
 fn check_unchanged(identity: &Identity, resolved: &Resolved, known: &Path) -> Result<()> {
     let now = identity.now().with_context(|| changed(resolved))?;
-    // A file that was written and then written back has another time.
-    let is_same = now.full_stamp() == identity.full_stamp()
-        || (now.stamp() == identity.stamp() && now.hash(&mut FileHashes::read(known))? == resolved.data_hash);
+    let is_same = now.full_stamp() == identity.full_stamp() || now.hash(&mut FileHashes::read(known))? == resolved.data_hash;
     if is_same { Ok(()) } else { bail!(changed(resolved)) }
 }
 

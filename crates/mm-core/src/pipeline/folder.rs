@@ -22,6 +22,11 @@ pub enum ModelPlace {
     Other,
 }
 
+/// Whether a save into the folder did not come to its end.
+pub fn is_unfinished(folder: &Path) -> bool {
+    FILES.iter().any(|file| folder.join(SAVING).join(file).is_file())
+}
+
 impl ModelPlace {
     /// Looks at a folder.
     pub fn of(folder: &Path) -> Result<Self> {
@@ -47,6 +52,9 @@ impl ModelPlace {
 /// that the old model is whole on the disk until the new one is.
 pub fn fill(folder: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let saving = folder.join(SAVING);
+    if saving.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
+        return Err(Error::File { path: saving, problem: "is where a model is put together, and no folder of ours: move it away".into() });
+    }
     std::fs::create_dir_all(&saving).map_err(Error::io(&saving))?;
     let into_place = |name: &&str| {
         let place = folder.join(name);

@@ -129,9 +129,12 @@ impl Pipeline {
         let weights = folder.join(WEIGHTS);
         model.parameters().load(&weights)?;
         // Behind the load, which knows a damaged tensor by name.
-        if let Some(expected) = config.weights_sha256.take()
-            && hash_file(&weights, |_| {})? != expected
-        {
+        let is_other = match config.weights_sha256.take() {
+            Some(expected) => hash_file(&weights, |_| {})? != expected,
+            // Of an older version, half replaced by a new one.
+            None => folder::is_unfinished(folder),
+        };
+        if is_other {
             let problem = format!(
                 "is not the file that {CONFIG} was written with: a save was interrupted, or files of two models were mixed; save the model \
                  again (`mm train --overwrite` goes on where it was interrupted), or, if the weights were changed on purpose, remove \
