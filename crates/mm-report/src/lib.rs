@@ -154,7 +154,7 @@ const MARKS: [(&str, &str); 3] = [
     ("report.json", "\"resamples\": "),
 ];
 
-/// A file in the way of a report in this folder: it is called as one of its files, and was not written by [`write`].
+/// A file in the way of a report in this folder: it is called as one of its files, and was not written by [`write()`].
 pub fn foreign(folder: &Path) -> Option<PathBuf> {
     let is_ours = |path: &Path, mark: &str| std::fs::read(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(mark));
     let files = MARKS.iter().map(|(name, mark)| (folder.join(name), mark));
