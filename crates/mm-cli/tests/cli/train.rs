@@ -30,6 +30,13 @@ fn train(folder: &Path, out: &str, more: &[&str]) -> Result<serde_json::Value, S
     }
 }
 
+/// What a command says in this folder that ends well.
+fn says_in(folder: &Path, arguments: &[&str]) -> String {
+    let output = mm().current_dir(folder).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    said(&output)
+}
+
 #[test]
 fn combinations_without_a_sample_are_told_below_the_table() {
     let temporary = tempfile::tempdir().unwrap();
@@ -328,11 +335,7 @@ fn whoever_trains_for_a_few_steps_is_told_so() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
     card(folder);
-    let says = |arguments: &[&str]| {
-        let output = mm().current_dir(folder).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{}", said(&output));
-        said(&output)
-    };
+    let says = |arguments: &[&str]| says_in(folder, arguments);
     // Eighteen samples are one batch of 64, and four of 4 and a rest that is left out.
     let told = says(&["train", "card.toml", "--method", "full-only", "--epochs", "3", "--out", "short"]);
     assert!(told.contains("few steps, 3 (18 samples in batches of 64, epochs: 3)"), "{told}");
@@ -353,11 +356,7 @@ fn a_method_whose_own_losses_never_begin_is_told() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
     card(folder);
-    let says = |arguments: &[&str]| {
-        let output = mm().current_dir(folder).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{}", said(&output));
-        said(&output)
-    };
+    let says = |arguments: &[&str]| says_in(folder, arguments);
     let late = "they begin after 2 epochs (`begin_epoch = 2`), and `epochs` is 2; set `epochs` to 3 or more";
     let train = |epochs: &str| {
         let options = ["--epochs", epochs, "--option", "begin_epoch=2", "--overwrite", "--out", "late"];

@@ -4,7 +4,12 @@ use super::decimal_marks::in_thousands;
 use super::table_text::{Writing, cell};
 
 /// Words by which programs write that there is no number, in lower case.
-pub(super) const NO_NUMBER: [&str; 8] = ["na", "n/a", "#n/a", "nan", "null", "none", "?", "-"];
+const NO_NUMBER: [&str; 8] = ["na", "n/a", "#n/a", "nan", "null", "none", "?", "-"];
+
+/// Whether a text is one of them.
+pub(super) fn says_no_number(text: &str) -> bool {
+    NO_NUMBER.contains(&text.to_lowercase().as_str())
+}
 
 /// What a cell of a sensor holds.
 #[derive(Clone, Copy, PartialEq)]

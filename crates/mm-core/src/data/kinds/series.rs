@@ -191,11 +191,13 @@ impl Series {
             }
             for &column in &columns {
                 let cell = cells[column];
-                let advice = match has_decimal_comma(cell) {
-                    true => comma_advice(cell, false),
-                    false => "where there was no value write nan".into(),
+                let wrong = || {
+                    let advice = match has_decimal_comma(cell) {
+                        true => comma_advice(cell, false),
+                        false => "where there was no value write nan".into(),
+                    };
+                    problem(line, column + 1, format!("`{cell}` is no number; {advice}"))
                 };
-                let wrong = || problem(line, column + 1, format!("`{cell}` is no number; {advice}"));
                 values.push(cell.parse::<f64>().map_err(|_| wrong())?);
             }
         }

@@ -3,7 +3,7 @@
 use super::super::decimal_marks::{Thousands, in_thousands};
 use super::super::far_values::FarValues;
 use super::super::manifest::TableStream;
-use super::super::number::{Cell, NO_NUMBER, Numbers, fits};
+use super::super::number::{Cell, Numbers, fits, says_no_number};
 use super::super::table_text::Writing;
 use super::super::text::parse_error;
 use super::LongTable;
@@ -59,7 +59,7 @@ impl Cells {
     }
 
     fn add(&mut self, row: usize, line: usize, id: usize, text: &str, numbers: &Numbers) {
-        let is_word = NO_NUMBER.contains(&text.to_lowercase().as_str());
+        let is_word = says_no_number(text);
         self.written_empty += usize::from(is_word);
         let value = match numbers.read(text.as_bytes()) {
             _ if is_word => f32::NAN,

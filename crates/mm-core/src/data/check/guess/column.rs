@@ -4,7 +4,7 @@ use super::marked::{MARKED, has_thousands, is_marked};
 use crate::data::image::Format;
 use crate::data::labels::is_quantity;
 use crate::data::manifest::Table;
-use crate::data::number::NO_NUMBER;
+use crate::data::number::says_no_number;
 use crate::data::row_names::{Digits, counts_rows};
 use std::collections::HashSet;
 use std::path::Path;
@@ -144,7 +144,7 @@ fn numbers(cells: &[&str], of_commas: bool) -> Option<Holds> {
     let is_number = |cell: &&str| cell.parse::<f64>().is_ok() || ["true", "false"].contains(&cell.to_lowercase().as_str());
     let with_point = |cell: &&str| cell.replacen(',', ".", 1).parse::<f64>().is_ok();
     let others = words_beside_numbers(cells, &|cell| is_number(cell) || with_point(cell));
-    let is_word = |cell: &&str| NO_NUMBER.contains(&cell.to_lowercase().as_str()) || others.contains(cell);
+    let is_word = |cell: &&str| says_no_number(cell) || others.contains(cell);
     let (words, numbers): (Vec<&str>, Vec<&str>) = cells.iter().partition(|cell| is_word(cell));
     let most = |is: &dyn Fn(&&str) -> bool| numbers.iter().filter(|cell| !is(cell)).count() * SLIPS <= numbers.len();
     let comma = !most(&is_number);
@@ -163,7 +163,7 @@ fn numbers(cells: &[&str], of_commas: bool) -> Option<Holds> {
 /// Words that stand beside numbers, and so probably for none: few, without a digit, each more than once, and no more than there are numbers.
 fn words_beside_numbers<'t>(cells: &[&'t str], is_number: &dyn Fn(&&str) -> bool) -> HashSet<&'t str> {
     let (numbers, others): (Vec<&str>, Vec<&str>) = cells.iter().partition(|cell| is_number(cell));
-    let is_known = |cell: &str| NO_NUMBER.contains(&cell.to_lowercase().as_str());
+    let is_known = |cell: &str| says_no_number(cell);
     let others: Vec<&str> = others.into_iter().filter(|cell| !is_known(cell)).collect();
     let words: HashSet<&str> = others.iter().copied().collect();
     let is_word = |word: &&str| !word.contains(|c: char| c.is_ascii_digit()) && others.iter().filter(|other| *other == word).count() > 1;

@@ -6,7 +6,7 @@ use crate::data::check::findings::{Level, Verdict};
 use crate::data::check::verdicts::verdict;
 use crate::data::decimal_marks::{Thousands, in_thousands};
 use crate::data::manifest::{Row, Table};
-use crate::data::number::{NO_NUMBER, has_decimal_comma};
+use crate::data::number::{has_decimal_comma, says_no_number};
 use std::collections::HashSet;
 
 /// Fewer different ones may be classes, such as `<5` and `>5`.
@@ -30,7 +30,7 @@ pub(super) fn has_thousands(numbers: &[&str], of_commas: bool) -> bool {
 
 /// Whether nearly all cells are numbers with signs, with one unit at most.
 pub(super) fn is_marked(cells: &[&str]) -> bool {
-    let numbers: Vec<&&str> = cells.iter().filter(|cell| !NO_NUMBER.contains(&cell.to_lowercase().as_str())).collect();
+    let numbers: Vec<&&str> = cells.iter().filter(|cell| !says_no_number(cell)).collect();
     let units: Vec<&str> = numbers.iter().filter_map(|cell| unit(cell)).collect();
     let different: HashSet<&str> = units.iter().copied().filter(|unit| !unit.is_empty()).collect();
     !numbers.is_empty() && (numbers.len() - units.len()) * SLIPS <= numbers.len() && different.len() <= 1
@@ -58,7 +58,7 @@ fn unit(text: &str) -> Option<&str> {
 pub(super) fn findings(table: &Table, columns: &[Column], roles: &Roles) -> Vec<Verdict> {
     let marked = (0..columns.len()).filter(|&at| columns[at].holds == Holds::Marked && !roles.has(at));
     let finding = |at: usize| {
-        let is_odd = |cell: &str| cell.parse::<f64>().is_err() && !NO_NUMBER.contains(&cell.to_lowercase().as_str()) && !cell.is_empty();
+        let is_odd = |cell: &str| cell.parse::<f64>().is_err() && !says_no_number(cell) && !cell.is_empty();
         let odd = |row: &&Row| is_odd(&row.cells[at]);
         let row = table.rows.iter().filter(odd).find(|row| !has_decimal_comma(&row.cells[at])).or_else(|| table.rows.iter().find(odd))?;
         let (cell, name) = (&row.cells[at], columns[at].name);
