@@ -2,6 +2,7 @@
 //!
 //! B. Lakshminarayanan, A. Pritzel, C. Blundell: Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, NeurIPS 2017.
 
+use crate::dense_ensemble::{DenseDeepEnsemble, DenseDeepEnsembleModel};
 use crate::unimodal::{UnimodalHeads, check_weight};
 use candle_core::Tensor;
 use mm_core::data::{Batch, Inputs, Schema};
@@ -28,7 +29,8 @@ pub struct DeepEnsembleConfig {
     pub missing: MissingPattern,
     /// How many networks there are.
     pub members: usize,
-    /// Weight of the mean of the sensors' own losses in each member, as [`UnimodalConfig::weight`](crate::UnimodalConfig::weight); 0 for none.
+    /// Weight of the mean of the sensors' own losses in each member, as [`UnimodalConfig::weight`](crate::UnimodalConfig::weight); 0 for none, and only 0
+    /// where every pixel has a class.
     #[serde(skip_serializing_if = "is_zero")]
     pub unimodal_weight: f64,
 }
@@ -68,6 +70,16 @@ impl Recipe for DeepEnsembleConfig {
             false => Vec::new(),
         };
         Ok(DeepEnsemble { model, training, heads, config: self.clone() })
+    }
+
+    fn dense_model(&self, setup: &Setup) -> Result<Box<dyn Model>> {
+        Recipe::validate(self)?;
+        Ok(Box::new(DenseDeepEnsembleModel::new(self, setup)?))
+    }
+
+    fn dense_method(&self, setup: &Setup, _teacher: Option<Box<dyn Teacher>>) -> Result<Box<dyn Method>> {
+        Recipe::validate(self)?;
+        Ok(Box::new(DenseDeepEnsemble::new(self, setup)?))
     }
 
     fn network(&self) -> &NetworkConfig {

@@ -3,6 +3,7 @@
 mod conditional;
 mod deep_ensemble;
 mod dense;
+mod dense_ensemble;
 mod ensemble;
 mod fusion;
 mod imputed;
@@ -14,6 +15,7 @@ mod unimodal;
 
 pub use deep_ensemble::{DeepEnsemble, DeepEnsembleConfig, DeepEnsembleModel};
 pub use dense::{DenseBaseline, DenseFusion};
+pub use dense_ensemble::{DenseDeepEnsemble, DenseDeepEnsembleModel};
 pub use ensemble::{Combine, Ensemble, EnsembleConfig, EnsembleModel};
 pub use fusion::{DistillationConfig, Fusion, FusionConfig, Imputation};
 pub use imputed::{Imputed, ImputedModel};

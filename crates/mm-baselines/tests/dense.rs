@@ -1,7 +1,7 @@
 //! The baselines where every pixel has a class.
 
 use candle_core::{Device, Tensor};
-use mm_baselines::{EnsembleConfig, FusionConfig};
+use mm_baselines::{DeepEnsembleConfig, EnsembleConfig, FusionConfig};
 use mm_core::data::Source;
 use mm_core::dense::{DenseConfig, UNetConfig};
 use mm_core::eval::{default_combinations, evaluate};
@@ -30,6 +30,7 @@ fn recipes() -> Vec<(&'static str, Box<dyn AnyRecipe>)> {
         ("logit-distillation", fusion(FusionConfig::logit_distillation())),
         ("late-fusion", ensemble(EnsembleConfig::late_fusion())),
         ("per-combination", ensemble(EnsembleConfig::per_combination())),
+        ("deep-ensemble", Box::new(DeepEnsembleConfig { network: network(), members: 2, ..DeepEnsembleConfig::default() })),
     ]
 }
 
@@ -118,6 +119,36 @@ fn what_an_absent_sensor_holds_is_not_read() {
             assert!(difference < 1e-4, "{name} {subset:?}: {difference}");
         }
     }
+}
+
+/// Its parameters are those of its members, each under its own name.
+#[test]
+fn a_deep_ensemble_answers_with_the_mean_of_its_members() {
+    let data = Squares::new(IMAGES, 0);
+    let config = DeepEnsembleConfig { network: network(), members: 2, ..DeepEnsembleConfig::default() };
+    let mut trained = method(&config, &data);
+    train(&mut *trained, &data, 1);
+    let ensemble = trained.into_model();
+    let alone = |k: usize| {
+        let model = FusionConfig { network: network(), ..FusionConfig::modality_dropout() }.dense(&Setup::new(data.schema()));
+        for name in model.parameters().names() {
+            let of_member = ensemble.parameters().variable(&format!("members.{k}.{name}")).unwrap();
+            model.parameters().variable(&name).unwrap().set(of_member.as_tensor()).unwrap();
+        }
+        model
+    };
+    let batch = Squares::new(6, 2).with_presence(|i| [Subset::full(2), Subset::single(0), Subset::single(1)][i % 3]);
+    let batch = batch.batch(&[0, 1, 2, 3, 4, 5], &Device::Cpu).unwrap();
+    let [first, second] = [0, 1].map(|k| alone(k).predict(batch.inputs()).unwrap().prediction);
+    let apart = (&first - &second).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    assert!(apart > 1e-3, "the members begin with weights of their own");
+    let mean = ((first + second).unwrap() * 0.5).unwrap();
+    let found = ensemble.predict(batch.inputs()).unwrap().prediction;
+    assert!((mean - found).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap() < 1e-5);
+
+    let with_heads = DeepEnsembleConfig { unimodal_weight: 1.0, ..config };
+    let refused = AnyRecipe::method(&with_heads, &Setup::new(data.schema()), None).err().unwrap().to_string();
+    assert!(refused.contains("options.unimodal_weight") && refused.contains("every pixel"), "{refused}");
 }
 
 #[test]

@@ -192,6 +192,7 @@ pub fn exported_dense() -> Vec<Network> {
         of("unet", "mean-imputation", "", unet),
         of("unet", "per-combination", "", unet),
         of("unet", "late-fusion", "", unet),
+        of("unet, two members", "deep-ensemble", "members = 2", unet),
         of("unet", "mmanet", "", unet),
         of("unet", "dmrnet", "", unet),
         of("unet", "udml", "", &format!("{unet}{noise}")),

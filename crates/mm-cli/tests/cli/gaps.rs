@@ -47,7 +47,7 @@ fn a_panel_with_gaps_is_no_error_and_is_used() {
     assert_eq!(used, ["lab+vital", "vital", "lab+vital", "lab", "lab"], "{answers}");
 }
 
-/// The table of the training, as `mm data check` writes its card: rows with a gap lack the sensor, there and when the model is asked.
+/// The table of the training, with a card that says so: rows with a gap lack the sensor, there and when the model is asked.
 #[test]
 fn a_row_with_a_gap_lacks_the_sensor_as_in_the_training() {
     let temporary = tempfile::tempdir().unwrap();
@@ -64,12 +64,48 @@ fn a_row_with_a_gap_lacks_the_sensor_as_in_the_training() {
         let output = mm().current_dir(folder).args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", said(&output));
     };
-    run(&["data", "check", "fruit.csv", "--write-card", "card.toml"]);
-    let card = std::fs::read_to_string(folder.join("card.toml")).unwrap();
-    assert!(card.contains("partial = \"absent\""), "{card}");
+    let view = "[[view]]\nmodality = 'fruit'\nfile = 'fruit.csv'\ncolumns = ['red', 'green', 'grams']\n";
+    let head = "name = 'fruit'\nlabel = 'fruit'\nid = 'id'\nmissing = ['NA']\npartial = 'absent'\nno_reading = 'drop'\n";
+    std::fs::write(folder.join("card.toml"), format!("{head}{view}")).unwrap();
     run(&["train", "card.toml", "--method", "modality-dropout", "--epochs", "2", "--out", "model"]);
     run(&["predict", "--model", "model", "--manifest", "fruit.csv", "--out", "answers.csv"]);
     let answers = std::fs::read_to_string(folder.join("answers.csv")).unwrap();
     let absent: Vec<usize> = (0..40).filter(|&i| answers.lines().nth(i + 1).unwrap().ends_with("fruit: absent")).collect();
     assert_eq!(absent, [4, 13, 22, 31], "{answers}");
+}
+
+/// A table as a clinic has it, with words, and values that are missing together: the guessed card makes sensors of them, and the model is asked
+/// by a table with the same words.
+#[test]
+fn words_and_panels_of_a_table_are_guessed_learnt_and_asked() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let draws = rng::standard_normal(&mut rng::stream(6, "stays", &[]), 4 * 160);
+    let row = |(i, draws): (usize, &[f32])| {
+        let is_ill = i % 2 == 1;
+        let of = |k: usize, there: bool| if there { format!("{:.2}", draws[k] + if is_ill { 1.5 } else { 0.0 }) } else { String::new() };
+        let ward = ["icu", "surgery", "medicine"][(i + usize::from(is_ill && i % 5 > 1)) % 3];
+        let cells = [of(0, true), of(1, true), of(2, i % 3 > 0), of(3, i % 3 > 0)];
+        format!("p{i},{ward},{},{}\n", cells.join(","), ["well", "ill"][i % 2])
+    };
+    let rows: String = draws.chunks_exact(4).enumerate().map(row).collect();
+    std::fs::write(folder.join("stays.csv"), format!("id,ward,age,pulse,lab_crp,lab_ldh,outcome\n{rows}")).unwrap();
+    let run = |arguments: &[&str]| mm().current_dir(folder).args(arguments).output().unwrap();
+    let done = |arguments: &[&str]| {
+        let output = run(arguments);
+        assert!(output.status.success(), "{}", said(&output));
+    };
+    done(&["data", "check", "stays.csv", "--write-card", "card.toml"]);
+    done(&["train", "card.toml", "--method", "modality-dropout", "--epochs", "4", "--out", "model"]);
+    done(&["evaluate", "--model", "model", "--card", "card.toml"]);
+    let new = "id,ward,age,pulse,lab_crp,lab_ldh\na,icu,1,2,0.5,0.1\nb,surgery,0,1,,\nc,ward 7,0,1,1,1\n";
+    std::fs::write(folder.join("new.csv"), new).unwrap();
+    let ask = ["predict", "--model", "model", "--manifest", "new.csv", "--out", "answers.csv"];
+    let refused = said(&run(&ask));
+    assert!(refused.contains("new.csv:4:2") && refused.contains("`ward 7` is none of the categories of `ward`"), "{refused}");
+    std::fs::remove_file(folder.join("answers.csv")).ok();
+    done(&[&ask[..], &["--on-corrupt", "absent", "--overwrite"]].concat());
+    let answers = std::fs::read_to_string(folder.join("answers.csv")).unwrap();
+    let used: Vec<&str> = answers.lines().skip(1).map(|line| line.split(',').nth(4).unwrap()).collect();
+    assert_eq!(used, ["stays+lab", "stays", "lab"], "{answers}");
 }

@@ -193,6 +193,15 @@ impl DatasetCard {
             let problem = format!("the shape of `{}` has a 0; it is [channels, height, width]", view.modality);
             return Err(Error::config(at("view.shape"), problem));
         }
+        for view in &self.views {
+            for (column, categories) in &view.categories {
+                let distinct: HashSet<&String> = categories.iter().collect();
+                if categories.is_empty() || distinct.len() < categories.len() || categories.iter().any(|text| text.trim().is_empty()) {
+                    let problem = format!("those of `{column}` are to be one text or more, none of them twice or empty");
+                    return Err(Error::config(at("view.categories"), problem));
+                }
+            }
+        }
         if self.split.is_some() && self.has_column(&self.part, |v| &v.part) {
             return Err(Error::config(at("split"), "the split is fixed by the column `part`; keep one of the two"));
         }
@@ -358,6 +367,7 @@ impl DatasetCard {
             ignore: &self.ignore,
             taken: &[],
             view_ignore: &[],
+            categories: &BTreeMap::new(),
             shape: None,
             own: [None; 5],
             targets: &targets,
@@ -377,6 +387,7 @@ impl DatasetCard {
                 columns: view.columns.as_deref(),
                 taken: &taken,
                 view_ignore: &view.ignore,
+                categories: &view.categories,
                 shape: view.shape,
                 own: [view.label.as_ref().filter(|_| targets.is_empty()), view.id.as_ref(), view.group.as_ref(), view.part.as_ref(), None],
                 // With a file of labels, a label by position is meant for that.

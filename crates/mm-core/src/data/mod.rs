@@ -10,6 +10,7 @@ mod batch;
 mod begins;
 mod bundle;
 mod card;
+mod categories;
 pub mod check;
 mod column;
 mod decimal_marks;

@@ -50,6 +50,13 @@ impl<'a> Numbers<'a> {
         }
     }
 
+    /// Whether a text stands for no reading.
+    pub fn is_empty(&self, text: &str) -> bool {
+        text.trim().is_empty()
+            || self.is_missing(text.trim())
+            || self.parse(text).is_some_and(|value| self.missing_numbers.contains(&value))
+    }
+
     fn is_missing(&self, text: &str) -> bool {
         self.missing.iter().any(|m| m.trim() == text)
     }
@@ -99,6 +106,7 @@ pub(super) fn advice(text: &str, modality: &str, column: &str) -> String {
     }
     format!(
         "`{shown}` is not a number; if it says that there was no reading, write missing = [{shown:?}] in the card, or leave all cells of \
-         modality `{modality}` empty in this line; ignore = [{column:?}] leaves the column out"
+         modality `{modality}` empty in this line; ignore = [{column:?}] leaves the column out; where its words are categories, list them in \
+         `categories` of the view"
     )
 }

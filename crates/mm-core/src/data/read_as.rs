@@ -4,6 +4,7 @@ use super::Column;
 use super::labels::Labels;
 use super::table_text::Writing;
 use super::view::{NonFinite, Partial};
+use std::collections::BTreeMap;
 
 /// The columns that are not features, in the order of [`KEY_NAMES`].
 pub(super) type Keys<T> = [Option<T>; 5];
@@ -27,6 +28,8 @@ pub(super) struct ReadAs<'a> {
     pub taken: &'a [&'a Column],
     /// Columns that are no features and that the file must have.
     pub view_ignore: &'a [Column],
+    /// Columns of words, with their categories.
+    pub categories: &'a BTreeMap<String, Vec<String>>,
     pub shape: Option<[usize; 3]>,
     /// Key columns that the file must have.
     pub own: Keys<&'a Column>,

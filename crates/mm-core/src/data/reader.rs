@@ -1,5 +1,6 @@
 //! One CSV file read: the values of its features, the texts of its keys.
 
+use super::categories::{self, position, unknown};
 use super::decimal_marks::DecimalMarks;
 use super::names::some;
 use super::number::{Cell, Numbers, advice, fits, has_decimal_comma};
@@ -100,7 +101,7 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8], mistakes: 
         remarks.push(format!("columns without use are left out: {}", ignored.join(", ")));
     }
     remarks.extend(rows.remarks);
-    let mut features: Vec<String> = header.names.iter().zip(&roles).filter(|(_, r)| **r == Role::Feature).map(|(h, _)| h.clone()).collect();
+    let mut features = feature_names(&header, &roles, reading);
     let columns = features.len();
     if reading.partial == Partial::Indicate && rows.partial > 0 {
         rows.values = with_indicators(rows.values, &rows.present, &mut features);
@@ -156,6 +157,16 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8], mistakes: 
     })
 }
 
+/// The names of the numbers, in their order.
+fn feature_names(header: &Header, roles: &[Role], reading: &ReadAs) -> Vec<String> {
+    let features = header.names.iter().zip(roles).filter(|(_, role)| **role == Role::Feature);
+    let names = features.map(|(column, _)| match reading.categories.get(column) {
+        Some(known) => known.iter().map(|category| categories::name(column, category)).collect(),
+        None => vec![column.clone()],
+    });
+    names.flatten().collect()
+}
+
 #[derive(Default)]
 struct Rows {
     values: Vec<f64>,
@@ -179,6 +190,7 @@ fn read_rows(
 ) -> Result<Rows> {
     let numbers = Numbers::new(&reading.writing);
     let features = roles.iter().filter(|r| **r == Role::Feature).count();
+    let categories: Vec<Option<&[String]>> = header.names.iter().map(|name| reading.categories.get(name).map(Vec::as_slice)).collect();
     let modality = reading.modality.unwrap_or_default();
     let targets = vec![Vec::new(); reading.targets.len()];
     let mut rows = Rows { values: Vec::with_capacity(text.len() / 4), targets, ..Rows::default() };
@@ -209,6 +221,19 @@ fn read_rows(
                         let read =
                             reading.labels.read_column(cell(field)).map_err(|problem| parse_error(path, line, column + 1, problem))?;
                         rows.targets[*target].push(read.unwrap_or_default().into());
+                    }
+                    Role::Feature if let Some(known) = categories[column] => {
+                        let text = cell(field);
+                        let is = if numbers.is_empty(text) { None } else { Some(position(known, text)) };
+                        match is {
+                            Some(Some(is)) => rows.values.extend((0..known.len()).map(|k| f64::from(u8::from(k == is)))),
+                            Some(None) => return error(column, unknown(known, text, &header.names[column], true)),
+                            None => {
+                                first_empty = if empty == 0 { column } else { first_empty };
+                                empty += 1;
+                                rows.values.extend(known.iter().map(|_| 0.0));
+                            }
+                        }
                     }
                     Role::Feature => match numbers.read(field) {
                         Cell::Number(value) => {
@@ -270,23 +295,27 @@ fn read_rows(
     }
     rows.remarks.extend(marks.remarks(&header.names));
     if reading.columns.is_none() {
-        rows.remarks.extend(row_names(&rows.values, header, roles, &digits));
+        rows.remarks.extend(row_names(&rows.values, reading, header, roles, &digits));
     }
     Ok(rows)
 }
 
 /// A remark on features that nobody asked for and that name rows.
-fn row_names(values: &[f64], header: &Header, roles: &[Role], digits: &[Digits]) -> Option<String> {
-    let features: Vec<usize> = (0..roles.len()).filter(|&column| roles[column] == Role::Feature).collect();
+fn row_names(values: &[f64], reading: &ReadAs, header: &Header, roles: &[Role], digits: &[Digits]) -> Option<String> {
+    let widths = header.names.iter().zip(roles).map(|(name, role)| match role {
+        Role::Feature => reading.categories.get(name).map_or(1, Vec::len),
+        _ => 0,
+    });
+    let mut width = 0;
+    let starts: Vec<usize> = widths.map(|of| (width, width += of).0).collect();
+    let is_number = |column: usize| roles[column] == Role::Feature && !reading.categories.contains_key(&header.names[column]);
     let names_rows = |feature: usize, name: &str| {
-        let numbers = || values.iter().skip(feature).step_by(features.len()).copied();
+        let numbers = || values.iter().skip(feature).step_by(width.max(1)).copied();
         counts_rows(numbers()) || is_called_id(name) && are_ids(numbers())
     };
-    let found = features
-        .iter()
-        .enumerate()
-        .filter(|(feature, column)| digits[**column].are_names() || names_rows(*feature, &header.names[**column]));
-    let found: Vec<&str> = found.map(|(_, &column)| header.names[column].as_str()).collect();
+    let found = (0..roles.len())
+        .filter(|&column| is_number(column) && (digits[column].are_names() || names_rows(starts[column], &header.names[column])));
+    let found: Vec<&str> = found.map(|column| header.names[column].as_str()).collect();
     (!found.is_empty()).then(|| {
         let ignore: Vec<String> = found.iter().map(|name| format!("{name:?}")).collect();
         format!(
@@ -387,6 +416,9 @@ fn leave_out_text(
     let before = ignored.len();
     for (column, (role, kinds)) in roles.iter_mut().zip(&kinds).enumerate().filter(|(_, (role, _))| **role == Role::Feature) {
         let name = &header.names[column];
+        if reading.categories.contains_key(name) {
+            continue;
+        }
         match (&kinds.text, kinds.not_finite) {
             _ if kinds.numbers => continue,
             (Some((text, line)), _) if kinds.commas => return Err(parse_error(path, *line, column + 1, advice(text, "", name))),

@@ -43,10 +43,18 @@ pub(super) fn roles(reading: &ReadAs, path: &Path, header: &Header, delimiter: c
         // One that is not there is told where its view is read.
         None => reading.taken.iter().filter_map(|column| column.find(names).ok()).for_each(|index| roles[index] = Role::Skip),
     }
+    for name in reading.categories.keys() {
+        let index = find(&Column::Name(name.clone()))?;
+        if roles[index] != Role::Feature {
+            let problem = format!("column `{name}` has `categories` and is not in `columns`: add it there");
+            return Err(header.error(path, index, problem));
+        }
+    }
     for column in reading.view_ignore.iter().chain(reading.ignore.iter().filter(|c| c.is_in(names))) {
         let index = find(column)?;
-        if reading.columns.is_some() && roles[index] == Role::Feature {
-            return Err(header.error(path, index, format!("column `{}` is in `columns` and in `ignore`", names[index])));
+        if roles[index] == Role::Feature && (reading.columns.is_some() || reading.categories.contains_key(&names[index])) {
+            let named = if reading.columns.is_some() { "columns" } else { "categories" };
+            return Err(header.error(path, index, format!("column `{}` is in `{named}` and in `ignore`", names[index])));
         }
         roles[index] = Role::Skip;
     }

@@ -2,6 +2,7 @@
 
 use super::Column;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One modality: columns of one file. What is `None` is as the card says it for all files.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -21,6 +22,10 @@ pub struct ViewSpec {
     /// Columns that are no features.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<Column>,
+    /// Columns of words, each with its categories: a column becomes as many numbers, called `column=category`, of which one is 1; none where
+    /// the cell is empty. Numbers may be categories, too.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub categories: BTreeMap<String, Vec<String>>,
     /// The features of a sample are an image `[channels, height, width]`, row-major in the order of the columns; otherwise
     /// they are a vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 mod augment;
 mod builtin;
+mod categories;
 mod corrupt;
 mod degraded_sensors;
 mod errors;

@@ -81,19 +81,76 @@ fn tables_of_numbers_are_read_as_tables() {
     let card = card(root, "iris data.csv");
     has(
         &card,
-        &[
-            "name = \"iris_data\"",
-            "label = \"species\"",
-            "decimal = \",\"",
-            "missing = [\"NA\"]",
-            "partial = \"absent\"",
-            "no_reading = \"drop\"",
-            "[[view]]",
-        ],
+        &["name = \"iris_data\"", "label = \"species\"", "decimal = \",\"", "missing = [\"NA\"]", "[[view]]", "partial = \"indicate\""],
     );
     assert!(card.contains("columns = [\"petal\", \"width\", \"height\"]"), "a count of the rows is no number: {card}");
     let check = check_card(root, &card);
-    assert_eq!((check.classes.len(), check.sensors[0].present, check.sensors[0].absent), (3, 23, 0));
+    assert_eq!((check.classes.len(), check.sensors[0].present, check.sensors[0].absent), (3, 24, 0));
+}
+
+/// Panels of a clinic: what is measured together is missing together.
+#[test]
+fn columns_that_are_empty_in_the_same_rows_are_a_sensor() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let row = |i: usize| {
+        let of = |there: bool, number: usize| if there { format!("{number}.5") } else { String::new() };
+        let (blood, gas, lactate) = (i % 3 > 0, i % 4 != 1, i % 5 != 2);
+        let cells = [
+            of(true, 20 + i % 60),
+            of(i != 7, 60 + i % 31),
+            of(blood, i % 41),
+            of(blood, i % 37),
+            of(gas, i % 29),
+            of(gas && i != 8, i % 23),
+        ];
+        format!("{},{},{},{}\n", i, cells.join(","), of(lactate, i % 19), ["well", "sick"][i % 2])
+    };
+    let rows: String = (0..120).map(row).collect();
+    write(root, "stays.csv", format!("id,age,pulse,blood_crp,blood_ldh,ph,pco2,lactate,label\n{rows}"));
+    let card = card(root, "stays.csv");
+    for view in [
+        "modality = \"stays\"\nfile = \"stays.csv\"\ncolumns = [\"age\", \"pulse\"]\npartial = \"indicate\"  # some of its cells are empty in 1 of 120 rows",
+        "modality = \"blood\"  # absent in 40 of 120 rows: all its cells are empty\nfile = \"stays.csv\"\ncolumns = [\"blood_crp\", \"blood_ldh\"]\n\n",
+        "modality = \"ph\"  # absent in 30 of 120 rows: all its cells are empty\nfile = \"stays.csv\"\ncolumns = [\"ph\", \"pco2\"]\npartial",
+        "modality = \"lactate\"  # absent in 24 of 120 rows",
+    ] {
+        assert!(card.contains(view), "`{view}` is not in\n{card}");
+    }
+    let check = check_card(root, &card);
+    silent(&check, Level::Error);
+    assert_eq!(check.sensors.iter().map(|sensor| sensor.present).collect::<Vec<_>>(), [120, 80, 90, 96]);
+
+    // Words that are few and come back are categories; those of a row each, dates and words for nothing are none.
+    let row = |i: usize| {
+        let ward = ["surgery", "medicine", "NA", "icu"][i % 4];
+        let allergy = if i.is_multiple_of(3) { "" } else { ["none", "nuts"][i % 2] };
+        format!("{},{}.5,{ward},{allergy},n{i},2024-0{}-11,{}\n", ["F", "M"][i / 2 % 2], i * 7 % 31, i % 3 + 1, ["well", "sick"][i % 2])
+    };
+    write(root, "words.csv", format!("sex,age,ward,allergy,note,day,label\n{}", (0..120).map(row).collect::<String>()));
+    let guess = guess(&root.join("words.csv"), root).unwrap();
+    for line in [
+        "missing = [\"NA\"]",
+        "columns = [\"sex\", \"age\"]\ncategories = { \"sex\" = [\"F\", \"M\"] }",
+        "modality = \"ward\"  # absent in 30 of 120 rows",
+        "categories = { \"ward\" = [\"icu\", \"medicine\", \"surgery\"] }",
+        "modality = \"allergy\"  # absent in 40 of 120 rows",
+        "categories = { \"allergy\" = [\"none\", \"nuts\"] }",
+    ] {
+        assert!(guess.card.contains(line), "`{line}` is not in\n{}", guess.card);
+    }
+    assert!(guess.remarks.iter().any(|remark| remark.contains("columns note, day are left out")), "{:?}", guess.remarks);
+    silent(&check_card(root, &guess.card), Level::Error);
+
+    // Of more sensors than anyone looks at, the empty cells are gaps of one.
+    let cells = |i: usize| (0..12).map(|k| if (i + k) % 12 < 3 { String::new() } else { format!("{}.5", i * k % 17) }).collect::<Vec<_>>();
+    let rows: String = (0..120).map(|i| format!("{},{}\n", cells(i).join(","), ["well", "sick"][i * 7 % 11 % 2])).collect();
+    let names: Vec<String> = (0..12).map(|k| format!("lab{k}")).collect();
+    write(root, "labs.csv", format!("{},label\n{rows}", names.join(",")));
+    let card = self::card(root, "labs.csv");
+    has(&card, &["modality = \"labs\"", "partial = \"indicate\""]);
+    assert_eq!(card.matches("[[view]]").count(), 1, "{card}");
+    assert_eq!(check_card(root, &card).sensors[0].present, 120);
 }
 
 #[test]

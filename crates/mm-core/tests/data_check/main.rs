@@ -3,6 +3,7 @@
 mod alike;
 mod folders;
 mod guesses;
+mod leaks;
 mod made;
 mod manifests;
 mod numbers;

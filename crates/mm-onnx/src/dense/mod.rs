@@ -159,6 +159,12 @@ pub(crate) fn baseline(
     Ok(Prediction::of_any(graph, sensors, logits))
 }
 
+/// The logits of a network of all sensors that reads those that are there.
+pub(crate) fn logits(graph: &mut Graph, sensors: &Sensors, config: &NetworkConfig, scope: &Scope) -> Result<Value> {
+    let meeting = Meeting { sensors, subset: sensors.full(), absent: Absent::Zero, weights: None };
+    Network::new(config, sensors, meeting.subset, scope)?.logits(graph, &meeting)
+}
+
 /// The logits of a network of some sensors, which are all there where they are asked for.
 pub(crate) fn member(graph: &mut Graph, sensors: &Sensors, config: &NetworkConfig, subset: Subset, scope: &Scope) -> Result<Value> {
     let meeting = Meeting { sensors, subset, absent: Absent::Counts, weights: None };

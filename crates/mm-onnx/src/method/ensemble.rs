@@ -60,7 +60,13 @@ pub(super) fn deep(graph: &mut Graph, config: &PipelineConfig, scope: &Scope) ->
     let DeepEnsembleConfig { network, members, .. } = settings(config)?;
     let schema = &config.schema;
     let sensors = Sensors::new(graph, config, schema.modalities.full())?;
-    let member = |k: usize| logits(graph, &sensors, &network, sensors.full(), &scope.pp("members").pp(k));
+    let member = |k: usize| {
+        let scope = scope.pp("members").pp(k);
+        match &schema.target {
+            Target::Pixels(_) => crate::dense::logits(graph, &sensors, &network, &scope),
+            _ => logits(graph, &sensors, &network, sensors.full(), &scope),
+        }
+    };
     let all = (0..members).map(member).collect::<Result<Vec<_>>>()?;
     let sum = graph.sum(&all);
     let mean = graph.with_number("Mul", &sum, 1.0 / members as f32);

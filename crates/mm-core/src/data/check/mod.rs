@@ -11,6 +11,7 @@ mod guess;
 mod headers;
 mod held_out;
 mod label_map;
+mod leaks;
 mod look;
 mod padded;
 mod pairing;

@@ -4,8 +4,8 @@ use super::alike::Signature;
 use super::far::Sizes;
 use super::findings::{Example, Form, Lengths, Shown, Unreadable};
 use super::label_map::MapTally;
+use super::leaks::{Codes, is_kept};
 use super::look::{Flaw, Look};
-use super::pairing::Codes;
 use super::subject::Subject;
 use crate::error::Result;
 use rayon::prelude::*;
@@ -55,6 +55,8 @@ pub(super) struct Tally {
     pub sizes: Vec<Sizes>,
     /// What values of each variable tell of the class.
     pub codes: Vec<Codes>,
+    /// Some numbers of each variable, each with its row.
+    pub kept: Vec<Vec<(f64, usize)>>,
     /// Smallest and largest value of each variable.
     pub ranges: Vec<(f64, f64)>,
 }
@@ -148,6 +150,10 @@ impl Tally {
             self.codes.resize_with(values.len(), Codes::default);
             if let Some(class) = class {
                 self.codes.iter_mut().zip(&values).for_each(|(codes, x)| codes.add(*x, class));
+            }
+            if is_kept(row, self.contents.len()) {
+                self.kept.resize_with(values.len(), Vec::new);
+                self.kept.iter_mut().zip(&values).for_each(|(kept, x)| kept.push((*x, row)));
             }
             self.ranges.iter_mut().zip(values).for_each(|((low, high), x)| (*low, *high) = (low.min(x), high.max(x)));
         }

@@ -35,6 +35,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
     }
     left_out(subject, scanned, &mut verdicts);
     verdicts.extend(super::pairing::verdicts(subject, scanned));
+    verdicts.extend(super::leaks::verdicts(subject, scanned));
     verdicts.extend(super::copied::verdicts(subject));
     same(subject, twins, &mut verdicts);
     parts(subject, &mut verdicts);

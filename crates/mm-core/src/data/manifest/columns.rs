@@ -1,6 +1,7 @@
 //! Which columns of a manifest are a sensor, and what their cells say.
 
 use super::super::Bundle;
+use super::super::categories::{position, unknown};
 use super::super::decimal_marks::Thousands;
 use super::super::decimal_marks::in_thousands;
 use super::super::image::Format;
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use std::cell::Cell as Counter;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The columns of a sensor.
 pub(super) enum Columns {
@@ -22,10 +24,24 @@ pub(super) enum Columns {
     File { path: usize, start: Option<usize>, length: Option<usize>, numbers: Option<String> },
     /// A text a cell.
     Text(usize),
-    /// A number a column.
-    Numbers(Vec<usize>),
-    /// A number a column, some of which may be empty; behind them, for the columns at the positions `measured`, whether there was a number.
-    Measured { columns: Vec<usize>, measured: Vec<usize> },
+    /// Numbers.
+    Numbers(Vec<Number>),
+    /// Numbers, some of which may be empty; behind them, for those at the positions `measured`, whether there was one.
+    Measured { numbers: Vec<Number>, measured: Vec<usize> },
+}
+
+/// A number of a row.
+#[derive(Clone)]
+pub(super) struct Number {
+    pub column: usize,
+    /// Of a column of words: its categories, and which of them the number says is there.
+    pub category: Option<(Arc<[String]>, usize)>,
+}
+
+impl From<usize> for Number {
+    fn from(column: usize) -> Self {
+        Self { column, category: None }
+    }
 }
 
 /// An error about a column that is not there.
@@ -85,7 +101,7 @@ impl Columns {
                 let problem = format!("{found} columns `{column}.*`, but the modality `{name}` has {expected} numbers");
                 Err(table.error(1, columns[0], problem))
             }
-            _ => Ok(Some(Self::Numbers(columns))),
+            _ => Ok(Some(Self::Numbers(columns.into_iter().map(Number::from).collect()))),
         }
     }
 
@@ -93,14 +109,15 @@ impl Columns {
     pub fn indices(&self) -> Vec<usize> {
         match self {
             Self::Text(column) => vec![*column],
-            Self::Numbers(columns) | Self::Measured { columns, .. } => columns.clone(),
+            Self::Numbers(numbers) | Self::Measured { numbers, .. } => numbers.iter().map(|number| number.column).collect(),
             Self::File { path, start, length, .. } => [Some(*path), *start, *length].into_iter().flatten().collect(),
         }
     }
 
     /// A remark on numbers that look as if their marks stood between thousands.
     pub fn thousands(&self, table: &Table) -> Option<String> {
-        let (Self::Numbers(columns) | Self::Measured { columns, .. }) = self else { return None };
+        let (Self::Numbers(numbers) | Self::Measured { numbers, .. }) = self else { return None };
+        let columns: Vec<usize> = numbers.iter().filter(|number| number.category.is_none()).map(|number| number.column).collect();
         let look = |&column: &usize| {
             let mut thousands = Thousands::default();
             table.rows.iter().for_each(|row| thousands.see(&row.cells[column], row.line));
@@ -124,14 +141,14 @@ impl Columns {
                 };
                 Ok(Some(cells.origin(file, part)))
             }
-            Self::Numbers(columns) => Ok(cells.numbers(row, columns, partial)?.map(Origin::Numbers)),
-            Self::Measured { columns, measured } => {
+            Self::Numbers(numbers) => Ok(cells.numbers(row, numbers, partial)?.map(Origin::Numbers)),
+            Self::Measured { numbers, measured } => {
                 let with_indicators = |mut values: Vec<f64>| {
                     let indicators: Vec<f64> = measured.iter().map(|&at| f64::from(u8::from(!values[at].is_nan()))).collect();
                     values.extend(indicators);
                     Origin::Numbers(values)
                 };
-                Ok(cells.numbers(row, columns, Partial::Indicate)?.map(with_indicators))
+                Ok(cells.numbers(row, numbers, Partial::Indicate)?.map(with_indicators))
             }
         }
     }
@@ -267,19 +284,36 @@ impl<'t> Cells<'t> {
 
     /// Numbers of a row: all of them or none, or, as `partial` says, NaN for those that are empty; with one that is not finite the sensor gave
     /// nothing that can be used.
-    fn numbers(&self, row: &Row, columns: &[usize], partial: Partial) -> Result<Option<Vec<f64>>> {
-        let is_empty = |column: usize| self.numbers.read(row.cells[column].as_bytes()) == Cell::Empty;
-        let empty = columns.iter().filter(|&&column| is_empty(column)).count();
-        if empty == columns.len() {
+    fn numbers(&self, row: &Row, numbers: &[Number], partial: Partial) -> Result<Option<Vec<f64>>> {
+        let is_empty = |number: &Number| match number.category {
+            Some(_) => self.numbers.is_empty(&row.cells[number.column]),
+            None => self.numbers.read(row.cells[number.column].as_bytes()) == Cell::Empty,
+        };
+        let empty = numbers.iter().filter(|number| is_empty(number)).count();
+        if empty == numbers.len() {
             return Ok(None);
         }
-        if let Some(&column) = columns.iter().find(|&&column| is_empty(column) && partial == Partial::Error) {
-            let problem = format!("{empty} of {} columns of the modality are empty here: fill all of them, or none", columns.len());
-            return Err(self.table.error(row.line, column, problem));
+        if let Some(number) = numbers.iter().find(|number| is_empty(number) && partial == Partial::Error) {
+            let problem = format!("{empty} of {} columns of the modality are empty here: fill all of them, or none", numbers.len());
+            return Err(self.table.error(row.line, number.column, problem));
         }
         let gaps = partial == Partial::Indicate;
-        let mut values = Vec::with_capacity(columns.len());
-        for &column in columns {
+        let mut values = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let column = number.column;
+            if let Some((known, at)) = &number.category {
+                let text = &row.cells[column];
+                let found = if is_empty(number) { None } else { Some(position(known, text)) };
+                match found {
+                    None => values.push(0.0),
+                    Some(Some(found)) => values.push(f64::from(u8::from(found == *at))),
+                    Some(None) => {
+                        let problem = unknown(known, text, &self.table.columns[column], false);
+                        return Err(self.table.error(row.line, column, problem));
+                    }
+                }
+                continue;
+            }
             match self.numbers.read(row.cells[column].as_bytes()) {
                 Cell::Number(x) => values.push(if x.is_nan() && gaps { f64::INFINITY } else { x }),
                 Cell::Empty => values.push(f64::NAN),

@@ -250,7 +250,7 @@ impl Manifest {
         let variables = self.modalities.iter().zip(&sensors).filter_map(|(wanted, columns)| match columns {
             Columns::Numbers(columns) => {
                 let prefix = wanted.column.as_ref().unwrap_or(&wanted.name).len() + 1;
-                Some((wanted.name.clone(), columns.iter().map(|&c| table.columns[c][prefix..].to_string()).collect()))
+                Some((wanted.name.clone(), columns.iter().map(|number| table.columns[number.column][prefix..].to_string()).collect()))
             }
             Columns::File { .. } | Columns::Text(_) | Columns::Measured { .. } => None,
         });

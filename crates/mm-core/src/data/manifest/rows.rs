@@ -1,6 +1,7 @@
 //! The rows of a manifest as a trained model is asked about them.
 
 use super::super::InputSpec;
+use super::super::categories;
 use super::super::files::OnCorrupt;
 use super::super::kinds::{Kind, Origin, Written};
 use super::super::names::{slip, some, suggestion};
@@ -8,7 +9,7 @@ use super::super::reader::MEASURED;
 use super::super::table_text::Writing;
 use super::super::view::Partial;
 use super::super::windows::{Cutter, Windows};
-use super::columns::{Cells, Columns, Files};
+use super::columns::{Cells, Columns, Files, Number};
 use super::stream::TableStream;
 use super::table::{Row, Table};
 use super::{ID, LABEL};
@@ -16,6 +17,7 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How a manifest is read: which columns hold what, where they are not called as the sensors, `label` and `id`, and whether a row is a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -137,7 +139,7 @@ impl ManifestRows {
             let files = sensor.written.filter(|_| table.column(column).is_some());
             match (columns.variables.get(&sensor.name), files, table.column(column)) {
                 (Some(variables), None, _) => by_name(table, &sensor.name, column, variables),
-                (None, None, Some(number)) if sensor.numbers == Some(1) => Ok(Some(Columns::Numbers(vec![number]))),
+                (None, None, Some(number)) if sensor.numbers == Some(1) => Ok(Some(Columns::Numbers(vec![number.into()]))),
                 (variables, Some(written), _) => {
                     let mut found = Columns::find_any(table, &sensor.name, column, written, sensor.numbers)?;
                     if let (Some(Columns::File { numbers, .. }), Some(first)) = (&mut found, variables.and_then(|names| names.first())) {
@@ -238,7 +240,8 @@ impl Iterator for Of {
 
 /// The columns of named numbers; all of them, or none. What says whether another number was measured ([`Partial::Indicate`]) has no column.
 fn by_name(table: &Table, sensor: &str, column: &str, variables: &[String]) -> Result<Option<Columns>> {
-    let find = |name: &String| table.column(&format!("{column}.{name}")).or_else(|| table.column(name));
+    let of_name = |name: &str| table.column(&format!("{column}.{name}")).or_else(|| table.column(name));
+    let find = |name: &String| of_name(name).map(Number::from).or_else(|| category(name, variables, &of_name));
     let indicated = |name: &String| {
         let stem = name.strip_suffix(MEASURED).filter(|_| find(name).is_none())?;
         variables.iter().position(|variable| variable == stem)
@@ -246,14 +249,19 @@ fn by_name(table: &Table, sensor: &str, column: &str, variables: &[String]) -> R
     let measured: Vec<usize> = variables.iter().filter_map(indicated).collect();
     if !measured.is_empty() {
         let numbers = by_name(table, sensor, column, &variables[..variables.len() - measured.len()])?;
-        return Ok(numbers.map(|numbers| Columns::Measured { columns: numbers.indices(), measured }));
+        return Ok(numbers.map(|found| match found {
+            Columns::Numbers(numbers) => Columns::Measured { numbers, measured },
+            other => other,
+        }));
     }
-    let found: Vec<Option<usize>> = variables.iter().map(find).collect();
+    let found: Vec<Option<Number>> = variables.iter().map(find).collect();
     match found.iter().position(Option::is_none) {
         None => Ok(Some(Columns::Numbers(found.into_iter().flatten().collect()))),
         Some(_) if found.iter().all(Option::is_none) => by_number(table, sensor, column, variables),
         Some(missing) => {
-            let (name, count) = (&variables[missing], variables.len());
+            let (variable, count) = (&variables[missing], variables.len());
+            // Of a column of words, the column.
+            let name = &categories::stems(variable).next().map_or(variable.as_str(), |(stem, _)| stem).to_string();
             let near = suggestion(name, table.columns.iter().map(String::as_str));
             // As the others are called.
             let is_short = variables.iter().any(|name| table.column(name).is_some());
@@ -262,6 +270,15 @@ fn by_name(table: &Table, sensor: &str, column: &str, variables: &[String]) -> R
             Err(table.error(1, 0, problem))
         }
     }
+}
+
+/// A number that says whether a column of words holds a category.
+fn category(name: &str, variables: &[String], column: &dyn Fn(&str) -> Option<usize>) -> Option<Number> {
+    let (stem, category, at) = categories::stems(name).find_map(|(stem, category)| Some((stem, category, column(stem)?)))?;
+    let of_stem = variables.iter().filter_map(|variable| variable.strip_prefix(stem)?.strip_prefix('='));
+    let known: Arc<[String]> = of_stem.map(String::from).collect();
+    let position = known.iter().position(|known| known == category)?;
+    Some(Number { column: at, category: Some((known, position)) })
 }
 
 fn whole_name(column: &str, variable: &str) -> String {
@@ -278,7 +295,7 @@ fn by_number(table: &Table, sensor: &str, column: &str, variables: &[String]) ->
         there.iter().filter_map(|&at| Some((table.columns[at][prefix.len()..].parse().ok()?, at))).collect();
     numbered.sort_unstable();
     if numbered.len() == there.len() && numbered.iter().map(|(number, _)| *number).eq(1..=variables.len()) {
-        return Ok(Some(Columns::Numbers(numbered.into_iter().map(|(_, at)| at).collect())));
+        return Ok(Some(Columns::Numbers(numbered.into_iter().map(|(_, at)| at.into()).collect())));
     }
     let (found, count) = (&table.columns[first], variables.len());
     let names: Vec<String> = variables.iter().map(|name| whole_name(column, name)).collect();

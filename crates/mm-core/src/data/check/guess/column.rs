@@ -6,7 +6,7 @@ use crate::data::labels::is_quantity;
 use crate::data::manifest::Table;
 use crate::data::number::says_no_number;
 use crate::data::row_names::{Digits, counts_rows};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 /// Endings of files that are read, by kind.
@@ -21,6 +21,10 @@ pub(super) const ENDINGS: [(&str, &[&str]); 5] = [
 pub(super) const SLIPS: usize = 10;
 /// So many different words in a column of numbers may stand for no reading, each of them at least twice.
 const MOST_WORDS: usize = 3;
+/// A column of so many different words at most, each of so many letters and so many times there on average, is one of categories.
+const MOST_CATEGORIES: usize = 12;
+const LONGEST_WORD: usize = 40;
+const OFTEN: usize = 5;
 /// With fewer different numbers, what stands beside them may be classes.
 const FEWEST_NUMBERS: usize = 8;
 
@@ -93,9 +97,39 @@ impl<'t> Column<'t> {
         (2 * endings.len() > self.cells.len()).then(|| endings.into_iter().next())?
     }
 
+    /// Whether it holds neither files that are read, sentences nor numbers, and no finding says so.
+    pub fn is_odd(&self) -> bool {
+        matches!(self.holds, Holds::Names | Holds::Nothing | Holds::Files(_)) && !self.is_of_files()
+    }
+
     pub fn is_numbers(&self) -> bool {
         matches!(self.holds, Holds::Numbers { .. })
     }
+
+    /// Its different words, in order, where they are few and come back often; words that say that nothing is known are none.
+    pub fn categories(&self) -> Option<Vec<&'t str>> {
+        let words: BTreeSet<&str> = self.cells.iter().copied().filter(|cell| !says_unknown(cell)).collect();
+        // Dates are no categories, and `1` and `one` are a slip.
+        let are_words = words.iter().all(|word| word.contains(char::is_alphabetic) && word.len() <= LONGEST_WORD);
+        let few = (2..=MOST_CATEGORIES).contains(&words.len()) && self.cells.len() >= OFTEN * words.len();
+        (self.holds == Holds::Names && few && are_words && !self.is_of_files()).then(|| words.into_iter().collect())
+    }
+
+    /// Its cells that say that nothing is known.
+    pub fn unknown(&self) -> impl Iterator<Item = &'t str> {
+        self.cells.iter().copied().filter(|cell| says_unknown(cell))
+    }
+
+    /// Whether most of its cells look like files, though none that are read.
+    pub fn is_of_files(&self) -> bool {
+        let paths = self.cells.iter().filter(|cell| cell.contains(['/', '\\'])).count();
+        2 * paths > self.cells.len() || self.unread_ending().is_some()
+    }
+}
+
+/// `none` may be a category: no symptom.
+fn says_unknown(cell: &str) -> bool {
+    says_no_number(cell) && cell != "none"
 }
 
 /// A name in lower case, with `_` between words.

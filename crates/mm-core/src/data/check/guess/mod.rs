@@ -7,6 +7,7 @@ mod folder;
 mod long;
 mod marked;
 mod numbers;
+mod panels;
 mod pixels;
 mod roles;
 mod sensor;

@@ -3,6 +3,7 @@
 use super::column::{Column, ENDINGS, Holds, kind_of};
 use super::long::steps_of_series;
 use super::marked;
+use super::panels::{Panel, panels};
 use super::pixels::{FEW_CLASSES, MOST_CLASSES, of_maps};
 use super::roles::{PARTS, Roles};
 use super::sensor::{LOOKED_AT, Reading, Written, of_files};
@@ -102,15 +103,50 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
         }
         return Ok(Guess { card, remarks, findings });
     }
-    let numbers: Vec<usize> = (0..columns.len()).filter(|&c| columns[c].is_numbers() && !roles.has(c)).collect();
-    remarks.retain(|remark| !remark.contains(PLAIN));
+    let categories: Vec<Option<Vec<&str>>> = columns.iter().map(Column::categories).collect();
+    let is_read = |c: usize| (columns[c].is_numbers() || categories[c].is_some()) && !roles.has(c);
+    let numbers: Vec<usize> = (0..columns.len()).filter(|&c| is_read(c)).collect();
+    remarks.retain(|remark| !remark.contains(PLAIN) && !remark.contains(ODD));
     if numbers.is_empty() {
         return Err(no_sensor(path, &columns, &roles, csv, &findings));
     }
-    card += &numbers_toml(&table, &columns, &roles, &numbers, (of_classes, &classes));
-    for (sensor, of) in by_sensor(&columns, &numbers, &name) {
+    remarks.extend(odd((0..columns.len())
+        .filter(|&c| columns[c].is_odd() && !roles.has(c) && !is_read(c))
+        .map(|c| columns[c].name)
+        .collect()));
+    let (words, _) = missing_words(&columns, &numbers, of_classes);
+    let is_empty = |row: usize, column: usize| {
+        let cell = &table.rows[row].cells[column];
+        cell.is_empty() || words.contains(&quoted(cell))
+    };
+    let panels = panels(&columns, &numbers, &name, table.rows.len(), &is_empty);
+    let has_nothing = |row: usize| numbers.iter().all(|&column| is_empty(row, column));
+    card += &numbers_toml(&columns, &roles, &numbers, (of_classes, &classes));
+    if (0..table.rows.len()).any(has_nothing) {
+        card += "no_reading = \"drop\"  # rows without any reading are left out\n";
+    }
+    if roles.label.is_some_and(|label| columns[label].cells.len() < table.rows.len()) {
+        card += "missing_label = \"drop\"  # some rows have no label\n";
+    }
+    for Panel { name: sensor, columns: of, absent, partial } in panels {
         let names: Vec<String> = of.iter().map(|&column| quoted(columns[column].name)).collect();
-        card += &format!("\n[[view]]\nmodality = {}\nfile = {}\ncolumns = [{}]\n", quoted(&sensor), quoted(&file), names.join(", "));
+        let seen = if absent > 0 {
+            format!("  # absent in {absent} of {} rows: all its cells are empty", table.rows.len())
+        } else {
+            String::new()
+        };
+        card += &format!("\n[[view]]\nmodality = {}{seen}\nfile = {}\ncolumns = [{}]\n", quoted(&sensor), quoted(&file), names.join(", "));
+        let words: Vec<String> =
+            of.iter().filter_map(|&column| Some(words_toml(columns[column].name, categories[column].as_ref()?))).collect();
+        if !words.is_empty() {
+            card += &format!("categories = {{ {} }}  # words: take out what is not known before the class is\n", words.join(", "));
+        }
+        if partial > 0 {
+            card += &format!(
+                "partial = \"indicate\"  # some of its cells are empty in {partial} of {} rows, which keep the sensor: a column says what was measured\n",
+                table.rows.len()
+            );
+        }
         let (words, are_classes) = missing_words(&columns, &of, of_classes);
         if are_classes {
             card += &format!("missing = [{}]  # cells that stand for no reading: take out those that say more\n", words.join(", "));
@@ -258,9 +294,7 @@ fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remark
                 }
             }
             Holds::Numbers { .. } => plain.push(column.name),
-            Holds::Names if 2 * column.cells.iter().filter(|cell| cell.contains(['/', '\\'])).count() > column.cells.len() => {
-                paths.push(column.name)
-            }
+            Holds::Names if column.is_of_files() => paths.push(column.name),
             // A finding says so.
             Holds::Marked => {}
             Holds::Names | Holds::Nothing | Holds::Files(_) => odd.push(column.name),
@@ -278,11 +312,22 @@ fn sensors(path: &Path, table: &Table, columns: &[Column], roles: &Roles, remark
     if !unread.is_empty() {
         remarks.push(format!("left out: {}", not_read(&unread)));
     }
-    if !odd.is_empty() {
-        let advice = "where single words are readings, add a [[modality]] of kind \"text\"";
-        remarks.push(format!("columns {} are left out: they hold neither files, sentences nor numbers; {advice}", some(&odd, 8)));
-    }
+    remarks.extend(self::odd(odd));
     sensors
+}
+
+/// In a remark on columns that are no sensor.
+const ODD: &str = "they hold neither files, sentences nor numbers";
+
+fn odd(columns: Vec<&str>) -> Option<String> {
+    let advice = "where single words are readings, add a [[modality]] of kind \"text\", or in a table of numbers list them in `categories` of the view";
+    (!columns.is_empty()).then(|| format!("columns {} are left out: {ODD}; {advice}", some(&columns, 8)))
+}
+
+/// The categories of a column, as a card has them.
+fn words_toml(column: &str, words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    format!("{} = [{}]", quoted(column), words.join(", "))
 }
 
 /// The files that a column names, or the parts of them.
@@ -309,13 +354,7 @@ fn names_folders(folder: &Path, column: &Column) -> bool {
 }
 
 /// Label and the like of a table of numbers, and how it is written.
-fn numbers_toml(
-    table: &Table,
-    columns: &[Column],
-    roles: &Roles,
-    numbers: &[usize],
-    (of_classes, classes): (Option<usize>, &str),
-) -> String {
+fn numbers_toml(columns: &[Column], roles: &Roles, numbers: &[usize], (of_classes, classes): (Option<usize>, &str)) -> String {
     let mut card = String::new();
     let mut key = |what: &str, column: Option<usize>, why: &str| {
         column.iter().for_each(|&column| card += &format!("{what} = {}{why}\n", quoted(columns[column].name)));
@@ -331,14 +370,6 @@ fn numbers_toml(
     if !words.is_empty() && !are_classes {
         card += &format!("missing = [{}]  # cells that stand for no reading: take out those that say more\n", words.join(", "));
     }
-    let gaps = |column: usize| table.rows.iter().any(|row| row.cells[column].is_empty() || words.contains(&quoted(&row.cells[column])));
-    if numbers.iter().any(|&column| gaps(column)) {
-        card += "partial = \"absent\"  # a sensor counts as absent in rows where some of its cells are empty\n";
-        card += "no_reading = \"drop\"  # rows without any reading are left out\n";
-    }
-    if roles.label.is_some_and(|label| columns[label].cells.len() < table.rows.len()) {
-        card += "missing_label = \"drop\"  # some rows have no label\n";
-    }
     card
 }
 
@@ -346,22 +377,9 @@ fn numbers_toml(
 fn missing_words(columns: &[Column], numbers: &[usize], of_classes: Option<usize>) -> (Vec<String>, bool) {
     let words = |column: &usize| match &columns[*column].holds {
         Holds::Numbers { missing, .. } => missing.clone(),
-        _ => Vec::new(),
+        _ => columns[*column].unknown().map(String::from).collect(),
     };
     let words: BTreeSet<String> = numbers.iter().flat_map(words).collect();
     let are_classes = of_classes.is_some_and(|label| columns[label].cells.iter().any(|cell| words.contains(*cell)));
     (words.iter().map(|word| quoted(word)).collect(), are_classes)
-}
-
-/// Columns by sensor: what stands before the first point of their names, or all together.
-fn by_sensor(columns: &[Column], numbers: &[usize], all: &str) -> Vec<(String, Vec<usize>)> {
-    let mut sensors: Vec<(String, Vec<usize>)> = Vec::new();
-    for &column in numbers {
-        let name = columns[column].name.split_once('.').map_or_else(|| all.to_string(), |(sensor, _)| name_of(sensor));
-        match sensors.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, of)) => of.push(column),
-            None => sensors.push((name, vec![column])),
-        }
-    }
-    sensors
 }
