@@ -68,6 +68,15 @@ fn rows_to_predict_have_the_words_too() {
         let rows = ManifestRows::open(path, vec![RowSensor::new("a", &InputSpec::vector(5), None)], &columns, on_corrupt)?;
         rows.map(|row| Ok(row?.origins[0].clone())).collect::<Result<Vec<Option<Origin>>>>()
     };
+    let strict = |table: &str| {
+        let path = folder.path().join("strict.csv");
+        std::fs::write(&path, table).unwrap();
+        let mut columns = ManifestColumns::default();
+        columns.variables = BTreeMap::from([("a".to_string(), ["age", "sex=F", "sex=M"].map(String::from).to_vec())]);
+        let rows = ManifestRows::open(path, vec![RowSensor::new("a", &InputSpec::vector(3), None)], &columns, OnCorrupt::Error)?;
+        rows.map(|row| Ok(row?.origins[0].clone())).collect::<Result<Vec<Option<Origin>>>>()
+    };
+    fails(strict("age,sex\n7,\n"), &["strict.csv:2:2: 1 of 2 columns of the modality are empty here"]);
     let numbers = |values: [f64; 5]| Some(Origin::Numbers(values.to_vec()));
     let found = open("sex,a=b,age\nM,c,7\nF,d,8\n,d,9\n,,\n", OnCorrupt::Error).unwrap();
     assert_eq!(found[..2], [numbers([7.0, 0.0, 1.0, 1.0, 0.0]), numbers([8.0, 1.0, 0.0, 0.0, 1.0])]);

@@ -14,6 +14,7 @@ use super::missing::why_missing;
 use super::table::{Row, Table};
 use crate::error::{Error, Result};
 use std::cell::Cell as Counter;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -294,7 +295,13 @@ impl<'t> Cells<'t> {
             return Ok(None);
         }
         if let Some(number) = numbers.iter().find(|number| is_empty(number) && partial == Partial::Error) {
-            let problem = format!("{empty} of {} columns of the modality are empty here: fill all of them, or none", numbers.len());
+            // A column of words is several numbers.
+            let count = |of: &dyn Fn(&Number) -> bool| {
+                let columns: BTreeSet<usize> = numbers.iter().filter(|number| of(number)).map(|number| number.column).collect();
+                columns.len()
+            };
+            let (empty, all) = (count(&is_empty), count(&|_| true));
+            let problem = format!("{empty} of {all} columns of the modality are empty here: fill all of them, or none");
             return Err(self.table.error(row.line, number.column, problem));
         }
         let gaps = partial == Partial::Indicate;
