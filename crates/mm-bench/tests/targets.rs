@@ -129,7 +129,13 @@ fn weights_of_labels_and_robust_losses_change_the_training_and_nothing_else_take
     let huber = TrainConfig { huber: 0.5, ..config.clone() };
     assert_ne!(bits(fit(huber.clone(), &numbers).unwrap()), bits(fit(config, &numbers).unwrap()));
     let flips = TrainConfig { test_flips: true, ..balanced.clone() };
-    let refused = [(balanced, &numbers, "train.class_weights"), (huber, &labels, "train.huber"), (flips, &labels, "train.test_flips")];
+    let turns = TrainConfig { test_turns: true, ..balanced.clone() };
+    let refused = [
+        (balanced, &numbers, "train.class_weights"),
+        (huber, &labels, "train.huber"),
+        (flips, &labels, "train.test_flips"),
+        (turns, &labels, "train.test_turns"),
+    ];
     for (config, data, field) in refused {
         let error = fit(config, data).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(field), "{error}");

@@ -45,10 +45,11 @@ fn export(ExportArguments { model: folder, out, overwrite }: &ExportArguments) -
         graph.node.len(),
         bytes as f64 / 1e6
     );
-    if pipeline.config().training.config.test_flips {
-        println!(
-            "the model also asks for mirrored images (`test_flips`), the file does not: its scores are those of the images as they are"
-        );
+    let config = &pipeline.config().training.config;
+    for (is_on, what) in [(config.test_flips, "mirrored images (`test_flips`)"), (config.test_turns, "turned images (`test_turns`)")] {
+        if is_on {
+            println!("the model also asks for {what}, the file does not: its scores are those of the images as they are");
+        }
     }
     let schema = pipeline.schema();
     if let (Some(threshold), Some(class)) = (schema.threshold(), schema.target.output_names().get(1)) {

@@ -86,8 +86,9 @@ fn metadata(config: &PipelineConfig, inputs: &[proto::ValueInfo]) -> Vec<proto::
         ("outputs", json(schema.target.output_names().to_vec().into())),
     ];
     let threshold = schema.threshold().map(|threshold| ("threshold", threshold.to_string()));
-    let flips = config.training.config.test_flips.then(|| ("test_flips", true.to_string()));
-    entries.into_iter().chain(threshold).chain(flips).map(|(key, value)| proto::Entry { key: key.into(), value }).collect()
+    let asked = [("test_flips", config.training.config.test_flips), ("test_turns", config.training.config.test_turns)];
+    let asked = asked.into_iter().filter(|(_, is_on)| *is_on).map(|(key, is_on)| (key, is_on.to_string()));
+    entries.into_iter().chain(threshold).chain(asked).map(|(key, value)| proto::Entry { key: key.into(), value }).collect()
 }
 
 /// The kind of a modality's readings by its name, or what its numbers are where no kind is known.

@@ -57,6 +57,9 @@ pub struct PredictArguments {
     /// Ask for the mirrored images, too, and answer with the mean of both scores: twice the work; for models of pixels.
     #[arg(long)]
     test_flips: bool,
+    /// The same in all quarter turns, for images without an up and a down: eight times the work; for models of pixels.
+    #[arg(long)]
+    test_turns: bool,
     #[command(flatten)]
     device: DeviceArgument,
     /// Replace the file of answers, or an interrupted one of other samples.
@@ -94,6 +97,9 @@ fn predict(arguments: &PredictArguments) -> Result<()> {
     let mut model = registry.from_pretrained(&arguments.model)?.on_corrupt(arguments.on_corrupt.into());
     if arguments.test_flips {
         model = model.with_test_flips().context("`--test-flips`")?;
+    }
+    if arguments.test_turns {
+        model = model.with_test_turns().context("`--test-turns`")?;
     }
     if arguments.overlays && !model.schema().target.is_dense() {
         bail!("`--overlays`: the model gives one class a sample and no map of classes to show");
@@ -375,6 +381,7 @@ impl PredictArguments {
             format!("{format:?}"),
             self.overlays,
             self.test_flips,
+            self.test_turns,
             self.device,
             mm_bench::version(),
         );

@@ -176,6 +176,10 @@ fn mirrored_images_are_asked_for_by_a_plan_and_by_an_option() {
     };
     let (plain, option) = (maps("plan.toml", "plain", &[]), maps("plan.toml", "option", &["--test-flips"]));
     assert!(maps("flips.toml", "flips", &[]) == option && plain != option);
+    // Turns hold the flips.
+    let turned = maps("plan.toml", "turned", &["--test-turns"]);
+    assert!(maps("flips.toml", "both", &["--test-turns"]) == turned && turned != option && turned != plain);
+    assert!(maps("plan.toml", "all", &["--test-turns", "--test-flips"]) == turned);
     let scores = |plan: &str| -> Vec<f64> {
         let out = folder.join(plan).with_extension("out");
         assert!(bench(&folder.join(plan), &out).status().unwrap().success());

@@ -152,11 +152,18 @@ impl Pipeline {
     /// no class for each pixel.
     pub fn with_test_flips(mut self) -> Result<Self> {
         let config = &mut self.config.training.config;
-        if !config.test_flips {
-            config.test_flips = true;
-            check_losses(config, &self.config.schema)?;
-            self.model = config.deployed(self.model);
-        }
+        config.test_flips = true;
+        check_losses(config, &self.config.schema)?;
+        self.model = config.deployed(self.model);
+        Ok(self)
+    }
+
+    /// The same in all quarter turns, too ([`TrainConfig::test_turns`](crate::train::TrainConfig::test_turns)).
+    pub fn with_test_turns(mut self) -> Result<Self> {
+        let config = &mut self.config.training.config;
+        config.test_turns = true;
+        check_losses(config, &self.config.schema)?;
+        self.model = config.deployed(self.model);
         Ok(self)
     }
 

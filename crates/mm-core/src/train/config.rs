@@ -50,6 +50,10 @@ pub struct TrainConfig {
     /// ([`Flipped`](crate::dense::Flipped)): twice the work of a prediction.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub test_flips: bool,
+    /// The same in all four quarter turns, each mirrored as well ([`Flipped::turned`](crate::dense::Flipped::turned)): eight times the work.
+    /// For images without an up and a down.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub test_turns: bool,
     /// Where numbers are predicted: errors above so many standard deviations count in proportion, not squared (Huber 1964), so that a few
     /// wild values do not lead the training; 0: all are squared; 1 is usual.
     #[serde(skip_serializing_if = "is_off")]
@@ -263,6 +267,7 @@ impl Default for TrainConfig {
             class_weights: ClassWeights::None,
             dice: 0.0,
             test_flips: false,
+            test_turns: false,
             huber: 0.0,
             batch_norm: BatchNorms::default(),
             ema_decay: 0.0,
@@ -287,8 +292,10 @@ pub(crate) fn check_losses(config: &TrainConfig, schema: &Schema) -> Result<()> 
     if config.huber > 0.0 && !matches!(schema.target, Target::Numbers(_)) {
         return Err(Error::config("train.huber", "is about errors of numbers, and the target of this data is none"));
     }
-    if config.test_flips && !schema.target.is_dense() {
-        return Err(Error::config("train.test_flips", "is about maps of classes, and the target of this data is no class for each pixel"));
+    for (field, is_on) in [("train.test_flips", config.test_flips), ("train.test_turns", config.test_turns)] {
+        if is_on && !schema.target.is_dense() {
+            return Err(Error::config(field, "is about maps of classes, and the target of this data is no class for each pixel"));
+        }
     }
     check_threshold_by(config.threshold_by.as_deref(), &schema.target)
 }
@@ -394,9 +401,14 @@ impl TrainConfig {
         })
     }
 
-    /// A trained model as these settings put it to use: with [`TrainConfig::test_flips`], a [`Flipped`].
+    /// A trained model as these settings put it to use: with [`TrainConfig::test_flips`] or [`TrainConfig::test_turns`], a [`Flipped`].
     pub fn deployed(&self, model: Box<dyn Model>) -> Box<dyn Model> {
-        if self.test_flips { Box::new(Flipped::new(model)) } else { model }
+        let model = Flipped::unwrapped(model);
+        match (self.test_turns, self.test_flips) {
+            (true, _) => Box::new(Flipped::turned(model)),
+            (false, true) => Box::new(Flipped::new(model)),
+            (false, false) => model,
+        }
     }
 
     /// The validation score that selects.

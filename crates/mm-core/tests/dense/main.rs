@@ -216,6 +216,27 @@ fn odd_sizes() {
     }
 }
 
+/// With turns, a turned image has the turned prediction; a map that is no square is asked in all eight ways, too.
+#[test]
+fn turns_make_no_difference_between_up_and_left() {
+    let turned = |maps: &Tensor| mm_core::dense::mirrored(&maps.transpose(2, 3).unwrap().contiguous().unwrap()).unwrap();
+    for size in [(32, 32), (32, 40)] {
+        let config = DenseConfig::UNet(unet(UNetFusion::Mean));
+        let model = Flipped::turned(Box::new(model(&config, size)));
+        let inputs = complete(size, 2);
+        let mut other = inputs.clone();
+        for m in 0..3 {
+            other = other.with_values(m, turned(&reading(m, 2, size))).unwrap();
+        }
+        let subsets = [Subset::single(1), Subset::full(3)];
+        let (a, b) = (model.predict_combinations(&inputs, &subsets).unwrap(), model.predict_combinations(&other, &subsets).unwrap());
+        for i in 0..2 {
+            assert!(difference(&turned(a.get(i).as_ref().unwrap()), b.get(i).as_ref().unwrap()) < 1e-5, "{size:?}");
+        }
+        assert_eq!(model.encode(&inputs).unwrap().encoder_passes, 24);
+    }
+}
+
 /// With flips, a mirrored image has the mirrored prediction.
 #[test]
 fn flips_make_no_difference_between_left_and_right() {
