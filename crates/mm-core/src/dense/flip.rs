@@ -1,6 +1,6 @@
 //! Left and right exchanged, and turns.
 
-use crate::data::{Inputs, Schema};
+use crate::data::{Inputs, Reading, Schema};
 use crate::error::Result;
 use crate::modality::{Presence, Subset};
 use crate::model::{Encoded, Model, Output, SensorTrust};
@@ -85,14 +85,11 @@ impl Flipped {
     }
 }
 
+/// Turned, a map that is no square has another shape.
 fn moved_inputs(inputs: &Inputs, moves: &[Move]) -> Result<Inputs> {
-    let mut result = inputs.clone();
-    for (m, reading) in inputs.readings().iter().enumerate() {
-        if let Some(reading) = reading {
-            result = result.with_values(m, moved(&reading.values, moves.iter())?)?;
-        }
-    }
-    Ok(result)
+    let turn = |reading: &Option<Reading>| reading.as_ref().map(|reading| moved(&reading.values, moves.iter())).transpose();
+    let readings = inputs.readings().iter().map(turn).collect::<Result<Vec<_>>>()?;
+    Inputs::new(inputs.modalities(), readings, inputs.presence().clone(), inputs.ids().to_vec())
 }
 
 impl Model for Flipped {

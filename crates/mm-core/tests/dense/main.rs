@@ -224,10 +224,8 @@ fn turns_make_no_difference_between_up_and_left() {
         let config = DenseConfig::UNet(unet(UNetFusion::Mean));
         let model = Flipped::turned(Box::new(model(&config, size)));
         let inputs = complete(size, 2);
-        let mut other = inputs.clone();
-        for m in 0..3 {
-            other = other.with_values(m, turned(&reading(m, 2, size))).unwrap();
-        }
+        let readings = (0..3).map(|m| Some(turned(&reading(m, 2, size)))).collect::<Vec<_>>();
+        let other = Inputs::new(inputs.modalities(), readings, inputs.presence().clone(), inputs.ids().to_vec()).unwrap();
         let subsets = [Subset::single(1), Subset::full(3)];
         let (a, b) = (model.predict_combinations(&inputs, &subsets).unwrap(), model.predict_combinations(&other, &subsets).unwrap());
         for i in 0..2 {
