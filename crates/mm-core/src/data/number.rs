@@ -50,13 +50,6 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    /// Whether a text stands for no reading.
-    pub fn is_empty(&self, text: &str) -> bool {
-        text.trim().is_empty()
-            || self.is_missing(text.trim())
-            || self.parse(text).is_some_and(|value| self.missing_numbers.contains(&value))
-    }
-
     fn is_missing(&self, text: &str) -> bool {
         self.missing.iter().any(|m| m.trim() == text)
     }

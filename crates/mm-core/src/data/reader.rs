@@ -224,7 +224,7 @@ fn read_rows(
                     }
                     Role::Feature if let Some(known) = categories[column] => {
                         let text = cell(field);
-                        let is = if numbers.is_empty(text) { None } else { Some(position(known, text)) };
+                        let is = (numbers.read(field) != Cell::Empty).then(|| position(known, text));
                         match is {
                             Some(Some(is)) => rows.values.extend((0..known.len()).map(|k| f64::from(u8::from(k == is)))),
                             Some(None) => return error(column, unknown(known, text, &header.names[column], true)),

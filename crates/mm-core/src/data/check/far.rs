@@ -53,10 +53,9 @@ impl Sizes {
 /// A warning of them, in the vectors of a sensor.
 pub(super) fn verdict(subject: &Subject, m: usize, tally: &Tally) -> Option<Verdict> {
     let sensor = &subject.sensors[m];
-    let name = |v: usize| sensor.variables.get(v).cloned().unwrap_or_else(|| format!("number {}", v + 1));
     let far = tally.sizes.iter().enumerate().filter_map(|(v, sizes)| Some((v, sizes.far()?)));
     let far: Vec<String> =
-        far.map(|(v, row)| format!("{} of {} ({:.2e})", name(v), subject.samples[row].id, tally.sizes[v].largest.0)).collect();
+        far.map(|(v, row)| format!("{} of {} ({:.2e})", sensor.variable(v), subject.samples[row].id, tally.sizes[v].largest.0)).collect();
     (!far.is_empty()).then(|| Verdict {
         level: Level::Warning,
         about: sensor.name.clone(),
@@ -69,8 +68,7 @@ pub(super) fn verdict(subject: &Subject, m: usize, tally: &Tally) -> Option<Verd
 /// A warning of numbers that stand for no reading in several samples.
 pub(super) fn codes(subject: &Subject, m: usize, tally: &Tally) -> Option<Verdict> {
     let sensor = &subject.sensors[m];
-    let name = |v: usize| sensor.variables.get(v).cloned().unwrap_or_else(|| format!("number {}", v + 1));
-    let found = FarValues::in_words(tally.sizes.iter().enumerate().map(|(v, sizes)| (name(v), &sizes.ends)))?;
+    let found = FarValues::in_words(tally.sizes.iter().enumerate().map(|(v, sizes)| (sensor.variable(v), &sizes.ends)))?;
     let advice = match subject.of_files {
         true => "is it a code for no reading? Then leave the numbers of the sensor out there: it counts as absent",
         false => "is it a code for no reading? Then name it in `missing` of the card, as the file writes it",

@@ -62,9 +62,8 @@ fn absences(subject: &Subject, m: usize, tally: &Tally) -> Option<Verdict> {
 /// Variables of few values, each of which has one class: the label in other words.
 fn codes(subject: &Subject, m: usize, tally: &Tally) -> Option<Verdict> {
     let sensor = &subject.sensors[m];
-    let name = |v: usize| sensor.variables.get(v).cloned().unwrap_or_else(|| format!("number {}", v + 1));
     let found: Vec<String> =
-        tally.codes.iter().enumerate().filter(|(_, codes)| codes.is_code(tally.present)).map(|(v, _)| name(v)).collect();
+        tally.codes.iter().enumerate().filter(|(_, codes)| codes.is_code(tally.present)).map(|(v, _)| sensor.variable(v)).collect();
     let count = found.len();
     (count > 0).then(|| {
         let text = format!(
@@ -80,9 +79,9 @@ fn codes(subject: &Subject, m: usize, tally: &Tally) -> Option<Verdict> {
 /// Variables of which a threshold tells a class from all others, nearly always.
 fn thresholds(subject: &Subject, m: usize, tally: &Tally) -> Option<Verdict> {
     let sensor = &subject.sensors[m];
-    let name = |v: usize| sensor.variables.get(v).cloned().unwrap_or_else(|| format!("number {}", v + 1));
     let numbers = tally.kept.iter().zip(&tally.codes).enumerate().filter(|(_, (_, codes))| !codes.is_code(tally.present));
-    let found: Vec<String> = numbers.filter_map(|(v, (kept, _))| Some(format!("{} (`{}`)", name(v), told(subject, kept)?))).collect();
+    let found: Vec<String> =
+        numbers.filter_map(|(v, (kept, _))| Some(format!("{} (`{}`)", sensor.variable(v), told(subject, kept)?))).collect();
     (!found.is_empty()).then(|| {
         let text =
             format!("a threshold of one variable tells a class in {} % of samples or more: {}", 100.0 * NEARLY_ALL, some(&found, SHOWN));

@@ -55,6 +55,13 @@ pub(super) struct SensorOf {
     pub variables: Vec<String>,
 }
 
+impl SensorOf {
+    /// The name of a number, or its place where it has none.
+    pub fn variable(&self, v: usize) -> String {
+        self.variables.get(v).cloned().unwrap_or_else(|| format!("number {}", v + 1))
+    }
+}
+
 impl<'a> Subject<'a> {
     /// Of files.
     pub fn of_files(card: &FileCard) -> Result<Self> {

@@ -196,7 +196,7 @@ fn flaws(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>
             .filter(|(_, (low, high))| low == high && tally.present > 1)
             // Where a number is missing, its reading is not among those that are followed.
             .filter(|(v, _)| !sensor.variables.get(*v).is_some_and(|name| name.ends_with(MEASURED)))
-            .map(|(v, (low, _))| format!("{} ({low})", sensor.variables.get(v).cloned().unwrap_or_else(|| format!("number {}", v + 1))))
+            .map(|(v, (low, _))| format!("{} ({low})", sensor.variable(v)))
             .collect();
         if !unchanging.is_empty() && unchanging.len() < tally.ranges.len() {
             let found = format!("{} of {} variables never change: {}", unchanging.len(), tally.ranges.len(), some(&unchanging, VALUES));

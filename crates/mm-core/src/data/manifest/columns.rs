@@ -286,10 +286,7 @@ impl<'t> Cells<'t> {
     /// Numbers of a row: all of them or none, or, as `partial` says, NaN for those that are empty; with one that is not finite the sensor gave
     /// nothing that can be used.
     fn numbers(&self, row: &Row, numbers: &[Number], partial: Partial) -> Result<Option<Vec<f64>>> {
-        let is_empty = |number: &Number| match number.category {
-            Some(_) => self.numbers.is_empty(&row.cells[number.column]),
-            None => self.numbers.read(row.cells[number.column].as_bytes()) == Cell::Empty,
-        };
+        let is_empty = |number: &Number| self.numbers.read(row.cells[number.column].as_bytes()) == Cell::Empty;
         let empty = numbers.iter().filter(|number| is_empty(number)).count();
         if empty == numbers.len() {
             return Ok(None);
@@ -310,7 +307,7 @@ impl<'t> Cells<'t> {
             let column = number.column;
             if let Some((known, at)) = &number.category {
                 let text = &row.cells[column];
-                let found = if is_empty(number) { None } else { Some(position(known, text)) };
+                let found = (!is_empty(number)).then(|| position(known, text));
                 match found {
                     None => values.push(0.0),
                     Some(Some(found)) => values.push(f64::from(u8::from(found == *at))),

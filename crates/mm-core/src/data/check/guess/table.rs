@@ -117,7 +117,7 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     let (words, _) = missing_words(&columns, &numbers, of_classes);
     let is_empty = |row: usize, column: usize| {
         let cell = &table.rows[row].cells[column];
-        cell.is_empty() || words.contains(&quoted(cell))
+        cell.is_empty() || !words.is_empty() && words.contains(&quoted(cell))
     };
     let panels = panels(&columns, &numbers, &name, table.rows.len(), &is_empty);
     let has_nothing = |row: usize| numbers.iter().all(|&column| is_empty(row, column));
