@@ -50,7 +50,23 @@ impl Dataset {
 
     /// What to know about a split before training.
     pub fn remarks_on(&self, split: &Split) -> Vec<String> {
-        split.remarks(&*self.source).into_iter().chain(self.split.remark(split, &*self.source)).collect()
+        let remarks = split.remarks(&*self.source).into_iter().chain(self.split.remark(split, &*self.source));
+        remarks.chain(self.few_groups(split)).collect()
+    }
+
+    /// Samples of one person are alike, and intervals know nothing of it.
+    fn few_groups(&self, split: &Split) -> Option<String> {
+        let of = |row: &usize| self.source.meta(*row).group;
+        let groups: HashSet<&str> = split.test.iter().filter_map(of).collect();
+        let is_told = !groups.is_empty() && groups.len() < FEW_GROUPS && 2 * groups.len() <= split.test.len();
+        is_told.then(|| {
+            format!(
+                "the test has {} samples of {} group{}: intervals and verdicts take samples as independent, and other groups may differ by more than they say",
+                split.test.len(),
+                groups.len(),
+                if groups.len() == 1 { "" } else { "s" }
+            )
+        })
     }
 
     /// Reads what a training reads late, for validation and test: a file that is of no use stops it before, and not after hours.
@@ -61,6 +77,9 @@ impl Dataset {
         [&split.validation, &split.test].into_iter().try_for_each(|rows| self.source.visit_values(rows, &mut |_, _| ()))
     }
 }
+
+/// Means over fewer persons, or other groups, say little of the next ones.
+const FEW_GROUPS: usize = 30;
 
 /// Which samples of a split train; all of its training part by default.
 #[derive(Debug, Clone, Copy, Default)]

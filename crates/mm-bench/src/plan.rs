@@ -9,7 +9,7 @@ use super::pretrained;
 use crate::dataset::TrainingSamples;
 use anyhow::{Context, Result, bail};
 use mm_core::DeviceName;
-use mm_core::data::{nearest, parse_table, parse_toml, utf8};
+use mm_core::data::{nearest, parse_table, parse_toml, refuse_card, utf8};
 use mm_core::train::TrainConfig;
 use mm_report::FailureRates;
 use mm_report::roster::{Listed, Roster};
@@ -169,7 +169,9 @@ impl Plan {
 
     /// Reads the text of a plan; `path` is where it is said to be, for messages and for the cards beside it.
     pub fn from_bytes(text: &[u8], path: &Path) -> Result<Self> {
-        let mut plan: Plan = parse_toml(path, utf8(path, text)?)?;
+        let text = utf8(path, text)?;
+        refuse_card(path, text)?;
+        let mut plan: Plan = parse_toml(path, text)?;
         plan.path = path.into();
         plan.check().with_context(|| plan.whereabouts())?;
         let folder = path.parent().unwrap_or(Path::new(""));

@@ -33,31 +33,51 @@ impl<const N: usize> Default for Sums<N> {
 impl<const N: usize> Sums<N> {
     /// Adds what `f` makes of the elements of slices of the first one's length.
     #[inline(always)]
+    #[allow(
+        clippy::needless_range_loop,
+        reason = "adaptors of iterators are calls in the innermost loop where the compiler doesn't inline them"
+    )]
     pub(crate) fn add<const M: usize>(&mut self, inputs: [&[f32]; M], f: impl Fn([f32; M]) -> [f32; N]) {
         let length = inputs[0].len();
-        let inputs = inputs.map(|x| &x[..length]);
         let mut start = 0;
         while start < length {
             let end = (start + BLOCK - self.held).min(length);
-            let block = inputs.map(|x| x[start..end].as_chunks::<16>());
+            let mut block: [(&[[f32; 16]], &[f32]); M] = [(&[], &[]); M];
+            for m in 0..M {
+                block[m] = inputs[m][start..end].as_chunks::<16>();
+            }
+            let rows = block[0].0.len();
             let mut lanes = self.lanes;
-            for i in 0..block[0].0.len() {
-                let chunk = block.map(|(chunks, _)| &chunks[i]);
+            for i in 0..rows {
+                let mut row = [&[0.0f32; 16]; M];
+                for m in 0..M {
+                    row[m] = &block[m].0[i];
+                }
                 for l in 0..16 {
-                    let terms = f(chunk.map(|x| x[l]));
-                    for (lane, term) in lanes.iter_mut().zip(terms) {
-                        lane[l] += term;
+                    let mut x = [0.0f32; M];
+                    for m in 0..M {
+                        x[m] = row[m][l];
+                    }
+                    let terms = f(x);
+                    for n in 0..N {
+                        lanes[n][l] += terms[n];
                     }
                 }
             }
             let rest = block[0].1.len();
             if rest > 0 {
                 let mut last = [[0.0f32; 16]; M];
-                last.iter_mut().zip(&block).for_each(|(last, (_, x))| last[..rest].copy_from_slice(x));
+                for m in 0..M {
+                    last[m][..rest].copy_from_slice(block[m].1);
+                }
                 for l in 0..16 {
-                    let terms = f(std::array::from_fn(|m| last[m][l]));
-                    for (lane, term) in lanes.iter_mut().zip(terms) {
-                        lane[l] += if l < rest { term } else { 0.0 };
+                    let mut x = [0.0f32; M];
+                    for m in 0..M {
+                        x[m] = last[m][l];
+                    }
+                    let terms = f(x);
+                    for n in 0..N {
+                        lanes[n][l] += if l < rest { terms[n] } else { 0.0 };
                     }
                 }
             }

@@ -71,11 +71,13 @@ fn check(arguments: &CheckArguments, told: &mut String) -> Result<Check> {
     }
     let Guess { card, remarks, findings } =
         guess(path, folder_of(&file)).with_context(|| format!("guessing what {} holds", path.display()))?;
-    *told += &format!("{card}\n");
-    remarks.iter().for_each(|remark| *told += &format!("# {remark}\n"));
+    let remarks: String = remarks.iter().map(|remark| format!("# {}\n", remark.replace('\n', " "))).collect();
+    let told_card = if remarks.is_empty() { card.clone() } else { format!("{card}\n{remarks}") };
+    *told += &format!("{}\n", told_card);
     match &arguments.write_card {
         Some(file) => {
-            write_atomically(file, card.as_bytes())?;
+            // With what was left out: who looks the card over later sees it, too.
+            write_atomically(file, told_card.as_bytes())?;
             *told += &format!("# This card was written to {}: check it again after each change.\n\n", file.display());
         }
         None => *told += "# `--write-card FILE` writes this card.\n\n",

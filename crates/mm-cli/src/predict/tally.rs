@@ -14,9 +14,15 @@ pub struct Tally {
     combinations: BTreeMap<String, Count>,
     /// By sensor and reason, such as `depth: dead`; absent ones are not counted.
     ignored: BTreeMap<String, u64>,
+    /// By sensor, rows in which it was used, and of these where its reading lay far from those of the training.
+    #[serde(default)]
+    far: BTreeMap<String, [u64; 2]>,
     /// Rows without any sensor that can be used.
     nothing: u64,
 }
+
+/// Told where so many rows are far, and one in ten of those that have the sensor.
+const FAR_ROWS: u64 = 3;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Count {
@@ -40,6 +46,11 @@ impl Tally {
             self.nothing += 1;
             return;
         };
+        for sensor in &answer.used {
+            let [used, far] = self.far.entry(sensor.clone()).or_default();
+            *used += 1;
+            *far += u64::from(answer.far.contains(sensor));
+        }
         let count = self.combinations.entry(answer.used.join("+")).or_default();
         count.rows += 1;
         let classes = model.schema().target.class_names();
@@ -79,6 +90,14 @@ impl fmt::Display for Tally {
             let rows = if self.nothing == 1 { "1 row has".into() } else { format!("{} rows have", self.nothing) };
             writeln!(f, "{rows} no sensor that can be used, and no answer")?;
         }
-        self.ignored.iter().try_for_each(|(what, count)| writeln!(f, "ignored {count} times: {what}"))
+        self.ignored.iter().try_for_each(|(what, count)| writeln!(f, "ignored {count} times: {what}"))?;
+        let far = self.far.iter().filter(|(_, [used, far])| *far >= FAR_ROWS && 10 * far >= *used);
+        far.into_iter().try_for_each(|(sensor, [used, far])| {
+            writeln!(
+                f,
+                "{sensor}: in {far} of {used} rows it lies far from all that the training had: is the unit another one, or does a number stand for \
+                 no reading?"
+            )
+        })
     }
 }

@@ -6,6 +6,7 @@ use super::read_as::{Keys, ReadAs};
 use super::reader::{Table, read_table};
 use super::table_text::Writing;
 use super::text::parse_error;
+use super::toml_text::refuse_plan;
 use super::view::{LabelSpec, NonFinite, Partial, ViewSpec};
 use super::{Column, DataError, Split, SplitSpec, TaskKind, parse_toml};
 use crate::error::{Error, Result};
@@ -175,6 +176,7 @@ impl DatasetCard {
     /// Reads a card; `path` is where it is said to be, for messages and for the folder of its files.
     pub fn from_str(text: &str, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
+        refuse_plan(path, text)?;
         let mut card: Self = parse_toml(path, text)?;
         card.path = path.into();
         card.check()?;

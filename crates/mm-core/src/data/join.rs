@@ -5,6 +5,7 @@ use super::labels::{Labels, Unusable, alike_groups, hardly_classes, look_alikes,
 use super::names::{some, suggestion};
 use super::read_as::{GROUP, ID, KEY_NAMES, LABEL, PART, WEIGHT};
 use super::reader::{KeyColumn, Table};
+use super::row_names::is_called_id;
 use super::split::{Part, torn};
 use super::table::TableTargets;
 use super::text::parse_error;
@@ -83,7 +84,10 @@ pub(super) fn join(tables: Vec<Table>, joining: &Joining) -> Result<Joined> {
         tables.iter().flat_map(|t| t.remarks.iter().map(|remark| format!("{}: {remark}", t.path.display()))).collect();
     remarks.dedup();
     let mut maps = match joining.how {
-        Join::Rows => by_rows(&tables)?,
+        Join::Rows => {
+            refuse_other_order(&tables)?;
+            by_rows(&tables)?
+        }
         Join::Id => by_id(&tables, joining.allow_unmatched, &mut remarks)?,
     };
     let files = file_reports(&tables, &maps);
@@ -227,6 +231,31 @@ struct Merged<'m> {
     /// What it is called.
     name: &'m str,
     of: &'m dyn Fn(&Table) -> Option<&KeyColumn>,
+}
+
+/// Refuses files that are joined line by line, though columns called as ids are say that their rows are in another order.
+fn refuse_other_order(tables: &[Table]) -> Result<()> {
+    let sorted = |ids: &[u64]| {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids
+    };
+    let mut with_ids = tables.iter().filter(|table| !table.unasked_ids.is_empty());
+    let Some(first) = with_ids.next() else { return Ok(()) };
+    let is_other = |table: &&Table| table.unasked_ids != first.unasked_ids && sorted(&table.unasked_ids) == sorted(&first.unasked_ids);
+    match with_ids.find(is_other) {
+        Some(other) => {
+            let column = |table: &Table| table.header.names.iter().find(|name| is_called_id(name)).cloned().unwrap_or_default();
+            let problem = format!(
+                "column `{}` holds the names of {} in another order, and the files are joined line by line: write id = {:?} and join = \"id\" in the card",
+                column(other),
+                first.path.display(),
+                column(first)
+            );
+            Err(parse_error(&other.path, other.header.line, 1, problem))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The values of a key, one a sample; files that have it must agree. A label may be missing, if such samples are dropped.

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::task::PixelClasses;
 use ::image::metadata::Orientation;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,6 +64,27 @@ pub(super) struct Unknown {
     pub first: usize,
     /// How many there are.
     pub pixels: u64,
+}
+
+/// A map in the size of its file.
+pub(super) struct AsItIs {
+    /// Pixels of a number that is neither a class nor void are void.
+    pub labels: PixelLabels,
+    pub unknown: BTreeMap<u16, Unknown>,
+    /// The numbers that its pixels have.
+    pub numbers: BTreeSet<u16>,
+    /// Their colours, where the file has a palette.
+    pub colours: BTreeMap<u16, [u8; 3]>,
+}
+
+/// What a file of a label map holds.
+pub(super) struct Numbers {
+    pub height: usize,
+    pub width: usize,
+    /// Of each pixel, row by row.
+    pub numbers: Vec<u16>,
+    /// Colours by number; none of a grayscale file.
+    palette: Vec<[u8; 3]>,
 }
 
 impl LabelMaps {
@@ -164,14 +185,14 @@ impl LabelMaps {
         of_file(origin, |bytes, path| self.decode(bytes, path))
     }
 
-    /// Reads a map in the size of its file, and the numbers in it that are neither a class nor void: those pixels are void in it.
-    pub(super) fn read_as_it_is(&self, origin: &Origin) -> Result<(PixelLabels, BTreeMap<u16, Unknown>)> {
+    /// Reads a map in the size of its file.
+    pub(super) fn read_as_it_is(&self, origin: &Origin) -> Result<AsItIs> {
         of_file(origin, |bytes, path| self.as_it_is(bytes, path))
     }
 
     /// Decodes the bytes of a PNG file; `path` is for messages.
     pub fn decode(&self, bytes: &[u8], path: &Path) -> Result<PixelLabels> {
-        let (labels, unknown) = self.as_it_is(bytes, path)?;
+        let AsItIs { labels, unknown, .. } = self.as_it_is(bytes, path)?;
         let first = unknown.iter().min_by_key(|(_, found)| found.first);
         if let Some((number, Unknown { first, .. })) = first {
             let (row, column) = (first / labels.width(), first % labels.width());
@@ -183,9 +204,9 @@ impl LabelMaps {
         labels.resized(height, width)
     }
 
-    fn as_it_is(&self, bytes: &[u8], path: &Path) -> Result<(PixelLabels, BTreeMap<u16, Unknown>)> {
+    fn as_it_is(&self, bytes: &[u8], path: &Path) -> Result<AsItIs> {
         let problem = |problem: String| Error::File { path: PathBuf::from(path), problem };
-        let (height, width, numbers) = numbers(bytes).map_err(problem)?;
+        let Numbers { height, width, numbers, palette } = numbers(bytes).map_err(problem)?;
         let (lookup, mut unknown) = (self.lookup(), BTreeMap::new());
         let labels = numbers.iter().enumerate().map(|(place, number)| {
             lookup[usize::from(*number)].unwrap_or_else(|| {
@@ -193,8 +214,10 @@ impl LabelMaps {
                 0
             })
         });
-        let labels = labels.collect();
-        Ok((PixelLabels::new(height, width, labels)?, unknown))
+        let labels = PixelLabels::new(height, width, labels.collect())?;
+        let found: BTreeSet<u16> = numbers.iter().copied().collect();
+        let colour = |number: u16| Some((number, palette.get(usize::from(number)).copied()?));
+        Ok(AsItIs { labels, unknown, colours: found.iter().filter_map(|&number| colour(number)).collect(), numbers: found })
     }
 
     fn lookup(&self) -> Lookup {
@@ -226,7 +249,7 @@ fn of_file<T>(origin: &Origin, read: impl FnOnce(&[u8], &Path) -> Result<T>) -> 
 }
 
 /// Height, width, and the number of each pixel as it stands in the file; turned as its EXIF orientation says, as images are.
-pub(super) fn numbers(bytes: &[u8]) -> std::result::Result<(usize, usize, Vec<u16>), String> {
+pub(super) fn numbers(bytes: &[u8]) -> std::result::Result<Numbers, String> {
     const ADVICE: &str = "a label map is a PNG file of one number a pixel, grayscale or palette";
     if !bytes.starts_with(b"\x89PNG") {
         let what = super::begins::begins_as(&bytes[..bytes.len().min(64)]);
@@ -258,6 +281,8 @@ pub(super) fn numbers(bytes: &[u8]) -> std::result::Result<(usize, usize, Vec<u1
             return Err(format!("is a PNG file of colours ({other:?}), and {ADVICE}; {colour}"));
         }
     }
+    let palette = info.palette.as_ref().filter(|_| info.color_type == png::ColorType::Indexed);
+    let palette = palette.map_or_else(Vec::new, |colours| colours.as_chunks::<3>().0.to_vec());
     let orientation = info.exif_metadata.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
     let size = reader.output_buffer_size().ok_or_else(|| format!("claims {width} x {height} pixels: too many"))?;
     let mut buffer = vec![0; size];
@@ -279,5 +304,5 @@ pub(super) fn numbers(bytes: &[u8]) -> std::result::Result<(usize, usize, Vec<u1
         return Err("is a PNG file without pixels".into());
     }
     let (numbers, width, height) = turned(numbers, width, height, 1, orientation, std::convert::identity);
-    Ok((height, width, numbers))
+    Ok(Numbers { height, width, numbers, palette })
 }

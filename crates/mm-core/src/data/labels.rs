@@ -228,6 +228,16 @@ pub(super) fn alike_groups<'a>(groups: impl Iterator<Item = &'a str>) -> Option<
 pub(super) fn look_alikes<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
     let mut by_likeness: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     names.for_each(|name| by_likeness.entry(alike(name)).or_default().push(name));
+    // A word for 1 or 0 beside the number.
+    for (number, words) in [("1", ["yes", "true"]), ("0", ["no", "false"])] {
+        for word in words {
+            if by_likeness.contains_key(number)
+                && let Some(same) = by_likeness.remove(word)
+            {
+                by_likeness.entry(number.into()).or_default().extend(same);
+            }
+        }
+    }
     by_likeness.into_values().filter(|same| same.len() > 1).collect()
 }
 

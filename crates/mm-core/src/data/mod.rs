@@ -100,7 +100,7 @@ pub use table::TableDataset;
 pub use table_text::{OPEN_QUOTE, open_quote};
 pub use task_kind::TaskKind;
 pub use text::utf8;
-pub use toml_text::{parse_table, parse_toml};
+pub use toml_text::{parse_table, parse_toml, refuse_card};
 pub use transform::{SampleKey, Transform};
 pub use unpacking::unpacking_at_most;
 pub use view::{LabelSpec, NonFinite, Partial, ViewSpec};

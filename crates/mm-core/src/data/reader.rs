@@ -5,7 +5,7 @@ use super::decimal_marks::DecimalMarks;
 use super::names::some;
 use super::number::{Cell, Numbers, advice, fits, has_decimal_comma};
 use super::offset::{collapsed, distances, offsets};
-use super::read_as::{KEY_NAMES, Keys, LABEL, ReadAs, WEIGHT};
+use super::read_as::{ID, KEY_NAMES, Keys, LABEL, ReadAs, WEIGHT};
 use super::roles::{Header, Role, comment_mark, one_field, roles};
 use super::row_names::{Digits, are_ids, counts_rows, is_called_id};
 use super::table_text::{TableText, cell};
@@ -14,6 +14,7 @@ use super::view::{NonFinite, Partial};
 use super::{Column, InputSpec};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
+use twox_hash::XxHash3_64;
 
 /// What the name of a column ends in that says where another one has numbers.
 pub(in crate::data) const MEASURED: &str = ".measured";
@@ -51,6 +52,8 @@ pub(super) struct Table {
     pub keys: Keys<KeyColumn>,
     /// Of each label or number that is to be predicted, where the file has it.
     pub targets: Vec<Option<KeyColumn>>,
+    /// What tells the values of a column apart that is called as ids are, where the card names none.
+    pub unasked_ids: Vec<u64>,
     /// Columns that no one asked for and that are left out.
     pub ignored: Vec<String>,
     /// What a reader should know.
@@ -152,6 +155,7 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8], mistakes: 
         lines: rows.lines,
         keys,
         targets,
+        unasked_ids: rows.unasked_ids,
         ignored,
         remarks,
     })
@@ -174,6 +178,7 @@ struct Rows {
     lines: Vec<usize>,
     keys: [Vec<String>; 5],
     targets: Vec<Vec<String>>,
+    unasked_ids: Vec<u64>,
     non_finite: Vec<bool>,
     partial: usize,
     remarks: Vec<String>,
@@ -196,6 +201,9 @@ fn read_rows(
     let mut rows = Rows { values: Vec::with_capacity(text.len() / 4), targets, ..Rows::default() };
     let mut marks = DecimalMarks::new(reading.writing.decimal_comma, roles.len());
     let mut digits = vec![Digits::default(); roles.len()];
+    let unasked =
+        (0..roles.len()).find(|&column| matches!(roles[column], Role::Skip | Role::Feature) && is_called_id(&header.names[column]));
+    let unasked = unasked.filter(|_| !roles.contains(&Role::Key(ID)));
     let mut trailing = 0;
     let mut records = text.records();
     records.next()?; // the header
@@ -277,6 +285,8 @@ fn read_rows(
             rows.present.push(present);
             rows.non_finite.push(!finite);
             rows.lines.push(line);
+            rows.unasked_ids
+                .extend(unasked.and_then(|column| record.iter().nth(column)).map(|field| XxHash3_64::oneshot(cell(field).as_bytes())));
             if !present {
                 rows.values[start..].fill(0.0);
             }

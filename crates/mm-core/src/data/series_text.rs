@@ -3,6 +3,7 @@
 use super::check::difference;
 use super::kinds::Origin;
 use super::names::some;
+use super::number::has_decimal_comma;
 use super::numpy;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +29,7 @@ impl<'t> SeriesText<'t> {
         // A comma may be a decimal one where something else stands between the numbers.
         let separator = ['\t', ';', ','].into_iter().find(|&separator| first.contains(separator));
         let first = cells(first, separator);
-        let named = first.iter().any(|cell| !cell.is_empty() && !is_number(cell));
+        let named = first.iter().any(|cell| !cell.is_empty() && !is_number(cell) && !has_decimal_comma(cell));
         Some(Self { first, named, text, separator })
     }
 
@@ -37,6 +38,28 @@ impl<'t> SeriesText<'t> {
         let separator = self.separator;
         let lines = (1..).zip(self.text.lines()).filter(|(_, line)| !line.trim().is_empty()).skip(usize::from(self.named));
         lines.map(move |(line, text)| (line, cells(text, separator)))
+    }
+
+    /// A number that was cut in two at its decimal comma, with its line: where commas stand between the columns, all of them hold whole numbers,
+    /// and behind a comma are digits that no program writes as a number of its own, such as those of `-0,66` or `1,05`.
+    pub fn cut_number(&self) -> Option<(usize, String)> {
+        if self.separator != Some(',') || self.named || !self.first.len().is_multiple_of(2) {
+            return None;
+        }
+        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let mut found = None;
+        for (line, row) in self.rows() {
+            for pair in row.chunks_exact(2) {
+                let (whole, part) = (pair[0], pair[1]);
+                if !is_digits(part) || !is_digits(whole.trim_start_matches(['-', '+'])) {
+                    return None;
+                }
+                if whole == "-0" || part.len() > 1 && part.starts_with('0') {
+                    found.get_or_insert_with(|| (line, format!("{whole},{part}")));
+                }
+            }
+        }
+        found
     }
 
     /// A cell of the first line that is a number though others are names, and one that is not.
@@ -84,6 +107,15 @@ pub(super) fn agreed_names(origins: &[&Origin]) -> Result<Option<Vec<String>>, S
         [(names, _)] if own.len() == names.len() && !names.is_empty() && !own.iter().any(|name| name.is_empty()) => Some(names.to_vec()),
         _ => None,
     })
+}
+
+/// Whether numbers rise from each to the next by about equal steps, as a time or a count of lines does.
+pub(super) fn rises(values: &[f64]) -> bool {
+    const FEWEST: usize = 8;
+    const LARGEST_STEP: f64 = 4.0;
+    let (least, most) =
+        values.windows(2).map(|pair| pair[1] - pair[0]).fold((f64::INFINITY, 0.0), |(least, most), step| (step.min(least), step.max(most)));
+    values.len() >= FEWEST && least > 0.0 && most <= LARGEST_STEP * least
 }
 
 /// Whether a cell is a number.

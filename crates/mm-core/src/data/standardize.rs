@@ -22,6 +22,13 @@ pub struct Standardizer {
     numbers: Vec<[f64; 2]>,
 }
 
+/// Longer vectors are judged by all their numbers together, as images and series are.
+const SHORT: usize = 64;
+/// Standard deviations from the mean, where hardly a number of the training is.
+const FAR: f32 = 6.0;
+/// The same of the root of the mean square of many numbers.
+const FAR_ON_AVERAGE: f64 = 4.0;
+
 /// Statistics of one modality.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -139,6 +146,19 @@ impl Standardizer {
     /// Whether NaN in a reading of this modality stands for a number that was not measured.
     pub fn has_gaps(&self, modality: &str) -> bool {
         self.view(modality).is_some_and(|view| view.gaps)
+    }
+
+    /// Whether a standardized reading lies where hardly any of the training did: of a short vector one number, of anything longer the root of the
+    /// mean square. Numbers of two values are left out: a rare one is always far.
+    pub(crate) fn is_far(&self, modality: &str, array: &Array) -> bool {
+        let (Some(view), Values::F32(values)) = (self.view(modality), &array.values) else { return false };
+        if array.shape.len() == 1 && values.len() <= SHORT {
+            let is_rare = |(mean, std): (&f64, &f64)| (std * std - mean * (1.0 - mean)).abs() < 1e-6;
+            let rare = view.mean.iter().zip(&view.std).map(is_rare);
+            return values.iter().zip(rare).any(|(x, rare)| !rare && x.abs() > FAR);
+        }
+        let squares: f64 = values.iter().map(|&x| f64::from(x).powi(2)).sum();
+        squares > FAR_ON_AVERAGE.powi(2) * values.len() as f64
     }
 
     /// Standardizes a whole data set in place.

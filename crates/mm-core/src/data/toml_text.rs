@@ -21,6 +21,25 @@ pub fn parse_toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
     })
 }
 
+/// Refuses a plan where a card is expected, which would be told of as of unknown fields.
+pub(super) fn refuse_plan(path: &Path, text: &str) -> Result<()> {
+    let is_plan = text
+        .parse::<toml::Table>()
+        .is_ok_and(|table| ["runs", "data"].iter().any(|key| table.get(*key).is_some_and(toml::Value::is_array)));
+    let problem = "is a plan of a bench, and a card of data is expected: give the file that `card` of its [[data]] names (`mm train` takes a plan by `--plan`)";
+    if is_plan { Err(Error::File { path: path.into(), problem: problem.into() }) } else { Ok(()) }
+}
+
+/// Refuses a card where a plan is expected.
+pub fn refuse_card(path: &Path, text: &str) -> Result<()> {
+    let is_card = text
+        .parse::<toml::Table>()
+        .is_ok_and(|table| ["view", "modality", "manifest", "folders"].iter().any(|key| table.contains_key(*key)));
+    let problem =
+        "is a card of data, and a plan of a bench is expected: name the card in a plan, [[data]] with `name` and `card`, beside [[runs]]";
+    if is_card { Err(Error::File { path: path.into(), problem: problem.into() }) } else { Ok(()) }
+}
+
 /// Reads a part of a TOML file (already a table) as `T`; errors name the field below `what`, and the nearest known one.
 pub fn parse_table<T: DeserializeOwned>(what: &str, table: toml::Table) -> Result<T> {
     toml::Value::Table(table).try_into().map_err(|error: toml::de::Error| {

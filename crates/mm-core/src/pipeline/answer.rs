@@ -158,6 +158,8 @@ pub struct Answer {
     pub used: Vec<String>,
     /// The others, and why.
     pub ignored: Vec<Ignored>,
+    /// Of the used sensors those whose reading lies where hardly any of the training did: another unit, perhaps, or a code for no reading.
+    pub far: Vec<String>,
     /// How far each used sensor is trusted, where the method knows it.
     pub trust: Option<Vec<SensorTrust>>,
 }
@@ -167,6 +169,7 @@ pub struct Answer {
 pub struct Prepared {
     arrays: Vec<Option<Array>>,
     used: Subset,
+    far: Vec<String>,
     ignored: Vec<Ignored>,
 }
 
@@ -179,6 +182,7 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
     let names = schema.modalities.names();
     readings.by_name.keys().try_for_each(|name| schema.modalities.index(name).map(|_| ()))?;
     let (mut arrays, mut ignored, mut bits) = (vec![None; names.len()], Vec::new(), 0u16);
+    let mut far = Vec::new();
     for (m, (name, input)) in names.iter().zip(&schema.inputs).enumerate() {
         let array = match readings.by_name.get(name) {
             _ if !pipeline.model().reads().contains(m) => Err(Reason::NotRead),
@@ -210,6 +214,9 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
         };
         match usable {
             Ok(array) => {
+                if pipeline.standardizer().is_far(name, &array) {
+                    far.push(name.clone());
+                }
                 arrays[m] = Some(array);
                 bits |= 1 << m;
             }
@@ -223,7 +230,7 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
     if !pipeline.model().supports(used) {
         return Err(ModalityError::TooFewSensors { used: schema.modalities.format(used), ignored }.into());
     }
-    Ok(Prepared { arrays, used, ignored })
+    Ok(Prepared { arrays, used, far, ignored })
 }
 
 /// The reading of a modality as its kind reads it, not standardized.
@@ -292,6 +299,7 @@ pub(super) fn answers(
             probabilities: names.iter().cloned().zip(probabilities).collect(),
             pixels,
             used: sample.used.indices().filter_map(|m| schema.modalities.names().get(m).cloned()).collect(),
+            far: sample.far,
             ignored: sample.ignored,
             trust: trust.as_mut().and_then(Iterator::next),
         })

@@ -264,6 +264,9 @@ fn groups_and_labels_that_look_alike_are_told() {
     let alike = told(["7", "007", "Ann", "ann"], ["oak", "elm"]);
     assert!(alike.contains("groups that look alike: 007 and 7, Ann and ann; a split may tear them apart"), "{alike}");
     assert_eq!(told(["1", "2", "10000000000000001", "10000000000000002"], ["oak", "elm"]), "");
+    let alike = told(["1", "2", "3", "4"], ["1", "yes"]);
+    assert!(alike.contains("`1`, `yes` are different classes"), "{alike}");
+    assert_eq!(told(["1", "2", "3", "4"], ["yes", "no"]), "");
     let alike = told(["1", "2", "3", "4"], ["oak", "oak\u{200b}"]);
     assert!(alike.contains("`oak`, `oak\\u{200b}` are different classes"), "{alike}");
 }
@@ -425,4 +428,29 @@ fn files_that_are_no_tables() {
     ] {
         fails(load_bytes("label = \"kind\"", &[("a.csv", bytes)]), &["a.csv:1:1: ", expected]);
     }
+}
+
+/// Files that are joined line by line, whose ids say that the lines are in another order.
+#[test]
+fn files_in_another_order_are_told_by_ids_that_nobody_named() {
+    let files = |ids: [&str; 3]| {
+        let lines = ids.map(|id| format!("{id},{}\n", id.len())).concat();
+        [("a.csv", "id,x,kind\nf1,1,oak\nf2,2,elm\nf3,3,oak\n".to_string()), ("b.csv", format!("sample_id,y\n{lines}"))]
+    };
+    let read = |card: &str, ids| {
+        let files = files(ids);
+        load(card, &[(files[0].0, files[0].1.as_str()), (files[1].0, files[1].1.as_str())])
+    };
+    let told = "column `sample_id` holds the names of a.csv in another order, and the files are joined line by line: write id = \"id\" and join = \"id\"";
+    fails(read("label = \"kind\"", ["f2", "f1", "f3"]), &["b.csv:1:1: ", told]);
+    assert_eq!(read("label = \"kind\"", ["f1", "f2", "f3"]).unwrap().data.len(), 3);
+    // Other names are another thing.
+    assert_eq!(read("label = \"kind\"", ["u2", "u1", "u3"]).unwrap().data.len(), 3);
+}
+
+#[test]
+fn a_plan_is_no_card() {
+    let plan = "name = \"p\"\n[[data]]\nname = \"d\"\ncard = \"d.toml\"\n[[runs]]\nmethod = \"udml\"\n";
+    let error = DatasetCard::from_str(plan, "p.toml").unwrap_err().to_string();
+    assert!(error.contains("p.toml") && error.contains("is a plan of a bench, and a card of data is expected"), "{error}");
 }

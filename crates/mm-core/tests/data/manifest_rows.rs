@@ -367,3 +367,19 @@ fn numbers_of_which_some_are_empty_are_absent_where_the_training_said_so() {
     let error = read(&columns).unwrap_err().to_string();
     assert!(error.contains("t.csv:2:3: `two` is no number"), "{error}");
 }
+
+/// Two sensors with a number of one name, and one column of it.
+#[test]
+fn a_column_that_two_sensors_read_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut columns = ManifestColumns::default();
+    let sensors = ["cam", "scale"].map(|name| RowSensor::new(name, &InputSpec::vector(1), None)).to_vec();
+    ["cam", "scale"].iter().for_each(|name| _ = columns.variables.insert((*name).into(), vec!["value".into()]));
+    let told = |text: &str| {
+        let path = write(folder.path(), "t.csv", text.as_bytes());
+        ManifestRows::open(path, sensors.clone(), &columns, OnCorrupt::Error).unwrap().remarks().join("\n")
+    };
+    let twice = told("value\n1\n");
+    assert!(twice.contains("column `value` is read for cam and scale") && twice.contains("`cam.value` and `scale.value`"), "{twice}");
+    assert_eq!(told("cam.value,scale.value\n1,2\n"), "");
+}

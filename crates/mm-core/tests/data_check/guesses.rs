@@ -390,3 +390,74 @@ fn floating_point_numbers_are_not_taken_for_millimetres() {
     assert!(part("floats").contains("# floating point numbers") && part("floats").contains("scale = 1.0"), "{card}");
     assert!(part("deep").contains("# 16 bits a pixel") && part("deep").contains("scale = 0.001"), "{card}");
 }
+
+/// People in several parts of a fixed split: no group, and a warning.
+#[test]
+fn a_group_that_the_parts_cut_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let row = |i: usize| {
+        format!("a word or {i} more,p{},{},{}\n", i % 7, ["good", "bad"][i % 2], ["train", "train", "validation", "test"][i / 10])
+    };
+    write(root, "reviews.csv", "note,person,label,part\n".to_string() + &(0..40).map(row).collect::<String>());
+    let guess = guess(&root.join("reviews.csv"), root).unwrap();
+    assert!(!guess.card.contains("group"), "{}", guess.card);
+    let found = guess.findings.iter().find(|finding| finding.level == Level::Warning).expect("a warning");
+    assert!(found.found.contains("column `person` is not taken as the group: 7 of its values lie in several parts"), "{found:?}");
+    assert!(found.advice.contains("write group = \"person\""), "{found:?}");
+    // Each in one part.
+    let row = |i: usize| {
+        format!("a word or {i} more,p{},{},{}\n", i / 5, ["good", "bad"][i % 2], ["train", "train", "validation", "test"][i / 10])
+    };
+    write(root, "reviews.csv", "note,person,label,part\n".to_string() + &(0..40).map(row).collect::<String>());
+    let guess = self::guess(&root.join("reviews.csv"), root).unwrap();
+    assert!(guess.card.contains("group = \"person\"") && guess.findings.is_empty(), "{guess:?}");
+}
+
+/// Words for no text are texts, and told.
+#[test]
+fn texts_that_say_that_there_is_none_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let row = |i: usize| format!("{},{}\n", if i % 5 == 0 { "N/A".into() } else { format!("a word or {i} more") }, ["good", "bad"][i % 2]);
+    write(root, "reviews.csv", "note,label\n".to_string() + &(0..40).map(row).collect::<String>());
+    let (check, _) = check_guess(&root.join("reviews.csv"), root);
+    tells(&check, Level::Warning, &["note: 8 of 40 readings are words for no text, such as `N/A`", "empty the cell"]);
+}
+
+/// Numbers that say whose sample a row is are no readings, however they are written.
+#[test]
+fn ids_that_come_back_are_a_group_or_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let guessed = |name: &str| {
+        let row = |i: usize| format!("{},{},{},{}\n", 4000 + i / 3, i * 37 % 101, i * 17 % 53, ["ill", "well"][i / 3 % 2]);
+        write(root, "t.csv", format!("{name},crp,age,state\n") + &(0..60).map(row).collect::<String>());
+        guess(&root.join("t.csv"), root).unwrap()
+    };
+    for name in ["PatientNo", "patientID", "patient_id", "mrn", "MRN"] {
+        let card = guessed(name).card;
+        assert!(card.contains(&format!("group = \"{name}\"")) && card.contains("columns = [\"crp\", \"age\"]"), "{card}");
+    }
+    let guess = guessed("visit_id");
+    assert!(guess.card.contains("columns = [\"crp\", \"age\"]") && !guess.card.contains("group"), "{}", guess.card);
+    assert!(
+        guess.remarks.join("\n").contains("columns visit_id are left out: they are called as ids and come back"),
+        "{:?}",
+        guess.remarks
+    );
+}
+
+/// `nan` is a number to a program, and no reading to who wrote it.
+#[test]
+fn cells_of_nan_are_empty_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let crp = |i: usize| if i % 3 == 0 { "nan".to_string() } else { (i * 17 % 53).to_string() };
+    let row = |i: usize| format!("{},{},{}\n", i * 37 % 101, crp(i), ["ill", "well"][i % 2]);
+    write(root, "t.csv", "age,crp,state\n".to_string() + &(0..60).map(row).collect::<String>());
+    let (check, card) = check_guess(&root.join("t.csv"), root);
+    assert!(card.matches("[[view]]").count() == 2 && card.contains("missing = [\"nan\"]"), "{card}");
+    silent(&check, Level::Error);
+    assert_eq!(check.sensors.iter().map(|sensor| sensor.present).collect::<Vec<_>>(), [60, 40]);
+}

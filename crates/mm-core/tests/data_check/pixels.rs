@@ -384,3 +384,58 @@ fn what_a_card_of_label_maps_lacks_is_told_once() {
     tells(&check, Level::Error, &["t.csv:1:3", "names image files, such as `labels/0.png`", "[pixels] with `classes` and `size`"]);
     assert!(check.count(Level::Error) == 1 && !said(&check).contains(" labels: "), "{}", said(&check));
 }
+
+/// A map of 16 x 12 pixels with a palette: 0 above, `number` below.
+fn with_palette(root: &Path, name: &str, number: u8, palette: &[u8]) {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, 16, 12);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_palette(palette.to_vec());
+    let numbers: Vec<u8> = (0..192).map(|at| if at < 96 { 0 } else { number }).collect();
+    encoder.write_header().unwrap().write_image_data(&numbers).unwrap();
+    write(root, name, bytes);
+}
+
+/// Programs that keep only the colours of a picture number them anew in each file.
+#[test]
+fn a_number_of_several_colours_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    rooms(root);
+    let card = CARD.replace("values = [1, 2, 3, 4]\nvoid = [0]", "");
+    let palettes = |other: [u8; 9]| {
+        (0..12).for_each(|i| {
+            let palette = if i % 3 == 0 { other } else { [0, 0, 0, 255, 0, 0, 0, 0, 255] };
+            with_palette(root, &format!("labels/{i}.png"), 1 + (i % 2) as u8, &palette);
+        });
+        check_card(root, &card)
+    };
+    tells(
+        &palettes([0, 0, 0, 0, 0, 255, 255, 0, 0]),
+        Level::Warning,
+        &["label maps: palettes give numbers another colour in other files", "1 is #0000ff in ", "#ff0000 in ", "labels/"],
+    );
+    let said = said(&palettes([0, 0, 0, 255, 0, 0, 0, 0, 255]));
+    assert!(!said.contains("palettes"), "{said}");
+}
+
+/// A mask of 0 and 255 beside masks of 0 and 1: its object would be void.
+#[test]
+fn masks_of_two_forms_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    rooms(root);
+    for i in 0..12 {
+        let one = if i % 4 == 0 { 255 } else { 1 };
+        GrayImage::from_fn(16, 12, |_, y| Luma([if y < 6 { 0 } else { one }])).save(root.join(format!("labels/{i}.png"))).unwrap();
+    }
+    let (check, _) = check_guess(&root.join("t.csv"), root);
+    tells(&check, Level::Warning, &["3 of 12 label maps hold nothing but 0 and 255, and 255 is void", "labels/4.png"]);
+    // Alone they are two classes.
+    for i in 0..12 {
+        GrayImage::from_fn(16, 12, |_, y| Luma([if y < 6 { 0 } else { 255 }])).save(root.join(format!("labels/{i}.png"))).unwrap();
+    }
+    let said = said(&check_guess(&root.join("t.csv"), root).0);
+    assert!(!said.contains("hold nothing but"), "{said}");
+}

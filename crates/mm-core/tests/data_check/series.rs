@@ -142,3 +142,85 @@ fn series_that_are_mostly_padding_are_told() {
     let check = check_card(folder.path(), &CARD.replace("steps = 30", "steps = 1000"));
     tells(&check, Level::Remark, &["the longest reading has 20 steps, and a model gets 1000", "`steps`"]);
 }
+
+/// Files of columns `t`, `ax`, `ay`, whose lines `line` gives.
+fn recordings(root: &Path, header: &str, line: &dyn Fn(usize, usize, f32, f32) -> String) {
+    for i in 0..24 {
+        let values = noise(i as u64, 60);
+        let lines: String = values.chunks(2).enumerate().map(|(step, pair)| line(i, step, pair[0], pair[1]) + "\n").collect();
+        write(root, &format!("watch/{}/{i:02}.csv", ["sit", "walk"][i % 2]), format!("{header}{lines}"));
+    }
+}
+
+/// A column of numbers with slips stays a channel, so that the check names them.
+#[test]
+fn numbers_that_are_written_wrongly_are_no_reason_to_leave_a_column_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let comma = |x: f32| format!("{x:.2}").replace('.', ",");
+    recordings(root, "ax;ay;rate\n", &|_, step, x, y| format!("{};{};{}", comma(x), comma(y), 70 + step % 9));
+    let (check, card) = check_guess(&root.join("watch"), root);
+    assert!(card.contains("channels = 3"), "{card}");
+    tells(
+        &check,
+        Level::Error,
+        &["series: 24 readings cannot be read", ".csv:2:1: `-0,", "is no number; write a point for the decimal comma"],
+    );
+    // Without names the first line is none.
+    recordings(root, "", &|_, _, x, y| format!("{};{}", comma(x), comma(y)));
+    let (check, card) = check_guess(&root.join("watch"), root);
+    assert!(card.contains("channels = 2"), "{card}");
+    tells(&check, Level::Error, &["series: 24 readings cannot be read", ".csv:1:1: "]);
+    assert!(said(&check).contains("is no number; write a point"), "{}", said(&check));
+    recordings(root, "ax,ay\n", &|i, step, x, y| format!("{},{y}", if i % 2 == 0 && step == 3 { "NA".into() } else { x.to_string() }));
+    let (check, card) = check_guess(&root.join("watch"), root);
+    assert!(card.contains("channels = 2"), "{card}");
+    tells(
+        &check,
+        Level::Error,
+        &["series: 12 readings cannot be read", "00.csv:5:1: `NA` is no number; where there was no value write nan"],
+    );
+    // What holds words is none.
+    recordings(root, "ax,ay,note\n", &|_, step, x, y| format!("{x},{y},{}", if step == 0 { "1" } else { "walks" }));
+    let (check, card) = check_guess(&root.join("watch"), root);
+    assert!(card.contains("columns = [\"ax\", \"ay\"]  # left out: note (is no number)"), "{card}");
+    silent(&check, Level::Error);
+}
+
+#[test]
+fn numbers_cut_at_their_decimal_comma_are_no_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    recordings(root, "", &|_, _, x, _| format!("{x:.2}").replace('.', ","));
+    let (check, _) = check_guess(&root.join("watch"), root);
+    tells(
+        &check,
+        Level::Error,
+        &["series: 24 readings cannot be read", "looks like a number with a decimal comma", "write numbers with a point"],
+    );
+    // Whole numbers are numbers.
+    recordings(root, "", &|_, step, x, _| format!("{},{}", (100.0 * x) as i32, step * 7 % 13));
+    silent(&check_guess(&root.join("watch"), root).0, Level::Error);
+}
+
+#[test]
+fn a_time_is_no_channel_whatever_it_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    recordings(root, "seconds_elapsed,ax,ay\n", &|i, step, x, y| format!("{},{x},{y}", 100.0 * i as f32 + 0.02 * step as f32));
+    let (check, card) = check_guess(&root.join("watch"), root);
+    assert!(card.contains("columns = [\"ax\", \"ay\"]  # left out: seconds_elapsed (says when)"), "{card}");
+    silent(&check, Level::Warning);
+    // A card that names it is told.
+    let card = CARD.replace("runs", "watch").replace("channels = 2", "channels = 3");
+    tells(
+        &check_card(root, &card),
+        Level::Warning,
+        &["watch: `seconds_elapsed` rises by about equal steps in every reading", "columns = [..]"],
+    );
+    // One channel may rise.
+    recordings(root, "level\n", &|_, step, _, _| step.to_string());
+    let (check, card) = check_guess(&root.join("watch"), root);
+    assert!(card.contains("channels = 1"), "{card}");
+    assert!(!said(&check).contains("by about equal steps"), "{}", said(&check));
+}

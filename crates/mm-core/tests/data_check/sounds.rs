@@ -123,3 +123,50 @@ fn columns_beside_a_sensor_that_are_not_read_are_told() {
         &["film: 24 readings cannot be read", "a whole folder of frames: leave out start and length"],
     );
 }
+
+/// `sound.start` and `sound.length` count samples; a list in seconds cuts clicks.
+#[test]
+fn parts_that_are_given_in_seconds_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for file in 0..3 {
+        write(root, &format!("{file}.wav"), wav(&noise(file, 80_000), 8000, 1));
+    }
+    let table = |unit: usize| -> String {
+        let row = |i: usize| format!("{}.wav,{},{},{}\n", i % 3, i / 3 * unit, 2 * unit, ["door", "rain"][i % 2]);
+        "sound,sound.start,sound.length,label\n".to_string() + &(0..24).map(row).collect::<String>()
+    };
+    write(root, "parts.csv", table(1));
+    let card = |seconds| {
+        format!(
+            "name = \"s\"\nmanifest = \"parts.csv\"\n[[modality]]\nname = \"sound\"\nkind = \"audio\"\nrate = 8000\nseconds = {seconds}\n"
+        )
+    };
+    tells(
+        &check_card(root, &card(0.1)),
+        Level::Warning,
+        &["sound: the longest part of a file has 0.25 ms", "`sound.length` count samples"],
+    );
+    write(root, "parts.csv", table(8000));
+    let said = said(&check_card(root, &card(2.0)));
+    assert!(!said.contains("count samples"), "{said}");
+}
+
+/// The mean of two channels of which one is turned over is silence.
+#[test]
+fn channels_that_cancel_each_other_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for i in 0..COUNT {
+        let both = noise(i as u64, 4000).into_iter().flat_map(|x| [x, if i % 3 == 0 { -x } else { x }]).collect::<Vec<f32>>();
+        // Two samples of one channel are one of two channels at half the rate.
+        let mut bytes = wav(&both, 8000, 1);
+        (bytes[22], bytes[32]) = (2, 4);
+        bytes[28..32].copy_from_slice(&32_000u32.to_le_bytes());
+        write(root, &format!("sound/{}/{i:02}.wav", ["door", "rain"][i % 2]), bytes);
+    }
+    let mean = card("seconds = 0.5\n");
+    tells(&check_card(root, &mean), Level::Warning, &["sound: 8 of 24 readings have two channels that cancel each other", "door/00.wav"]);
+    let said = said(&check_card(root, &(mean + "channels = 2\n")));
+    assert!(!said.contains("cancel"), "{said}");
+}

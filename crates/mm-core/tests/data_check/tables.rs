@@ -67,3 +67,23 @@ fn what_the_score_hardly_counts_is_told() {
     tells(&classes("auprc"), Level::Remark, &["the AUPRC is that of the second class, `well`, which most samples have"]);
     assert!(!said(&classes("auroc")).contains("AUPRC"));
 }
+
+/// A number to predict that stands for none.
+#[test]
+fn codes_among_numbers_to_predict_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let table = |code: &str| -> String {
+        let row = |i: usize| format!("{},{}\n", i * 37 % 101, if i % 8 == 0 { code.into() } else { (3 + i * 7 % 29).to_string() });
+        "x,days\n".to_string() + &(0..80).map(row).collect::<String>()
+    };
+    let card = "name = \"t\"\ntask = \"numbers\"\ntargets = [\"days\"]\n[[view]]\nmodality = \"a\"\nfile = \"n.csv\"\ncolumns = [\"x\"]\n";
+    write(root, "n.csv", table("-999"));
+    tells(
+        &check_card(root, card),
+        Level::Warning,
+        &["numbers: one and the same number", "-999 of days in 10 of 80 rows", "a code for no value"],
+    );
+    write(root, "n.csv", table("9"));
+    silent(&check_card(root, card), Level::Warning);
+}

@@ -7,7 +7,7 @@ use super::verdicts::verdict;
 use crate::data::LabelMaps;
 use crate::data::image::{Samples, decode};
 use crate::data::kinds::Origin;
-use crate::data::label_maps::numbers;
+use crate::data::label_maps::{Numbers, numbers};
 use crate::data::names::some;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,9 @@ impl Told {
         let (mut told, mut compared): (BTreeMap<u16, bool>, usize) = Default::default();
         let some = COMPARED.min(pairs.len());
         for (map, image) in (0..some).map(|i| &pairs[i * pairs.len() / some]) {
-            let Some((height, width, numbers)) = std::fs::read(map).ok().and_then(|bytes| numbers(&bytes).ok()) else { continue };
+            let Some(Numbers { height, width, numbers, .. }) = std::fs::read(map).ok().and_then(|bytes| numbers(&bytes).ok()) else {
+                continue;
+            };
             let Some((size, colours)) = colours(image) else { continue };
             let mut numbers_of: HashMap<u64, BTreeSet<u16>> = HashMap::new();
             for (pixel, number) in numbers.into_iter().enumerate().filter(|(_, number)| !void.contains(number)) {

@@ -6,12 +6,12 @@ use super::subject::Subject;
 use super::verdicts::{count, verdict};
 use crate::data::image::smaller;
 use crate::data::kinds::Origin;
-use crate::data::label_maps::Unknown;
+use crate::data::label_maps::{AsItIs, Unknown};
 use crate::data::labels::look_alikes;
 use crate::data::names::some;
 use crate::data::{LabelMaps, PixelLabels, class_colour};
 use crate::error::Result;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Longer side of a picture of a map.
 const PICTURE: usize = 96;
@@ -21,6 +21,8 @@ const PLACES: usize = 1000;
 const NAMED: usize = 8;
 /// A class with a smaller share of the labelled pixels is told.
 const RARE: f64 = 0.01;
+/// The largest number of 8 bits: void, or the object of a mask.
+const WHITE: u16 = 255;
 /// Ratios of sides that differ by less are taken for the same.
 const SAME_RATIO: f64 = 0.01;
 
@@ -30,19 +32,22 @@ pub(super) struct MapLook {
     /// Pixels by label: void, then the classes.
     pixels: Vec<u64>,
     unknown: BTreeMap<u16, Unknown>,
+    /// The numbers that its pixels have, and their colours where the file has a palette.
+    numbers: BTreeSet<u16>,
+    colours: BTreeMap<u16, [u8; 3]>,
     picture: Option<Vec<u8>>,
 }
 
 impl MapLook {
     /// Of a file.
     pub fn of(maps: &LabelMaps, origin: &Origin, picture: bool) -> Result<Self> {
-        let (labels, unknown) = maps.read_as_it_is(origin)?;
+        let AsItIs { labels, unknown, numbers, colours } = maps.read_as_it_is(origin)?;
         let mut pixels = vec![0; maps.classes.len() + 1];
         labels.labels().iter().for_each(|&label| pixels[usize::from(label)] += 1);
         // Numbers of no class are told apart from void.
         pixels[0] -= unknown.values().map(|found| found.pixels).sum::<u64>();
         let picture = if picture { Some(picture_of(&labels)?) } else { None };
-        Ok(Self { size: [labels.height(), labels.width()], pixels, unknown, picture })
+        Ok(Self { size: [labels.height(), labels.width()], pixels, unknown, numbers, colours, picture })
     }
 
     /// For the page.
@@ -74,6 +79,12 @@ pub(super) struct MapTally {
     empty: Vec<String>,
     other_size: Vec<String>,
     other_ratio: Vec<String>,
+    /// By number, the colours that palettes give it, each with the first map.
+    colours: BTreeMap<u16, BTreeMap<[u8; 3], String>>,
+    /// Maps of nothing but 0 and 255.
+    of_255: Vec<String>,
+    /// Maps with another number than these.
+    of_others: usize,
 }
 
 impl MapTally {
@@ -104,6 +115,14 @@ impl MapTally {
             *pixels += found.pixels;
             let [row, column] = [found.first / map.size[1], found.first % map.size[1]];
             places.push(format!("{}: {} from ({row}, {column}) on", file(), count(found.pixels as usize, "pixel")));
+        }
+        for (number, colour) in map.colours {
+            self.colours.entry(number).or_default().entry(colour).or_insert_with(file);
+        }
+        match map.numbers.iter().any(|number| ![0, WHITE].contains(number)) {
+            true => self.of_others += 1,
+            false if map.numbers.contains(&WHITE) => self.of_255.push(file()),
+            false => {}
         }
         if map.pixels[1..].iter().all(|&pixels| pixels == 0) && map.unknown.is_empty() {
             self.empty.push(file());
@@ -198,6 +217,24 @@ impl MapTally {
         if void > 0.5 && labelled > 0 {
             let found = format!("{:.0} % of the pixels are void", 100.0 * void);
             tell(Level::Warning, found, "they count for nothing: is a class among the numbers of `void` of [pixels]?", &[]);
+        }
+        let several = self.colours.iter().filter(|(_, colours)| colours.len() > 1);
+        let several: Vec<String> = several
+            .map(|(number, colours)| {
+                let shown: Vec<String> = colours.iter().map(|([r, g, b], file)| format!("#{r:02x}{g:02x}{b:02x} in {file}")).collect();
+                format!("{number} is {}", some(&shown, 3))
+            })
+            .collect();
+        if !several.is_empty() {
+            let found = format!("palettes give {} another colour in other files", if several.len() == 1 { "a number" } else { "numbers" });
+            let advice = "numbers count, not colours: a program that keeps only the colours of a picture numbers them anew in each. Write the number \
+                          of the class into all files";
+            tell(Level::Warning, found, advice, &several);
+        }
+        if maps.classes.len() <= 2 && maps.void.contains(&WHITE) && !self.of_255.is_empty() && self.of_others > 0 {
+            let found = format!("{} of {} hold nothing but 0 and 255, and 255 is void", self.of_255.len(), maps_in_words(self.read));
+            let advice = "if 255 is what is 1 in the others, nothing of it counts: write one number for it in all files";
+            tell(Level::Warning, found, advice, &self.of_255);
         }
         if !self.empty.is_empty() && labelled > 0 {
             let advice = "there is nothing to learn or to measure from them: take their samples out";

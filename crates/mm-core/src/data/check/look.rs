@@ -3,7 +3,7 @@
 use super::alike::Signature;
 use crate::data::audio::{Sound, Stft};
 use crate::data::image::{Bitmap, Format, ImageError, Samples, colored, thumbnail};
-use crate::data::number::fits;
+use crate::data::number::{fits, says_no_number};
 use crate::data::{Array, Values};
 use serde::Serialize;
 use twox_hash::XxHash3_64;
@@ -32,6 +32,8 @@ pub struct Look {
     pub signature: Option<Signature>,
     /// Names of the columns of a text that is read by their order; none of them where it has no names.
     pub names: Option<Vec<String>>,
+    /// By channel of a series, whether it rises as a time does.
+    pub rising: Vec<bool>,
     /// The numbers of a vector that is not long.
     pub values: Option<Vec<f64>>,
     /// A picture of it as a PNG file, where it was asked for.
@@ -48,6 +50,8 @@ pub enum Flaw {
     NonFinite,
     /// A text without a letter.
     Empty,
+    /// A text that stands for none, such as `N/A`.
+    NoText,
     /// Nothing but zeros: a black image, digital silence.
     Zero,
     /// One value throughout, other than 0.
@@ -56,6 +60,8 @@ pub enum Flaw {
     Silent,
     /// A sound of which, near full scale, at least one sample in a thousand lies in a run of three or more at its peak.
     Clipped,
+    /// A sound of two channels that cancel each other where a model gets their mean.
+    Opposed,
     /// Longer than what a model gets of it.
     Cut,
     /// An image or a rate that is brought to more than twice its size.
@@ -177,6 +183,19 @@ impl Look {
         }
     }
 
+    /// Remarks a sound whose channels cancel each other in their mean, which is what a model gets of it.
+    pub(in crate::data) fn averaged(mut self, sound: &Sound) -> Self {
+        if let [left, right] = sound.channels.as_slice() {
+            let power = |of: &dyn Fn(f32, f32) -> f32| left.iter().zip(right).map(|(&l, &r)| f64::from(of(l, r)).powi(2)).sum::<f64>();
+            let (mean, apart) = (power(&|l, r| (l + r) / 2.0), power(&|l, r| (l - r) / 2.0));
+            // 40 dB below.
+            if apart > 0.0 && mean < 1e-4 * apart {
+                self.flaws.push(Flaw::Opposed);
+            }
+        }
+        self
+    }
+
     /// Of a text.
     pub fn of_text(text: &str) -> Self {
         let words = text.split_whitespace().count();
@@ -184,7 +203,11 @@ impl Look {
         let more = if shown.len() < text.len() { "…" } else { "" };
         Self {
             length: Some((words as f64, "words")),
-            flaws: if text.chars().any(char::is_alphanumeric) { Vec::new() } else { vec![Flaw::Empty] },
+            flaws: match text.chars().any(char::is_alphanumeric) {
+                true if says_no_number(text.trim()) => vec![Flaw::NoText],
+                true => Vec::new(),
+                false => vec![Flaw::Empty],
+            },
             content: hash(text.trim().as_bytes()),
             text: Some(format!("{}{more}", shown.trim())),
             ..Self::default()

@@ -17,6 +17,7 @@ mod padded;
 mod pairing;
 mod predicted;
 mod ratio;
+mod rising;
 mod scan;
 mod subject;
 mod twins;

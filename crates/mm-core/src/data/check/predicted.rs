@@ -3,6 +3,7 @@
 use super::findings::{Counted, Level, Verdict};
 use super::subject::Subject;
 use super::verdicts::verdict;
+use crate::data::far_values::FarValues;
 use crate::data::names::some;
 use crate::data::{Source, Target, TargetValue};
 use serde::Serialize;
@@ -130,6 +131,12 @@ fn of_numbers(subject: &Subject, numbers_found: &[Spread], found: &mut Vec<Verdi
             let what = format!("`{}` is {} in every sample", number.name, number.lowest);
             found.push(verdict(Level::Error, "numbers", what, "there is nothing to predict: is this the right column?", Vec::new()));
             continue;
+        }
+        let mut ends = FarValues::default();
+        numbers(values, k).into_iter().for_each(|value| ends.add(value));
+        if let Some(what) = FarValues::in_words([(number.name.clone(), &ends)].into_iter()) {
+            let advice = "is it a code for no value? Then name it in `missing` of the card, with missing_label = \"drop\"";
+            found.push(verdict(Level::Warning, "numbers", what, advice, Vec::new()));
         }
         let far = |x: &f64| (x - number.mean).abs() > FAR * number.std;
         let places: Vec<String> = numbers(values, k)

@@ -51,6 +51,8 @@ pub(super) struct Tally {
     /// Rows whose reading says nothing: equal ones are no twins.
     pub dead: HashSet<usize>,
     pub signatures: Vec<(usize, Signature)>,
+    /// By channel of series, in how many readings it rises as a time does.
+    pub rising: Vec<usize>,
     /// How large the numbers of each variable are.
     pub sizes: Vec<Sizes>,
     /// What values of each variable tell of the class.
@@ -143,6 +145,8 @@ impl Tally {
             self.flaws.entry(flaw).or_default().push(row);
         }
         self.signatures.extend(look.signature.map(|signature| (row, signature)));
+        self.rising.resize(self.rising.len().max(look.rising.len()), 0);
+        self.rising.iter_mut().zip(look.rising).for_each(|(count, rises)| *count += usize::from(rises));
         if let Some(values) = look.values {
             self.ranges.resize(values.len(), (f64::INFINITY, f64::NEG_INFINITY));
             self.sizes.resize_with(values.len(), Sizes::default);

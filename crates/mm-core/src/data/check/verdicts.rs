@@ -32,6 +32,7 @@ pub(super) fn verdicts(subject: &Subject, scanned: &Scanned, twins: &Found) -> V
         verdicts.extend(super::far::verdict(subject, m, tally));
         verdicts.extend(super::far::codes(subject, m, tally));
         verdicts.extend(super::padded::verdict_of(subject, m, tally));
+        verdicts.extend(super::rising::verdict_of(subject, m, tally));
     }
     left_out(subject, scanned, &mut verdicts);
     verdicts.extend(super::pairing::verdicts(subject, scanned));
@@ -222,6 +223,11 @@ fn flaws(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>
             Flaw::Empty => {
                 (Level::Warning, "are texts without a letter", "empty the cell if there was no reading: it then counts as absent")
             }
+            Flaw::NoText => (
+                Level::Warning,
+                "are words for no text, such as `N/A`, and are read as texts",
+                "empty the cell if there was no reading: it then counts as absent",
+            ),
             Flaw::Zero => (
                 Level::Warning,
                 "are nothing but zeros (black, or digital silence)",
@@ -237,6 +243,11 @@ fn flaws(subject: &Subject, m: usize, tally: &Tally, verdicts: &mut Vec<Verdict>
                 let found = "are clipped: near full scale, one sample in a thousand or more lies in a run of three at the peak";
                 (Level::Warning, found, "record again with less gain if you can")
             }
+            Flaw::Opposed => (
+                Level::Warning,
+                "have two channels that cancel each other: their mean, which a model gets, is near silence",
+                "one is turned over: write channels = 2 in the card, or save one channel alone",
+            ),
             Flaw::Cut => (Level::Remark, "are longer than what a model gets of them", longer(&sensor.kind)),
             Flaw::Enlarged => (
                 Level::Remark,

@@ -101,7 +101,8 @@ impl Kind for Audio {
             }
             _ => {
                 self.0.check_length(sound.channels[0].len(), sound.rate)?;
-                Ok(Look::of_sound(&sound, settings.seconds, settings.rate, picture))
+                let look = Look::of_sound(&sound, settings.seconds, settings.rate, picture);
+                Ok(if settings.channels == 1 { look.averaged(&sound) } else { look })
             }
         }
     }

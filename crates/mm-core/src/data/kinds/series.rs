@@ -7,7 +7,7 @@ use crate::data::audio::Length;
 use crate::data::check::Look;
 use crate::data::number::{comma_advice, has_decimal_comma};
 use crate::data::recordings::Recordings;
-use crate::data::series_text::{SeriesText, agreed_names, names_of};
+use crate::data::series_text::{SeriesText, agreed_names, names_of, rises};
 use crate::data::{Array, InputKind, InputSpec, SeriesAugment, Values, numpy, utf8};
 use crate::error::{Error, Result};
 use crate::rng::Rng;
@@ -154,6 +154,10 @@ impl Series {
     fn csv(&self, bytes: &[u8], path: &Path) -> Result<Array> {
         let problem = |line: usize, column: usize, problem: String| Error::Parse { path: path.into(), line, column, problem };
         let Some(text) = SeriesText::of(utf8(path, bytes)?) else { return Err(problem(1, 1, "the file is empty".into())) };
+        if let Some((line, number)) = text.cut_number() {
+            let cut = format!("`{number}` looks like a number with a decimal comma, and is read as two columns: write numbers with a point");
+            return Err(problem(line, 1, cut));
+        }
         let header = &text.first;
         let learnt = self.0.names.as_ref().filter(|_| text.named);
         let columns: Vec<usize> = match self.0.columns.as_ref().or(learnt) {
@@ -410,7 +414,8 @@ impl Kind for Series {
             Origin::File { path, .. } if self.0.columns.is_none() => names_of(path),
             _ => None,
         };
-        let look = Look::of_series(&self.features(Raw::Array(array))?, time, self.0.steps, names);
+        let rising = array.values.to_f64().chunks(time.max(1)).map(rises).collect();
+        let look = Look { rising, ..Look::of_series(&self.features(Raw::Array(array))?, time, self.0.steps, names) };
         Ok(if finite { look } else { look.not_finite() })
     }
 

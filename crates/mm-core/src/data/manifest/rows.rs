@@ -154,7 +154,8 @@ impl ManifestRows {
         // A model that learnt from columns of other names is also asked where there are no such columns, or the usual ones.
         let called = |name: &Option<String>, usual| name.as_ref().and_then(|name| table.column(name)).or_else(|| table.column(usual));
         let (id, label) = (called(&columns.id, ID), called(&columns.label, LABEL));
-        let remarks = remarks(table, &sensors, &found, &[id, label], columns)?;
+        let mut remarks = remarks(table, &sensors, &found, &[id, label], columns)?;
+        remarks.extend(read_twice(table, &sensors, &found));
         let folder = path.parent().unwrap_or(Path::new("")).into();
         let files = Files::Named { exist: on_corrupt == OnCorrupt::Error };
         let (decimal_comma, missing) = (columns.decimal_comma, columns.missing.clone());
@@ -270,6 +271,27 @@ fn by_name(table: &Table, sensor: &str, column: &str, variables: &[String]) -> R
             Err(table.error(1, 0, problem))
         }
     }
+}
+
+/// A remark on columns that are read for several sensors, which each have a number of that name.
+fn read_twice(table: &Table, sensors: &[RowSensor], found: &[Option<Columns>]) -> Option<String> {
+    let named = sensors.iter().zip(found).filter_map(|(sensor, columns)| match columns {
+        Some(columns @ (Columns::Numbers(_) | Columns::Measured { .. })) => Some((sensor.name.as_str(), columns.indices())),
+        _ => None,
+    });
+    let named: Vec<(&str, Vec<usize>)> = named.collect();
+    let twice = (0..table.columns.len()).find_map(|column| {
+        let sensors: Vec<&str> = named.iter().filter(|(_, of)| of.contains(&column)).map(|(name, _)| *name).collect();
+        (sensors.len() > 1).then_some((table.columns[column].as_str(), sensors))
+    });
+    twice.map(|(column, sensors)| {
+        let whole: Vec<String> = sensors.iter().map(|sensor| format!("`{sensor}.{column}`")).collect();
+        format!(
+            "column `{column}` is read for {}: if it is of one of them only, call the columns {}, as far as they are there",
+            sensors.join(" and "),
+            whole.join(" and ")
+        )
+    })
 }
 
 /// A number that says whether a column of words holds a category.

@@ -132,9 +132,18 @@ fn says_unknown(cell: &str) -> bool {
     says_no_number(cell) && cell != "none"
 }
 
-/// A name in lower case, with `_` between words.
+/// A name in lower case, with `_` between words, also those of `PatientNo`.
 pub(super) fn key(name: &str) -> String {
-    name.trim().to_lowercase().replace([' ', '-', '.'], "_")
+    let mut key = String::new();
+    let mut before = '_';
+    for letter in name.trim().chars() {
+        if letter.is_uppercase() && before.is_lowercase() {
+            key.push('_');
+        }
+        key.extend(letter.to_lowercase());
+        before = letter;
+    }
+    key.replace([' ', '-', '.'], "_")
 }
 
 /// The kind of a file by its ending.

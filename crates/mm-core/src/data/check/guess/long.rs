@@ -40,7 +40,7 @@ pub(super) fn steps_of_series(path: &Path, table: &Table, columns: &[Column], ro
     let named = |at: &usize| {
         ["id", "series", "recording", "record", "stay", "case", "unit", "engine"].iter().any(|name| has_word(&columns[*at], name))
     };
-    let series = roles.group.or_else(|| (0..columns.len()).filter(|at| !roles.has(*at)).find(named))?;
+    let series = roles.group.or_else(|| (0..columns.len()).filter(|at| !roles.has(*at) || roles.names.contains(at)).find(named))?;
     let rows = table.rows.len();
     if columns[series].cells.len() < rows || columns[series].distinct * FEW_ROWS > rows {
         return None;

@@ -2,14 +2,15 @@
 
 use super::quoted;
 use super::sensor::Reading;
-use crate::data::series_text::{SeriesText, is_number};
+use crate::data::number::has_decimal_comma;
+use crate::data::series_text::{SeriesText, is_number, rises};
 use crate::data::{numpy, utf8};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs::File;
 use std::path::Path;
 
-/// Columns that say when, not what.
+/// Columns that say when, not what; so do those that rise from line to line in every file.
 const TIMES: [&str; 9] = ["", "t", "time", "timestamp", "date", "datetime", "index", "step", "seconds"];
 /// Channels are few; a last axis of up to so many may be theirs.
 const MOST_CHANNELS: usize = 16;
@@ -19,13 +20,15 @@ pub(super) fn of_csv(files: &[&Reading]) -> (&'static str, String) {
     let read = |(path, _): &&Reading| {
         let bytes = std::fs::read(path).ok()?;
         let text = SeriesText::of(utf8(path, &bytes).ok()?)?;
-        let (mut numbers, mut steps) = (vec![true; text.first.len()], 0);
+        let (mut columns, mut steps) = (vec![Column::default(); text.first.len()], 0);
         for (_, row) in text.rows() {
-            numbers.iter_mut().zip(row).for_each(|(numbers, cell)| *numbers &= cell.is_empty() || is_number(cell));
+            columns.iter_mut().zip(row).for_each(|(column, cell)| column.see(cell));
             steps += 1;
         }
         let names = text.named.then(|| text.first.iter().map(ToString::to_string).collect());
-        Some(Series { names, numbers, steps })
+        let numbers = columns.iter().map(|column| column.words <= column.numbers).collect();
+        let rising = columns.iter().map(|column| rises(&column.values)).collect();
+        Some(Series { names, numbers, steps, rising })
     };
     let seen: Vec<Series> = files.iter().filter_map(read).filter(|series| series.steps > 0).collect();
     let Some(form) = most_frequent(seen.iter().map(|series| (series.names.clone(), series.numbers.clone()))) else {
@@ -36,8 +39,12 @@ pub(super) fn of_csv(files: &[&Reading]) -> (&'static str, String) {
     if names.is_none() && seen.iter().all(|series| series.steps == 1) {
         return ("vector", format!("features = {}  # seen: files of one line of numbers\n", numbers.len()));
     }
+    let of_form = || seen.iter().filter(|series| series.names == names);
     let is_channel = |column: usize| {
-        let is_time = names.as_ref().is_some_and(|names| TIMES.contains(&names[column].to_lowercase().as_str()));
+        let is_named = names.as_ref().is_some_and(|names| TIMES.contains(&names[column].to_lowercase().as_str()));
+        // A series of one channel may well rise.
+        let is_time =
+            is_named || names.is_some() && numbers.len() > 1 && of_form().count() > 1 && of_form().all(|series| series.rising[column]);
         numbers[column] && !is_time
     };
     let (channels, others): (Vec<usize>, Vec<usize>) = (0..numbers.len()).partition(|&column| is_channel(column));
@@ -46,7 +53,8 @@ pub(super) fn of_csv(files: &[&Reading]) -> (&'static str, String) {
     let are_found = |names: &Vec<String>| !others.is_empty() || seen.iter().all(|series| tells_apart(names, series.names.as_deref()));
     if let Some(names) = names.filter(|names| !channels.is_empty() && are_found(names)) {
         let quoted: Vec<String> = channels.iter().map(|&column| quoted(&names[column])).collect();
-        let left: Vec<&str> = others.iter().map(|&column| names[column].as_str()).collect();
+        let why = |column: usize| if numbers[column] { "says when" } else { "is no number" };
+        let left: Vec<String> = others.iter().map(|&column| format!("{} ({})", told(&names[column]), why(column))).collect();
         let comment = if left.is_empty() { "found by name, in any order".into() } else { format!("left out: {}", left.join(", ")) };
         settings += &format!("columns = [{}]  # {comment}\n", quoted.join(", "));
     }
@@ -73,9 +81,39 @@ pub(super) fn are_numbers(files: &[&Reading]) -> bool {
 /// A CSV file.
 struct Series {
     names: Option<Vec<String>>,
-    /// By column, whether it holds nothing but numbers.
+    /// By column, whether it holds numbers, perhaps with slips among them: what reads the files tells these.
     numbers: Vec<bool>,
     steps: usize,
+    /// By column, whether it [`rises`].
+    rising: Vec<bool>,
+}
+
+/// What stands in a column of a file.
+#[derive(Default, Clone)]
+struct Column {
+    numbers: usize,
+    /// Cells that are no numbers.
+    words: usize,
+    values: Vec<f64>,
+}
+
+impl Column {
+    fn see(&mut self, cell: &str) {
+        match cell.parse::<f64>() {
+            Ok(value) => {
+                self.numbers += 1;
+                self.values.push(value);
+            }
+            Err(_) if cell.is_empty() => {}
+            Err(_) if has_decimal_comma(cell) => self.numbers += 1,
+            Err(_) => self.words += 1,
+        }
+    }
+}
+
+/// The name of a column, for a comment.
+fn told(name: &str) -> &str {
+    if name.is_empty() { "a column without a name" } else { name }
 }
 
 /// How long a series is made: nineteen of twenty fit in.

@@ -2,7 +2,7 @@
 
 use super::column::key;
 use super::quoted;
-use crate::data::label_maps::numbers;
+use crate::data::label_maps::{Numbers, numbers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ pub(super) fn of_maps(files: &[PathBuf], most: usize) -> Result<Maps, String> {
     let (mut read, mut refused, mut of_photographs) = (0, None, 0);
     for file in files.iter().step_by(step) {
         match std::fs::read(file).map_err(|error| format!("cannot be read: {error}")).and_then(|bytes| numbers(&bytes)) {
-            Ok((height, width, numbers)) => {
+            Ok(Numbers { height, width, numbers, .. }) => {
                 let of_file = BTreeSet::from_iter(numbers);
                 of_photographs += usize::from(of_file.len() > MOST_OF_A_FILE);
                 seen.extend(of_file);

@@ -2,7 +2,10 @@
 
 use super::column::{Column, Holds, key};
 use super::pixels::MAPS;
+use super::quoted;
 use crate::data::Part;
+use crate::data::check::findings::{Level, Verdict};
+use crate::data::check::verdicts::verdict;
 use crate::data::long_table::time_of;
 use crate::data::names::some;
 use crate::data::row_names::is_called_id;
@@ -25,7 +28,7 @@ const LABELS: [&str; 14] = [
     "type",
 ];
 pub(super) const PARTS: [&str; 6] = ["part", "split", "set", "subset", "partition", "fold"];
-const GROUPS: [&str; 15] = [
+const GROUPS: [&str; 18] = [
     "group",
     "subject",
     "speaker",
@@ -41,6 +44,9 @@ const GROUPS: [&str; 15] = [
     "actor",
     "scene",
     "video",
+    "patnr",
+    "mrn",
+    "hadm",
 ];
 const IDS: [&str; 8] = ["id", "sample", "name", "key", "index", "uid", "row", "filename"];
 /// More different values than this are hardly classes.
@@ -57,6 +63,8 @@ pub(super) struct Roles {
     pub names: Vec<usize>,
     /// What a reader should know about them.
     pub remarks: Vec<String>,
+    /// What is probably a mistake.
+    pub findings: Vec<Verdict>,
 }
 
 impl Roles {
@@ -122,12 +130,22 @@ impl Roles {
         if let (None, Some(at)) = (roles.id, names.iter().position(|&c| is_called_id(columns[c].name) && is_id(&columns[c]))) {
             roles.id = Some(names.remove(at));
         }
+        let comes_back = |c: &usize| {
+            is_called_id(columns[*c].name) && !columns[*c].is_unique() && matches!(columns[*c].holds, Holds::Numbers { whole: true, .. })
+        };
+        let back: Vec<usize> = numbers.iter().copied().filter(|c| comes_back(c) && !names.contains(c)).collect();
+        if names.len() + back.len() < numbers.len() && !back.is_empty() {
+            let shown: Vec<&str> = back.iter().map(|&c| columns[c].name).collect();
+            let ask = "they are called as ids and come back: if one says whose sample a row is, name it as `group`";
+            roles.remarks.push(format!("columns {} are left out: {ask}", some(&shown, 8)));
+            roles.names.extend(back);
+        }
         // Without any other number it is better than nothing.
         if names.len() < numbers.len() && !names.is_empty() {
             let shown: Vec<&str> = names.iter().map(|&c| columns[c].name).collect();
             let what = "they count the rows, or have zeros in front as names have, and measure nothing";
             roles.remarks.push(format!("columns {} are left out: {what}; add those to `columns` that do", some(&shown, 8)));
-            roles.names = names;
+            roles.names.extend(names);
         }
         roles
     }
@@ -153,8 +171,14 @@ impl Roles {
             let cut = parts.values().filter(|parts| parts.len() > 1).count();
             if cut > 0 {
                 let (group, part) = (columns[group].name, columns[part].name);
-                self.remarks
-                    .push(format!("column `{group}` is not taken as the group: {cut} of its values lie in several parts of `{part}`"));
+                let found = format!("column `{group}` is not taken as the group: {cut} of its values lie in several parts of `{part}`");
+                self.remarks.push(found.clone());
+                let advice = format!(
+                    "if `{group}` is who or what samples are of, the test has what training knows, and its scores are too good: divide by `{group}`, or leave \
+                     `part` out and write group = {}, by which a split is drawn",
+                    quoted(group)
+                );
+                self.findings.push(verdict(Level::Warning, "parts", found, advice, Vec::new()));
                 self.group = None;
             }
         }

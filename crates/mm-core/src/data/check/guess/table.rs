@@ -59,6 +59,7 @@ pub(super) fn guess(path: &Path, beside: &Path) -> Result<Guess> {
     let mut sensors = sensors(path, &table, &columns, &roles, &mut remarks);
     let mut findings = marked::findings(&table, &columns, &roles);
     findings.retain(|finding| !sensors.iter().any(|sensor| sensor.name == name_of(&finding.about)));
+    findings.append(&mut roles.findings);
     if let Some(maps) = &pixels {
         (sensors, remarks) = maps_only(sensors, remarks);
         for copy in copies(&table, folder, &columns, label, &maps.void) {
@@ -379,7 +380,9 @@ fn missing_words(columns: &[Column], numbers: &[usize], of_classes: Option<usize
         Holds::Numbers { missing, .. } => missing.clone(),
         _ => columns[*column].unknown().map(String::from).collect(),
     };
-    let words: BTreeSet<String> = numbers.iter().flat_map(words).collect();
+    // A number to a program, and no reading to who wrote it.
+    let nan = |column: &usize| columns[*column].cells.iter().find(|cell| cell.eq_ignore_ascii_case("nan")).map(ToString::to_string);
+    let words: BTreeSet<String> = numbers.iter().flat_map(words).chain(numbers.iter().filter_map(nan)).collect();
     let are_classes = of_classes.is_some_and(|label| columns[label].cells.iter().any(|cell| words.contains(*cell)));
     (words.iter().map(|word| quoted(word)).collect(), are_classes)
 }
