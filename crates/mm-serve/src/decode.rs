@@ -28,13 +28,15 @@ pub(crate) fn prepare(model: &Pipeline, all: All, settings: &Settings) -> Result
                 Some(_) => return Err(refused(format!("takes {}, and was given a text: {}", wanted(input, kind), file_advice(name)))),
                 None => return Err(refused(format!("takes {}, and was given a text", wanted(input, kind)))),
             },
-            Given::Numbers { shape, values } => match of_numbers(shape, values, input, kind).map_err(refused)? {
-                Numbers::Reading(array) => {
-                    readings = readings.array(name, array);
-                    continue;
+            Given::Numbers { shape, values } => {
+                match of_numbers(shape, values, input, kind, model.measured(name).map(|(plain, _)| plain)).map_err(refused)? {
+                    Numbers::Reading(array) => {
+                        readings = readings.array(name, array);
+                        continue;
+                    }
+                    Numbers::File(bytes) => Origin::Memory { name: name.into(), bytes, part: None },
                 }
-                Numbers::File(bytes) => Origin::Memory { name: name.into(), bytes, part: None },
-            },
+            }
             Given::Files(files) => {
                 let Some(kind) = kind else {
                     return Err(refused("the model does not say what its files hold: send its numbers".into()));
@@ -68,13 +70,21 @@ enum Numbers {
     File(Bytes),
 }
 
-fn of_numbers(shape: Vec<usize>, values: Vec<f64>, input: &InputSpec, kind: Option<&dyn Kind>) -> Result<Numbers, String> {
+/// `plain`: how many numbers there are without those that say what was measured.
+fn of_numbers(
+    shape: Vec<usize>,
+    values: Vec<f64>,
+    input: &InputSpec,
+    kind: Option<&dyn Kind>,
+    plain: Option<usize>,
+) -> Result<Numbers, String> {
     match kind {
         Some(kind) if kind.written() == Written::Text => Err(format!("takes {}, and was given numbers", wanted(input, Some(kind)))),
         Some(kind) if kind.takes_numbers().is_none() && kind.extensions().contains(&"npy") => Ok(Numbers::File(npy(&shape, &values))),
         _ if shape == input.shape || shape.len() == 1 && values.len() == input.elements() => {
             Ok(Numbers::Reading(Array::exact(input.shape.clone(), values)))
         }
+        _ if plain.is_some_and(|plain| shape == [plain]) => Ok(Numbers::Reading(Array::exact(shape, values))),
         kind => Err(format!("takes {}, and was given numbers of shape {shape:?}", wanted(input, kind))),
     }
 }

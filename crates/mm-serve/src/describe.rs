@@ -14,11 +14,16 @@ pub(crate) fn describe(model: &Pipeline, settings: &Settings) -> Value {
     let schema = model.schema();
     let sensors = schema.modalities.names().iter().zip(&schema.inputs).enumerate().map(|(position, (name, input))| {
         let kind = model.kind(position);
+        let columns = model.config().columns.variables.get(name).map(|names| match model.measured(name) {
+            Some((plain, _)) => &names[..plain],
+            None => names.as_slice(),
+        });
         json!({
             "name": name,
             "kind": kind.map(Kind::name),
             "input": input.kind,
             "shape": input.shape,
+            "columns": columns,
             "send": send(kind),
             "endings": kind.map_or(Vec::new(), endings),
             "takes": wanted(input, kind),

@@ -73,7 +73,7 @@ fn check(arguments: &CheckArguments, told: &mut String) -> Result<Check> {
         guess(path, folder_of(&file)).with_context(|| format!("guessing what {} holds", path.display()))?;
     let remarks: String = remarks.iter().map(|remark| format!("# {}\n", remark.replace('\n', " "))).collect();
     let told_card = if remarks.is_empty() { card.clone() } else { format!("{card}\n{remarks}") };
-    *told += &format!("{}\n", told_card);
+    *told += &format!("{told_card}\n");
     match &arguments.write_card {
         Some(file) => {
             // With what was left out: who looks the card over later sees it, too.

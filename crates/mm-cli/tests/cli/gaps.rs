@@ -1,6 +1,7 @@
 //! Panels of which some numbers were not measured: checked, learnt, and asked about with other gaps.
 
 use super::program::{mm, said};
+use mm_core::pipeline::Readings;
 use mm_core::rng;
 
 #[test]
@@ -45,6 +46,12 @@ fn a_panel_with_gaps_is_no_error_and_is_used() {
     let answers = std::fs::read_to_string(answers).unwrap();
     let used: Vec<&str> = answers.lines().skip(1).map(|line| line.split(',').nth(4).unwrap()).collect();
     assert_eq!(used, ["lab+vital", "vital", "lab+vital", "lab", "lab"], "{answers}");
+    // In a program, as in a request to `mm serve`, the numbers alone say what was not measured.
+    let loaded = mm_bench::from_pretrained(&model).unwrap();
+    assert_eq!(loaded.measured("lab").map(|(plain, measured)| (plain, measured[0])), Some((3, 0)));
+    let asked = loaded.predict(&Readings::new().vector("lab", [1.2, f64::NAN, 0.3]).vector("vital", [1.0, 0.5])).unwrap();
+    let first: Vec<f64> = answers.lines().nth(1).unwrap().split(',').skip(2).take(2).map(|cell| cell.parse().unwrap()).collect();
+    assert!(asked.probabilities.iter().zip(&first).all(|((_, p), q)| (p - q).abs() < 1e-5), "{asked:?} {answers}");
 }
 
 /// The table of the training, with a card that says so: rows with a gap lack the sensor, there and when the model is asked.

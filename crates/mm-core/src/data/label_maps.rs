@@ -207,17 +207,18 @@ impl LabelMaps {
     fn as_it_is(&self, bytes: &[u8], path: &Path) -> Result<AsItIs> {
         let problem = |problem: String| Error::File { path: PathBuf::from(path), problem };
         let Numbers { height, width, numbers, palette } = numbers(bytes).map_err(problem)?;
-        let (lookup, mut unknown) = (self.lookup(), BTreeMap::new());
+        let (lookup, mut unknown, mut seen) = (self.lookup(), BTreeMap::new(), vec![false; usize::from(u16::MAX) + 1]);
         let labels = numbers.iter().enumerate().map(|(place, number)| {
+            seen[usize::from(*number)] = true;
             lookup[usize::from(*number)].unwrap_or_else(|| {
                 unknown.entry(*number).or_insert(Unknown { first: place, pixels: 0 }).pixels += 1;
                 0
             })
         });
         let labels = PixelLabels::new(height, width, labels.collect())?;
-        let found: BTreeSet<u16> = numbers.iter().copied().collect();
-        let colour = |number: u16| Some((number, palette.get(usize::from(number)).copied()?));
-        Ok(AsItIs { labels, unknown, colours: found.iter().filter_map(|&number| colour(number)).collect(), numbers: found })
+        let numbers: BTreeSet<u16> = (0..=u16::MAX).filter(|&number| seen[usize::from(number)]).collect();
+        let colours = numbers.iter().filter_map(|&number| Some((number, *palette.get(usize::from(number))?))).collect();
+        Ok(AsItIs { labels, unknown, numbers, colours })
     }
 
     fn lookup(&self) -> Lookup {

@@ -88,6 +88,7 @@ pub use palette::{VOID_COLOUR, class_colour};
 pub use parquet::{LeftOut, ParquetTable};
 pub use pixel_labels::PixelLabels;
 pub(crate) use pixel_labels::widened;
+pub(crate) use reader::MEASURED;
 pub(crate) use sample::reading;
 pub use sample::{Array, Sample, TargetValue, Values, collate};
 pub use schema::{InputKind, InputSpec, Schema};

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use twox_hash::XxHash3_64;
 
 /// What the name of a column ends in that says where another one has numbers.
-pub(in crate::data) const MEASURED: &str = ".measured";
+pub(crate) const MEASURED: &str = ".measured";
 
 /// A key column of one file.
 pub(super) struct KeyColumn {

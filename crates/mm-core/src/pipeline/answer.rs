@@ -189,7 +189,7 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
             None => Err(Reason::Absent),
             Some(Given::Unreadable) => Err(Reason::Unreadable),
             Some(given) => match given.read(name, input, pipeline.kind(m)) {
-                Ok(array) => array.ok_or(Reason::Absent),
+                Ok(array) => array.map(|array| with_measured(array, pipeline.measured(name))).ok_or(Reason::Absent),
                 Err(error) if pipeline.corrupt() == OnCorrupt::Absent && !matches!(error, Error::Config { .. }) => {
                     tracing::info!("{error}; this reading counts as absent");
                     Err(Reason::Unreadable)
@@ -231,6 +231,18 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
         return Err(ModalityError::TooFewSensors { used: schema.modalities.format(used), ignored }.into());
     }
     Ok(Prepared { arrays, used, far, ignored })
+}
+
+/// The numbers with those behind them that say which were measured, where it is given without.
+fn with_measured(array: Array, measured: Option<(usize, Vec<usize>)>) -> Array {
+    match measured {
+        Some((plain, measured)) if array.shape == [plain] => {
+            let mut values = array.values.to_f64();
+            values.extend(measured.into_iter().map(|at| f64::from(u8::from(!values[at].is_nan()))).collect::<Vec<f64>>());
+            Array::exact([values.len()], values)
+        }
+        _ => array,
+    }
 }
 
 /// The reading of a modality as its kind reads it, not standardized.

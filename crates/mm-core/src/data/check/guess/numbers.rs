@@ -40,13 +40,12 @@ pub(super) fn of_csv(files: &[&Reading]) -> (&'static str, String) {
         return ("vector", format!("features = {}  # seen: files of one line of numbers\n", numbers.len()));
     }
     let of_form = || seen.iter().filter(|series| series.names == names);
-    let is_channel = |column: usize| {
-        let is_named = names.as_ref().is_some_and(|names| TIMES.contains(&names[column].to_lowercase().as_str()));
-        // A series of one channel may well rise.
-        let is_time =
-            is_named || names.is_some() && numbers.len() > 1 && of_form().count() > 1 && of_form().all(|series| series.rising[column]);
-        numbers[column] && !is_time
-    };
+    let is_named = |column: usize| names.as_ref().is_some_and(|names| TIMES.contains(&names[column].to_lowercase().as_str()));
+    let rises = |column: usize| names.is_some() && of_form().count() > 1 && of_form().all(|series| series.rising[column]);
+    let steady = |column: usize| numbers[column] && !is_named(column) && !rises(column);
+    // What is alone may well rise.
+    let is_alone = !(0..numbers.len()).any(steady);
+    let is_channel = |column: usize| numbers[column] && !is_named(column) && (is_alone || !rises(column));
     let (channels, others): (Vec<usize>, Vec<usize>) = (0..numbers.len()).partition(|&column| is_channel(column));
     let mut settings = format!("channels = {}\n", channels.len().max(1));
     settings += &steps(seen.iter().map(|series| series.steps).collect());
