@@ -419,7 +419,9 @@ fn a_group_that_the_parts_cut_is_told() {
 fn texts_that_say_that_there_is_none_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    let row = |i: usize| format!("{},{}\n", if i % 5 == 0 { "N/A".into() } else { format!("a word or {i} more") }, ["good", "bad"][i % 2]);
+    let row = |i: usize| {
+        format!("{},{}\n", if i.is_multiple_of(5) { "N/A".into() } else { format!("a word or {i} more") }, ["good", "bad"][i % 2])
+    };
     write(root, "reviews.csv", "note,label\n".to_string() + &(0..40).map(row).collect::<String>());
     let (check, _) = check_guess(&root.join("reviews.csv"), root);
     tells(&check, Level::Warning, &["note: 8 of 40 readings are words for no text, such as `N/A`", "empty the cell"]);
@@ -453,7 +455,7 @@ fn ids_that_come_back_are_a_group_or_left_out() {
 fn cells_of_nan_are_empty_ones() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    let crp = |i: usize| if i % 3 == 0 { "nan".to_string() } else { (i * 17 % 53).to_string() };
+    let crp = |i: usize| if i.is_multiple_of(3) { "nan".to_string() } else { (i * 17 % 53).to_string() };
     let row = |i: usize| format!("{},{},{}\n", i * 37 % 101, crp(i), ["ill", "well"][i % 2]);
     write(root, "t.csv", "age,crp,state\n".to_string() + &(0..60).map(row).collect::<String>());
     let (check, card) = check_guess(&root.join("t.csv"), root);

@@ -74,7 +74,7 @@ fn codes_among_numbers_to_predict_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let table = |code: &str| -> String {
-        let row = |i: usize| format!("{},{}\n", i * 37 % 101, if i % 8 == 0 { code.into() } else { (3 + i * 7 % 29).to_string() });
+        let row = |i: usize| format!("{},{}\n", i * 37 % 101, if i.is_multiple_of(8) { code.into() } else { (3 + i * 7 % 29).to_string() });
         "x,days\n".to_string() + &(0..80).map(row).collect::<String>()
     };
     let card = "name = \"t\"\ntask = \"numbers\"\ntargets = [\"days\"]\n[[view]]\nmodality = \"a\"\nfile = \"n.csv\"\ncolumns = [\"x\"]\n";
