@@ -42,7 +42,7 @@ pub const LAYERS: [(&str, usize, usize, usize, usize, usize); 11] = [
 pub enum Work {
     /// One of [`LAYERS`], forward, or backward to weight and input (of the stem, to the weight alone).
     Conv { layer: String, backward: bool, batch: usize },
-    /// Prediction of ResNet-18 at 224.
+    /// Prediction of ResNet-18 at 224, with weights that are frozen, as those of a loaded model are; so are those below.
     Resnet18 { batch: usize },
     /// A training step of `mmanet`, `dmrnet` or `dropout` (the network alone) on images of so many cameras.
     TrainStep { method: String, batch: usize, size: usize, sensors: usize },
@@ -104,18 +104,20 @@ fn prepare(work: &Work, device: &Device) -> Result<Once> {
         Work::Resnet18 { batch } => {
             let network = ResNet::new(&ResNetConfig::default(), 3, 1000, Parameters::new(0, device).builder())?;
             let image = normal("image", &[*batch, 3, 224, 224], device)?;
-            Ok(Box::new(move || nothing_kept(network.forward(&image, Mode::Eval))))
+            Ok(Box::new(move || nothing_kept(network.forward(&image, Mode::Frozen))))
         }
         Work::TrainStep { method, batch, size, sensors } => train_step(method, *batch, *size, *sensors, device),
         Work::Evaluate { batch, size, sensors } => {
             let (schema, batch) = cameras(*batch, *size, *sensors, device)?;
-            let model = MmanetConfig::face_anti_spoofing().model(&Setup::new(&schema).device(device))?;
+            let mut model = MmanetConfig::face_anti_spoofing().model(&Setup::new(&schema).device(device))?;
+            model.freeze();
             let subsets: Vec<Subset> = Subset::all_non_empty(*sensors).collect();
             Ok(Box::new(move || nothing_kept(model.visit_combinations(batch.inputs(), &subsets, &|_, _| Ok(())))))
         }
         Work::Single { size, sensors } => {
             let (schema, batch) = cameras(1, *size, *sensors, device)?;
-            let model = MmanetConfig::face_anti_spoofing().model(&Setup::new(&schema).device(device))?;
+            let mut model = MmanetConfig::face_anti_spoofing().model(&Setup::new(&schema).device(device))?;
+            model.freeze();
             let inputs = batch.inputs().with_presence(Presence::uniform(Subset::single(0), 1))?;
             Ok(Box::new(move || nothing_kept(model.predict(&inputs))))
         }
