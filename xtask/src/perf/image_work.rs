@@ -44,8 +44,9 @@ pub enum Work {
     Conv { layer: String, backward: bool, batch: usize },
     /// Prediction of ResNet-18 at 224, with weights that are frozen, as those of a loaded model are; so are those below.
     Resnet18 { batch: usize },
-    /// A training step of `mmanet`, `dmrnet` or `dropout` (the network alone) on images of so many cameras.
-    TrainStep { method: String, batch: usize, size: usize, sensors: usize },
+    /// A training step of `mmanet`, `dmrnet` or `dropout` (the network alone) on images of so many cameras; `encode_dropped`: what a sample dropped is
+    /// encoded and multiplied by 0, as published.
+    TrainStep { method: String, batch: usize, size: usize, sensors: usize, encode_dropped: bool },
     /// All combinations of MMANet's network.
     Evaluate { batch: usize, size: usize, sensors: usize },
     /// One sample with one sensor alive.
@@ -106,7 +107,9 @@ fn prepare(work: &Work, device: &Device) -> Result<Once> {
             let image = normal("image", &[*batch, 3, 224, 224], device)?;
             Ok(Box::new(move || nothing_kept(network.forward(&image, Mode::Frozen))))
         }
-        Work::TrainStep { method, batch, size, sensors } => train_step(method, *batch, *size, *sensors, device),
+        Work::TrainStep { method, batch, size, sensors, encode_dropped } => {
+            train_step(method, *batch, *size, *sensors, *encode_dropped, device)
+        }
         Work::Evaluate { batch, size, sensors } => {
             let (schema, batch) = cameras(*batch, *size, *sensors, device)?;
             let mut model = MmanetConfig::face_anti_spoofing().model(&Setup::new(&schema).device(device))?;
@@ -166,16 +169,18 @@ impl CustomOp1 for GivenGradient {
 
 /// Random masks, forward, loss, backward and SGD, as the scripts have them: a frozen teacher that runs in every step, weak or
 /// hard combinations by hand.
-fn train_step(method: &str, batch: usize, size: usize, sensors: usize, device: &Device) -> Result<Once> {
+fn train_step(method: &str, batch: usize, size: usize, sensors: usize, encode_dropped: bool, device: &Device) -> Result<Once> {
+    let network = NetworkConfig { encode_dropped, ..NetworkConfig::shared_resnet18() };
     let (schema, batch) = cameras(batch, size, sensors, device)?;
     let by_hand: Vec<String> = Subset::all_non_empty(sensors.min(2)).map(|s| schema.modalities.format(s)).collect();
     let mut model: Box<dyn Method> = match method {
         "dropout" => {
-            let config = FusionConfig { network: NetworkConfig::shared_resnet18(), ..FusionConfig::modality_dropout() };
+            let config = FusionConfig { network, ..FusionConfig::modality_dropout() };
             Box::new(Fusion::new(config, &Setup::new(&schema).device(device).seed(0))?)
         }
         "mmanet" => {
             let config = MmanetConfig {
+                network,
                 weak_combinations: Some(by_hand),
                 begin_epoch: 0,
                 cache_teacher: false,
@@ -186,7 +191,8 @@ fn train_step(method: &str, batch: usize, size: usize, sensors: usize, device: &
             Box::new(Mmanet::new(config, &Setup::new(&schema).device(device), teacher)?)
         }
         "dmrnet" => {
-            let config = DmrnetConfig { hard_combinations: Some(by_hand), warm_up_epochs: 0, ..DmrnetConfig::face_anti_spoofing() };
+            let hard_combinations = Some(by_hand);
+            let config = DmrnetConfig { network, hard_combinations, warm_up_epochs: 0, ..DmrnetConfig::face_anti_spoofing() };
             Box::new(Dmrnet::new(config, &Setup::new(&schema).device(device))?)
         }
         unknown => bail!("no image network of {unknown}"),

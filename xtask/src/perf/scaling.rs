@@ -7,7 +7,7 @@ use anyhow::Result;
 
 /// One row a point, ours alone.
 pub fn rows(context: &Context) -> Result<Vec<Row>> {
-    let step = |method: &str, batch, size, sensors| Work::TrainStep { method: method.into(), batch, size, sensors };
+    let step = |method: &str, batch, size, sensors| Work::TrainStep { method: method.into(), batch, size, sensors, encode_dropped: true };
     let mut groups: Vec<Vec<(String, Work, usize)>> = Vec::new();
     let threads = context.threads;
     groups.push([4, 8, 16, 32].map(|batch| (format!("MMANet step, batch {batch}"), step("mmanet", batch, 112, 3), threads)).into());
