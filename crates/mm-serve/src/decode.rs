@@ -29,7 +29,7 @@ pub(crate) fn prepare(model: &Pipeline, all: All, settings: &Settings) -> Result
                 None => return Err(refused(format!("takes {}, and was given a text", wanted(input, kind)))),
             },
             Given::Numbers { shape, values } => {
-                match of_numbers(shape, values, input, kind, model.measured(name).map(|(plain, _)| plain)).map_err(refused)? {
+                match of_numbers(shape, values, input, kind, model.config().columns.measured(name).len()).map_err(refused)? {
                     Numbers::Reading(array) => {
                         readings = readings.array(name, array);
                         continue;
@@ -70,21 +70,15 @@ enum Numbers {
     File(Bytes),
 }
 
-/// `plain`: how many numbers there are without those that say what was measured.
-fn of_numbers(
-    shape: Vec<usize>,
-    values: Vec<f64>,
-    input: &InputSpec,
-    kind: Option<&dyn Kind>,
-    plain: Option<usize>,
-) -> Result<Numbers, String> {
+/// `measured`: how many numbers say what was measured, and may be left out.
+fn of_numbers(shape: Vec<usize>, values: Vec<f64>, input: &InputSpec, kind: Option<&dyn Kind>, measured: usize) -> Result<Numbers, String> {
     match kind {
         Some(kind) if kind.written() == Written::Text => Err(format!("takes {}, and was given numbers", wanted(input, Some(kind)))),
         Some(kind) if kind.takes_numbers().is_none() && kind.extensions().contains(&"npy") => Ok(Numbers::File(npy(&shape, &values))),
         _ if shape == input.shape || shape.len() == 1 && values.len() == input.elements() => {
             Ok(Numbers::Reading(Array::exact(input.shape.clone(), values)))
         }
-        _ if plain.is_some_and(|plain| shape == [plain]) => Ok(Numbers::Reading(Array::exact(shape, values))),
+        _ if measured > 0 && shape == [input.elements() - measured] => Ok(Numbers::Reading(Array::exact(shape, values))),
         kind => Err(format!("takes {}, and was given numbers of shape {shape:?}", wanted(input, kind))),
     }
 }

@@ -14,16 +14,15 @@ pub(crate) fn describe(model: &Pipeline, settings: &Settings) -> Value {
     let schema = model.schema();
     let sensors = schema.modalities.names().iter().zip(&schema.inputs).enumerate().map(|(position, (name, input))| {
         let kind = model.kind(position);
-        let columns = model.config().columns.variables.get(name).map(|names| match model.measured(name) {
-            Some((plain, _)) => &names[..plain],
-            None => names.as_slice(),
-        });
+        let columns = &model.config().columns;
+        // Those that say what was measured stand behind the others, and follow from them.
+        let names = columns.variables.get(name).map(|names| &names[..names.len() - columns.measured(name).len()]);
         json!({
             "name": name,
             "kind": kind.map(Kind::name),
             "input": input.kind,
             "shape": input.shape,
-            "columns": columns,
+            "columns": names,
             "send": send(kind),
             "endings": kind.map_or(Vec::new(), endings),
             "takes": wanted(input, kind),

@@ -91,8 +91,8 @@ impl fmt::Display for Tally {
             writeln!(f, "{rows} no sensor that can be used, and no answer")?;
         }
         self.ignored.iter().try_for_each(|(what, count)| writeln!(f, "ignored {count} times: {what}"))?;
-        let far = self.far.iter().filter(|(_, [used, far])| *far >= FAR_ROWS && 10 * far >= *used);
-        far.into_iter().try_for_each(|(sensor, [used, far])| {
+        let mut far = self.far.iter().filter(|(_, [used, far])| *far >= FAR_ROWS && 10 * far >= *used);
+        far.try_for_each(|(sensor, [used, far])| {
             writeln!(
                 f,
                 "{sensor}: in {far} of {used} rows it lies far from all that the training had: is the unit another one, or does a number stand for \

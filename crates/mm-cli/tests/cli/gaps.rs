@@ -48,7 +48,8 @@ fn a_panel_with_gaps_is_no_error_and_is_used() {
     assert_eq!(used, ["lab+vital", "vital", "lab+vital", "lab", "lab"], "{answers}");
     // In a program, as in a request to `mm serve`, the numbers alone say what was not measured.
     let loaded = mm_bench::from_pretrained(&model).unwrap();
-    assert_eq!(loaded.measured("lab").map(|(plain, measured)| (plain, measured[0])), Some((3, 0)));
+    let (columns, measured) = (&loaded.config().columns, loaded.config().columns.measured("lab"));
+    assert_eq!((columns.variables["lab"].len() - measured.len(), measured[0]), (3, 0));
     let asked = loaded.predict(&Readings::new().vector("lab", [1.2, f64::NAN, 0.3]).vector("vital", [1.0, 0.5])).unwrap();
     let first: Vec<f64> = answers.lines().nth(1).unwrap().split(',').skip(2).take(2).map(|cell| cell.parse().unwrap()).collect();
     assert!(asked.probabilities.iter().zip(&first).all(|((_, p), q)| (p - q).abs() < 1e-5), "{asked:?} {answers}");

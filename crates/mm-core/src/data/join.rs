@@ -5,7 +5,6 @@ use super::labels::{Labels, Unusable, alike_groups, hardly_classes, look_alikes,
 use super::names::{some, suggestion};
 use super::read_as::{GROUP, ID, KEY_NAMES, LABEL, PART, WEIGHT};
 use super::reader::{KeyColumn, Table};
-use super::row_names::is_called_id;
 use super::split::{Part, torn};
 use super::table::TableTargets;
 use super::text::parse_error;
@@ -233,29 +232,25 @@ struct Merged<'m> {
     of: &'m dyn Fn(&Table) -> Option<&KeyColumn>,
 }
 
-/// Refuses files that are joined line by line, though columns called as ids are say that their rows are in another order.
+/// Refuses files that are joined line by line, though columns called as ids say that their rows are in another order.
 fn refuse_other_order(tables: &[Table]) -> Result<()> {
-    let sorted = |ids: &[u64]| {
-        let mut ids = ids.to_vec();
-        ids.sort_unstable();
-        ids
+    let sorted = |column: &KeyColumn| {
+        let mut values = column.values.clone();
+        values.sort_unstable();
+        values
     };
-    let mut with_ids = tables.iter().filter(|table| !table.unasked_ids.is_empty());
-    let Some(first) = with_ids.next() else { return Ok(()) };
-    let is_other = |table: &&Table| table.unasked_ids != first.unasked_ids && sorted(&table.unasked_ids) == sorted(&first.unasked_ids);
-    match with_ids.find(is_other) {
-        Some(other) => {
-            let column = |table: &Table| table.header.names.iter().find(|name| is_called_id(name)).cloned().unwrap_or_default();
-            let problem = format!(
-                "column `{}` holds the names of {} in another order, and the files are joined line by line: write id = {:?} and join = \"id\" in the card",
-                column(other),
-                first.path.display(),
-                column(first)
-            );
-            Err(parse_error(&other.path, other.header.line, 1, problem))
-        }
-        None => Ok(()),
-    }
+    let mut with_ids = tables.iter().filter_map(|table| Some((table, table.unasked_id.as_ref()?)));
+    let Some((first, ids)) = with_ids.next() else { return Ok(()) };
+    let Some((other, column)) = with_ids.find(|(_, other)| other.values != ids.values && sorted(other) == sorted(ids)) else {
+        return Ok(());
+    };
+    let problem = format!(
+        "column `{}` holds the names of {} in another order, and the files are joined line by line: write id = {:?} and join = \"id\" in the card",
+        other.header.names[column.column],
+        first.path.display(),
+        first.header.names[ids.column]
+    );
+    Err(parse_error(&other.path, other.header.line, column.column + 1, problem))
 }
 
 /// The values of a key, one a sample; files that have it must agree. A label may be missing, if such samples are dropped.

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::task::PixelClasses;
 use ::image::metadata::Orientation;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,10 +71,8 @@ pub(super) struct AsItIs {
     /// Pixels of a number that is neither a class nor void are void.
     pub labels: PixelLabels,
     pub unknown: BTreeMap<u16, Unknown>,
-    /// The numbers that its pixels have.
-    pub numbers: BTreeSet<u16>,
-    /// Their colours, where the file has a palette.
-    pub colours: BTreeMap<u16, [u8; 3]>,
+    /// What the file holds.
+    pub file: Numbers,
 }
 
 /// What a file of a label map holds.
@@ -84,7 +82,7 @@ pub(super) struct Numbers {
     /// Of each pixel, row by row.
     pub numbers: Vec<u16>,
     /// Colours by number; none of a grayscale file.
-    palette: Vec<[u8; 3]>,
+    pub palette: Vec<[u8; 3]>,
 }
 
 impl LabelMaps {
@@ -206,19 +204,16 @@ impl LabelMaps {
 
     fn as_it_is(&self, bytes: &[u8], path: &Path) -> Result<AsItIs> {
         let problem = |problem: String| Error::File { path: PathBuf::from(path), problem };
-        let Numbers { height, width, numbers, palette } = numbers(bytes).map_err(problem)?;
-        let (lookup, mut unknown, mut seen) = (self.lookup(), BTreeMap::new(), vec![false; usize::from(u16::MAX) + 1]);
-        let labels = numbers.iter().enumerate().map(|(place, number)| {
-            seen[usize::from(*number)] = true;
+        let file = numbers(bytes).map_err(problem)?;
+        let (lookup, mut unknown) = (self.lookup(), BTreeMap::new());
+        let labels = file.numbers.iter().enumerate().map(|(place, number)| {
             lookup[usize::from(*number)].unwrap_or_else(|| {
                 unknown.entry(*number).or_insert(Unknown { first: place, pixels: 0 }).pixels += 1;
                 0
             })
         });
-        let labels = PixelLabels::new(height, width, labels.collect())?;
-        let numbers: BTreeSet<u16> = (0..=u16::MAX).filter(|&number| seen[usize::from(number)]).collect();
-        let colours = numbers.iter().filter_map(|&number| Some((number, *palette.get(usize::from(number))?))).collect();
-        Ok(AsItIs { labels, unknown, numbers, colours })
+        let labels = PixelLabels::new(file.height, file.width, labels.collect())?;
+        Ok(AsItIs { labels, unknown, file })
     }
 
     fn lookup(&self) -> Lookup {

@@ -14,10 +14,9 @@ use super::view::{NonFinite, Partial};
 use super::{Column, InputSpec};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
-use twox_hash::XxHash3_64;
 
 /// What the name of a column ends in that says where another one has numbers.
-pub(crate) const MEASURED: &str = ".measured";
+pub(in crate::data) const MEASURED: &str = ".measured";
 
 /// A key column of one file.
 pub(super) struct KeyColumn {
@@ -52,8 +51,8 @@ pub(super) struct Table {
     pub keys: Keys<KeyColumn>,
     /// Of each label or number that is to be predicted, where the file has it.
     pub targets: Vec<Option<KeyColumn>>,
-    /// What tells the values of a column apart that is called as ids are, where the card names none.
-    pub unasked_ids: Vec<u64>,
+    /// A column that is called as ids are, where the card names none.
+    pub unasked_id: Option<KeyColumn>,
     /// Columns that no one asked for and that are left out.
     pub ignored: Vec<String>,
     /// What a reader should know.
@@ -155,7 +154,7 @@ pub(super) fn read_table(reading: &ReadAs, path: &Path, bytes: &[u8], mistakes: 
         lines: rows.lines,
         keys,
         targets,
-        unasked_ids: rows.unasked_ids,
+        unasked_id: rows.unasked_id,
         ignored,
         remarks,
     })
@@ -178,7 +177,7 @@ struct Rows {
     lines: Vec<usize>,
     keys: [Vec<String>; 5],
     targets: Vec<Vec<String>>,
-    unasked_ids: Vec<u64>,
+    unasked_id: Option<KeyColumn>,
     non_finite: Vec<bool>,
     partial: usize,
     remarks: Vec<String>,
@@ -201,9 +200,10 @@ fn read_rows(
     let mut rows = Rows { values: Vec::with_capacity(text.len() / 4), targets, ..Rows::default() };
     let mut marks = DecimalMarks::new(reading.writing.decimal_comma, roles.len());
     let mut digits = vec![Digits::default(); roles.len()];
-    let unasked =
-        (0..roles.len()).find(|&column| matches!(roles[column], Role::Skip | Role::Feature) && is_called_id(&header.names[column]));
-    let unasked = unasked.filter(|_| !roles.contains(&Role::Key(ID)));
+    if !roles.contains(&Role::Key(ID)) {
+        let is_id = |column: &usize| matches!(roles[*column], Role::Skip | Role::Feature) && is_called_id(&header.names[*column]);
+        rows.unasked_id = (0..roles.len()).find(is_id).map(|column| KeyColumn { column, values: Vec::new() });
+    }
     let mut trailing = 0;
     let mut records = text.records();
     records.next()?; // the header
@@ -285,8 +285,9 @@ fn read_rows(
             rows.present.push(present);
             rows.non_finite.push(!finite);
             rows.lines.push(line);
-            rows.unasked_ids
-                .extend(unasked.and_then(|column| record.iter().nth(column)).map(|field| XxHash3_64::oneshot(cell(field).as_bytes())));
+            if let Some(id) = &mut rows.unasked_id {
+                id.values.extend(record.iter().nth(id.column).map(|field| cell(field).to_string()));
+            }
             if !present {
                 rows.values[start..].fill(0.0);
             }

@@ -23,21 +23,24 @@ pub fn parse_toml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
 
 /// Refuses a plan where a card is expected, which would be told of as of unknown fields.
 pub(super) fn refuse_plan(path: &Path, text: &str) -> Result<()> {
-    let is_plan = text
-        .parse::<toml::Table>()
-        .is_ok_and(|table| ["runs", "data"].iter().any(|key| table.get(*key).is_some_and(toml::Value::is_array)));
+    let is_plan = |table: &toml::Table| ["runs", "data"].iter().any(|key| table.get(*key).is_some_and(toml::Value::is_array));
     let problem = "is a plan of a bench, and a card of data is expected: give the file that `card` of its [[data]] names (`mm train` takes a plan by `--plan`)";
-    if is_plan { Err(Error::File { path: path.into(), problem: problem.into() }) } else { Ok(()) }
+    refuse(path, text, is_plan, problem)
 }
 
 /// Refuses a card where a plan is expected.
 pub fn refuse_card(path: &Path, text: &str) -> Result<()> {
-    let is_card = text
-        .parse::<toml::Table>()
-        .is_ok_and(|table| ["view", "modality", "manifest", "folders"].iter().any(|key| table.contains_key(*key)));
+    let is_card = |table: &toml::Table| ["view", "modality", "manifest", "folders"].iter().any(|key| table.contains_key(*key));
     let problem =
         "is a card of data, and a plan of a bench is expected: name the card in a plan, [[data]] with `name` and `card`, beside [[runs]]";
-    if is_card { Err(Error::File { path: path.into(), problem: problem.into() }) } else { Ok(()) }
+    refuse(path, text, is_card, problem)
+}
+
+fn refuse(path: &Path, text: &str, is_other: impl Fn(&toml::Table) -> bool, problem: &str) -> Result<()> {
+    match text.parse::<toml::Table>().is_ok_and(|table| is_other(&table)) {
+        true => Err(Error::File { path: path.into(), problem: problem.into() }),
+        false => Ok(()),
+    }
 }
 
 /// Reads a part of a TOML file (already a table) as `T`; errors name the field below `what`, and the nearest known one.

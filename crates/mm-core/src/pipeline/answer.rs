@@ -2,7 +2,7 @@
 
 use super::Pipeline;
 use crate::data::kinds::{Kind, Origin};
-use crate::data::{Array, InputSpec, Inputs, ManifestRow, NonFinite, OnCorrupt, PixelLabels, Schema, Target, reading};
+use crate::data::{Array, InputSpec, Inputs, ManifestRow, NonFinite, OnCorrupt, PixelLabels, Schema, Target, reading, with_indicators};
 use crate::error::{Error, ModalityError, NonFiniteError, Result};
 use crate::eval::probabilities;
 use crate::modality::{Presence, Subset};
@@ -189,7 +189,7 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
             None => Err(Reason::Absent),
             Some(Given::Unreadable) => Err(Reason::Unreadable),
             Some(given) => match given.read(name, input, pipeline.kind(m)) {
-                Ok(array) => array.map(|array| with_measured(array, pipeline.measured(name))).ok_or(Reason::Absent),
+                Ok(array) => array.map(|array| with_measured(array, name, input, pipeline)).ok_or(Reason::Absent),
                 Err(error) if pipeline.corrupt() == OnCorrupt::Absent && !matches!(error, Error::Config { .. }) => {
                     tracing::info!("{error}; this reading counts as absent");
                     Err(Reason::Unreadable)
@@ -234,14 +234,14 @@ pub(super) fn prepare(readings: &Readings, pipeline: &Pipeline) -> Result<Prepar
 }
 
 /// The numbers with those behind them that say which were measured, where it is given without.
-fn with_measured(array: Array, measured: Option<(usize, Vec<usize>)>) -> Array {
-    match measured {
-        Some((plain, measured)) if array.shape == [plain] => {
-            let mut values = array.values.to_f64();
-            values.extend(measured.into_iter().map(|at| f64::from(u8::from(!values[at].is_nan()))).collect::<Vec<f64>>());
-            Array::exact([values.len()], values)
-        }
-        _ => array,
+fn with_measured(array: Array, name: &str, input: &InputSpec, pipeline: &Pipeline) -> Array {
+    if array.shape == input.shape {
+        return array;
+    }
+    let measured = pipeline.config().columns.measured(name);
+    match measured.is_empty() || array.shape != [input.elements() - measured.len()] {
+        true => array,
+        false => Array::exact(input.shape.clone(), with_indicators(array.values.to_f64(), &measured)),
     }
 }
 

@@ -17,8 +17,8 @@ pub use latency::{CombinationLatency, Latency};
 
 use crate::data::kinds::{Kind, SavedKind, Vector};
 use crate::data::{
-    Array, Cutter, DataError, Folders, InputSpec, Inputs, MEASURED, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema,
-    Source, Standardized, Standardizer,
+    Array, Cutter, DataError, Folders, InputSpec, Inputs, ManifestColumns, ManifestRows, NonFinite, OnCorrupt, RowSensor, Schema, Source,
+    Standardized, Standardizer,
 };
 use crate::dense::Flipped;
 use crate::error::{Error, Result};
@@ -291,16 +291,6 @@ impl Pipeline {
 
     pub(crate) fn standardizer(&self) -> &Standardizer {
         &self.config.standardizer
-    }
-
-    /// Of a vector some of whose numbers were not measured in the training: how many numbers it has without those that say what was measured, and
-    /// of which numbers these say it, in their order. They follow from the others, in which NaN stands for a number that was not measured, so a reading
-    /// may have the others alone.
-    pub fn measured(&self, modality: &str) -> Option<(usize, Vec<usize>)> {
-        let variables = self.config.columns.variables.get(modality)?;
-        let stem = |name: &String| variables.iter().position(|of| name.strip_suffix(MEASURED) == Some(of));
-        let measured: Vec<usize> = variables.iter().filter_map(stem).collect();
-        (!measured.is_empty()).then(|| (variables.len() - measured.len(), measured))
     }
 
     /// What the readings of the modality at a position are, where that is known.

@@ -41,7 +41,9 @@ pub(super) struct MapLook {
 impl MapLook {
     /// Of a file.
     pub fn of(maps: &LabelMaps, origin: &Origin, picture: bool) -> Result<Self> {
-        let AsItIs { labels, unknown, numbers, colours } = maps.read_as_it_is(origin)?;
+        let AsItIs { labels, unknown, file } = maps.read_as_it_is(origin)?;
+        let numbers = BTreeSet::from_iter(file.numbers);
+        let colours = numbers.iter().filter_map(|&number| Some((number, *file.palette.get(usize::from(number))?))).collect();
         let mut pixels = vec![0; maps.classes.len() + 1];
         labels.labels().iter().for_each(|&label| pixels[usize::from(label)] += 1);
         // Numbers of no class are told apart from void.

@@ -144,15 +144,18 @@ impl Columns {
             }
             Self::Numbers(numbers) => Ok(cells.numbers(row, numbers, partial)?.map(Origin::Numbers)),
             Self::Measured { numbers, measured } => {
-                let with_indicators = |mut values: Vec<f64>| {
-                    let indicators: Vec<f64> = measured.iter().map(|&at| f64::from(u8::from(!values[at].is_nan()))).collect();
-                    values.extend(indicators);
-                    Origin::Numbers(values)
-                };
-                Ok(cells.numbers(row, numbers, Partial::Indicate)?.map(with_indicators))
+                let numbers = cells.numbers(row, numbers, Partial::Indicate)?;
+                Ok(numbers.map(|values| Origin::Numbers(with_indicators(values, measured))))
             }
         }
     }
+}
+
+/// Numbers, and behind them of some whether they were measured ([`Partial::Indicate`]): 0 where one is NaN, else 1.
+pub(crate) fn with_indicators(mut values: Vec<f64>, measured: &[usize]) -> Vec<f64> {
+    let indicators: Vec<f64> = measured.iter().map(|&at| f64::from(u8::from(!values[at].is_nan()))).collect();
+    values.extend(indicators);
+    values
 }
 
 /// Reads the cells of a table.

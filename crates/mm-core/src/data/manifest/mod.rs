@@ -10,6 +10,7 @@ mod stream;
 mod table;
 mod unread;
 
+pub(crate) use columns::with_indicators;
 pub use concat::concat_parts;
 pub use rows::{ManifestColumns, ManifestRow, ManifestRows, RowSensor};
 

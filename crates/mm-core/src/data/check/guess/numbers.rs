@@ -41,11 +41,11 @@ pub(super) fn of_csv(files: &[&Reading]) -> (&'static str, String) {
     }
     let of_form = || seen.iter().filter(|series| series.names == names);
     let is_named = |column: usize| names.as_ref().is_some_and(|names| TIMES.contains(&names[column].to_lowercase().as_str()));
-    let rises = |column: usize| names.is_some() && of_form().count() > 1 && of_form().all(|series| series.rising[column]);
-    let steady = |column: usize| numbers[column] && !is_named(column) && !rises(column);
+    let is_clock = |column: usize| names.is_some() && of_form().count() > 1 && of_form().all(|series| series.rising[column]);
+    let steady = |column: usize| numbers[column] && !is_named(column) && !is_clock(column);
     // What is alone may well rise.
     let is_alone = !(0..numbers.len()).any(steady);
-    let is_channel = |column: usize| numbers[column] && !is_named(column) && (is_alone || !rises(column));
+    let is_channel = |column: usize| numbers[column] && !is_named(column) && (is_alone || !is_clock(column));
     let (channels, others): (Vec<usize>, Vec<usize>) = (0..numbers.len()).partition(|&column| is_channel(column));
     let mut settings = format!("channels = {}\n", channels.len().max(1));
     settings += &steps(seen.iter().map(|series| series.steps).collect());
